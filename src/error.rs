@@ -1,0 +1,137 @@
+//! The one error type of the library: few variants, by what the caller can do about them.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::page::Digest;
+
+/// Result of everything in the library that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong. Every message says what was being done, to which path; [`Error::hint`] says what to do next.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The system refused an operation.
+    #[error("{doing} {}: {source}", .path.display())]
+    Io {
+        /// What was being done, as a gerund: "opening", "writing".
+        doing: &'static str,
+        /// The file it was done to.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file of a store, or a delta, is not what it must be: its bytes are not to be used.
+    #[error("{} is damaged: {what}", .path.display())]
+    Damaged {
+        /// The damaged file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A store or delta of a format that this version does not know.
+    #[error("{}: {what}", .path.display())]
+    Version {
+        /// The file that says so.
+        path: PathBuf,
+        /// What it says.
+        what: String,
+    },
+    /// Nothing of that name.
+    #[error("{what}")]
+    Missing {
+        /// What was looked for, and where.
+        what: String,
+        /// What to do next.
+        hint: String,
+    },
+    /// Somebody else holds a lock or has the target open.
+    #[error("{} is busy: {holder}", .path.display())]
+    Busy {
+        /// The file somebody holds.
+        path: PathBuf,
+        /// Who, as far as can be seen.
+        holder: String,
+        /// What to do next.
+        hint: String,
+    },
+    /// The target shrank, was replaced or written while it was read.
+    #[error("{} changed while it was read: {what}", .path.display())]
+    Changed {
+        /// The target.
+        path: PathBuf,
+        /// How.
+        what: String,
+    },
+    /// A delta or an undo does not fit the file as it is.
+    #[error("{} is not the expected base: it has image digest {found}, expected {expected}", .path.display())]
+    Base {
+        /// The file it was to be applied to.
+        path: PathBuf,
+        /// The image digest needed.
+        expected: Digest,
+        /// The image digest found.
+        found: Digest,
+    },
+    /// A rule forbids it; nothing was done.
+    #[error("{what}")]
+    Refused {
+        /// What was refused, and why.
+        what: String,
+        /// What to do next.
+        hint: String,
+    },
+}
+
+impl Error {
+    /// What to do next, where there is something; empty otherwise.
+    pub fn hint(&self) -> String {
+        match self {
+            Error::Missing { hint, .. } | Error::Busy { hint, .. } | Error::Refused { hint, .. } => hint.clone(),
+            Error::Damaged { .. } => "run `memsnap verify` to see what is affected".into(),
+            Error::Version { .. } => "use the version of memsnap that wrote it, or a newer one".into(),
+            Error::Changed { .. } => "try again when nobody writes to it".into(),
+            Error::Io { source, .. } => io_hint(source).into(),
+            Error::Base { .. } => "bring the file to the base first, or pass another delta".into(),
+        }
+    }
+
+    /// A [`Error::Damaged`] of `path`.
+    pub fn damaged(path: &Path, what: impl Into<String>) -> Error {
+        Error::Damaged { path: path.into(), what: what.into() }
+    }
+
+    /// A [`Error::Refused`] with what to do next.
+    pub fn refused(what: impl Into<String>, hint: impl Into<String>) -> Error {
+        Error::Refused { what: what.into(), hint: hint.into() }
+    }
+
+    /// A [`Error::Missing`] with what to do next.
+    pub fn missing(what: impl Into<String>, hint: impl Into<String>) -> Error {
+        Error::Missing { what: what.into(), hint: hint.into() }
+    }
+}
+
+fn io_hint(e: &io::Error) -> &'static str {
+    match e.kind() {
+        io::ErrorKind::NotFound => "check the path",
+        io::ErrorKind::PermissionDenied => "run as a user who may access it",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some space, or use --store on another disk",
+        io::ErrorKind::ReadOnlyFilesystem => "use --store DIR on a disk that can be written",
+        io::ErrorKind::FileTooLarge => "raise the file size limit (ulimit -f)",
+        _ => "",
+    }
+}
+
+/// Adds to an [`io::Error`] what was being done, and to which path.
+pub trait At<T> {
+    /// `doing` is a gerund: "opening", "reading".
+    fn at(self, doing: &'static str, path: &Path) -> Result<T>;
+}
+
+impl<T, E: Into<io::Error>> At<T> for Result<T, E> {
+    fn at(self, doing: &'static str, path: &Path) -> Result<T> {
+        self.map_err(|e| Error::Io { doing, path: path.into(), source: e.into() })
+    }
+}

@@ -1,0 +1,5 @@
+//! Page-level history for big files that are changed in place.
+pub mod error;
+pub mod page;
+pub mod sys;
+pub use error::{At, Error, Result};

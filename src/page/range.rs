@@ -1,0 +1,73 @@
+//! A run of neighbouring pages.
+
+use super::{GROUP_PAGES, PAGE64, PageNo, pages_of};
+
+/// Pages `start..end`; empty where they are equal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PageRange {
+    /// First page.
+    pub start: PageNo,
+    /// One past the last page.
+    pub end: PageNo,
+}
+
+impl PageRange {
+    /// Pages `start..end`.
+    ///
+    /// # Panics
+    /// When `start` is past `end`.
+    pub fn new(start: PageNo, end: PageNo) -> PageRange {
+        assert!(start <= end, "a page range cannot end before it starts");
+        PageRange { start, end }
+    }
+
+    /// All pages of an image of `len` bytes.
+    pub fn of_len(len: u64) -> PageRange {
+        PageRange { start: 0, end: pages_of(len) }
+    }
+
+    /// The pages that hold any of the bytes `start..end`.
+    pub fn of_bytes(start: u64, end: u64) -> PageRange {
+        if start >= end {
+            let at = start / PAGE64;
+            return PageRange { start: at, end: at };
+        }
+        PageRange { start: start / PAGE64, end: pages_of(end) }
+    }
+
+    /// The pages of group `group`.
+    pub fn of_group(group: u64) -> PageRange {
+        PageRange { start: group * GROUP_PAGES, end: (group + 1) * GROUP_PAGES }
+    }
+
+    /// Number of pages.
+    pub fn len(&self) -> u64 {
+        self.end - self.start
+    }
+
+    /// Whether it holds no page.
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// Byte offset of the first page.
+    pub fn offset(&self) -> u64 {
+        self.start * PAGE64
+    }
+
+    /// Byte offset past the last page.
+    pub fn end_offset(&self) -> u64 {
+        self.end * PAGE64
+    }
+
+    /// Whether `page` is one of them.
+    pub fn contains(&self, page: PageNo) -> bool {
+        self.start <= page && page < self.end
+    }
+
+    /// The pages in both; empty (at the later start) when there are none.
+    pub fn intersect(&self, other: &PageRange) -> PageRange {
+        let start = self.start.max(other.start);
+        PageRange { start, end: self.end.min(other.end).max(start) }
+    }
+}

@@ -1,0 +1,165 @@
+//! A set of pages, small whether they are few, all, or scattered.
+
+use std::collections::BTreeMap;
+
+use super::{PageNo, PageRange};
+
+/// Pages covered by one entry of the map: 16 MiB of the target, 512 bytes of bits.
+const CHUNK: u64 = 4096;
+const WORDS: usize = 64;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Chunk {
+    All,
+    Some(Box<[u64; WORDS]>),
+}
+
+/// A set of pages. A full stretch costs one entry for 4096 pages, a scattered one a bit a page; empty ones nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PageSet {
+    chunks: BTreeMap<u64, Chunk>,
+}
+
+impl PageSet {
+    /// The empty set.
+    pub fn new() -> PageSet {
+        PageSet::default()
+    }
+
+    /// Adds a page.
+    pub fn insert(&mut self, page: PageNo) {
+        self.insert_range(PageRange { start: page, end: page + 1 });
+    }
+
+    /// Adds all pages of `range`.
+    pub fn insert_range(&mut self, range: PageRange) {
+        let mut at = range.start;
+        while at < range.end {
+            let chunk = at / CHUNK;
+            let stop = range.end.min((chunk + 1) * CHUNK);
+            if stop - at == CHUNK {
+                self.chunks.insert(chunk, Chunk::All);
+            } else {
+                self.set_bits(chunk, at % CHUNK, stop - chunk * CHUNK);
+            }
+            at = stop;
+        }
+    }
+
+    fn set_bits(&mut self, chunk: u64, from: u64, to: u64) {
+        let entry = self.chunks.entry(chunk).or_insert_with(|| Chunk::Some(Box::new([0; WORDS])));
+        let Chunk::Some(bits) = entry else { return };
+        for bit in from..to {
+            bits[(bit / 64) as usize] |= 1 << (bit % 64);
+        }
+        if bits.iter().all(|w| *w == u64::MAX) {
+            *entry = Chunk::All;
+        }
+    }
+
+    /// Whether `page` is in it.
+    pub fn contains(&self, page: PageNo) -> bool {
+        match self.chunks.get(&(page / CHUNK)) {
+            None => false,
+            Some(Chunk::All) => true,
+            Some(Chunk::Some(bits)) => bits[(page % CHUNK / 64) as usize] >> (page % 64) & 1 == 1,
+        }
+    }
+
+    /// Number of pages.
+    pub fn len(&self) -> u64 {
+        self.chunks
+            .values()
+            .map(|c| match c {
+                Chunk::All => CHUNK,
+                Chunk::Some(bits) => bits.iter().map(|w| u64::from(w.count_ones())).sum(),
+            })
+            .sum()
+    }
+
+    /// Whether it has no page.
+    pub fn is_empty(&self) -> bool {
+        self.chunks.is_empty()
+    }
+
+    /// Its runs of neighbouring pages, ascending, as long as they can be.
+    pub fn runs(&self) -> impl Iterator<Item = PageRange> + '_ {
+        let mut raw = self.chunks.iter().flat_map(|(no, chunk)| chunk_runs(*no, chunk)).peekable();
+        std::iter::from_fn(move || {
+            let mut run = raw.next()?;
+            while let Some(next) = raw.next_if(|n| n.start == run.end) {
+                run.end = next.end;
+            }
+            Some(run)
+        })
+    }
+}
+
+/// Runs within one chunk.
+fn chunk_runs(no: u64, chunk: &Chunk) -> impl Iterator<Item = PageRange> + '_ {
+    let base = no * CHUNK;
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let bits = match chunk {
+            Chunk::All if at == 0 => {
+                at = CHUNK;
+                return Some(PageRange { start: base, end: base + CHUNK });
+            }
+            Chunk::All => return None,
+            Chunk::Some(bits) => bits,
+        };
+        let start = next_bit(bits, at, true)?;
+        at = next_bit(bits, start, false).unwrap_or(CHUNK);
+        Some(PageRange { start: base + start, end: base + at })
+    })
+}
+
+/// The first bit at or after `from` that is `set`.
+fn next_bit(bits: &[u64; WORDS], from: u64, set: bool) -> Option<u64> {
+    let mut at = from;
+    while at < CHUNK {
+        let word = bits[(at / 64) as usize];
+        let word = (if set { word } else { !word }) >> (at % 64);
+        if word != 0 {
+            return Some(at + u64::from(word.trailing_zeros()));
+        }
+        at = (at / 64 + 1) * 64;
+    }
+    None
+}
+
+impl FromIterator<PageRange> for PageSet {
+    fn from_iter<I: IntoIterator<Item = PageRange>>(ranges: I) -> PageSet {
+        let mut set = PageSet::new();
+        ranges.into_iter().for_each(|r| set.insert_range(r));
+        set
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_plain_set(ranges in prop::collection::vec((0u64..20_000, 0u64..6_000), 0..12)) {
+            let mut oracle = BTreeSet::new();
+            let mut set = PageSet::new();
+            for (start, len) in ranges {
+                set.insert_range(PageRange::new(start, start + len));
+                oracle.extend(start..start + len);
+            }
+            prop_assert_eq!(set.len(), oracle.len() as u64);
+            prop_assert_eq!(set.is_empty(), oracle.is_empty());
+            let runs: Vec<_> = set.runs().collect();
+            prop_assert!(runs.windows(2).all(|w| w[0].end < w[1].start), "runs are maximal and ascending");
+            let pages: Vec<u64> = runs.iter().flat_map(|r| r.start..r.end).collect();
+            prop_assert_eq!(pages, oracle.iter().copied().collect::<Vec<_>>());
+            for page in [0, 1, 63, 64, 4095, 4096, 8191, 19_999] {
+                prop_assert_eq!(set.contains(page), oracle.contains(&page));
+            }
+        }
+    }
+}
