@@ -5,7 +5,7 @@ use std::fmt;
 use super::{GROUP, PAGE};
 
 /// A BLAKE3 hash. All zero bytes stand for "zeros": no page or group of zeros is ever hashed.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(pub [u8; 32]);
 
 impl Digest {

@@ -1,0 +1,194 @@
+//! Frames: up to 16 pages coded together.
+
+use zstd::zstd_safe::{CCtx, CParameter, DCtx};
+
+use super::kinds::Compress;
+use super::wire::Bad;
+use crate::page::{GROUP, PAGE};
+
+/// Most pages in a frame.
+pub const FRAME_PAGES: usize = 16;
+
+/// How the bytes of a frame are coded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum FrameKind {
+    /// As they are.
+    Raw = 0,
+    /// One zstd frame.
+    Zstd = 1,
+    /// One zstd frame with the old content of the same pages as its prefix; only in deltas.
+    Prefix = 2,
+}
+
+impl FrameKind {
+    /// From its code; packs know two kinds, deltas three.
+    pub fn from_code(code: u8) -> Option<FrameKind> {
+        [FrameKind::Raw, FrameKind::Zstd, FrameKind::Prefix].get(usize::from(code)).copied()
+    }
+}
+
+/// A coded frame.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// How it is coded.
+    pub kind: FrameKind,
+    /// The coded bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// Codes `pages`: 1 to 16 whole pages.
+///
+/// # Panics
+/// When it is not that.
+pub fn encode_frame(pages: &[u8], compress: Compress) -> Frame {
+    assert!(pages.len().is_multiple_of(PAGE) && (PAGE..=GROUP).contains(&pages.len()));
+    if let Compress::Zstd(level) = compress
+        && let Some(bytes) = shrink(pages, level, None)
+    {
+        return Frame { kind: FrameKind::Zstd, bytes };
+    }
+    Frame { kind: FrameKind::Raw, bytes: pages.to_vec() }
+}
+
+/// Codes `pages` against their old content, where that is smaller than without it.
+///
+/// # Panics
+/// When `pages` is not 1 to 16 whole pages, or `old` is not as long.
+pub fn encode_frame_against(pages: &[u8], old: &[u8], level: i32) -> Frame {
+    assert_eq!(pages.len(), old.len());
+    match shrink(pages, level, Some(old)) {
+        // Half its size or less: what it shares with its past outweighs what it shares with itself.
+        Some(bytes) if bytes.len() <= pages.len() / 2 => Frame { kind: FrameKind::Prefix, bytes },
+        Some(bytes) => {
+            let alone = encode_frame(pages, Compress::Zstd(level));
+            if alone.bytes.len() <= bytes.len() { alone } else { Frame { kind: FrameKind::Prefix, bytes } }
+        }
+        None => encode_frame(pages, Compress::Zstd(level)),
+    }
+}
+
+/// One zstd frame, if it is shorter than the pages.
+fn shrink(pages: &[u8], level: i32, prefix: Option<&[u8]>) -> Option<Vec<u8>> {
+    CONTEXT.with_borrow_mut(|context| {
+        context.set_parameter(CParameter::CompressionLevel(level)).ok()?;
+        context.set_parameter(CParameter::ContentSizeFlag(false)).ok()?;
+        context.set_parameter(CParameter::WindowLog(WINDOW_LOG)).ok()?;
+        context.set_parameter(CParameter::EnableLongDistanceMatching(false)).ok()?;
+        let mut out = Vec::with_capacity(pages.len());
+        match prefix {
+            Some(old) => {
+                // A fresh context: a prefix is borrowed for one frame only.
+                let mut context = CCtx::create();
+                context.set_parameter(CParameter::CompressionLevel(level)).ok()?;
+                context.set_parameter(CParameter::ContentSizeFlag(false)).ok()?;
+                context.set_parameter(CParameter::WindowLog(WINDOW_LOG)).ok()?;
+                context.ref_prefix(old).ok()?;
+                context.compress2(&mut out, pages).ok()?;
+            }
+            // Fails when `out` is too small: then it is no shorter than the pages.
+            None => {
+                context.compress2(&mut out, pages).ok()?;
+            }
+        }
+        (out.len() < pages.len()).then_some(out)
+    })
+}
+
+/// 128 KiB: a frame and its prefix.
+const WINDOW_LOG: u32 = 17;
+
+thread_local! {
+    static CONTEXT: std::cell::RefCell<CCtx<'static>> = std::cell::RefCell::new(CCtx::create());
+    static DECODER: std::cell::RefCell<DCtx<'static>> = std::cell::RefCell::new(DCtx::create());
+}
+
+/// Decodes a frame into `out`, which is exactly as long as its pages; `old` is their old content for
+/// [`FrameKind::Prefix`].
+///
+/// # Errors
+/// [`Bad::Damaged`] when the frame does not decode to exactly that many bytes, or needs an old content that is not
+/// there.
+pub fn decode_frame(kind: FrameKind, bytes: &[u8], old: Option<&[u8]>, out: &mut [u8]) -> Result<(), Bad> {
+    let wrong = || Bad::new("a frame does not decode");
+    let n = match kind {
+        FrameKind::Raw => {
+            if bytes.len() != out.len() {
+                return Err(wrong());
+            }
+            out.copy_from_slice(bytes);
+            bytes.len()
+        }
+        FrameKind::Zstd => DECODER.with_borrow_mut(|d| d.decompress(out, bytes)).map_err(|_| wrong())?,
+        FrameKind::Prefix => {
+            let old = old.ok_or_else(wrong)?;
+            let mut context = DCtx::create();
+            context.ref_prefix(old).map_err(|_| wrong())?;
+            decompress_with_prefix(&mut context, out, bytes).ok_or_else(wrong)?
+        }
+    };
+    if n == out.len() { Ok(()) } else { Err(wrong()) }
+}
+
+/// A prefix is only used by the streaming calls.
+fn decompress_with_prefix(context: &mut DCtx<'_>, out: &mut [u8], bytes: &[u8]) -> Option<usize> {
+    use zstd::zstd_safe::{InBuffer, OutBuffer};
+    let mut input = InBuffer::around(bytes);
+    let mut output = OutBuffer::around(out);
+    let left = context.decompress_stream(&mut output, &mut input).ok()?;
+    (left == 0 && input.pos() == bytes.len()).then(|| output.pos())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn page_like() -> impl Strategy<Value = Vec<u8>> {
+        (1usize..=16, any::<u64>(), any::<bool>()).prop_map(|(n, seed, noise)| {
+            let mut state = seed | 1;
+            (0..n * PAGE)
+                .map(|i| {
+                    state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                    if noise { (state >> 33) as u8 } else { (i / 97) as u8 ^ seed as u8 }
+                })
+                .collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn frames_come_back(pages in page_like(), level in 1i32..6) {
+            for compress in [Compress::None, Compress::Zstd(level)] {
+                let frame = encode_frame(&pages, compress);
+                prop_assert!(frame.bytes.len() <= pages.len());
+                let mut out = vec![0; pages.len()];
+                decode_frame(frame.kind, &frame.bytes, None, &mut out).unwrap();
+                prop_assert_eq!(&out, &pages);
+            }
+        }
+
+        #[test]
+        fn frames_against_old_content_come_back(pages in page_like(), at: prop::sample::Index, byte: u8) {
+            let mut old = pages.clone();
+            let at = at.index(old.len());
+            old[at] ^= byte;
+            let frame = encode_frame_against(&pages, &old, 3);
+            prop_assert!(frame.bytes.len() < 2000, "{} bytes for one changed byte", frame.bytes.len());
+            let mut out = vec![0; pages.len()];
+            decode_frame(frame.kind, &frame.bytes, Some(&old), &mut out).unwrap();
+            prop_assert_eq!(&out, &pages);
+            if frame.kind == FrameKind::Prefix {
+                prop_assert!(decode_frame(frame.kind, &frame.bytes, None, &mut out).is_err());
+            }
+        }
+
+        #[test]
+        fn any_bytes_decode_or_fail(bytes: Vec<u8>, n in 1usize..=16) {
+            let mut out = vec![0; n * PAGE];
+            for kind in [FrameKind::Raw, FrameKind::Zstd, FrameKind::Prefix] {
+                let _ = decode_frame(kind, &bytes, Some(&vec![7; n * PAGE]), &mut out);
+            }
+        }
+    }
+}

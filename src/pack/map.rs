@@ -1,0 +1,128 @@
+//! A full map: where every page of an image comes from.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use super::runs::{Packs, RunStream, RunsReader, RunsWriter, Section};
+use super::wire::{Bad, Fields, FileKind, HEAD, ReadAt, hash_file};
+use crate::page::{Digest, MAX_LEN};
+
+/// Bytes before the pack ids.
+const FIXED: usize = HEAD + 8 + 8 + Section::BYTES;
+
+/// A map file, proven and open.
+#[derive(Clone, Debug)]
+pub struct MapFile<R> {
+    file: R,
+    len: u64,
+    packs: Arc<[u32]>,
+    section: Section,
+}
+
+impl<R: ReadAt + Clone> MapFile<R> {
+    /// Opens a map and proves that it is `id`, the BLAKE3 of its bytes.
+    ///
+    /// # Errors
+    /// [`Bad::Damaged`] when it is not.
+    pub fn open(file: R, id: &Digest, packs: &mut Packs) -> Result<MapFile<R>, Bad> {
+        let size = file.size()?;
+        if hash_file(&file, size)? != *id {
+            return Err(Bad::new("its bytes are not what its name says"));
+        }
+        let mut fixed = [0; FIXED];
+        file.read_at(&mut fixed, 0)?;
+        FileKind::Map.check(fixed[..HEAD].try_into().expect("a head"), 0)?;
+        let mut fields = Fields::new(&fixed[HEAD..]);
+        let (len, n) = (fields.u64()?, fields.u32()?);
+        fields.zeros(4)?;
+        let section = Section::take(&mut fields)?;
+        let table = u64::from(n) * 32;
+        if len > MAX_LEN || (FIXED as u64 + table).checked_add(section.bytes) != Some(size) {
+            return Err(Bad::new("its parts do not add up"));
+        }
+        let packs = read_packs(&file, FIXED as u64, n, packs)?;
+        Ok(MapFile { file, len, packs, section })
+    }
+
+    /// Its runs, from the first page to the last.
+    pub fn runs(&self) -> RunsReader<R> {
+        let at = FIXED as u64 + self.packs.len() as u64 * 32;
+        RunsReader::new(self.file.clone(), at, self.section, self.packs.clone())
+    }
+
+    /// Length in bytes of the image it was written for.
+    pub fn image_len(&self) -> u64 {
+        self.len
+    }
+}
+
+/// Reads `n` pack ids at `offset` and gives their numbers.
+pub(super) fn read_packs(file: &impl ReadAt, offset: u64, n: u32, packs: &mut Packs) -> Result<Arc<[u32]>, Bad> {
+    let size = file.size()?;
+    if u64::from(n) * 32 > size.saturating_sub(offset) {
+        return Err(Bad::new("it names more packs than it has bytes for"));
+    }
+    let mut ids = vec![0; n as usize * 32];
+    file.read_at(&mut ids, offset)?;
+    Ok(ids.chunks_exact(32).map(|id| packs.intern(Digest::from_slice(id))).collect())
+}
+
+/// Writes a full map of an image of `len` bytes; `scratch` keeps the runs until their packs are known. Gives the
+/// map's id and size.
+///
+/// # Errors
+/// What reading the runs or writing says.
+pub fn write_map<S: Write + io::Read + io::Seek>(
+    len: u64,
+    runs: &mut impl RunStream,
+    packs: &Packs,
+    scratch: S,
+    out: &mut impl Write,
+) -> Result<(Digest, u64), Bad> {
+    let mut writer = RunsWriter::new(scratch);
+    while let Some(run) = runs.next_run()? {
+        writer.push(run)?;
+    }
+    let (section, order, mut scratch) = writer.finish()?;
+    let mut head = FileKind::Map.head(0).to_vec();
+    head.extend_from_slice(&len.to_le_bytes());
+    head.extend_from_slice(&(order.len() as u32).to_le_bytes());
+    head.extend_from_slice(&[0; 4]);
+    section.put(&mut head);
+    order.iter().for_each(|n| head.extend_from_slice(&packs.id(*n).0));
+    let mut out = HashWriter::new(out);
+    out.write_all(&head)?;
+    scratch.rewind()?;
+    io::copy(&mut scratch, &mut out)?;
+    Ok(out.finish())
+}
+
+/// Hashes and counts what passes through it.
+pub(super) struct HashWriter<W> {
+    out: W,
+    hasher: blake3::Hasher,
+    bytes: u64,
+}
+
+impl<W: Write> HashWriter<W> {
+    pub(super) fn new(out: W) -> HashWriter<W> {
+        HashWriter { out, hasher: blake3::Hasher::new(), bytes: 0 }
+    }
+
+    pub(super) fn finish(self) -> (Digest, u64) {
+        (self.hasher.finalize().into(), self.bytes)
+    }
+}
+
+impl<W: Write> Write for HashWriter<W> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let n = self.out.write(buf)?;
+        self.hasher.update(&buf[..n]);
+        self.bytes += n as u64;
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}

@@ -1,0 +1,25 @@
+//! Codecs of what is stored: packs, maps, snapshots and deltas. They work on bytes in memory or behind
+//! [`ReadAt`] and [`std::io::Write`]; they know no path and no clock.
+//!
+//! The byte layout is written down once, in memsnap-store(5); the names of its rows are the names here.
+
+mod delta;
+mod frame;
+mod kinds;
+mod map;
+mod overlay;
+mod read;
+mod runs;
+mod snapshot;
+mod wire;
+mod write;
+
+pub use frame::{Frame, FrameKind, decode_frame, encode_frame, encode_frame_against};
+pub use kinds::{Compress, Grade, Kind};
+pub use map::{MapFile, write_map};
+pub use overlay::{Overlay, Step, differing};
+pub use read::{BLOCK_ENTRIES, Block, PackReader};
+pub use runs::{NO_PACK, Packs, Run, RunStream, RunsReader, RunsWriter, Section, Source};
+pub use snapshot::{Changed, Meta, SnapshotFile, SnapshotWriter, Stored};
+pub use wire::{Bad, FileKind, Part, ReadAt, hash_file};
+pub use write::{PackSummary, PackWriter};

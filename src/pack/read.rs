@@ -1,0 +1,479 @@
+//! Reading a pack: its directory once, a block of its index when a page of it is asked for, then the page.
+//!
+//! Opening proves the pack's id from the directory; a block is proven by its key in the directory; a page by its
+//! digest in the block. So nothing is believed that the id does not vouch for, and nothing is read that is not used.
+
+use super::frame::{FRAME_PAGES, FrameKind, decode_frame};
+use super::wire::{Bad, Fields, FileKind, HEAD, ReadAt};
+use super::write::{TAIL_MAGIC, block_key, pack_id};
+use crate::page::{Digest, MAX_LEN, PAGE, PAGE64, PageNo};
+
+/// Most pages in a block of the index: 16 MiB of the target, 128 KiB of digests.
+pub const BLOCK_ENTRIES: usize = 4096;
+/// Bytes of the tail: three numbers, a hash, a magic.
+const TAIL: u64 = 24 + 32 + 8;
+/// Bytes of a block before its runs.
+const BLOCK_HEAD: usize = 24;
+
+/// A row of the directory: one block of the index.
+#[derive(Clone, Copy, Debug)]
+pub struct DirEntry {
+    /// Where the block is.
+    pub offset: u64,
+    /// Its bytes.
+    pub len: u32,
+    /// Its pages.
+    pub entries: u32,
+    /// Its first page.
+    pub first: PageNo,
+    /// Its last page.
+    pub last: PageNo,
+    /// Hash of its list of (page, digest).
+    pub key: Digest,
+}
+
+impl DirEntry {
+    /// Bytes of a row.
+    pub const BYTES: usize = 64;
+
+    /// Appends the row.
+    pub fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.offset.to_le_bytes());
+        out.extend_from_slice(&self.len.to_le_bytes());
+        out.extend_from_slice(&self.entries.to_le_bytes());
+        out.extend_from_slice(&self.first.to_le_bytes());
+        out.extend_from_slice(&self.last.to_le_bytes());
+        out.extend_from_slice(&self.key.0);
+    }
+
+    fn take(fields: &mut Fields<'_>) -> Result<DirEntry, Bad> {
+        Ok(DirEntry {
+            offset: fields.u64()?,
+            len: fields.u32()?,
+            entries: fields.u32()?,
+            first: fields.u64()?,
+            last: fields.u64()?,
+            key: fields.digest()?,
+        })
+    }
+}
+
+/// One frame of a block.
+#[derive(Clone, Copy, Debug)]
+pub struct FrameEntry {
+    /// Its first page, as a place in the block's list.
+    pub first: u16,
+    /// Number of pages.
+    pub count: u8,
+    /// How it is coded.
+    pub kind: FrameKind,
+    /// Bytes stored.
+    pub stored: u32,
+    /// [`coded_check`] of them.
+    pub check: u64,
+}
+
+impl FrameEntry {
+    /// Bytes of a row.
+    pub const BYTES: usize = 16;
+}
+
+/// Check of coded bytes before they are decoded: the first 8 bytes of their BLAKE3. Raw ones need none, their pages'
+/// digests are enough; zstd has bits that may flip without changing what comes out.
+pub fn coded_check(kind: FrameKind, bytes: &[u8]) -> u64 {
+    if kind == FrameKind::Raw {
+        return 0;
+    }
+    let hash = blake3::hash(bytes);
+    u64::from_le_bytes(hash.as_bytes()[..8].try_into().expect("8 bytes"))
+}
+
+/// A block of the index, decoded and proven.
+#[derive(Debug)]
+pub struct Block {
+    pages: Vec<PageNo>,
+    digests: Vec<Digest>,
+    frames: Vec<(FrameEntry, u64)>,
+}
+
+impl Block {
+    /// Its pages with their digests, ascending.
+    pub fn entries(&self) -> impl Iterator<Item = (PageNo, Digest)> + '_ {
+        self.pages.iter().copied().zip(self.digests.iter().copied())
+    }
+
+    /// The digest of `page`, if it is here.
+    pub fn digest(&self, page: PageNo) -> Option<Digest> {
+        self.find(page).map(|i| self.digests[i])
+    }
+
+    /// Bytes of memory it takes, roughly.
+    pub fn weight(&self) -> usize {
+        self.pages.len() * 40 + self.frames.len() * 24
+    }
+
+    fn find(&self, page: PageNo) -> Option<usize> {
+        self.pages.binary_search(&page).ok()
+    }
+
+    /// Number of frames.
+    pub fn frames(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// The pages of frame `index`, with their digests.
+    pub fn frame_pages(&self, index: usize) -> Vec<(PageNo, Digest)> {
+        let frame = self.frames[index].0;
+        let first = usize::from(frame.first);
+        (first..first + usize::from(frame.count)).map(|i| (self.pages[i], self.digests[i])).collect()
+    }
+
+    /// Which frame holds `page`, if its bytes are here.
+    pub fn frame_of(&self, page: PageNo) -> Option<usize> {
+        let place = self.find(page)?;
+        let after = self.frames.partition_point(|(f, _)| usize::from(f.first) <= place);
+        let index = after.checked_sub(1)?;
+        let frame = self.frames[index].0;
+        (place < usize::from(frame.first) + usize::from(frame.count)).then_some(index)
+    }
+}
+
+/// A pack that is open.
+#[derive(Debug)]
+pub struct PackReader<R> {
+    file: R,
+    directory: Vec<DirEntry>,
+    pages: u64,
+    id: Digest,
+    kinds: u8,
+}
+
+impl<R: ReadAt> PackReader<R> {
+    /// Opens a pack and proves that it is `id`.
+    ///
+    /// # Errors
+    /// [`Bad::Damaged`] when it is not, or its structure is not that of a pack.
+    pub fn open(file: R, id: &Digest) -> Result<PackReader<R>, Bad> {
+        let pack = PackReader::open_any(file)?;
+        if pack.id != *id {
+            return Err(Bad::new("it is not the pack that its name says"));
+        }
+        Ok(pack)
+    }
+
+    /// Opens a pack whose id is not known before.
+    ///
+    /// # Errors
+    /// As [`PackReader::open`].
+    pub fn open_any(file: R) -> Result<PackReader<R>, Bad> {
+        let size = file.size()?;
+        let mut head = [0; HEAD];
+        file.read_at(&mut head, 0)?;
+        FileKind::Pack.check(&head, 0)?;
+        let tail_at =
+            size.checked_sub(TAIL).filter(|at| *at >= HEAD as u64).ok_or_else(|| Bad::new("it is too short"))?;
+        let mut tail = [0; TAIL as usize];
+        file.read_at(&mut tail, tail_at)?;
+        if tail[TAIL as usize - 8..] != TAIL_MAGIC[..] {
+            return Err(Bad::new("it does not end as a pack does"));
+        }
+        let mut fields = Fields::new(&tail);
+        let (at, blocks, pages) = (fields.u64()?, fields.u64()?, fields.u64()?);
+        let check = fields.digest()?;
+        let bytes = blocks.checked_mul(DirEntry::BYTES as u64).filter(|n| at.checked_add(*n) == Some(tail_at));
+        let bytes = bytes.ok_or_else(|| Bad::new("its directory is not where it must be"))?;
+        let mut directory = vec![0; bytes as usize + 24];
+        let n = directory.len() - 24;
+        file.read_at(&mut directory[..n], at)?;
+        directory[n..].copy_from_slice(&tail[..24]);
+        if Digest::of(&directory) != check {
+            return Err(Bad::new("its directory does not match its check"));
+        }
+        let mut fields = Fields::new(&directory[..n]);
+        let directory = (0..blocks).map(|_| DirEntry::take(&mut fields)).collect::<Result<Vec<_>, _>>()?;
+        check_directory(&directory, at, pages)?;
+        let id = pack_id(&directory, pages);
+        Ok(PackReader { file, directory, pages, id, kinds: 1 })
+    }
+
+    /// Lets frames be coded against old content, as in deltas.
+    pub fn with_prefixes(mut self) -> PackReader<R> {
+        self.kinds = 2;
+        self
+    }
+
+    /// The pack's id.
+    pub fn id(&self) -> Digest {
+        self.id
+    }
+
+    /// Number of pages.
+    pub fn pages(&self) -> u64 {
+        self.pages
+    }
+
+    /// Number of blocks.
+    pub fn blocks(&self) -> usize {
+        self.directory.len()
+    }
+
+    /// The first and last page of block `index`.
+    pub fn block_span(&self, index: usize) -> (PageNo, PageNo) {
+        (self.directory[index].first, self.directory[index].last)
+    }
+
+    /// Which block can hold `page`.
+    pub fn block_of(&self, page: PageNo) -> Option<usize> {
+        let index = self.directory.partition_point(|d| d.last < page);
+        self.directory.get(index).filter(|d| d.first <= page).map(|_| index)
+    }
+
+    /// Reads and proves block `index`.
+    ///
+    /// # Errors
+    /// [`Bad::Damaged`] when it is not what the directory says.
+    pub fn block(&self, index: usize) -> Result<Block, Bad> {
+        let row = self.directory[index];
+        let mut bytes = vec![0; row.len as usize];
+        self.file.read_at(&mut bytes, row.offset)?;
+        let (body, check) = bytes.split_at(bytes.len() - 32);
+        if Digest::of(body).0 != check {
+            return Err(Bad::new(format!("block {index} of its index does not match its check")));
+        }
+        decode_block(body, &row, self.kinds)
+    }
+
+    /// Reads frame `index` of `block`, decoded; `old` as for [`decode_frame`].
+    ///
+    /// # Errors
+    /// [`Bad::Damaged`] when it does not decode. Its pages are not compared with their digests here.
+    pub fn frame(&self, block: &Block, index: usize, old: Option<&[u8]>) -> Result<Vec<u8>, Bad> {
+        let (frame, offset) = block.frames[index];
+        let mut stored = vec![0; frame.stored as usize];
+        self.file.read_at(&mut stored, offset)?;
+        if coded_check(frame.kind, &stored) != frame.check {
+            return Err(Bad::new("a frame does not match its check"));
+        }
+        if frame.kind == FrameKind::Raw {
+            return Ok(stored);
+        }
+        let mut pages = vec![0; usize::from(frame.count) * PAGE];
+        decode_frame(frame.kind, &stored, old, &mut pages)?;
+        Ok(pages)
+    }
+
+    /// Whether frame `index` of `block` can be read in part: then only this page is read, into `out`.
+    ///
+    /// # Errors
+    /// What reading says.
+    pub fn raw_page(&self, block: &Block, index: usize, page: PageNo, out: &mut [u8]) -> Result<bool, Bad> {
+        let (frame, offset) = block.frames[index];
+        let Some(place) = block.find(page).filter(|_| frame.kind == FrameKind::Raw) else {
+            return Ok(false);
+        };
+        let within = (place - usize::from(frame.first)) as u64 * PAGE64;
+        self.file.read_at(out, offset + within)?;
+        Ok(true)
+    }
+
+    /// Whether frame `index` is coded against old content.
+    pub fn needs_old(block: &Block, index: usize) -> bool {
+        block.frames[index].0.kind == FrameKind::Prefix
+    }
+
+    /// The coded bytes of frame `index`, for copying it to another pack.
+    ///
+    /// # Errors
+    /// What reading says.
+    pub fn coded_frame(&self, block: &Block, index: usize) -> Result<super::Frame, Bad> {
+        let (frame, offset) = block.frames[index];
+        let mut bytes = vec![0; frame.stored as usize];
+        self.file.read_at(&mut bytes, offset)?;
+        Ok(super::Frame { kind: frame.kind, bytes })
+    }
+}
+
+fn check_directory(directory: &[DirEntry], end: u64, pages: u64) -> Result<(), Bad> {
+    let (mut at, mut next, mut sum) = (HEAD as u64, 0, 0u64);
+    for row in directory {
+        let fits = row.offset >= at && row.offset.checked_add(u64::from(row.len)).is_some_and(|e| e <= end);
+        let counts = (1..=BLOCK_ENTRIES as u32).contains(&row.entries);
+        let size = BLOCK_HEAD as u32 + 32 + row.entries.min(BLOCK_ENTRIES as u32) * 32;
+        let most = size + row.entries.min(BLOCK_ENTRIES as u32) * (12 + FrameEntry::BYTES as u32);
+        let span = row.first >= next && row.last >= row.first && row.last < MAX_LEN / PAGE64;
+        let wide = row.last.wrapping_sub(row.first) >= u64::from(row.entries) - u64::from(counts);
+        if !(fits && counts && span && wide && (size..=most).contains(&row.len)) {
+            return Err(Bad::new("a row of its directory is impossible"));
+        }
+        (at, next) = (row.offset + u64::from(row.len), row.last + 1);
+        sum += u64::from(row.entries);
+    }
+    if sum != pages || at != end {
+        return Err(Bad::new("its directory does not add up"));
+    }
+    Ok(())
+}
+
+fn decode_block(body: &[u8], row: &DirEntry, kinds: u8) -> Result<Block, Bad> {
+    let mut fields = Fields::new(body);
+    let (entries, runs, frames) = (fields.u32()?, fields.u32()?, fields.u32()?);
+    fields.zeros(4)?;
+    let first_frame = fields.u64()?;
+    let needed = u64::from(runs) * 12 + u64::from(entries) * 32 + u64::from(frames) * FrameEntry::BYTES as u64;
+    if entries != row.entries || runs > entries || frames > entries || needed != fields.left() as u64 {
+        return Err(Bad::new("a block of its index does not add up"));
+    }
+    let mut pages = Vec::with_capacity(entries as usize);
+    for _ in 0..runs {
+        let (start, n) = (fields.u64()?, fields.u32()?);
+        let after = pages.last().is_none_or(|last| *last < start);
+        if !after || n == 0 || pages.len() + n as usize > entries as usize || start >= MAX_LEN / PAGE64 {
+            return Err(Bad::new("a run of its index is impossible"));
+        }
+        pages.extend(start..start + u64::from(n));
+    }
+    let digests = (0..entries).map(|_| fields.digest()).collect::<Result<Vec<_>, _>>()?;
+    let list: Vec<_> = pages.iter().copied().zip(digests.iter().copied()).collect();
+    if list.len() != entries as usize || list[0].0 != row.first || block_key(&list) != row.key {
+        return Err(Bad::new("a block of its index does not match its key"));
+    }
+    let frames = decode_frames(&mut fields, frames, entries, first_frame, row.offset, kinds)?;
+    Ok(Block { pages, digests, frames })
+}
+
+fn decode_frames(
+    fields: &mut Fields<'_>,
+    n: u32,
+    entries: u32,
+    first_frame: u64,
+    block_at: u64,
+    kinds: u8,
+) -> Result<Vec<(FrameEntry, u64)>, Bad> {
+    let mut frames = Vec::with_capacity(n as usize);
+    let (mut at, mut next) = (first_frame, 0u32);
+    for _ in 0..n {
+        let (first, count, kind, stored) = (fields.u16()?, fields.u8()?, fields.u8()?, fields.u32()?);
+        let check = fields.u64()?;
+        let full = usize::from(count) * PAGE;
+        let kind = FrameKind::from_code(kind).filter(|k| *k as u8 <= kinds);
+        let kind = kind.ok_or_else(|| Bad::new("a frame is of a kind that cannot be here"))?;
+        let length = match kind {
+            FrameKind::Raw => stored as usize == full,
+            FrameKind::Zstd | FrameKind::Prefix => (1..full).contains(&(stored as usize)),
+        };
+        let place = u32::from(first) >= next && u32::from(first) + u32::from(count) <= entries;
+        if !(place
+            && length
+            && (kind != FrameKind::Raw || check == 0)
+            && (1..=FRAME_PAGES).contains(&usize::from(count)))
+        {
+            return Err(Bad::new("a frame of its index is impossible"));
+        }
+        frames.push((FrameEntry { first, count, kind, stored, check }, at));
+        next = u32::from(first) + u32::from(count);
+        at += u64::from(stored);
+    }
+    if first_frame < HEAD as u64 || at > block_at {
+        return Err(Bad::new("its frames are not where they must be"));
+    }
+    Ok(frames)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Compress, PackWriter, encode_frame};
+    use super::*;
+    use crate::page::page_digest;
+
+    /// Pages 3, 4, 9.. with a byte each, in frames of up to five.
+    fn small(compress: Compress, n: u64) -> (Vec<u8>, Digest, Vec<(PageNo, Vec<u8>)>) {
+        let pages: Vec<_> = (0..n).map(|i| (3 + i + i / 2 * 4, vec![(i % 255) as u8 + 1; PAGE])).collect();
+        let mut writer = PackWriter::new(Vec::new()).unwrap();
+        for chunk in pages.chunks(5) {
+            let list: Vec<_> = chunk.iter().map(|(p, b)| (*p, page_digest(b[..].try_into().unwrap()))).collect();
+            let bytes: Vec<u8> = chunk.iter().flat_map(|(_, b)| b.clone()).collect();
+            writer.push(&list, Some(&encode_frame(&bytes, compress))).unwrap();
+        }
+        let (summary, bytes) = writer.finish().unwrap();
+        assert_eq!(summary.bytes, bytes.len() as u64);
+        (bytes, summary.id, pages)
+    }
+
+    /// Everything a pack says, or why it cannot be believed.
+    fn read_all(bytes: Vec<u8>, id: &Digest) -> Result<Vec<(PageNo, Vec<u8>)>, Bad> {
+        let pack = PackReader::open(bytes, id)?;
+        let mut out = Vec::new();
+        for b in 0..pack.blocks() {
+            let block = pack.block(b)?;
+            for f in 0..block.frames() {
+                let bytes = pack.frame(&block, f, None)?;
+                for ((page, digest), bytes) in block.frame_pages(f).into_iter().zip(bytes.chunks(PAGE)) {
+                    if page_digest(bytes.try_into().unwrap()) != digest {
+                        return Err(Bad::new("a page does not match its digest"));
+                    }
+                    out.push((page, bytes.to_vec()));
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    #[test]
+    fn packs_come_back() {
+        for compress in [Compress::None, Compress::Zstd(1)] {
+            for n in [0, 1, 5, 23, 9000] {
+                let (bytes, id, pages) = small(compress, n);
+                let pack = PackReader::open(bytes.clone(), &id).unwrap();
+                assert_eq!(pack.pages(), n);
+                if let Some((page, content)) = pages.last() {
+                    let block = pack.block(pack.block_of(*page).unwrap()).unwrap();
+                    let frame = block.frame_of(*page).unwrap();
+                    let mut out = vec![0; PAGE];
+                    if pack.raw_page(&block, frame, *page, &mut out).unwrap() {
+                        assert_eq!(&out, content);
+                    }
+                    assert!(block.digest(*page + 1).is_none());
+                }
+                assert_eq!(read_all(bytes, &id).unwrap(), pages);
+            }
+        }
+    }
+
+    #[test]
+    fn pages_left_out_keep_the_id() {
+        let (_, id, pages) = small(Compress::None, 10);
+        let mut writer = PackWriter::new(Vec::new()).unwrap();
+        for (i, chunk) in pages.chunks(5).enumerate() {
+            let list: Vec<_> = chunk.iter().map(|(p, b)| (*p, page_digest(b[..].try_into().unwrap()))).collect();
+            let bytes: Vec<u8> = chunk.iter().flat_map(|(_, b)| b.clone()).collect();
+            let frame = encode_frame(&bytes, Compress::None);
+            writer.push(&list, (i == 1).then_some(&frame)).unwrap();
+        }
+        let (summary, bytes) = writer.finish().unwrap();
+        assert_eq!(summary.id, id);
+        let pack = PackReader::open(bytes.clone(), &id).unwrap();
+        let block = pack.block(0).unwrap();
+        assert_eq!(block.frame_of(pages[0].0), None);
+        assert_eq!(block.frame_of(pages[7].0), Some(0));
+        assert_eq!(read_all(bytes, &id).unwrap(), pages[5..]);
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_truncation_is_noticed() {
+        for compress in [Compress::None, Compress::Zstd(1)] {
+            let (bytes, id, _) = small(compress, 3);
+            for n in 0..bytes.len() {
+                assert!(read_all(bytes[..n].to_vec(), &id).is_err(), "cut to {n}");
+            }
+            let step = if compress == Compress::None { 97 } else { 1 };
+            for bit in (0..bytes.len() * 8).step_by(step) {
+                let mut flipped = bytes.clone();
+                flipped[bit / 8] ^= 1 << (bit % 8);
+                assert!(read_all(flipped, &id).is_err(), "bit {bit}");
+            }
+            let mut longer = bytes.clone();
+            longer.push(0);
+            assert!(read_all(longer, &id).is_err());
+        }
+    }
+}

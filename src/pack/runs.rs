@@ -1,0 +1,470 @@
+//! Runs of pages and where each comes from: the columns that maps, snapshots and deltas are made of.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+
+use super::wire::{Bad, Fields, ReadAt, put_varint, unzigzag, zigzag};
+use crate::page::{Digest, MAX_LEN, PAGE64, PageNo, PageRange};
+
+/// Where the pages of a run come from. A pack is named by its place in [`Packs`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A hole: zeros that take no space in the target.
+    Hole,
+    /// Zeros that the target holds as data.
+    Zero,
+    /// A pack, from this page of it on.
+    Pack(u32, PageNo),
+}
+
+impl Source {
+    /// The source of the page `n` pages further on.
+    pub fn advance(self, n: u64) -> Source {
+        match self {
+            Source::Pack(pack, page) => Source::Pack(pack, page + n),
+            zeros => zeros,
+        }
+    }
+
+    /// Whether it stands for zeros.
+    pub fn is_zeros(self) -> bool {
+        !matches!(self, Source::Pack(..))
+    }
+}
+
+/// A run of pages with one source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// The pages of the target.
+    pub pages: PageRange,
+    /// Where the first of them comes from; the others follow it.
+    pub source: Source,
+}
+
+impl Run {
+    /// The part of the run within `range`.
+    pub fn clip(&self, range: &PageRange) -> Run {
+        let pages = self.pages.intersect(range);
+        Run { pages, source: self.source.advance(pages.start - self.pages.start) }
+    }
+
+    /// The two runs as one, if they are.
+    pub fn join(&self, next: &Run) -> Option<Run> {
+        let follows = self.pages.end == next.pages.start && self.source.advance(self.pages.len()) == next.source;
+        follows.then_some(Run { pages: PageRange::new(self.pages.start, next.pages.end), source: self.source })
+    }
+}
+
+/// Pack ids by number, each once.
+#[derive(Clone, Debug, Default)]
+pub struct Packs {
+    ids: Vec<Digest>,
+    places: HashMap<Digest, u32>,
+}
+
+/// A pack number that no pack has.
+pub const NO_PACK: u32 = u32::MAX;
+
+impl Packs {
+    /// The number of a pack.
+    pub fn intern(&mut self, id: Digest) -> u32 {
+        *self.places.entry(id).or_insert_with(|| {
+            self.ids.push(id);
+            self.ids.len() as u32 - 1
+        })
+    }
+
+    /// The pack of a number.
+    ///
+    /// # Panics
+    /// When [`Packs::intern`] did not give it out.
+    pub fn id(&self, number: u32) -> Digest {
+        self.ids[number as usize]
+    }
+
+    /// All ids, by number.
+    pub fn ids(&self) -> &[Digest] {
+        &self.ids
+    }
+}
+
+/// Runs in a block: what is read into memory at once.
+pub const BLOCK_RUNS: usize = 8192;
+/// Bytes before the columns of a block.
+const BLOCK_HEAD: usize = 32;
+/// Most bytes of a block's columns: four numbers of up to ten bytes each a run.
+const MOST_RAW: usize = BLOCK_RUNS * 40;
+
+/// Where a sequence of runs is in a file, and how many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Section {
+    /// Its bytes.
+    pub bytes: u64,
+    /// Its runs.
+    pub runs: u64,
+    /// Pages in all runs.
+    pub pages: u64,
+}
+
+impl Section {
+    /// Bytes of its three numbers.
+    pub const BYTES: usize = 24;
+
+    /// Appends the three numbers.
+    pub fn put(&self, out: &mut Vec<u8>) {
+        [self.bytes, self.runs, self.pages].iter().for_each(|n| out.extend_from_slice(&n.to_le_bytes()));
+    }
+
+    /// Takes the three numbers.
+    pub fn take(fields: &mut Fields<'_>) -> Result<Section, Bad> {
+        Ok(Section { bytes: fields.u64()?, runs: fields.u64()?, pages: fields.u64()? })
+    }
+}
+
+/// Writes runs, joining neighbours; packs are numbered anew in the order they come.
+#[derive(Debug)]
+pub struct RunsWriter<W> {
+    out: W,
+    pending: Option<Run>,
+    block: Vec<Run>,
+    section: Section,
+    /// Numbers in the file, by [`Packs`] number.
+    numbers: HashMap<u32, u32>,
+    order: Vec<u32>,
+}
+
+impl<W: Write> RunsWriter<W> {
+    /// Begins at what `out` is at.
+    pub fn new(out: W) -> RunsWriter<W> {
+        RunsWriter {
+            out,
+            pending: None,
+            block: Vec::new(),
+            section: Section::default(),
+            numbers: HashMap::new(),
+            order: Vec::new(),
+        }
+    }
+
+    /// Adds a run; an empty one changes nothing.
+    ///
+    /// # Panics
+    /// When runs do not ascend.
+    ///
+    /// # Errors
+    /// What writing says.
+    pub fn push(&mut self, run: Run) -> io::Result<()> {
+        if run.pages.is_empty() {
+            return Ok(());
+        }
+        if let Some(last) = self.pending {
+            assert!(last.pages.end <= run.pages.start, "runs ascend");
+            if let Some(joined) = last.join(&run) {
+                self.pending = Some(joined);
+                return Ok(());
+            }
+            self.add(last)?;
+        }
+        self.pending = Some(run);
+        Ok(())
+    }
+
+    fn add(&mut self, run: Run) -> io::Result<()> {
+        self.section.runs += 1;
+        self.section.pages += run.pages.len();
+        self.block.push(run);
+        if self.block.len() == BLOCK_RUNS { self.end_block() } else { Ok(()) }
+    }
+
+    fn end_block(&mut self) -> io::Result<()> {
+        let (Some(first), Some(last)) = (self.block.first(), self.block.last()) else {
+            return Ok(());
+        };
+        let (start, end) = (first.pages.start, last.pages.end);
+        let mut columns: [Vec<u8>; 4] = Default::default();
+        let (mut at, mut shift) = (start, 0i64);
+        for run in &self.block {
+            put_varint(&mut columns[0], run.pages.start - at);
+            put_varint(&mut columns[1], run.pages.len() - 1);
+            at = run.pages.end;
+            let code = match run.source {
+                Source::Hole => 0,
+                Source::Zero => 1,
+                Source::Pack(pack, page) => {
+                    let next = self.numbers.len() as u32;
+                    let number = *self.numbers.entry(pack).or_insert_with(|| {
+                        self.order.push(pack);
+                        next
+                    });
+                    // Pages mostly keep their place: this column is zeros, and zstd makes nothing of it.
+                    let moved = page.wrapping_sub(run.pages.start) as i64;
+                    put_varint(&mut columns[3], zigzag(moved.wrapping_sub(shift)));
+                    shift = moved;
+                    2 + u64::from(number)
+                }
+            };
+            put_varint(&mut columns[2], code);
+        }
+        let raw = columns.concat();
+        let coded = zstd::bulk::compress(&raw, 3)?;
+        let mut head = Vec::with_capacity(BLOCK_HEAD);
+        for n in [self.block.len(), raw.len(), coded.len(), 0] {
+            head.extend_from_slice(&(n as u32).to_le_bytes());
+        }
+        head.extend_from_slice(&start.to_le_bytes());
+        head.extend_from_slice(&end.to_le_bytes());
+        self.out.write_all(&head)?;
+        self.out.write_all(&coded)?;
+        self.section.bytes += (BLOCK_HEAD + coded.len()) as u64;
+        self.block.clear();
+        Ok(())
+    }
+
+    /// Ends the runs: what was written, and which packs they name, in the order of their numbers in the file.
+    ///
+    /// # Errors
+    /// What writing says.
+    pub fn finish(mut self) -> io::Result<(Section, Vec<u32>, W)> {
+        if let Some(last) = self.pending.take() {
+            self.add(last)?;
+        }
+        self.end_block()?;
+        Ok((self.section, self.order, self.out))
+    }
+}
+
+/// Runs in ascending order, which may fail.
+pub trait RunStream {
+    /// The next run.
+    ///
+    /// # Errors
+    /// [`Bad`] when it cannot be read or believed.
+    fn next_run(&mut self) -> Result<Option<Run>, Bad>;
+}
+
+impl<I: Iterator<Item = Run>> RunStream for I {
+    fn next_run(&mut self) -> Result<Option<Run>, Bad> {
+        Ok(self.next())
+    }
+}
+
+/// Reads runs from a file, a block at a time.
+#[derive(Debug)]
+pub struct RunsReader<R> {
+    file: R,
+    at: u64,
+    end: u64,
+    /// [`Packs`] numbers, by number in the file.
+    packs: std::sync::Arc<[u32]>,
+    left: Section,
+    block: std::vec::IntoIter<Run>,
+    next_page: PageNo,
+    skipped: bool,
+}
+
+impl<R: ReadAt> RunsReader<R> {
+    /// Runs of `section` at `offset`; `packs` are the numbers that the file's pack numbers stand for.
+    pub fn new(file: R, offset: u64, section: Section, packs: std::sync::Arc<[u32]>) -> RunsReader<R> {
+        let end = offset.saturating_add(section.bytes);
+        RunsReader {
+            file,
+            at: offset,
+            end,
+            packs,
+            left: section,
+            block: Vec::new().into_iter(),
+            next_page: 0,
+            skipped: false,
+        }
+    }
+
+    /// Skips, without decoding, blocks that end at or before `page`.
+    ///
+    /// # Errors
+    /// [`Bad`] when they cannot be read.
+    pub fn skip_to(&mut self, page: PageNo) -> Result<(), Bad> {
+        while self.at < self.end && self.block.len() == 0 {
+            let head = self.block_head()?;
+            if head.end > page {
+                break;
+            }
+            self.skipped = true;
+            self.pass(&head)?;
+        }
+        Ok(())
+    }
+
+    fn block_head(&self) -> Result<BlockHead, Bad> {
+        let mut head = [0; BLOCK_HEAD];
+        self.file.read_at(&mut head, self.at)?;
+        let mut fields = Fields::new(&head);
+        let (runs, raw, coded) = (fields.u32()?, fields.u32()?, fields.u32()?);
+        fields.zeros(4)?;
+        let head = BlockHead { runs, raw, coded, start: fields.u64()?, end: fields.u64()? };
+        let room = self.end - self.at;
+        let fits = u64::from(coded) + BLOCK_HEAD as u64 <= room && raw as usize <= MOST_RAW;
+        let counts = (1..=BLOCK_RUNS as u32).contains(&runs) && u64::from(runs) <= self.left.runs;
+        let order = self.next_page <= head.start && head.start < head.end && head.end <= MAX_LEN / PAGE64;
+        if fits && counts && order { Ok(head) } else { Err(Bad::new("a block of its runs is impossible")) }
+    }
+
+    fn pass(&mut self, head: &BlockHead) -> Result<(), Bad> {
+        self.at += BLOCK_HEAD as u64 + u64::from(head.coded);
+        self.left.runs -= u64::from(head.runs);
+        self.next_page = head.end;
+        if self.at == self.end && self.left.runs != 0 {
+            return Err(Bad::new("its runs do not add up"));
+        }
+        Ok(())
+    }
+
+    fn load(&mut self) -> Result<(), Bad> {
+        let head = self.block_head()?;
+        let mut coded = vec![0; head.coded as usize];
+        self.file.read_at(&mut coded, self.at + BLOCK_HEAD as u64)?;
+        let raw = zstd::bulk::decompress(&coded, head.raw as usize).ok().filter(|r| r.len() == head.raw as usize);
+        let raw = raw.ok_or_else(|| Bad::new("a block of its runs does not decode"))?;
+        let runs = decode_runs(&raw, &head, &self.packs)?;
+        let pages = runs.iter().map(|r| r.pages.len()).sum();
+        self.left.pages = self.left.pages.checked_sub(pages).ok_or_else(|| Bad::new("its runs do not add up"))?;
+        self.block = runs.into_iter();
+        self.pass(&head)
+    }
+}
+
+impl<R: ReadAt> RunStream for RunsReader<R> {
+    fn next_run(&mut self) -> Result<Option<Run>, Bad> {
+        if let Some(run) = self.block.next() {
+            return Ok(Some(run));
+        }
+        if self.at == self.end {
+            let all = self.left.runs == 0 && (self.skipped || self.left.pages == 0);
+            return if all { Ok(None) } else { Err(Bad::new("its runs do not add up")) };
+        }
+        self.load()?;
+        Ok(self.block.next())
+    }
+}
+
+struct BlockHead {
+    runs: u32,
+    raw: u32,
+    coded: u32,
+    start: PageNo,
+    end: PageNo,
+}
+
+fn decode_runs(raw: &[u8], head: &BlockHead, packs: &[u32]) -> Result<Vec<Run>, Bad> {
+    let impossible = || Bad::new("a run is impossible");
+    let mut fields = Fields::new(raw);
+    let mut runs = Vec::with_capacity(head.runs as usize);
+    let gaps = (0..head.runs).map(|_| fields.varint()).collect::<Result<Vec<_>, _>>()?;
+    let mut at = head.start;
+    for gap in gaps {
+        let start = at.checked_add(gap).ok_or_else(impossible)?;
+        // The column of lengths follows that of gaps; each start needs the length before it.
+        let len = fields.varint()?.checked_add(1).ok_or_else(impossible)?;
+        at = start.checked_add(len).filter(|end| *end <= head.end).ok_or_else(impossible)?;
+        runs.push(Run { pages: PageRange::new(start, at), source: Source::Hole });
+    }
+    if at != head.end || runs[0].pages.start != head.start {
+        return Err(impossible());
+    }
+    let mut codes = Vec::with_capacity(runs.len());
+    for _ in &runs {
+        codes.push(fields.varint()?);
+    }
+    let mut shift = 0i64;
+    for (run, code) in runs.iter_mut().zip(codes) {
+        run.source = match code {
+            0 => Source::Hole,
+            1 => Source::Zero,
+            n => {
+                let pack = usize::try_from(n - 2).ok().and_then(|n| packs.get(n)).ok_or_else(impossible)?;
+                shift = shift.wrapping_add(unzigzag(fields.varint()?));
+                let page = run.pages.start.wrapping_add(shift as u64);
+                let end = page.checked_add(run.pages.len());
+                end.filter(|end| *end <= MAX_LEN / PAGE64).ok_or_else(impossible)?;
+                Source::Pack(*pack, page)
+            }
+        };
+    }
+    fields.end()?;
+    Ok(runs)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Any runs: (gap, length, source) each.
+    pub(in crate::pack) fn any_runs() -> impl Strategy<Value = Vec<Run>> {
+        let source = prop_oneof![
+            Just(Source::Hole),
+            Just(Source::Zero),
+            (0u32..5, 0u64..1 << 30).prop_map(|(pack, page)| Source::Pack(pack, page)),
+        ];
+        prop::collection::vec((0u64..50, 1u64..50, source, any::<bool>()), 0..60).prop_map(|list| {
+            let mut at = 0;
+            list.into_iter()
+                .map(|(gap, len, mut source, stay)| {
+                    let start = at + gap;
+                    at = start + len;
+                    if let (true, Source::Pack(pack, _)) = (stay, source) {
+                        source = Source::Pack(pack, start);
+                    }
+                    Run { pages: PageRange::new(start, at), source }
+                })
+                .collect()
+        })
+    }
+
+    /// One run a page: what two sequences that mean the same have in common.
+    pub(in crate::pack) fn by_page(runs: &[Run]) -> Vec<(PageNo, Source)> {
+        runs.iter().flat_map(|r| (0..r.pages.len()).map(|i| (r.pages.start + i, r.source.advance(i)))).collect()
+    }
+
+    pub(in crate::pack) fn collect(stream: &mut impl RunStream) -> Result<Vec<Run>, Bad> {
+        let mut out = Vec::new();
+        while let Some(run) = stream.next_run()? {
+            out.push(run);
+        }
+        Ok(out)
+    }
+
+    proptest! {
+        #[test]
+        fn runs_come_back(runs in any_runs()) {
+            let mut writer = RunsWriter::new(Vec::new());
+            runs.iter().for_each(|r| writer.push(*r).unwrap());
+            let (section, packs, bytes) = writer.finish().unwrap();
+            prop_assert_eq!(section.bytes, bytes.len() as u64);
+            prop_assert_eq!(section.pages, runs.iter().map(|r| r.pages.len()).sum::<u64>());
+            let mut reader = RunsReader::new(bytes, 0, section, packs.into());
+            prop_assert_eq!(by_page(&collect(&mut reader).unwrap()), by_page(&runs));
+        }
+
+        #[test]
+        fn any_bytes_are_runs_or_an_error(bytes: Vec<u8>, runs in 0u64..9) {
+            let section = Section { bytes: bytes.len() as u64, runs, pages: runs };
+            let _ = collect(&mut RunsReader::new(bytes, 0, section, vec![0, 1].into()));
+        }
+    }
+
+    #[test]
+    fn many_runs_are_skipped_by_blocks() {
+        let runs: Vec<_> = (0..40_000u64)
+            .map(|i| Run { pages: PageRange::new(i * 2, i * 2 + 1), source: Source::Pack((i % 7) as u32, i * 2) })
+            .collect();
+        let mut writer = RunsWriter::new(Vec::new());
+        runs.iter().for_each(|r| writer.push(*r).unwrap());
+        let (section, packs, bytes) = writer.finish().unwrap();
+        assert!(section.bytes < 100_000, "{} bytes for 40,000 runs", section.bytes);
+        let mut reader = RunsReader::new(bytes, 0, section, packs.into());
+        reader.skip_to(70_000).unwrap();
+        let rest = collect(&mut reader).unwrap();
+        assert!(rest[0].pages.start <= 70_000 && rest.len() < 15_000);
+        assert_eq!(rest.last(), runs.last());
+    }
+}

@@ -1,0 +1,438 @@
+//! The snapshot file: what an image is, where its pages are, and everything known about how it was captured.
+
+use std::io::{self, Read, Seek, Write};
+use std::sync::Arc;
+
+use super::kinds::{Grade, Kind};
+use super::map::{HashWriter, read_packs};
+use super::runs::{Packs, RunsReader, Section};
+use super::wire::{Bad, Fields, FileKind, HEAD, ReadAt, hash_file};
+use crate::page::{Digest, MAX_LEN, pages_of};
+
+/// Bytes of the numbers that every snapshot has, after the head.
+const FIXED: usize = 304;
+/// Longest text or path.
+const MOST_TEXT: usize = 64 << 10;
+/// Most bytes of all extended attributes; Linux allows 64 KiB a value.
+const MOST_ATTRS: usize = 4 << 20;
+/// Most members of a set.
+const MOST_MEMBERS: usize = 4096;
+
+/// What changed since the parent, in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changed {
+    /// Pages whose content differs from the parent's.
+    pub pages: u64,
+    /// Bytes of the target in those pages.
+    pub bytes: u64,
+}
+
+/// Where the bytes are, in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// The pack made for this snapshot; [`Digest::ZERO`] when none was needed.
+    pub pack: Digest,
+    /// Its bytes.
+    pub pack_bytes: u64,
+    /// The full map that the image is a difference from; [`Digest::ZERO`] when it is one from holes only.
+    pub map: Digest,
+    /// Bytes of that map.
+    pub map_bytes: u64,
+    /// Bytes of differences written since that map, these included: when they outgrow the map, a new one is due.
+    pub debt: u64,
+}
+
+/// Everything else a snapshot says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meta {
+    /// Length of the image in bytes.
+    pub len: u64,
+    /// The image digest.
+    pub image: Digest,
+    /// The snapshot that changes are counted from; [`Digest::ZERO`] for the first.
+    pub parent: Digest,
+    /// When it was made: nanoseconds since 1970, by the clock of that machine.
+    pub time_ns: i64,
+    /// What changed since the parent.
+    pub changed: Changed,
+    /// Where the bytes are.
+    pub stored: Stored,
+    /// Modification time of the target, nanoseconds since 1970.
+    pub mtime_ns: i64,
+    /// Access time of the target, nanoseconds since 1970.
+    pub atime_ns: i64,
+    /// Permission bits of the target, with set-uid and the like.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// How far it is proven to be of one moment.
+    pub grade: Grade,
+    /// Why it was made.
+    pub kind: Kind,
+    /// Path of the target, absolute, as bytes.
+    pub path: Vec<u8>,
+    /// What the user said of it.
+    pub message: String,
+    /// Why it has that grade.
+    pub reason: String,
+    /// Name of the machine.
+    pub host: String,
+    /// Version of memsnap that made it.
+    pub version: String,
+    /// Extended attributes, by name.
+    pub attrs: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Ids of image digests captured together with this one.
+    pub members: Vec<Digest>,
+}
+
+/// A snapshot file, proven and open.
+#[derive(Clone, Debug)]
+pub struct SnapshotFile<R> {
+    /// What it says.
+    pub meta: Meta,
+    file: R,
+    packs: Arc<[u32]>,
+    runs_at: u64,
+    over: Section,
+    update: Section,
+}
+
+impl<R: ReadAt + Clone> SnapshotFile<R> {
+    /// Opens a snapshot and proves that it is `id`, the BLAKE3 of its bytes.
+    ///
+    /// # Errors
+    /// [`Bad::Damaged`] when it is not.
+    pub fn open(file: R, id: &Digest, packs: &mut Packs) -> Result<SnapshotFile<R>, Bad> {
+        let size = file.size()?;
+        if hash_file(&file, size)? != *id {
+            return Err(Bad::new("its bytes are not what its name says"));
+        }
+        let mut fixed = [0; HEAD + FIXED];
+        file.read_at(&mut fixed, 0)?;
+        FileKind::Snapshot.check(fixed[..HEAD].try_into().expect("a head"), 0)?;
+        let (mut meta, sizes) = take_fixed(&mut Fields::new(&fixed[HEAD..]))?;
+        let mut rest = vec![0; sizes.variable()?];
+        let variable_at = (HEAD + FIXED) as u64;
+        file.read_at(&mut rest, variable_at)?;
+        take_variable(&mut Fields::new(&rest), &sizes, &mut meta)?;
+        let packs_at = variable_at + rest.len() as u64;
+        let packs = read_packs(&file, packs_at, sizes.packs, packs)?;
+        let runs_at = packs_at + u64::from(sizes.packs) * 32;
+        let end = runs_at.checked_add(sizes.over.bytes).and_then(|n| n.checked_add(sizes.update.bytes));
+        if end != Some(size) {
+            return Err(Bad::new("its parts do not add up"));
+        }
+        Ok(SnapshotFile { meta, file, packs, runs_at, over: sizes.over, update: sizes.update })
+    }
+
+    /// The runs that differ from the full map.
+    pub fn over(&self) -> RunsReader<R> {
+        RunsReader::new(self.file.clone(), self.runs_at, self.over, self.packs.clone())
+    }
+
+    /// The runs that differ from the parent, with their new sources.
+    pub fn update(&self) -> RunsReader<R> {
+        let at = self.runs_at + self.over.bytes;
+        RunsReader::new(self.file.clone(), at, self.update, self.packs.clone())
+    }
+
+    /// The packs that this file names itself (its full map may name more).
+    pub fn packs(&self) -> &[u32] {
+        &self.packs
+    }
+}
+
+/// Numbers that say how long the variable parts are.
+#[derive(Debug, Default)]
+struct Sizes {
+    texts: [u32; 5],
+    attrs: u32,
+    attrs_bytes: u32,
+    members: u32,
+    packs: u32,
+    over: Section,
+    update: Section,
+}
+
+impl Sizes {
+    fn variable(&self) -> Result<usize, Bad> {
+        let texts = self.texts.iter().all(|n| *n as usize <= MOST_TEXT);
+        let fits = self.attrs_bytes as usize <= MOST_ATTRS && self.members as usize <= MOST_MEMBERS;
+        if !(texts && fits && self.attrs as usize <= MOST_ATTRS / 8) {
+            return Err(Bad::new("it says more than a snapshot can"));
+        }
+        Ok(self.texts.iter().sum::<u32>() as usize + self.attrs_bytes as usize + self.members as usize * 32)
+    }
+}
+
+fn take_fixed(f: &mut Fields<'_>) -> Result<(Meta, Sizes), Bad> {
+    let (len, image, parent, time_ns) = (f.u64()?, f.digest()?, f.digest()?, f.i64()?);
+    let changed = Changed { pages: f.u64()?, bytes: f.u64()? };
+    let pack = (f.digest()?, f.u64()?);
+    let map = (f.digest()?, f.u64()?);
+    let stored = Stored { pack: pack.0, pack_bytes: pack.1, map: map.0, map_bytes: map.1, debt: f.u64()? };
+    let (mtime_ns, atime_ns) = (f.i64()?, f.i64()?);
+    let (mode, uid, gid) = (f.u32()?, f.u32()?, f.u32()?);
+    let grade = Grade::from_code(f.u8()?).ok_or_else(|| Bad::new("its grade is unknown"))?;
+    let kind = Kind::from_code(f.u8()?).ok_or_else(|| Bad::new("its kind is unknown"))?;
+    f.zeros(2)?;
+    let mut sizes = Sizes::default();
+    for n in &mut sizes.texts {
+        *n = f.u32()?;
+    }
+    sizes.attrs = f.u32()?;
+    sizes.attrs_bytes = f.u32()?;
+    sizes.members = f.u32()?;
+    sizes.packs = f.u32()?;
+    sizes.over = Section::take(f)?;
+    sizes.update = Section::take(f)?;
+    f.zeros(FIXED - FIXED_USED)?;
+    f.end()?;
+    if len > MAX_LEN || changed.pages > pages_of(MAX_LEN) {
+        return Err(Bad::new("its length is impossible"));
+    }
+    let meta = Meta {
+        len,
+        image,
+        parent,
+        time_ns,
+        changed,
+        stored,
+        mtime_ns,
+        atime_ns,
+        mode,
+        uid,
+        gid,
+        grade,
+        kind,
+        path: Vec::new(),
+        message: String::new(),
+        reason: String::new(),
+        host: String::new(),
+        version: String::new(),
+        attrs: Vec::new(),
+        members: Vec::new(),
+    };
+    Ok((meta, sizes))
+}
+
+/// Bytes of [`FIXED`] that are in use.
+const FIXED_USED: usize = 8 + 32 + 32 + 8 + 16 + 40 + 40 + 8 + 16 + 12 + 4 + 20 + 16 + 2 * Section::BYTES;
+
+fn take_variable(f: &mut Fields<'_>, sizes: &Sizes, meta: &mut Meta) -> Result<(), Bad> {
+    let text = |f: &mut Fields<'_>, n: u32| {
+        let bytes = f.bytes(n as usize)?.to_vec();
+        String::from_utf8(bytes).map_err(|_| Bad::new("a text in it is not UTF-8"))
+    };
+    meta.path = f.bytes(sizes.texts[0] as usize)?.to_vec();
+    meta.message = text(f, sizes.texts[1])?;
+    meta.reason = text(f, sizes.texts[2])?;
+    meta.host = text(f, sizes.texts[3])?;
+    meta.version = text(f, sizes.texts[4])?;
+    let mut attrs = Fields::new(f.bytes(sizes.attrs_bytes as usize)?);
+    for _ in 0..sizes.attrs {
+        let (name, value) = (attrs.u16()?, attrs.u32()?);
+        let name = attrs.bytes(name.into())?.to_vec();
+        if name.contains(&0) || meta.attrs.last().is_some_and(|(last, _)| *last >= name) {
+            return Err(Bad::new("an attribute has an impossible name"));
+        }
+        meta.attrs.push((name, attrs.bytes(value as usize)?.to_vec()));
+    }
+    attrs.end()?;
+    for _ in 0..sizes.members {
+        meta.members.push(f.digest()?);
+    }
+    f.end()
+}
+
+/// What a snapshot file is made from.
+#[derive(Debug)]
+pub struct SnapshotWriter<'a> {
+    /// What it says.
+    pub meta: &'a Meta,
+    /// The packs its runs name, in the order of their numbers in the file.
+    pub packs: Vec<Digest>,
+    /// The runs that differ from the full map, coded.
+    pub over: Section,
+    /// The runs that differ from the parent, coded.
+    pub update: Section,
+}
+
+impl SnapshotWriter<'_> {
+    /// Writes the file: the head, then the coded runs that `over` and `update` give. Gives its id and size.
+    ///
+    /// # Panics
+    /// When a text is longer than 64 KiB, or there are attributes of more than 4 MiB.
+    ///
+    /// # Errors
+    /// What reading or writing says.
+    pub fn write<S: Read + Seek>(
+        &self,
+        over: &mut S,
+        update: &mut S,
+        out: &mut impl Write,
+    ) -> io::Result<(Digest, u64)> {
+        let mut out = HashWriter::new(out);
+        out.write_all(&self.encode_head())?;
+        for runs in [over, update] {
+            runs.rewind()?;
+            io::copy(runs, &mut out)?;
+        }
+        Ok(out.finish())
+    }
+
+    fn encode_head(&self) -> Vec<u8> {
+        let meta = self.meta;
+        let mut attrs = Vec::new();
+        for (name, value) in &meta.attrs {
+            attrs.extend_from_slice(&(name.len() as u16).to_le_bytes());
+            attrs.extend_from_slice(&(value.len() as u32).to_le_bytes());
+            attrs.extend_from_slice(name);
+            attrs.extend_from_slice(value);
+        }
+        let texts = [
+            &meta.path[..],
+            meta.message.as_bytes(),
+            meta.reason.as_bytes(),
+            meta.host.as_bytes(),
+            meta.version.as_bytes(),
+        ];
+        assert!(texts.iter().all(|t| t.len() <= MOST_TEXT) && attrs.len() <= MOST_ATTRS);
+        let mut out = FileKind::Snapshot.head(0).to_vec();
+        put_fixed(&mut out, meta);
+        for n in
+            texts.iter().map(|t| t.len()).chain([meta.attrs.len(), attrs.len(), meta.members.len(), self.packs.len()])
+        {
+            out.extend_from_slice(&(n as u32).to_le_bytes());
+        }
+        self.over.put(&mut out);
+        self.update.put(&mut out);
+        out.resize(HEAD + FIXED, 0);
+        texts.iter().for_each(|t| out.extend_from_slice(t));
+        out.extend_from_slice(&attrs);
+        meta.members.iter().chain(&self.packs).for_each(|d| out.extend_from_slice(&d.0));
+        out
+    }
+}
+
+fn put_fixed(out: &mut Vec<u8>, meta: &Meta) {
+    let stored = &meta.stored;
+    out.extend_from_slice(&meta.len.to_le_bytes());
+    out.extend_from_slice(&meta.image.0);
+    out.extend_from_slice(&meta.parent.0);
+    out.extend_from_slice(&meta.time_ns.to_le_bytes());
+    out.extend_from_slice(&meta.changed.pages.to_le_bytes());
+    out.extend_from_slice(&meta.changed.bytes.to_le_bytes());
+    out.extend_from_slice(&stored.pack.0);
+    out.extend_from_slice(&stored.pack_bytes.to_le_bytes());
+    out.extend_from_slice(&stored.map.0);
+    out.extend_from_slice(&stored.map_bytes.to_le_bytes());
+    out.extend_from_slice(&stored.debt.to_le_bytes());
+    out.extend_from_slice(&meta.mtime_ns.to_le_bytes());
+    out.extend_from_slice(&meta.atime_ns.to_le_bytes());
+    for n in [meta.mode, meta.uid, meta.gid] {
+        out.extend_from_slice(&n.to_le_bytes());
+    }
+    out.extend_from_slice(&[meta.grade.code(), meta.kind.code(), 0, 0]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::runs::tests::{any_runs, by_page, collect};
+    use super::super::{RunsWriter, write_map};
+    use super::*;
+    use proptest::prelude::*;
+    use std::io::Cursor;
+
+    fn any_meta() -> impl Strategy<Value = Meta> {
+        let attrs = prop::collection::btree_map("[a-z]{1,9}", prop::collection::vec(any::<u8>(), 0..40), 0..4);
+        (
+            any::<[u8; 32]>(),
+            any::<i64>(),
+            "\\PC{0,40}",
+            attrs,
+            0u64..1 << 40,
+            prop::collection::vec(any::<[u8; 32]>(), 0..3),
+        )
+            .prop_map(|(id, time_ns, message, attrs, len, members)| Meta {
+                len,
+                image: Digest(id),
+                parent: Digest::of(&id),
+                time_ns,
+                changed: Changed { pages: len / 9, bytes: len / 2 },
+                stored: Stored { pack: Digest(id), pack_bytes: 9, map: Digest::ZERO, map_bytes: 0, debt: 77 },
+                mtime_ns: time_ns / 2,
+                atime_ns: time_ns / 3,
+                mode: 0o100_644,
+                uid: 7,
+                gid: 8,
+                grade: Grade::Claimed,
+                kind: Kind::Undo,
+                path: vec![0xff, b'/', b'\n'],
+                message,
+                reason: "because".into(),
+                host: "here".into(),
+                version: "0.1.0".into(),
+                attrs: attrs.into_iter().map(|(n, v)| (n.into_bytes(), v)).collect(),
+                members: members.into_iter().map(Digest).collect(),
+            })
+    }
+
+    fn packs() -> Packs {
+        let mut packs = Packs::default();
+        (0u8..5).for_each(|n| {
+            packs.intern(Digest([n + 1; 32]));
+        });
+        packs
+    }
+
+    fn write(meta: &Meta, over: &[super::super::Run], packs: &Packs) -> (Digest, Vec<u8>) {
+        let mut writer = RunsWriter::new(Cursor::new(Vec::new()));
+        over.iter().for_each(|r| writer.push(*r).unwrap());
+        let (section, order, mut bytes) = writer.finish().unwrap();
+        let ids = order.iter().map(|n| packs.id(*n)).collect();
+        let writer = SnapshotWriter { meta, packs: ids, over: section, update: Section::default() };
+        let mut out = Vec::new();
+        let (id, size) = writer.write(&mut bytes, &mut Cursor::new(Vec::new()), &mut out).unwrap();
+        assert_eq!(size, out.len() as u64);
+        (id, out)
+    }
+
+    proptest! {
+        #[test]
+        fn snapshots_come_back(meta in any_meta(), runs in any_runs()) {
+            let mut packs = packs();
+            let (id, bytes) = write(&meta, &runs, &packs);
+            let snap = SnapshotFile::open(bytes, &id, &mut packs).unwrap();
+            prop_assert_eq!(&snap.meta, &meta);
+            prop_assert_eq!(by_page(&collect(&mut snap.over()).unwrap()), by_page(&runs));
+            prop_assert_eq!(collect(&mut snap.update()).unwrap(), vec![]);
+        }
+
+        #[test]
+        fn maps_come_back(runs in any_runs(), len in 0u64..1 << 40) {
+            let mut packs = packs();
+            let mut out = Vec::new();
+            let (id, _) = write_map(len, &mut runs.clone().into_iter(), &packs, Cursor::new(Vec::new()), &mut out).unwrap();
+            let map = super::super::MapFile::open(out, &id, &mut packs).unwrap();
+            prop_assert_eq!(map.image_len(), len);
+            prop_assert_eq!(by_page(&collect(&mut map.runs()).unwrap()), by_page(&runs));
+        }
+
+        /// With the check of the id out of the way, the structure must still hold.
+        #[test]
+        fn any_change_is_an_error_or_another_snapshot(meta in any_meta(), at: prop::sample::Index, byte in 1u8..) {
+            let packs0 = packs();
+            let (_, mut bytes) = write(&meta, &[], &packs0);
+            let at = at.index(bytes.len());
+            bytes[at] ^= byte;
+            let id = Digest::of(&bytes);
+            if let Ok(snap) = SnapshotFile::open(bytes, &id, &mut packs()) {
+                let runs = (collect(&mut snap.over()), collect(&mut snap.update()));
+                prop_assert!(snap.meta != meta || runs.0.is_err() || runs.1.is_err());
+            }
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! Fixed little-endian fields, the head of every file, and reading at an offset.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use crate::error::Error;
+use crate::page::Digest;
+
+/// Why bytes cannot be used. [`Bad::of`] adds the file they came from.
+#[derive(Debug)]
+pub enum Bad {
+    /// They could not be read.
+    Io(io::Error),
+    /// They are not what the format says.
+    Damaged(String),
+    /// They are of a format or use a flag that this version does not know.
+    Version(String),
+}
+
+impl Bad {
+    pub(super) fn new(what: impl Into<String>) -> Bad {
+        Bad::Damaged(what.into())
+    }
+
+    /// The error for `path`.
+    pub fn of(self, path: &Path) -> Error {
+        match self {
+            Bad::Io(source) if source.kind() == io::ErrorKind::UnexpectedEof => {
+                Error::damaged(path, "it ends too early")
+            }
+            Bad::Io(source) => Error::Io { doing: "reading", path: path.into(), source },
+            Bad::Damaged(what) => Error::damaged(path, what),
+            Bad::Version(what) => Error::Version { path: path.into(), what },
+        }
+    }
+}
+
+impl From<io::Error> for Bad {
+    fn from(e: io::Error) -> Bad {
+        Bad::Io(e)
+    }
+}
+
+/// Bytes that can be read at any offset, by several threads at once.
+pub trait ReadAt: Send + Sync {
+    /// Fills `buf` from `offset` on; an end before that is [`io::ErrorKind::UnexpectedEof`].
+    ///
+    /// # Errors
+    /// What the system says.
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()>;
+    /// Number of bytes.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn size(&self) -> io::Result<u64>;
+}
+
+impl ReadAt for File {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        std::os::unix::fs::FileExt::read_exact_at(self, buf, offset)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+}
+
+impl ReadAt for Vec<u8> {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        let from = usize::try_from(offset).ok().and_then(|o| self.get(o..)?.get(..buf.len()));
+        buf.copy_from_slice(from.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.len() as u64)
+    }
+}
+
+impl<R: ReadAt + ?Sized> ReadAt for std::sync::Arc<R> {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        (**self).read_at(buf, offset)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        (**self).size()
+    }
+}
+
+/// A part of a larger thing, read as if it were all.
+#[derive(Clone, Debug)]
+pub struct Part<R> {
+    inner: R,
+    start: u64,
+    len: u64,
+}
+
+impl<R: ReadAt> Part<R> {
+    /// Bytes `start..start + len` of `inner`.
+    pub fn new(inner: R, start: u64, len: u64) -> Part<R> {
+        Part { inner, start, len }
+    }
+}
+
+impl<R: ReadAt> ReadAt for Part<R> {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        let end = offset.checked_add(buf.len() as u64).filter(|end| *end <= self.len);
+        end.ok_or(io::ErrorKind::UnexpectedEof)?;
+        self.inner.read_at(buf, self.start + offset)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.len)
+    }
+}
+
+/// BLAKE3 of the first `len` bytes, in bounded memory.
+///
+/// # Errors
+/// What reading says.
+pub fn hash_file(file: &impl ReadAt, len: u64) -> io::Result<Digest> {
+    let mut hasher = blake3::Hasher::new();
+    let mut buf = vec![0; len.min(256 << 10) as usize];
+    let mut at = 0;
+    while at < len {
+        let n = (len - at).min(buf.len() as u64) as usize;
+        file.read_at(&mut buf[..n], at)?;
+        hasher.update(&buf[..n]);
+        at += n as u64;
+    }
+    Ok(hasher.finalize().into())
+}
+
+/// The files that begin with a head; the value is the letter in their magic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum FileKind {
+    /// A pack.
+    Pack = b'p',
+    /// A full map.
+    Map = b'm',
+    /// A snapshot.
+    Snapshot = b's',
+    /// A delta.
+    Delta = b'd',
+    /// The digest cache.
+    Tree = b't',
+    /// An intent.
+    Intent = b'i',
+}
+
+/// Bytes of the head of a file.
+pub const HEAD: usize = 16;
+/// The format this version writes, and the only one it reads.
+const FORMAT: u16 = 1;
+
+impl FileKind {
+    /// Magic (PNG's trick: a byte that is no text, both line ends and an end-of-file sign show what mangled the
+    /// file), format, flags, four zero bytes.
+    pub fn head(self, flags: u16) -> [u8; HEAD] {
+        let mut out = [0; HEAD];
+        out[..8].copy_from_slice(&[0x89, b'm', b's', self as u8, b'\r', b'\n', 0x1a, b'\n']);
+        out[8..10].copy_from_slice(&FORMAT.to_le_bytes());
+        out[10..12].copy_from_slice(&flags.to_le_bytes());
+        out
+    }
+
+    /// Checks a head and gives its flags, of which only those in `known` may be set.
+    ///
+    /// # Errors
+    /// [`Bad::Damaged`] for another magic, [`Bad::Version`] for another format or flag.
+    pub fn check(self, head: &[u8; HEAD], known: u16) -> Result<u16, Bad> {
+        if head[..8] != self.head(0)[..8] {
+            return Err(Bad::new("it does not begin with the right magic bytes"));
+        }
+        let mut fields = Fields::new(&head[8..]);
+        let (format, flags) = (fields.u16()?, fields.u16()?);
+        if format != FORMAT {
+            return Err(Bad::Version(format!("format {format} is not known to this version of memsnap")));
+        }
+        if flags & !known != 0 {
+            return Err(Bad::Version(format!("flags {flags:#06x} are not known to this version of memsnap")));
+        }
+        fields.zeros(4)?;
+        Ok(flags)
+    }
+}
+
+/// Takes fields off a slice; everything it gives out has been bounded by what is there.
+#[derive(Debug)]
+pub struct Fields<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    /// From the start of `bytes`.
+    pub fn new(bytes: &'a [u8]) -> Fields<'a> {
+        Fields { rest: bytes }
+    }
+
+    /// The next `n` bytes.
+    pub fn bytes(&mut self, n: usize) -> Result<&'a [u8], Bad> {
+        let (head, rest) = self.rest.split_at_checked(n).ok_or_else(|| Bad::new("it ends too early"))?;
+        self.rest = rest;
+        Ok(head)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Bad> {
+        let mut out = [0; N];
+        out.copy_from_slice(self.bytes(N)?);
+        Ok(out)
+    }
+
+    /// One byte.
+    pub fn u8(&mut self) -> Result<u8, Bad> {
+        Ok(self.array::<1>()?[0])
+    }
+
+    /// Two bytes.
+    pub fn u16(&mut self) -> Result<u16, Bad> {
+        Ok(u16::from_le_bytes(self.array()?))
+    }
+
+    /// Four bytes.
+    pub fn u32(&mut self) -> Result<u32, Bad> {
+        Ok(u32::from_le_bytes(self.array()?))
+    }
+
+    /// Eight bytes.
+    pub fn u64(&mut self) -> Result<u64, Bad> {
+        Ok(u64::from_le_bytes(self.array()?))
+    }
+
+    /// Eight bytes, signed.
+    pub fn i64(&mut self) -> Result<i64, Bad> {
+        Ok(i64::from_le_bytes(self.array()?))
+    }
+
+    /// A digest.
+    pub fn digest(&mut self) -> Result<Digest, Bad> {
+        Ok(Digest(self.array()?))
+    }
+
+    /// Reserved bytes: zero, or the file is damaged.
+    pub fn zeros(&mut self, n: usize) -> Result<(), Bad> {
+        if self.bytes(n)?.iter().all(|b| *b == 0) { Ok(()) } else { Err(Bad::new("reserved bytes are not zero")) }
+    }
+
+    /// A number of 1 to 10 bytes, 7 bits each, lowest first; only the shortest form.
+    pub fn varint(&mut self) -> Result<u64, Bad> {
+        let mut value = 0u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.u8()?;
+            let bits = u64::from(byte & 0x7f);
+            if shift == 63 && bits > 1 || (byte == 0 && shift > 0) {
+                break;
+            }
+            value |= bits << shift;
+            if byte < 0x80 {
+                return Ok(value);
+            }
+        }
+        Err(Bad::new("a number is written wrongly"))
+    }
+
+    /// Everything taken?
+    pub fn end(&self) -> Result<(), Bad> {
+        if self.rest.is_empty() { Ok(()) } else { Err(Bad::new("there are bytes too many")) }
+    }
+
+    /// Number of bytes left.
+    pub fn left(&self) -> usize {
+        self.rest.len()
+    }
+}
+
+/// Appends a number as [`Fields::varint`] reads it.
+pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push((value & 0x7f) as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+/// Signed to unsigned with small values staying small: 0, -1, 1, -2...
+pub fn zigzag(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)) as u64
+}
+
+/// The other way.
+pub fn unzigzag(value: u64) -> i64 {
+    (value >> 1) as i64 ^ -((value & 1) as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn numbers_come_back(value: u64, signed: i64) {
+            let mut out = Vec::new();
+            put_varint(&mut out, value);
+            let mut fields = Fields::new(&out);
+            prop_assert_eq!(fields.varint().unwrap(), value);
+            prop_assert!(fields.end().is_ok());
+            prop_assert_eq!(unzigzag(zigzag(signed)), signed);
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_panic(bytes: Vec<u8>) {
+            let mut fields = Fields::new(&bytes);
+            while fields.varint().is_ok() {}
+        }
+    }
+
+    #[test]
+    fn heads_are_told_apart() {
+        let head = FileKind::Pack.head(0);
+        assert!(FileKind::Pack.check(&head, 0).is_ok());
+        assert!(matches!(FileKind::Map.check(&head, 0), Err(Bad::Damaged(_))));
+        let mut newer = head;
+        newer[8] = 2;
+        assert!(matches!(FileKind::Pack.check(&newer, 0), Err(Bad::Version(_))));
+        assert!(matches!(FileKind::Pack.check(&FileKind::Pack.head(4), 3), Err(Bad::Version(_))));
+    }
+}

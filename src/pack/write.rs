@@ -1,0 +1,189 @@
+//! Writing a pack: frames in page order, a block of index after every 4096 pages, the directory last.
+//!
+//! Nothing is held back but the block being filled, so a pack of any length is written in bounded memory, and to
+//! anything that can be written to.
+
+use std::io::{self, Write};
+
+use super::frame::Frame;
+use super::read::{BLOCK_ENTRIES, DirEntry, FrameEntry, coded_check};
+use super::wire::{FileKind, HEAD};
+use crate::page::{Digest, PageNo};
+
+/// What was written.
+#[derive(Clone, Copy, Debug)]
+pub struct PackSummary {
+    /// The pack's id: the hash of its list of (page, digest).
+    pub id: Digest,
+    /// Number of pages.
+    pub pages: u64,
+    /// Number of bytes, all told.
+    pub bytes: u64,
+}
+
+/// Writes a pack to any `W`.
+#[derive(Debug)]
+pub struct PackWriter<W: Write> {
+    out: W,
+    at: u64,
+    block: Filling,
+    directory: Vec<DirEntry>,
+    pages: u64,
+}
+
+/// The block whose frames are being written.
+#[derive(Debug, Default)]
+struct Filling {
+    start: u64,
+    entries: Vec<(PageNo, Digest)>,
+    frames: Vec<FrameEntry>,
+}
+
+impl<W: Write> PackWriter<W> {
+    /// Begins a pack.
+    ///
+    /// # Errors
+    /// What writing says.
+    pub fn new(mut out: W) -> io::Result<PackWriter<W>> {
+        out.write_all(&FileKind::Pack.head(0))?;
+        let block = Filling { start: HEAD as u64, ..Filling::default() };
+        Ok(PackWriter { out, at: HEAD as u64, block, directory: Vec::new(), pages: 0 })
+    }
+
+    /// Adds the pages of one frame. `frame` is `None` for pages whose bytes are left out (a pack written anew keeps
+    /// its list, and so its id, without the pages that are lost or no longer needed).
+    ///
+    /// # Panics
+    /// When pages do not ascend, a digest is of zeros, or there are more than 16 pages.
+    ///
+    /// # Errors
+    /// What writing says.
+    pub fn push(&mut self, pages: &[(PageNo, Digest)], frame: Option<&Frame>) -> io::Result<()> {
+        if pages.is_empty() {
+            return Ok(());
+        }
+        assert!(pages.len() <= super::frame::FRAME_PAGES && pages.iter().all(|(_, d)| !d.is_zero()));
+        assert!(pages.windows(2).all(|w| w[0].0 < w[1].0), "pages of a frame ascend");
+        if self.block.entries.len() + pages.len() > BLOCK_ENTRIES {
+            self.end_block()?;
+        }
+        let last = self.block.entries.last().map(|e| e.0).or(self.directory.last().map(|d| d.last));
+        assert!(last.is_none_or(|last| last < pages[0].0), "frames of a pack ascend");
+        if let Some(frame) = frame {
+            self.out.write_all(&frame.bytes)?;
+            self.block.frames.push(FrameEntry {
+                first: self.block.entries.len() as u16,
+                count: pages.len() as u8,
+                kind: frame.kind,
+                stored: frame.bytes.len() as u32,
+                check: coded_check(frame.kind, &frame.bytes),
+            });
+            self.at += frame.bytes.len() as u64;
+        }
+        self.block.entries.extend_from_slice(pages);
+        self.pages += pages.len() as u64;
+        Ok(())
+    }
+
+    /// Bytes written so far.
+    pub fn written(&self) -> u64 {
+        self.at
+    }
+
+    fn end_block(&mut self) -> io::Result<()> {
+        let block = std::mem::take(&mut self.block);
+        let (Some(first), Some(last)) = (block.entries.first(), block.entries.last()) else {
+            return Ok(());
+        };
+        let bytes = encode_block(&block);
+        self.directory.push(DirEntry {
+            offset: self.at,
+            len: bytes.len() as u32,
+            entries: block.entries.len() as u32,
+            first: first.0,
+            last: last.0,
+            key: block_key(&block.entries),
+        });
+        self.out.write_all(&bytes)?;
+        self.at += bytes.len() as u64;
+        self.block.start = self.at;
+        Ok(())
+    }
+
+    /// Ends the pack and gives back what it was written to.
+    ///
+    /// # Errors
+    /// What writing says.
+    pub fn finish(mut self) -> io::Result<(PackSummary, W)> {
+        self.end_block()?;
+        let mut tail = Vec::with_capacity(self.directory.len() * DirEntry::BYTES + 64);
+        self.directory.iter().for_each(|d| d.put(&mut tail));
+        for number in [self.at, self.directory.len() as u64, self.pages] {
+            tail.extend_from_slice(&number.to_le_bytes());
+        }
+        let check = blake3::hash(&tail);
+        tail.extend_from_slice(check.as_bytes());
+        tail.extend_from_slice(TAIL_MAGIC);
+        self.out.write_all(&tail)?;
+        let summary = PackSummary {
+            id: pack_id(&self.directory, self.pages),
+            pages: self.pages,
+            bytes: self.at + tail.len() as u64,
+        };
+        Ok((summary, self.out))
+    }
+}
+
+/// The last eight bytes of a pack.
+pub const TAIL_MAGIC: &[u8; 8] = b"mspkend\n";
+
+/// Hash of one block's list of (page, digest).
+pub fn block_key(entries: &[(PageNo, Digest)]) -> Digest {
+    let mut hasher = blake3::Hasher::new();
+    for (page, digest) in entries {
+        hasher.update(&page.to_le_bytes());
+        hasher.update(&digest.0);
+    }
+    hasher.finalize().into()
+}
+
+/// A pack's id from the keys of its blocks.
+pub fn pack_id(directory: &[DirEntry], pages: u64) -> Digest {
+    let mut hasher = blake3::Hasher::new_derive_key("memsnap pack 1");
+    hasher.update(&pages.to_le_bytes());
+    directory.iter().for_each(|d| {
+        hasher.update(&d.key.0);
+    });
+    hasher.finalize().into()
+}
+
+fn encode_block(block: &Filling) -> Vec<u8> {
+    let mut runs: Vec<(PageNo, u32)> = Vec::new();
+    for (page, _) in &block.entries {
+        match runs.last_mut() {
+            Some((start, n)) if *start + u64::from(*n) == *page => *n += 1,
+            _ => runs.push((*page, 1)),
+        }
+    }
+    let mut out = Vec::with_capacity(
+        24 + runs.len() * 12 + block.entries.len() * 32 + block.frames.len() * FrameEntry::BYTES + 32,
+    );
+    for n in [block.entries.len(), runs.len(), block.frames.len(), 0] {
+        out.extend_from_slice(&(n as u32).to_le_bytes());
+    }
+    out.extend_from_slice(&block.start.to_le_bytes());
+    for (start, n) in &runs {
+        out.extend_from_slice(&start.to_le_bytes());
+        out.extend_from_slice(&n.to_le_bytes());
+    }
+    block.entries.iter().for_each(|(_, d)| out.extend_from_slice(&d.0));
+    for frame in &block.frames {
+        out.extend_from_slice(&frame.first.to_le_bytes());
+        out.extend_from_slice(&[frame.count, frame.kind as u8]);
+        out.extend_from_slice(&frame.stored.to_le_bytes());
+        out.extend_from_slice(&frame.check.to_le_bytes());
+    }
+    let check = blake3::hash(&out);
+    out.extend_from_slice(check.as_bytes());
+    out
+}
