@@ -1,1 +1,27 @@
-//! sys
+//! The kernel: the only room with `unsafe` blocks, and the only one that knows a system call by its name.
+//!
+//! It promises that nothing here hangs on a FIFO or a stale lock, follows a symbolic link unasked, shows anybody a
+//! half-written file, or takes silence for proof: where the system cannot tell, the answer says so ([`lease`] has
+//! `NotOwner` and `Unsupported`, [`procs`] has `unseen`, [`cache`] has `None`). Linux first; what only Linux has
+//! stands behind an `imp` module with an honest "not here" for others.
+
+//TODO pub mod cache; // what of a file is in the page cache; giving back what reading brought in
+//TODO pub mod create; // files nobody sees half-written, private folders
+pub mod fs; // which file system, how much room is left
+pub mod id; // random names, host, user, wall clock
+//TODO pub mod lease; // proof that nobody writes
+//TODO pub mod lock; // flock that waits and names its holder
+//TODO pub mod map; // read windows of a foreign file, and the SIGBUS guard
+pub mod meta; // mode, owner, times
+pub mod open; // opening without hanging or following; what a file looked like
+//TODO pub mod procs; // who has a file open or mapped
+pub mod signal; // signals that must not kill
+pub mod sparse; // holes
+pub mod xattr; // extended attributes
+
+/// Says why a test could not be run here.
+#[cfg(test)]
+fn skipped(why: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "skipped: {why}");
+}
