@@ -5,13 +5,13 @@
 //! `NotOwner` and `Unsupported`, [`procs`] has `unseen`, [`cache`] has `None`). Linux first; what only Linux has
 //! stands behind an `imp` module with an honest "not here" for others.
 
-//TODO pub mod cache; // what of a file is in the page cache; giving back what reading brought in
-//TODO pub mod create; // files nobody sees half-written, private folders
+pub mod cache; // what of a file is in the page cache; giving back what reading brought in
+pub mod create; // files nobody sees half-written, private folders
 pub mod fs; // which file system, how much room is left
 pub mod id; // random names, host, user, wall clock
 //TODO pub mod lease; // proof that nobody writes
 //TODO pub mod lock; // flock that waits and names its holder
-//TODO pub mod map; // read windows of a foreign file, and the SIGBUS guard
+pub mod map; // read windows of a foreign file, and the SIGBUS guard
 pub mod meta; // mode, owner, times
 pub mod open; // opening without hanging or following; what a file looked like
 //TODO pub mod procs; // who has a file open or mapped
