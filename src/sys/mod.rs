@@ -9,12 +9,12 @@ pub mod cache; // what of a file is in the page cache; giving back what reading 
 pub mod create; // files nobody sees half-written, private folders
 pub mod fs; // which file system, how much room is left
 pub mod id; // random names, host, user, wall clock
-//TODO pub mod lease; // proof that nobody writes
-//TODO pub mod lock; // flock that waits and names its holder
+pub mod lease; // proof that nobody writes
+pub mod lock; // flock that waits and names its holder
 pub mod map; // read windows of a foreign file, and the SIGBUS guard
 pub mod meta; // mode, owner, times
 pub mod open; // opening without hanging or following; what a file looked like
-//TODO pub mod procs; // who has a file open or mapped
+pub mod procs; // who has a file open or mapped
 pub mod signal; // signals that must not kill
 pub mod sparse; // holes
 pub mod xattr; // extended attributes

@@ -84,10 +84,7 @@ fn must_be_regular(path: &Path, kind: FileType) -> Result<()> {
     } else {
         "name a regular file"
     };
-    Err(Error::refused(
-        format!("{} is {}; memsnap works on regular files", path.display(), name_of(kind)),
-        hint,
-    ))
+    Err(Error::refused(format!("{} is {}; memsnap works on regular files", path.display(), name_of(kind)), hint))
 }
 
 fn name_of(kind: FileType) -> &'static str {
