@@ -107,9 +107,10 @@ fn sigbus_action(new: Option<&libc::sigaction>) -> libc::sigaction {
 /// Runs on the thread that faulted, at any point of it: atomics, mmap(2) and sigaction(2), no allocation, no lock.
 extern "C" fn on_sigbus(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: with SA_SIGINFO the kernel passes a valid `siginfo_t`, which is ours until we return.
-    let from_kernel = unsafe { (*info).si_code } > 0;
-    // SAFETY: as above; reading the address field of another kind of signal gives a meaningless number, unused then.
-    let addr = unsafe { (*info).si_addr() } as usize;
+    let told = unsafe { &*info };
+    let from_kernel = told.si_code > 0;
+    // SAFETY: the field is there and set for a fault; for a signal that was sent it is a meaningless number, not used.
+    let addr = unsafe { told.si_addr() } as usize;
     if !(from_kernel && cover(addr)) {
         pass_on(from_kernel, signal, info, context);
     }

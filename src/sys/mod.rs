@@ -25,3 +25,15 @@ fn skipped(why: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "skipped: {why}");
 }
+
+/// Whether `is` comes true within some seconds. Tests run side by side, and what another of them starts has, between
+/// fork and exec, all our descriptors as well: for that moment a closed file is still open, a lock still held.
+#[cfg(test)]
+fn eventually(mut is: impl FnMut() -> bool) -> bool {
+    (0..500).any(|i| {
+        if i > 0 {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        is()
+    })
+}
