@@ -213,6 +213,7 @@ mod imp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::eventually;
     use std::os::unix::fs::FileExt;
 
     const MIB: u64 = 1 << 20;
@@ -239,8 +240,11 @@ mod tests {
         let Some(file) = cold() else { return };
         let before = Before::look(&file, 0, 4 * MIB);
         assert_eq!(before.absent, [(0, 4 * MIB)]);
-        read(&file, 0, 4 << 20);
-        assert!(Before::look(&file, 0, 4 * MIB).all_cached());
+        // More than once, here and below: the machine may drop caches of its own at any time.
+        assert!(eventually(|| {
+            read(&file, 0, 4 << 20);
+            Before::look(&file, 0, 4 * MIB).all_cached()
+        }));
         before.restore(&file);
         assert!(residency(&file, 0, 4 << 20).unwrap().unwrap().iter().all(|cached| !cached));
     }
@@ -249,16 +253,17 @@ mod tests {
     fn what_was_there_stays() {
         let Some(file) = cold() else { return };
         rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::Random).unwrap();
-        read(&file, MIB, 1 << 20);
-        let before = Before::look(&file, 0, 4 * MIB);
-        assert_eq!(before.absent.first().unwrap().0, 0);
-        assert!(!before.all_cached());
-        read(&file, 0, 4 << 20);
-        before.restore(&file);
-        let now = residency(&file, 0, 4 << 20).unwrap().unwrap();
-        assert_eq!(now.len(), 4 << 20 >> 12, "a machine with other pages needs another test");
-        assert!(now[256..512].iter().all(|cached| *cached));
-        assert!(now.iter().filter(|cached| **cached).count() < 700, "most of the rest is gone");
+        assert!(eventually(|| {
+            drop_pages(&file, 0, 4 * MIB);
+            read(&file, MIB, 1 << 20);
+            let before = Before::look(&file, 0, 4 * MIB);
+            read(&file, 0, 4 << 20);
+            before.restore(&file);
+            let now = residency(&file, 0, 4 << 20).unwrap().unwrap();
+            assert_eq!(now.len(), 1024, "a machine with other pages needs another test");
+            let cached = now.iter().filter(|cached| **cached).count();
+            before.absent.len() == 2 && now[256..512].iter().all(|cached| *cached) && cached < 300
+        }));
     }
 
     #[test]
@@ -268,8 +273,10 @@ mod tests {
             return crate::sys::skipped("no cachestat here");
         };
         assert_eq!(counts, Counts::default());
-        read(&file, 0, 4 << 20);
-        assert_eq!(count(&file, 0, 4 * MIB).unwrap().cached, 1024);
+        assert!(eventually(|| {
+            read(&file, 0, 4 << 20);
+            count(&file, 0, 4 * MIB).unwrap().cached == 1024
+        }));
         file.write_all_at(&[1], 0).unwrap();
         let counts = count(&file, 0, 4 * MIB).unwrap();
         assert!(counts.dirty + counts.writeback >= 1);
