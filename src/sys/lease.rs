@@ -83,7 +83,7 @@ mod imp {
     /// How often the watcher looks; whoever wants the file waits that long.
     const WATCH: Duration = Duration::from_millis(10);
 
-    /// fcntl(2) commands of libc's Linux headers that it has no names for on all targets.
+    /// From fcntl.h; libc has no name for it on all targets.
     const F_SETSIG: c_int = 10;
 
     /// The one place that changes the lease, whichever thread comes first.

@@ -2,7 +2,7 @@
 //!
 //! Reading a mapped page past the end of its file is SIGBUS, which kills. The guard is a handler for it: every window
 //! stands in a table; where a fault is inside of one, zero pages are put over the rest of that window, the window is
-//! marked, and the read goes on to its end, after which [`Window::with`] refuses its result. It costs nothing while
+//! marked, and the read goes on to its end, after which `Window::with` refuses its result. It costs nothing while
 //! nothing happens. Only a program installs it ([`guard_install`]), as signal handlers are not a library's business.
 #![allow(unsafe_code, reason = "a signal handler, and slices of mapped memory")]
 
@@ -171,7 +171,7 @@ pub struct Window {
 
 impl Window {
     /// Maps `len` bytes at `off`, which is a multiple of the machine's page size. What is past the end of the file is
-    /// found by [`Window::with`].
+    /// found by `Window::with`.
     ///
     /// # Errors
     /// As mmap(2); `Unsupported` without the guard, `WouldBlock` when 64 windows are open: read with `pread` then.
