@@ -1,0 +1,129 @@
+//! Making files, on the real file system of the temporary folder.
+
+use super::*;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+fn names(dir: &Path) -> Vec<String> {
+    let mut names: Vec<_> =
+        std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// Both kinds of pending file: the unnamed, and the fallback.
+fn both(dir: &Path) -> [Pending; 2] {
+    [Pending::new(dir).unwrap(), Pending::named(open_dir(dir).unwrap(), dir).unwrap()]
+}
+
+#[test]
+fn a_name_is_given_once() {
+    let dir = tempfile::tempdir().unwrap();
+    for (i, pending) in both(dir.path()).into_iter().enumerate() {
+        pending.file().write_all(b"one").unwrap();
+        let name = format!("f{i}");
+        let path = dir.path().join(&name);
+        assert!(!path.exists());
+        assert_eq!(pending.publish(name.as_ref()).unwrap(), Published::New);
+        assert_eq!(std::fs::read(&path).unwrap(), b"one");
+        assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
+    }
+    for pending in both(dir.path()) {
+        pending.file().write_all(b"two").unwrap();
+        assert_eq!(pending.publish("f0".as_ref()).unwrap(), Published::Existed);
+    }
+    assert_eq!(std::fs::read(dir.path().join("f0")).unwrap(), b"one");
+    assert_eq!(names(dir.path()), ["f0", "f1"]);
+}
+
+#[test]
+fn a_place_is_taken_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    for (i, pending) in both(dir.path()).into_iter().enumerate() {
+        pending.file().write_all(&[i as u8]).unwrap();
+        pending.replace("f".as_ref()).unwrap();
+        assert_eq!(std::fs::read(dir.path().join("f")).unwrap(), [i as u8]);
+    }
+    assert_eq!(names(dir.path()), ["f"]);
+    // A folder in the way: refused, and nothing left lying about.
+    std::fs::create_dir(dir.path().join("d")).unwrap();
+    for pending in both(dir.path()) {
+        assert!(matches!(pending.replace("d".as_ref()), Err(Error::Io { doing: "replacing", .. })));
+    }
+    assert_eq!(names(dir.path()), ["d", "f"]);
+}
+
+#[test]
+fn dropped_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let pending = both(dir.path());
+    assert!(pending[1].path_hint().file_name().unwrap().to_str().unwrap().starts_with(TMP_PREFIX));
+    assert!(pending[1].path_hint().exists());
+    drop(pending);
+    assert!(names(dir.path()).is_empty());
+    assert!(Pending::new(&dir.path().join("none")).is_err());
+}
+
+#[test]
+fn without_a_name_by_descriptor_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let pending = Pending::new(dir.path()).unwrap();
+    match linkat(&pending.file, "", &pending.dir, "f", AtFlags::EMPTY_PATH) {
+        Ok(()) => assert_eq!(names(dir.path()), ["f"]),
+        Err(e) => crate::sys::skipped(&format!("no linking without /proc here: {e}")),
+    }
+}
+
+#[test]
+fn root_works_for_the_owner() {
+    if id::euid() != 0 {
+        return crate::sys::skipped("not root");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    std::os::unix::fs::chown(dir.path(), Some(1234), Some(5678)).unwrap();
+    write_small(dir.path(), "f".as_ref(), b"x").unwrap();
+    make_dir(&dir.path().join("d")).unwrap();
+    for name in ["f", "d"] {
+        let metadata = std::fs::metadata(dir.path().join(name)).unwrap();
+        assert_eq!((metadata.uid(), metadata.gid()), (1234, 5678), "{name}");
+    }
+}
+
+#[test]
+fn small_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("f");
+    write_small(dir.path(), "f".as_ref(), b"one").unwrap();
+    write_small(dir.path(), "f".as_ref(), b"three").unwrap();
+    assert_eq!(read_small(&path, 5).unwrap(), b"three");
+    assert!(matches!(read_small(&path, 4), Err(Error::Damaged { .. })));
+    symlink("f", dir.path().join("link")).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, dir.path().join("fifo"), rustix::fs::FileType::Fifo, PRIVATE, 0).unwrap();
+    for name in ["link", "fifo", "."] {
+        assert!(matches!(read_small(&dir.path().join(name), 9), Err(Error::Damaged { .. })), "{name}");
+    }
+    assert!(matches!(open_own(&dir.path().join("none")), Err(Error::Io { .. })));
+    let file = open_own(&path).unwrap();
+    start_writeback(&file, 0, 5);
+    drop_cache(&file, 0, 5);
+    assert_eq!(read_small(&path, 5).unwrap(), b"three");
+}
+
+#[test]
+fn folders_are_real_and_private() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = dir.path().join("store");
+    assert!(make_dir(&store).unwrap());
+    assert!(!make_dir(&store).unwrap());
+    assert_eq!(std::fs::metadata(&store).unwrap().mode() & 0o7777, 0o700);
+    check_private(&store).unwrap();
+    sync_dir(dir.path()).unwrap();
+
+    symlink("store", dir.path().join("link")).unwrap();
+    std::fs::write(dir.path().join("file"), b"").unwrap();
+    for name in ["link", "file"] {
+        assert!(matches!(make_dir(&dir.path().join(name)), Err(Error::Refused { .. })), "{name}");
+        assert!(matches!(check_private(&dir.path().join(name)), Err(Error::Refused { .. })), "{name}");
+    }
+    std::fs::set_permissions(&store, std::fs::Permissions::from_mode(0o770)).unwrap();
+    assert!(check_private(&store).unwrap_err().hint().starts_with("chmod go-w "));
+}

@@ -1,0 +1,130 @@
+//! Which file system a file is on, and how much room is left there.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use crate::{At, Result};
+
+/// The file systems that make a difference to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FsKind {
+    /// ext2, ext3 or ext4.
+    Ext4,
+    /// XFS.
+    Xfs,
+    /// btrfs.
+    Btrfs,
+    /// F2FS.
+    F2fs,
+    /// Memory.
+    Tmpfs,
+    /// Layers over another file system, as in containers.
+    Overlay,
+    /// Some program.
+    Fuse,
+    /// Another machine.
+    Nfs,
+    /// Any other, with its number in statfs(2).
+    Other(i64),
+}
+
+impl FsKind {
+    /// Whether a granted lease proves that nobody writes: overlayfs and FUSE grant it wrongly, the network does not know.
+    pub fn leases_prove(&self) -> bool {
+        matches!(self, FsKind::Ext4 | FsKind::Xfs | FsKind::Btrfs | FsKind::F2fs | FsKind::Tmpfs)
+    }
+
+    /// Its name in messages.
+    pub fn name(&self) -> &'static str {
+        match self {
+            FsKind::Ext4 => "ext4",
+            FsKind::Xfs => "xfs",
+            FsKind::Btrfs => "btrfs",
+            FsKind::F2fs => "f2fs",
+            FsKind::Tmpfs => "tmpfs",
+            FsKind::Overlay => "overlayfs",
+            FsKind::Fuse => "fuse",
+            FsKind::Nfs => "nfs",
+            FsKind::Other(_) => "another file system",
+        }
+    }
+
+    /// By the magic number of statfs(2); they are all of 32 bits, whatever width the machine gives them.
+    #[cfg(target_os = "linux")]
+    fn of_magic(magic: u32) -> FsKind {
+        match magic {
+            0x0000_EF53 => FsKind::Ext4,
+            0x5846_5342 => FsKind::Xfs,
+            0x9123_683E => FsKind::Btrfs,
+            0xF2F5_2010 => FsKind::F2fs,
+            0x0102_1994 => FsKind::Tmpfs,
+            0x794C_7630 => FsKind::Overlay,
+            0x6573_5546 => FsKind::Fuse,
+            0x0000_6969 => FsKind::Nfs,
+            other => FsKind::Other(i64::from(other)),
+        }
+    }
+}
+
+/// The file system that `file` is on.
+///
+/// # Errors
+/// As fstatfs(2).
+#[cfg(target_os = "linux")]
+pub fn kind(file: &File) -> io::Result<FsKind> {
+    Ok(FsKind::of_magic(rustix::fs::fstatfs(file)?.f_type as u32))
+}
+
+/// The file system that `file` is on: not known on this system.
+///
+/// # Errors
+/// None.
+#[cfg(not(target_os = "linux"))]
+pub fn kind(_file: &File) -> io::Result<FsKind> {
+    Ok(FsKind::Other(0))
+}
+
+/// Room on a file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes an ordinary user can still write, reserves left out; a quota may be tighter.
+    pub free: u64,
+    /// Bytes in all.
+    pub total: u64,
+}
+
+/// Room on the file system of `dir`.
+///
+/// # Errors
+/// As statvfs(3).
+pub fn space(dir: &Path) -> Result<Space> {
+    let stat = rustix::fs::statvfs(dir).at("asking for the free space of", dir)?;
+    let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
+    Ok(Space { free: bytes(stat.f_bavail), total: bytes(stat.f_blocks) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_places() {
+        let Ok(shm) = File::open("/dev/shm") else {
+            return crate::sys::skipped("no /dev/shm");
+        };
+        assert_eq!(kind(&shm).unwrap(), FsKind::Tmpfs);
+        assert!(kind(&shm).unwrap().leases_prove());
+        let proc = kind(&File::open("/proc").unwrap()).unwrap();
+        assert_eq!(proc, FsKind::Other(0x9FA0));
+        assert!(!proc.leases_prove() && !FsKind::Overlay.leases_prove() && !FsKind::Fuse.leases_prove());
+    }
+
+    #[test]
+    fn there_is_room() {
+        let space = space(&std::env::temp_dir()).unwrap();
+        assert!(space.total >= space.free && space.total > 0);
+        assert!(super::space(Path::new("/none/such")).is_err());
+    }
+}

@@ -1,0 +1,324 @@
+//! Leases: the kernel's word that nobody has a file open or mapped for writing (or at all), kept until somebody wants to.
+//!
+//! Whoever opens the file then waits for us to give way: a watcher looks every 10 ms and gives the lease back at once,
+//! and what was read under it is no longer proven. Only file systems with [`super::fs::FsKind::leases_prove`] are to be
+//! believed. The kernel announces the break by a signal: SIGURG is chosen, as it does nothing unless somebody handles it
+//! (the usual SIGIO kills).
+#![cfg_attr(target_os = "linux", allow(unsafe_code, reason = "fcntl(2) with lease commands has no safe wrapper"))]
+
+use std::fs::File;
+use std::io;
+
+/// What the kernel says to the wish for a lease.
+#[derive(Debug)]
+pub enum LeaseAnswer<'a> {
+    /// It is ours, and the proof holds from now on.
+    Granted(Lease<'a>),
+    /// Somebody has the file open or mapped in a way that excludes it.
+    Refused,
+    /// Only the owner of a file, and root, may ask: nothing is known.
+    NotOwner,
+    /// This system or file system has no leases: nothing is known.
+    Unsupported,
+}
+
+/// A lease on a file; given back when dropped.
+#[derive(Debug)]
+pub struct Lease<'a> {
+    imp: imp::Lease,
+    /// The lease is of the open file description: as long as the file is borrowed it stays open.
+    _file: std::marker::PhantomData<&'a File>,
+}
+
+impl<'a> Lease<'a> {
+    /// A read lease: while it is held nobody has the file open or mapped for writing. `file` must be open for reading
+    /// only, and nowhere else in this process for writing.
+    ///
+    /// # Errors
+    /// As fcntl(2), for what is no answer; when no thread can be started.
+    pub fn read(file: &'a File) -> io::Result<LeaseAnswer<'a>> {
+        imp::take(file, imp::READ)
+    }
+
+    /// A write lease: while it is held nobody else has the file open at all. There must be no other open description of
+    /// it in this process either: duplicates of `file` are fine, a second opening is not.
+    ///
+    /// # Errors
+    /// As fcntl(2), for what is no answer; when no thread can be started.
+    pub fn write(file: &'a File) -> io::Result<LeaseAnswer<'a>> {
+        imp::take(file, imp::WRITE)
+    }
+
+    /// Whether somebody has wanted the file since; looks now. It has then been given back already.
+    pub fn is_broken(&self) -> bool {
+        self.imp.is_broken()
+    }
+
+    /// Gives it back; true when it was held to this moment.
+    pub fn release(mut self) -> bool {
+        self.imp.finish()
+    }
+}
+
+impl Drop for Lease<'_> {
+    fn drop(&mut self) {
+        self.imp.finish();
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod imp {
+    use super::{File, LeaseAnswer, io};
+    use std::os::fd::AsRawFd;
+    use std::sync::{Arc, Condvar, Mutex, PoisonError};
+    use std::thread::JoinHandle;
+    use std::time::Duration;
+
+    use libc::c_int;
+    use rustix::io::Errno;
+
+    pub(super) const READ: c_int = libc::F_RDLCK;
+    pub(super) const WRITE: c_int = libc::F_WRLCK;
+
+    /// How often the watcher looks; whoever wants the file waits that long.
+    const WATCH: Duration = Duration::from_millis(10);
+
+    /// From fcntl.h; libc has no name for it on all targets.
+    const F_SETSIG: c_int = 10;
+
+    /// The one place that changes the lease, whichever thread comes first.
+    #[derive(Debug)]
+    struct Held {
+        /// A duplicate: of the same open file description, so the lease is its as well.
+        file: File,
+        kind: c_int,
+        state: Mutex<State>,
+        ended: Condvar,
+    }
+
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum State {
+        Ours,
+        Broken,
+        Released,
+    }
+
+    #[derive(Debug)]
+    pub(super) struct Lease {
+        held: Arc<Held>,
+        watcher: Option<JoinHandle<()>>,
+    }
+
+    pub(super) fn take(file: &File, kind: c_int) -> io::Result<LeaseAnswer<'_>> {
+        let held = Held { file: file.try_clone()?, kind, state: Mutex::new(State::Ours), ended: Condvar::new() };
+        // Before the lease: afterwards the break may come, with the signal that was set then.
+        fcntl(file, F_SETSIG, libc::SIGURG)?;
+        match fcntl(file, libc::F_SETLEASE, kind) {
+            Ok(_) => {}
+            Err(Errno::AGAIN) => return Ok(LeaseAnswer::Refused),
+            Err(Errno::ACCESS | Errno::PERM) => return Ok(LeaseAnswer::NotOwner),
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => return Ok(LeaseAnswer::Unsupported),
+            Err(e) => return Err(e.into()),
+        }
+        let mut lease = Lease { held: Arc::new(held), watcher: None };
+        let watched = lease.held.clone();
+        let watcher = std::thread::Builder::new().name("lease".into()).spawn(move || watched.watch());
+        match watcher {
+            Ok(watcher) => lease.watcher = Some(watcher),
+            Err(e) => {
+                lease.finish();
+                return Err(e);
+            }
+        }
+        Ok(LeaseAnswer::Granted(super::Lease { imp: lease, _file: std::marker::PhantomData }))
+    }
+
+    fn fcntl(file: &File, command: c_int, argument: c_int) -> Result<c_int, Errno> {
+        // SAFETY: the commands used here (F_SETSIG, F_SETLEASE, F_GETLEASE) take a number or nothing, no pointer; the
+        // descriptor is open as `file` is borrowed.
+        let rc = unsafe { libc::fcntl(file.as_raw_fd(), command, argument) };
+        if rc < 0 { Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO)) } else { Ok(rc) }
+    }
+
+    impl Held {
+        fn watch(&self) {
+            let mut state = self.lock();
+            while self.look(&mut state) == State::Ours {
+                state = self.ended.wait_timeout(state, WATCH).unwrap_or_else(PoisonError::into_inner).0;
+            }
+        }
+
+        fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+            self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+
+        /// While a break is pending the kernel names the kind that we are to step down to.
+        fn look(&self, state: &mut State) -> State {
+            if *state == State::Ours && fcntl(&self.file, libc::F_GETLEASE, 0) != Ok(self.kind) {
+                *state = State::Broken;
+                self.give_back();
+            }
+            *state
+        }
+
+        fn give_back(&self) {
+            let _ = fcntl(&self.file, libc::F_SETLEASE, libc::F_UNLCK);
+        }
+    }
+
+    impl Lease {
+        pub(super) fn is_broken(&self) -> bool {
+            self.held.look(&mut self.held.lock()) == State::Broken
+        }
+
+        /// Gives it back, once; whether it was ours to the end.
+        pub(super) fn finish(&mut self) -> bool {
+            let mut state = self.held.lock();
+            let ours = self.held.look(&mut state) == State::Ours;
+            if ours {
+                *state = State::Released;
+                self.held.give_back();
+            }
+            drop(state);
+            self.held.ended.notify_all();
+            if let Some(watcher) = self.watcher.take() {
+                let _ = watcher.join();
+            }
+            ours
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod imp {
+    use super::{File, LeaseAnswer, io};
+
+    pub(super) const READ: () = ();
+    pub(super) const WRITE: () = ();
+
+    #[derive(Debug)]
+    pub(super) struct Lease;
+
+    impl Lease {
+        pub(super) fn is_broken(&self) -> bool {
+            true
+        }
+
+        pub(super) fn finish(&mut self) -> bool {
+            false
+        }
+    }
+
+    pub(super) fn take(_file: &File, _kind: ()) -> io::Result<LeaseAnswer<'_>> {
+        Ok(LeaseAnswer::Unsupported)
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use crate::sys::eventually;
+    use std::fs::OpenOptions;
+    use std::path::Path;
+    use std::time::{Duration, Instant};
+
+    /// The lease, once nobody is between fork and exec with a writer of ours.
+    fn granted<'a>(ask: impl Fn() -> io::Result<LeaseAnswer<'a>>) -> Option<Lease<'a>> {
+        let mut answer = ask().unwrap();
+        eventually(|| {
+            if matches!(answer, LeaseAnswer::Refused) {
+                answer = ask().unwrap();
+            }
+            !matches!(answer, LeaseAnswer::Refused)
+        });
+        match answer {
+            LeaseAnswer::Granted(lease) => Some(lease),
+            LeaseAnswer::Unsupported => {
+                crate::sys::skipped("no leases here");
+                None
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn open_write(path: &Path) -> io::Result<File> {
+        OpenOptions::new().read(true).write(true).open(path)
+    }
+
+    fn target() -> tempfile::TempPath {
+        tempfile::NamedTempFile::new().unwrap().into_temp_path()
+    }
+
+    #[test]
+    fn nobody_writes_while_it_is_held() {
+        let path = target();
+        let file = File::open(&path).unwrap();
+        let Some(lease) = granted(|| Lease::read(&file)) else { return };
+        let _readers_are_fine = File::open(&path).unwrap();
+        std::thread::sleep(Duration::from_millis(30));
+        assert!(!lease.is_broken());
+        assert!(lease.release());
+
+        let writer = open_write(&path).unwrap();
+        assert!(matches!(Lease::read(&file).unwrap(), LeaseAnswer::Refused));
+        drop(writer);
+        assert!(granted(|| Lease::read(&file)).unwrap().release());
+    }
+
+    #[test]
+    fn a_shared_map_counts_as_a_writer() {
+        let path = target();
+        let writer = open_write(&path).unwrap();
+        writer.set_len(4096).unwrap();
+        let map = memmap2::MmapRaw::map_raw(&writer).unwrap();
+        drop(writer);
+        let file = File::open(&path).unwrap();
+        if !crate::sys::fs::kind(&file).unwrap().leases_prove() {
+            return crate::sys::skipped("leases prove nothing here");
+        }
+        match Lease::read(&file).unwrap() {
+            LeaseAnswer::Unsupported => crate::sys::skipped("no leases here"),
+            answer => assert!(matches!(answer, LeaseAnswer::Refused)),
+        }
+        drop(map);
+    }
+
+    #[test]
+    fn it_gives_way_at_once() {
+        let path = target();
+        let file = File::open(&path).unwrap();
+        let Some(lease) = granted(|| Lease::read(&file)) else { return };
+        let start = Instant::now();
+        open_write(&path).unwrap();
+        assert!(start.elapsed() < Duration::from_secs(1), "waited {:?}", start.elapsed());
+        assert!(lease.is_broken());
+        assert!(!lease.release());
+    }
+
+    #[test]
+    fn others_may_not_ask() {
+        let file = File::open("/etc/passwd").unwrap();
+        if crate::sys::id::euid() == 0 {
+            return crate::sys::skipped("root may ask for everything");
+        }
+        assert!(matches!(Lease::read(&file).unwrap(), LeaseAnswer::NotOwner));
+    }
+
+    #[test]
+    fn a_write_lease_is_alone() {
+        let path = target();
+        let reader = File::open(&path).unwrap();
+        let file = open_write(&path).unwrap();
+        assert!(!matches!(Lease::write(&file).unwrap(), LeaseAnswer::Granted(_)));
+        drop(reader);
+        let Some(lease) = granted(|| Lease::write(&file)) else { return };
+        assert!(!lease.is_broken());
+        File::open(&path).unwrap();
+        assert!(lease.is_broken());
+        drop(lease);
+        assert!(granted(|| Lease::write(&file)).unwrap().release());
+
+        let folder = tempfile::tempdir().unwrap();
+        assert!(matches!(Lease::read(&File::open(folder.path()).unwrap()).unwrap(), LeaseAnswer::Unsupported));
+    }
+}

@@ -1,0 +1,345 @@
+//! Read windows of a file that belongs to others, and the guard that makes a shrinking file an error.
+//!
+//! Reading a mapped page past the end of its file is SIGBUS, which kills. The guard is a handler for it: every window
+//! stands in a table; where a fault is inside of one, zero pages are put over the rest of that window, the window is
+//! marked, and the read goes on to its end, after which `Window::with` refuses its result. It costs nothing while
+//! nothing happens. Only a program installs it ([`guard_install`]), as signal handlers are not a library's business.
+#![allow(unsafe_code, reason = "a signal handler, and slices of mapped memory")]
+
+use std::fs::File;
+use std::io;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+
+use rustix::mm::{MapFlags, ProtFlags};
+
+/// Windows at one time, over all threads.
+const SLOTS: usize = 64;
+
+/// One window in the table. `version` is odd while the slot is free or changing hands, so that the handler, which can
+/// wait for nobody, never believes the start of one window and the end of another.
+struct Slot {
+    taken: AtomicBool,
+    version: AtomicUsize,
+    start: AtomicUsize,
+    end: AtomicUsize,
+    hit: AtomicBool,
+}
+
+static TABLE: [Slot; SLOTS] = [const {
+    Slot {
+        taken: AtomicBool::new(false),
+        version: AtomicUsize::new(1),
+        start: AtomicUsize::new(0),
+        end: AtomicUsize::new(0),
+        hit: AtomicBool::new(false),
+    }
+}; SLOTS];
+
+/// Whoever handled SIGBUS before us.
+static BEFORE: OnceLock<libc::sigaction> = OnceLock::new();
+/// Page size, kept here as the handler may call next to nothing.
+static PAGE_SIZE: AtomicUsize = AtomicUsize::new(0);
+static INSTALLED: AtomicBool = AtomicBool::new(false);
+
+impl Slot {
+    fn claim(start: usize, end: usize) -> Option<&'static Slot> {
+        let free = |slot: &&Slot| slot.taken.compare_exchange(false, true, SeqCst, SeqCst).is_ok();
+        let slot = TABLE.iter().find(free)?;
+        slot.start.store(start, SeqCst);
+        slot.end.store(end, SeqCst);
+        slot.hit.store(false, SeqCst);
+        slot.version.fetch_add(1, SeqCst);
+        Some(slot)
+    }
+
+    fn free(&self) {
+        self.version.fetch_add(1, SeqCst);
+        self.taken.store(false, SeqCst);
+    }
+
+    /// The end of this window when `addr` is inside.
+    fn end_if_inside(&self, addr: usize) -> Option<usize> {
+        let version = self.version.load(SeqCst);
+        let (start, end) = (self.start.load(SeqCst), self.end.load(SeqCst));
+        let steady = version.is_multiple_of(2) && self.version.load(SeqCst) == version;
+        (steady && start <= addr && addr < end).then_some(end)
+    }
+}
+
+/// Installs the guard, once; later calls do nothing. For the program, before it reads: it takes SIGBUS over, and passes
+/// on, to whoever had it, what no window caused.
+pub fn guard_install() {
+    BEFORE.get_or_init(|| {
+        PAGE_SIZE.store(rustix::param::page_size(), SeqCst);
+        // Read first, so that the handler finds it from its first moment on.
+        let before = sigbus_action(None);
+        let mut ours = no_action();
+        let handler: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) = on_sigbus;
+        ours.sa_sigaction = handler as libc::sighandler_t;
+        ours.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+        sigbus_action(Some(&ours));
+        INSTALLED.store(true, SeqCst);
+        before
+    });
+}
+
+/// Whether [`guard_install`] was called: without it nothing is mapped.
+pub fn guard_installed() -> bool {
+    INSTALLED.load(SeqCst)
+}
+
+fn no_action() -> libc::sigaction {
+    // SAFETY: `sigaction` is a C struct of integers and pointers; all zero is a valid one (SIG_DFL, empty mask).
+    unsafe { std::mem::zeroed() }
+}
+
+/// Sets the action for SIGBUS where one is given; returns the one before.
+fn sigbus_action(new: Option<&libc::sigaction>) -> libc::sigaction {
+    let mut old = no_action();
+    let new = new.map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: sigaction(2) wants a null or valid new action and a valid place for the old one; both live through the
+    // call. What is installed is `on_sigbus`, which does only what a handler may, or the default.
+    unsafe { libc::sigaction(libc::SIGBUS, new, &raw mut old) };
+    old
+}
+
+/// Runs on the thread that faulted, at any point of it: atomics, mmap(2) and sigaction(2), no allocation, no lock.
+extern "C" fn on_sigbus(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: with SA_SIGINFO the kernel passes a valid `siginfo_t`, which is ours until we return.
+    let told = unsafe { &*info };
+    let from_kernel = told.si_code > 0;
+    // SAFETY: the field is there and set for a fault; for a signal that was sent it is a meaningless number, not used.
+    let addr = unsafe { told.si_addr() } as usize;
+    if !(from_kernel && cover(addr)) {
+        pass_on(from_kernel, signal, info, context);
+    }
+}
+
+/// Puts zero pages over the window that `addr` is in, from that page on; false when there is no such window.
+fn cover(addr: usize) -> bool {
+    let Some((slot, end)) = TABLE.iter().find_map(|slot| Some((slot, slot.end_if_inside(addr)?))) else {
+        return false;
+    };
+    // Marked before the zeros can be seen: another thread may be reading them to its end right now.
+    slot.hit.store(true, SeqCst);
+    let page = PAGE_SIZE.load(SeqCst);
+    let start = addr - addr % page;
+    let (ptr, len) = (std::ptr::without_provenance_mut(start), end.next_multiple_of(page) - start);
+    let flags = MapFlags::PRIVATE | MapFlags::FIXED | MapFlags::NORESERVE;
+    // SAFETY: mmap(2) with MAP_FIXED replaces what is mapped there: whole pages of a live window of ours, as the
+    // thread that faulted reads it through a `Window` that unregisters before it unmaps. All of them stay readable,
+    // and their contents were anybody's before as well. rustix makes the system call itself: errno is left alone.
+    unsafe { rustix::mm::mmap_anonymous(ptr, len, ProtFlags::READ, flags) }.is_ok()
+}
+
+/// What would have happened without us.
+fn pass_on(fault: bool, signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    let before = BEFORE.get().copied().unwrap_or_else(no_action);
+    match before.sa_sigaction {
+        libc::SIG_IGN if !fault => {}
+        libc::SIG_DFL | libc::SIG_IGN => {
+            // Not in our hands any more: a fault happens again when we return, and then kills (the kernel does not let
+            // one be ignored); a signal that was sent does not.
+            sigbus_action(Some(&no_action()));
+        }
+        handler if before.sa_flags & libc::SA_SIGINFO != 0 => {
+            type Full = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
+            // SAFETY: whoever installed this address with SA_SIGINFO promised the kernel a function of this type.
+            let handler = unsafe { std::mem::transmute::<libc::sighandler_t, Full>(handler) };
+            handler(signal, info, context);
+        }
+        handler => {
+            // SAFETY: whoever installed this address without SA_SIGINFO promised the kernel a function of this type.
+            let handler = unsafe { std::mem::transmute::<libc::sighandler_t, extern "C" fn(libc::c_int)>(handler) };
+            handler(signal);
+        }
+    }
+    // The handler of Rust's runtime gives way by setting the default and returning, which a fault comes back from.
+    let gave_way = sigbus_action(None).sa_sigaction == libc::SIG_DFL;
+    if gave_way && !fault {
+        // SAFETY: raise(3) may be called in a handler; it takes a valid signal number.
+        unsafe { libc::raise(signal) };
+    }
+}
+
+/// A stretch of somebody's file, mapped for reading, under the guard.
+pub struct Window {
+    map: memmap2::MmapRaw,
+    slot: &'static Slot,
+}
+
+impl Window {
+    /// Maps `len` bytes at `off`, which is a multiple of the machine's page size. What is past the end of the file is
+    /// found by `Window::with`.
+    ///
+    /// # Errors
+    /// As mmap(2); `Unsupported` without the guard, `WouldBlock` when 64 windows are open: read with `pread` then.
+    pub fn map(file: &File, off: u64, len: usize) -> io::Result<Window> {
+        if !guard_installed() {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "windows need the guard against SIGBUS"));
+        }
+        if len == 0 || !off.is_multiple_of(rustix::param::page_size() as u64) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a window is of whole pages"));
+        }
+        let map = memmap2::MmapOptions::new().offset(off).len(len).map_raw_read_only(file)?;
+        let start = map.as_ptr() as usize;
+        let too_many = || io::Error::new(io::ErrorKind::WouldBlock, "too many windows at one time");
+        let slot = Slot::claim(start, start + len).ok_or_else(too_many)?;
+        Ok(Window { map, slot })
+    }
+
+    /// Runs `f` over the bytes, and gives its result if all of them were there.
+    ///
+    /// # Contract
+    /// Somebody else may write the file while `f` runs, and the language allows no change of memory behind a `&[u8]`.
+    /// No Rust code can be given such memory and be free of that doubt; what is asked of `f` keeps it harmless: it only
+    /// hashes, compares or copies, with lengths and indexes that do not depend on what it reads, makes no other type of
+    /// the bytes (`str`, enum), and looks at a byte once or does not mind two answers. Its result is then that of some
+    /// mixture of old and new bytes, as with read(2). What is to be stored is copied first and hashed from the copy.
+    /// Hence not public outside the crate.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` when a page could not be read: the file shrank, or (its length tells) the disk failed. This
+    /// window is useless from then on.
+    #[allow(dead_code, reason = "the capture room reads through it")]
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&[u8]) -> R) -> io::Result<R> {
+        let (start, len) = (self.map.as_ptr(), self.map.len());
+        // SAFETY: the map is not null, aligned for bytes, and readable for `len` (at most isize::MAX, as memmap2
+        // checks) while `self` lives, also where the file ends, by the guard. All bit patterns are bytes. That nobody
+        // changes it meanwhile cannot be promised: see the contract above.
+        let bytes = unsafe { std::slice::from_raw_parts(start, len) };
+        let result = f(bytes);
+        if self.slot.hit.load(SeqCst) {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file shrank, or a page could not be read"));
+        }
+        Ok(result)
+    }
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        self.slot.free(); // before the field `map` is unmapped
+    }
+}
+
+impl std::fmt::Debug for Window {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Window").field("map", &self.map).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::FileExt;
+    use std::os::unix::process::ExitStatusExt;
+
+    const MIB: usize = 1 << 20;
+
+    fn filled() -> File {
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(&vec![5; MIB], 0).unwrap();
+        file
+    }
+
+    fn sum(bytes: &[u8]) -> u64 {
+        bytes.iter().map(|b| u64::from(*b)).sum()
+    }
+
+    #[test]
+    fn a_shrinking_file_is_an_error() {
+        guard_install();
+        let file = filled();
+        let window = Window::map(&file, 0, MIB).unwrap();
+        assert_eq!(window.with(sum).unwrap(), 5 << 20);
+        file.set_len(10_000).unwrap();
+        assert_eq!(window.with(sum).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        file.set_len(0).unwrap();
+        assert!(window.with(sum).is_err());
+        drop(window);
+        file.write_all_at(&vec![6; MIB], 0).unwrap();
+        let again = Window::map(&file, 4096, MIB - 4096).unwrap();
+        assert_eq!(again.with(sum).unwrap(), 6 * (MIB as u64 - 4096));
+    }
+
+    #[test]
+    fn cut_and_grown_while_threads_read() {
+        guard_install();
+        let file = filled();
+        let readers = || {
+            for _ in 0..200 {
+                let window = Window::map(&file, 0, MIB).unwrap();
+                if let Ok(sum) = window.with(|b| sum(&b[..4096]) + sum(&b[MIB - 4096..])) {
+                    assert!(sum <= 5 * 8192);
+                }
+            }
+        };
+        std::thread::scope(|s| {
+            let threads = [s.spawn(readers), s.spawn(readers)];
+            while threads.iter().any(|t| !t.is_finished()) {
+                file.set_len(0).unwrap();
+                file.set_len(MIB as u64).unwrap();
+            }
+        });
+    }
+
+    /// In a process of its own, as others map meanwhile.
+    #[test]
+    fn the_table_has_an_end() {
+        if std::env::var_os(CHILD).is_none() {
+            assert!(in_child("the_table_has_an_end", "table").success());
+            return;
+        }
+        guard_install();
+        let file = filled();
+        let mut windows = Vec::new();
+        let error = loop {
+            match Window::map(&file, 0, MIB) {
+                Ok(window) => windows.push(window),
+                Err(e) => break e,
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        assert!(windows.len() <= SLOTS);
+        assert_eq!(Window::map(&file, 1, 4096).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(Window::map(&file, 0, 0).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    }
+
+    const CHILD: &str = "MEMSNAP_TEST_MAP";
+
+    fn in_child(test: &str, how: &str) -> std::process::ExitStatus {
+        std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", &format!("sys::map::tests::{test}")])
+            .env(CHILD, how)
+            .stdout(std::process::Stdio::null())
+            .status()
+            .unwrap()
+    }
+
+    /// A fault outside of all windows, and a SIGBUS from somebody else, must still kill; each in a process of its own.
+    #[test]
+    fn what_is_not_ours_still_kills() {
+        match std::env::var(CHILD).as_deref() {
+            Ok("sent") => {
+                guard_install();
+                rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::BUS).unwrap();
+                return;
+            }
+            Ok(_) => {
+                guard_install();
+                let file = filled();
+                let map = memmap2::MmapOptions::new().len(MIB).map_raw_read_only(&file).unwrap();
+                file.set_len(0).unwrap();
+                // SAFETY: mapped and readable, as far as the language knows; it is meant to fault.
+                unsafe { map.as_ptr().read_volatile() };
+                return;
+            }
+            Err(_) => {}
+        }
+        for how in ["sent", "fault"] {
+            let status = in_child("what_is_not_ours_still_kills", how);
+            assert_eq!(status.signal(), Some(libc::SIGBUS), "{how}: {status}");
+        }
+    }
+}

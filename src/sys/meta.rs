@@ -1,0 +1,59 @@
+//! Mode, owner and times of a file, through its descriptor.
+
+use std::fs::File;
+use std::io;
+
+use rustix::fs::{Gid, Mode, Timespec, Timestamps, Uid};
+
+/// Sets the times of last access and last change, in nanoseconds since 1970.
+///
+/// # Errors
+/// As futimens(2); `InvalidInput` for a time that the system cannot hold.
+pub fn set_times(file: &File, atime_ns: i128, mtime_ns: i128) -> io::Result<()> {
+    let times = Timestamps { last_access: timespec(atime_ns)?, last_modification: timespec(mtime_ns)? };
+    Ok(rustix::fs::futimens(file, &times)?)
+}
+
+fn timespec(ns: i128) -> io::Result<Timespec> {
+    let too_far = |_| io::Error::new(io::ErrorKind::InvalidInput, "a time beyond what the system can hold");
+    let tv_sec = ns.div_euclid(1_000_000_000).try_into().map_err(too_far)?;
+    Ok(Timespec { tv_sec, tv_nsec: ns.rem_euclid(1_000_000_000) as _ })
+}
+
+/// Sets the permissions, set-id and sticky bits; the file type in `mode` is left out.
+///
+/// # Errors
+/// As fchmod(2).
+pub fn set_mode(file: &File, mode: u32) -> io::Result<()> {
+    Ok(rustix::fs::fchmod(file, Mode::from_raw_mode((mode & 0o7777) as _))?)
+}
+
+/// Sets owner and group. The system then takes away set-id bits, so the mode is set after it.
+///
+/// # Errors
+/// As fchown(2): only root gives files away.
+pub fn set_owner(file: &File, uid: u32, gid: u32) -> io::Result<()> {
+    // All ones means "leave it" to the system, and is nobody's number.
+    if uid == u32::MAX || gid == u32::MAX {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "no such owner"));
+    }
+    Ok(rustix::fs::fchown(file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::open::Stamp;
+
+    #[test]
+    fn what_is_set_is_read_back() {
+        let file = tempfile::tempfile().unwrap();
+        set_times(&file, 1_000_000_001, -1_500_000_000).unwrap();
+        set_mode(&file, 0o100640).unwrap();
+        let stamp = Stamp::from(&file.metadata().unwrap());
+        assert_eq!((stamp.atime_ns, stamp.mtime_ns, stamp.mode & 0o7777), (1_000_000_001, -1_500_000_000, 0o640));
+        assert!(set_times(&file, i128::MAX, 0).is_err());
+        set_owner(&file, stamp.uid, stamp.gid).unwrap();
+        assert!(set_owner(&file, u32::MAX, stamp.gid).is_err());
+    }
+}

@@ -1,0 +1,281 @@
+//! Opening: what is opened is a regular file, and the one that was named.
+//!
+//! A path may lead to a FIFO (opening would hang), a device (opening may act) or, a moment later, to something
+//! else: so the kind is looked at first, the opening follows no link and does not wait, and the descriptor is
+//! asked again. From then on everything goes through the descriptor.
+
+use std::fs::{File, FileType, Metadata};
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::{At, Error, Result};
+
+/// How long an opening waits for somebody's lease: a `memsnap` that captures gives way within 50 ms.
+const LEASE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Opens a target for reading, without touching its access time where the system lets us.
+///
+/// # Errors
+/// When it cannot be opened, is not a regular file, or somebody keeps a lease on it.
+pub fn target_read(path: &Path) -> Result<File> {
+    target(path, OFlags::RDONLY)
+}
+
+/// Opens a target for reading and writing.
+///
+/// # Errors
+/// When it cannot be opened, is not a regular file, or somebody keeps a lease on it.
+pub fn target_write(path: &Path) -> Result<File> {
+    target(path, OFlags::RDWR)
+}
+
+fn target(path: &Path, access: OFlags) -> Result<File> {
+    // Looked at first because opening a device can act on it, and for the better message; proven below.
+    must_be_regular(path, std::fs::symlink_metadata(path).at("opening", path)?.file_type())?;
+    let file = open_leased(path, access)?;
+    must_be_regular(path, file.metadata().at("looking at", path)?.file_type())?;
+    Ok(file)
+}
+
+/// open(2) with O_NONBLOCK says EAGAIN while a lease is being broken; the break goes on all the same.
+fn open_leased(path: &Path, access: OFlags) -> Result<File> {
+    let start = Instant::now();
+    loop {
+        match open_quietly(path, access) {
+            Err(Errno::AGAIN) if start.elapsed() < LEASE_PATIENCE => std::thread::sleep(Duration::from_millis(5)),
+            Err(Errno::AGAIN) => {
+                return Err(Error::Busy {
+                    path: path.into(),
+                    holder: "somebody holds a lease on it and does not give way".into(),
+                    hint: "see who has it open with `memsnap stat`, or try again later".into(),
+                });
+            }
+            opened => return opened.at("opening", path),
+        }
+    }
+}
+
+fn open_quietly(path: &Path, access: OFlags) -> Result<File, Errno> {
+    let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    #[cfg(target_os = "linux")]
+    {
+        // Only the owner may leave the access time alone; everybody else gets EPERM.
+        match rustix::fs::open(path, flags | OFlags::NOATIME, Mode::empty()) {
+            Err(Errno::PERM) => {}
+            opened => return opened.map(File::from),
+        }
+    }
+    rustix::fs::open(path, flags, Mode::empty()).map(File::from)
+}
+
+fn must_be_regular(path: &Path, kind: FileType) -> Result<()> {
+    if kind.is_file() {
+        return Ok(());
+    }
+    let hint = if kind.is_symlink() {
+        "name the file that it points to"
+    } else if kind.is_dir() {
+        "name the files in it one by one"
+    } else {
+        "name a regular file"
+    };
+    Err(Error::refused(format!("{} is {}; memsnap works on regular files", path.display(), name_of(kind)), hint))
+}
+
+fn name_of(kind: FileType) -> &'static str {
+    match () {
+        () if kind.is_dir() => "a directory",
+        () if kind.is_symlink() => "a symbolic link",
+        () if kind.is_fifo() => "a FIFO",
+        () if kind.is_socket() => "a socket",
+        () if kind.is_block_device() => "a block device",
+        () if kind.is_char_device() => "a character device",
+        () => "something else",
+    }
+}
+
+/// The absolute path of an existing file, with all symbolic links followed, once.
+///
+/// # Errors
+/// When there is no such file, or a folder on the way cannot be entered.
+pub fn resolve(path: &Path) -> Result<PathBuf> {
+    std::fs::canonicalize(path).at("finding", path)
+}
+
+/// The absolute path of a file that may not exist yet: its folder resolved, its name as it is (a link stays one).
+///
+/// # Errors
+/// When the folder does not exist, or the path ends in no name (`/`, `..`).
+pub fn resolve_new(path: &Path) -> Result<PathBuf> {
+    let Some(name) = path.file_name() else {
+        return Err(Error::refused(format!("{} does not end in a file name", path.display()), "name a file"));
+    };
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    Ok(std::fs::canonicalize(parent).at("finding", parent)?.join(name))
+}
+
+/// What the system says of a file at one moment. Equal times prove nothing while somebody maps it for writing.
+///
+/// Not comparable as a whole, as the access time moves by reading: [`Stamp::same_file`], [`Stamp::same_state`].
+#[derive(Clone, Copy, Debug)]
+pub struct Stamp {
+    /// Device of the file system.
+    pub dev: u64,
+    /// Inode number.
+    pub ino: u64,
+    /// Length in bytes.
+    pub len: u64,
+    /// Blocks of 512 bytes that it takes.
+    pub blocks: u64,
+    /// File type and permissions, as in `st_mode`.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Names that it has.
+    pub nlink: u64,
+    /// Last read, in nanoseconds since 1970.
+    pub atime_ns: i128,
+    /// Last change of the contents, in nanoseconds since 1970.
+    pub mtime_ns: i128,
+    /// Last change of contents or metadata, in nanoseconds since 1970.
+    pub ctime_ns: i128,
+    /// Creation, in nanoseconds since 1970, where the file system keeps it: tells a reused inode number.
+    pub born_ns: Option<i128>,
+}
+
+impl Stamp {
+    /// Whether both are of the same inode; a reused inode number counts as another where creation times are kept.
+    pub fn same_file(&self, other: &Stamp) -> bool {
+        self.dev == other.dev && self.ino == other.ino && self.born_ns == other.born_ns
+    }
+
+    /// Whether nothing shows a change between the two: same file, length, and times of change.
+    pub fn same_state(&self, other: &Stamp) -> bool {
+        self.same_file(other)
+            && self.len == other.len
+            && self.mtime_ns == other.mtime_ns
+            && self.ctime_ns == other.ctime_ns
+    }
+}
+
+impl From<&Metadata> for Stamp {
+    fn from(m: &Metadata) -> Stamp {
+        Stamp {
+            dev: m.dev(),
+            ino: m.ino(),
+            len: m.len(),
+            blocks: m.blocks(),
+            mode: m.mode(),
+            uid: m.uid(),
+            gid: m.gid(),
+            nlink: m.nlink(),
+            atime_ns: nanos(m.atime(), m.atime_nsec()),
+            mtime_ns: nanos(m.mtime(), m.mtime_nsec()),
+            ctime_ns: nanos(m.ctime(), m.ctime_nsec()),
+            born_ns: m.created().ok().map(since_epoch),
+        }
+    }
+}
+
+fn nanos(seconds: i64, rest: i64) -> i128 {
+    i128::from(seconds) * 1_000_000_000 + i128::from(rest)
+}
+
+fn since_epoch(t: SystemTime) -> i128 {
+    match t.duration_since(UNIX_EPOCH) {
+        Ok(after) => after.as_nanos().cast_signed(),
+        Err(before) => -before.duration().as_nanos().cast_signed(),
+    }
+}
+
+/// The stamp of an open file; `path` is for the message.
+///
+/// # Errors
+/// When the system does not say.
+pub fn stamp(file: &File, path: &Path) -> Result<Stamp> {
+    Ok(Stamp::from(&file.metadata().at("looking at", path)?))
+}
+
+/// The stamp of what `path` names; a symbolic link is not followed.
+///
+/// # Errors
+/// As lstat(2).
+pub fn stamp_path(path: &Path) -> io::Result<Stamp> {
+    Ok(Stamp::from(&std::fs::symlink_metadata(path)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(result: Result<File>) -> String {
+        match result {
+            Err(Error::Refused { what, .. }) => what,
+            other => panic!("not refused: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn only_regular_files_and_no_hanging() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        std::fs::write(&path, b"abc").unwrap();
+        assert_eq!(target_read(&path).unwrap().metadata().unwrap().len(), 3);
+        target_write(&path).unwrap();
+
+        assert!(refusal(target_read(dir.path())).contains("a directory"));
+        assert!(refusal(target_write(dir.path())).contains("a directory"));
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert!(refusal(target_read(&link)).contains("a symbolic link"));
+        let fifo = dir.path().join("fifo");
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        assert!(refusal(target_read(&fifo)).contains("a FIFO"));
+        assert!(refusal(target_write(&fifo)).contains("a FIFO"));
+        let socket = dir.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        assert!(refusal(target_read(&socket)).contains("a socket"));
+        assert!(refusal(target_read(Path::new("/dev/null"))).contains("a character device"));
+        assert!(matches!(target_read(&dir.path().join("none")), Err(Error::Io { doing: "opening", .. })));
+    }
+
+    #[test]
+    fn paths_are_resolved() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = dir.path().canonicalize().unwrap();
+        std::fs::write(home.join("f"), b"abc").unwrap();
+        std::os::unix::fs::symlink("f", home.join("link")).unwrap();
+        assert_eq!(resolve(&home.join("link")).unwrap(), home.join("f"));
+        assert!(matches!(resolve(&home.join("none")), Err(Error::Io { doing: "finding", .. })));
+        assert_eq!(resolve_new(&home.join(".").join("none")).unwrap(), home.join("none"));
+        assert_eq!(resolve_new(Path::new("x")).unwrap(), std::env::current_dir().unwrap().join("x"));
+        assert!(matches!(resolve_new(Path::new("/")), Err(Error::Refused { .. })));
+    }
+
+    #[test]
+    fn stamps_tell_states_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        std::fs::write(&path, b"abc").unwrap();
+        let file = target_read(&path).unwrap();
+        let one = stamp(&file, &path).unwrap();
+        assert!(one.same_state(&stamp_path(&path).unwrap()));
+        assert_eq!(one.len, 3);
+        std::fs::write(&path, b"abcd").unwrap();
+        let two = stamp(&file, &path).unwrap();
+        assert!(one.same_file(&two) && !one.same_state(&two));
+        std::fs::write(dir.path().join("g"), b"abc").unwrap();
+        std::fs::rename(dir.path().join("g"), &path).unwrap();
+        assert!(!one.same_file(&stamp_path(&path).unwrap()));
+    }
+}

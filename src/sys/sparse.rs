@@ -1,0 +1,136 @@
+//! Holes: finding the data between them, and making them.
+
+use std::fs::File;
+use std::io;
+
+use rustix::fs::{SeekFrom, seek};
+use rustix::io::Errno;
+
+/// Bytes `start..end` of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// First byte.
+    pub start: u64,
+    /// One past the last byte.
+    pub end: u64,
+}
+
+/// The next stretch of data at or after `from` in a file of `len` bytes, as `(start, end)`; none when only holes follow.
+/// Where the file system keeps no holes, all of it is data. A file that shrank below `from` has only holes: compare the
+/// length afterwards.
+///
+/// Works by lseek(2), which moves the offset that all users of this descriptor and its duplicates share: only one
+/// thread may call it at a time, and everybody else must read at given offsets.
+///
+/// # Errors
+/// As lseek(2).
+pub fn next_data(file: &File, from: u64, len: u64) -> io::Result<Option<(u64, u64)>> {
+    if from >= len {
+        return Ok(None);
+    }
+    let start = match seek(file, SeekFrom::Data(from)) {
+        Ok(start) if start >= len => return Ok(None),
+        Ok(start) => start.max(from),
+        Err(Errno::NXIO) => return Ok(None),
+        Err(Errno::INVAL | Errno::OPNOTSUPP) => return Ok(Some((from, len))),
+        Err(e) => return Err(e.into()),
+    };
+    match seek(file, SeekFrom::Hole(start)) {
+        Ok(end) if end > start => Ok(Some((start, end.min(len)))),
+        // Cut or punched between the two calls: what is no longer there is found by whoever reads it.
+        Ok(_) | Err(Errno::NXIO | Errno::INVAL) => Ok(Some((start, len))),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// All data of a file of `len` bytes, in order; see [`next_data`].
+///
+/// # Errors
+/// As lseek(2).
+pub fn extents(file: &File, len: u64) -> io::Result<Vec<Extent>> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some((start, end)) = next_data(file, at, len)? {
+        found.push(Extent { start, end });
+        at = end;
+    }
+    Ok(found)
+}
+
+/// Makes `len` bytes at `off` a hole (partial blocks become zeros); the length stays. False when this file system has
+/// no such thing and the caller must write zeros.
+///
+/// # Errors
+/// As fallocate(2).
+pub fn punch(file: &File, off: u64, len: u64) -> io::Result<bool> {
+    if len == 0 {
+        return Ok(true);
+    }
+    imp::punch(file, off, len)
+}
+
+#[cfg(target_os = "linux")]
+mod imp {
+    use super::{Errno, File, io};
+    use rustix::fs::{FallocateFlags, fallocate};
+
+    pub(super) fn punch(file: &File, off: u64, len: u64) -> io::Result<bool> {
+        loop {
+            match fallocate(file, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, off, len) {
+                Ok(()) => return Ok(true),
+                Err(Errno::INTR) => {}
+                Err(Errno::OPNOTSUPP | Errno::NOSYS) => return Ok(false),
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod imp {
+    pub(super) fn punch(_file: &super::File, _off: u64, _len: u64) -> super::io::Result<bool> {
+        Ok(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{FileExt, MetadataExt};
+
+    #[test]
+    fn holes_are_found_and_made() {
+        let file = tempfile::tempfile().unwrap();
+        let len = 1 << 20;
+        file.set_len(len).unwrap();
+        if next_data(&file, 0, len).unwrap().is_some() {
+            return crate::sys::skipped("no sparse files here");
+        }
+        file.write_all_at(&[7; 65536], 262_144).unwrap();
+        file.write_all_at(&[7; 10], len - 10).unwrap();
+        let all = extents(&file, len).unwrap();
+        assert_eq!(all[0], Extent { start: 262_144, end: 327_680 });
+        assert_eq!(all[1].end, len);
+        assert_eq!(next_data(&file, 300_000, len).unwrap(), Some((300_000, 327_680)));
+        assert_eq!(next_data(&file, 0, 262_144 + 5).unwrap(), Some((262_144, 262_149)));
+        assert_eq!(next_data(&file, 0, 1000).unwrap(), None);
+        assert_eq!(next_data(&file, len, len).unwrap(), None);
+
+        if !punch(&file, 262_144, 65536).unwrap() {
+            return crate::sys::skipped("no punching here");
+        }
+        assert_eq!(extents(&file, len).unwrap().len(), 1);
+        let mut page = [1; 4096];
+        file.read_exact_at(&mut page, 262_144).unwrap();
+        assert_eq!(page, [0; 4096]);
+        assert_eq!(file.metadata().unwrap().size(), len);
+        assert!(punch(&file, 0, 0).unwrap());
+    }
+
+    #[test]
+    fn a_pipe_has_no_holes() {
+        let (reader, _writer) = std::io::pipe().unwrap();
+        let file = File::from(std::os::fd::OwnedFd::from(reader));
+        assert!(next_data(&file, 0, 10).is_err());
+    }
+}

@@ -1,0 +1,124 @@
+//! Extended attributes that belong to the user's data: `user.*` and the access list.
+//!
+//! Others are left alone: `security.capability` would make a restored file powerful, `trusted.*` and the rest of
+//! `security.*` and `system.*` are the machine's own.
+
+use std::fs::File;
+use std::io;
+
+use rustix::fs::{XattrFlags, fgetxattr, flistxattr, fremovexattr, fsetxattr};
+use rustix::io::Errno;
+
+const ACL: &[u8] = b"system.posix_acl_access";
+
+#[cfg(target_os = "linux")]
+const ABSENT: Errno = Errno::NODATA;
+#[cfg(not(target_os = "linux"))]
+const ABSENT: Errno = Errno::NOATTR;
+
+/// Whether attributes of this name are kept with a snapshot.
+pub fn is_kept(name: &[u8]) -> bool {
+    name.starts_with(b"user.") || name == ACL
+}
+
+/// The attributes that are kept, as names and values, sorted by name; none where the file system has no attributes.
+///
+/// # Errors
+/// As flistxattr(2) and fgetxattr(2).
+pub fn list(file: &File) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    let names = match grow(|buffer| flistxattr(file, buffer)) {
+        Ok(names) => names,
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => return Ok(Vec::new()),
+        Err(e) => return Err(e.into()),
+    };
+    let mut kept = Vec::new();
+    for name in names.split(|b| *b == 0).filter(|name| is_kept(name)) {
+        // Absent: taken away since it was listed.
+        if let Some(value) = get(file, name)? {
+            kept.push((name.to_vec(), value));
+        }
+    }
+    kept.sort();
+    Ok(kept)
+}
+
+/// The value of one attribute; none where it, or attributes at all, are missing.
+///
+/// # Errors
+/// As fgetxattr(2).
+pub fn get(file: &File, name: &[u8]) -> io::Result<Option<Vec<u8>>> {
+    match grow(|buffer| fgetxattr(file, name, buffer)) {
+        Ok(value) => Ok(Some(value)),
+        Err(ABSENT | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(None),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Sets an attribute, new or not.
+///
+/// # Errors
+/// As fsetxattr(2); `Unsupported` where the file system has no attributes.
+pub fn set(file: &File, name: &[u8], value: &[u8]) -> io::Result<()> {
+    Ok(fsetxattr(file, name, value, XattrFlags::empty())?)
+}
+
+/// Takes an attribute away; it may be missing.
+///
+/// # Errors
+/// As fremovexattr(2).
+pub fn remove(file: &File, name: &[u8]) -> io::Result<()> {
+    match fremovexattr(file, name) {
+        Ok(()) | Err(ABSENT | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Calls with buffers up to the system's limit of 64 KiB until the answer fits.
+fn grow(call: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Errno> {
+    for size in [256, 4096, 65536] {
+        let mut buffer = vec![0; size];
+        match call(&mut buffer) {
+            Ok(len) => {
+                buffer.truncate(len);
+                return Ok(buffer);
+            }
+            Err(Errno::RANGE) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Err(Errno::TOOBIG)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kept_ones_come_back_sorted() {
+        let file = tempfile::tempfile().unwrap();
+        if let Err(e) = set(&file, b"user.b", b"two") {
+            return crate::sys::skipped(&format!("no attributes here: {e}"));
+        }
+        set(&file, b"user.a", &[0xFF; 2000]).unwrap();
+        set(&file, b"user.empty", b"").unwrap();
+        let listed = list(&file).unwrap();
+        let names: Vec<&[u8]> = listed.iter().map(|(name, _)| name.as_slice()).collect();
+        assert_eq!(names, [b"user.a".as_slice(), b"user.b", b"user.empty"]);
+        assert_eq!(listed[0].1, [0xFF; 2000]);
+        assert_eq!(get(&file, b"user.b").unwrap().unwrap(), b"two");
+        set(&file, b"user.b", b"three").unwrap();
+        assert_eq!(get(&file, b"user.b").unwrap().unwrap(), b"three");
+        remove(&file, b"user.b").unwrap();
+        remove(&file, b"user.b").unwrap();
+        assert_eq!(get(&file, b"user.b").unwrap(), None);
+        assert!(set(&file, b"user.\0", b"").is_err());
+    }
+
+    #[test]
+    fn powers_are_not_kept() {
+        assert!(is_kept(b"user.x") && is_kept(b"system.posix_acl_access"));
+        assert!(!is_kept(b"security.capability") && !is_kept(b"trusted.x") && !is_kept(b"system.posix_acl_default"));
+        let proc = File::open("/proc/self/status").unwrap();
+        assert_eq!(list(&proc).unwrap(), []);
+    }
+}
