@@ -72,7 +72,7 @@ pub(super) fn read_packs(file: &impl ReadAt, offset: u64, n: u32, packs: &mut Pa
 ///
 /// # Errors
 /// What reading the runs or writing says.
-pub fn write_map<S: Write + io::Read + io::Seek>(
+pub fn write_map<S: Write + ReadAt>(
     len: u64,
     runs: &mut impl RunStream,
     packs: &Packs,
@@ -83,7 +83,7 @@ pub fn write_map<S: Write + io::Read + io::Seek>(
     while let Some(run) = runs.next_run()? {
         writer.push(run)?;
     }
-    let (section, order, mut scratch) = writer.finish()?;
+    let (section, order, scratch) = writer.finish()?;
     let mut head = FileKind::Map.head(0).to_vec();
     head.extend_from_slice(&len.to_le_bytes());
     head.extend_from_slice(&(order.len() as u32).to_le_bytes());
@@ -92,9 +92,21 @@ pub fn write_map<S: Write + io::Read + io::Seek>(
     order.iter().for_each(|n| head.extend_from_slice(&packs.id(*n).0));
     let mut out = HashWriter::new(out);
     out.write_all(&head)?;
-    scratch.rewind()?;
-    io::copy(&mut scratch, &mut out)?;
+    copy_all(&scratch, &mut out)?;
     Ok(out.finish())
+}
+
+/// Copies all bytes, in bounded memory.
+pub(super) fn copy_all(from: &impl ReadAt, out: &mut impl Write) -> io::Result<()> {
+    let (mut at, end) = (0, from.size()?);
+    let mut buf = vec![0; end.min(256 << 10) as usize];
+    while at < end {
+        let n = (end - at).min(buf.len() as u64) as usize;
+        from.read_at(&mut buf[..n], at)?;
+        out.write_all(&buf[..n])?;
+        at += n as u64;
+    }
+    Ok(())
 }
 
 /// Hashes and counts what passes through it.

@@ -11,7 +11,7 @@ mod overlay;
 mod read;
 mod runs;
 mod snapshot;
-mod wire;
+pub(crate) mod wire;
 mod write;
 
 pub use frame::{Frame, FrameKind, decode_frame, encode_frame, encode_frame_against};
@@ -21,5 +21,5 @@ pub use overlay::{Overlay, Step, differing};
 pub use read::{BLOCK_ENTRIES, Block, PackReader};
 pub use runs::{NO_PACK, Packs, Run, RunStream, RunsReader, RunsWriter, Section, Source};
 pub use snapshot::{Changed, Meta, SnapshotFile, SnapshotWriter, Stored};
-pub use wire::{Bad, FileKind, Part, ReadAt, hash_file};
+pub use wire::{Bad, Fields, FileKind, Part, ReadAt, hash_file};
 pub use write::{PackSummary, PackWriter};

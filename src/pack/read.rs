@@ -102,6 +102,12 @@ impl Block {
         self.pages.iter().copied().zip(self.digests.iter().copied())
     }
 
+    /// Its pages from `page` on, with their digests.
+    pub fn entries_from(&self, page: PageNo) -> impl Iterator<Item = (PageNo, Digest)> + '_ {
+        let at = self.pages.partition_point(|p| *p < page);
+        self.pages[at..].iter().copied().zip(self.digests[at..].iter().copied())
+    }
+
     /// The digest of `page`, if it is here.
     pub fn digest(&self, page: PageNo) -> Option<Digest> {
         self.find(page).map(|i| self.digests[i])

@@ -146,6 +146,12 @@ impl<W: Write> RunsWriter<W> {
         }
     }
 
+    /// As [`RunsWriter::new`], with packs that have their numbers already.
+    pub fn continuing(out: W, order: Vec<u32>) -> RunsWriter<W> {
+        let numbers = order.iter().zip(0..).map(|(pack, number)| (*pack, number)).collect();
+        RunsWriter { numbers, order, ..RunsWriter::new(out) }
+    }
+
     /// Adds a run; an empty one changes nothing.
     ///
     /// # Panics

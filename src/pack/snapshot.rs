@@ -1,10 +1,10 @@
 //! The snapshot file: what an image is, where its pages are, and everything known about how it was captured.
 
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use super::kinds::{Grade, Kind};
-use super::map::{HashWriter, read_packs};
+use super::map::{HashWriter, copy_all, read_packs};
 use super::runs::{Packs, RunsReader, Section};
 use super::wire::{Bad, Fields, FileKind, HEAD, ReadAt, hash_file};
 use crate::page::{Digest, MAX_LEN, pages_of};
@@ -268,18 +268,11 @@ impl SnapshotWriter<'_> {
     ///
     /// # Errors
     /// What reading or writing says.
-    pub fn write<S: Read + Seek>(
-        &self,
-        over: &mut S,
-        update: &mut S,
-        out: &mut impl Write,
-    ) -> io::Result<(Digest, u64)> {
+    pub fn write(&self, over: &impl ReadAt, update: &impl ReadAt, out: &mut impl Write) -> io::Result<(Digest, u64)> {
         let mut out = HashWriter::new(out);
         out.write_all(&self.encode_head())?;
-        for runs in [over, update] {
-            runs.rewind()?;
-            io::copy(runs, &mut out)?;
-        }
+        copy_all(over, &mut out)?;
+        copy_all(update, &mut out)?;
         Ok(out.finish())
     }
 
@@ -344,7 +337,6 @@ mod tests {
     use super::super::{RunsWriter, write_map};
     use super::*;
     use proptest::prelude::*;
-    use std::io::Cursor;
 
     fn any_meta() -> impl Strategy<Value = Meta> {
         let attrs = prop::collection::btree_map("[a-z]{1,9}", prop::collection::vec(any::<u8>(), 0..40), 0..4);
@@ -389,13 +381,13 @@ mod tests {
     }
 
     fn write(meta: &Meta, over: &[super::super::Run], packs: &Packs) -> (Digest, Vec<u8>) {
-        let mut writer = RunsWriter::new(Cursor::new(Vec::new()));
+        let mut writer = RunsWriter::new(Vec::new());
         over.iter().for_each(|r| writer.push(*r).unwrap());
-        let (section, order, mut bytes) = writer.finish().unwrap();
+        let (section, order, bytes) = writer.finish().unwrap();
         let ids = order.iter().map(|n| packs.id(*n)).collect();
         let writer = SnapshotWriter { meta, packs: ids, over: section, update: Section::default() };
         let mut out = Vec::new();
-        let (id, size) = writer.write(&mut bytes, &mut Cursor::new(Vec::new()), &mut out).unwrap();
+        let (id, size) = writer.write(&bytes, &Vec::new(), &mut out).unwrap();
         assert_eq!(size, out.len() as u64);
         (id, out)
     }
@@ -415,7 +407,7 @@ mod tests {
         fn maps_come_back(runs in any_runs(), len in 0u64..1 << 40) {
             let mut packs = packs();
             let mut out = Vec::new();
-            let (id, _) = write_map(len, &mut runs.clone().into_iter(), &packs, Cursor::new(Vec::new()), &mut out).unwrap();
+            let (id, _) = write_map(len, &mut runs.clone().into_iter(), &packs, Vec::new(), &mut out).unwrap();
             let map = super::super::MapFile::open(out, &id, &mut packs).unwrap();
             prop_assert_eq!(map.image_len(), len);
             prop_assert_eq!(by_page(&collect(&mut map.runs()).unwrap()), by_page(&runs));

@@ -117,8 +117,16 @@ impl Pending {
     ///
     /// # Errors
     /// When the disk or the folder refuses; what had the name is then untouched.
-    pub fn replace(mut self, name: &OsStr) -> Result<()> {
+    pub fn replace(self, name: &OsStr) -> Result<()> {
         self.file.sync_all().at("writing", &self.path)?;
+        self.replace_unsynced(name)
+    }
+
+    /// As [`Pending::replace`], for what may be lost or torn by a crash: nothing is brought to the disk.
+    ///
+    /// # Errors
+    /// When the folder refuses; what had the name is then untouched.
+    pub fn replace_unsynced(mut self, name: &OsStr) -> Result<()> {
         let to = self.path.with_file_name(name);
         if self.temporary.is_none() {
             let temporary = tmp_name();

@@ -1,0 +1,14 @@
+//! Getting the bytes out of a live target: read once, on every core, in bounded memory, without disturbing anybody,
+//! and graded by how far they are proven to be of one moment.
+//!
+//! A target that shrinks or is replaced meanwhile is an error; one that grows is taken at its first length.
+
+mod grade;
+mod order;
+mod read;
+mod scan;
+mod window;
+
+pub use grade::{Watch, sidecar};
+pub use read::Io;
+pub use scan::{Base, Found, How, Known, Leaf, NoBase, scan};

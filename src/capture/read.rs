@@ -1,0 +1,137 @@
+//! The two ways to read a window, and which of them is the faster here and now.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use crate::error::{Error, Result};
+use crate::page::{GROUP, GROUP64};
+use crate::sys::map;
+
+/// How a target is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Io {
+    /// The faster of the two on the first windows: it depends on how the page cache holds the file.
+    #[default]
+    Auto,
+    /// Through mapped windows; only where the program has installed the guard against SIGBUS.
+    Map,
+    /// By `pread` into reused buffers.
+    Pread,
+}
+
+/// Bytes read by one `pread`: large enough that the call costs nothing, small enough to stay in the cache.
+const BLOCK: usize = 256 << 10;
+/// Windows that are timed before one way is settled on.
+const TRIES: u64 = 8;
+
+/// Reads windows of one target. Shared by all threads of a scan.
+#[derive(Debug)]
+pub(super) struct Source<'a> {
+    file: &'a File,
+    path: &'a Path,
+    len: u64,
+    io: Io,
+    /// Nanoseconds per MiB, summed over the tries: mapped, by `pread`.
+    costs: [AtomicU64; 2],
+}
+
+impl<'a> Source<'a> {
+    pub(super) fn new(file: &'a File, path: &'a Path, len: u64, io: Io) -> Result<Source<'a>> {
+        let io = match io {
+            Io::Map if !map::guard_installed() => {
+                return Err(Error::refused(
+                    "mapped reading needs the guard against SIGBUS, which this program has not installed",
+                    "use Io::Pread, or call sys::map::guard_install first",
+                ));
+            }
+            Io::Auto if !map::guard_installed() => Io::Pread,
+            io => io,
+        };
+        Ok(Source { file, path, len, io, costs: Default::default() })
+    }
+
+    fn mapped(&self, number: u64) -> bool {
+        match self.io {
+            Io::Map => true,
+            Io::Pread => false,
+            Io::Auto if number < TRIES => number.is_multiple_of(2),
+            Io::Auto => {
+                let [map, pread] = [0, 1].map(|i| self.costs[i].load(Ordering::Relaxed));
+                map < pread
+            }
+        }
+    }
+
+    /// Calls `each` with every group from byte `start` to `end`, in order, the last filled up with zeros. The slice
+    /// is mapped (`true`) or private (`false`): mapped bytes may change between two looks.
+    pub(super) fn groups(
+        &self,
+        number: u64,
+        (start, end): (u64, u64),
+        buf: &mut Vec<u8>,
+        mut each: impl FnMut(u64, &[u8; GROUP], bool) -> Result<()>,
+    ) -> Result<()> {
+        let mapped = self.mapped(number);
+        let began = Instant::now();
+        // What can be mapped: whole groups within the length.
+        let whole = if mapped { (end.min(self.len) / GROUP64 * GROUP64).max(start) } else { start };
+        if whole > start {
+            self.mapped_groups(start, whole, &mut each)?;
+        }
+        self.pread_groups(whole, end, buf, &mut each)?;
+        if number < TRIES && self.io == Io::Auto {
+            let cost = began.elapsed().as_nanos() as u64 / ((end - start) >> 10).max(1);
+            self.costs[usize::from(!mapped)].fetch_add(cost, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn mapped_groups(
+        &self,
+        start: u64,
+        end: u64,
+        each: &mut impl FnMut(u64, &[u8; GROUP], bool) -> Result<()>,
+    ) -> Result<()> {
+        let window = map::Window::map(self.file, start, (end - start) as usize).map_err(|e| self.failed(e))?;
+        let read = window.with(|bytes| {
+            let (groups, _) = bytes.as_chunks::<GROUP>();
+            groups.iter().zip(start / GROUP64..).try_for_each(|(group, number)| each(number, group, true))
+        });
+        read.map_err(|e| self.failed(e))?
+    }
+
+    fn pread_groups(
+        &self,
+        start: u64,
+        end: u64,
+        buf: &mut Vec<u8>,
+        each: &mut impl FnMut(u64, &[u8; GROUP], bool) -> Result<()>,
+    ) -> Result<()> {
+        buf.resize(BLOCK, 0);
+        let mut at = start;
+        while at < end {
+            let block = &mut buf[..(end - at).min(BLOCK as u64) as usize];
+            let there = self.len.saturating_sub(at).min(block.len() as u64) as usize;
+            self.file.read_exact_at(&mut block[..there], at).map_err(|e| self.failed(e))?;
+            block[there..].fill(0);
+            let (groups, _) = block.as_chunks::<GROUP>();
+            for (group, number) in groups.iter().zip(at / GROUP64..) {
+                each(number, group, false)?;
+            }
+            at += block.len() as u64;
+        }
+        Ok(())
+    }
+
+    fn failed(&self, e: io::Error) -> Error {
+        if e.kind() == io::ErrorKind::UnexpectedEof {
+            let what = format!("it is shorter than the {} bytes it began with", self.len);
+            return Error::Changed { path: self.path.into(), what };
+        }
+        Error::Io { doing: "reading", path: self.path.into(), source: e }
+    }
+}

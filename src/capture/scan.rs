@@ -1,0 +1,316 @@
+//! The scan: every group of a target hashed and held against what is known of a base; where they differ, the pages.
+
+use std::fs::File;
+use std::num::NonZero;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use super::order::{Alarm, Order};
+use super::read::{Io, Source};
+use super::window::{Window, Windows};
+use crate::error::Result;
+use crate::page::{Digest, GROUP, GROUP_PAGES, GROUP64, PAGE, PAGE64, PageNo, PageRange, group_digest, page_digest};
+use crate::sys::cache;
+
+/// Most threads that read; each may hold two windows.
+const MOST_WORKERS: usize = 8;
+/// Targets up to this long are not worth a second thread.
+const SMALL: u64 = 1 << 20;
+
+/// What is known of a window of the base.
+#[derive(Debug)]
+pub enum Known {
+    /// Nothing: all that is not zero counts as changed.
+    Nothing,
+    /// The digest of every group; those of pages are to be asked for.
+    Groups(Vec<Digest>),
+    /// The digest of every page.
+    Pages(Vec<Digest>),
+}
+
+/// What a target is compared with.
+pub trait Base: Sync {
+    /// What is known of `window`: whole groups. Asked by one thread at a time, in ascending order.
+    ///
+    /// # Errors
+    /// When the base cannot be read.
+    fn known(&self, window: PageRange) -> Result<Known>;
+
+    /// The digests of the pages of `group`, after [`Known::Groups`]. Asked by any thread, in any order.
+    ///
+    /// # Errors
+    /// When the base cannot be read.
+    fn pages(&self, group: u64) -> Result<[Digest; GROUP_PAGES as usize]>;
+}
+
+/// Nothing is known.
+#[derive(Clone, Copy, Debug)]
+pub struct NoBase;
+
+impl Base for NoBase {
+    fn known(&self, _: PageRange) -> Result<Known> {
+        Ok(Known::Nothing)
+    }
+
+    fn pages(&self, _: u64) -> Result<[Digest; GROUP_PAGES as usize]> {
+        Ok([Digest::ZERO; GROUP_PAGES as usize])
+    }
+}
+
+/// A group whose page digests were looked at.
+#[derive(Clone, Debug)]
+pub struct Leaf {
+    /// Its number.
+    pub group: u64,
+    /// Its digest.
+    pub digest: Digest,
+    /// Those of its pages.
+    pub pages: [Digest; GROUP_PAGES as usize],
+}
+
+/// What was found in one window, in page order.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Groups that are not all zeros, with their digests.
+    pub groups: Vec<(u64, Digest)>,
+    /// Groups that differ from the base, or whose groups the base does not know.
+    pub leaves: Vec<Leaf>,
+    /// Pages that differ, with their digests ([`Digest::ZERO`] for zeros).
+    pub changed: Vec<(PageNo, Digest)>,
+    /// The bytes of those pages that are not zeros, one after the other, if they were asked for.
+    pub bytes: Vec<u8>,
+    /// Pages of the window that are holes.
+    pub holes: Vec<PageRange>,
+    /// All its pages.
+    pub window: Option<PageRange>,
+}
+
+impl Found {
+    /// Whether `page` is in a hole.
+    pub fn is_hole(&self, page: PageNo) -> bool {
+        let after = self.holes.partition_point(|h| h.end <= page);
+        self.holes.get(after).is_some_and(|h| h.contains(page))
+    }
+}
+
+/// How to scan.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct How {
+    /// How to read.
+    pub io: Io,
+    /// Bytes a second, if there is to be a limit.
+    pub rate: Option<u64>,
+    /// Whether the bytes of changed pages are wanted.
+    pub keep: bool,
+}
+
+/// Scans `len` bytes of `file`. `prepare` is called on many threads with what each window holds; `take` on this one
+/// with what that gave, in page order. `advance` hears of bytes passed.
+///
+/// # Errors
+/// [`crate::Error::Changed`] when the file shrinks meanwhile; what the base, `prepare` or `take` say.
+pub fn scan<T: Send>(
+    (file, path, len): (&File, &Path, u64),
+    base: &dyn Base,
+    how: How,
+    advance: &(dyn Fn(u64) + Sync),
+    prepare: &(dyn Fn(Found) -> Result<T> + Sync),
+    mut take: impl FnMut(T) -> Result<()>,
+) -> Result<()> {
+    let workers = workers(len);
+    let order = Order::new(2 * workers as u64);
+    // Asked for the whole target at once: readahead makes the next window look cached.
+    let before = cache::Before::look(file, 0, len);
+    let source = Source::new(file, path, len, how.io)?;
+    let feed = Mutex::new(Feed { windows: Windows::new(file, path, len, how.rate), base, next: 0 });
+    let worker = || {
+        let _alarm = Alarm(&order);
+        let mut scanner =
+            Scanner { file, source: &source, before: &before, base, keep: how.keep, buf: Vec::new(), copy: Vec::new() };
+        loop {
+            let step = feed.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let (number, window, known) = match step {
+                Ok(Some(job)) => job,
+                Ok(None) => {
+                    order.end(feed.lock().unwrap_or_else(PoisonError::into_inner).next);
+                    return;
+                }
+                Err(e) => return order.stop(Some(e)),
+            };
+            let bytes = window.pages.len() * PAGE64;
+            match scanner.window(number, window, &known).and_then(prepare) {
+                Ok(result) => {
+                    if !order.give(number, result) {
+                        return;
+                    }
+                    advance(bytes);
+                }
+                Err(e) => return order.stop(Some(e)),
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(worker);
+        }
+        let result = loop {
+            match order.take() {
+                Ok(Some(result)) => {
+                    if let Err(e) = take(result) {
+                        break Err(e);
+                    }
+                }
+                Ok(None) => break Ok(()),
+                Err(e) => break Err(e),
+            }
+        };
+        order.stop(None);
+        result
+    })
+    .inspect(|()| before.restore(file))
+}
+
+fn workers(len: u64) -> usize {
+    if len <= SMALL {
+        return 1;
+    }
+    thread::available_parallelism().map_or(1, NonZero::get).min(MOST_WORKERS)
+}
+
+/// Gives out windows together with what is known of them.
+struct Feed<'a> {
+    windows: Windows<'a>,
+    base: &'a dyn Base,
+    next: u64,
+}
+
+impl Feed<'_> {
+    fn next(&mut self) -> Result<Option<(u64, Window, Known)>> {
+        let Some(window) = self.windows.next()? else {
+            return Ok(None);
+        };
+        let known = self.base.known(window.pages)?;
+        self.next += 1;
+        Ok(Some((self.next - 1, window, known)))
+    }
+}
+
+/// One thread's part of a scan.
+struct Scanner<'a> {
+    file: &'a File,
+    source: &'a Source<'a>,
+    before: &'a cache::Before,
+    base: &'a dyn Base,
+    keep: bool,
+    buf: Vec<u8>,
+    copy: Vec<u8>,
+}
+
+impl Scanner<'_> {
+    fn window(&mut self, number: u64, window: Window, known: &Known) -> Result<Found> {
+        let mut found = Found { window: Some(window.pages), ..Found::default() };
+        let first = window.pages.start / GROUP_PAGES;
+        if window.gap {
+            for group in first..window.pages.end / GROUP_PAGES {
+                self.zero_group(group, first, known, &mut found)?;
+            }
+            found.holes = vec![window.pages];
+            return Ok(found);
+        }
+        found.holes = window.holes;
+        let (start, end) = (window.pages.offset(), window.pages.end_offset());
+        let (mut buf, mut copy) = (std::mem::take(&mut self.buf), std::mem::take(&mut self.copy));
+        let read = self.source.groups(number, (start, end), &mut buf, |group, bytes, mapped| {
+            self.group((group, first), bytes, mapped, known, &mut copy, &mut found)
+        });
+        (self.buf, self.copy) = (buf, copy);
+        self.before.restore_part(self.file, start, end);
+        read?;
+        Ok(found)
+    }
+
+    /// A group that is read as zeros without being looked at.
+    fn zero_group(&self, group: u64, first: u64, known: &Known, found: &mut Found) -> Result<()> {
+        let pages = match known {
+            Known::Nothing => return Ok(()),
+            Known::Groups(groups) if groups[(group - first) as usize].is_zero() => return Ok(()),
+            Known::Groups(_) => self.base.pages(group)?,
+            Known::Pages(pages) => page_row(pages, group - first),
+        };
+        if pages.iter().any(|d| !d.is_zero()) {
+            let now = [Digest::ZERO; GROUP_PAGES as usize];
+            compare(group, &now, &pages, found);
+            found.leaves.push(Leaf { group, digest: Digest::ZERO, pages: now });
+        }
+        Ok(())
+    }
+
+    fn group(
+        &self,
+        (group, first): (u64, u64),
+        bytes: &[u8; GROUP],
+        mapped: bool,
+        known: &Known,
+        copy: &mut Vec<u8>,
+        found: &mut Found,
+    ) -> Result<()> {
+        let mut digest = None;
+        if let Known::Groups(groups) = known {
+            let now = group_digest(bytes);
+            if now == groups[(group - first) as usize] {
+                if !now.is_zero() {
+                    found.groups.push((group, now));
+                }
+                return Ok(());
+            }
+            digest = Some(now);
+        }
+        // From here on the bytes must stay as they are: what is hashed is what is stored.
+        let bytes: &[u8; GROUP] = if mapped {
+            copy.clear();
+            copy.extend_from_slice(bytes);
+            digest = None;
+            copy[..].try_into().expect("a whole group was copied")
+        } else {
+            bytes
+        };
+        let digest = digest.unwrap_or_else(|| group_digest(bytes));
+        if digest.is_zero() {
+            return self.zero_group(group, first, known, found);
+        }
+        found.groups.push((group, digest));
+        let before = match known {
+            Known::Nothing => [Digest::ZERO; GROUP_PAGES as usize],
+            Known::Groups(_) => self.base.pages(group)?,
+            Known::Pages(pages) => page_row(pages, group - first),
+        };
+        let (pages, _) = bytes.as_chunks::<PAGE>();
+        let mut now = [Digest::ZERO; GROUP_PAGES as usize];
+        now.iter_mut().zip(pages).for_each(|(digest, page)| *digest = page_digest(page));
+        compare(group, &now, &before, found);
+        if self.keep {
+            for i in 0..GROUP_PAGES as usize {
+                if now[i] != before[i] && !now[i].is_zero() {
+                    found.bytes.extend_from_slice(&pages[i]);
+                }
+            }
+        }
+        found.leaves.push(Leaf { group, digest, pages: now });
+        Ok(())
+    }
+}
+
+fn page_row(pages: &[Digest], group: u64) -> [Digest; GROUP_PAGES as usize] {
+    let at = (group * GROUP_PAGES) as usize;
+    pages[at..at + GROUP_PAGES as usize].try_into().expect("a window is whole groups")
+}
+
+fn compare(group: u64, now: &[Digest; 16], before: &[Digest; 16], found: &mut Found) {
+    let first = group * (GROUP64 / PAGE64);
+    for (i, (now, before)) in now.iter().zip(before).enumerate() {
+        if now != before {
+            found.changed.push((first + i as u64, *now));
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! What memsnap does, one verb a file: plain options in, a plain report out.
+//!
+//! Nothing here knows a terminal, the environment or exit codes; long work tells a [`Progress`] how far it is.
+
+pub mod change;
+pub mod diff;
+pub mod revert;
+pub mod snap;
+mod take;
+pub mod undo;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::capture::{How, Io};
+use crate::error::{Error, Result};
+use crate::store::{Image, Room, Shelf, Store, Tree};
+use crate::sys::{fs, open};
+
+/// Hears how far long work is.
+pub trait Progress: Sync {
+    /// Work of about `total` bytes begins.
+    fn begin(&self, what: &str, total: u64);
+    /// So many bytes are done.
+    fn advance(&self, bytes: u64);
+    /// It is over.
+    fn end(&self);
+}
+
+/// Tells nobody.
+#[derive(Clone, Copy, Debug)]
+pub struct Quiet;
+
+impl Progress for Quiet {
+    fn begin(&self, _: &str, _: u64) {}
+    fn advance(&self, _: u64) {}
+    fn end(&self) {}
+}
+
+/// What stays free on the store's disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reserve {
+    /// Hundredths of the disk.
+    Percent(u8),
+    /// Bytes.
+    Bytes(u64),
+}
+
+impl Default for Reserve {
+    fn default() -> Reserve {
+        Reserve::Percent(5)
+    }
+}
+
+impl Reserve {
+    /// Bytes that may still be written to the disk of `dir`.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn room(&self, dir: &Path) -> Result<u64> {
+        let space = fs::space(dir)?;
+        let kept = match *self {
+            Reserve::Percent(n) => space.total / 100 * u64::from(n.min(100)),
+            Reserve::Bytes(n) => n,
+        };
+        Ok(space.free.saturating_sub(kept))
+    }
+
+    /// The error when that is not enough for `needed` bytes.
+    pub(crate) fn refusal(dir: &Path, needed: u64, room: u64) -> Error {
+        Error::refused(
+            format!("storing in {} may need {needed} bytes, and {room} are free above the reserve", dir.display()),
+            "free some space, use --store on another disk, or keep less free with --reserve",
+        )
+    }
+}
+
+/// How a target is read.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// Mapped or by `pread`.
+    pub io: Io,
+    /// Most bytes a second.
+    pub limit_rate: Option<u64>,
+    /// Hold a shared flock while reading: the caller states that every writer honours it.
+    pub lock: bool,
+    /// How long to wait for locks.
+    pub wait: Duration,
+}
+
+impl Default for Reading {
+    fn default() -> Reading {
+        Reading { io: Io::Auto, limit_rate: None, lock: false, wait: Duration::from_secs(10) }
+    }
+}
+
+impl Reading {
+    pub(crate) fn how(&self, keep: bool) -> How {
+        How { io: self.io, rate: self.limit_rate, keep }
+    }
+}
+
+/// The room of `file`, which need not be there any more.
+///
+/// # Errors
+/// [`Error::Missing`] when it has no snapshots yet.
+pub(crate) fn find_room(store: Option<&Path>, file: &Path) -> Result<Room> {
+    let target = resolve(file)?;
+    let place = Store::place(store, &target);
+    let none = || {
+        Error::missing(
+            format!("{} has no snapshots in {}", target.display(), place.display()),
+            "make one with `memsnap snap`, or say where they are with --store DIR",
+        )
+    };
+    match std::fs::symlink_metadata(&place) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(none()),
+        _ => {}
+    }
+    Store::open(&place)?.room(&target)?.ok_or_else(none)
+}
+
+/// The path of a target: links followed, where it exists.
+pub(crate) fn resolve(file: &Path) -> Result<PathBuf> {
+    open::resolve(file).or_else(|e| match e {
+        Error::Io { ref source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+            open::resolve_new(file).map_err(|_| e)
+        }
+        e => Err(e),
+    })
+}
+
+/// The image that the target was last known to hold, and the digest cache if it describes that image: the newest
+/// sound snapshot, or the one that a revert went to.
+pub(crate) fn head(room: &Room, shelf: &Shelf) -> Result<Option<(Image, Option<Tree>)>> {
+    let names = room.snapshots()?;
+    if let Some(tree) = Tree::open(room)
+        && let Some(name) = names.iter().find(|n| n.id == tree.snapshot)
+        && let Ok(image) = Image::open(room, shelf, *name)
+        && (image.digest(), image.len()) == (tree.image, tree.len)
+    {
+        return Ok(Some((image, Some(tree))));
+    }
+    for name in names.iter().rev() {
+        match Image::open(room, shelf, *name) {
+            Ok(image) => return Ok(Some((image, None))),
+            Err(Error::Damaged { .. }) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,116 @@
+//! A stored image as what a target is compared with, by its page digests.
+
+use std::sync::{Mutex, PoisonError};
+
+use super::image::{Image, ImageRuns};
+use super::shelf::Shelf;
+use super::tree::Tree;
+use crate::capture::{Base, Known};
+use crate::error::{Error, Result};
+use crate::pack::{Run, RunStream, Source};
+use crate::page::{Digest, GROUP_PAGES, PageRange, pages_of};
+
+/// What the digest cache knows, or else what the packs' indexes say.
+#[derive(Debug)]
+pub enum StoredBase<'a> {
+    /// The cache describes this very image.
+    Tree(&'a Tree),
+    /// No cache: pages are held against pages.
+    Image(ImageBase<'a>),
+}
+
+impl Base for StoredBase<'_> {
+    fn known(&self, window: PageRange) -> Result<Known> {
+        match self {
+            StoredBase::Tree(tree) => tree.known(window),
+            StoredBase::Image(image) => image.known(window),
+        }
+    }
+
+    fn pages(&self, group: u64) -> Result<[Digest; GROUP_PAGES as usize]> {
+        match self {
+            StoredBase::Tree(tree) => tree.pages(group),
+            StoredBase::Image(image) => image.pages(group),
+        }
+    }
+}
+
+/// Walks an image's runs in step with a scan.
+#[derive(Debug)]
+pub struct ImageBase<'a> {
+    image: &'a Image,
+    shelf: &'a Shelf,
+    walk: Mutex<Walk>,
+}
+
+#[derive(Debug)]
+struct Walk {
+    runs: ImageRuns,
+    head: Option<Run>,
+}
+
+impl<'a> ImageBase<'a> {
+    /// For one scan from the start.
+    pub fn new(image: &'a Image, shelf: &'a Shelf) -> ImageBase<'a> {
+        ImageBase { image, shelf, walk: Mutex::new(Walk { runs: image.runs(), head: None }) }
+    }
+
+    fn fill(&self, run: &Run, window: &PageRange, digests: &mut [Digest]) -> Result<()> {
+        let Source::Pack(pack, mut source) = run.source else {
+            return Ok(());
+        };
+        let mut page = run.pages.start;
+        while page < run.pages.end {
+            let (_, block) = self.shelf.block(pack, source)?;
+            let wanted = run.pages.end - page;
+            let mut found = 0;
+            for (at, digest) in block.entries_from(source).take(wanted as usize) {
+                if at != source + found {
+                    break;
+                }
+                digests[(page + found - window.start) as usize] = digest;
+                found += 1;
+            }
+            if found == 0 {
+                let path = self.shelf.pack_path(pack);
+                return Err(Error::damaged(&path, format!("it does not hold page {source}")));
+            }
+            page += found;
+            source += found;
+        }
+        Ok(())
+    }
+}
+
+impl Base for ImageBase<'_> {
+    fn known(&self, window: PageRange) -> Result<Known> {
+        if window.start >= pages_of(self.image.len()) {
+            return Ok(Known::Nothing);
+        }
+        let mut walk = self.walk.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut digests: Vec<Digest> = Vec::new();
+        loop {
+            if walk.head.is_none() {
+                walk.head = walk.runs.next_run().map_err(|e| e.of(self.image.path()))?;
+            }
+            let Some(run) = walk.head.filter(|r| r.pages.start < window.end) else {
+                break;
+            };
+            let part = run.clip(&window);
+            if !part.source.is_zeros() && !part.pages.is_empty() {
+                digests.resize(window.len() as usize, Digest::ZERO);
+                self.fill(&part, &window, &mut digests)?;
+            }
+            let rest = PageRange { start: run.pages.end.min(window.end), end: run.pages.end };
+            walk.head = (!rest.is_empty()).then(|| run.clip(&rest));
+            if walk.head.is_some() {
+                break;
+            }
+        }
+        Ok(if digests.is_empty() { Known::Nothing } else { Known::Pages(digests) })
+    }
+
+    fn pages(&self, _: u64) -> Result<[Digest; GROUP_PAGES as usize]> {
+        unreachable!("digests of pages are given at once")
+    }
+}

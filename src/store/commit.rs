@@ -1,0 +1,174 @@
+//! Making a snapshot of what a scan found: the pack and map appear first, the `.snap` that names them last.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use super::image::{Clipped, Image};
+use super::room::{Room, SnapName, Writing};
+use super::shelf::Shelf;
+use super::spool::Spool;
+use crate::error::{At, Error, Result};
+use crate::pack::{
+    Meta, NO_PACK, Overlay, PackSummary, Packs, Run, RunStream, RunsReader, RunsWriter, Section, SnapshotWriter,
+    Source, Stored, write_map,
+};
+use crate::page::{Digest, PageRange};
+use crate::sys::create::Pending;
+
+/// Differences smaller than this are not worth a map of their own.
+const SMALL: u64 = 4096;
+
+/// The runs of a snapshot in the making, in page order; pages of its own pack are [`Source::Pack`] of [`NO_PACK`].
+#[derive(Debug)]
+pub struct Draft {
+    runs: RunsWriter<Spool>,
+}
+
+impl Draft {
+    /// Nothing differs yet.
+    pub fn new(room: &Room) -> Draft {
+        Draft { runs: RunsWriter::new(Spool::new(room.dir())) }
+    }
+
+    /// These pages differ.
+    ///
+    /// # Errors
+    /// When scratch space cannot be written.
+    pub fn push(&mut self, run: Run, room: &Room) -> Result<()> {
+        self.runs.push(run).at("writing scratch space in", room.dir())
+    }
+}
+
+/// Commits a snapshot: `draft` laid over `parent`. `meta` has all but [`Meta::stored`]. Gives its name and what was
+/// stored.
+///
+/// # Errors
+/// When anything cannot be written: then nothing has changed.
+pub fn commit(
+    room: &Room,
+    writing: &mut Writing,
+    shelf: &Shelf,
+    parent: Option<&Image>,
+    mut meta: Meta,
+    draft: Draft,
+    pack: Option<(Pending, PackSummary)>,
+) -> Result<(SnapName, Meta)> {
+    let scratch =
+        |e: std::io::Error| Error::Io { doing: "writing scratch space in", path: room.dir().into(), source: e };
+    let own = pack.as_ref().map(|(_, p)| shelf.with_packs(|packs| packs.intern(p.id)));
+    let (update, order, spool) = draft.runs.finish().map_err(scratch)?;
+    let order: Vec<u32> = order.into_iter().map(|n| if n == NO_PACK { own.unwrap_or(n) } else { n }).collect();
+    let update = Runs { section: update, spool: Arc::new(spool), packs: order.clone().into() };
+    let mut all = Layers { room, shelf, parent, update: &update, len: meta.len };
+    meta.stored = Stored::default();
+    if let Some((pending, summary)) = pack {
+        meta.stored.pack = summary.id;
+        meta.stored.pack_bytes = summary.bytes;
+        writing.publish(pending, &format!("{}.pack", summary.id))?;
+    }
+    let (over, order) = all.place(&mut meta.stored, order, writing)?;
+    if !writing.is_clean() {
+        writing.sync()?;
+    }
+    let packs = shelf.with_packs(|p: &mut Packs| order.iter().map(|n| p.id(*n)).collect());
+    let file = Pending::new(room.dir())?;
+    let writer = SnapshotWriter { meta: &meta, packs, over: over.section, update: update.section };
+    let mut out = std::io::BufWriter::new(file.file());
+    let written = writer.write(&*over.spool, &*update.spool, &mut out).and_then(|done| out.flush().map(|()| done));
+    let (id, _) = written.at("writing a snapshot in", room.dir())?;
+    drop(out);
+    let number = room.snapshots()?.last().map_or(1, |last| last.number + 1);
+    let name = SnapName { number, id };
+    writing.publish(file, &name.file_name())?;
+    writing.sync()?;
+    writing.committed();
+    Ok((name, meta))
+}
+
+/// Runs on scratch space.
+struct Runs {
+    section: Section,
+    spool: Arc<Spool>,
+    packs: Arc<[u32]>,
+}
+
+impl Runs {
+    fn read(&self) -> RunsReader<Arc<Spool>> {
+        RunsReader::new(self.spool.clone(), 0, self.section, self.packs.clone())
+    }
+}
+
+/// What the new image consists of.
+struct Layers<'a> {
+    room: &'a Room,
+    shelf: &'a Shelf,
+    parent: Option<&'a Image>,
+    update: &'a Runs,
+    len: u64,
+}
+
+impl Layers<'_> {
+    /// Decides between a difference from the parent's full map and a full map of its own, and writes it. A map is due
+    /// when the differences written since the last add up to more than it: then neither outweighs the other, and a
+    /// snapshot costs the square root of what a map each would.
+    fn place(&mut self, stored: &mut Stored, order: Vec<u32>, writing: &mut Writing) -> Result<(Runs, Vec<u32>)> {
+        let before = self.parent.map_or(Stored::default(), |p| p.meta().stored);
+        let over = self.difference(order.clone())?;
+        let debt = before.debt + over.0.section.bytes;
+        if debt <= before.map_bytes + SMALL {
+            *stored = Stored { map: before.map, map_bytes: before.map_bytes, debt, ..*stored };
+            return Ok(over);
+        }
+        let (map, map_bytes) = self.full(writing)?;
+        *stored = Stored { map, map_bytes, debt: 0, ..*stored };
+        let none = Runs { section: Section::default(), spool: Arc::new(Spool::new(self.room.dir())), packs: [].into() };
+        Ok((none, order))
+    }
+
+    fn difference(&self, order: Vec<u32>) -> Result<(Runs, Vec<u32>)> {
+        let mut writer = RunsWriter::continuing(Spool::new(self.room.dir()), order);
+        match self.parent {
+            Some(parent) => self.copy(&mut Overlay::new(parent.over(), self.update.read()), &mut writer)?,
+            None => self.copy(&mut self.update.read(), &mut writer)?,
+        }
+        let (section, order, spool) = writer.finish().at("writing scratch space in", self.room.dir())?;
+        let packs = order.clone().into();
+        Ok((Runs { section, spool: Arc::new(spool), packs }, order))
+    }
+
+    fn copy(&self, runs: &mut impl RunStream, writer: &mut RunsWriter<Spool>) -> Result<()> {
+        let all = PageRange::of_len(self.len);
+        while let Some(run) = runs.next_run().map_err(|e| e.of(self.room.dir()))? {
+            writer.push(run.clip(&all)).at("writing scratch space in", self.room.dir())?;
+        }
+        Ok(())
+    }
+
+    fn full(&self, writing: &mut Writing) -> Result<(Digest, u64)> {
+        let file = Pending::new(self.room.dir())?;
+        let mut out = std::io::BufWriter::new(file.file());
+        let all = PageRange::of_len(self.len);
+        let holes = (!all.is_empty()).then_some(Run { pages: all, source: Source::Hole }).into_iter();
+        let spool = Spool::new(self.room.dir());
+        // The numbers of packs are only looked up once all runs are there, so the shelf is free while they are read.
+        let packs = self.shelf.with_packs(|p| p.clone());
+        let written = match self.parent {
+            Some(parent) => {
+                let base = Overlay::new(holes, Overlay::new(parent.runs(), self.update.read()));
+                write_map(self.len, &mut Clipped { runs: base, to: all }, &packs, spool, &mut out)
+            }
+            None => write_map(
+                self.len,
+                &mut Clipped { runs: Overlay::new(holes, self.update.read()), to: all },
+                &packs,
+                spool,
+                &mut out,
+            ),
+        };
+        let (id, bytes) = written.map_err(|e| e.of(self.room.dir()))?;
+        out.flush().at("writing a map in", self.room.dir())?;
+        drop(out);
+        writing.publish(file, &format!("{id}.map"))?;
+        Ok((id, bytes))
+    }
+}

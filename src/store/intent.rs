@@ -1,0 +1,169 @@
+//! The intent: the record that lets an interrupted change of a target be finished or rolled back.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+
+use super::room::{Room, Writing};
+use crate::error::{At, Error, Result};
+use crate::pack::{Bad, Fields, FileKind};
+use crate::page::Digest;
+use crate::sys::{create, xattr};
+
+const NAME: &str = "intent";
+/// The record of the last change that was finished: what `undo` goes by.
+const UNDO: &str = "undo";
+const MOST: usize = 256 << 10;
+const ATTR: &[u8] = b"user.memsnap.intent";
+
+/// "Bring the target from image X to image Y." Both are snapshots of the room; the pages to write follow from their
+/// maps, so they are not listed again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Intent {
+    /// The snapshot that the target held before.
+    pub from: Digest,
+    /// Its image digest.
+    pub from_image: Digest,
+    /// The snapshot that it is to hold.
+    pub to: Digest,
+    /// Its image digest.
+    pub to_image: Digest,
+    /// Device and inode of the target.
+    pub file: (u64, u64),
+    /// When it was begun, nanoseconds since 1970.
+    pub time_ns: i64,
+    /// The verb: "revert", "undo", "apply".
+    pub verb: String,
+}
+
+impl Intent {
+    fn encode(&self) -> Vec<u8> {
+        let mut out = FileKind::Intent.head(0).to_vec();
+        for digest in [&self.from, &self.from_image, &self.to, &self.to_image] {
+            out.extend_from_slice(&digest.0);
+        }
+        out.extend_from_slice(&self.file.0.to_le_bytes());
+        out.extend_from_slice(&self.file.1.to_le_bytes());
+        out.extend_from_slice(&self.time_ns.to_le_bytes());
+        out.extend_from_slice(&(self.verb.len() as u64).to_le_bytes());
+        out.extend_from_slice(self.verb.as_bytes());
+        let check = Digest::of(&out);
+        out.extend_from_slice(&check.0);
+        out
+    }
+
+    fn decode(bytes: &[u8]) -> std::result::Result<Intent, Bad> {
+        let mut fields = Fields::new(bytes);
+        let head = fields.bytes(16)?;
+        FileKind::Intent.check(head.try_into().expect("16 bytes"), 0)?;
+        let digests = [fields.digest()?, fields.digest()?, fields.digest()?, fields.digest()?];
+        let file = (fields.u64()?, fields.u64()?);
+        let time_ns = fields.i64()?;
+        let n = usize::try_from(fields.u64()?).unwrap_or(usize::MAX);
+        let verb = String::from_utf8(fields.bytes(n)?.to_vec());
+        let check = fields.digest()?;
+        fields.end()?;
+        if Digest::of(&bytes[..bytes.len() - 32]) != check {
+            return Err(Bad::Damaged("it does not match its check".into()));
+        }
+        let verb = verb.map_err(|_| Bad::Damaged("its verb is not UTF-8".into()))?;
+        let [from, from_image, to, to_image] = digests;
+        Ok(Intent { from, from_image, to, to_image, file, time_ns, verb })
+    }
+}
+
+impl Room {
+    fn read_intent(&self, name: &str) -> Result<Option<Intent>> {
+        let path = self.dir().join(name);
+        match fs::symlink_metadata(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            found => found.at("looking at", &path)?,
+        };
+        let bytes = create::read_small(&path, MOST)?;
+        Intent::decode(&bytes).map(Some).map_err(|e| e.of(&path))
+    }
+
+    /// The change that was begun and not finished, if there is one.
+    ///
+    /// # Errors
+    /// When its record cannot be read or believed.
+    pub fn intent(&self) -> Result<Option<Intent>> {
+        self.read_intent(NAME)
+    }
+
+    /// The last change that was finished, if there was one.
+    ///
+    /// # Errors
+    /// When its record cannot be read or believed.
+    pub fn last_change(&self) -> Result<Option<Intent>> {
+        self.read_intent(UNDO)
+    }
+
+    /// Begins a change: the record is on disk when this returns.
+    ///
+    /// # Errors
+    /// What writing says.
+    pub fn begin_change(&self, _writing: &Writing, intent: &Intent) -> Result<()> {
+        create::write_small(self.dir(), OsStr::new(NAME), &intent.encode())
+    }
+
+    /// Ends a change: its record becomes that of the last one. With `None` it is forgotten.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn end_change(&self, _writing: &Writing, done: Option<&Intent>) -> Result<()> {
+        let path = self.dir().join(NAME);
+        match done {
+            // Written anew, not renamed: a rollback ends a change other than the one that was begun.
+            Some(intent) => create::write_small(self.dir(), OsStr::new(UNDO), &intent.encode())?,
+            None => {}
+        }
+        fs::remove_file(&path).at("removing", &path)?;
+        create::sync_dir(self.dir())
+    }
+}
+
+/// The mark on a target that is being changed: an extended attribute with the path of the room whose intent it is, so
+/// that no other store captures a half-changed file unaware.
+#[derive(Clone, Debug)]
+pub struct Mark {
+    /// The folder of the room.
+    pub room: PathBuf,
+}
+
+impl Mark {
+    /// Puts the mark on. A file system without attributes goes without.
+    pub fn set(file: &File, room: &Room) {
+        let _ = xattr::set(file, ATTR, room.dir().as_os_str().as_bytes());
+    }
+
+    /// Takes the mark off.
+    pub fn clear(file: &File) {
+        let _ = xattr::remove(file, ATTR);
+    }
+
+    /// The mark of a change that is still unfinished. One whose room has no intent any more is stale.
+    pub fn get(file: &File) -> Option<Mark> {
+        let bytes = xattr::get(file, ATTR).ok().flatten()?;
+        let room = PathBuf::from(OsString::from_vec(bytes));
+        let unfinished = match fs::symlink_metadata(room.join(NAME)) {
+            Ok(_) => true,
+            Err(e) => e.kind() != std::io::ErrorKind::NotFound || fs::symlink_metadata(&room).is_err(),
+        };
+        unfinished.then_some(Mark { room })
+    }
+
+    /// Whether an attribute of this name is the mark: it is no part of a target's history.
+    pub fn is_name(name: &[u8]) -> bool {
+        name == ATTR
+    }
+
+    /// The error for a verb that needs a whole file.
+    pub fn refusal(&self, target: &std::path::Path) -> Error {
+        Error::refused(
+            format!("a change of {} was interrupted (recorded in {})", target.display(), self.room.display()),
+            format!("run `memsnap recover {}` with that store first", target.display()),
+        )
+    }
+}

@@ -1,0 +1,195 @@
+//! The store: a directory of rooms, one for each target, with everything that is remembered of it.
+//!
+//! Layout and bytes are written down in memsnap-store(5). The rules that keep it whole:
+//! * a file appears under its name complete and on disk, or not at all; none is changed in place but `tree`;
+//! * the appearance of a `.snap` is the commit; what no `.snap` names is garbage;
+//! * whoever writes holds the flock on the room's `lock`; whoever reads an image holds a shared one on its `.snap`.
+
+mod base;
+mod commit;
+mod image;
+mod intent;
+mod refs;
+mod room;
+mod shelf;
+mod spool;
+mod sweep;
+mod tags;
+mod tree;
+
+pub use base::{ImageBase, StoredBase};
+pub use commit::{Draft, commit};
+pub use image::{Image, ImageRuns};
+pub use intent::{Intent, Mark};
+pub use refs::Ref;
+pub use room::{Room, SnapName, Writing};
+pub use shelf::{PageReader, Shelf};
+pub use spool::Spool;
+pub use tags::check_tag;
+pub use tree::{Tree, TreeUpdate};
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use crate::error::{At, Error, Result};
+use crate::page::Digest;
+use crate::sys::{create, id};
+
+/// Name of the store beside a target.
+pub const STORE_NAME: &str = ".memsnap";
+/// The format that this version writes.
+const FORMAT: &str = "1";
+
+/// A directory of rooms.
+#[derive(Clone, Debug)]
+pub struct Store {
+    dir: PathBuf,
+    /// The folder it is in: targets below it are known by their path from here, so that both may move together.
+    above: PathBuf,
+}
+
+impl Store {
+    /// The folder of the store for `target`: `chosen`, or [`STORE_NAME`] beside it.
+    pub fn place(chosen: Option<&Path>, target: &Path) -> PathBuf {
+        match chosen {
+            Some(dir) => dir.into(),
+            None => target.parent().unwrap_or(Path::new(".")).join(STORE_NAME),
+        }
+    }
+
+    /// Opens the store in `dir`.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] when there is none, [`Error::Version`] for a newer format, [`Error::Refused`] when others
+    /// could write to it.
+    pub fn open(dir: &Path) -> Result<Store> {
+        match fs::symlink_metadata(dir) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Error::missing(
+                    format!("there is no store at {}", dir.display()),
+                    "make a first snapshot with `memsnap snap FILE`, or say where it is with --store DIR",
+                ));
+            }
+            found => found.at("looking at", dir)?,
+        };
+        create::check_private(dir)?;
+        check_format(dir)?;
+        let dir = fs::canonicalize(dir).at("finding", dir)?;
+        let above = dir.parent().unwrap_or(&dir).to_path_buf();
+        Ok(Store { dir, above })
+    }
+
+    /// Opens the store in `dir`, making it when there is none.
+    ///
+    /// # Errors
+    /// As [`Store::open`]; or when it cannot be made.
+    pub fn open_or_create(dir: &Path) -> Result<Store> {
+        create::make_dir(dir)?;
+        create::check_private(dir)?;
+        let format = dir.join("format");
+        if fs::symlink_metadata(&format).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
+            check_empty(dir)?;
+            create::write_small(dir, OsStr::new(".gitignore"), b"*\n")?;
+            let store_id: String = id::random16().iter().map(|b| format!("{b:02x}")).collect();
+            let line = format!("memsnap {FORMAT} {store_id}");
+            let line = format!("{line} {}\n", Digest::of(line.as_bytes()));
+            create::write_small(dir, OsStr::new("format"), line.as_bytes())?;
+            create::sync_dir(dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
+        }
+        Store::open(dir)
+    }
+
+    /// Where it is.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The bytes that `target`, an absolute path, is known by here: relative when it is below the store's folder.
+    pub fn key(&self, target: &Path) -> Vec<u8> {
+        target.strip_prefix(&self.above).unwrap_or(target).as_os_str().as_bytes().to_vec()
+    }
+
+    /// The absolute path of the target known by `key`.
+    pub fn target(&self, key: &[u8]) -> PathBuf {
+        self.above.join(OsString::from_vec(key.to_vec()))
+    }
+
+    /// The room of `target`, if it has one.
+    ///
+    /// # Errors
+    /// When it cannot be looked at, or is no room.
+    pub fn room(&self, target: &Path) -> Result<Option<Room>> {
+        Room::find(self, self.key(target))
+    }
+
+    /// The room of `target`, made when it has none.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn make_room(&self, target: &Path) -> Result<Room> {
+        Room::make(self, self.key(target))
+    }
+
+    /// All rooms, by name, and what is wrong with folders that look like rooms and are none.
+    ///
+    /// # Errors
+    /// When the store cannot be listed.
+    pub fn rooms(&self) -> Result<(Vec<Room>, Vec<Error>)> {
+        let (mut rooms, mut faults) = (Vec::new(), Vec::new());
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.dir).at("listing", &self.dir)? {
+            let entry = entry.at("listing", &self.dir)?;
+            if entry.file_type().at("looking at", &entry.path())?.is_dir() {
+                names.push(entry.file_name());
+            }
+        }
+        names.sort();
+        for name in names {
+            match Room::open_named(self, &name) {
+                Ok(room) => rooms.push(room),
+                Err(e) => faults.push(e),
+            }
+        }
+        Ok((rooms, faults))
+    }
+}
+
+/// `format` must be one line: the format, the store's id, the digest of both.
+fn check_format(dir: &Path) -> Result<()> {
+    let path = dir.join("format");
+    if fs::symlink_metadata(&path).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
+        return Err(Error::refused(
+            format!("{} is not a store: it has no file named format", dir.display()),
+            "choose another folder with --store DIR",
+        ));
+    }
+    let bytes = create::read_small(&path, 4096)?;
+    let damaged = || Error::damaged(&path, "its line is not what it must be");
+    let line = std::str::from_utf8(&bytes).ok().and_then(|t| t.strip_suffix('\n')).ok_or_else(damaged)?;
+    let (line, digest) = line.rsplit_once(' ').ok_or_else(damaged)?;
+    if Digest::of(line.as_bytes()).to_hex() != digest {
+        return Err(damaged());
+    }
+    let words: Vec<_> = line.split(' ').collect();
+    match words[..] {
+        ["memsnap", FORMAT, store_id] if store_id.len() == 32 => Ok(()),
+        ["memsnap", newer, ..] => Err(Error::Version { path, what: format!("the store has format {newer}") }),
+        _ => Err(damaged()),
+    }
+}
+
+/// A store is only made in a folder that holds nothing of anybody's.
+fn check_empty(dir: &Path) -> Result<()> {
+    for entry in fs::read_dir(dir).at("listing", dir)? {
+        let name = entry.at("listing", dir)?.file_name();
+        if name != ".gitignore" && !name.as_bytes().starts_with(create::TMP_PREFIX.as_bytes()) {
+            return Err(Error::refused(
+                format!("{} is neither empty nor a store", dir.display()),
+                "choose an empty or new folder with --store DIR",
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,217 @@
+//! A room: the folder of one target, and the right to write in it.
+
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::{Store, sweep};
+use crate::error::{At, Error, Result};
+use crate::page::Digest;
+use crate::sys::lock::{self, Kind};
+use crate::sys::{create, open};
+
+/// Longest part of a target's name in its room's name.
+const NAME_BYTES: usize = 40;
+/// Longest path, with room to spare.
+const MOST_PATH: usize = 64 << 10;
+
+/// The folder of one target.
+#[derive(Clone, Debug)]
+pub struct Room {
+    dir: PathBuf,
+    key: Vec<u8>,
+    target: PathBuf,
+}
+
+/// A snapshot's file name: its number here, and its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SnapName {
+    /// Number in this room: 1, 2, 3...
+    pub number: u64,
+    /// BLAKE3 of the file.
+    pub id: Digest,
+}
+
+impl SnapName {
+    /// The file's name.
+    pub fn file_name(&self) -> String {
+        format!("{:08}-{}.snap", self.number, self.id)
+    }
+
+    /// From a file's name; only names that [`SnapName::file_name`] gives.
+    pub fn parse(name: &OsStr) -> Option<SnapName> {
+        let (number, id) = name.to_str()?.strip_suffix(".snap")?.split_once('-')?;
+        let found = SnapName { number: number.parse().ok()?, id: Digest::from_hex(id)? };
+        (found.number > 0 && found.file_name().as_str() == name).then_some(found)
+    }
+}
+
+impl Room {
+    /// The folder's name for a target known by `key`.
+    pub(super) fn name_of(key: &[u8]) -> String {
+        let name = key.rsplit(|b| *b == b'/').next().unwrap_or(key);
+        let plain = |b: &u8| if b.is_ascii_alphanumeric() || b"._-".contains(b) { *b as char } else { '_' };
+        let name: String = name.iter().take(NAME_BYTES).map(plain).collect();
+        format!("{name}-{}", &Digest::of(key).to_hex()[..16])
+    }
+
+    fn at(store: &Store, key: Vec<u8>) -> Room {
+        Room { dir: store.dir().join(Room::name_of(&key)), target: store.target(&key), key }
+    }
+
+    pub(super) fn find(store: &Store, key: Vec<u8>) -> Result<Option<Room>> {
+        let room = Room::at(store, key);
+        match fs::symlink_metadata(&room.dir) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            found => {
+                found.at("looking at", &room.dir)?;
+                create::check_private(&room.dir)?;
+                Ok(Some(room))
+            }
+        }
+    }
+
+    pub(super) fn make(store: &Store, key: Vec<u8>) -> Result<Room> {
+        let room = Room::at(store, key);
+        create::make_dir(&room.dir)?;
+        create::check_private(&room.dir)?;
+        create::make_dir(&room.dir.join("names"))?;
+        if fs::symlink_metadata(room.dir.join("target")).is_err() {
+            create::write_small(&room.dir, OsStr::new("target"), &room.key)?;
+            create::sync_dir(store.dir())?;
+        }
+        Ok(room)
+    }
+
+    /// A room by its folder's name: `target` in it says whose it is, and the name proves that.
+    pub(super) fn open_named(store: &Store, name: &OsStr) -> Result<Room> {
+        let dir = store.dir().join(name);
+        create::check_private(&dir)?;
+        let file = dir.join("target");
+        let key = create::read_small(&file, MOST_PATH)?;
+        if Room::name_of(&key).as_str() != name {
+            return Err(Error::damaged(&file, "it does not name the target that its folder is for"));
+        }
+        Ok(Room::at(store, key))
+    }
+
+    /// Where it is.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The target's path.
+    pub fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// The target's name, for people.
+    pub fn label(&self) -> String {
+        self.target.file_name().unwrap_or(self.target.as_os_str()).to_string_lossy().into_owned()
+    }
+
+    /// Its snapshots, in the order of their numbers.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed.
+    pub fn snapshots(&self) -> Result<Vec<SnapName>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.dir).at("listing", &self.dir)? {
+            names.extend(SnapName::parse(&entry.at("listing", &self.dir)?.file_name()));
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// Takes the right to write here, waiting at most `wait` for another writer, and clears away what a killed one
+    /// left.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when another writer does not end in time.
+    pub fn write(&self, wait: Duration) -> Result<Writing> {
+        let path = self.dir.join("lock");
+        loop {
+            let file = open_lock(&path)?;
+            lock::flock(&file, &path, Kind::Exclusive, wait)?;
+            // The file may have been replaced between opening and locking: then it locks nothing.
+            let held = open::stamp(&file, &path)?;
+            if open::stamp_path(&path).is_ok_and(|now| now.same_file(&held)) {
+                let writing = Writing { file, dir: self.dir.clone(), done: true };
+                if held.len > 0 {
+                    sweep::sweep(self)?;
+                }
+                writing.mark(true);
+                return Ok(writing);
+            }
+        }
+    }
+}
+
+fn open_lock(path: &Path) -> Result<File> {
+    let flags = (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits();
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600).custom_flags(flags as i32);
+    match options.open(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            let made = create::Pending::new(path.parent().unwrap_or(Path::new(".")))?;
+            made.publish(path.file_name().unwrap_or_default())?;
+            options.open(path).at("opening", path)
+        }
+        found => found.at("opening", path),
+    }
+}
+
+/// The right to write in a room. While it is held the lock file holds a byte, so that the next writer sees when this
+/// one was killed, and clears up after it.
+#[derive(Debug)]
+pub struct Writing {
+    file: File,
+    dir: PathBuf,
+    done: bool,
+}
+
+impl Writing {
+    fn mark(&self, on: bool) {
+        // Losing the mark costs some disk until the next sweep, no more.
+        let _ = if on { self.file.write_all_at(b"w", 0) } else { self.file.set_len(0) };
+    }
+
+    /// Makes a file appear under `name`, complete and on disk; one of that name that is there already stays. Until
+    /// [`Writing::committed`] it counts as garbage.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn publish(&mut self, file: create::Pending, name: &str) -> Result<()> {
+        self.done = false;
+        file.publish(OsStr::new(name))?;
+        Ok(())
+    }
+
+    /// Whether nothing has been published that no snapshot names yet.
+    pub(super) fn is_clean(&self) -> bool {
+        self.done
+    }
+
+    /// What was published is named by a snapshot now.
+    pub fn committed(&mut self) {
+        self.done = true;
+    }
+
+    /// Puts the folder's names on disk.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn sync(&self) -> Result<()> {
+        create::sync_dir(&self.dir)
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        if self.done {
+            self.mark(false);
+        }
+    }
+}

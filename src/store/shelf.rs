@@ -1,0 +1,223 @@
+//! The packs of a room, opened as they are needed: few files open at once, few blocks of index in memory.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::error::{Error, Result};
+use crate::pack::{Block, PackReader, Packs};
+use crate::page::{Digest, PAGE, PageNo, page_digest};
+use crate::sys::create;
+
+/// Most packs open at once.
+const MOST_OPEN: usize = 64;
+/// Most bytes of index kept in memory: enough for 6000 snapshots of 100 pages, or 4 GiB of dense image.
+const MOST_INDEX: usize = 24 << 20;
+
+/// The packs of one room. Shared by threads.
+#[derive(Debug)]
+pub struct Shelf {
+    dir: PathBuf,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    packs: Packs,
+    open: Cache<u32, Arc<PackReader<File>>>,
+    blocks: Cache<(u32, usize), Arc<Block>>,
+    /// The only block of small packs, found without opening the pack.
+    spans: HashMap<u32, (PageNo, PageNo)>,
+}
+
+/// Values by key; when they weigh too much, those not asked for lately go.
+#[derive(Debug)]
+struct Cache<K, V> {
+    values: HashMap<K, (V, u64, usize)>,
+    clock: u64,
+    weight: usize,
+}
+
+impl<K, V> Default for Cache<K, V> {
+    fn default() -> Cache<K, V> {
+        Cache { values: HashMap::new(), clock: 0, weight: 0 }
+    }
+}
+
+impl<K: Copy + Eq + std::hash::Hash, V: Clone> Cache<K, V> {
+    fn get(&mut self, key: &K) -> Option<V> {
+        self.clock += 1;
+        let (value, used, _) = self.values.get_mut(key)?;
+        *used = self.clock;
+        Some(value.clone())
+    }
+
+    fn put(&mut self, key: K, value: V, weight: usize, most: usize) {
+        self.clock += 1;
+        if self.weight + weight > most {
+            // The older half goes at once: dropping one at a time would look at all of them every time.
+            let mut ages: Vec<u64> = self.values.values().map(|(_, used, _)| *used).collect();
+            ages.sort_unstable();
+            let limit = ages.get(ages.len() / 2).copied().unwrap_or(0);
+            self.values.retain(|_, (_, used, _)| *used > limit);
+            self.weight = self.values.values().map(|(_, _, w)| w).sum();
+        }
+        self.weight += weight;
+        self.values.insert(key, (value, self.clock, weight));
+    }
+}
+
+impl Shelf {
+    /// The packs in `dir`.
+    pub fn new(dir: &Path) -> Shelf {
+        Shelf { dir: dir.into(), state: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `f` on the numbers of packs.
+    pub fn with_packs<R>(&self, f: impl FnOnce(&mut Packs) -> R) -> R {
+        f(&mut self.lock().packs)
+    }
+
+    /// The id of pack `number`.
+    pub fn pack_id(&self, number: u32) -> Digest {
+        self.lock().packs.id(number)
+    }
+
+    /// The file of pack `number`.
+    pub fn pack_path(&self, number: u32) -> PathBuf {
+        self.dir.join(format!("{}.pack", self.pack_id(number)))
+    }
+
+    /// Forgets what is open of pack `number`: it has been replaced.
+    pub fn forget(&self, number: u32) {
+        let mut state = self.lock();
+        state.open.values.remove(&number);
+        state.blocks.values.retain(|(pack, _), _| *pack != number);
+        state.spans.remove(&number);
+    }
+
+    /// Opens pack `number`.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when it is missing or not what its name says.
+    pub fn pack(&self, number: u32) -> Result<Arc<PackReader<File>>> {
+        if let Some(pack) = self.lock().open.get(&number) {
+            return Ok(pack);
+        }
+        let path = self.pack_path(number);
+        let file = match create::open_own(&path) {
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Error::damaged(&path, "it is missing"));
+            }
+            file => file?,
+        };
+        let pack = Arc::new(PackReader::open(file, &self.pack_id(number)).map_err(|e| e.of(&path))?);
+        self.lock().open.put(number, pack.clone(), 1, MOST_OPEN);
+        Ok(pack)
+    }
+
+    /// The block of pack `number` that holds `page`.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when it does not, or cannot be believed.
+    pub fn block(&self, number: u32, page: PageNo) -> Result<(usize, Arc<Block>)> {
+        let index = {
+            let mut state = self.lock();
+            match state.spans.get(&number) {
+                Some((first, last)) if (*first..=*last).contains(&page) => {
+                    if let Some(block) = state.blocks.get(&(number, 0)) {
+                        return Ok((0, block));
+                    }
+                    Some(0)
+                }
+                _ => None,
+            }
+        };
+        let pack = self.pack(number)?;
+        let lacks = || Error::damaged(&self.pack_path(number), format!("it does not hold page {page}"));
+        let index = index.or_else(|| pack.block_of(page)).ok_or_else(lacks)?;
+        if let Some(block) = self.lock().blocks.get(&(number, index)) {
+            return Ok((index, block));
+        }
+        let block = Arc::new(pack.block(index).map_err(|e| e.of(&self.pack_path(number)))?);
+        let mut state = self.lock();
+        state.blocks.put((number, index), block.clone(), block.weight(), MOST_INDEX);
+        if pack.blocks() == 1 {
+            state.spans.insert(number, pack.block_span(0));
+        }
+        Ok((index, block))
+    }
+
+    /// The digest of `page` of pack `number`.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when it is not there.
+    pub fn digest(&self, number: u32, page: PageNo) -> Result<Digest> {
+        let (_, block) = self.block(number, page)?;
+        block
+            .digest(page)
+            .ok_or_else(|| Error::damaged(&self.pack_path(number), format!("it does not hold page {page}")))
+    }
+
+    /// Reads pages one after the other.
+    pub fn pages(&self) -> PageReader<'_> {
+        PageReader { shelf: self, last: None }
+    }
+}
+
+/// Reads pages; remembers the frame it decoded last, for the page after.
+#[derive(Debug)]
+pub struct PageReader<'a> {
+    shelf: &'a Shelf,
+    last: Option<LastFrame>,
+}
+
+#[derive(Debug)]
+struct LastFrame {
+    pack: u32,
+    pages: Vec<(PageNo, Digest)>,
+    bytes: Vec<u8>,
+}
+
+impl PageReader<'_> {
+    /// Reads `page` of pack `number` into `out` and holds it against its digest.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when the page is not there or not what it was.
+    pub fn read(&mut self, number: u32, page: PageNo, out: &mut [u8; PAGE]) -> Result<Digest> {
+        let path = || self.shelf.pack_path(number);
+        let digest = match self.from_last(number, page, out) {
+            Some(digest) => digest,
+            None => {
+                let (_, block) = self.shelf.block(number, page)?;
+                let frame = block
+                    .frame_of(page)
+                    .ok_or_else(|| Error::damaged(&path(), format!("the bytes of page {page} are missing")))?;
+                let pack = self.shelf.pack(number)?;
+                let digest = self.shelf.digest(number, page)?;
+                if !pack.raw_page(&block, frame, page, out).map_err(|e| e.of(&path()))? {
+                    let bytes = pack.frame(&block, frame, None).map_err(|e| e.of(&path()))?;
+                    self.last = Some(LastFrame { pack: number, pages: block.frame_pages(frame), bytes });
+                    self.from_last(number, page, out).expect("the frame holds the page");
+                }
+                digest
+            }
+        };
+        if page_digest(out) != digest {
+            return Err(Error::damaged(&path(), format!("page {page} does not match its digest")));
+        }
+        Ok(digest)
+    }
+
+    fn from_last(&self, number: u32, page: PageNo, out: &mut [u8; PAGE]) -> Option<Digest> {
+        let last = self.last.as_ref().filter(|l| l.pack == number)?;
+        let place = last.pages.binary_search_by_key(&page, |(p, _)| *p).ok()?;
+        out.copy_from_slice(&last.bytes[place * PAGE..(place + 1) * PAGE]);
+        Some(last.pages[place].1)
+    }
+}

@@ -1,0 +1,65 @@
+//! Clearing away what a killed writer left: files of our own pattern that no snapshot names.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::PathBuf;
+
+use super::image::Image;
+use super::room::Room;
+use super::shelf::Shelf;
+use crate::error::{At, Result};
+use crate::page::Digest;
+use crate::sys::create;
+
+/// A file's name that stands for a pack or a map.
+pub(super) fn stored_id(name: &OsStr) -> Option<(Digest, bool)> {
+    let name = name.to_str()?;
+    let (id, pack) = match name.strip_suffix(".pack") {
+        Some(id) => (id, true),
+        None => (name.strip_suffix(".map")?, false),
+    };
+    Some((Digest::from_hex(id)?, pack))
+}
+
+impl Room {
+    /// Packs and maps that some snapshot names; `None` when a snapshot cannot be read, so that nobody can tell.
+    pub(crate) fn needed(&self) -> Result<Option<HashSet<Digest>>> {
+        let mut needed = HashSet::new();
+        for name in self.snapshots()? {
+            // A shelf each: what one snapshot names must not hide behind another.
+            let shelf = Shelf::new(self.dir());
+            let Ok(image) = Image::open(self, &shelf, name) else {
+                return Ok(None);
+            };
+            needed.insert(image.meta().stored.map);
+            needed.insert(image.meta().stored.pack);
+            shelf.with_packs(|p| needed.extend(p.ids()));
+        }
+        Ok(Some(needed))
+    }
+
+    /// Files here that no snapshot needs. Without a full list of what is needed: only unfinished files.
+    pub(crate) fn garbage(&self) -> Result<Vec<PathBuf>> {
+        let needed = self.needed()?;
+        let mut out = Vec::new();
+        for entry in fs::read_dir(self.dir()).at("listing", self.dir())? {
+            let entry = entry.at("listing", self.dir())?;
+            let name = entry.file_name();
+            let unfinished = name.to_str().is_some_and(|n| n.starts_with(create::TMP_PREFIX));
+            let unnamed = stored_id(&name).is_some_and(|(id, _)| needed.as_ref().is_some_and(|n| !n.contains(&id)));
+            if unfinished || unnamed {
+                out.push(entry.path());
+            }
+        }
+        Ok(out)
+    }
+}
+
+/// Removes the garbage of a room. The caller holds its lock.
+pub(super) fn sweep(room: &Room) -> Result<()> {
+    for path in room.garbage()? {
+        fs::remove_file(&path).at("removing", &path)?;
+    }
+    Ok(())
+}

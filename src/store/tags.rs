@@ -1,0 +1,102 @@
+//! Names for snapshots: one small file each, replaced atomically.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::PathBuf;
+
+use super::room::{Room, Writing};
+use crate::error::{At, Error, Result};
+use crate::page::Digest;
+use crate::sys::create;
+
+/// What the names of tag files begin with; pins and notes will have their own.
+const PREFIX: &str = "tag-";
+/// Longest tag.
+const MOST_BYTES: usize = 64;
+
+/// Whether `tag` can name a snapshot: it begins with a letter, is not all hexadecimal digits (that is an id), and has
+/// none of `@ : / ~ ..` or control characters.
+///
+/// # Errors
+/// [`Error::Refused`] with the reason.
+pub fn check_tag(tag: &str) -> Result<()> {
+    let wrong = if !tag.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        "it must begin with a letter from a to z"
+    } else if tag.len() > MOST_BYTES {
+        "it is longer than 64 bytes"
+    } else if tag.bytes().all(|b| b.is_ascii_hexdigit()) {
+        "it looks like the beginning of an id"
+    } else if tag.contains(['@', ':', '/', '~']) || tag.contains("..") {
+        "it must have none of @ : / ~ .."
+    } else if matches!(tag, "latest" | "now") {
+        "that word has a meaning already"
+    } else if tag.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        "it must have no spaces or control characters"
+    } else {
+        return Ok(());
+    };
+    Err(Error::refused(format!("{tag:?} cannot be a tag: {wrong}"), "choose another tag"))
+}
+
+/// What a tag file holds: the id, and a check that is bound to the name.
+fn line(tag: &str, id: &Digest) -> String {
+    let check = Digest::of(format!("memsnap tag 1\n{tag}\n{id}").as_bytes());
+    format!("{id} {}\n", &check.to_hex()[..16])
+}
+
+impl Room {
+    fn tag_path(&self, tag: &str) -> PathBuf {
+        self.dir().join("names").join(format!("{PREFIX}{tag}"))
+    }
+
+    /// Names snapshot `id`; a tag that another has moves.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for a name that cannot be a tag; what writing says.
+    pub fn tag(&self, _writing: &Writing, tag: &str, id: &Digest) -> Result<()> {
+        check_tag(tag)?;
+        let dir = self.dir().join("names");
+        create::make_dir(&dir)?;
+        create::write_small(&dir, OsStr::new(&format!("{PREFIX}{tag}")), line(tag, id).as_bytes())
+    }
+
+    /// The id that `tag` names, if there is such a tag.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when its file does not hold together.
+    pub fn tagged(&self, tag: &str) -> Result<Option<Digest>> {
+        let path = self.tag_path(tag);
+        match fs::symlink_metadata(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            found => found.at("looking at", &path)?,
+        };
+        let bytes = create::read_small(&path, 256)?;
+        let text = std::str::from_utf8(&bytes).unwrap_or_default();
+        let id = text.get(..64).and_then(Digest::from_hex).filter(|id| line(tag, id) == text);
+        id.map(Some).ok_or_else(|| Error::damaged(&path, "it does not hold an id with its check"))
+    }
+
+    /// All tags with what they name, by name; those that do not hold together are errors.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed.
+    pub fn tags(&self) -> Result<Vec<(String, Result<Digest>)>> {
+        let dir = self.dir().join("names");
+        let mut out = Vec::new();
+        let entries = match fs::read_dir(&dir) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(out),
+            entries => entries.at("listing", &dir)?,
+        };
+        for entry in entries {
+            let name = entry.at("listing", &dir)?.file_name();
+            let Some(tag) = name.to_str().and_then(|n| n.strip_prefix(PREFIX)) else { continue };
+            if check_tag(tag).is_ok()
+                && let Some(found) = self.tagged(tag).transpose()
+            {
+                out.push((tag.to_string(), found));
+            }
+        }
+        out.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(out)
+    }
+}

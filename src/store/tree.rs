@@ -1,0 +1,306 @@
+//! The digest cache: what the target was when memsnap last knew it, group by group, in a file that may be lost.
+//!
+//! It is believed only where it proves itself: its groups must fold to the image digest of the snapshot that it
+//! names, and the page digests of a group must match the check beside them. It is the one file changed in place:
+//! first its head is wiped, then groups are written, then the head; so a crash between leaves a cache that says so.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::room::Room;
+use crate::capture::{Base, Known, Leaf};
+use crate::error::{At, Error, Result};
+use crate::pack::{FileKind, ReadAt};
+use crate::page::{Digest, GROUP_PAGES, GROUP64, ImageHasher, PAGE, PageRange, groups_of};
+use crate::sys::{create, sparse};
+
+/// Name of the file.
+const NAME: &str = "tree";
+/// Bytes of the head, with its check; the first page of the file.
+const HEAD: usize = 16 + 32 + 32 + 8 + 32;
+/// Groups in a stretch: their digests fill one page of the file.
+const STRETCH: u64 = 128;
+/// Bytes of a leaf: 16 page digests and their check.
+const LEAF: usize = 16 * 32 + 32;
+/// Bytes of a stretch: a page of group digests, 17 pages of leaves.
+const STRETCH_BYTES: u64 = 4096 + STRETCH * LEAF as u64;
+
+fn stretch_at(group: u64) -> u64 {
+    PAGE as u64 + group / STRETCH * STRETCH_BYTES
+}
+
+fn leaf_at(group: u64) -> u64 {
+    stretch_at(group) + 4096 + group % STRETCH * LEAF as u64
+}
+
+/// The head: which snapshot the cache describes.
+fn encode_head(id: &Digest, image: &Digest, len: u64) -> [u8; HEAD] {
+    let mut out = [0; HEAD];
+    out[..16].copy_from_slice(&FileKind::Tree.head(0));
+    out[16..48].copy_from_slice(&id.0);
+    out[48..80].copy_from_slice(&image.0);
+    out[80..88].copy_from_slice(&len.to_le_bytes());
+    let check = Digest::of(&out[..88]);
+    out[88..].copy_from_slice(&check.0);
+    out
+}
+
+fn encode_leaf(leaf: &Leaf) -> [u8; LEAF] {
+    let mut out = [0; LEAF];
+    if leaf.digest.is_zero() {
+        return out;
+    }
+    for (place, digest) in out.chunks_exact_mut(32).zip(&leaf.pages) {
+        place.copy_from_slice(&digest.0);
+    }
+    let check = leaf_check(leaf.group, &leaf.digest, &out[..LEAF - 32]);
+    out[LEAF - 32..].copy_from_slice(&check.0);
+    out
+}
+
+fn leaf_check(group: u64, digest: &Digest, pages: &[u8]) -> Digest {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&group.to_le_bytes()).update(&digest.0).update(pages);
+    hasher.finalize().into()
+}
+
+/// A cache that has proven itself. A shared flock keeps others from changing it while this lives.
+#[derive(Debug)]
+pub struct Tree {
+    file: File,
+    path: PathBuf,
+    /// The snapshot it describes.
+    pub snapshot: Digest,
+    /// That snapshot's image digest.
+    pub image: Digest,
+    /// Its length.
+    pub len: u64,
+}
+
+impl Tree {
+    /// Opens and proves the cache of `room`. `None` when there is none, or none to be believed: it is only a cache.
+    pub fn open(room: &Room) -> Option<Tree> {
+        let path = room.dir().join(NAME);
+        let file = create::open_own(&path).ok()?;
+        file.try_lock_shared().ok()?;
+        let mut head = [0; HEAD];
+        ReadAt::read_at(&file, &mut head, 0).ok()?;
+        let snapshot = Digest::from_slice(&head[16..48]);
+        let image = Digest::from_slice(&head[48..80]);
+        let len = u64::from_le_bytes(head[80..88].try_into().ok()?);
+        let tree = Tree { file, path, snapshot, image, len };
+        let sound = head == encode_head(&snapshot, &image, len) && tree.fold().ok()? == image;
+        sound.then_some(tree)
+    }
+
+    /// Folds all group digests into the digest of an image.
+    fn fold(&self) -> io::Result<Digest> {
+        let mut hasher = ImageHasher::new(self.len);
+        let groups = groups_of(self.len);
+        let size = self.file.size()?;
+        let mut page = [0; 4096];
+        let mut stretch = 0;
+        while stretch * STRETCH < groups {
+            let at = stretch_at(stretch * STRETCH);
+            // Stretches of zeros are holes here too: go on where there is something.
+            match sparse::next_data(&self.file, at, size.max(at))? {
+                None => break,
+                Some((data, _)) if data >= at + STRETCH_BYTES => {
+                    stretch = (data - PAGE as u64) / STRETCH_BYTES;
+                    continue;
+                }
+                Some(_) => ReadAt::read_at(&self.file, &mut page, at)?,
+            }
+            for (digest, group) in page.chunks_exact(32).zip(stretch * STRETCH..groups) {
+                hasher.push(group, &Digest::from_slice(digest));
+            }
+            stretch += 1;
+        }
+        Ok(hasher.finish())
+    }
+
+    /// The digests of `groups` groups from `first` on.
+    fn groups(&self, first: u64, groups: u64) -> Result<Vec<Digest>> {
+        let mut out = vec![Digest::ZERO; groups as usize];
+        let known = groups_of(self.len);
+        let mut group = first;
+        while group < (first + groups).min(known) {
+            let end = (group / STRETCH + 1) * STRETCH;
+            let n = end.min(first + groups).min(known) - group;
+            let mut bytes = vec![0; n as usize * 32];
+            ReadAt::read_at(&self.file, &mut bytes, stretch_at(group) + group % STRETCH * 32)
+                .at("reading", &self.path)?;
+            for (i, digest) in bytes.chunks_exact(32).enumerate() {
+                out[(group - first) as usize + i] = Digest::from_slice(digest);
+            }
+            group += n;
+        }
+        Ok(out)
+    }
+
+    /// Folds the digests of all groups, with those that `changed` gives (ascending) in their place, into the digest
+    /// of an image of `len` bytes.
+    ///
+    /// # Errors
+    /// What reading says.
+    pub fn fold_with(&self, len: u64, changed: &[(u64, Digest)]) -> Result<Digest> {
+        let mut hasher = ImageHasher::new(len);
+        let mut changed = changed.iter().peekable();
+        let groups = groups_of(len);
+        for first in (0..groups).step_by(STRETCH as usize) {
+            let digests = self.groups(first, STRETCH.min(groups - first))?;
+            for (group, digest) in (first..).zip(digests) {
+                match changed.next_if(|(g, _)| *g == group) {
+                    Some((_, now)) => hasher.push(group, now),
+                    None => hasher.push(group, &digest),
+                }
+            }
+        }
+        Ok(hasher.finish())
+    }
+
+    /// The error that says this cache is not to be believed after all; it was removed.
+    fn broken(&self) -> Error {
+        let _ = std::fs::remove_file(&self.path);
+        Error::damaged(&self.path, "its page digests do not match their check; it is only a cache and was removed")
+    }
+
+    /// Whether `error` came from [`Tree`]'s file: then trying again goes without it.
+    pub fn is_cause(room: &Room, error: &Error) -> bool {
+        matches!(error, Error::Damaged { path, .. } | Error::Io { path, .. } if *path == room.dir().join(NAME))
+    }
+}
+
+impl Base for Tree {
+    fn known(&self, window: PageRange) -> Result<Known> {
+        let (first, groups) = (window.start / GROUP_PAGES, window.len() / GROUP_PAGES);
+        if first * GROUP64 >= self.len {
+            return Ok(Known::Nothing);
+        }
+        Ok(Known::Groups(self.groups(first, groups)?))
+    }
+
+    fn pages(&self, group: u64) -> Result<[Digest; GROUP_PAGES as usize]> {
+        let mut out = [Digest::ZERO; GROUP_PAGES as usize];
+        let digest = if group < groups_of(self.len) { self.groups(group, 1)?[0] } else { Digest::ZERO };
+        if digest.is_zero() {
+            return Ok(out);
+        }
+        let mut leaf = [0; LEAF];
+        ReadAt::read_at(&self.file, &mut leaf, leaf_at(group)).map_err(|_| self.broken())?;
+        let (pages, check) = leaf.split_at(LEAF - 32);
+        if leaf_check(group, &digest, pages).0 != check {
+            return Err(self.broken());
+        }
+        out.iter_mut().zip(pages.chunks_exact(32)).for_each(|(d, bytes)| *d = Digest::from_slice(bytes));
+        Ok(out)
+    }
+}
+
+/// Changes the cache, or makes a new one, while a target is scanned. Nothing here can fail the verb it serves: when
+/// something goes wrong the cache is gone, and the next scan does without.
+#[derive(Debug)]
+pub struct TreeUpdate {
+    dir: PathBuf,
+    old_len: u64,
+    out: Option<Out>,
+}
+
+#[derive(Debug)]
+enum Out {
+    /// The file itself, and whether its head has been wiped.
+    Own(File, bool),
+    Fresh(create::Pending),
+}
+
+impl TreeUpdate {
+    /// Changes `tree`, which describes the image that leaves will differ from; without one, makes a new cache.
+    pub fn new(room: &Room, tree: Option<&Tree>) -> TreeUpdate {
+        let dir = room.dir().to_path_buf();
+        let (old_len, out) = match tree {
+            Some(tree) => (tree.len, own(&tree.path).map(|f| Out::Own(f, false))),
+            None => (0, create::Pending::new(&dir).ok().map(Out::Fresh)),
+        };
+        TreeUpdate { dir, old_len, out }
+    }
+
+    /// Writes groups, ascending.
+    pub fn put(&mut self, leaves: &[Leaf]) {
+        let done = match &mut self.out {
+            None => return,
+            Some(Out::Own(file, wiped)) => {
+                let wipe = if *wiped || leaves.is_empty() { Ok(()) } else { take_over(file, &self.dir) };
+                *wiped |= !leaves.is_empty();
+                wipe.and_then(|()| write_leaves(file, leaves))
+            }
+            Some(Out::Fresh(pending)) => write_leaves(pending.file(), leaves),
+        };
+        if done.is_err() {
+            self.lose();
+        }
+    }
+
+    /// Ends: the cache describes snapshot `id` now.
+    pub fn finish(mut self, id: &Digest, image: &Digest, len: u64) {
+        let groups = groups_of(len);
+        let end = if groups == 0 { PAGE as u64 } else { stretch_at(groups - 1) + STRETCH_BYTES };
+        let close = |file: &File| {
+            // What lies past the end must not come back when the image grows again.
+            if groups < groups_of(self.old_len) {
+                file.set_len(if groups == 0 { PAGE as u64 } else { leaf_at(groups - 1) + LEAF as u64 })?;
+                let tail = (groups % STRETCH) as usize;
+                if tail > 0 {
+                    let zeros = [0; 4096];
+                    file.write_all_at(&zeros[tail * 32..], stretch_at(groups) + tail as u64 * 32)?;
+                }
+            }
+            file.set_len(end)?;
+            file.write_all_at(&encode_head(id, image, len), 0)
+        };
+        let done = match self.out.take() {
+            None => return,
+            Some(Out::Own(file, wiped)) => {
+                let taken = if wiped { Ok(()) } else { take_over(&file, &self.dir) };
+                taken.and_then(|()| close(&file))
+            }
+            Some(Out::Fresh(pending)) => {
+                close(pending.file()).and_then(|()| pending.replace_unsynced(NAME.as_ref()).map_err(io::Error::other))
+            }
+        };
+        if done.is_err() {
+            self.lose();
+        }
+    }
+
+    /// Gives the cache up.
+    fn lose(&mut self) {
+        self.out = None;
+        let _ = std::fs::remove_file(self.dir.join(NAME));
+    }
+}
+
+fn own(path: &Path) -> Option<File> {
+    let flags = rustix::fs::OFlags::NOFOLLOW.bits();
+    OpenOptions::new().read(true).write(true).custom_flags(flags as i32).open(path).ok()
+}
+
+/// Takes the file for changing, unless somebody else reads it: then it is left to them, without its name.
+fn take_over(file: &File, _dir: &Path) -> io::Result<()> {
+    file.try_lock().map_err(io::Error::from)?;
+    file.write_all_at(&[0; HEAD], 0)
+}
+
+/// Writes group digests and leaves; neighbours go together.
+fn write_leaves(file: &File, leaves: &[Leaf]) -> io::Result<()> {
+    let follow = |a: &Leaf, b: &Leaf| a.group + 1 == b.group && a.group / STRETCH == b.group / STRETCH;
+    for run in leaves.chunk_by(follow) {
+        let first = run[0].group;
+        let digests: Vec<u8> = run.iter().flat_map(|l| l.digest.0).collect();
+        file.write_all_at(&digests, stretch_at(first) + first % STRETCH * 32)?;
+        let bytes: Vec<u8> = run.iter().flat_map(encode_leaf).collect();
+        file.write_all_at(&bytes, leaf_at(first))?;
+    }
+    Ok(())
+}
