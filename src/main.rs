@@ -1,2 +1,13 @@
-//! The program.
-fn main() {}
+//! The `memsnap` program: arguments in, exit code out. What it says is in `cli`, what it does in the library.
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // A file that reaches `ulimit -f` is an error to report, not a reason to die.
+    memsnap::sys::signal::ignore_sigxfsz();
+    // A mapped file that shrinks while it is read is an error to report, too.
+    memsnap::sys::map::guard_install();
+    cli::main(std::env::args_os().collect()).into()
+}

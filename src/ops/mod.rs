@@ -2,12 +2,20 @@
 //!
 //! Nothing here knows a terminal, the environment or exit codes; long work tells a [`Progress`] how far it is.
 
+pub mod adopt;
+pub mod apply;
 pub mod change;
+pub mod delta;
 pub mod diff;
+pub mod log;
+pub mod operand;
+pub mod recover;
+pub mod restore;
 pub mod revert;
 pub mod snap;
 mod take;
 pub mod undo;
+pub mod verify;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,6 +24,10 @@ use crate::capture::{How, Io};
 use crate::error::{Error, Result};
 use crate::store::{Image, Room, Shelf, Store, Tree};
 use crate::sys::{fs, open};
+
+fn not_built<T>() -> Result<T> {
+    Err(Error::refused("not built yet", ""))
+}
 
 /// Hears how far long work is.
 pub trait Progress: Sync {

@@ -21,11 +21,11 @@ pub use base::{ImageBase, StoredBase};
 pub use commit::{Draft, commit};
 pub use image::{Image, ImageRuns};
 pub use intent::{Intent, Mark};
-pub use refs::Ref;
+pub(crate) use refs::no_ref;
+pub use refs::{Ref, check_tag};
 pub use room::{Room, SnapName, Writing};
 pub use shelf::{PageReader, Shelf};
 pub use spool::Spool;
-pub use tags::check_tag;
 pub use tree::{Tree, TreeUpdate};
 
 use std::ffi::{OsStr, OsString};

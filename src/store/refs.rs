@@ -1,37 +1,124 @@
-//! The ways to name a snapshot, and which one is meant.
+//! The ways to name a snapshot, which one is meant, and what may be a tag.
 
 use std::fmt;
 
 use super::room::{Room, SnapName};
 use crate::error::{Error, Result};
 
-/// What stands behind the `@` of `FILE@REF`.
+/// Longest tag, in bytes: it is also a file name in the store.
+const TAG_MAX: usize = 64;
+/// Digits of a full id.
+const ID_DIGITS: usize = 64;
+/// Fewest digits that may stand for an id.
+const PREFIX_MIN: usize = 4;
+
+const REF_HINT: &str = "write FILE@latest, FILE@3, FILE@-1 (the one before the latest), FILE@TAG, FILE@ID (at least 4 \
+                        digits) or FILE@now; --at REF takes the file name whole";
+
+/// Which image of a file is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ref {
-    /// The one with the highest number.
+    /// `@latest`: the newest snapshot.
     Latest,
-    /// By its number in the room.
+    /// `@3`: the snapshot of that number.
     Number(u64),
-    /// This many before the latest.
+    /// `@-1`: so many before the newest.
     Back(u64),
-    /// The beginning of its id, at least four digits.
+    /// `@1a2b`: the snapshot whose id starts so; in lower case.
     Prefix(String),
-    /// A name somebody gave it.
+    /// `@before-upgrade`: the snapshot that bears this tag.
     Tag(String),
-    /// No snapshot: the live file.
+    /// `@now`: the file as it is.
     Now,
+}
+
+impl Ref {
+    /// Reads what stands after the `@`.
+    pub fn parse(text: &str) -> Result<Ref> {
+        match text {
+            "latest" => return Ok(Ref::Latest),
+            "now" => return Ok(Ref::Now),
+            _ => {}
+        }
+        if let Some(back) = text.strip_prefix('-') {
+            return number(back).map(Ref::Back).ok_or_else(|| no_ref(text, "it counts no snapshots"));
+        }
+        if is_digits(text) && text.len() != ID_DIGITS {
+            return match number(text) {
+                Some(0) => Err(no_ref(text, "snapshots are numbered from 1")),
+                Some(n) => Ok(Ref::Number(n)),
+                None => Err(no_ref(text, "the number is too large")),
+            };
+        }
+        if is_hex(text) {
+            return match text.len() {
+                ..PREFIX_MIN => Err(no_ref(text, "an id is named by at least 4 of its digits")),
+                PREFIX_MIN..=ID_DIGITS => Ok(Ref::Prefix(text.to_ascii_lowercase())),
+                _ => Err(no_ref(text, "an id has 64 digits")),
+            };
+        }
+        tag_fault(text).map_or_else(|| Ok(Ref::Tag(text.into())), |why| Err(no_ref(text, why)))
+    }
 }
 
 impl fmt::Display for Ref {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Ref::Latest => write!(f, "latest"),
+            Ref::Latest => f.write_str("latest"),
+            Ref::Now => f.write_str("now"),
             Ref::Number(n) => write!(f, "{n}"),
             Ref::Back(n) => write!(f, "-{n}"),
-            Ref::Prefix(text) | Ref::Tag(text) => write!(f, "{text}"),
-            Ref::Now => write!(f, "now"),
+            Ref::Prefix(text) | Ref::Tag(text) => f.write_str(text),
         }
     }
+}
+
+/// Whether `tag` may name a snapshot; the error says what is wrong with it.
+pub fn check_tag(tag: &str) -> Result<()> {
+    let why = match tag {
+        "latest" | "now" => Some("it has a meaning of its own"),
+        _ => tag_fault(tag),
+    };
+    match why {
+        None => Ok(()),
+        Some(why) => Err(Error::refused(
+            format!("`{tag}` cannot be a tag: {why}"),
+            "a tag starts with a letter, is no hexadecimal number, has at most 64 bytes and none of @ : / ~ or ..",
+        )),
+    }
+}
+
+fn tag_fault(tag: &str) -> Option<&'static str> {
+    if !tag.starts_with(char::is_alphabetic) {
+        Some("it does not start with a letter")
+    } else if is_hex(tag) {
+        Some("it looks like an id")
+    } else if tag.len() > TAG_MAX {
+        Some("it is longer than 64 bytes")
+    } else if tag.contains(['@', ':', '/', '~']) || tag.contains("..") {
+        Some("it has one of @ : / ~ or ..")
+    } else if tag.contains(char::is_control) {
+        Some("it has a control character")
+    } else {
+        None
+    }
+}
+
+/// The error for a text that names no snapshot.
+pub(crate) fn no_ref(text: &str, why: &str) -> Error {
+    Error::refused(format!("`@{text}` names no snapshot: {why}"), REF_HINT)
+}
+
+fn number(text: &str) -> Option<u64> {
+    if is_digits(text) { text.parse().ok() } else { None }
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn is_hex(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 impl Room {

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::PathBuf;
 
+use super::refs::check_tag;
 use super::room::{Room, Writing};
 use crate::error::{At, Error, Result};
 use crate::page::Digest;
@@ -11,32 +12,6 @@ use crate::sys::create;
 
 /// What the names of tag files begin with; pins and notes will have their own.
 const PREFIX: &str = "tag-";
-/// Longest tag.
-const MOST_BYTES: usize = 64;
-
-/// Whether `tag` can name a snapshot: it begins with a letter, is not all hexadecimal digits (that is an id), and has
-/// none of `@ : / ~ ..` or control characters.
-///
-/// # Errors
-/// [`Error::Refused`] with the reason.
-pub fn check_tag(tag: &str) -> Result<()> {
-    let wrong = if !tag.starts_with(|c: char| c.is_ascii_alphabetic()) {
-        "it must begin with a letter from a to z"
-    } else if tag.len() > MOST_BYTES {
-        "it is longer than 64 bytes"
-    } else if tag.bytes().all(|b| b.is_ascii_hexdigit()) {
-        "it looks like the beginning of an id"
-    } else if tag.contains(['@', ':', '/', '~']) || tag.contains("..") {
-        "it must have none of @ : / ~ .."
-    } else if matches!(tag, "latest" | "now") {
-        "that word has a meaning already"
-    } else if tag.chars().any(|c| c.is_control() || c.is_whitespace()) {
-        "it must have no spaces or control characters"
-    } else {
-        return Ok(());
-    };
-    Err(Error::refused(format!("{tag:?} cannot be a tag: {wrong}"), "choose another tag"))
-}
 
 /// What a tag file holds: the id, and a check that is bound to the name.
 fn line(tag: &str, id: &Digest) -> String {

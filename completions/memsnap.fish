@@ -1,0 +1,344 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_memsnap_global_optspecs
+    string join \n store= json q/quiet v/verbose color= progress= bytes h/help V/version
+end
+
+function __fish_memsnap_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_memsnap_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_memsnap_using_subcommand
+    set -l cmd (__fish_memsnap_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c memsnap -n "__fish_memsnap_needs_command" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_needs_command" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_needs_command" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_needs_command" -l json -d 'Write results and errors as JSON, one object a line'
+complete -c memsnap -n "__fish_memsnap_needs_command" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_needs_command" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_needs_command" -l bytes -d 'Show sizes to the byte'
+complete -c memsnap -n "__fish_memsnap_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c memsnap -n "__fish_memsnap_needs_command" -s V -l version -d 'Print version'
+complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "snap" -d 'Keep each FILE as it is now'
+complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "log" -d 'List the snapshots of FILE, or of all files'
+complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "diff" -d 'Show which pages differ between A and B'
+complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "revert" -d 'Bring FILE back to a snapshot, in place'
+complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "undo" -d 'Take back the last revert, apply or undo of FILE'
+complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "recover" -d 'Finish or roll back a change of FILE that was interrupted'
+complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "restore" -d 'Write a snapshot to another file'
+complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "delta" -d 'Make page deltas, look at them, turn them round'
+complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "apply" -d 'Bring FILE forward by a delta'
+complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "verify" -d 'Check that all snapshots can be read back'
+complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "adopt" -d 'Let NEW go on with the history of OLD'
+complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "completions" -d 'Print completions for a shell'
+complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "man" -d 'Print the manual page'
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -s m -l message -d 'Say why, in the log' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -s t -l tag -d 'Name the snapshot, so that FILE@TAG means it; may be repeated' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l require -d 'Exit with 3 below this grade: none, claimed or proven' -r -f -a "none\t''
+claimed\t''
+proven\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l compress -d 'Compress stored pages: none, zstd or zstd:LEVEL (1 to 19)' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l reserve -d 'Keep so much of the store\'s disk free: a size, or a part such as 5%' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l io -d 'Read through maps, by pread, or what is faster here: auto, map or pread' -r -f -a "auto\t''
+map\t''
+pread\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l limit-rate -d 'Read at most SIZE bytes a second' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l wait -d 'Wait so long for locks; 0 gives up at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l always -d 'Make a snapshot even if nothing changed'
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l strict -d 'Keep nothing that is below the required grade'
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l lock -d 'Hold a shared flock on the file while reading it'
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l json -d 'Write results and errors as JSON, one object a line'
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l bytes -d 'Show sizes to the byte'
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c memsnap -n "__fish_memsnap_using_subcommand log" -s r -l range -d 'Only snapshots that changed any byte of this range' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand log" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand log" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand log" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand log" -l json -d 'Write results and errors as JSON, one object a line'
+complete -c memsnap -n "__fish_memsnap_using_subcommand log" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand log" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand log" -l bytes -d 'Show sizes to the byte'
+complete -c memsnap -n "__fish_memsnap_using_subcommand log" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l at -d 'The REF of A, and when given twice that of B; names are taken whole' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l io -d 'Read through maps, by pread, or what is faster here: auto, map or pread' -r -f -a "auto\t''
+map\t''
+pread\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l limit-rate -d 'Read at most SIZE bytes a second' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l wait -d 'Wait so long for locks; 0 gives up at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l stat -d 'Only the summary'
+complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l pages -d 'Only page numbers, one a line'
+complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l lock -d 'Hold a shared flock on the file while reading it'
+complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l json -d 'Write results and errors as JSON, one object a line'
+complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l bytes -d 'Show sizes to the byte'
+complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l at -d 'The REF; the name is taken whole' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -s r -l range -d 'Bring back only these bytes; the length stays as it is' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l compress -d 'Compress stored pages: none, zstd or zstd:LEVEL (1 to 19)' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l reserve -d 'Keep so much of the store\'s disk free: a size, or a part such as 5%' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l io -d 'Read through maps, by pread, or what is faster here: auto, map or pread' -r -f -a "auto\t''
+map\t''
+pread\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l limit-rate -d 'Read at most SIZE bytes a second' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l wait -d 'Wait so long for locks; 0 gives up at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -s n -l dry-run -d 'Show what would be written, and write nothing'
+complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -s y -l yes -d 'Do not ask'
+complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l live -d 'Write although others have the file open'
+complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l force -d 'Write although a rule forbids it'
+complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l json -d 'Write results and errors as JSON, one object a line'
+complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l bytes -d 'Show sizes to the byte'
+complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l compress -d 'Compress stored pages: none, zstd or zstd:LEVEL (1 to 19)' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l reserve -d 'Keep so much of the store\'s disk free: a size, or a part such as 5%' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l io -d 'Read through maps, by pread, or what is faster here: auto, map or pread' -r -f -a "auto\t''
+map\t''
+pread\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l limit-rate -d 'Read at most SIZE bytes a second' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l wait -d 'Wait so long for locks; 0 gives up at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -s n -l dry-run -d 'Show what would be written, and write nothing'
+complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -s y -l yes -d 'Do not ask'
+complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l live -d 'Write although others have the file open'
+complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l force -d 'Write although a rule forbids it'
+complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l json -d 'Write results and errors as JSON, one object a line'
+complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l bytes -d 'Show sizes to the byte'
+complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l compress -d 'Compress stored pages: none, zstd or zstd:LEVEL (1 to 19)' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l reserve -d 'Keep so much of the store\'s disk free: a size, or a part such as 5%' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l io -d 'Read through maps, by pread, or what is faster here: auto, map or pread' -r -f -a "auto\t''
+map\t''
+pread\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l limit-rate -d 'Read at most SIZE bytes a second' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l wait -d 'Wait so long for locks; 0 gives up at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l finish -d 'Complete the change'
+complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l rollback -d 'Go back to what was before the change'
+complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l abandon -d 'Leave the file as it is, and forget the change'
+complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -s n -l dry-run -d 'Show what would be written, and write nothing'
+complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -s y -l yes -d 'Do not ask'
+complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l live -d 'Write although others have the file open'
+complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l force -d 'Write although a rule forbids it'
+complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l json -d 'Write results and errors as JSON, one object a line'
+complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l bytes -d 'Show sizes to the byte'
+complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -s o -l output -d 'The file to write; - is stdout' -r -F
+complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -l at -d 'The REF; the name is taken whole' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -l limit-rate -d 'Read at most SIZE bytes a second' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -l force -d 'Replace OUT if it exists; write to stdout even if it is a terminal'
+complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -s y -l yes -d 'Do not ask before replacing OUT'
+complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -s n -l dry-run -d 'Say what would be written, and write nothing'
+complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -l json -d 'Write results and errors as JSON, one object a line'
+complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -l bytes -d 'Show sizes to the byte'
+complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_seen_subcommand_from make stat invert" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_seen_subcommand_from make stat invert" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_seen_subcommand_from make stat invert" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_seen_subcommand_from make stat invert" -l json -d 'Write results and errors as JSON, one object a line'
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_seen_subcommand_from make stat invert" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_seen_subcommand_from make stat invert" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_seen_subcommand_from make stat invert" -l bytes -d 'Show sizes to the byte'
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_seen_subcommand_from make stat invert" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_seen_subcommand_from make stat invert" -f -a "make" -d 'Write the delta that turns A into B'
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_seen_subcommand_from make stat invert" -f -a "stat" -d 'Say what a delta does, without its base'
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_seen_subcommand_from make stat invert" -f -a "invert" -d 'Turn a reversible delta round: from its result back to its base'
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l at -d 'The REF of A, and when given twice that of B; names are taken whole' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l level -d 'Level of zstd, 1 to 19' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -s o -l output -d 'The delta to write; - is stdout' -r -F
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l io -d 'Read through maps, by pread, or what is faster here: auto, map or pread' -r -f -a "auto\t''
+map\t''
+pread\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l limit-rate -d 'Read at most SIZE bytes a second' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l wait -d 'Wait so long for locks; 0 gives up at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l reversible -d 'Let the delta carry the old pages too, so that it can be inverted'
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l force -d 'Replace it if it exists; write to stdout even if it is a terminal'
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l lock -d 'Hold a shared flock on the file while reading it'
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l json -d 'Write results and errors as JSON, one object a line'
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l bytes -d 'Show sizes to the byte'
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from stat" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from stat" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from stat" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from stat" -l json -d 'Write results and errors as JSON, one object a line'
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from stat" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from stat" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from stat" -l bytes -d 'Show sizes to the byte'
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from stat" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -s o -l output -d 'The delta to write; - is stdout' -r -F
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -l force -d 'Replace it if it exists; write to stdout even if it is a terminal'
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -l json -d 'Write results and errors as JSON, one object a line'
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -l bytes -d 'Show sizes to the byte'
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -s o -l output -d 'Write the result to OUT, and leave FILE alone' -r -F
+complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l compress -d 'Compress stored pages: none, zstd or zstd:LEVEL (1 to 19)' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l reserve -d 'Keep so much of the store\'s disk free: a size, or a part such as 5%' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l io -d 'Read through maps, by pread, or what is faster here: auto, map or pread' -r -f -a "auto\t''
+map\t''
+pread\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l limit-rate -d 'Read at most SIZE bytes a second' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l wait -d 'Wait so long for locks; 0 gives up at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -s n -l dry-run -d 'Show what would be written, and write nothing'
+complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -s y -l yes -d 'Do not ask'
+complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l live -d 'Write although others have the file open'
+complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l force -d 'Write although a rule forbids it'
+complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l json -d 'Write results and errors as JSON, one object a line'
+complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l bytes -d 'Show sizes to the byte'
+complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -l at -d 'The REF; the name is taken whole' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -l quick -d 'Leave out the pages: structure only'
+complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -l repair -d 'Store damaged pages again from the file, where it still has them'
+complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -l json -d 'Write results and errors as JSON, one object a line'
+complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -l bytes -d 'Show sizes to the byte'
+complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -l json -d 'Write results and errors as JSON, one object a line'
+complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -l bytes -d 'Show sizes to the byte'
+complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -l json -d 'Write results and errors as JSON, one object a line'
+complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -l bytes -d 'Show sizes to the byte'
+complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c memsnap -n "__fish_memsnap_using_subcommand man" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand man" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand man" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand man" -l json -d 'Write results and errors as JSON, one object a line'
+complete -c memsnap -n "__fish_memsnap_using_subcommand man" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand man" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand man" -l bytes -d 'Show sizes to the byte'
+complete -c memsnap -n "__fish_memsnap_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'

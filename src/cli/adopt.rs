@@ -1,0 +1,62 @@
+//! `memsnap adopt`.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::ValueHint;
+use memsnap::ops::adopt::adopt;
+use serde::Serialize;
+
+use super::exit::Exit;
+use super::flags::Global;
+use super::json::JsonPath;
+use super::screen::Screen;
+use super::units::count;
+use super::{escape, text};
+
+/// Let NEW go on with the history of OLD
+///
+/// Snapshots belong to a path. After a file was moved or renamed, or its
+/// store came from elsewhere, adopt gives the snapshots of OLD to NEW. OLD
+/// need not exist any more.
+///
+/// Never writes to either file, and never mixes two histories: NEW must have
+/// no snapshots of its own.
+///
+/// Example:
+///
+///   mv db.bin db-2025.bin && memsnap adopt db.bin db-2025.bin
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment, after_long_help = text::ADOPT_EXIT)]
+pub(crate) struct Args {
+    /// The path that the snapshots belong to
+    #[arg(value_name = "OLD", value_hint = ValueHint::AnyPath)]
+    old: PathBuf,
+    /// The path that they are to belong to
+    #[arg(value_name = "NEW", value_hint = ValueHint::FilePath)]
+    new: PathBuf,
+}
+
+#[derive(Serialize)]
+struct JsonReport {
+    schema: &'static str,
+    from: JsonPath,
+    to: JsonPath,
+    snapshots: u64,
+}
+
+impl Args {
+    pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
+        let report = adopt(&self.old, &self.new, global.store.as_deref())
+            .with_context(|| format!("adopting the snapshots of {}", escape::path(&self.old)))?;
+        let (from, to, snapshots) = (&report.from, &report.to, report.snapshots);
+        if screen.is_json() {
+            let (from, to) = (JsonPath::of(from), JsonPath::of(to));
+            screen.json(&JsonReport { schema: "memsnap.adopt.1", from, to, snapshots })?;
+            return Ok(Exit::Done);
+        }
+        let snapshots = count(snapshots, "snapshot");
+        screen.say(&format!("{snapshots} of {} are now those of {}", escape::path(from), escape::path(to)));
+        Ok(Exit::Done)
+    }
+}

@@ -1,0 +1,66 @@
+//! `memsnap apply`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::ValueHint;
+use memsnap::ops::apply::apply;
+
+use super::change::{ChangeFlags, Verb};
+use super::delta::input;
+use super::exit::Exit;
+use super::flags::Global;
+use super::screen::Screen;
+use super::{escape, text};
+
+/// Bring FILE forward by a delta
+///
+/// DELTA comes from `memsnap delta make`; `-` reads it from stdin. FILE must
+/// be exactly the base that the delta was made from, and becomes exactly its
+/// result, in place, with an undo as after a revert. With -o, FILE stays as
+/// it is and the result goes to OUT.
+///
+/// Never touches FILE before the whole delta has been read and checked, and
+/// never applies it to another base: then the exit is 5 and both digests are
+/// named.
+///
+/// Examples:
+///
+///   memsnap apply db.bin monday.delta
+///   ssh host memsnap delta make db.bin@1..2 -o - | memsnap apply --yes db.bin -
+///   memsnap apply db.bin monday.delta -o db-monday.bin
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment, after_long_help = text::CHANGE_EXIT)]
+pub(crate) struct Args {
+    /// The file
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    file: PathBuf,
+    /// The delta; - is stdin (needs --yes)
+    #[arg(value_name = "DELTA", value_hint = ValueHint::FilePath)]
+    delta: OsString,
+    /// Write the result to OUT, and leave FILE alone
+    #[arg(short, long, value_name = "OUT", value_hint = ValueHint::FilePath)]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    change: ChangeFlags,
+}
+
+impl Args {
+    pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
+        let out = self.output.as_deref();
+        if out.is_some_and(|out| out.as_os_str() == "-") {
+            let hint = "apply to a copy (-o OUT), then read that; `-o ./-` is a file of that name";
+            return Err(memsnap::Error::refused("the result cannot go to stdout", hint).into());
+        }
+        let verb = Verb {
+            schema: "memsnap.apply.1",
+            doing: format!("applying {} to {}", escape::os(&self.delta), escape::path(&self.file)),
+            name: escape::path(out.unwrap_or(&self.file)),
+            in_place: out.is_none(),
+            stdin_free: self.delta != "-",
+        };
+        self.change.run(global, screen, &verb, |options, confirm, progress| {
+            apply(&self.file, input(&self.delta), out, options, confirm, progress)
+        })
+    }
+}

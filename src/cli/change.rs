@@ -1,0 +1,225 @@
+//! What revert, undo, recover and apply share: the flags, the plan shown before anything is written, the report.
+
+use clap::Args;
+use memsnap::ops::Progress;
+use memsnap::ops::change::{Confirm, Options, Plan, Report};
+use serde::Serialize;
+
+use super::confirm::{self, Consent};
+use super::exit::Exit;
+use super::flags::{Global, ReadingFlags, StoringFlags};
+use super::json::{JsonPath, JsonRange};
+use super::screen::Screen;
+use super::units::{count, duration};
+
+/// Ranges shown of a plan before the rest is only counted.
+const SHOWN: usize = 20;
+
+/// Flags of verbs that write to the file.
+#[derive(Args)]
+pub(crate) struct ChangeFlags {
+    /// Show what would be written, and write nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+    /// Write although others have the file open
+    ///
+    /// They see the change happen page by page, and may write over it from
+    /// their own memory. Safe only when you know that they do neither.
+    #[arg(long, verbatim_doc_comment)]
+    live: bool,
+    /// Write although a rule forbids it
+    ///
+    /// The rules: no journal (FILE-wal, FILE-journal) that its database would
+    /// play back into the changed file; nothing for undo to take back that it
+    /// has not seen.
+    #[arg(long, verbatim_doc_comment)]
+    force: bool,
+    #[command(flatten)]
+    storing: StoringFlags,
+    #[command(flatten)]
+    reading: ReadingFlags,
+}
+
+/// What a verb may say about its way of changing a file.
+pub(crate) struct Verb {
+    /// The schema of its report.
+    pub(crate) schema: &'static str,
+    /// What is being done, for errors: "reverting db.bin".
+    pub(crate) doing: String,
+    /// The file, as the user named it.
+    pub(crate) name: String,
+    /// The file itself is written; otherwise only a copy.
+    pub(crate) in_place: bool,
+    /// stdin can be used to ask.
+    pub(crate) stdin_free: bool,
+}
+
+#[derive(Serialize)]
+struct JsonReport {
+    schema: &'static str,
+    #[serde(flatten)]
+    path: JsonPath,
+    from: String,
+    to: String,
+    from_len: u64,
+    to_len: u64,
+    pages: u64,
+    bytes: u64,
+    ranges: Vec<JsonRange>,
+    ranges_total: u64,
+    dry_run: bool,
+    done: bool,
+    undo_number: Option<u64>,
+    undo_id: Option<String>,
+    bytes_written: u64,
+    notes: Vec<String>,
+    seconds: f64,
+}
+
+impl ChangeFlags {
+    /// Runs `op` with a plan that is shown and confirmed, and renders its report.
+    pub(crate) fn run(
+        &self,
+        global: &Global,
+        screen: &mut Screen,
+        verb: &Verb,
+        op: impl FnOnce(&Options, Confirm<'_>, &dyn Progress) -> memsnap::Result<Report>,
+    ) -> anyhow::Result<Exit> {
+        let options = Options {
+            store: global.store.clone(),
+            reading: self.reading.reading(false),
+            dry_run: self.dry_run,
+            live: self.live,
+            force: self.force,
+            compress: self.storing.compress,
+            reserve: self.storing.reserve,
+        };
+        let bar = screen.bar();
+        let mut refused = None;
+        let result = op(
+            &options,
+            &mut |plan| {
+                bar.end();
+                let consent = self.consent(plan, verb, screen);
+                if consent != Consent::Given && !self.dry_run {
+                    refused = Some(confirm::refusal(consent, &format!("writing {}", extent(plan, verb, screen))));
+                }
+                consent == Consent::Given
+            },
+            &bar,
+        );
+        bar.end();
+        let report = result.map_err(|e| anyhow::Error::new(e).context(verb.doing.clone()))?;
+        if let Some(refused) = refused {
+            return Err(refused.context(verb.doing.clone()));
+        }
+        self.render(&report, global, screen, verb)?;
+        Ok(Exit::Done)
+    }
+
+    fn consent(&self, plan: &Plan, verb: &Verb, screen: &mut Screen) -> Consent {
+        if self.dry_run {
+            return Consent::Declined;
+        }
+        if self.yes || !verb.in_place {
+            return Consent::Given;
+        }
+        if verb.stdin_free && screen.terminals.stdin && !screen.is_json() {
+            plan_lines(plan, verb, screen).iter().for_each(|line| screen.tell(line));
+        }
+        let question = format!("Write {}?", extent(plan, verb, screen));
+        confirm::ask(&question, false, verb.stdin_free, screen)
+    }
+
+    fn render(&self, report: &Report, global: &Global, screen: &mut Screen, verb: &Verb) -> anyhow::Result<()> {
+        if screen.is_json() {
+            return screen.json(&json(report, self.dry_run, verb));
+        }
+        let plan = &report.plan;
+        if self.dry_run {
+            for line in plan_lines(plan, verb, screen) {
+                screen.line(&line)?;
+            }
+        } else if report.done {
+            screen.say(&done_line(report, screen, verb));
+            if let (Some((number, id)), true) = (&report.undo, verb.in_place) {
+                let id = if global.verbose { id.to_hex() } else { id.to_hex()[..12].into() };
+                screen.say(&format!("kept as it was as @{number} {id}; `memsnap undo {}` takes this back", verb.name));
+            }
+        } else {
+            screen.say(&format!("{}: nothing to write, it is already as {}", verb.name, plan.to));
+        }
+        report.notes.iter().for_each(|note| screen.say(note));
+        Ok(())
+    }
+}
+
+fn done_line(report: &Report, screen: &Screen, verb: &Verb) -> String {
+    let plan = &report.plan;
+    format!(
+        "{}: {} written ({}), now as {}, {}",
+        verb.name,
+        count(plan.pages, "page"),
+        screen.sizes.show(report.bytes_written),
+        plan.to,
+        duration(report.elapsed),
+    )
+}
+
+/// What is to be written: `12 pages (48 KiB) to FILE`.
+fn extent(plan: &Plan, verb: &Verb, screen: &Screen) -> String {
+    match plan.pages {
+        0 => format!("the length {} to {}", screen.sizes.show(plan.to_len), verb.name),
+        n => format!("{} ({}) to {}", count(n, "page"), screen.sizes.show(plan.bytes), verb.name),
+    }
+}
+
+fn plan_lines(plan: &Plan, verb: &Verb, screen: &Screen) -> Vec<String> {
+    let sizes = screen.sizes;
+    let mut lines = vec![format!("{}: from {} to {}", verb.name, plan.from, plan.to)];
+    if plan.from_len != plan.to_len {
+        lines.push(format!("  length   {} -> {}", sizes.show(plan.from_len), sizes.show(plan.to_len)));
+    }
+    let (pages, ranges) = (count(plan.pages, "page"), count(plan.ranges_total, "range"));
+    lines.push(format!("  writes   {pages} in {ranges} ({})", sizes.show(plan.bytes)));
+    for range in plan.ranges.iter().take(SHOWN) {
+        lines.push(format!(
+            "  pages    {}..{}   {:#x}..{:#x}",
+            range.start,
+            range.end,
+            range.offset(),
+            range.end_offset()
+        ));
+    }
+    let rest = plan.ranges_total.saturating_sub(plan.ranges.len().min(SHOWN) as u64);
+    if rest > 0 {
+        lines.push(format!("  and      {} more", count(rest, "range")));
+    }
+    lines
+}
+
+fn json(report: &Report, dry_run: bool, verb: &Verb) -> JsonReport {
+    let plan = &report.plan;
+    JsonReport {
+        schema: verb.schema,
+        path: JsonPath::of(&plan.path),
+        from: plan.from.clone(),
+        to: plan.to.clone(),
+        from_len: plan.from_len,
+        to_len: plan.to_len,
+        pages: plan.pages,
+        bytes: plan.bytes,
+        ranges: plan.ranges.iter().map(JsonRange::of).collect(),
+        ranges_total: plan.ranges_total,
+        dry_run,
+        done: report.done,
+        undo_number: report.undo.as_ref().map(|undo| undo.0),
+        undo_id: report.undo.as_ref().map(|undo| undo.1.to_hex()),
+        bytes_written: report.bytes_written,
+        notes: report.notes.clone(),
+        seconds: report.elapsed.as_secs_f64(),
+    }
+}

@@ -1,0 +1,263 @@
+//! `memsnap delta make`, `delta stat` and `delta invert`.
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Subcommand, ValueHint};
+use memsnap::ops::apply::Input;
+use memsnap::ops::delta::{self, MakeOptions, Stat};
+use memsnap::ops::restore::Out;
+use serde::Serialize;
+
+use super::exit::Exit;
+use super::flags::{Global, LockFlag, ReadingFlags, two_sides};
+use super::restore::no_binary_on_terminal;
+use super::screen::Screen;
+use super::units::count;
+use super::{escape, text, units};
+
+/// Make page deltas, look at them, turn them round
+///
+/// A delta holds the pages that turn one image into another, with the digests
+/// and lengths of both. It goes through files, pipes and ssh, and is applied
+/// with `memsnap apply`, which refuses any other base and proves the result.
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment, subcommand_value_name = "VERB", subcommand_help_heading = "Verbs")]
+#[command(disable_help_subcommand = true, arg_required_else_help = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Make(Make),
+    Stat(Look),
+    Invert(Invert),
+}
+
+/// Write the delta that turns A into B
+///
+/// A and B are files or snapshots, as for diff.
+///
+/// Never writes to either of them.
+///
+/// Examples:
+///
+///   memsnap delta make db.bin@1..2 -o monday.delta
+///   memsnap delta make db.bin@latest db.bin@now -o - | ssh host ...
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment, after_long_help = text::DELTA_EXIT)]
+struct Make {
+    /// The base: a file, a snapshot FILE@REF, or both sides FILE@A..B
+    #[arg(value_name = "A", value_hint = ValueHint::FilePath)]
+    a: OsString,
+    /// The result: a file, or a snapshot
+    #[arg(value_name = "B", value_hint = ValueHint::FilePath)]
+    b: Option<OsString>,
+    /// The REF of A, and when given twice that of B; names are taken whole
+    #[arg(long, value_name = "REF", allow_hyphen_values = true)]
+    at: Vec<String>,
+    /// Let the delta carry the old pages too, so that it can be inverted
+    #[arg(long)]
+    reversible: bool,
+    /// Level of zstd, 1 to 19
+    #[arg(long, value_name = "LEVEL", default_value = "3", value_parser = units::zstd_level)]
+    level: i32,
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    lock: LockFlag,
+    #[command(flatten)]
+    reading: ReadingFlags,
+}
+
+/// Say what a delta does, without its base
+///
+/// Checks the whole delta, and shows digest and length of its base and its
+/// result, the pages it carries and its size.
+///
+/// Example:
+///
+///   memsnap delta stat monday.delta
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment, after_long_help = text::DELTA_EXIT)]
+struct Look {
+    /// The delta; - is stdin
+    #[arg(value_name = "DELTA", value_hint = ValueHint::FilePath)]
+    delta: OsString,
+}
+
+/// Turn a reversible delta round: from its result back to its base
+///
+/// Needs no file but the delta, which must have been made with --reversible.
+///
+/// Example:
+///
+///   memsnap delta invert monday.delta -o back.delta
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment, after_long_help = text::DELTA_EXIT)]
+struct Invert {
+    /// The delta; - is stdin
+    #[arg(value_name = "DELTA", value_hint = ValueHint::FilePath)]
+    delta: OsString,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Where a delta goes.
+#[derive(clap::Args)]
+struct Output {
+    /// The delta to write; - is stdout
+    #[arg(short, long, value_name = "DELTA", value_hint = ValueHint::FilePath)]
+    output: PathBuf,
+    /// Replace it if it exists; write to stdout even if it is a terminal
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Serialize)]
+struct JsonStat {
+    schema: &'static str,
+    base: String,
+    result: String,
+    base_len: u64,
+    result_len: u64,
+    pages: u64,
+    ranges: u64,
+    bytes: u64,
+    reversible: bool,
+    name: String,
+}
+
+impl Args {
+    pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
+        match &self.verb {
+            Verb::Make(make) => make.run(global, screen),
+            Verb::Stat(look) => look.run(global, screen),
+            Verb::Invert(invert) => invert.run(screen),
+        }
+    }
+}
+
+impl Make {
+    fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
+        let (a, b) = two_sides(&self.a, self.b.as_ref(), &self.at, screen)?;
+        let Some(b) = b else {
+            let name = escape::path(&a.path);
+            let hint = format!("write {name}@1..2, or {name}@latest {name}@now");
+            return Err(memsnap::Error::refused("a delta needs a base and a result", hint).into());
+        };
+        let options = MakeOptions {
+            store: global.store.clone(),
+            reading: self.reading.reading(self.lock.lock),
+            reversible: self.reversible,
+            level: self.level,
+            force: self.output.force,
+        };
+        let bar = screen.bar();
+        let stat = self.output.write(screen, |out| delta::make(&a, &b, out, &options, &bar));
+        drop(bar);
+        self.output.render(stat.context("making the delta")?, screen)
+    }
+}
+
+impl Look {
+    fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
+        let doing = || format!("reading {}", escape::os(&self.delta));
+        let stat = delta::stat(input(&self.delta)).with_context(doing)?;
+        if screen.is_json() {
+            screen.json(&json(&stat))?;
+            return Ok(Exit::Done);
+        }
+        let id = |digest: &memsnap::page::Digest| match global.verbose {
+            true => digest.to_hex(),
+            false => digest.to_hex()[..12].into(),
+        };
+        let sizes = screen.sizes;
+        let (pages, ranges) = (count(stat.pages, "page"), count(stat.ranges, "range"));
+        if !stat.name.is_empty() {
+            screen.line(&format!("of      {}", stat.name))?;
+        }
+        screen.line(&format!("base    {}  {}", id(&stat.base), sizes.show(stat.base_len)))?;
+        screen.line(&format!("result  {}  {}", id(&stat.result), sizes.show(stat.result_len)))?;
+        screen.line(&format!("writes  {pages} in {ranges}"))?;
+        screen.line(&format!("size    {}", sizes.show(stat.bytes)))?;
+        screen.line(if stat.reversible { "can be inverted" } else { "cannot be inverted" })?;
+        Ok(Exit::Done)
+    }
+}
+
+impl Invert {
+    fn run(&self, screen: &mut Screen) -> anyhow::Result<Exit> {
+        let doing = || format!("inverting {}", escape::os(&self.delta));
+        let force = self.output.force;
+        let stat = self.output.write(screen, |out| delta::invert(input(&self.delta), out, force));
+        self.output.render(stat.with_context(doing)?, screen)
+    }
+}
+
+impl Output {
+    fn to_stdout(&self) -> bool {
+        self.output.as_os_str() == "-"
+    }
+
+    /// `None` when stdout's reader went away first.
+    fn write(
+        &self,
+        screen: &mut Screen,
+        make: impl FnOnce(Out<'_>) -> memsnap::Result<Stat>,
+    ) -> anyhow::Result<Option<Stat>> {
+        if !self.to_stdout() {
+            return Ok(Some(make(Out::Path(&self.output))?));
+        }
+        no_binary_on_terminal(self.force, screen)?;
+        let result = make(Out::Stream(&mut screen.stream()));
+        match result {
+            Err(_) if screen.closed() => Ok(None),
+            result => Ok(Some(result?)),
+        }
+    }
+
+    fn render(&self, stat: Option<Stat>, screen: &mut Screen) -> anyhow::Result<Exit> {
+        let Some(stat) = stat else { return Ok(Exit::Done) };
+        if screen.is_json() {
+            let json = json(&stat);
+            if self.to_stdout() {
+                screen.json_aside(&json)?
+            } else {
+                screen.json(&json)?
+            };
+            return Ok(Exit::Done);
+        }
+        let out = if self.to_stdout() { "stdout".into() } else { escape::path(&self.output) };
+        let (pages, ranges) = (count(stat.pages, "page"), count(stat.ranges, "range"));
+        let size = screen.sizes.show(stat.bytes);
+        screen.say(&format!("{out}: {pages} in {ranges}, {size}, for base {}", &stat.base.to_hex()[..12]));
+        Ok(Exit::Done)
+    }
+}
+
+/// A delta named on the command line; `-` is stdin.
+pub(crate) fn input(arg: &OsStr) -> Input {
+    match arg == "-" {
+        true => Input::Stream(Box::new(std::io::stdin())),
+        false => Input::Path(arg.into()),
+    }
+}
+
+fn json(stat: &Stat) -> JsonStat {
+    JsonStat {
+        schema: "memsnap.delta.1",
+        base: stat.base.to_hex(),
+        result: stat.result.to_hex(),
+        base_len: stat.base_len,
+        result_len: stat.result_len,
+        pages: stat.pages,
+        ranges: stat.ranges,
+        bytes: stat.bytes,
+        reversible: stat.reversible,
+        name: stat.name.clone(),
+    }
+}

@@ -1,0 +1,161 @@
+//! `memsnap diff`.
+
+use std::ffi::OsString;
+
+use anyhow::Context;
+use clap::ValueHint;
+use memsnap::ops::diff::{Options, Report, diff};
+use memsnap::page::PageRange;
+use serde::Serialize;
+
+use super::exit::Exit;
+use super::flags::{Global, LockFlag, ReadingFlags, two_sides};
+use super::json::JsonRange;
+use super::screen::Screen;
+use super::units::count;
+use super::{escape, text};
+
+/// Show which pages differ between A and B
+///
+/// A and B are files or snapshots, in any mix: FILE, FILE@3, FILE@latest.
+/// With A alone, its latest snapshot is compared with the file as it is. Two
+/// plain files need no store. One line for each run of pages that differ (the
+/// end is not part of it), then a summary.
+///
+/// Compares bytes, never times. Snapshots are compared by what the store
+/// knows of their pages; those are read only where that does not tell.
+///
+/// Examples:
+///
+///   memsnap diff db.bin              what changed since the last snapshot?
+///   memsnap diff db.bin@1..latest    and since the first?
+///   memsnap diff old.img new.img     two files, no snapshots
+///   memsnap diff --pages db.bin | while read -r page; do ...; done
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment, after_long_help = text::DIFF_EXIT)]
+pub(crate) struct Args {
+    /// A file, a snapshot FILE@REF, or two of them FILE@A..B
+    #[arg(value_name = "A", value_hint = ValueHint::FilePath)]
+    a: OsString,
+    /// The other side; without it, the file as it is
+    #[arg(value_name = "B", value_hint = ValueHint::FilePath)]
+    b: Option<OsString>,
+    /// The REF of A, and when given twice that of B; names are taken whole
+    #[arg(long, value_name = "REF", allow_hyphen_values = true)]
+    at: Vec<String>,
+    /// Only the summary
+    #[arg(long, conflicts_with = "pages")]
+    stat: bool,
+    /// Only page numbers, one a line
+    #[arg(long)]
+    pages: bool,
+    #[command(flatten)]
+    lock: LockFlag,
+    #[command(flatten)]
+    reading: ReadingFlags,
+}
+
+#[derive(Serialize)]
+struct JsonDiffRange {
+    schema: &'static str,
+    #[serde(flatten)]
+    range: JsonRange,
+}
+
+#[derive(Serialize)]
+struct JsonSummary {
+    schema: &'static str,
+    a: JsonSide,
+    b: JsonSide,
+    pages_changed: u64,
+    ranges: u64,
+    bytes_changed: u64,
+    same: bool,
+}
+
+#[derive(Serialize)]
+struct JsonSide {
+    name: String,
+    len: u64,
+}
+
+impl Args {
+    pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
+        if self.at.len() > 2 {
+            return Err(memsnap::Error::refused("--at was given more than twice", "once for A, once for B").into());
+        }
+        let (a, b) = two_sides(&self.a, self.b.as_ref(), &self.at, screen)?;
+        let options = Options { store: global.store.clone(), reading: self.reading.reading(self.lock.lock) };
+        let bar = screen.bar();
+        let mut shown = Ok(());
+        let report = diff(&a, b.as_ref(), &options, &bar, &mut |range| {
+            if shown.is_ok() && screen.is_shared() {
+                shown = bar.aside(|| self.show(&range, screen).and_then(|()| screen.flush()));
+            } else if shown.is_ok() {
+                shown = self.show(&range, screen);
+            }
+        });
+        drop(bar);
+        let report = report.with_context(|| match &self.b {
+            Some(b) => format!("comparing {} with {}", escape::os(&self.a), escape::os(b)),
+            None => format!("comparing {}", escape::os(&self.a)),
+        })?;
+        shown?;
+        self.summary(&report, screen)?;
+        Ok(if report.same { Exit::Done } else { Exit::Differs })
+    }
+
+    fn show(&self, range: &PageRange, screen: &mut Screen) -> anyhow::Result<()> {
+        if self.stat {
+            return Ok(());
+        }
+        if screen.is_json() {
+            return screen.json(&JsonDiffRange { schema: "memsnap.diff.range.1", range: JsonRange::of(range) });
+        }
+        if self.pages {
+            return (range.start..range.end).try_for_each(|page| screen.line(&page.to_string()));
+        }
+        let pages = format!("{}..{}", range.start, range.end);
+        let bytes = format!("{:#x}..{:#x}", range.offset(), range.end_offset());
+        let size = screen.sizes.show(range.len() * memsnap::page::PAGE64);
+        screen.line(&format!("pages {pages:<18} {bytes:<26} {size:>8}"))
+    }
+
+    fn summary(&self, report: &Report, screen: &mut Screen) -> anyhow::Result<()> {
+        if screen.is_json() {
+            return screen.json(&json(report));
+        }
+        let text = summary_line(report, screen);
+        if self.pages || report.same && !self.stat {
+            screen.say(&text);
+            return Ok(());
+        }
+        screen.line(&text)
+    }
+}
+
+fn summary_line(report: &Report, screen: &Screen) -> String {
+    let (a, b, sizes) = (&report.a, &report.b, screen.sizes);
+    if report.same {
+        return format!("{} and {} are the same, {}", a.name, b.name, sizes.show(a.len));
+    }
+    let (pages, ranges) = (count(report.pages_changed, "page"), count(report.ranges, "range"));
+    let length = match a.len == b.len {
+        true => format!("length {}", sizes.show(a.len)),
+        false => format!("length {} -> {}", sizes.show(a.len), sizes.show(b.len)),
+    };
+    let changed = sizes.show(report.bytes_changed);
+    format!("{} -> {}: {pages} in {ranges} differ ({changed}), {length}", a.name, b.name)
+}
+
+fn json(report: &Report) -> JsonSummary {
+    JsonSummary {
+        schema: "memsnap.diff.1",
+        a: JsonSide { name: report.a.name.clone(), len: report.a.len },
+        b: JsonSide { name: report.b.name.clone(), len: report.b.len },
+        pages_changed: report.pages_changed,
+        ranges: report.ranges,
+        bytes_changed: report.bytes_changed,
+        same: report.same,
+    }
+}

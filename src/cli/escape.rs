@@ -1,0 +1,81 @@
+//! Makes any text safe to show: nothing that a file name, a message or a process name holds can move the cursor,
+//! change colours or turn the reading direction round.
+
+use std::ffi::OsStr;
+use std::fmt::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// Whether `c` would act on a terminal, or on the order of what stands around it, instead of being shown.
+pub(crate) fn acts(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// `text` with characters that act written as `\u{..}`.
+pub(crate) fn text(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    push(&mut out, text);
+    out
+}
+
+/// Bytes that should be UTF-8, with those that are not written as `\xNN`.
+pub(crate) fn bytes(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        push(&mut out, chunk.valid());
+        for byte in chunk.invalid() {
+            let _ = write!(out, "\\x{byte:02x}");
+        }
+    }
+    out
+}
+
+/// A path, on one line.
+pub(crate) fn path(path: impl AsRef<Path>) -> String {
+    os(path.as_ref().as_os_str())
+}
+
+/// An argument or a file name.
+pub(crate) fn os(text: &OsStr) -> String {
+    bytes(text.as_bytes())
+}
+
+fn push(out: &mut String, text: &str) {
+    for c in text.chars() {
+        if acts(c) {
+            let _ = write!(out, "\\u{{{:x}}}", c as u32);
+        } else {
+            out.push(c);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_acts_is_spelled_out() {
+        assert_eq!(text("a\x1b[31mb\n"), "a\\u{1b}[31mb\\u{a}");
+        assert_eq!(text("\u{7f}\u{9b}\u{202e}\u{2066}\u{61c}"), "\\u{7f}\\u{9b}\\u{202e}\\u{2066}\\u{61c}");
+        assert_eq!(bytes(b"a\xff\xc3\xa9\xc3"), "a\\xff\u{e9}\\xc3");
+        assert_eq!(path("plain name-\u{e9}.bin"), "plain name-\u{e9}.bin");
+    }
+
+    #[test]
+    fn escaping_twice_changes_nothing() {
+        let once = bytes(b"a\xff\n\x07");
+        assert_eq!(text(&once), once);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_acts_is_left(raw in prop::collection::vec(any::<u8>(), 0..80), s in any::<String>()) {
+            prop_assert!(!bytes(&raw).contains(acts));
+            prop_assert!(!text(&s).contains(acts));
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! How it went, as an exit code. The table is that of memsnap(1), EXIT STATUS.
+
+use std::process::ExitCode;
+
+use memsnap::Error;
+
+/// Exit codes shared by all verbs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done; both the same.
+    Done,
+    /// They differ, or a limit was broken.
+    Differs,
+    /// Used wrongly, or something went wrong.
+    Trouble,
+    /// Done, but below the required grade.
+    Below,
+    /// A store or a delta is damaged.
+    Damaged,
+    /// A base does not match.
+    Base,
+    /// Locked, or open elsewhere.
+    Busy,
+}
+
+impl Exit {
+    /// The number the shell sees.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Exit::Done => 0,
+            Exit::Differs => 1,
+            Exit::Trouble => 2,
+            Exit::Below => 3,
+            Exit::Damaged => 4,
+            Exit::Base => 5,
+            Exit::Busy => 75,
+        }
+    }
+
+    /// What failed, by what can be done about it.
+    pub(crate) fn of(error: &anyhow::Error) -> Exit {
+        match error.chain().find_map(|e| e.downcast_ref::<Error>()) {
+            Some(Error::Damaged { .. }) => Exit::Damaged,
+            Some(Error::Base { .. }) => Exit::Base,
+            Some(Error::Busy { .. }) => Exit::Busy,
+            _ => Exit::Trouble,
+        }
+    }
+
+    /// The one of both that matters more: 4, 2, 5, 75, 3, 1, 0.
+    pub(crate) fn worst(self, other: Exit) -> Exit {
+        if other.weight() > self.weight() { other } else { self }
+    }
+
+    fn weight(self) -> u8 {
+        match self {
+            Exit::Done => 0,
+            Exit::Differs => 1,
+            Exit::Below => 2,
+            Exit::Busy => 3,
+            Exit::Base => 4,
+            Exit::Trouble => 5,
+            Exit::Damaged => 6,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        exit.code().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context;
+    use std::path::Path;
+
+    const ALL: [Exit; 7] =
+        [Exit::Done, Exit::Differs, Exit::Below, Exit::Busy, Exit::Base, Exit::Trouble, Exit::Damaged];
+
+    #[test]
+    fn the_worst_of_two() {
+        for (i, a) in ALL.iter().enumerate() {
+            for (j, b) in ALL.iter().enumerate() {
+                assert_eq!(a.worst(*b), ALL[i.max(j)]);
+            }
+        }
+        assert_eq!(ALL.map(Exit::code), [0, 1, 3, 75, 5, 2, 4]);
+    }
+
+    #[test]
+    fn errors_keep_their_code_under_context() {
+        let damaged: anyhow::Result<()> = Err(Error::damaged(Path::new("x"), "short").into());
+        assert_eq!(Exit::of(&damaged.context("verifying").unwrap_err()), Exit::Damaged);
+        assert_eq!(Exit::of(&Error::refused("no", "").into()), Exit::Trouble);
+        let busy = Error::Busy { path: "x".into(), holder: "1".into(), hint: String::new() };
+        assert_eq!(Exit::of(&busy.into()), Exit::Busy);
+        assert_eq!(Exit::of(&anyhow::anyhow!("other")), Exit::Trouble);
+    }
+}

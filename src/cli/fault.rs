@@ -1,0 +1,173 @@
+//! What went wrong, in words: message and hint for people, one line of JSON for programs.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap::error::ErrorKind;
+use memsnap::Error;
+use serde::Serialize;
+
+use super::escape;
+use super::exit::Exit;
+use super::json::{self, JsonPath};
+use super::screen::Screen;
+
+#[derive(Serialize)]
+struct JsonError {
+    schema: &'static str,
+    error: String,
+    hint: String,
+    code: u8,
+    #[serde(flatten)]
+    path: Option<JsonPath>,
+}
+
+#[derive(Serialize)]
+struct JsonWarning<'a> {
+    schema: &'static str,
+    warning: &'a str,
+}
+
+/// Message and hint, escaped, each on one line; the hint may be empty.
+pub(crate) fn text(error: &anyhow::Error) -> (String, String) {
+    let message = message(error);
+    let message = match path_of(error).filter(|path| path.to_str().is_none()) {
+        None => escape::text(&message),
+        // The library shows paths with replacement characters; here they are shown as they are.
+        Some(path) => {
+            let parts: Vec<_> = message.split(&path.display().to_string()).map(escape::text).collect();
+            parts.join(&escape::path(path))
+        }
+    };
+    (message, escape::text(&hint(error)))
+}
+
+/// One line of JSON.
+pub(crate) fn json(error: &anyhow::Error) -> String {
+    let error = JsonError {
+        schema: "memsnap.error.1",
+        error: message(error),
+        hint: hint(error),
+        code: Exit::of(error).code(),
+        path: path_of(error).map(JsonPath::of),
+    };
+    json::line(&error).unwrap_or_default()
+}
+
+/// One line of JSON.
+pub(crate) fn warning_json(warning: &str) -> String {
+    json::line(&JsonWarning { schema: "memsnap.warning.1", warning }).unwrap_or_default()
+}
+
+/// Shows what clap has to say: help and version are results, all else is an error.
+pub(crate) fn usage(error: &clap::Error, screen: &mut Screen) -> anyhow::Result<Exit> {
+    let rendered = error.render();
+    let (color_out, color_err) = screen.colors();
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        let text = if color_out { rendered.ansi().to_string() } else { rendered.to_string() };
+        screen.own_text(&text)?;
+        return Ok(Exit::Done);
+    }
+    let plain = rendered.to_string();
+    let unsafe_text = plain.contains(|c| c != '\n' && escape::acts(c));
+    let text = match screen.is_json() {
+        true => usage_json(&plain),
+        false if unsafe_text => plain.lines().map(|line| escape::text(line) + "\n").collect(),
+        false if color_err => rendered.ansi().to_string(),
+        false => plain,
+    };
+    screen.own_error(&text);
+    Ok(Exit::Trouble)
+}
+
+fn usage_json(plain: &str) -> String {
+    let said: Vec<_> = plain.lines().take_while(|line| !line.starts_with("Usage:")).map(str::trim).collect();
+    let error = said.join(" ").trim().trim_start_matches("error: ").to_string();
+    let hint = "see `memsnap --help`".into();
+    let error = JsonError { schema: "memsnap.error.1", error, hint, code: Exit::Trouble.code(), path: None };
+    json::line(&error).unwrap_or_default()
+}
+
+/// What was being done, outermost first. A library error has said all there is below it.
+fn message(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let part = without_number(&cause.to_string());
+        if !text.is_empty() {
+            text += ": ";
+        }
+        text += &part;
+        if cause.is::<Error>() {
+            break;
+        }
+    }
+    text
+}
+
+/// Without the ` (os error 13)` that the standard library adds.
+fn without_number(text: &str) -> String {
+    match text.rfind(" (os error ") {
+        Some(at) if text.ends_with(')') => text[..at].into(),
+        _ => text.into(),
+    }
+}
+
+fn library(error: &anyhow::Error) -> Option<&Error> {
+    error.chain().find_map(|cause| cause.downcast_ref())
+}
+
+fn hint(error: &anyhow::Error) -> String {
+    if let Some(error) = library(error) {
+        return error.hint();
+    }
+    let full = |e: &io::Error| e.kind() == io::ErrorKind::StorageFull;
+    match error.chain().find_map(|cause| cause.downcast_ref::<io::Error>()).is_some_and(full) {
+        true => "send the output where there is room".into(),
+        false => String::new(),
+    }
+}
+
+fn path_of(error: &anyhow::Error) -> Option<&Path> {
+    let path: &PathBuf = match library(error)? {
+        Error::Io { path, .. }
+        | Error::Damaged { path, .. }
+        | Error::Version { path, .. }
+        | Error::Busy { path, .. }
+        | Error::Changed { path, .. }
+        | Error::Base { path, .. } => path,
+        _ => return None,
+    };
+    Some(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context;
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    fn denied(path: &OsStr) -> anyhow::Error {
+        let source = io::Error::from_raw_os_error(13);
+        let error = Error::Io { doing: "opening", path: path.into(), source };
+        Err::<(), _>(error).context("snapping x").unwrap_err()
+    }
+
+    #[test]
+    fn said_once_with_a_hint() {
+        let (message, hint) = text(&denied(OsStr::new("x")));
+        assert_eq!(message, "snapping x: opening x: Permission denied");
+        assert_eq!(hint, "run as a user who may access it");
+        assert_eq!(
+            json(&denied(OsStr::new("x"))),
+            "{\"schema\":\"memsnap.error.1\",\"error\":\"snapping x: opening x: Permission denied\",\
+             \"hint\":\"run as a user who may access it\",\"code\":2,\"path\":\"x\"}\n"
+        );
+    }
+
+    #[test]
+    fn paths_are_shown_as_they_are() {
+        let (message, _) = text(&denied(OsStr::from_bytes(b"a\xff\x1b[1m\nb")));
+        assert_eq!(message, "snapping x: opening a\\xff\\u{1b}[1m\\u{a}b: Permission denied");
+    }
+}

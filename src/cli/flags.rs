@@ -1,0 +1,180 @@
+//! Flags that several verbs share.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, ValueEnum, ValueHint};
+use memsnap::capture::Io;
+use memsnap::ops::operand::Operand;
+use memsnap::ops::{Reading, Reserve};
+use memsnap::pack::Compress;
+
+use super::screen::Screen;
+use super::{escape, units};
+
+const HEADING: &str = "Global options";
+const READING: &str = "Reading";
+
+/// When to do something that only makes sense on a terminal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum When {
+    /// On a terminal
+    #[default]
+    Auto,
+    /// In any case
+    Always,
+    /// In no case
+    Never,
+}
+
+/// Options that every verb takes, before or after the verb.
+#[derive(Args, Default)]
+pub(crate) struct Global {
+    /// Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)
+    #[arg(long, value_name = "DIR", global = true, help_heading = HEADING)]
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub(crate) store: Option<PathBuf>,
+    /// Write results and errors as JSON, one object a line
+    #[arg(long, global = true, help_heading = HEADING)]
+    pub(crate) json: bool,
+    /// Tell no story: only results, warnings and errors
+    #[arg(short, long, global = true, help_heading = HEADING, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Tell more: full ids, exact times, reasons
+    #[arg(short, long, global = true, help_heading = HEADING)]
+    pub(crate) verbose: bool,
+    /// Colour the output: auto (on a terminal), always or never
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t, global = true, help_heading = HEADING)]
+    #[arg(hide_possible_values = true, hide_default_value = true)]
+    pub(crate) color: When,
+    /// Show progress on stderr: auto (on a terminal), always or never
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t, global = true, help_heading = HEADING)]
+    #[arg(hide_possible_values = true, hide_default_value = true)]
+    pub(crate) progress: When,
+    /// Show sizes to the byte
+    #[arg(long, global = true, help_heading = HEADING)]
+    pub(crate) bytes: bool,
+}
+
+impl Global {
+    /// With what the environment says where the command line says nothing. A variable set to nothing is not set.
+    pub(crate) fn with_environment(mut self) -> Global {
+        let store = || std::env::var_os("MEMSNAP_STORE").filter(|dir| !dir.is_empty());
+        self.store = self.store.or_else(|| store().map(PathBuf::from));
+        self
+    }
+}
+
+/// How a live file is read.
+#[derive(Args)]
+pub(crate) struct ReadingFlags {
+    /// Read through maps, by pread, or what is faster here: auto, map or pread
+    #[arg(long, value_name = "WAY", default_value = "auto", help_heading = READING, hide_possible_values = true)]
+    #[arg(value_parser = PossibleValuesParser::new(["auto", "map", "pread"]).try_map(|way| units::io(&way)))]
+    io: Io,
+    /// Read at most SIZE bytes a second
+    #[arg(long, value_name = "SIZE", help_heading = READING, value_parser = units::rate)]
+    limit_rate: Option<u64>,
+    /// Wait so long for locks; 0 gives up at once
+    #[arg(long, value_name = "SECS", default_value = "10", help_heading = READING, value_parser = units::seconds)]
+    wait: Duration,
+}
+
+impl ReadingFlags {
+    /// As the library takes it; `lock` is `--lock`, which only reading verbs have.
+    pub(crate) fn reading(&self, lock: bool) -> Reading {
+        Reading { io: self.io, limit_rate: self.limit_rate, lock, wait: self.wait }
+    }
+}
+
+/// `--lock`.
+#[derive(Args)]
+pub(crate) struct LockFlag {
+    /// Hold a shared flock on the file while reading it
+    ///
+    /// States that everybody who writes to the file holds an exclusive flock
+    /// meanwhile. A lock held by the command that runs memsnap, as in
+    /// `flock FILE memsnap snap FILE`, counts.
+    #[arg(long, help_heading = READING, verbatim_doc_comment)]
+    pub(crate) lock: bool,
+}
+
+/// How stored pages are kept.
+#[derive(Args)]
+pub(crate) struct StoringFlags {
+    /// Compress stored pages: none, zstd or zstd:LEVEL (1 to 19)
+    ///
+    /// What does not shrink is stored as it is. The default, level 1, is about
+    /// as fast as a disk; higher levels are slower and smaller.
+    #[arg(long, value_name = "HOW", default_value = "zstd:1", value_parser = units::compress, verbatim_doc_comment)]
+    pub(crate) compress: Compress,
+    /// Keep so much of the store's disk free: a size, or a part such as 5%
+    #[arg(long, value_name = "SIZE", default_value = "5%", value_parser = units::reserve)]
+    pub(crate) reserve: Reserve,
+}
+
+/// Reads an operand for a verb that only reads the file: doubt about the name is a warning.
+pub(crate) fn reading(arg: &OsStr, at: Option<&str>, screen: &mut Screen) -> anyhow::Result<Operand> {
+    let operand = Operand::parse(arg, at, &exists)?;
+    warn_of_doubt(&operand, screen);
+    Ok(operand)
+}
+
+/// Reads `FILE@A..B` for a verb that only reads the file.
+pub(crate) fn reading_pair(arg: &OsStr, screen: &mut Screen) -> anyhow::Result<Option<(Operand, Operand)>> {
+    let pair = Operand::parse_pair(arg, &exists)?;
+    if let Some((a, _)) = &pair {
+        warn_of_doubt(a, screen);
+    }
+    Ok(pair)
+}
+
+/// The two sides of a comparison: `A B`, `FILE@A..B`, or one file with `--at` for either side. `A` alone has no other.
+pub(crate) fn two_sides(
+    a: &OsStr,
+    b: Option<&OsString>,
+    at: &[String],
+    screen: &mut Screen,
+) -> anyhow::Result<(Operand, Option<Operand>)> {
+    let (at_a, at_b) = (at.first().map(String::as_str), at.get(1).map(String::as_str));
+    if b.is_none()
+        && at.is_empty()
+        && let Some((a, b)) = reading_pair(a, screen)?
+    {
+        return Ok((a, Some(b)));
+    }
+    let first = reading(a, at_a, screen)?;
+    let second = match (b, at_b) {
+        (Some(b), _) => Some(reading(b, at_b, screen)?),
+        (None, Some(at_b)) => Some(reading(a, Some(at_b), screen)?),
+        (None, None) => None,
+    };
+    Ok((first, second))
+}
+
+/// Reads an operand for a verb that writes to the file: doubt about the name is an error.
+pub(crate) fn writing(arg: &OsStr, at: Option<&str>) -> anyhow::Result<Operand> {
+    let operand = Operand::parse(arg, at, &exists)?;
+    if let (Some(whole), Some(at)) = (&operand.doubt, &operand.at) {
+        let (whole, path) = (escape::path(whole), escape::path(&operand.path));
+        return Err(memsnap::Error::refused(
+            format!("`{whole}` may mean @{at} of {path}, or the file of that name"),
+            format!("write `{path} --at {at}` for the snapshot, `{whole} --at latest` for the file"),
+        )
+        .into());
+    }
+    Ok(operand)
+}
+
+fn warn_of_doubt(operand: &Operand, screen: &mut Screen) {
+    if let (Some(whole), Some(at)) = (&operand.doubt, &operand.at) {
+        let (whole, path) = (escape::path(whole), escape::path(&operand.path));
+        screen.warn(&format!("taken as @{at} of {path}; there is also a file {whole} (name it with --at now)"));
+    }
+}
+
+fn exists(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}

@@ -1,0 +1,94 @@
+//! What all JSON output has in common: one object a line, a `schema` field, paths that survive being no UTF-8.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use memsnap::page::PageRange;
+use serde::Serialize;
+
+use super::escape;
+
+/// A path: as text, and exactly where it is not UTF-8.
+#[derive(Serialize)]
+pub(crate) struct JsonPath {
+    path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path_b64: Option<String>,
+}
+
+impl JsonPath {
+    /// Of `path`.
+    pub(crate) fn of(path: &Path) -> JsonPath {
+        let bytes = path.as_os_str().as_bytes();
+        let exact = std::str::from_utf8(bytes).is_err().then(|| base64(bytes));
+        JsonPath { path: path.to_string_lossy().into_owned(), path_b64: exact }
+    }
+}
+
+/// A run of pages, also as bytes.
+#[derive(Serialize)]
+pub(crate) struct JsonRange {
+    first_page: u64,
+    end_page: u64,
+    start: u64,
+    end: u64,
+}
+
+impl JsonRange {
+    /// Of `range`.
+    pub(crate) fn of(range: &PageRange) -> JsonRange {
+        JsonRange { first_page: range.start, end_page: range.end, start: range.offset(), end: range.end_offset() }
+    }
+}
+
+/// `value` on one line. Characters that act on a terminal are written as `\u....`, which says the same to a parser.
+pub(crate) fn line(value: &impl Serialize) -> anyhow::Result<String> {
+    use std::fmt::Write;
+    let plain = serde_json::to_string(value)?;
+    let mut out = String::with_capacity(plain.len() + 1);
+    for c in plain.chars() {
+        if escape::acts(c) {
+            write!(out, "\\u{:04x}", c as u32)?;
+        } else {
+            out.push(c);
+        }
+    }
+    out.push('\n');
+    Ok(out)
+}
+
+/// RFC 4648 base64 with padding.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::new();
+    for chunk in bytes.chunks(3) {
+        let word = chunk.iter().fold(0, |word, b| word << 8 | u32::from(*b)) << (8 * (3 - chunk.len()));
+        for i in 0..4 {
+            let digit = DIGITS[(word >> (18 - 6 * i) & 63) as usize];
+            out.push(if i <= chunk.len() { char::from(digit) } else { '=' });
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsStr;
+
+    #[test]
+    fn base64_as_everybody_writes_it() {
+        for (plain, coded) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
+            assert_eq!(base64(plain.as_bytes()), coded);
+        }
+    }
+
+    #[test]
+    fn paths_and_what_acts() {
+        let text = line(&JsonPath::of(Path::new(OsStr::from_bytes(b"a\xff\x1b")))).unwrap();
+        assert_eq!(text, "{\"path\":\"a\u{fffd}\\u001b\",\"path_b64\":\"Yf8b\"}\n");
+        let text = line(&"\u{202e}\u{9b}").unwrap();
+        assert_eq!(text, "\"\\u202e\\u009b\"\n");
+        assert_eq!(serde_json::from_str::<String>(&text).unwrap(), "\u{202e}\u{9b}");
+    }
+}

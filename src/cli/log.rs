@@ -1,0 +1,232 @@
+//! `memsnap log`.
+
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Context;
+use clap::ValueHint;
+use jiff::{Timestamp, tz::TimeZone};
+use memsnap::ops::log::{Entry, History, Options, log};
+use serde::Serialize;
+
+use super::exit::Exit;
+use super::flags::Global;
+use super::json::JsonPath;
+use super::screen::Screen;
+use super::units::{Bytes, age};
+use super::{escape, text, units};
+
+/// List the snapshots of FILE, or of all files
+///
+/// One line for each snapshot, the newest last: its number, id and age, the
+/// length of the file, the pages that had changed and the bytes they take,
+/// the grade, tags and message. Snapshots that memsnap made by itself before
+/// it wrote to the file are marked `(undo)`. Without FILE, all files of the
+/// store of this folder are listed. With -v, full ids, exact times and the
+/// reason of each grade.
+///
+/// Reads only the store, never the file.
+///
+/// Examples:
+///
+///   memsnap log db.bin
+///   memsnap log db.bin --range 0x4000+512    who changed these bytes?
+///   memsnap log --json db.bin | jq -r .id
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment, after_long_help = text::LOG_EXIT)]
+pub(crate) struct Args {
+    /// The file; without it, all files of the store
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    file: Option<PathBuf>,
+    /// Only snapshots that changed any byte of this range
+    #[arg(short, long, value_name = "RANGE", value_parser = units::range)]
+    range: Option<Bytes>,
+}
+
+#[derive(Serialize)]
+struct JsonEntry<'a> {
+    schema: &'static str,
+    #[serde(flatten)]
+    path: JsonPath,
+    number: u64,
+    id: String,
+    parent: Option<String>,
+    time: Option<String>,
+    time_ns: i64,
+    len: u64,
+    pages_changed: u64,
+    bytes_stored: u64,
+    grade: String,
+    reason: &'a str,
+    automatic: bool,
+    tags: &'a [String],
+    message: &'a str,
+    host: &'a str,
+    version: &'a str,
+}
+
+/// What is wrong with one file's room; the list itself is still good.
+#[derive(Serialize)]
+struct JsonFault<'a> {
+    schema: &'static str,
+    #[serde(flatten)]
+    path: JsonPath,
+    faults: &'a [String],
+    interrupted: bool,
+}
+
+impl Args {
+    pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
+        let options = Options { store: global.store.clone(), range: self.range };
+        let histories = log(self.file.as_deref(), &options).with_context(|| match &self.file {
+            Some(file) => format!("listing the snapshots of {}", escape::path(file)),
+            None => "listing all snapshots".into(),
+        })?;
+        let mut exit = Exit::Done;
+        for (i, history) in histories.iter().enumerate() {
+            if screen.is_json() {
+                render_json(history, screen)?;
+            } else {
+                if self.file.is_none() {
+                    let gap = if i == 0 { "" } else { "\n" };
+                    screen.own_text(gap)?;
+                    screen.heading(&escape::path(&history.path))?;
+                }
+                render_text(history, global, screen)?;
+            }
+            if !history.faults.is_empty() {
+                exit = Exit::Damaged;
+            }
+        }
+        if histories.iter().all(|history| history.snapshots.is_empty()) {
+            screen.say(if self.range.is_some() { "no snapshot changed that range" } else { "no snapshots" });
+        }
+        Ok(exit)
+    }
+}
+
+fn render_text(history: &History, global: &Global, screen: &mut Screen) -> anyhow::Result<()> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_nanos() as i64);
+    let id = if global.verbose { "ID" } else { "ID          " };
+    let when = if global.verbose { "TIME" } else { "AGE" };
+    let mut rows = vec![["#", id, when, "LENGTH", "PAGES", "STORED", "GRADE", "MESSAGE"].map(String::from)];
+    rows.extend(history.snapshots.iter().map(|entry| row(entry, now, global, screen)));
+    if !history.snapshots.is_empty() {
+        let mut lines = aligned(&rows).into_iter();
+        if let Some(head) = lines.next() {
+            screen.heading(&head)?;
+        }
+        lines.try_for_each(|line| screen.line(&line))?;
+    }
+    for fault in &history.faults {
+        screen.warn(&format!("{}: {fault}", escape::path(&history.path)));
+    }
+    if history.interrupted {
+        let path = escape::path(&history.path);
+        screen.warn(&format!("{path}: a change of it was interrupted; `memsnap recover {path}` says what can be done"));
+    }
+    Ok(())
+}
+
+fn row(entry: &Entry, now: i64, global: &Global, screen: &Screen) -> [String; 8] {
+    let id = entry.id.to_hex();
+    let mut notes: Vec<String> = entry.tags.iter().map(|tag| format!("[{tag}]")).collect();
+    if entry.automatic {
+        notes.push("(undo)".into());
+    }
+    if !entry.message.is_empty() {
+        notes.push(entry.message.clone());
+    }
+    let grade = match global.verbose && !entry.reason.is_empty() {
+        true => format!("{} ({})", entry.grade, entry.reason),
+        false => entry.grade.to_string(),
+    };
+    [
+        entry.number.to_string(),
+        if global.verbose { id } else { id[..12].into() },
+        if global.verbose { local_time(entry.time_ns) } else { age(now, entry.time_ns) },
+        screen.sizes.show(entry.len),
+        entry.pages_changed.to_string(),
+        screen.sizes.show(entry.bytes_stored),
+        escape::text(&grade),
+        escape::text(&notes.join(" ")),
+    ]
+}
+
+/// Columns as wide as their widest cell; numbers to the right.
+fn aligned(rows: &[[String; 8]]) -> Vec<String> {
+    const RIGHT: [bool; 8] = [true, false, true, true, true, true, false, false];
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; 8] = std::array::from_fn(width);
+    let cell = |text: &String, i: usize| match RIGHT[i] {
+        true => format!("{text:>0$}", widths[i]),
+        false => format!("{text:<0$}", widths[i]),
+    };
+    let line = |row: &[String; 8]| {
+        let cells: Vec<_> = row.iter().enumerate().map(|(i, text)| cell(text, i)).collect();
+        cells.join("  ").trim_end().to_string()
+    };
+    rows.iter().map(line).collect()
+}
+
+fn local_time(ns: i64) -> String {
+    match Timestamp::from_nanosecond(ns.into()) {
+        Ok(time) => time.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        Err(_) => "?".into(),
+    }
+}
+
+fn render_json(history: &History, screen: &mut Screen) -> anyhow::Result<()> {
+    for entry in &history.snapshots {
+        screen.json(&json(entry, history))?;
+    }
+    if !history.faults.is_empty() || history.interrupted {
+        let (faults, interrupted) = (&history.faults[..], history.interrupted);
+        screen.json(&JsonFault {
+            schema: "memsnap.log.fault.1",
+            path: JsonPath::of(&history.path),
+            faults,
+            interrupted,
+        })?;
+    }
+    Ok(())
+}
+
+fn json<'a>(entry: &'a Entry, history: &History) -> JsonEntry<'a> {
+    JsonEntry {
+        schema: "memsnap.log.1",
+        path: JsonPath::of(&history.path),
+        number: entry.number,
+        id: entry.id.to_hex(),
+        parent: entry.parent.as_ref().map(|id| id.to_hex()),
+        time: Timestamp::from_nanosecond(entry.time_ns.into()).ok().map(|time| time.to_string()),
+        time_ns: entry.time_ns,
+        len: entry.len,
+        pages_changed: entry.pages_changed,
+        bytes_stored: entry.bytes_stored,
+        grade: entry.grade.to_string(),
+        reason: &entry.reason,
+        automatic: entry.automatic,
+        tags: &entry.tags,
+        message: &entry.message,
+        host: &entry.host,
+        version: &entry.version,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up() {
+        let row = |number: &str, message: &str| {
+            let mut row = ["1", "id", "2 h", "1 B", "3", "4 B", "proven", ""].map(String::from);
+            (row[0], row[7]) = (number.into(), message.into());
+            row
+        };
+        let lines = aligned(&[row("1", ""), row("10", "now")]);
+        assert_eq!(lines[0], " 1  id  2 h  1 B  3  4 B  proven");
+        assert_eq!(lines[1], "10  id  2 h  1 B  3  4 B  proven  now");
+    }
+}

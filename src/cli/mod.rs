@@ -1,0 +1,159 @@
+//! The command line: one file per verb, each with its flags (whose doc comments are the help), the one call into the
+//! library and the rendering of what came back. Only this room knows terminals, the environment and exit codes.
+
+mod adopt;
+mod apply;
+mod change;
+mod completions;
+mod confirm;
+mod delta;
+mod diff;
+mod escape;
+mod exit;
+mod fault;
+mod flags;
+#[cfg(test)]
+mod generated;
+mod json;
+mod log;
+mod man;
+mod progress;
+mod recover;
+mod restore;
+mod revert;
+mod screen;
+mod snap;
+#[cfg(test)]
+mod tests;
+mod text;
+mod undo;
+mod units;
+mod verify;
+
+use std::ffi::OsString;
+
+use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use exit::Exit;
+use flags::{Global, When};
+use screen::Screen;
+
+/// Page-level history for big files that are changed in place
+///
+/// memsnap keeps snapshots of files such as databases, virtual machine images,
+/// indexes and tensors. A snapshot stores only the pages (4096 bytes) that
+/// changed since the one before; diff shows which those are, revert writes
+/// back only what differs, and undo takes even that back.
+///
+///   memsnap snap db.bin            keep db.bin as it is now
+///   memsnap diff db.bin            what changed since then
+///   memsnap revert db.bin          bring it back, in place
+///   memsnap undo db.bin            no, the other way round
+///   memsnap log db.bin             all its snapshots
+///
+/// Snapshots are kept in .memsnap beside the file, or in --store DIR. A store
+/// on the same disk is not a backup: send deltas elsewhere (memsnap delta).
+#[derive(Parser)]
+#[command(
+    name = "memsnap",
+    version,
+    verbatim_doc_comment,
+    after_help = "`memsnap VERB --help` tells all about a verb, `memsnap man | man -l -` about\nall of them.",
+    after_long_help = text::PROGRAM,
+    max_term_width = 80,
+    subcommand_value_name = "VERB",
+    subcommand_help_heading = "Verbs",
+    disable_help_subcommand = true,
+    arg_required_else_help = true
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// In the order in which they are listed.
+#[derive(Subcommand)]
+enum Verb {
+    Snap(snap::Args),
+    Log(log::Args),
+    Diff(diff::Args),
+    Revert(revert::Args),
+    Undo(undo::Args),
+    Recover(recover::Args),
+    Restore(restore::Args),
+    Delta(delta::Args),
+    Apply(apply::Args),
+    Verify(verify::Args),
+    Adopt(adopt::Args),
+    Completions(completions::Args),
+    Man(man::Args),
+}
+
+/// Runs the program with `args`, the first of which is its name.
+pub(crate) fn main(args: Vec<OsString>) -> Exit {
+    let color = typed_color(&args);
+    let choice = match color {
+        When::Auto => ColorChoice::Auto,
+        When::Always => ColorChoice::Always,
+        When::Never => ColorChoice::Never,
+    };
+    let parsed = Cli::command().color(choice).try_get_matches_from(&args).and_then(|m| Cli::from_arg_matches(&m));
+    let (mut screen, verdict) = match parsed {
+        Ok(Cli { global, verb }) => {
+            let cli = Cli { global: global.with_environment(), verb };
+            let mut screen = Screen::of_process(&cli.global);
+            let verdict = cli.run(&mut screen);
+            (screen, verdict)
+        }
+        Err(e) => {
+            let json = args.iter().take_while(|a| *a != "--").any(|a| a == "--json");
+            let mut screen = Screen::of_process(&Global { json, color, ..Global::default() });
+            let verdict = fault::usage(&e, &mut screen);
+            (screen, verdict)
+        }
+    };
+    let verdict = verdict.unwrap_or_else(|e| screen.fail(&e));
+    match screen.flush() {
+        Ok(()) => verdict,
+        Err(e) => verdict.worst(screen.fail(&e)),
+    }
+}
+
+impl Cli {
+    fn run(&self, screen: &mut Screen) -> anyhow::Result<Exit> {
+        let global = &self.global;
+        match &self.verb {
+            Verb::Snap(args) => args.run(global, screen),
+            Verb::Log(args) => args.run(global, screen),
+            Verb::Diff(args) => args.run(global, screen),
+            Verb::Revert(args) => args.run(global, screen),
+            Verb::Undo(args) => args.run(global, screen),
+            Verb::Recover(args) => args.run(global, screen),
+            Verb::Restore(args) => args.run(global, screen),
+            Verb::Delta(args) => args.run(global, screen),
+            Verb::Apply(args) => args.run(global, screen),
+            Verb::Verify(args) => args.run(global, screen),
+            Verb::Adopt(args) => args.run(global, screen),
+            Verb::Completions(args) => args.run(screen),
+            Verb::Man(args) => args.run(screen),
+        }
+    }
+}
+
+/// `--color` as it was typed, needed before the arguments are parsed, because help and usage errors come from there.
+fn typed_color(args: &[OsString]) -> When {
+    let mut words = args.iter().take_while(|a| *a != "--").filter_map(|a| a.to_str());
+    let mut color = When::Auto;
+    while let Some(word) = words.next() {
+        let value = if word == "--color" { words.next() } else { word.strip_prefix("--color=") };
+        color = match value {
+            Some("always") => When::Always,
+            Some("never") => When::Never,
+            Some("auto") => When::Auto,
+            _ => color,
+        };
+    }
+    color
+}

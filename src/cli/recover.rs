@@ -1,0 +1,68 @@
+//! `memsnap recover`.
+
+use std::path::PathBuf;
+
+use clap::ValueHint;
+use memsnap::ops::recover::{How, recover};
+
+use super::change::{ChangeFlags, Verb};
+use super::exit::Exit;
+use super::flags::Global;
+use super::screen::Screen;
+use super::{escape, text};
+
+/// Finish or roll back a change of FILE that was interrupted
+///
+/// When a revert, undo or apply was cut short (power, kill -9, a full disk),
+/// the file holds old and new pages. If every page is the one or the other,
+/// recover makes the file whole again, by itself when there is only one right
+/// way. Otherwise it says what it found, and you choose:
+///
+///   --finish     write the new pages: the change is done
+///   --rollback   write the old pages: the change never happened
+///   --abandon    write nothing, and forget that there was a change
+///
+/// Never writes over a page that is neither old nor new without being told.
+///
+/// Example:
+///
+///   memsnap recover -n db.bin        what was interrupted, and how?
+///   memsnap recover --rollback db.bin
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment, after_long_help = text::CHANGE_EXIT)]
+pub(crate) struct Args {
+    /// The file
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    file: PathBuf,
+    /// Complete the change
+    #[arg(long, group = "how")]
+    finish: bool,
+    /// Go back to what was before the change
+    #[arg(long, group = "how")]
+    rollback: bool,
+    /// Leave the file as it is, and forget the change
+    #[arg(long, group = "how")]
+    abandon: bool,
+    #[command(flatten)]
+    change: ChangeFlags,
+}
+
+impl Args {
+    pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
+        let name = escape::path(&self.file);
+        let doing = format!("recovering {name}");
+        let verb = Verb { schema: "memsnap.recover.1", doing, name, in_place: true, stdin_free: true };
+        self.change.run(global, screen, &verb, |options, confirm, progress| {
+            recover(&self.file, self.how(), options, confirm, progress)
+        })
+    }
+
+    fn how(&self) -> Option<How> {
+        match (self.finish, self.rollback, self.abandon) {
+            (true, ..) => Some(How::Finish),
+            (_, true, _) => Some(How::Rollback),
+            (.., true) => Some(How::Abandon),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! `memsnap restore`.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::ValueHint;
+use memsnap::ops::restore::{Options, Out, Report, restore};
+use serde::Serialize;
+
+use super::confirm::{self, Consent};
+use super::exit::Exit;
+use super::flags::{Global, reading};
+use super::json::JsonPath;
+use super::screen::Screen;
+use super::units::duration;
+use super::{escape, text, units};
+
+/// Write a snapshot to another file
+///
+/// OUT gets the bytes, holes, mode, times and extended attributes that FILE
+/// had. It appears under its name only when it is complete. `-` writes the
+/// bytes to stdout.
+///
+/// Never writes to FILE (that is revert), and never over a file that exists
+/// unless --force says so.
+///
+/// Examples:
+///
+///   memsnap restore db.bin@3 -o old.bin
+///   memsnap restore db.bin@latest -o - | sha256sum
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment, after_long_help = text::RESTORE_EXIT)]
+pub(crate) struct Args {
+    /// The file and the snapshot
+    #[arg(value_name = "FILE@REF", value_hint = ValueHint::FilePath)]
+    what: OsString,
+    /// The file to write; - is stdout
+    #[arg(short, long, value_name = "OUT", value_hint = ValueHint::FilePath)]
+    output: PathBuf,
+    /// The REF; the name is taken whole
+    #[arg(long, value_name = "REF", allow_hyphen_values = true)]
+    at: Option<String>,
+    /// Replace OUT if it exists; write to stdout even if it is a terminal
+    #[arg(long)]
+    force: bool,
+    /// Do not ask before replacing OUT
+    #[arg(short, long)]
+    yes: bool,
+    /// Say what would be written, and write nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// Read at most SIZE bytes a second
+    #[arg(long, value_name = "SIZE", value_parser = units::rate)]
+    limit_rate: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct JsonReport {
+    schema: &'static str,
+    #[serde(flatten)]
+    path: Option<JsonPath>,
+    len: u64,
+    bytes_written: u64,
+    notes: Vec<String>,
+    seconds: f64,
+}
+
+impl Args {
+    pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
+        let what = reading(&self.what, self.at.as_deref(), screen)?;
+        let name = escape::os(&self.what);
+        if what.at.is_none() {
+            let hint = format!("write {name}@latest, or {name}@3");
+            return Err(memsnap::Error::refused("restore needs to know which snapshot", hint).into());
+        }
+        let to_stdout = self.output.as_os_str() == "-";
+        if self.dry_run {
+            return self.rehearse(&name, screen);
+        }
+        self.consent(to_stdout, screen)?;
+        let options = Options { store: global.store.clone(), force: self.force, limit_rate: self.limit_rate };
+        let bar = screen.bar();
+        let result = match to_stdout {
+            true => restore(&what, Out::Stream(&mut screen.stream()), &options, &bar),
+            false => restore(&what, Out::Path(&self.output), &options, &bar),
+        };
+        drop(bar);
+        match result {
+            Err(_) if to_stdout && screen.closed() => Ok(Exit::Done),
+            result => {
+                let report = result.with_context(|| format!("restoring {name}"))?;
+                self.render(&report, &name, to_stdout, screen)?;
+                Ok(Exit::Done)
+            }
+        }
+    }
+
+    fn rehearse(&self, name: &str, screen: &mut Screen) -> anyhow::Result<Exit> {
+        let there = exists(&self.output);
+        let out = escape::path(&self.output);
+        if there && !self.force {
+            return Err(memsnap::Error::refused(format!("{out} exists"), "add --force to replace it").into());
+        }
+        screen.line(&format!("would write {name} to {out}{}", if there { ", replacing it" } else { "" }))?;
+        Ok(Exit::Done)
+    }
+
+    fn consent(&self, to_stdout: bool, screen: &mut Screen) -> anyhow::Result<()> {
+        if to_stdout {
+            return no_binary_on_terminal(self.force, screen);
+        }
+        if !self.force || !exists(&self.output) {
+            return Ok(());
+        }
+        let out = escape::path(&self.output);
+        match confirm::ask(&format!("Replace {out}?"), self.yes, true, screen) {
+            Consent::Given => Ok(()),
+            consent => Err(confirm::refusal(consent, &format!("replacing {out}"))),
+        }
+    }
+
+    fn render(&self, report: &Report, name: &str, to_stdout: bool, screen: &mut Screen) -> anyhow::Result<()> {
+        if screen.is_json() {
+            let json = JsonReport {
+                schema: "memsnap.restore.1",
+                path: (!to_stdout).then(|| JsonPath::of(&self.output)),
+                len: report.len,
+                bytes_written: report.bytes_written,
+                notes: report.notes.clone(),
+                seconds: report.elapsed.as_secs_f64(),
+            };
+            return if to_stdout { screen.json_aside(&json) } else { screen.json(&json) };
+        }
+        let (len, written) = (screen.sizes.show(report.len), screen.sizes.show(report.bytes_written));
+        let out = if to_stdout { "stdout".into() } else { escape::path(&self.output) };
+        screen.say(&format!("{name} -> {out}: {len}, {written} written, {}", duration(report.elapsed)));
+        report.notes.iter().for_each(|note| screen.say(note));
+        Ok(())
+    }
+}
+
+/// An error when stdout is a terminal, unless forced.
+pub(crate) fn no_binary_on_terminal(force: bool, screen: &Screen) -> anyhow::Result<()> {
+    if screen.terminals.stdout && !force {
+        let hint = "redirect it, name a file with -o, or add --force";
+        return Err(memsnap::Error::refused("binary does not go to a terminal", hint).into());
+    }
+    Ok(())
+}
+
+fn exists(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}

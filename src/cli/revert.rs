@@ -1,0 +1,60 @@
+//! `memsnap revert`.
+
+use std::ffi::OsString;
+
+use clap::ValueHint;
+use memsnap::ops::revert::revert;
+
+use super::change::{ChangeFlags, Verb};
+use super::exit::Exit;
+use super::flags::{Global, writing};
+use super::screen::Screen;
+use super::units::Bytes;
+use super::{escape, text, units};
+
+/// Bring FILE back to a snapshot, in place
+///
+/// Writes only the pages that differ; the file keeps its inode, its name and
+/// its links. Without REF, the latest snapshot is meant. First the file as it
+/// is becomes a snapshot of its own, so that undo can take the change back.
+///
+/// Never writes while others have the file open (see --live), and never
+/// leaves a half-changed file behind unseen: after a crash, `memsnap recover`
+/// finishes the change or rolls it back.
+///
+/// Examples:
+///
+///   memsnap revert db.bin                    to the latest snapshot
+///   memsnap revert -n db.bin@before-upgrade  what would be written?
+///   memsnap revert --yes db.bin@3 --range 1M..2M
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment, after_long_help = text::CHANGE_EXIT)]
+pub(crate) struct Args {
+    /// The file, and the snapshot to bring it to
+    #[arg(value_name = "FILE[@REF]", value_hint = ValueHint::FilePath)]
+    what: OsString,
+    /// The REF; the name is taken whole
+    #[arg(long, value_name = "REF", allow_hyphen_values = true)]
+    at: Option<String>,
+    /// Bring back only these bytes; the length stays as it is
+    #[arg(short, long, value_name = "RANGE", value_parser = units::range)]
+    range: Option<Bytes>,
+    #[command(flatten)]
+    change: ChangeFlags,
+}
+
+impl Args {
+    pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
+        let what = writing(&self.what, self.at.as_deref())?;
+        let verb = Verb {
+            schema: "memsnap.revert.1",
+            doing: format!("reverting {}", escape::path(&what.path)),
+            name: escape::path(&what.path),
+            in_place: true,
+            stdin_free: true,
+        };
+        self.change.run(global, screen, &verb, |options, confirm, progress| {
+            revert(&what, self.range, options, confirm, progress)
+        })
+    }
+}

@@ -1,0 +1,263 @@
+//! Where output goes: results to stdout, everything else to stderr, all of it escaped.
+//!
+//! A reader who closes the pipe has seen enough: output ends, the work and its verdict do not change. Any other fault
+//! of stdout is an error. Faults of stderr are nobody's news.
+
+use std::io::{self, BufWriter, IsTerminal, Write};
+
+use serde::Serialize;
+
+use super::exit::Exit;
+use super::flags::{Global, When};
+use super::progress::Bar;
+use super::units::Sizes;
+use super::{escape, fault, json};
+
+/// Which standard streams are terminals.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Terminals {
+    /// Somebody can answer.
+    pub(crate) stdin: bool,
+    /// Binary would disturb.
+    pub(crate) stdout: bool,
+    /// Somebody can be asked, and shown progress.
+    pub(crate) stderr: bool,
+}
+
+/// The program's two outputs, and how to write to them.
+pub(crate) struct Screen {
+    out: Pipe,
+    err: Box<dyn Write>,
+    /// A fault of stdout found while stderr was to be written; told at the end.
+    late: Option<anyhow::Error>,
+    json: bool,
+    quiet: bool,
+    progress: When,
+    color_out: bool,
+    color_err: bool,
+    /// Which streams are terminals.
+    pub(crate) terminals: Terminals,
+    /// How sizes are shown.
+    pub(crate) sizes: Sizes,
+}
+
+/// stdout, which may have been closed by its reader.
+struct Pipe {
+    to: Box<dyn Write>,
+    closed: bool,
+}
+
+impl Screen {
+    /// On the streams of this process.
+    pub(crate) fn of_process(global: &Global) -> Screen {
+        let terminals = Terminals {
+            stdin: io::stdin().is_terminal(),
+            stdout: io::stdout().is_terminal(),
+            stderr: io::stderr().is_terminal(),
+        };
+        let out = BufWriter::with_capacity(1 << 16, io::stdout());
+        Screen::new(Box::new(out), Box::new(io::stderr()), terminals, global)
+    }
+
+    /// On any two streams.
+    pub(crate) fn new(out: Box<dyn Write>, err: Box<dyn Write>, terminals: Terminals, global: &Global) -> Screen {
+        let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let plain = set("NO_COLOR") || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let color = |terminal| match global.color {
+            When::Auto => terminal && !plain,
+            When::Always => true,
+            When::Never => false,
+        };
+        Screen {
+            out: Pipe { to: out, closed: false },
+            err,
+            late: None,
+            json: global.json,
+            quiet: global.quiet,
+            progress: global.progress,
+            color_out: color(terminals.stdout),
+            color_err: color(terminals.stderr),
+            terminals,
+            sizes: Sizes { exact: global.bytes },
+        }
+    }
+
+    /// A line of a result.
+    pub(crate) fn line(&mut self, text: &str) -> anyhow::Result<()> {
+        let text = escape::text(text) + "\n";
+        self.out.put(text.as_bytes())
+    }
+
+    /// A line above a table.
+    pub(crate) fn heading(&mut self, text: &str) -> anyhow::Result<()> {
+        let text = paint(self.color_out, "1", &escape::text(text)) + "\n";
+        self.out.put(text.as_bytes())
+    }
+
+    /// A result for programs.
+    pub(crate) fn json(&mut self, value: &impl Serialize) -> anyhow::Result<()> {
+        self.out.put(json::line(value)?.as_bytes())
+    }
+
+    /// Text of this program's own, such as its manual.
+    pub(crate) fn own_text(&mut self, text: &str) -> anyhow::Result<()> {
+        self.out.put(text.as_bytes())
+    }
+
+    /// stdout for binary; a closed pipe is an error here, so that the work can end early.
+    pub(crate) fn stream(&mut self) -> impl Write + '_ {
+        Stream(&mut self.out)
+    }
+
+    /// Whether the reader of stdout has gone.
+    pub(crate) fn closed(&self) -> bool {
+        self.out.closed
+    }
+
+    /// A line of the story, for people.
+    pub(crate) fn say(&mut self, text: &str) {
+        if !self.quiet && !self.json {
+            self.tell(text);
+        }
+    }
+
+    /// A line for people that is said in any case.
+    pub(crate) fn tell(&mut self, text: &str) {
+        self.settle();
+        let _ = writeln!(self.err, "{}", escape::text(text));
+    }
+
+    /// A report for programs that finds stdout taken by binary.
+    pub(crate) fn json_aside(&mut self, value: &impl Serialize) -> anyhow::Result<()> {
+        let _ = self.err.write_all(json::line(value)?.as_bytes());
+        Ok(())
+    }
+
+    /// Something the user should know, though all went well.
+    pub(crate) fn warn(&mut self, text: &str) {
+        let line = match self.json {
+            true => fault::warning_json(text),
+            false => format!("memsnap: {} {}\n", paint(self.color_err, "33", "warning:"), escape::text(text)),
+        };
+        self.settle();
+        let _ = self.err.write_all(line.as_bytes());
+    }
+
+    /// Says what went wrong, after all results so far, and gives its exit code.
+    pub(crate) fn fail(&mut self, error: &anyhow::Error) -> Exit {
+        self.settle();
+        let text = match self.json {
+            true => fault::json(error),
+            false => {
+                let (message, hint) = fault::text(error);
+                let mut text = format!("{} {message}\n", paint(self.color_err, "1;31", "memsnap:"));
+                if !hint.is_empty() {
+                    text += &format!("  {} {hint}\n", paint(self.color_err, "36", "hint:"));
+                }
+                text
+            }
+        };
+        let _ = self.err.write_all(text.as_bytes());
+        Exit::of(error)
+    }
+
+    /// Text rendered elsewhere for stderr.
+    pub(crate) fn own_error(&mut self, text: &str) {
+        let _ = self.err.write_all(text.as_bytes());
+    }
+
+    /// Shows a question, without an end of line.
+    pub(crate) fn ask(&mut self, question: &str) {
+        self.settle();
+        let _ = write!(self.err, "{}", escape::text(question));
+        let _ = self.err.flush();
+    }
+
+    /// Whether results and progress appear on terminals, in all likelihood the same one.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.terminals.stdout && self.terminals.stderr
+    }
+
+    /// Whether output is for programs.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether stdout, or stderr, may be coloured.
+    pub(crate) fn colors(&self) -> (bool, bool) {
+        (self.color_out, self.color_err)
+    }
+
+    /// A progress bar, which shows itself only where it should.
+    pub(crate) fn bar(&self) -> Bar {
+        let shown = match self.progress {
+            When::Auto => self.terminals.stderr && !self.quiet && !self.json,
+            When::Always => true,
+            When::Never => false,
+        };
+        Bar::new(shown, self.terminals.stderr, self.sizes)
+    }
+
+    /// Brings all results out.
+    pub(crate) fn flush(&mut self) -> anyhow::Result<()> {
+        match self.late.take() {
+            Some(late) => Err(late),
+            None => self.out.check(|to| to.flush()),
+        }
+    }
+
+    /// Brings results out before anything is said beside them, so that both come in order on a terminal.
+    fn settle(&mut self) {
+        if let Err(e) = self.flush() {
+            self.late = Some(e);
+        }
+    }
+}
+
+impl Pipe {
+    fn put(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        self.check(|to| to.write_all(bytes))
+    }
+
+    fn check(&mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
+        if self.closed {
+            return Ok(());
+        }
+        match write(&mut *self.to) {
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => {
+                self.closed = true;
+                Ok(())
+            }
+            Err(e) => {
+                self.closed = true; // said once
+                Err(anyhow::Error::new(e).context("writing to stdout"))
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+}
+
+struct Stream<'a>(&'a mut Pipe);
+
+impl Stream<'_> {
+    fn note<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
+        self.0.closed |= matches!(&result, Err(e) if e.kind() == io::ErrorKind::BrokenPipe);
+        result
+    }
+}
+
+impl Write for Stream<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let result = self.0.to.write(bytes);
+        self.note(result)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let result = self.0.to.flush();
+        self.note(result)
+    }
+}
+
+fn paint(on: bool, code: &str, text: &str) -> String {
+    if on { format!("\x1b[{code}m{text}\x1b[0m") } else { text.into() }
+}

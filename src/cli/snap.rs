@@ -1,0 +1,199 @@
+//! `memsnap snap`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::ValueHint;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use memsnap::ops::operand::check_tag;
+use memsnap::ops::snap::{Options, Report, snap};
+use memsnap::pack::Grade;
+use serde::Serialize;
+
+use super::exit::Exit;
+use super::flags::{Global, LockFlag, ReadingFlags, StoringFlags};
+use super::json::JsonPath;
+use super::screen::Screen;
+use super::units::{count, duration};
+use super::{escape, text, units};
+
+/// Keep each FILE as it is now
+///
+/// Reads the file, and stores the pages that differ from the snapshot before.
+/// Prints the id of the snapshot on stdout, one line for each FILE, and the
+/// story on stderr. Where nothing changed, no snapshot is made and the id of
+/// the last one is printed.
+///
+/// Each snapshot is graded by how far it is known to be of one moment:
+///
+///   proven     nobody could write meanwhile (the kernel's word: a lease)
+///   claimed    somebody vouches for it (--lock: all writers use flock)
+///   unproven   somebody had it open for writing, or nobody can tell
+///
+/// Never writes to the file, moves its times or waits for its writers.
+/// Whether a page changed is decided by its bytes, never by the file's time.
+///
+/// Examples:
+///
+///   memsnap snap -m 'before the upgrade' --tag before-upgrade db.bin
+///   flock state.bin memsnap snap --lock state.bin
+///   id=$(memsnap snap -q --require proven disk.img) && echo "$id"
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment, after_long_help = text::SNAP_EXIT)]
+pub(crate) struct Args {
+    /// Files to keep
+    #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    files: Vec<PathBuf>,
+    /// Say why, in the log
+    #[arg(short, long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    message: String,
+    /// Name the snapshot, so that FILE@TAG means it; may be repeated
+    #[arg(short, long = "tag", value_name = "TAG", value_parser = tag)]
+    tags: Vec<String>,
+    /// Make a snapshot even if nothing changed
+    #[arg(long)]
+    always: bool,
+    /// Exit with 3 below this grade: none, claimed or proven
+    #[arg(long, value_name = "GRADE", default_value = "claimed", hide_possible_values = true)]
+    #[arg(value_parser = PossibleValuesParser::new(["none", "claimed", "proven"]).try_map(|grade| units::grade(&grade)))]
+    require: Grade,
+    /// Keep nothing that is below the required grade
+    #[arg(long)]
+    strict: bool,
+    #[command(flatten)]
+    storing: StoringFlags,
+    #[command(flatten)]
+    lock: LockFlag,
+    #[command(flatten)]
+    reading: ReadingFlags,
+}
+
+#[derive(Serialize)]
+struct JsonReport {
+    schema: &'static str,
+    #[serde(flatten)]
+    path: JsonPath,
+    id: Option<String>,
+    number: u64,
+    new: bool,
+    len: u64,
+    pages_changed: u64,
+    bytes_changed: u64,
+    bytes_stored: u64,
+    grade: String,
+    reason: String,
+    below: bool,
+    repaired: u64,
+    warnings: Vec<String>,
+    seconds: f64,
+}
+
+impl Args {
+    /// Goes on after a file that fails; the worst code is the verdict.
+    pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
+        let options = Options {
+            store: global.store.clone(),
+            message: self.message.clone(),
+            tags: self.tags.clone(),
+            compress: self.storing.compress,
+            always: self.always,
+            require: self.require,
+            strict: self.strict,
+            reserve: self.storing.reserve,
+            reading: self.reading.reading(self.lock.lock),
+        };
+        let mut worst = Exit::Done;
+        for file in &self.files {
+            let bar = screen.bar();
+            let report = snap(file, &options, &bar).with_context(|| format!("snapping {}", escape::path(file)));
+            drop(bar);
+            let exit = match report {
+                Ok(report) => {
+                    render(&report, file, global, screen)?;
+                    if report.below { Exit::Below } else { Exit::Done }
+                }
+                Err(e) => screen.fail(&e),
+            };
+            worst = worst.worst(exit);
+        }
+        Ok(worst)
+    }
+}
+
+fn render(report: &Report, file: &Path, global: &Global, screen: &mut Screen) -> anyhow::Result<()> {
+    if screen.is_json() {
+        screen.json(&json(report))?;
+        return screen.flush();
+    }
+    report.warnings.iter().for_each(|warning| screen.warn(warning));
+    if let Some(id) = &report.id {
+        screen.line(&id.to_hex())?;
+        screen.flush()?;
+    }
+    screen.say(&story(report, file, global, screen));
+    if report.below {
+        screen.warn(&below(report));
+    }
+    Ok(())
+}
+
+/// `db.bin@3  1a2b3c4d5e6f  105 pages changed (420 KiB), 431 KiB stored, 0.12 s, proven`
+fn story(report: &Report, file: &Path, global: &Global, screen: &Screen) -> String {
+    let file = escape::path(if global.verbose { &report.path } else { file });
+    let time = duration(report.elapsed);
+    let grade = match report.grade {
+        Grade::Proven if !global.verbose => report.grade.to_string(),
+        grade if report.reason.is_empty() => grade.to_string(),
+        grade => format!("{grade}: {}", report.reason),
+    };
+    let Some(id) = &report.id else {
+        return format!("{file}  not kept, {time}, {grade}");
+    };
+    let number = report.number;
+    let id = &id.to_hex()[..12];
+    if !report.new {
+        return format!("{file}@{number}  {id}  unchanged since @{number}, {time}, {grade}");
+    }
+    let sizes = screen.sizes;
+    let pages = count(report.pages_changed, "page");
+    let changed = if number == 1 { "" } else { " changed" };
+    let (bytes, stored) = (sizes.show(report.bytes_changed), sizes.show(report.bytes_stored));
+    let repaired = match report.repaired {
+        0 => String::new(),
+        n => format!(", {} stored again", count(n, "damaged page")),
+    };
+    format!("{file}@{number}  {id}  {pages}{changed} ({bytes}), {stored} stored{repaired}, {time}, {grade}")
+}
+
+fn below(report: &Report) -> String {
+    let kept = if report.id.is_some() { "kept and marked" } else { "not kept" };
+    let remedy = match report.grade {
+        Grade::Unproven => "let its writers finish, use --lock if they all use flock, or allow it with --require none",
+        _ => "let its writers finish, or allow it with --require claimed",
+    };
+    format!("below the required grade, {kept}: {remedy}")
+}
+
+fn json(report: &Report) -> JsonReport {
+    JsonReport {
+        schema: "memsnap.snap.1",
+        path: JsonPath::of(&report.path),
+        id: report.id.as_ref().map(|id| id.to_hex()),
+        number: report.number,
+        new: report.new,
+        len: report.len,
+        pages_changed: report.pages_changed,
+        bytes_changed: report.bytes_changed,
+        bytes_stored: report.bytes_stored,
+        grade: report.grade.to_string(),
+        reason: report.reason.clone(),
+        below: report.below,
+        repaired: report.repaired,
+        warnings: report.warnings.clone(),
+        seconds: report.elapsed.as_secs_f64(),
+    }
+}
+
+fn tag(text: &str) -> Result<String, String> {
+    check_tag(text).map(|()| text.into()).map_err(|e| format!("{e}; {}", e.hint()))
+}

@@ -1,0 +1,128 @@
+//! Help that belongs to no single flag. The manual page is made from the same text.
+//!
+//! A line in capitals is a heading; lines that start with two spaces are shown as they are.
+
+/// Names, numbers, codes, places: what all verbs share.
+pub(crate) const PROGRAM: &str = "\
+NAMES OF SNAPSHOTS
+
+A snapshot is named FILE@REF, split at the last @ after the last /. REF is
+
+  latest     the newest snapshot
+  3          the snapshot of that number
+  -1         the one before the newest; -2 the one before that
+  1a2b       the one whose id starts so (at least 4 digits)
+  TAG        the one with that tag (memsnap snap --tag)
+  now        the file as it is
+
+FILE@A..B names two snapshots, where a verb takes two. If a file of the whole
+name exists too, verbs that write to it refuse and others warn; --at REF says
+which snapshot is meant without any @ in the name.
+
+SIZES AND RANGES
+
+Sizes are bytes, decimal or 0x hexadecimal, or end in k, M, G or T (1024
+each; also KiB, MiB, GiB, TiB). Ranges of bytes are
+
+  4k..1M       from 4096 up to, not including, 1048576
+  0x1000+64    64 bytes from 4096 on
+  ..4k, 1M..   from the start, to the end
+  page:17      one page of 4096 bytes
+  page:3..9    pages 3 to 8
+
+EXIT STATUS
+
+  0      done; both sides are the same
+  1      the sides differ
+  2      used wrongly, or something went wrong
+  3      done, but the snapshot is below the required grade
+  4      a store or a delta is damaged
+  5      the file is not the base that a delta or an undo needs
+  75     busy: locked, or open elsewhere
+  128+N  ended by signal N
+
+Where several apply, the first of 4, 2, 5, 75, 3, 1. A reader that closes the
+pipe ends the output, and changes nothing else.
+
+ENVIRONMENT
+
+  MEMSNAP_STORE   the folder for snapshots, as --store
+  NO_COLOR        no colours, if not empty
+  TERM            no colours, if it is dumb
+
+FILES
+
+  .memsnap/   snapshots of the files beside it: see memsnap-store(5)
+";
+
+/// Of `snap`.
+pub(crate) const SNAP_EXIT: &str = "\
+EXIT STATUS
+  0   every file is kept, at the required grade
+  2   something went wrong with a file; the others were kept all the same
+  3   a snapshot is below the required grade (kept, unless --strict)
+  4   the store is damaged; run `memsnap verify`
+  75  the file is locked
+";
+
+/// Of `log`.
+pub(crate) const LOG_EXIT: &str = "\
+EXIT STATUS
+  0   listed, be it nothing
+  2   something went wrong
+  4   the store is damaged; what can be read was listed
+";
+
+/// Of `diff`.
+pub(crate) const DIFF_EXIT: &str = "\
+EXIT STATUS
+  0   both are the same
+  1   they differ
+  2   something went wrong
+  4   the store is damaged
+  75  the file is locked
+";
+
+/// Of the verbs that write to the file.
+pub(crate) const CHANGE_EXIT: &str = "\
+EXIT STATUS
+  0   done, or nothing to do
+  2   something went wrong, or no consent: on a terminal it is asked for,
+      elsewhere --yes gives it
+  4   the store or the delta is damaged; nothing was written
+  5   the file is not what it must be for this; nothing was written
+  75  the file is locked, or open elsewhere; nothing was written
+";
+
+/// Of `restore`.
+pub(crate) const RESTORE_EXIT: &str = "\
+EXIT STATUS
+  0   OUT is complete
+  2   something went wrong; OUT is as it was
+  4   the store is damaged; OUT is as it was
+";
+
+/// Of `verify`.
+pub(crate) const VERIFY_EXIT: &str = "\
+EXIT STATUS
+  0   no fault, or all repaired
+  2   something went wrong
+  4   faults were found
+";
+
+/// Of `delta`.
+pub(crate) const DELTA_EXIT: &str = "\
+EXIT STATUS
+  0   done
+  2   something went wrong
+  4   the store or the delta is damaged
+  75  the file is locked
+";
+
+/// Of `adopt`.
+pub(crate) const ADOPT_EXIT: &str = "\
+EXIT STATUS
+  0   done
+  2   something went wrong
+  75  somebody else is writing to the store
+";

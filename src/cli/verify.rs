@@ -1,0 +1,179 @@
+//! `memsnap verify`.
+
+use std::ffi::OsString;
+
+use anyhow::Context;
+use clap::ValueHint;
+use memsnap::ops::verify::{Fault, Options, Report, verify};
+use memsnap::page::PageRange;
+use serde::Serialize;
+
+use super::exit::Exit;
+use super::flags::{Global, reading};
+use super::json::{JsonPath, JsonRange};
+use super::screen::Screen;
+use super::units::count;
+use super::{escape, text};
+
+/// Ranges and snapshots shown of a fault before the rest is only counted.
+const SHOWN: usize = 8;
+
+/// Check that all snapshots can be read back
+///
+/// Reads every file of the store, checks its structure, the digest of every
+/// stored page and of every image. All faults are listed, each with the
+/// snapshots and pages that it costs. Without FILE, the whole store of this
+/// folder is checked.
+///
+/// Never writes, unless --repair is given: then a damaged page is stored
+/// again from the file, where the file still holds it.
+///
+/// Examples:
+///
+///   memsnap verify
+///   memsnap verify --quick db.bin
+///   memsnap verify --repair db.bin
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment, after_long_help = text::VERIFY_EXIT)]
+pub(crate) struct Args {
+    /// A file, or one snapshot of it; without it, the whole store
+    #[arg(value_name = "FILE[@REF]", value_hint = ValueHint::FilePath)]
+    what: Option<OsString>,
+    /// The REF; the name is taken whole
+    #[arg(long, value_name = "REF", requires = "what", allow_hyphen_values = true)]
+    at: Option<String>,
+    /// Leave out the pages: structure only
+    #[arg(long, conflicts_with = "repair")]
+    quick: bool,
+    /// Store damaged pages again from the file, where it still has them
+    #[arg(long)]
+    repair: bool,
+}
+
+#[derive(Serialize)]
+struct JsonFault {
+    schema: &'static str,
+    #[serde(flatten)]
+    path: JsonPath,
+    what: String,
+    snapshots: Vec<u64>,
+    ranges: Vec<JsonRange>,
+    repaired: bool,
+}
+
+#[derive(Serialize)]
+struct JsonSummary {
+    schema: &'static str,
+    targets: u64,
+    snapshots: u64,
+    files: u64,
+    pages: u64,
+    bytes: u64,
+    faults: usize,
+    repaired: usize,
+    garbage: u64,
+    notes: Vec<String>,
+}
+
+impl Args {
+    pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
+        let what = match &self.what {
+            Some(what) => Some(reading(what, self.at.as_deref(), screen)?),
+            None => None,
+        };
+        let options = Options { store: global.store.clone(), quick: self.quick, repair: self.repair };
+        let bar = screen.bar();
+        let report = verify(what.as_ref(), &options, &bar);
+        drop(bar);
+        let report = report.with_context(|| match &self.what {
+            Some(what) => format!("verifying {}", escape::os(what)),
+            None => "verifying the store".into(),
+        })?;
+        for fault in &report.faults {
+            match screen.is_json() {
+                true => screen.json(&json_fault(fault))?,
+                false => screen.line(&fault_line(fault))?,
+            }
+        }
+        match screen.is_json() {
+            true => screen.json(&json_summary(&report))?,
+            false => self.summary(&report, screen)?,
+        }
+        let left = report.faults.iter().any(|fault| !fault.repaired);
+        Ok(if left { Exit::Damaged } else { Exit::Done })
+    }
+
+    fn summary(&self, report: &Report, screen: &mut Screen) -> anyhow::Result<()> {
+        let (targets, snapshots) = (count(report.targets, "file"), count(report.snapshots, "snapshot"));
+        let (files, pages) = (count(report.files, "stored file"), count(report.pages, "page"));
+        let read = screen.sizes.show(report.bytes);
+        let faults = report.faults.len() as u64;
+        let repaired = report.faults.iter().filter(|fault| fault.repaired).count() as u64;
+        let verdict = match (faults, repaired) {
+            (0, _) if self.quick => "structure is sound, pages not read".into(),
+            (0, _) => "all good".into(),
+            (n, 0) => count(n, "fault"),
+            (n, repaired) => format!("{}, {repaired} repaired", count(n, "fault")),
+        };
+        screen.line(&format!("{snapshots} of {targets}: {files}, {pages}, {read} read: {verdict}"))?;
+        if report.garbage > 0 {
+            let garbage = count(report.garbage, "file");
+            screen.say(&format!(
+                "{garbage} left over from interrupted work; the next snap removes what no snapshot needs"
+            ));
+        }
+        report.notes.iter().for_each(|note| screen.say(note));
+        Ok(())
+    }
+}
+
+/// `FILE: what; costs @2, @3 the pages 7..9, 12..13`
+fn fault_line(fault: &Fault) -> String {
+    let mut line = format!("{}: {}", escape::path(&fault.path), fault.what);
+    let snapshots = listed(&fault.snapshots, |number| format!("@{number}"));
+    let ranges = listed(&fault.ranges, |range: &PageRange| format!("{}..{}", range.start, range.end));
+    match (snapshots.is_empty(), ranges.is_empty()) {
+        (false, false) => line += &format!("; costs {snapshots} the pages {ranges}"),
+        (false, true) => line += &format!("; costs {snapshots}"),
+        (true, false) => line += &format!("; pages {ranges}"),
+        (true, true) => {}
+    }
+    if fault.repaired {
+        line += "; repaired";
+    }
+    line
+}
+
+fn listed<T>(all: &[T], show: impl Fn(&T) -> String) -> String {
+    let mut text = all.iter().take(SHOWN).map(show).collect::<Vec<_>>().join(", ");
+    if all.len() > SHOWN {
+        text += &format!(" and {} more", all.len() - SHOWN);
+    }
+    text
+}
+
+fn json_fault(fault: &Fault) -> JsonFault {
+    JsonFault {
+        schema: "memsnap.verify.fault.1",
+        path: JsonPath::of(&fault.path),
+        what: fault.what.clone(),
+        snapshots: fault.snapshots.clone(),
+        ranges: fault.ranges.iter().map(JsonRange::of).collect(),
+        repaired: fault.repaired,
+    }
+}
+
+fn json_summary(report: &Report) -> JsonSummary {
+    JsonSummary {
+        schema: "memsnap.verify.1",
+        targets: report.targets,
+        snapshots: report.snapshots,
+        files: report.files,
+        pages: report.pages,
+        bytes: report.bytes,
+        faults: report.faults.len(),
+        repaired: report.faults.iter().filter(|fault| fault.repaired).count(),
+        garbage: report.garbage,
+        notes: report.notes.clone(),
+    }
+}

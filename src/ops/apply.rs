@@ -1,0 +1,21 @@
+//! Stub.
+#![allow(unused_imports, reason = "stub")]
+use super::change::{self, Confirm};
+use super::operand::Operand;
+use super::*;
+use crate::{Result, pack::*, page::*};
+use std::path::{Path, PathBuf};
+pub enum Input {
+    Path(PathBuf),
+    Stream(Box<dyn std::io::Read + Send>),
+}
+pub fn apply(
+    file: &Path,
+    delta: Input,
+    out: Option<&Path>,
+    options: &change::Options,
+    confirm: Confirm<'_>,
+    progress: &dyn Progress,
+) -> Result<change::Report> {
+    not_built()
+}

@@ -1,0 +1,248 @@
+//! `FILE@REF`: how a file, a snapshot of it, or a pair of snapshots is named.
+//!
+//! Parsing works on bytes, because file names do, and touches no file: whoever calls it says how to find out whether
+//! one exists. A name that could be read in two ways is never decided silently: see [`Operand::doubt`].
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use crate::store::no_ref;
+pub use crate::store::{Ref, check_tag};
+use crate::{Error, Result};
+
+/// A file, and which image of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operand {
+    /// The file, as it was named.
+    pub path: PathBuf,
+    /// The image; `None` where none was named.
+    pub at: Option<Ref>,
+    /// A file of the whole name (`FILE@REF` taken literally) that exists too. Verbs that write refuse; others warn and
+    /// take it as `FILE@REF`.
+    pub doubt: Option<PathBuf>,
+}
+
+impl Operand {
+    /// Reads `FILE` or `FILE@REF`, split at the last `@` after the last `/`. With `at` (`--at REF`) nothing is split.
+    ///
+    /// What follows the `@` and cannot be a REF is taken as part of the name if a file of that name exists.
+    pub fn parse(arg: &OsStr, at: Option<&str>, exists: &dyn Fn(&Path) -> bool) -> Result<Operand> {
+        if arg.is_empty() {
+            return Err(Error::refused("a file name is empty", "check the variable that was to hold it"));
+        }
+        let whole = Path::new(arg);
+        if let Some(at) = at {
+            return Ok(Operand { path: whole.into(), at: Some(Ref::parse(at)?), doubt: None });
+        }
+        let Some((path, text)) = split(arg) else {
+            return Ok(Operand { path: whole.into(), at: None, doubt: None });
+        };
+        match text.and_then(Ref::parse).and_then(|at| named(path, at)) {
+            Ok((path, at)) => Ok(Operand { path, at: Some(at), doubt: doubt(whole, exists) }),
+            Err(_) if exists(whole) => Ok(Operand { path: whole.into(), at: None, doubt: None }),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Reads `FILE@A..B` as `FILE@A` and `FILE@B`; `None` when it is not of that form.
+    pub fn parse_pair(arg: &OsStr, exists: &dyn Fn(&Path) -> bool) -> Result<Option<(Operand, Operand)>> {
+        let whole = Path::new(arg);
+        let Some((path, Ok(text))) = split(arg) else { return Ok(None) };
+        let Some((a, b)) = text.split_once("..") else { return Ok(None) };
+        let both = Ref::parse(a).and_then(|a| Ok((named(path, a)?, named(path, Ref::parse(b)?)?)));
+        match both {
+            Ok((a, b)) => {
+                let doubt = doubt(whole, exists);
+                let side = |(path, at)| Operand { path, at: Some(at), doubt: doubt.clone() };
+                Ok(Some((side(a), side(b))))
+            }
+            Err(_) if exists(whole) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+/// The name before the last `@` after the last `/`, and the text behind it.
+fn split(arg: &OsStr) -> Option<(&OsStr, Result<&str>)> {
+    let bytes = arg.as_bytes();
+    let name = bytes.iter().rposition(|b| *b == b'/').map_or(0, |slash| slash + 1);
+    let at = name + bytes[name..].iter().rposition(|b| *b == b'@')?;
+    let text = std::str::from_utf8(&bytes[at + 1..])
+        .map_err(|_| no_ref(&String::from_utf8_lossy(&bytes[at + 1..]), "it is not UTF-8"));
+    Some((OsStr::from_bytes(&bytes[..at]), text))
+}
+
+/// A REF needs a file name before it.
+fn named(path: &OsStr, at: Ref) -> Result<(PathBuf, Ref)> {
+    if path.is_empty() || path.as_bytes().ends_with(b"/") {
+        return Err(Error::refused(format!("there is no file name before `@{at}`"), format!("write FILE@{at}")));
+    }
+    Ok((path.into(), at))
+}
+
+fn doubt(whole: &Path, exists: &dyn Fn(&Path) -> bool) -> Option<PathBuf> {
+    exists(whole).then(|| whole.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parse(arg: &str) -> Result<Operand> {
+        Operand::parse(OsStr::new(arg), None, &|_| false)
+    }
+
+    fn split_of(arg: &str) -> (String, Option<Ref>) {
+        let o = parse(arg).unwrap();
+        assert_eq!(o.doubt, None);
+        (o.path.to_str().unwrap().into(), o.at)
+    }
+
+    #[test]
+    fn every_kind_of_ref() {
+        let table = [
+            ("db@latest", Ref::Latest),
+            ("db@now", Ref::Now),
+            ("db@3", Ref::Number(3)),
+            ("db@0017", Ref::Number(17)),
+            ("db@12345678", Ref::Number(12_345_678)),
+            ("db@-1", Ref::Back(1)),
+            ("db@-0", Ref::Back(0)),
+            ("db@1a2b", Ref::Prefix("1a2b".into())),
+            ("db@DEAD", Ref::Prefix("dead".into())),
+            ("db@before-upgrade", Ref::Tag("before-upgrade".into())),
+            ("db@v1.2", Ref::Tag("v1.2".into())),
+            ("db@été", Ref::Tag("été".into())),
+        ];
+        for (arg, at) in table {
+            assert_eq!(split_of(arg), ("db".into(), Some(at)), "{arg}");
+        }
+        let id = "0123456789".repeat(7)[..64].to_string();
+        assert_eq!(Ref::parse(&id).unwrap(), Ref::Prefix(id), "a full id may happen to have no letter");
+    }
+
+    #[test]
+    fn no_ref_at_all() {
+        for arg in ["db", "dir@3/db", "a@b/c@d/db", "./db", "/db"] {
+            assert_eq!(split_of(arg), (arg.into(), None));
+        }
+    }
+
+    #[test]
+    fn the_last_at_after_the_last_slash_splits() {
+        assert_eq!(split_of("a@b@3"), ("a@b".into(), Some(Ref::Number(3))));
+        assert_eq!(split_of("x@1/db@2"), ("x@1/db".into(), Some(Ref::Number(2))));
+    }
+
+    #[test]
+    fn what_names_no_snapshot() {
+        for text in [
+            "",
+            "0",
+            "abc",
+            "99999999999999999999999",
+            "-",
+            "-x",
+            "--1",
+            "+3",
+            "a:b",
+            "a~1",
+            "a..b",
+            "_x",
+            "1..2",
+            "é\n",
+        ] {
+            assert!(Ref::parse(text).is_err(), "{text:?}");
+            let arg = format!("db@{text}");
+            let e = parse(&arg).unwrap_err();
+            assert!(!e.hint().is_empty(), "{arg:?}");
+            let whole = Operand::parse(OsStr::new(&arg), None, &|_| true).unwrap();
+            assert_eq!((whole.path, whole.at, whole.doubt), (arg.into(), None, None));
+        }
+        assert!(Ref::parse(&"a".repeat(65)).is_err());
+        assert!(parse("@3").is_err() && parse("dir/@3").is_err() && parse("").is_err());
+    }
+
+    #[test]
+    fn a_file_of_the_whole_name_raises_doubt() {
+        let arg = OsStr::new("user@host.bin");
+        let o = Operand::parse(arg, None, &|p| p == Path::new("user@host.bin")).unwrap();
+        assert_eq!(o.path, Path::new("user"));
+        assert_eq!(o.at, Some(Ref::Tag("host.bin".into())));
+        assert_eq!(o.doubt.as_deref(), Some(Path::new(arg)));
+    }
+
+    #[test]
+    fn at_takes_the_name_whole() {
+        let o = Operand::parse(OsStr::new("user@3"), Some("now"), &|_| true).unwrap();
+        assert_eq!((o.path, o.at, o.doubt), ("user@3".into(), Some(Ref::Now), None));
+        assert!(Operand::parse(OsStr::new("user@3"), Some("@3"), &|_| true).is_err());
+    }
+
+    #[test]
+    fn names_are_bytes() {
+        let o = Operand::parse(OsStr::from_bytes(b"\xff\xfe@3"), None, &|_| false).unwrap();
+        assert_eq!((o.path.as_os_str().as_bytes(), o.at), (&b"\xff\xfe"[..], Some(Ref::Number(3))));
+        let bad = OsStr::from_bytes(b"db@\xff");
+        assert!(Operand::parse(bad, None, &|_| false).is_err());
+        assert_eq!(Operand::parse(bad, None, &|_| true).unwrap().path.as_os_str(), bad);
+    }
+
+    #[test]
+    fn pairs() {
+        let pair = |arg: &str| Operand::parse_pair(OsStr::new(arg), &|_| false);
+        let (a, b) = pair("db@1..now").unwrap().unwrap();
+        assert_eq!((a.path, a.at), ("db".into(), Some(Ref::Number(1))));
+        assert_eq!((b.path, b.at), ("db".into(), Some(Ref::Now)));
+        let (a, b) = pair("d/db@-1..latest").unwrap().unwrap();
+        assert_eq!((a.at, b.at), (Some(Ref::Back(1)), Some(Ref::Latest)));
+        for arg in ["db", "db@3", "d..e", "x@1..2/db"] {
+            assert_eq!(pair(arg).unwrap(), None, "{arg}");
+        }
+        for arg in ["db@1..", "db@..2", "db@1...3", "@1..2"] {
+            assert!(pair(arg).is_err(), "{arg}");
+            assert_eq!(Operand::parse_pair(OsStr::new(arg), &|_| true).unwrap(), None, "{arg} is a file");
+        }
+        let (a, b) = Operand::parse_pair(OsStr::new("db@1..2"), &|_| true).unwrap().unwrap();
+        assert!(a.doubt.is_some() && b.doubt.is_some());
+    }
+
+    #[test]
+    fn tags() {
+        for good in ["a-b", "v1.2", "gold", "x", "été", &"z".repeat(64)] {
+            assert!(check_tag(good).is_ok(), "{good}");
+        }
+        for bad in
+            ["", "1a", "beef", "latest", "now", "a@b", "a:b", "a/b", "a~b", "a..b", "a\nb", "-a", &"z".repeat(65)]
+        {
+            assert!(check_tag(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn refs_survive_their_own_text(text in "\\PC{0,70}") {
+            if let Ok(at) = Ref::parse(&text) {
+                prop_assert_eq!(Ref::parse(&at.to_string()).unwrap(), at);
+            }
+        }
+
+        #[test]
+        fn a_good_tag_is_read_back_as_that_tag(tag in "[a-z~@.é-]{1,8}") {
+            if check_tag(&tag).is_ok() {
+                prop_assert_eq!(Ref::parse(&tag).unwrap(), Ref::Tag(tag.clone()));
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..40), there: bool) {
+            let arg = OsStr::from_bytes(&bytes);
+            if let Ok(o) = Operand::parse(arg, None, &|_| there) {
+                prop_assert!(bytes.starts_with(o.path.as_os_str().as_bytes()));
+            }
+            let _ = Operand::parse_pair(arg, &|_| there);
+        }
+    }
+}
