@@ -12,3 +12,4 @@ mod window;
 pub use grade::{Watch, sidecar};
 pub use read::Io;
 pub use scan::{Base, Found, How, Known, Leaf, NoBase, scan};
+pub(crate) use window::Rate;

@@ -7,6 +7,8 @@ pub mod apply;
 pub mod change;
 pub mod delta;
 pub mod diff;
+mod gather;
+pub(crate) mod heal;
 pub mod log;
 pub mod operand;
 pub mod recover;

@@ -268,7 +268,8 @@ impl<R: ReadAt> PackReader<R> {
         Ok(pages)
     }
 
-    /// Whether frame `index` of `block` can be read in part: then only this page is read, into `out`.
+    /// Whether frame `index` of `block` can be read in part: then this page is read into `out`, and those that follow
+    /// it in the frame as far as there is room.
     ///
     /// # Errors
     /// What reading says.
