@@ -94,3 +94,54 @@ fn finish(old: &Path, new: &Path, place: &Path) -> Result<Report> {
     room.finish_move(&writing)?;
     Ok(Report { from: old.into(), to: new.into(), snapshots: room.snapshots()?.len() as u64 })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::Fixture;
+    use super::*;
+
+    #[test]
+    fn a_renamed_target_keeps_its_history() {
+        let f = Fixture::new();
+        f.pages(0, 4, 1);
+        f.snap();
+        std::fs::create_dir(f.path("sub")).unwrap();
+        let (old, new) = (f.target(), f.path("sub/new"));
+        assert!(matches!(adopt(&old, &new, None), Err(Error::Io { .. })), "NEW must exist");
+        std::fs::rename(&old, &new).unwrap();
+        let report = adopt(&old, &new, None).unwrap();
+        assert_eq!((report.snapshots, report.from), (1, old.clone()));
+        assert_eq!(report.to, new.canonicalize().unwrap());
+        let room = super::super::find_room(None, &new).unwrap();
+        assert!(room.is_labelled() && room.snapshots().unwrap().len() == 1);
+        assert!(matches!(adopt(&old, &new, None), Err(Error::Missing { .. })), "it is done");
+        std::fs::rename(&new, &old).unwrap();
+        adopt(&new, &old, Some(&f.path("sub/.memsnap"))).unwrap();
+        let store = f.path("sub/.memsnap");
+        let room = super::super::find_room(Some(&store), &old).unwrap();
+        assert_eq!(room.snapshots().unwrap().len(), 1);
+        // Killed between the two steps: the room has its new name and its old label.
+        std::fs::write(room.dir().join("target"), b"new").unwrap();
+        assert_eq!(adopt(&new, &old, Some(&store)).unwrap().snapshots, 1);
+        assert!(room.is_labelled());
+    }
+
+    #[test]
+    fn histories_are_never_mixed() {
+        let f = Fixture::new();
+        f.pages(0, 4, 1);
+        f.snap();
+        let other = f.path("other");
+        std::fs::copy(f.target(), &other).unwrap();
+        let store = Store::open(&f.path(".memsnap")).unwrap();
+        let there = store.make_room(&other.canonicalize().unwrap()).unwrap();
+        std::fs::write(there.dir().join(SNAP), b"x").unwrap();
+        assert!(matches!(adopt(&f.target(), &other, None), Err(Error::Refused { .. })));
+        assert_eq!(f.room().snapshots().unwrap().len(), 1);
+        std::fs::remove_file(there.dir().join(SNAP)).unwrap();
+        assert_eq!(adopt(&f.target(), &other, None).unwrap().snapshots, 1, "an empty room gives way");
+        assert!(matches!(adopt(&f.target(), &f.path("."), None), Err(Error::Refused { .. })));
+    }
+
+    const SNAP: &str = "00000001-0000000000000000000000000000000000000000000000000000000000000001.snap";
+}

@@ -164,3 +164,37 @@ fn entry(name: SnapName, meta: Meta, tags: Vec<String>) -> Entry {
         version: meta.version,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{Fixture, flip};
+    use super::*;
+
+    #[test]
+    fn ranges_choose_and_faults_do_not_hide_the_rest() {
+        let f = Fixture::new();
+        f.pages(0, 4, 1);
+        f.snap_named(&["first"]);
+        f.pages(2, 1, 2);
+        f.snap();
+        f.cut(20 * 4096);
+        f.snap_named(&["longer"]);
+        let numbers = |range| {
+            let list = log(Some(&f.target()), &Options { store: None, range }).unwrap().remove(0);
+            assert!(!list.interrupted);
+            (list.snapshots.iter().map(|e| e.number).collect::<Vec<_>>(), list.faults.len())
+        };
+        assert_eq!(numbers(None), (vec![1, 2, 3], 0));
+        assert_eq!(numbers(Some((0, 1))).0, [1]);
+        assert_eq!(numbers(Some((8192, 8193))).0, [1, 2]);
+        assert_eq!(numbers(Some((12288 + 4096, 20_000))).0, [3]);
+        assert!(numbers(Some((90_000, 99_000))).0.is_empty());
+        let all = log(None, &Options { store: Some(f.path(".memsnap")), range: None }).unwrap().remove(0);
+        assert_eq!((all.path, all.snapshots[0].tags.clone()), (f.target(), vec!["first".to_string()]));
+        assert_eq!((all.snapshots[0].parent, all.snapshots[1].parent), (None, Some(all.snapshots[0].id)));
+        assert_eq!((all.snapshots[1].pages_changed, all.snapshots[1].message.as_str()), (1, "why"));
+        flip(&f.stored(".snap")[1], 60);
+        assert_eq!(numbers(None), (vec![1, 3], 1));
+        assert!(matches!(log(Some(&f.path("none")), &Options::default()), Err(crate::Error::Missing { .. })));
+    }
+}

@@ -8,6 +8,8 @@ pub mod change;
 mod compose;
 pub mod delta;
 pub mod diff;
+#[cfg(test)]
+mod fixture;
 mod gather;
 pub(crate) mod heal;
 pub mod log;
