@@ -178,7 +178,8 @@ fn put(
     let raw = matches!(coded, Some(Ok(Frame { kind: FrameKind::Raw, .. })));
     let compress = if raw { Compress::None } else { Compress::default() };
     let kept = part.frame.and_then(|frame| old.frame(block, frame, None).ok());
-    let pages: Vec<_> = (0..).zip(&part.pages).map(|(i, entry)| (*entry, have(kept.as_deref(), i, entry, live))).collect();
+    let pages: Vec<_> =
+        (0..).zip(&part.pages).map(|(i, entry)| (*entry, have(kept.as_deref(), i, entry, live))).collect();
     for stretch in pages.chunk_by(|a, b| a.1.is_some() == b.1.is_some()) {
         let entries: Vec<_> = stretch.iter().map(|(entry, _)| *entry).collect();
         let bytes: Vec<u8> = stretch.iter().filter_map(|(_, bytes)| bytes.as_deref()).flatten().copied().collect();

@@ -7,7 +7,7 @@ use super::find_room;
 use crate::error::Result;
 use crate::pack::{Grade, Meta, RunStream, SnapshotFile};
 use crate::page::{Digest, PageRange};
-use crate::store::{Image, Room, STORE_NAME, SnapName, Shelf, Store};
+use crate::store::{Image, Room, STORE_NAME, Shelf, SnapName, Store};
 
 /// What is asked.
 #[derive(Clone, Debug, Default)]

@@ -278,7 +278,9 @@ fn dress(file: &File, image: &Image, out: &Path) -> Result<Vec<String>> {
     }
     if said.mode & 0o6000 != 0 {
         let granted = format!("{:04o}", said.mode & 0o7777);
-        notes.push(format!("the file had mode {granted}: set-uid and set-gid are not given back; chmod {granted} does it"));
+        notes.push(format!(
+            "the file had mode {granted}: set-uid and set-gid are not given back; chmod {granted} does it"
+        ));
     }
     meta::set_mode(file, said.mode & 0o1777).at("setting the mode of", out)?;
     if let Err(e) = meta::set_times(file, said.atime_ns.into(), said.mtime_ns.into()) {

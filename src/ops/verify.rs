@@ -99,11 +99,7 @@ pub fn verify(what: Option<&Operand>, options: &Options, progress: &dyn Progress
 }
 
 /// The rooms to check, and the one snapshot if only that is meant.
-fn choose(
-    what: Option<&Operand>,
-    options: &Options,
-    report: &mut Report,
-) -> Result<(Vec<Room>, Option<SnapName>)> {
+fn choose(what: Option<&Operand>, options: &Options, report: &mut Report) -> Result<(Vec<Room>, Option<SnapName>)> {
     let chosen = options.store.as_deref();
     if let Some(what) = what {
         let target = super::resolve(&what.path)?;

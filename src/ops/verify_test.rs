@@ -36,7 +36,8 @@ fn three() -> Fixture {
 #[test]
 fn a_sound_store_has_no_faults_and_nothing_is_written() {
     let f = three();
-    let before: Vec<_> = f.stored("").iter().map(|p| (p.clone(), fs::metadata(p).unwrap().modified().unwrap())).collect();
+    let before: Vec<_> =
+        f.stored("").iter().map(|p| (p.clone(), fs::metadata(p).unwrap().modified().unwrap())).collect();
     let report = full(&f);
     assert!(report.faults.is_empty() && report.notes.is_empty(), "{report:?}");
     assert_eq!((report.targets, report.snapshots, report.pages, report.garbage), (1, 3, 62, 0));
@@ -45,7 +46,8 @@ fn a_sound_store_has_no_faults_and_nothing_is_written() {
     assert_eq!((one.snapshots, one.pages, one.faults.len()), (1, 40, 0));
     let all = verify(None, &Options { store: Some(f.path(".memsnap")), ..Options::default() }, &Quiet).unwrap();
     assert_eq!((all.targets, all.snapshots, all.pages, all.faults.len()), (1, 3, 62, 0));
-    let after: Vec<_> = f.stored("").iter().map(|p| (p.clone(), fs::metadata(p).unwrap().modified().unwrap())).collect();
+    let after: Vec<_> =
+        f.stored("").iter().map(|p| (p.clone(), fs::metadata(p).unwrap().modified().unwrap())).collect();
     assert_eq!(before, after);
 }
 

@@ -86,12 +86,7 @@ impl Check<'_> {
     }
 
     /// Opens all snapshots and decodes all runs; those that hold together.
-    fn snapshots(
-        &self,
-        names: &[SnapName],
-        maps: &mut HashSet<Digest>,
-        report: &mut Report,
-    ) -> Result<Vec<SnapName>> {
+    fn snapshots(&self, names: &[SnapName], maps: &mut HashSet<Digest>, report: &mut Report) -> Result<Vec<SnapName>> {
         let mut sound = Vec::new();
         // One fault a file, however many snapshots need it.
         let mut places: HashMap<_, usize> = HashMap::new();
