@@ -1,36 +1,218 @@
-//! Stub.
-#![allow(unused_imports, reason = "stub")]
-use super::operand::Operand;
-use super::*;
-use crate::{Result, pack::*, page::*};
+//! `snap`: capture a target and store what changed.
+
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::take::{How, Taken, Target, take};
+use super::{Progress, Reading, Reserve};
+use crate::capture::sidecar;
+use crate::error::{At, Error, Result};
+use crate::pack::{Compress, Grade, Kind};
+use crate::page::{Digest, PAGE64};
+use crate::store::{Mark, Room, Shelf, Store, Writing, check_tag};
+use crate::sys::open;
+
+/// Longest message.
+const MOST_MESSAGE: usize = 64 << 10;
+
+/// How to make a snapshot.
+#[derive(Clone, Debug)]
 pub struct Options {
+    /// The store; `None`: beside the target.
     pub store: Option<PathBuf>,
+    /// What to say of it.
     pub message: String,
+    /// Names to give it.
     pub tags: Vec<String>,
+    /// How pages are stored.
     pub compress: Compress,
+    /// Make one even if nothing changed.
     pub always: bool,
+    /// The grade it should have.
     pub require: Grade,
+    /// Keep nothing of a lower grade.
     pub strict: bool,
+    /// What stays free on the disk.
     pub reserve: Reserve,
+    /// How the target is read.
     pub reading: Reading,
 }
-pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<Report> {
-    not_built()
-}
+
+/// What was done.
+#[derive(Clone, Debug)]
 pub struct Report {
+    /// The target.
     pub path: PathBuf,
+    /// The snapshot that holds the image; `None` when nothing was kept.
     pub id: Option<Digest>,
+    /// Its number.
     pub number: u64,
+    /// Whether it was made now.
     pub new: bool,
+    /// Length of the image.
     pub len: u64,
+    /// Pages that differ from the snapshot before.
     pub pages_changed: u64,
+    /// Bytes in those pages.
     pub bytes_changed: u64,
+    /// Bytes written to the store for it.
     pub bytes_stored: u64,
+    /// How far it is proven to be of one moment.
     pub grade: Grade,
+    /// Why.
     pub reason: String,
+    /// Whether that is less than was required.
     pub below: bool,
+    /// Damaged pages of earlier snapshots that were stored again.
     pub repaired: u64,
+    /// What the user should know.
     pub warnings: Vec<String>,
+    /// How long it took.
     pub elapsed: Duration,
+}
+
+/// Makes a snapshot of `file`.
+///
+/// # Errors
+/// When it cannot be read or stored; [`Error::Changed`] when it shrinks or is replaced meanwhile; [`Error::Busy`]
+/// when a lock is not to be had in time. Then no snapshot was made.
+pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<Report> {
+    let began = Instant::now();
+    check(options)?;
+    let path = open::resolve(file)?;
+    let live = open::target_read(&path)?;
+    let store = Store::open_or_create(&Store::place(options.store.as_deref(), &path))?;
+    let room = store.make_room(&path)?;
+    let mut writing = room.write(options.reading.wait)?;
+    refuse_unfinished(&room, &live)?;
+    let shelf = Shelf::new(room.dir());
+    let how = How { reading: &options.reading, compress: options.compress, reserve: options.reserve, exclusive: false };
+    let target = Target { file: &live, path: &path };
+    if room.snapshots()?.is_empty() {
+        preflight(&room, target, options)?;
+    }
+    let taken = take(&room, &shelf, target, &how, progress)?;
+    let mut report = Report {
+        path: path.clone(),
+        id: None,
+        number: 0,
+        new: false,
+        len: taken.len,
+        pages_changed: taken.changed.pages,
+        bytes_changed: taken.changed.bytes,
+        bytes_stored: 0,
+        grade: taken.grade,
+        reason: taken.reason.clone(),
+        below: taken.grade < options.require,
+        repaired: 0,
+        warnings: sidecar(&path).map(|log| sidecar_warning(&path, &log)).into_iter().collect(),
+        elapsed: Duration::ZERO,
+    };
+    keep(taken, &room, &mut writing, &shelf, options, &mut report)?;
+    if let Some(id) = &report.id {
+        options.tags.iter().try_for_each(|tag| room.tag(&writing, tag, id))?;
+    }
+    report.elapsed = began.elapsed();
+    Ok(report)
+}
+
+fn check(options: &Options) -> Result<()> {
+    options.tags.iter().try_for_each(|tag| check_tag(tag))?;
+    if options.message.len() > MOST_MESSAGE {
+        return Err(Error::refused("the message is longer than 64 KiB", "say it in fewer words"));
+    }
+    Ok(())
+}
+
+/// Decides whether what was taken becomes a snapshot, and makes it one.
+fn keep(
+    taken: Taken,
+    room: &Room,
+    writing: &mut Writing,
+    shelf: &Shelf,
+    options: &Options,
+    report: &mut Report,
+) -> Result<()> {
+    if let Some(parent) = taken.parent.as_ref().filter(|p| taken.is(p))
+        && taken.grade <= parent.meta().grade
+        && !parent.meta().kind.is_automatic()
+        && !options.always
+    {
+        report.id = Some(parent.name.id);
+        report.number = parent.name.number;
+        report.grade = parent.meta().grade;
+        report.reason = parent.meta().reason.clone();
+        report.below = report.grade < options.require;
+        if !options.message.is_empty() {
+            let hint = "the message was not kept, as nothing changed; --always makes a snapshot all the same";
+            report.warnings.push(hint.into());
+        }
+        taken.unchanged();
+        return Ok(());
+    }
+    if report.below && options.strict {
+        return Ok(());
+    }
+    let (name, meta) = taken.commit(room, writing, shelf, Kind::Asked, &options.message)?;
+    let file = room.dir().join(name.file_name());
+    let own = std::fs::metadata(&file).at("looking at", &file)?.len();
+    let map = if meta.stored.debt == 0 { meta.stored.map_bytes } else { 0 };
+    report.id = Some(name.id);
+    report.number = name.number;
+    report.new = true;
+    report.bytes_stored = own + map + meta.stored.pack_bytes;
+    Ok(())
+}
+
+/// A half-changed target is no image of anything.
+pub(crate) fn refuse_unfinished(room: &Room, live: &File) -> Result<()> {
+    if room.intent()?.is_some() {
+        return Err(Mark { room: room.dir().into() }.refusal(room.target()));
+    }
+    match Mark::get(live) {
+        Some(mark) => Err(mark.refusal(room.target())),
+        None => Ok(()),
+    }
+}
+
+fn sidecar_warning(path: &Path, log: &Path) -> String {
+    format!(
+        "{} is not empty: changes in it are not in this snapshot; close the database or run \
+         `sqlite3 {} 'PRAGMA wal_checkpoint(TRUNCATE)'` first",
+        log.display(),
+        path.display()
+    )
+}
+
+/// Says at once, not after an hour, when the first snapshot of a target will not fit on the store's disk.
+fn preflight(room: &Room, target: Target<'_>, options: &Options) -> Result<()> {
+    let stamp = open::stamp(target.file, target.path)?;
+    let data = stamp.len.min(stamp.blocks * 512);
+    let free = options.reserve.room(room.dir())?;
+    if data.saturating_add(data / 64) <= free {
+        return Ok(());
+    }
+    let needed = match options.compress {
+        Compress::None => data,
+        level => estimate(target.file, stamp.len, data, level),
+    };
+    if needed <= free { Ok(()) } else { Err(Reserve::refusal(room.dir(), needed, free)) }
+}
+
+/// What `data` bytes will shrink to, by coding 64 frames from all over the target.
+fn estimate(file: &File, len: u64, data: u64, compress: Compress) -> u64 {
+    use std::os::unix::fs::FileExt;
+    const SAMPLES: u64 = 64;
+    let (mut seen, mut coded) = (1u64, 1u64);
+    let mut buf = vec![0; 16 * PAGE64 as usize];
+    for i in 0..SAMPLES {
+        let at = len / SAMPLES * i / PAGE64 * PAGE64;
+        let whole = file.read_exact_at(&mut buf, at).is_ok();
+        if whole && !crate::page::is_zero(&buf) {
+            seen += buf.len() as u64;
+            coded += crate::pack::encode_frame(&buf, compress).bytes.len() as u64;
+        }
+    }
+    (data as f64 * (coded as f64 / seen as f64) * 1.05) as u64
 }

@@ -1,1 +1,459 @@
-//! take
+//! Taking an image of a live target: the scan, the pack it fills, and the draft of a snapshot. Nothing appears in the
+//! store before [`Taken::commit`].
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use super::{Progress, Reading, Reserve, head};
+use crate::capture::{Base, Found, Leaf, NoBase, Watch, scan, sidecar};
+use crate::error::{At, Error, Result};
+use crate::pack::{
+    Changed, Compress, Frame, Grade, Kind, Meta, NO_PACK, PackSummary, PackWriter, Run, Source, encode_frame,
+};
+use crate::page::{Digest, ImageHasher, PAGE, PAGE64, PageNo, PageRange, pages_of};
+use crate::store::{
+    Draft, Image, ImageBase, Mark, Room, Shelf, SnapName, StoredBase, Tree, TreeUpdate, Writing, commit,
+};
+use crate::sys::create::{self, Pending};
+use crate::sys::open::{self, Stamp};
+use crate::sys::{id, xattr};
+
+/// Most pages coded together.
+const FRAME_PAGES: usize = 16;
+/// How often the disk is asked how much is left, in bytes written.
+const ASK_EVERY: u64 = 64 << 20;
+/// How much is written before the system is told to begin bringing it to the disk.
+const PUSH_EVERY: u64 = 8 << 20;
+
+/// How to take an image.
+#[derive(Clone, Debug)]
+pub(crate) struct How<'a> {
+    pub(crate) reading: &'a Reading,
+    pub(crate) compress: Compress,
+    pub(crate) reserve: Reserve,
+    /// The caller keeps everybody else from writing (a write lease): nothing more is to be proven.
+    pub(crate) exclusive: bool,
+}
+
+/// An image that was taken and not yet committed.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    /// What it is compared with.
+    pub(crate) parent: Option<Image>,
+    /// The image digest.
+    pub(crate) image: Digest,
+    /// Its length.
+    pub(crate) len: u64,
+    /// What differs from the parent.
+    pub(crate) changed: Changed,
+    /// How far it is proven to be of one moment.
+    pub(crate) grade: Grade,
+    /// Why not more.
+    pub(crate) reason: String,
+    stamp: Stamp,
+    attrs: Vec<(Vec<u8>, Vec<u8>)>,
+    draft: Draft,
+    pack: Option<(Pending, PackSummary)>,
+    tree: TreeUpdate,
+}
+
+/// The target of a verb, opened.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target<'a> {
+    pub(crate) file: &'a File,
+    pub(crate) path: &'a Path,
+}
+
+/// Takes an image of `target`, compared with what `room` last knew of it.
+pub(crate) fn take(
+    room: &Room,
+    shelf: &Shelf,
+    target: Target<'_>,
+    how: &How<'_>,
+    progress: &dyn Progress,
+) -> Result<Taken> {
+    let parent = head(room, shelf)?;
+    if let Some((image, Some(tree))) = &parent {
+        let base = StoredBase::Tree(tree);
+        match attempt(room, target, Some(image), &base, Some(tree), how, progress) {
+            // The cache turned out broken half-way, and is gone: once more without it.
+            Err(e) if Tree::is_cause(room, &e) => {}
+            taken => return taken,
+        }
+    }
+    if let Some((image, _)) = &parent {
+        let base = StoredBase::Image(ImageBase::new(image, shelf));
+        match attempt(room, target, Some(image), &base, None, how, progress) {
+            // The index of a pack is damaged: what stands on it cannot be stood on. All is stored anew.
+            Err(Error::Damaged { .. }) => {}
+            taken => return taken,
+        }
+    }
+    attempt(room, target, None, &NoBase, None, how, progress)
+}
+
+/// Takes an image without looking at what the room knows: everything is stored anew.
+pub(crate) fn take_anew(room: &Room, target: Target<'_>, how: &How<'_>, progress: &dyn Progress) -> Result<Taken> {
+    attempt(room, target, None, &NoBase, None, how, progress)
+}
+
+fn attempt(
+    room: &Room,
+    target: Target<'_>,
+    parent: Option<&Image>,
+    base: &dyn Base,
+    tree: Option<&Tree>,
+    how: &How<'_>,
+    progress: &dyn Progress,
+) -> Result<Taken> {
+    let before = open::stamp(target.file, target.path)?;
+    let watch = if how.exclusive {
+        None
+    } else {
+        Some(Watch::begin(target.file, target.path, how.reading.lock, how.reading.wait)?)
+    };
+    let mut attrs = xattr::list(target.file).at("reading the attributes of", target.path)?;
+    attrs.retain(|(name, _)| !Mark::is_name(name));
+    let mut taking = Taking {
+        room,
+        reserve: how.reserve,
+        len: before.len,
+        parent_pages: parent.map_or(pages_of(before.len), Image::pages),
+        hasher: ImageHasher::new(before.len),
+        draft: Draft::new(room),
+        tree: TreeUpdate::new(room, tree),
+        pack: None,
+        changed: Changed::default(),
+    };
+    progress.begin("reading", before.len);
+    let prepare = |found: Found| Ok(prepare(found, how.compress, before.len));
+    let advance = |bytes: u64| progress.advance(bytes);
+    let read = (target.file, target.path, before.len);
+    let scanned = scan(read, base, how.reading.how(true), &advance, &prepare, |part| taking.take(part));
+    progress.end();
+    let (kept, doubt) = watch.map_or((true, String::new()), |w| w.end(target.file));
+    scanned?;
+    let moved = !settled(target, &before)?.same_state(&before);
+    let (grade, reason) = grade(target, how, kept, doubt, moved);
+    let pack = taking.pack.take().map(|p| p.finish().at("writing a pack in", room.dir())).transpose()?;
+    let pack = pack.map(|(summary, out)| out.done(room.dir()).map(|file| (file, summary))).transpose()?;
+    Ok(Taken {
+        parent: parent.cloned(),
+        image: taking.hasher.finish(),
+        len: before.len,
+        changed: taking.changed,
+        grade,
+        reason,
+        stamp: before,
+        attrs,
+        draft: taking.draft,
+        pack,
+        tree: taking.tree,
+    })
+}
+
+/// The target's stamp after it was read; an error when it is not what was read.
+fn settled(target: Target<'_>, before: &Stamp) -> Result<Stamp> {
+    let changed = |what: &str| Error::Changed { path: target.path.into(), what: what.into() };
+    let after = open::stamp(target.file, target.path)?;
+    if after.len < before.len {
+        return Err(changed("it shrank"));
+    }
+    match open::stamp_path(target.path) {
+        Ok(now) if now.same_file(&after) => Ok(after),
+        Ok(_) => Err(changed("another file took its place")),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Err(changed("it was removed")),
+        Err(e) => Err(e).at("looking at", target.path),
+    }
+}
+
+fn grade(target: Target<'_>, how: &How<'_>, kept: bool, doubt: String, moved: bool) -> (Grade, String) {
+    if let Some(log) = sidecar(target.path) {
+        let name = log.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let what = format!("{name} is not empty: the database is this file and that one together");
+        return (Grade::Unproven, what);
+    }
+    match (kept, how.reading.lock) {
+        (true, _) => (Grade::Proven, "nobody had it open for writing".into()),
+        (false, true) if moved => (Grade::Unproven, format!("it changed while it was read under its lock; {doubt}")),
+        (false, true) => (Grade::Claimed, "read under its lock".into()),
+        (false, false) => (Grade::Unproven, doubt),
+    }
+}
+
+/// What one window gives, coded by the thread that read it.
+struct Part {
+    window: PageRange,
+    groups: Vec<(u64, Digest)>,
+    leaves: Vec<Leaf>,
+    runs: Vec<Run>,
+    frames: Vec<(Vec<(PageNo, Digest)>, Frame)>,
+    changed: Changed,
+    holes: Vec<PageRange>,
+}
+
+fn prepare(found: Found, compress: Compress, len: u64) -> Part {
+    let end = pages_of(len);
+    let mut part = Part {
+        window: found.window.unwrap_or(PageRange { start: 0, end: 0 }),
+        groups: Vec::new(),
+        leaves: Vec::new(),
+        runs: Vec::new(),
+        frames: Vec::new(),
+        changed: Changed::default(),
+        holes: Vec::new(),
+    };
+    let mut stored = Vec::new();
+    for (page, digest) in found.changed.iter().filter(|(page, _)| *page < end) {
+        part.changed.pages += 1;
+        part.changed.bytes += PAGE64.min(len - page * PAGE64);
+        let source = match digest.is_zero() {
+            true if found.is_hole(*page) => Source::Hole,
+            true => Source::Zero,
+            false => Source::Pack(NO_PACK, *page),
+        };
+        push_run(&mut part.runs, Run { pages: PageRange::new(*page, page + 1), source });
+        if !digest.is_zero() {
+            stored.push((*page, *digest));
+        }
+    }
+    for (pages, bytes) in stored.chunks(FRAME_PAGES).zip(found.bytes.chunks(FRAME_PAGES * PAGE)) {
+        part.frames.push((pages.to_vec(), encode_frame(bytes, compress)));
+    }
+    Part { groups: found.groups, leaves: found.leaves, holes: found.holes, ..part }
+}
+
+fn push_run(runs: &mut Vec<Run>, run: Run) {
+    match runs.last_mut().and_then(|last| last.join(&run).map(|joined| (last, joined))) {
+        Some((last, joined)) => *last = joined,
+        None => runs.push(run),
+    }
+}
+
+/// An image being taken: parts come in page order.
+struct Taking<'a> {
+    room: &'a Room,
+    reserve: Reserve,
+    len: u64,
+    /// Pages that the parent says something of.
+    parent_pages: u64,
+    hasher: ImageHasher,
+    draft: Draft,
+    tree: TreeUpdate,
+    pack: Option<PackWriter<PackFile>>,
+    changed: Changed,
+}
+
+impl Taking<'_> {
+    fn take(&mut self, part: Part) -> Result<()> {
+        part.groups.iter().for_each(|(group, digest)| self.hasher.push(*group, digest));
+        self.tree.put(&part.leaves);
+        self.changed.pages += part.changed.pages;
+        self.changed.bytes += part.changed.bytes;
+        for run in with_grown(&part, self.parent_pages, pages_of(self.len)) {
+            self.draft.push(run, self.room)?;
+        }
+        for (pages, frame) in &part.frames {
+            let pack = match &mut self.pack {
+                Some(pack) => pack,
+                none => {
+                    let file = PackFile::new(self.room.dir(), self.reserve)?;
+                    none.insert(PackWriter::new(file).at("writing a pack in", self.room.dir())?)
+                }
+            };
+            pack.push(pages, Some(frame)).map_err(|e| PackFile::error(e, self.room.dir()))?;
+        }
+        Ok(())
+    }
+}
+
+/// The runs of a part, and those of zeros past the parent's end: there the parent's map may say anything.
+fn with_grown(part: &Part, parent_pages: u64, end: u64) -> Vec<Run> {
+    let from = part.window.start.max(parent_pages);
+    let to = part.window.end.min(end);
+    if from >= to {
+        return part.runs.clone();
+    }
+    let mut runs = Vec::new();
+    let mut at = from;
+    let mut fill = |runs: &mut Vec<Run>, at: u64, stop: u64| {
+        for hole in &part.holes {
+            let hole = hole.intersect(&PageRange { start: at, end: stop.max(at) });
+            if !hole.is_empty() {
+                push_run(runs, Run { pages: hole, source: Source::Hole });
+            }
+        }
+    };
+    for run in &part.runs {
+        if run.pages.start > at {
+            fill(&mut runs, at, run.pages.start.min(to));
+        }
+        push_run(&mut runs, *run);
+        at = at.max(run.pages.end);
+    }
+    fill(&mut runs, at, to);
+    zero_gaps(runs, from, to)
+}
+
+/// Fills what no run says anything of, from page `from` to `to`, with zeros.
+fn zero_gaps(runs: Vec<Run>, from: u64, to: u64) -> Vec<Run> {
+    let mut out = Vec::new();
+    let mut at = from;
+    for run in runs {
+        if run.pages.start > at {
+            push_run(&mut out, Run { pages: PageRange::new(at, run.pages.start), source: Source::Zero });
+        }
+        at = at.max(run.pages.end);
+        push_run(&mut out, run);
+    }
+    if at < to {
+        push_run(&mut out, Run { pages: PageRange::new(at, to), source: Source::Zero });
+    }
+    out
+}
+
+/// A pack on its way to the disk: the disk is kept busy, and its reserve kept free.
+#[derive(Debug)]
+pub(crate) struct PackFile {
+    out: BufWriter<Sink>,
+}
+
+/// The file behind the buffer.
+#[derive(Debug)]
+struct Sink {
+    file: Pending,
+    reserve: Reserve,
+    dir: std::path::PathBuf,
+    at: u64,
+    pushed: u64,
+    asked: u64,
+}
+
+impl PackFile {
+    /// A new one in `dir`.
+    pub(crate) fn new(dir: &Path, reserve: Reserve) -> Result<PackFile> {
+        let file = Pending::new(dir)?;
+        let inner = Sink { file, reserve, dir: dir.into(), at: 0, pushed: 0, asked: 0 };
+        Ok(PackFile { out: BufWriter::with_capacity(1 << 20, inner) })
+    }
+
+    /// The finished file.
+    pub(crate) fn done(self, dir: &Path) -> Result<Pending> {
+        let inner = self.out.into_inner().map_err(io::IntoInnerError::into_error);
+        inner.map(|i| i.file).map_err(|e| PackFile::error(e, dir))
+    }
+
+    /// The error of a write: our own refusal, or the system's.
+    pub(crate) fn error(e: io::Error, dir: &Path) -> Error {
+        match e.downcast::<Error>() {
+            Ok(refusal) => refusal,
+            Err(source) => Error::Io { doing: "writing a pack in", path: dir.into(), source },
+        }
+    }
+}
+
+impl Write for PackFile {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.out.write(buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+impl Write for Sink {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        if self.at >= self.asked {
+            self.asked = self.at + ASK_EVERY;
+            let room = self.reserve.room(&self.dir).map_err(io::Error::other)?;
+            if room < buf.len() as u64 {
+                return Err(io::Error::other(Reserve::refusal(&self.dir, buf.len() as u64, room)));
+            }
+        }
+        let n = self.file.file().write(buf)?;
+        self.at += n as u64;
+        if self.at - self.pushed >= PUSH_EVERY {
+            create::start_writeback(self.file.file(), self.pushed, self.at - self.pushed);
+            self.pushed = self.at;
+        }
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Taken {
+    /// Whether the image is that of `other`.
+    pub(crate) fn is(&self, other: &Image) -> bool {
+        self.image == other.digest() && self.len == other.len()
+    }
+
+    /// Lets go of it: it is the image of its parent.
+    pub(crate) fn unchanged(self) {
+        if let Some(parent) = &self.parent {
+            self.tree.keep(&parent.name.id, &self.image, self.len);
+        }
+    }
+
+    /// Makes it a snapshot.
+    pub(crate) fn commit(
+        self,
+        room: &Room,
+        writing: &mut Writing,
+        shelf: &Shelf,
+        kind: Kind,
+        message: &str,
+    ) -> Result<(SnapName, Meta)> {
+        let stamp = self.stamp;
+        let meta = Meta {
+            len: self.len,
+            image: self.image,
+            parent: self.parent.as_ref().map_or(Digest::ZERO, |p| p.name.id),
+            changed: self.changed,
+            mtime_ns: stamp.mtime_ns as i64,
+            atime_ns: stamp.atime_ns as i64,
+            mode: stamp.mode,
+            uid: stamp.uid,
+            gid: stamp.gid,
+            grade: self.grade,
+            attrs: self.attrs,
+            reason: self.reason,
+            message: message.into(),
+            ..blank_meta(room, kind)
+        };
+        let done = commit(room, writing, shelf, self.parent.as_ref(), meta, self.draft, self.pack)?;
+        self.tree.finish(&done.0.id, &done.1.image, done.1.len);
+        Ok(done)
+    }
+}
+
+/// What every snapshot made here and now says.
+pub(crate) fn blank_meta(room: &Room, kind: Kind) -> Meta {
+    use std::os::unix::ffi::OsStrExt;
+    Meta {
+        len: 0,
+        image: Digest::ZERO,
+        parent: Digest::ZERO,
+        time_ns: id::now_ns(),
+        changed: Changed::default(),
+        stored: Default::default(),
+        mtime_ns: 0,
+        atime_ns: 0,
+        mode: 0,
+        uid: 0,
+        gid: 0,
+        grade: Grade::Unproven,
+        kind,
+        path: room.target().as_os_str().as_bytes().to_vec(),
+        message: String::new(),
+        reason: String::new(),
+        host: id::hostname(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        attrs: Vec::new(),
+        members: Vec::new(),
+    }
+}

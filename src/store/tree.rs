@@ -7,7 +7,7 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::room::Room;
 use crate::capture::{Base, Known, Leaf};
@@ -210,9 +210,37 @@ pub struct TreeUpdate {
 
 #[derive(Debug)]
 enum Out {
-    /// The file itself, and whether its head has been wiped.
-    Own(File, bool),
+    /// The file itself.
+    Own(Own),
     Fresh(create::Pending),
+}
+
+/// The cache, to be changed in place.
+#[derive(Debug)]
+struct Own {
+    file: File,
+    /// The descriptor that holds the flock.
+    lock: File,
+    wiped: bool,
+}
+
+impl Own {
+    fn open(tree: &Tree) -> Option<Own> {
+        let flags = rustix::fs::OFlags::NOFOLLOW.bits();
+        let file = OpenOptions::new().read(true).write(true).custom_flags(flags as i32).open(&tree.path).ok()?;
+        let lock = tree.file.try_clone().ok()?;
+        Some(Own { file, lock, wiped: false })
+    }
+
+    /// Wipes the head before anything else is changed. Fails while somebody else reads the file: it is left to them.
+    fn take_over(&mut self) -> io::Result<()> {
+        if !self.wiped {
+            self.lock.try_lock().map_err(io::Error::from)?;
+            self.file.write_all_at(&[0; HEAD], 0)?;
+            self.wiped = true;
+        }
+        Ok(())
+    }
 }
 
 impl TreeUpdate {
@@ -220,7 +248,7 @@ impl TreeUpdate {
     pub fn new(room: &Room, tree: Option<&Tree>) -> TreeUpdate {
         let dir = room.dir().to_path_buf();
         let (old_len, out) = match tree {
-            Some(tree) => (tree.len, own(&tree.path).map(|f| Out::Own(f, false))),
+            Some(tree) => (tree.len, Own::open(tree).map(Out::Own)),
             None => (0, create::Pending::new(&dir).ok().map(Out::Fresh)),
         };
         TreeUpdate { dir, old_len, out }
@@ -230,11 +258,8 @@ impl TreeUpdate {
     pub fn put(&mut self, leaves: &[Leaf]) {
         let done = match &mut self.out {
             None => return,
-            Some(Out::Own(file, wiped)) => {
-                let wipe = if *wiped || leaves.is_empty() { Ok(()) } else { take_over(file, &self.dir) };
-                *wiped |= !leaves.is_empty();
-                wipe.and_then(|()| write_leaves(file, leaves))
-            }
+            Some(_) if leaves.is_empty() => return,
+            Some(Out::Own(own)) => own.take_over().and_then(|()| write_leaves(&own.file, leaves)),
             Some(Out::Fresh(pending)) => write_leaves(pending.file(), leaves),
         };
         if done.is_err() {
@@ -261,10 +286,7 @@ impl TreeUpdate {
         };
         let done = match self.out.take() {
             None => return,
-            Some(Out::Own(file, wiped)) => {
-                let taken = if wiped { Ok(()) } else { take_over(&file, &self.dir) };
-                taken.and_then(|()| close(&file))
-            }
+            Some(Out::Own(mut own)) => own.take_over().and_then(|()| close(&own.file)),
             Some(Out::Fresh(pending)) => {
                 close(pending.file()).and_then(|()| pending.replace_unsynced(NAME.as_ref()).map_err(io::Error::other))
             }
@@ -274,22 +296,18 @@ impl TreeUpdate {
         }
     }
 
+    /// Ends where nothing changed: a new cache is kept, one that is there already stays as it is.
+    pub fn keep(self, id: &Digest, image: &Digest, len: u64) {
+        if matches!(self.out, Some(Out::Fresh(_))) {
+            self.finish(id, image, len);
+        }
+    }
+
     /// Gives the cache up.
     fn lose(&mut self) {
         self.out = None;
         let _ = std::fs::remove_file(self.dir.join(NAME));
     }
-}
-
-fn own(path: &Path) -> Option<File> {
-    let flags = rustix::fs::OFlags::NOFOLLOW.bits();
-    OpenOptions::new().read(true).write(true).custom_flags(flags as i32).open(path).ok()
-}
-
-/// Takes the file for changing, unless somebody else reads it: then it is left to them, without its name.
-fn take_over(file: &File, _dir: &Path) -> io::Result<()> {
-    file.try_lock().map_err(io::Error::from)?;
-    file.write_all_at(&[0; HEAD], 0)
 }
 
 /// Writes group digests and leaves; neighbours go together.
