@@ -27,6 +27,8 @@ pub enum Known {
     Groups(Vec<Digest>),
     /// The digest of every page.
     Pages(Vec<Digest>),
+    /// Those of groups and pages are to be asked for.
+    Ask,
 }
 
 /// What a target is compared with.
@@ -37,7 +39,16 @@ pub trait Base: Sync {
     /// When the base cannot be read.
     fn known(&self, window: PageRange) -> Result<Known>;
 
-    /// The digests of the pages of `group`, after [`Known::Groups`]. Asked by any thread, in any order.
+    /// The digest of `group`, after [`Known::Ask`]. Asked by any thread, in any order.
+    ///
+    /// # Errors
+    /// When the base cannot be read.
+    fn group(&self, group: u64) -> Result<Digest> {
+        let _ = group;
+        Ok(Digest::ZERO)
+    }
+
+    /// The digests of the pages of `group`, after [`Known::Groups`] or [`Known::Ask`]. Asked by any thread, in any order.
     ///
     /// # Errors
     /// When the base cannot be read.
@@ -235,7 +246,8 @@ impl Scanner<'_> {
         let pages = match known {
             Known::Nothing => return Ok(()),
             Known::Groups(groups) if groups[(group - first) as usize].is_zero() => return Ok(()),
-            Known::Groups(_) => self.base.pages(group)?,
+            Known::Ask if self.base.group(group)?.is_zero() => return Ok(()),
+            Known::Groups(_) | Known::Ask => self.base.pages(group)?,
             Known::Pages(pages) => page_row(pages, group - first),
         };
         if pages.iter().any(|d| !d.is_zero()) {
@@ -256,9 +268,14 @@ impl Scanner<'_> {
         found: &mut Found,
     ) -> Result<()> {
         let mut digest = None;
-        if let Known::Groups(groups) = known {
+        let before = match known {
+            Known::Groups(groups) => Some(groups[(group - first) as usize]),
+            Known::Ask => Some(self.base.group(group)?),
+            Known::Nothing | Known::Pages(_) => None,
+        };
+        if let Some(before) = before {
             let now = group_digest(bytes);
-            if now == groups[(group - first) as usize] {
+            if now == before {
                 if !now.is_zero() {
                     found.groups.push((group, now));
                 }
@@ -282,7 +299,7 @@ impl Scanner<'_> {
         found.groups.push((group, digest));
         let before = match known {
             Known::Nothing => [Digest::ZERO; GROUP_PAGES as usize],
-            Known::Groups(_) => self.base.pages(group)?,
+            Known::Groups(_) | Known::Ask => self.base.pages(group)?,
             Known::Pages(pages) => page_row(pages, group - first),
         };
         let (pages, _) = bytes.as_chunks::<PAGE>();

@@ -1,35 +1,322 @@
-//! Stub.
-#![allow(unused_imports, reason = "stub")]
-use super::operand::Operand;
-use super::*;
-use crate::{Result, pack::*, page::*};
+//! Changing a target in place: the one path for `revert`, `undo` and `apply`.
+//!
+//! "Bring the target from image X to image Y." X is made a snapshot first, if it is none: that is the way back. Y is
+//! a snapshot too. Then the intent is on disk, then the pages that differ are written, read back and proven, then the
+//! intent becomes the record of the last change. So at any moment the target is X, or Y, or known to be between.
+
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::take::{How, Target, take};
+use super::{Progress, Reading, Reserve, recover, write};
+use crate::capture::sidecar;
+use crate::error::{At, Error, Result};
+use crate::pack::{Compress, Kind, differing};
+use crate::page::{Digest, PageRange, PageSet, pages_of};
+use crate::store::{Image, Intent, Mark, Room, Shelf, Writing};
+use crate::sys::lease::{Lease, LeaseAnswer};
+use crate::sys::lock::{self, Held};
+use crate::sys::{fs as sysfs, id, meta, open, procs};
+
+/// Ranges that a plan lists.
+const LISTED: usize = 1000;
+
+/// How to change a target.
+#[derive(Clone, Debug)]
 pub struct Options {
+    /// The store; `None`: beside the target.
     pub store: Option<PathBuf>,
+    /// How the target is read.
     pub reading: Reading,
+    /// Say what would be done, and do nothing.
     pub dry_run: bool,
+    /// Go on although others have it open.
     pub live: bool,
+    /// Go on although a write-ahead log lies beside it, or (undo) it was changed since.
     pub force: bool,
+    /// How pages are stored.
     pub compress: Compress,
+    /// What stays free on the disk.
     pub reserve: Reserve,
 }
+
+/// What will be done.
+#[derive(Clone, Debug)]
 pub struct Plan {
+    /// The target.
     pub path: PathBuf,
+    /// What it holds now.
     pub from: String,
+    /// What it will hold.
     pub to: String,
+    /// Its length now.
     pub from_len: u64,
+    /// Its length then.
     pub to_len: u64,
+    /// Pages to be written.
     pub pages: u64,
+    /// Bytes in them.
     pub bytes: u64,
+    /// The first thousand ranges of them.
     pub ranges: Vec<PageRange>,
+    /// Number of all ranges.
     pub ranges_total: u64,
 }
+
+impl Plan {
+    pub(crate) fn new(path: &Path, from: (String, u64), to: (String, u64), pages: &PageSet) -> Plan {
+        let len = to.1;
+        let bytes = pages.runs().map(|r| r.end_offset().min(len) - r.offset().min(len)).sum();
+        Plan {
+            path: path.into(),
+            from: from.0,
+            to: to.0,
+            from_len: from.1,
+            to_len: len,
+            pages: pages.len(),
+            bytes,
+            ranges: pages.runs().take(LISTED).collect(),
+            ranges_total: pages.runs().count() as u64,
+        }
+    }
+
+    /// Whether there is nothing to be done.
+    pub fn is_empty(&self) -> bool {
+        self.pages == 0 && self.from_len == self.to_len
+    }
+}
+
+/// Asked before anything is written; false stops.
 pub type Confirm<'a> = &'a mut dyn FnMut(&Plan) -> bool;
+
+/// What was done.
+#[derive(Clone, Debug)]
 pub struct Report {
+    /// What was to be done.
     pub plan: Plan,
+    /// Whether it was: not in a dry run, when declined, or when there was nothing to do.
     pub done: bool,
+    /// The snapshot to go back to.
     pub undo: Option<(u64, Digest)>,
+    /// What the user should know.
     pub notes: Vec<String>,
+    /// Bytes written to the target.
     pub bytes_written: u64,
+    /// How long it took.
     pub elapsed: Duration,
+}
+
+/// A target held for changing: its room's lock, its own flock, and a write lease where there are leases.
+pub(crate) struct Work<'a> {
+    pub(crate) room: &'a Room,
+    pub(crate) writing: &'a mut Writing,
+    pub(crate) shelf: &'a Shelf,
+    pub(crate) target: Target<'a>,
+    pub(crate) options: &'a Options,
+    pub(crate) notes: Vec<String>,
+    pub(crate) exclusive: bool,
+}
+
+/// Holds the target of `room` and runs `f`.
+pub(crate) fn with_target<R>(room: &Room, options: &Options, f: impl FnOnce(&mut Work<'_>) -> Result<R>) -> Result<R> {
+    let path = room.target().to_path_buf();
+    let live = open::target_write(&path)?;
+    let mut writing = room.write(options.reading.wait)?;
+    let shelf = Shelf::new(room.dir());
+    let mut notes = Vec::new();
+    if lock::flock(&live, &path, lock::Kind::Exclusive, options.reading.wait)? == Held::ByAncestor {
+        notes.push("its lock is held by a process that runs this one".into());
+    }
+    let lease = alone(&live, &path, options, &mut notes)?;
+    let target = Target { file: &live, path: &path };
+    let exclusive = lease.is_some();
+    let mut work = Work { room, writing: &mut writing, shelf: &shelf, target, options, notes, exclusive };
+    let result = f(&mut work);
+    drop(lease);
+    result
+}
+
+/// Makes sure that nobody else has the target open: a write lease proves it.
+fn alone<'a>(live: &'a File, path: &Path, options: &Options, notes: &mut Vec<String>) -> Result<Option<Lease<'a>>> {
+    let proves = sysfs::kind(live).is_ok_and(|k| k.leases_prove());
+    let answer = if proves { Lease::write(live).at("asking for a lease on", path)? } else { LeaseAnswer::Unsupported };
+    let openers = match answer {
+        LeaseAnswer::Granted(lease) => return Ok(Some(lease)),
+        LeaseAnswer::Refused => procs::openers(live),
+        LeaseAnswer::NotOwner | LeaseAnswer::Unsupported => {
+            let openers = procs::openers(live);
+            if openers.list.is_empty() {
+                notes.push("whether others have it open could not be proven here".into());
+                return Ok(None);
+            }
+            openers
+        }
+    };
+    let names: Vec<_> = openers.list.iter().map(|o| format!("{} ({})", o.command, o.pid)).take(5).collect();
+    let holder = match names[..] {
+        [] => "open in a process not visible here".to_string(),
+        _ => format!("open in {}", names.join(", ")),
+    };
+    if options.live {
+        notes.push(format!("it was {holder} while it was changed"));
+        return Ok(None);
+    }
+    let hint = "end it, or go on with --live: a program that has the file open may then see a mixture of old and new \
+                pages, and write its own over them";
+    Err(Error::Busy { path: path.into(), holder, hint: hint.into() })
+}
+
+/// Where a change is to lead.
+pub(crate) struct Goal<'a> {
+    /// The verb, for the record.
+    pub(crate) verb: &'a str,
+    /// What the target must hold now, if that matters.
+    pub(crate) base: Option<Digest>,
+}
+
+/// Brings the target of `room` to the image that `make` gives, which is told of the snapshot the target holds now.
+pub(crate) fn change(
+    room: &Room,
+    goal: &Goal<'_>,
+    options: &Options,
+    confirm: Confirm<'_>,
+    progress: &dyn Progress,
+    make: impl FnOnce(&mut Work<'_>, &Image) -> Result<Image>,
+) -> Result<Report> {
+    let began = Instant::now();
+    with_target(room, options, |work| {
+        before_change(work, progress)?;
+        let from = present(work, goal.base, progress)?;
+        let to = make(work, &from)?;
+        let pages = pages_between(work.shelf, &from, &to)?;
+        let plan = plan(work, &from, &to, &pages);
+        let undo = Some((from.name.number, from.name.id));
+        let mut report =
+            Report { plan, done: false, undo, notes: Vec::new(), bytes_written: 0, elapsed: began.elapsed() };
+        if !report.plan.is_empty() && confirm(&report.plan) {
+            let stamp = open::stamp(work.target.file, work.target.path)?;
+            let intent = Intent {
+                from: from.name.id,
+                from_image: from.digest(),
+                to: to.name.id,
+                to_image: to.digest(),
+                file: (stamp.dev, stamp.ino),
+                time_ns: id::now_ns(),
+                verb: goal.verb.into(),
+            };
+            work.room.begin_change(work.writing, &intent)?;
+            Mark::set(work.target.file, work.room);
+            report.bytes_written = write::write(work, &from, &to, &pages, progress)?;
+            finish(work, &intent, &to)?;
+            report.done = true;
+        }
+        report.notes = std::mem::take(&mut work.notes);
+        report.elapsed = began.elapsed();
+        Ok(report)
+    })
+}
+
+fn plan(work: &Work<'_>, from: &Image, to: &Image, pages: &PageSet) -> Plan {
+    let name = |image: &Image| format!("@{}", image.name.number);
+    Plan::new(work.target.path, (name(from), from.len()), (name(to), to.len()), pages)
+}
+
+/// What must be settled before the present is even looked at.
+fn before_change(work: &mut Work<'_>, progress: &dyn Progress) -> Result<()> {
+    if let Some(intent) = work.room.intent()? {
+        recover::finish_interrupted(work, &intent, progress)?;
+    } else if let Some(mark) = Mark::get(work.target.file) {
+        return Err(mark.refusal(work.target.path));
+    }
+    if let Some(log) = sidecar(work.target.path).filter(|_| !work.options.force) {
+        return Err(Error::refused(
+            format!("{} is not empty: with it, the changed database would be corrupt", log.display()),
+            "close the database so that it is checkpointed, or go on with --force if it is a left-over",
+        ));
+    }
+    Ok(())
+}
+
+/// The snapshot of what the target holds now: made if there is none.
+fn present(work: &mut Work<'_>, base: Option<Digest>, progress: &dyn Progress) -> Result<Image> {
+    let options = work.options;
+    let how = How {
+        reading: &options.reading,
+        compress: options.compress,
+        reserve: options.reserve,
+        exclusive: work.exclusive,
+    };
+    let taken = take(work.room, work.shelf, work.target, &how, progress)?;
+    if let Some(expected) = base.filter(|b| *b != taken.image) {
+        return Err(Error::Base { path: work.target.path.into(), expected, found: taken.image });
+    }
+    if let Some(parent) = taken.parent.clone().filter(|p| taken.is(p)) {
+        taken.unchanged();
+        return Ok(parent);
+    }
+    let (name, _) = taken.commit(work.room, work.writing, work.shelf, Kind::Undo, "")?;
+    Image::open(work.room, work.shelf, name)
+}
+
+/// The pages within the length of `to` that `from` holds otherwise.
+pub(crate) fn pages_between(shelf: &Shelf, from: &Image, to: &Image) -> Result<PageSet> {
+    let mut set = PageSet::new();
+    let end = pages_of(to.len());
+    differing(from.runs(), to.runs(), |step| {
+        for page in step.pages.start..step.pages.end.min(end) {
+            let n = page - step.pages.start;
+            if Image::page_digest(shelf, step.a.advance(n)).map_err(Stop::Ours)?
+                != Image::page_digest(shelf, step.b.advance(n)).map_err(Stop::Ours)?
+            {
+                set.insert(page);
+            }
+        }
+        Ok(())
+    })
+    .map_err(|e: Stop| e.of(to.path()))?;
+    Ok(set)
+}
+
+/// An error of ours, or of a map being read.
+pub(crate) enum Stop {
+    Ours(Error),
+    Bad(crate::pack::Bad),
+}
+
+impl From<crate::pack::Bad> for Stop {
+    fn from(bad: crate::pack::Bad) -> Stop {
+        Stop::Bad(bad)
+    }
+}
+
+impl Stop {
+    pub(crate) fn of(self, path: &Path) -> Error {
+        match self {
+            Stop::Ours(e) => e,
+            Stop::Bad(bad) => bad.of(path),
+        }
+    }
+}
+
+/// After the pages: the mode, then the records.
+pub(crate) fn finish(work: &mut Work<'_>, intent: &Intent, to: &Image) -> Result<()> {
+    restore_mode(work, to)?;
+    Mark::clear(work.target.file);
+    work.room.end_change(work.writing, Some(intent))
+}
+
+/// Permissions as they were, but no set-uid or set-gid bit comes to new content.
+fn restore_mode(work: &mut Work<'_>, to: &Image) -> Result<()> {
+    let now = open::stamp(work.target.file, work.target.path)?.mode & 0o7777;
+    let then = to.meta().mode & 0o7777;
+    let wanted = then & 0o1777;
+    if (now | then) & 0o6000 != 0 {
+        work.notes
+            .push("its set-uid and set-gid bits were not restored: give them with chmod if they are right".into());
+    }
+    if wanted != now {
+        meta::set_mode(work.target.file, wanted).at("setting the mode of", work.target.path)?;
+    }
+    Ok(())
 }

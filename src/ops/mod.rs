@@ -5,6 +5,7 @@
 pub mod adopt;
 pub mod apply;
 pub mod change;
+mod compose;
 pub mod delta;
 pub mod diff;
 pub mod log;
@@ -12,10 +13,12 @@ pub mod operand;
 pub mod recover;
 pub mod restore;
 pub mod revert;
+mod sides;
 pub mod snap;
 mod take;
 pub mod undo;
 pub mod verify;
+mod write;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,21 +1,197 @@
-//! Stub.
-#![allow(unused_imports, reason = "stub")]
-use super::change::{self, Confirm};
-use super::operand::Operand;
-use super::*;
-use crate::{Result, pack::*, page::*};
-use std::path::{Path, PathBuf};
+//! `recover`: finish or roll back a change that was interrupted.
+//!
+//! It is done only where every page that the change was to write is exactly that of one image or of the other. Then
+//! all of them are written again: after an I/O error, what the cache says of a page proves nothing of the disk.
+
+use std::path::Path;
+use std::time::Instant;
+
+use super::change::{Confirm, Options, Plan, Report, Stop, Work, finish, pages_between, with_target};
+use super::compose::read_zero_extended;
+use super::write::write;
+use super::{Progress, find_room};
+use crate::error::{At, Error, Result};
+use crate::pack::differing;
+use crate::page::{Digest, PAGE, PAGE64, PageSet, page_digest};
+use crate::store::{Image, Intent, Mark, Room, SnapName};
+use crate::sys::{id, open};
+
+/// What to do with an interrupted change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {
+    /// Bring the target to where it was to go.
     Finish,
+    /// Bring it back to where it came from.
     Rollback,
+    /// Leave it as it is, and forget the change.
     Abandon,
 }
+
+/// Recovers `file`; without `how` it is finished, if nothing but the change itself has touched it.
+///
+/// # Errors
+/// [`Error::Refused`] when there is nothing to recover, or a page is neither the old nor the new one and `how` does
+/// not say which to make it.
 pub fn recover(
     file: &Path,
     how: Option<How>,
-    options: &change::Options,
+    options: &Options,
     confirm: Confirm<'_>,
     progress: &dyn Progress,
-) -> Result<change::Report> {
-    not_built()
+) -> Result<Report> {
+    let began = Instant::now();
+    let room = find_room(options.store.as_deref(), file)?;
+    with_target(&room, options, |work| {
+        let Some(intent) = room.intent()? else {
+            return Err(nothing(work));
+        };
+        let mut report = match how {
+            Some(How::Abandon) => abandon(work, &intent, confirm)?,
+            how => {
+                let ways = Ways::new(work, &intent)?;
+                if how.is_none() {
+                    ways.check(work)?;
+                }
+                ways.go(work, &intent, how != Some(How::Rollback), Some(confirm), progress)?
+            }
+        };
+        report.notes.append(&mut work.notes);
+        report.elapsed = began.elapsed();
+        Ok(report)
+    })
+}
+
+/// Another verb is about to change the target: what was interrupted is finished first.
+pub(crate) fn finish_interrupted(work: &mut Work<'_>, intent: &Intent, progress: &dyn Progress) -> Result<()> {
+    let ways = Ways::new(work, intent)?;
+    ways.check(work)?;
+    ways.go(work, intent, true, None, progress)?;
+    work.notes.push(format!("an interrupted {} was finished first", intent.verb));
+    Ok(())
+}
+
+fn nothing(work: &Work<'_>) -> Error {
+    match Mark::get(work.target.file) {
+        Some(mark) => Error::refused(
+            format!("the change that was interrupted is recorded in {}", mark.room.display()),
+            "name that store with --store, which is the folder around it",
+        ),
+        None => Error::refused(
+            format!("no change of {} was interrupted", work.target.path.display()),
+            "there is nothing to recover; `memsnap undo` takes back the last change",
+        ),
+    }
+}
+
+fn named(room: &Room, id: &Digest) -> Result<SnapName> {
+    let found = room.snapshots()?.into_iter().find(|n| n.id == *id);
+    found.ok_or_else(|| Error::missing(format!("snapshot {id} is not there any more"), "abandon it with --abandon"))
+}
+
+/// Both ends of an interrupted change, and the pages between them.
+struct Ways {
+    from: Image,
+    to: Image,
+    forward: PageSet,
+    back: PageSet,
+}
+
+impl Ways {
+    fn new(work: &Work<'_>, intent: &Intent) -> Result<Ways> {
+        let stamp = open::stamp(work.target.file, work.target.path)?;
+        if (stamp.dev, stamp.ino) != intent.file {
+            return Err(Error::refused(
+                format!("{} is not the file whose change was interrupted", work.target.path.display()),
+                "put that file back, or forget the change with `memsnap recover --abandon`",
+            ));
+        }
+        let from = Image::open(work.room, work.shelf, named(work.room, &intent.from)?)?;
+        let to = Image::open(work.room, work.shelf, named(work.room, &intent.to)?)?;
+        let forward = pages_between(work.shelf, &from, &to)?;
+        let back = pages_between(work.shelf, &to, &from)?;
+        Ok(Ways { from, to, forward, back })
+    }
+
+    /// Every page of the change must be exactly that of one image or of the other, and the length that of one.
+    fn check(&self, work: &Work<'_>) -> Result<()> {
+        let len = open::stamp(work.target.file, work.target.path)?.len;
+        let mut wrong = (len != self.from.len() && len != self.to.len()).then_some(len / PAGE64);
+        let digest = |source| Image::page_digest(work.shelf, source).map_err(Stop::Ours);
+        differing(self.from.runs(), self.to.runs(), |step| {
+            for n in 0..step.pages.len() {
+                let (old, new) = (digest(step.a.advance(n))?, digest(step.b.advance(n))?);
+                let page = step.pages.start + n;
+                if old != new && wrong.is_none() {
+                    let now = read_zero_extended(work.target.file, page * PAGE64, PAGE, len);
+                    let now = now.at("reading", work.target.path).map_err(Stop::Ours)?;
+                    let now = page_digest(now[..].try_into().expect("a page"));
+                    // What is past the end is nobody's: it is cut off or zeros, either way.
+                    if now != old && now != new && page * PAGE64 < len {
+                        wrong = Some(page);
+                    }
+                }
+            }
+            Ok(())
+        })
+        .map_err(|e: Stop| e.of(self.to.path()))?;
+        match wrong {
+            None => Ok(()),
+            Some(page) => Err(Error::refused(
+                format!(
+                    "{} was changed by somebody else after its change was interrupted: page {page} (byte {:#x}) is \
+                     neither the old nor the new one",
+                    work.target.path.display(),
+                    page * PAGE64
+                ),
+                "choose: `memsnap recover` with --finish, --rollback or --abandon",
+            )),
+        }
+    }
+
+    /// Writes every page of the change, one way or the other.
+    fn go(
+        &self,
+        work: &mut Work<'_>,
+        intent: &Intent,
+        forward: bool,
+        confirm: Option<Confirm<'_>>,
+        progress: &dyn Progress,
+    ) -> Result<Report> {
+        let (from, to, pages) =
+            if forward { (&self.from, &self.to, &self.forward) } else { (&self.to, &self.from, &self.back) };
+        let len = open::stamp(work.target.file, work.target.path)?.len;
+        let label = format!("@{} (after an interrupted {})", to.name.number, intent.verb);
+        let plan = Plan::new(work.target.path, ("a mixture".into(), len), (label, to.len()), pages);
+        let mut report =
+            Report { plan, done: false, undo: None, notes: Vec::new(), bytes_written: 0, elapsed: Default::default() };
+        if confirm.is_some_and(|confirm| !confirm(&report.plan)) {
+            return Ok(report);
+        }
+        report.bytes_written = write(work, from, to, pages, progress)?;
+        let done = Intent {
+            from: from.name.id,
+            from_image: from.digest(),
+            to: to.name.id,
+            to_image: to.digest(),
+            time_ns: id::now_ns(),
+            ..intent.clone()
+        };
+        finish(work, &done, to)?;
+        report.undo = Some((from.name.number, from.name.id));
+        report.done = true;
+        Ok(report)
+    }
+}
+
+/// Forgets the change; the target stays as it is.
+fn abandon(work: &mut Work<'_>, intent: &Intent, confirm: Confirm<'_>) -> Result<Report> {
+    let len = open::stamp(work.target.file, work.target.path)?.len;
+    let label = format!("as it is, the interrupted {} forgotten", intent.verb);
+    let plan = Plan::new(work.target.path, ("a mixture".into(), len), (label, len), &PageSet::new());
+    let done = confirm(&plan);
+    if done {
+        Mark::clear(work.target.file);
+        work.room.end_change(work.writing, None)?;
+    }
+    Ok(Report { plan, done, undo: None, notes: Vec::new(), bytes_written: 0, elapsed: Default::default() })
 }

@@ -1,16 +1,88 @@
-//! Stub.
-#![allow(unused_imports, reason = "stub")]
-use super::change::{self, Confirm};
+//! `revert`: bring a target back to what a snapshot holds, in place, writing only what differs.
+
+use super::change::{Confirm, Goal, Options, Report, Stop, Work, change};
+use super::compose::{Composer, New, read_zero_extended};
 use super::operand::Operand;
-use super::*;
-use crate::{Result, pack::*, page::*};
-use std::path::{Path, PathBuf};
+use super::{Progress, find_room, sides};
+use crate::error::{At, Error, Result};
+use crate::pack::{Source, differing};
+use crate::page::{PAGE, PAGE64, PageRange};
+use crate::store::{Image, Ref};
+
+/// Brings `what` back to the snapshot it names (the latest, if none); with `range` (bytes from, to) only those bytes.
+///
+/// # Errors
+/// [`Error::Busy`] when others have it open; [`Error::Refused`] when a rule forbids it. Then nothing was written.
 pub fn revert(
     what: &Operand,
     range: Option<(u64, u64)>,
-    options: &change::Options,
+    options: &Options,
     confirm: Confirm<'_>,
     progress: &dyn Progress,
-) -> Result<change::Report> {
-    not_built()
+) -> Result<Report> {
+    let at = what.at.clone().unwrap_or(Ref::Latest);
+    let room = find_room(options.store.as_deref(), &what.path)?;
+    let wanted = room.resolve(&at)?;
+    if options.dry_run {
+        let pages = range.map(|(start, end)| PageRange::of_bytes(start, end));
+        let exact = Ref::Prefix(wanted.id.to_hex());
+        return sides::plan_only(&room, &exact, pages, None, options, progress);
+    }
+    let goal = Goal { verb: "revert", base: None };
+    change(&room, &goal, options, confirm, progress, |work, from| {
+        let to = Image::open(work.room, work.shelf, wanted)?;
+        match range {
+            None => Ok(to),
+            Some(range) => compose(work, from, &to, range),
+        }
+    })
+}
+
+/// The image of `from` with the bytes of `range` taken from `to`.
+fn compose(work: &mut Work<'_>, from: &Image, to: &Image, (start, end): (u64, u64)) -> Result<Image> {
+    let end = end.min(from.len()).min(to.len());
+    if start >= end {
+        return Err(Error::refused(
+            format!("the range is past the end: the file has {} bytes, the snapshot {}", from.len(), to.len()),
+            "choose a range that both have, or revert without --range",
+        ));
+    }
+    let range = PageRange::of_bytes(start, end);
+    let shelf = work.shelf;
+    let (file, path) = (work.target.file, work.target.path);
+    let mut reader = shelf.pages();
+    let mut composer = Composer::new(work, from, from.len());
+    differing(from.runs(), to.runs(), |step| {
+        let pages = step.pages.intersect(&range);
+        for page in pages.start..pages.end {
+            let n = page - step.pages.start;
+            let (old, new) = (step.a.advance(n), step.b.advance(n));
+            let differ = Image::page_digest(shelf, old).map_err(Stop::Ours)?
+                != Image::page_digest(shelf, new).map_err(Stop::Ours)?;
+            if !differ {
+                continue;
+            }
+            let mut bytes = [0; PAGE];
+            if let Source::Pack(pack, source) = new {
+                reader.read(pack, source, &mut bytes).map_err(Stop::Ours)?;
+            }
+            let at = page * PAGE64;
+            let last = to.len().min(from.len()) < at + PAGE64;
+            if start <= at && at + PAGE64 <= end && !last {
+                composer.put(page, New::Stored(new, &bytes)).map_err(Stop::Ours)?;
+                continue;
+            }
+            // Only some of its bytes are wanted: the others stay.
+            let now = read_zero_extended(file, at, PAGE, from.len()).at("reading", path).map_err(Stop::Ours)?;
+            let mut mixed: [u8; PAGE] = now[..].try_into().expect("a page");
+            let (a, b) = ((start.max(at) - at) as usize, (end.min(at + PAGE64) - at) as usize);
+            mixed[a..b].copy_from_slice(&bytes[a..b]);
+            if mixed[..] != now[..] {
+                composer.put(page, New::Bytes(&mixed)).map_err(Stop::Ours)?;
+            }
+        }
+        Ok(())
+    })
+    .map_err(|e: Stop| e.of(to.path()))?;
+    composer.finish("revert", None)
 }

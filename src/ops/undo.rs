@@ -1,15 +1,41 @@
-//! Stub.
-#![allow(unused_imports, reason = "stub")]
-use super::change::{self, Confirm};
-use super::operand::Operand;
-use super::*;
-use crate::{Result, pack::*, page::*};
-use std::path::{Path, PathBuf};
-pub fn undo(
-    file: &Path,
-    options: &change::Options,
-    confirm: Confirm<'_>,
-    progress: &dyn Progress,
-) -> Result<change::Report> {
-    not_built()
+//! `undo`: take back the last change that memsnap made. Undoing that does it again.
+
+use std::path::Path;
+
+use super::change::{Confirm, Goal, Options, Report, change};
+use super::{Progress, find_room, sides};
+use crate::error::{Error, Result};
+use crate::store::{Image, Intent, Ref, Room};
+
+/// Takes back the last change of `file`.
+///
+/// # Errors
+/// [`Error::Missing`] when there was none; [`Error::Base`] when the file is not what the change left, unless
+/// [`Options::force`].
+pub fn undo(file: &Path, options: &Options, confirm: Confirm<'_>, progress: &dyn Progress) -> Result<Report> {
+    let room = find_room(options.store.as_deref(), file)?;
+    if options.dry_run {
+        let last = last_change(&room)?;
+        let base = (!options.force).then_some(last.to_image);
+        return sides::plan_only(&room, &Ref::Prefix(last.from.to_hex()), None, base, options, progress);
+    }
+    // After an interruption the change to take back is the interrupted one, which is finished first.
+    let last = match room.intent()? {
+        Some(interrupted) => interrupted,
+        None => last_change(&room)?,
+    };
+    let goal = Goal { verb: "undo", base: (!options.force).then_some(last.to_image) };
+    change(&room, &goal, options, confirm, progress, |work, _| {
+        let name = work.room.resolve(&Ref::Prefix(last.from.to_hex()))?;
+        Image::open(work.room, work.shelf, name)
+    })
+}
+
+fn last_change(room: &Room) -> Result<Intent> {
+    room.last_change()?.ok_or_else(|| {
+        Error::missing(
+            format!("memsnap has changed nothing in {}", room.target().display()),
+            "`memsnap revert FILE@REF` brings back any snapshot",
+        )
+    })
 }

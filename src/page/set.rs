@@ -84,7 +84,15 @@ impl PageSet {
 
     /// Its runs of neighbouring pages, ascending, as long as they can be.
     pub fn runs(&self) -> impl Iterator<Item = PageRange> + '_ {
-        let mut raw = self.chunks.iter().flat_map(|(no, chunk)| chunk_runs(*no, chunk)).peekable();
+        self.runs_within(PageRange { start: 0, end: u64::MAX })
+    }
+
+    /// The runs within `range`, cut to it.
+    pub fn runs_within(&self, range: PageRange) -> impl Iterator<Item = PageRange> + '_ {
+        let chunks = self.chunks.range(range.start / CHUNK..=range.end.max(range.start) / CHUNK);
+        let cut = move |run: PageRange| run.intersect(&range);
+        let mut raw =
+            chunks.flat_map(|(no, chunk)| chunk_runs(*no, chunk)).map(cut).filter(|r| !r.is_empty()).peekable();
         std::iter::from_fn(move || {
             let mut run = raw.next()?;
             while let Some(next) = raw.next_if(|n| n.start == run.end) {
@@ -157,6 +165,9 @@ mod tests {
             prop_assert!(runs.windows(2).all(|w| w[0].end < w[1].start), "runs are maximal and ascending");
             let pages: Vec<u64> = runs.iter().flat_map(|r| r.start..r.end).collect();
             prop_assert_eq!(pages, oracle.iter().copied().collect::<Vec<_>>());
+            let part = PageRange::new(3_000, 9_000);
+            let inner: Vec<u64> = set.runs_within(part).flat_map(|r| r.start..r.end).collect();
+            prop_assert_eq!(inner, oracle.range(3_000..9_000).copied().collect::<Vec<_>>());
             for page in [0, 1, 63, 64, 4095, 4096, 8191, 19_999] {
                 prop_assert_eq!(set.contains(page), oracle.contains(&page));
             }

@@ -91,14 +91,14 @@ impl Tree {
         let image = Digest::from_slice(&head[48..80]);
         let len = u64::from_le_bytes(head[80..88].try_into().ok()?);
         let tree = Tree { file, path, snapshot, image, len };
-        let sound = head == encode_head(&snapshot, &image, len) && tree.fold().ok()? == image;
+        let sound = head == encode_head(&snapshot, &image, len) && tree.fold(len).ok()? == image;
         sound.then_some(tree)
     }
 
-    /// Folds all group digests into the digest of an image.
-    fn fold(&self) -> io::Result<Digest> {
-        let mut hasher = ImageHasher::new(self.len);
-        let groups = groups_of(self.len);
+    /// Folds all group digests into the digest of an image of `len` bytes.
+    fn fold(&self, len: u64) -> io::Result<Digest> {
+        let mut hasher = ImageHasher::new(len);
+        let groups = groups_of(len);
         let size = self.file.size()?;
         let mut page = [0; 4096];
         let mut stretch = 0;
@@ -293,6 +293,22 @@ impl TreeUpdate {
         };
         if done.is_err() {
             self.lose();
+        }
+    }
+
+    /// The digest of an image of `len` bytes, of all that `tree` and this update say; `None` when the cache was lost.
+    pub fn fold(&mut self, tree: &Tree, len: u64) -> Option<Digest> {
+        // A stretch past the file's end is holes: make it long enough to be read.
+        match &mut self.out {
+            Some(Out::Own(own)) => {
+                own.take_over().ok()?;
+                let end = stretch_at(groups_of(len).max(1) - 1) + STRETCH_BYTES;
+                if own.file.size().ok()? < end {
+                    own.file.set_len(end).ok()?;
+                }
+                tree.fold(len).ok()
+            }
+            _ => None,
         }
     }
 

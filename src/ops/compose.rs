@@ -1,0 +1,215 @@
+//! Composing the image that a target is to hold from the one it holds: some pages replaced, the rest as they are. The
+//! result is a snapshot like any other before the target is touched, so that a change can be finished after a crash.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+use super::change::Work;
+use super::take::{PackFile, blank_meta};
+use crate::error::{At, Result};
+use crate::pack::{Changed, Grade, Kind, Meta, NO_PACK, PackWriter, Run, Source, encode_frame};
+use crate::page::{
+    Digest, GROUP, GROUP_PAGES, GROUP64, ImageHasher, PAGE, PAGE64, PageNo, PageRange, group_digest, groups_of,
+    page_digest, pages_of,
+};
+use crate::store::{Draft, Image, Tree, commit};
+
+/// Most pages coded together.
+const FRAME_PAGES: usize = 16;
+
+/// What a page becomes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum New<'a> {
+    /// These bytes; they go into a pack of their own.
+    Bytes(&'a [u8; PAGE]),
+    /// These bytes, which are stored there already; zeros stand for themselves.
+    Stored(Source, &'a [u8; PAGE]),
+}
+
+/// Builds the image; pages come in ascending order.
+pub(crate) struct Composer<'w, 'a> {
+    work: &'w mut Work<'a>,
+    from: &'w Image,
+    tree: Option<Tree>,
+    len: u64,
+    draft: Draft,
+    /// Pages up to here are said.
+    said: PageNo,
+    pack: Option<PackWriter<PackFile>>,
+    frame: Vec<(PageNo, Digest)>,
+    bytes: Vec<u8>,
+    group: Option<(u64, Vec<u8>)>,
+    groups: Vec<(u64, Digest)>,
+    changed: Changed,
+}
+
+impl<'w, 'a> Composer<'w, 'a> {
+    /// Begins with `from`, which the target holds at this moment; the result has `len` bytes.
+    pub(crate) fn new(work: &'w mut Work<'a>, from: &'w Image, len: u64) -> Composer<'w, 'a> {
+        let tree = Tree::open(work.room).filter(|t| t.snapshot == from.name.id);
+        let draft = Draft::new(work.room);
+        Composer {
+            work,
+            from,
+            tree,
+            len,
+            draft,
+            said: from.pages(),
+            pack: None,
+            frame: Vec::new(),
+            bytes: Vec::new(),
+            group: None,
+            groups: Vec::new(),
+            changed: Changed::default(),
+        }
+    }
+
+    /// Replaces a page.
+    pub(crate) fn put(&mut self, page: PageNo, new: New<'_>) -> Result<()> {
+        let (New::Bytes(bytes) | New::Stored(_, bytes)) = new;
+        let digest = page_digest(bytes);
+        let source = match new {
+            New::Stored(source, _) => source,
+            New::Bytes(_) if digest.is_zero() => Source::Zero,
+            New::Bytes(_) => Source::Pack(NO_PACK, page),
+        };
+        self.enter(page / GROUP_PAGES)?;
+        if let Some((_, group)) = &mut self.group {
+            let at = (page % GROUP_PAGES) as usize * PAGE;
+            group[at..at + PAGE].copy_from_slice(bytes);
+        }
+        self.grow_to(page)?;
+        self.draft.push(Run { pages: PageRange::new(page, page + 1), source }, self.work.room)?;
+        self.said = self.said.max(page + 1);
+        self.changed.pages += 1;
+        self.changed.bytes += PAGE64.min(self.len.saturating_sub(page * PAGE64));
+        if source == Source::Pack(NO_PACK, page) {
+            self.frame.push((page, digest));
+            self.bytes.extend_from_slice(bytes);
+            if self.frame.len() == FRAME_PAGES {
+                self.end_frame()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Past the end of `from`, what is not said is a hole.
+    fn grow_to(&mut self, page: PageNo) -> Result<()> {
+        if page > self.said {
+            let pages = PageRange::new(self.said, page);
+            self.draft.push(Run { pages, source: Source::Hole }, self.work.room)?;
+            self.said = page;
+        }
+        Ok(())
+    }
+
+    fn end_frame(&mut self) -> Result<()> {
+        if self.frame.is_empty() {
+            return Ok(());
+        }
+        let dir = self.work.room.dir();
+        let options = self.work.options;
+        let frame = encode_frame(&self.bytes, options.compress);
+        let pack = match &mut self.pack {
+            Some(pack) => pack,
+            none => none.insert(PackWriter::new(PackFile::new(dir, options.reserve)?).at("writing a pack in", dir)?),
+        };
+        pack.push(&self.frame, Some(&frame)).map_err(|e| PackFile::error(e, dir))?;
+        self.frame.clear();
+        self.bytes.clear();
+        Ok(())
+    }
+
+    /// Moves on to `group`: the one before is hashed, this one read as it is now.
+    fn enter(&mut self, group: u64) -> Result<()> {
+        if self.group.as_ref().is_some_and(|(at, _)| *at == group) {
+            return Ok(());
+        }
+        self.leave();
+        self.group = Some((group, read_group(self.work, group, self.from.len().min(self.len))?));
+        Ok(())
+    }
+
+    fn leave(&mut self) {
+        if let Some((group, bytes)) = self.group.take() {
+            let bytes: &[u8; GROUP] = bytes[..].try_into().expect("a group is 64 KiB");
+            self.groups.push((group, group_digest(bytes)));
+        }
+    }
+
+    /// The image digest of what has been composed.
+    fn fold(&mut self) -> Result<Digest> {
+        self.leave();
+        let cut = self.len / GROUP64;
+        // The group that the end cuts through may have lost its tail.
+        if self.len < self.from.len()
+            && !self.len.is_multiple_of(GROUP64)
+            && self.groups.last().is_none_or(|g| g.0 < cut)
+        {
+            self.enter(cut)?;
+            self.leave();
+        }
+        self.groups.retain(|(group, _)| *group < groups_of(self.len));
+        if let Some(tree) = &self.tree {
+            return tree.fold_with(self.len, &self.groups);
+        }
+        let mut hasher = ImageHasher::new(self.len);
+        let mut changed = self.groups.iter().peekable();
+        for group in 0..groups_of(self.len) {
+            let digest = match changed.next_if(|(g, _)| *g == group) {
+                Some((_, digest)) => *digest,
+                None => {
+                    let bytes = read_group(self.work, group, self.from.len().min(self.len))?;
+                    group_digest(bytes[..].try_into().expect("a group is 64 KiB"))
+                }
+            };
+            hasher.push(group, &digest);
+        }
+        Ok(hasher.finish())
+    }
+
+    /// Ends: the image digest first, so that the caller may refuse it; nothing has appeared in the store yet.
+    pub(crate) fn finish(mut self, verb: &str, expected: Option<Digest>) -> Result<Image> {
+        self.end_frame()?;
+        self.grow_to(pages_of(self.len))?;
+        let image = self.fold()?;
+        if let Some(expected) = expected.filter(|e| *e != image) {
+            return Err(crate::Error::Base { path: self.work.target.path.into(), expected, found: image });
+        }
+        let dir = self.work.room.dir().to_path_buf();
+        let pack = self.pack.take().map(|p| p.finish().at("writing a pack in", &dir)).transpose()?;
+        let pack = pack.map(|(summary, out)| out.done(&dir).map(|file| (file, summary))).transpose()?;
+        let from = self.from.meta();
+        let meta = Meta {
+            len: self.len,
+            image,
+            parent: self.from.name.id,
+            changed: self.changed,
+            grade: Grade::Proven,
+            reason: format!("made by {verb}"),
+            ..Meta {
+                time_ns: blank_meta(self.work.room, Kind::Result).time_ns,
+                kind: Kind::Result,
+                message: String::new(),
+                members: Vec::new(),
+                ..from.clone()
+            }
+        };
+        let (room, shelf) = (self.work.room, self.work.shelf);
+        let (name, _) = commit(room, self.work.writing, shelf, Some(self.from), meta, self.draft, pack)?;
+        Image::open(room, shelf, name)
+    }
+}
+
+/// One group of the target as it is, filled up with zeros past `len`.
+fn read_group(work: &Work<'_>, group: u64, len: u64) -> Result<Vec<u8>> {
+    read_zero_extended(work.target.file, group * GROUP64, GROUP, len).at("reading", work.target.path)
+}
+
+/// `n` bytes from `at` on; past `len`, zeros.
+pub(crate) fn read_zero_extended(file: &File, at: u64, n: usize, len: u64) -> std::io::Result<Vec<u8>> {
+    let mut bytes = vec![0; n];
+    let there = len.saturating_sub(at).min(n as u64) as usize;
+    file.read_exact_at(&mut bytes[..there], at)?;
+    Ok(bytes)
+}

@@ -1,0 +1,267 @@
+//! The two sides of a comparison: stored images and live files, in any mix, and the pages in which they differ.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::change::{Options, Plan, Report, Stop};
+use super::operand::Operand;
+use super::snap::refuse_unfinished;
+use super::{Progress, Reading, find_room, resolve};
+use crate::capture::{Base, Found, Known, scan};
+use crate::error::{At, Error, Result};
+use crate::pack::{Bad, Run, RunStream, Source, differing};
+use crate::page::{
+    Digest, GROUP, GROUP_PAGES, GROUP64, ImageHasher, PAGE, PageRange, PageSet, group_digest, page_digest, pages_of,
+};
+use crate::store::{Image, ImageBase, Mark, Ref, Room, Shelf, StoredBase, Tree};
+use crate::sys::{open, sparse};
+
+use super::compose::read_zero_extended;
+
+/// One side of a comparison.
+pub(crate) enum Side {
+    Stored(Box<StoredSide>),
+    Live(LiveSide),
+}
+
+/// A stored image.
+pub(crate) struct StoredSide {
+    pub(crate) name: String,
+    pub(crate) room: Room,
+    pub(crate) shelf: Arc<Shelf>,
+    pub(crate) image: Image,
+}
+
+/// A file as it is, at the length it had when it was opened.
+pub(crate) struct LiveSide {
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+    pub(crate) file: File,
+    pub(crate) len: u64,
+}
+
+impl Side {
+    /// Opens what `operand` names: without a reference, the live file.
+    pub(crate) fn open(operand: &Operand, store: Option<&Path>) -> Result<Side> {
+        match &operand.at {
+            None | Some(Ref::Now) => Ok(Side::Live(LiveSide::open(&operand.path)?)),
+            Some(at) => Ok(Side::Stored(Box::new(StoredSide::open(&operand.path, at, store, None)?))),
+        }
+    }
+
+    /// Opens what two operands name; two snapshots of one room share its packs.
+    pub(crate) fn open_both(a: &Operand, b: &Operand, store: Option<&Path>) -> Result<(Side, Side)> {
+        let first = Side::open(a, store)?;
+        let second = match (&first, &b.at) {
+            (Side::Stored(one), Some(at)) if *at != Ref::Now => {
+                Side::Stored(Box::new(StoredSide::open(&b.path, at, store, Some(one))?))
+            }
+            _ => Side::open(b, store)?,
+        };
+        Ok((first, second))
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Side::Stored(side) => &side.name,
+            Side::Live(side) => &side.name,
+        }
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        match self {
+            Side::Stored(side) => side.image.len(),
+            Side::Live(side) => side.len,
+        }
+    }
+}
+
+impl StoredSide {
+    /// `other` may be of the same room.
+    fn open(path: &Path, at: &Ref, store: Option<&Path>, other: Option<&StoredSide>) -> Result<StoredSide> {
+        let room = find_room(store, path)?;
+        let shelf = match other.filter(|o| o.room.dir() == room.dir()) {
+            Some(other) => other.shelf.clone(),
+            None => Arc::new(Shelf::new(room.dir())),
+        };
+        let image = Image::open(&room, &shelf, room.resolve(at)?)?;
+        Ok(StoredSide { name: format!("{}@{}", path.display(), image.name.number), room, shelf, image })
+    }
+}
+
+impl LiveSide {
+    pub(crate) fn open(path: &Path) -> Result<LiveSide> {
+        let real = resolve(path)?;
+        let file = open::target_read(&real)?;
+        if let Some(mark) = Mark::get(&file) {
+            return Err(mark.refusal(path));
+        }
+        let len = open::stamp(&file, &real)?.len;
+        Ok(LiveSide { name: format!("{} now", path.display()), path: real, file, len })
+    }
+}
+
+/// The pages in which two sides differ; what lies past the end of one counts as zeros.
+pub(crate) fn compare(a: &Side, b: &Side, reading: &Reading, progress: &dyn Progress) -> Result<PageSet> {
+    match (a, b) {
+        (Side::Stored(a), Side::Stored(b)) => compare_stored(a, b),
+        (Side::Stored(stored), Side::Live(live)) | (Side::Live(live), Side::Stored(stored)) => {
+            Ok(compare_live(live, stored, reading, progress)?.0)
+        }
+        (Side::Live(a), Side::Live(b)) => {
+            let (long, short) = if a.len >= b.len { (a, b) } else { (b, a) };
+            Ok(read(long, &FileBase { side: short }, reading, progress)?.0)
+        }
+    }
+}
+
+fn compare_stored(a: &StoredSide, b: &StoredSide) -> Result<PageSet> {
+    let mut set = PageSet::new();
+    // Two rooms number their packs each in their own way: then no two numbers may look the same.
+    let shift = if Arc::ptr_eq(&a.shelf, &b.shelf) { 0 } else { OTHER };
+    differing(a.image.runs(), Renumbered { runs: b.image.runs(), shift }, |step| {
+        for n in 0..step.pages.len() {
+            let x = Image::page_digest(&a.shelf, step.a.advance(n)).map_err(Stop::Ours)?;
+            let y = Image::page_digest(&b.shelf, renumber(step.b.advance(n), shift)).map_err(Stop::Ours)?;
+            if x != y {
+                set.insert(step.pages.start + n);
+            }
+        }
+        Ok(())
+    })
+    .map_err(|e: Stop| e.of(a.image.path()))?;
+    Ok(set)
+}
+
+/// Added (and, being half of all numbers, taken away again by adding) to the pack numbers of the other room.
+const OTHER: u32 = 1 << 31;
+
+fn renumber(source: Source, shift: u32) -> Source {
+    match source {
+        Source::Pack(pack, page) => Source::Pack(pack ^ shift, page),
+        zeros => zeros,
+    }
+}
+
+struct Renumbered<S> {
+    runs: S,
+    shift: u32,
+}
+
+impl<S: RunStream> RunStream for Renumbered<S> {
+    fn next_run(&mut self) -> std::result::Result<Option<Run>, Bad> {
+        let run = self.runs.next_run()?;
+        Ok(run.map(|run| Run { source: renumber(run.source, self.shift), ..run }))
+    }
+}
+
+/// The pages in which a live file differs from a stored image, and the digest of the live image.
+pub(crate) fn compare_live(
+    live: &LiveSide,
+    stored: &StoredSide,
+    reading: &Reading,
+    progress: &dyn Progress,
+) -> Result<(PageSet, Digest)> {
+    let tree = Tree::open(&stored.room).filter(|t| t.snapshot == stored.image.name.id);
+    let by_tree = tree.as_ref().map(|tree| read(live, &StoredBase::Tree(tree), reading, progress));
+    let (mut set, digest) = match by_tree {
+        // The cache turned out broken, and is gone: once more without it.
+        Some(Err(e)) if Tree::is_cause(&stored.room, &e) => None,
+        done => done,
+    }
+    .unwrap_or_else(|| {
+        let base = StoredBase::Image(ImageBase::new(&stored.image, &stored.shelf));
+        read(live, &base, reading, progress)
+    })?;
+    // What the stored image has past the end of the file.
+    let past = PageRange { start: pages_of(live.len), end: stored.image.pages().max(pages_of(live.len)) };
+    stored.image.each_run(past, |run| {
+        if !run.source.is_zeros() {
+            set.insert_range(run.pages);
+        }
+        Ok(())
+    })?;
+    Ok((set, digest))
+}
+
+/// Scans a file against `base`: the pages that differ, and the image digest.
+fn read(live: &LiveSide, base: &dyn Base, reading: &Reading, progress: &dyn Progress) -> Result<(PageSet, Digest)> {
+    let mut set = PageSet::new();
+    let mut hasher = ImageHasher::new(live.len);
+    progress.begin("comparing", live.len);
+    let advance = |bytes: u64| progress.advance(bytes);
+    let scanned = scan((&live.file, &live.path, live.len), base, reading.how(false), &advance, &Ok, |found: Found| {
+        found.groups.iter().for_each(|(group, digest)| hasher.push(*group, digest));
+        found.changed.iter().for_each(|(page, _)| set.insert(*page));
+        Ok(())
+    });
+    progress.end();
+    scanned?;
+    Ok((set, hasher.finish()))
+}
+
+/// The digest of a live image.
+pub(crate) fn digest_of(live: &LiveSide, reading: &Reading, progress: &dyn Progress) -> Result<Digest> {
+    Ok(read(live, &crate::capture::NoBase, reading, progress)?.1)
+}
+
+/// Another file as a base: read where the first has to be compared with it.
+struct FileBase<'a> {
+    side: &'a LiveSide,
+}
+
+impl FileBase<'_> {
+    fn group_bytes(&self, group: u64) -> Result<Vec<u8>> {
+        read_zero_extended(&self.side.file, group * GROUP64, GROUP, self.side.len).at("reading", &self.side.path)
+    }
+}
+
+impl Base for FileBase<'_> {
+    fn known(&self, window: PageRange) -> Result<Known> {
+        let (start, end) = (window.offset(), window.end_offset().min(self.side.len));
+        if start >= end {
+            return Ok(Known::Nothing);
+        }
+        let data = sparse::next_data(&self.side.file, start, end).at("looking for holes in", &self.side.path)?;
+        Ok(if data.is_some() { Known::Ask } else { Known::Nothing })
+    }
+
+    fn group(&self, group: u64) -> Result<Digest> {
+        Ok(group_digest(self.group_bytes(group)?[..].try_into().expect("a group is 64 KiB")))
+    }
+
+    fn pages(&self, group: u64) -> Result<[Digest; GROUP_PAGES as usize]> {
+        let bytes = self.group_bytes(group)?;
+        let (pages, _) = bytes.as_chunks::<PAGE>();
+        let mut out = [Digest::ZERO; GROUP_PAGES as usize];
+        out.iter_mut().zip(pages).for_each(|(digest, page)| *digest = page_digest(page));
+        Ok(out)
+    }
+}
+
+/// What `dry_run` says of bringing the target of `room` to a snapshot: nothing is locked, stored or written.
+pub(crate) fn plan_only(
+    room: &Room,
+    to: &Ref,
+    range: Option<PageRange>,
+    base: Option<Digest>,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<Report> {
+    let began = std::time::Instant::now();
+    let live = LiveSide::open(room.target())?;
+    refuse_unfinished(room, &live.file)?;
+    let shelf = Arc::new(Shelf::new(room.dir()));
+    let image = Image::open(room, &shelf, room.resolve(to)?)?;
+    let stored = StoredSide { name: format!("@{}", image.name.number), room: room.clone(), shelf, image };
+    let (set, found) = compare_live(&live, &stored, &options.reading, progress)?;
+    if let Some(expected) = base.filter(|b| *b != found) {
+        return Err(Error::Base { path: live.path, expected, found });
+    }
+    let len = if range.is_some() { live.len } else { stored.image.len() };
+    let within = range.unwrap_or(PageRange::of_len(len));
+    let set: PageSet = set.runs().map(|r| r.intersect(&within)).filter(|r| !r.is_empty()).collect();
+    let plan = Plan::new(&live.path, ("now".into(), live.len), (stored.name.clone(), len), &set);
+    Ok(Report { plan, done: false, undo: None, notes: Vec::new(), bytes_written: 0, elapsed: began.elapsed() })
+}

@@ -1,0 +1,263 @@
+//! Writing pages into a target, and proving that they are there.
+
+use std::fs::File;
+use std::num::NonZero;
+use std::os::unix::fs::FileExt;
+use std::thread;
+
+use super::Progress;
+use super::change::Work;
+use super::compose::read_zero_extended;
+use crate::capture::{Base, Leaf};
+use crate::error::{At, Error, Result};
+use crate::pack::{Run, RunStream, Source};
+use crate::page::{Digest, GROUP, GROUP_PAGES, GROUP64, PAGE, PAGE64, PageRange, PageSet, group_digest, groups_of};
+use crate::store::{Image, Tree, TreeUpdate};
+use crate::sys::sparse;
+
+/// Most bytes written by one call.
+const BATCH: usize = 1 << 20;
+
+/// Writes `pages` of `to` into the target, which holds `from` or something between the two; sets its length, brings
+/// it to the disk and reads it back. Gives the number of bytes written.
+///
+/// The length grows first and shrinks last, so that at any moment every page is that of one image or the other.
+pub(crate) fn write(
+    work: &mut Work<'_>,
+    from: &Image,
+    to: &Image,
+    pages: &PageSet,
+    progress: &dyn Progress,
+) -> Result<u64> {
+    let (file, path) = (work.target.file, work.target.path);
+    let written = {
+        let now = file.metadata().at("looking at", path)?.len();
+        if now < to.len() {
+            file.set_len(to.len()).at("lengthening", path)?;
+        }
+        progress.begin("writing", pages.len() * PAGE64);
+        let written = write_pages(work, to, pages, now.max(to.len()), progress);
+        progress.end();
+        if now > to.len() {
+            file.set_len(to.len()).at("shortening", path)?;
+        }
+        written?
+    };
+    // Once only: after an error the cache no longer tells what is on the disk.
+    file.sync_all().at("bringing to the disk", path)?;
+    prove(work, from, to, pages)?;
+    Ok(written)
+}
+
+/// Calls `each` with the runs of `image` that lie in `wanted`, which ascends.
+fn runs_in(
+    image: &Image,
+    wanted: impl Iterator<Item = PageRange>,
+    mut each: impl FnMut(Run) -> Result<()>,
+) -> Result<()> {
+    let mut wanted = wanted.peekable();
+    let Some(first) = wanted.peek() else { return Ok(()) };
+    let mut runs = image.runs_from(first.start);
+    let mut head: Option<Run> = None;
+    for wanted in wanted {
+        loop {
+            let run = match head.take() {
+                Some(run) => run,
+                None => match runs.next_run().map_err(|e| e.of(image.path()))? {
+                    Some(run) => run,
+                    None => return Ok(()),
+                },
+            };
+            let part = run.clip(&wanted);
+            if !part.pages.is_empty() {
+                each(part)?;
+            }
+            if run.pages.end >= wanted.end {
+                head = Some(run);
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn write_pages(work: &Work<'_>, to: &Image, pages: &PageSet, len: u64, progress: &dyn Progress) -> Result<u64> {
+    let mut reader = work.shelf.pages();
+    let mut batch = Batch { work, len, start: 0, bytes: Vec::with_capacity(BATCH), written: 0 };
+    runs_in(to, pages.runs(), |run| {
+        if run.source == Source::Hole {
+            batch.flush()?;
+            batch.punch(run.pages)?;
+            progress.advance(run.pages.len() * PAGE64);
+            return Ok(());
+        }
+        for page in run.pages.start..run.pages.end {
+            let mut bytes = [0; PAGE];
+            if let Source::Pack(pack, source) = run.source.advance(page - run.pages.start) {
+                reader.read(pack, source, &mut bytes)?;
+            }
+            batch.add(page * PAGE64, &bytes)?;
+            progress.advance(PAGE64);
+        }
+        Ok(())
+    })?;
+    batch.flush()?;
+    Ok(batch.written)
+}
+
+/// Neighbouring pages, written by one call.
+struct Batch<'a> {
+    work: &'a Work<'a>,
+    /// Nothing is written past this.
+    len: u64,
+    start: u64,
+    bytes: Vec<u8>,
+    written: u64,
+}
+
+impl Batch<'_> {
+    fn add(&mut self, at: u64, page: &[u8; PAGE]) -> Result<()> {
+        if self.start + self.bytes.len() as u64 != at || self.bytes.len() == BATCH {
+            self.flush()?;
+            self.start = at;
+        }
+        self.bytes.extend_from_slice(page);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let n = self.len.saturating_sub(self.start).min(self.bytes.len() as u64) as usize;
+        let target = self.work.target;
+        target.file.write_all_at(&self.bytes[..n], self.start).at("writing to", target.path)?;
+        self.written += n as u64;
+        self.bytes.clear();
+        Ok(())
+    }
+
+    fn punch(&mut self, pages: PageRange) -> Result<()> {
+        let target = self.work.target;
+        let end = pages.end_offset().min(self.len);
+        if sparse::punch(target.file, pages.offset(), end - pages.offset()).at("punching a hole in", target.path)? {
+            return Ok(());
+        }
+        for page in pages.start..pages.end {
+            self.add(page * PAGE64, &[0; PAGE])?;
+        }
+        self.flush()
+    }
+}
+
+/// Groups read back at once.
+const CHUNK: usize = 4096;
+
+/// Reads back every group that was written into the digest cache, and folds it into the digest of the whole: it must
+/// be that of `to`.
+fn prove(work: &mut Work<'_>, from: &Image, to: &Image, pages: &PageSet) -> Result<()> {
+    let groups = touched(from, to, pages);
+    let tree = Tree::open(work.room).filter(|t| t.snapshot == from.name.id && t.len == from.len());
+    let Some(tree) = tree else {
+        return prove_pages(work, to, pages);
+    };
+    let mut update = TreeUpdate::new(work.room, Some(&tree));
+    for groups in groups.chunks(CHUNK) {
+        let digests = read_back(work.target.file, groups, to.len()).at("reading back", work.target.path)?;
+        update.put(&leaves(work, &tree, to, pages, &digests)?);
+    }
+    match update.fold(&tree, to.len()) {
+        None => prove_pages(work, to, pages),
+        Some(digest) if digest == to.digest() => {
+            update.finish(&to.name.id, &to.digest(), to.len());
+            Ok(())
+        }
+        Some(_) if work.options.live => {
+            work.notes.push("what was written does not read back: somebody else wrote meanwhile".into());
+            Ok(())
+        }
+        Some(_) => Err(unproven(work)),
+    }
+}
+
+fn unproven(work: &Work<'_>) -> Error {
+    Error::Changed {
+        path: work.target.path.into(),
+        what: "what was written to it does not read back; the change stays recorded, for `memsnap recover`".into(),
+    }
+}
+
+/// Groups of `to` in which something changes: those with pages to be written, and the one that the end cuts.
+fn touched(from: &Image, to: &Image, pages: &PageSet) -> Vec<u64> {
+    let mut groups: Vec<u64> = pages.runs().flat_map(|r| r.start / GROUP_PAGES..r.end.div_ceil(GROUP_PAGES)).collect();
+    if from.len() != to.len() {
+        groups.extend([from.len() / GROUP64, to.len() / GROUP64]);
+    }
+    groups.sort_unstable();
+    groups.dedup();
+    groups.retain(|g| *g < groups_of(to.len()));
+    groups
+}
+
+/// The digests of `groups`, read by every core.
+fn read_back(file: &File, groups: &[u64], len: u64) -> std::io::Result<Vec<(u64, Digest)>> {
+    let read = |groups: &[u64]| -> std::io::Result<Vec<(u64, Digest)>> {
+        groups
+            .iter()
+            .map(|group| {
+                let bytes = read_zero_extended(file, group * GROUP64, GROUP, len)?;
+                Ok((*group, group_digest(bytes[..].try_into().expect("a group is 64 KiB"))))
+            })
+            .collect()
+    };
+    let workers = thread::available_parallelism().map_or(1, NonZero::get);
+    let part = groups.len().div_ceil(workers).max(64);
+    thread::scope(|scope| {
+        let parts: Vec<_> = groups.chunks(part).map(|groups| scope.spawn(move || read(groups))).collect();
+        let mut out = Vec::with_capacity(groups.len());
+        for part in parts {
+            out.extend(part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+        }
+        Ok(out)
+    })
+}
+
+/// Without a cache of the rest: the pages that were written, one by one.
+fn prove_pages(work: &mut Work<'_>, to: &Image, pages: &PageSet) -> Result<()> {
+    let mut wrong = false;
+    runs_in(to, pages.runs(), |run| {
+        for page in run.pages.start..run.pages.end {
+            let expected = Image::page_digest(work.shelf, run.source.advance(page - run.pages.start))?;
+            let bytes = read_zero_extended(work.target.file, page * PAGE64, PAGE, to.len());
+            let bytes = bytes.at("reading back", work.target.path)?;
+            wrong |= crate::page::page_digest(bytes[..].try_into().expect("a page")) != expected;
+        }
+        Ok(())
+    })?;
+    if wrong && !work.options.live { Err(unproven(work)) } else { Ok(()) }
+}
+
+/// What the cache is to say of the groups that changed: the page digests it had, those of `to` for what was written.
+fn leaves(work: &Work<'_>, tree: &Tree, to: &Image, pages: &PageSet, digests: &[(u64, Digest)]) -> Result<Vec<Leaf>> {
+    let mut leaves = Vec::with_capacity(digests.len());
+    for (group, digest) in digests {
+        let mut known = tree.pages(*group)?;
+        let range = PageRange::of_group(*group);
+        let end = to.pages();
+        known.iter_mut().zip(range.start..).for_each(|(d, page)| {
+            if page >= end {
+                *d = Digest::ZERO;
+            }
+        });
+        leaves.push(Leaf { group: *group, digest: *digest, pages: known });
+    }
+    let Some(((first, _), (last, _))) = digests.first().zip(digests.last()) else { return Ok(leaves) };
+    let span = PageRange::new(first * GROUP_PAGES, (last + 1) * GROUP_PAGES);
+    runs_in(to, pages.runs_within(span), |run| {
+        for page in run.pages.start..run.pages.end {
+            let digest = Image::page_digest(work.shelf, run.source.advance(page - run.pages.start))?;
+            if let Ok(at) = leaves.binary_search_by_key(&(page / GROUP_PAGES), |l| l.group) {
+                leaves[at].pages[(page % GROUP_PAGES) as usize] = digest;
+            }
+        }
+        Ok(())
+    })?;
+    Ok(leaves)
+}
