@@ -8,6 +8,7 @@ pub mod change;
 mod compose;
 pub mod delta;
 pub mod diff;
+mod encode;
 pub mod log;
 pub mod operand;
 pub mod recover;

@@ -186,9 +186,9 @@ impl<R: ReadAt> DeltaReader<R> {
         self.ways[0].1.runs.pages
     }
 
-    /// The runs of its way forward.
-    pub fn runs(&self) -> RunsReader<Arc<R>> {
-        let (at, parts) = self.ways[0];
+    /// The runs of the way forward, or `back`; as they are, not yet held against its pack.
+    pub fn way_runs(&self, back: bool) -> RunsReader<Arc<R>> {
+        let (at, parts) = self.ways[usize::from(back)];
         RunsReader::new(self.file.clone(), at + parts.pack, parts.runs, [0].into())
     }
 
@@ -204,7 +204,7 @@ impl<R: ReadAt> DeltaReader<R> {
         let (at, parts) = self.ways[usize::from(back)];
         let len = if back { self.head.base.len } else { self.head.result.len };
         let pack = PackReader::open_any(Part::new(self.file.clone(), at, parts.pack))?.with_prefixes();
-        let runs = RunsReader::new(self.file.clone(), at + parts.pack, parts.runs, [0].into());
+        let runs = self.way_runs(back);
         Ok(Way { pack, runs, len, run: None, next_block: 0, block: None, frame: Loaded::default() })
     }
 }
