@@ -241,3 +241,7 @@ fn write_zeros(file: &File, start: u64, end: u64) -> std::io::Result<u64> {
     }
     Ok(end - start)
 }
+
+#[cfg(test)]
+#[path = "apply_test.rs"]
+mod tests;

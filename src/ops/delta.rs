@@ -123,7 +123,7 @@ fn make_into(
 fn hold(side: &Side, reading: &Reading) -> Result<Option<open::Stamp>> {
     let Side::Live(live) = side else { return Ok(None) };
     if reading.lock {
-        lock::flock(&live.file, &live.path, lock::Kind::Shared, reading.wait)?;
+        let _ = lock::flock(&live.file, &live.path, lock::Kind::Shared, reading.wait)?;
     }
     open::stamp(&live.file, &live.path).map(Some)
 }

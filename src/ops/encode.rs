@@ -278,8 +278,11 @@ pub(crate) fn encode<W: Write, S: Write + ReadAt>(
                 Err(e) => Err(e),
             };
             match done {
-                Ok((number, coded)) if order.give(number, coded) => {}
-                Ok(_) => return,
+                Ok((number, coded)) => {
+                    if !order.give(number, coded) {
+                        return;
+                    }
+                }
                 Err(e) => return order.stop(Some(e)),
             }
         }

@@ -232,6 +232,9 @@ struct Loaded {
     used: usize,
 }
 
+/// Fills in what a page held before.
+pub type OldPage<'a, E> = dyn FnMut(PageNo, &mut [u8; PAGE]) -> Result<(), E> + 'a;
+
 /// What becomes of pages.
 #[derive(Debug)]
 pub enum Item<'a> {
@@ -247,10 +250,7 @@ impl<R: ReadAt> Way<R> {
     ///
     /// # Errors
     /// [`Bad::Damaged`] when something in it is not what it must be; what `old` says.
-    pub fn next<E: From<Bad>>(
-        &mut self,
-        old: &mut dyn FnMut(PageNo, &mut [u8; PAGE]) -> Result<(), E>,
-    ) -> Result<Option<Item<'_>>, E> {
+    pub fn next<E: From<Bad>>(&mut self, old: &mut OldPage<'_, E>) -> Result<Option<Item<'_>>, E> {
         let Some(run) = self.next_run()? else { return Ok(None) };
         if run.source.is_zeros() {
             return Ok(Some(Item::Zeros(run)));
@@ -291,7 +291,7 @@ impl<R: ReadAt> Way<R> {
     }
 
     /// Decodes the next frame.
-    fn load<E: From<Bad>>(&mut self, old: &mut dyn FnMut(PageNo, &mut [u8; PAGE]) -> Result<(), E>) -> Result<(), E> {
+    fn load<E: From<Bad>>(&mut self, old: &mut OldPage<'_, E>) -> Result<(), E> {
         while self.block.as_ref().is_none_or(|(block, next)| *next == block.frames()) {
             if self.next_block == self.pack.blocks() {
                 return Err(Bad::new("it names pages that it does not hold").into());
