@@ -142,7 +142,7 @@ mod tests {
             let mut at = 0;
             while let Some(window) = windows.next().unwrap() {
                 prop_assert_eq!(window.pages.start, at);
-                prop_assert!(window.pages.len() > 0 && window.pages.start % 16 == 0);
+                prop_assert!(!window.pages.is_empty() && window.pages.start % 16 == 0);
                 prop_assert!(window.data.iter().all(|d| d.start % 16 == 0 && d.end % 16 == 0));
                 prop_assert!(window.data.windows(2).all(|w| w[0].end < w[1].start));
                 at = window.pages.end;

@@ -15,7 +15,7 @@ use crate::error::{At, Error, Result};
 use crate::pack::Item;
 use crate::page::{PAGE, PAGE64};
 use crate::store::{Image, Store};
-use crate::sys::{meta, open, sparse};
+use crate::sys::{create, meta, open, sparse};
 
 /// Where a delta comes from.
 pub enum Input {
@@ -221,6 +221,7 @@ fn copy_data(live: &LiveSide, copy: &File, out: &Path, len: u64, progress: &dyn 
             let part = (stop - at).min(BLOCK as u64) as usize;
             live.file.read_exact_at(&mut buf[..part], at).at("reading", &live.path)?;
             copy.write_all_at(&buf[..part], at).at("writing", out)?;
+            create::start_writeback(copy, at, part as u64);
             at += part as u64;
             written += part as u64;
             progress.advance(part as u64);

@@ -120,7 +120,7 @@ fn changed(a: &[u8], len: usize, writes: &[(usize, usize, u8)]) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
     fn deltas_lead_from_a_to_b_and_back(
         a in image(),

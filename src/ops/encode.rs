@@ -8,8 +8,8 @@ use std::thread;
 
 use super::Progress;
 use super::compose::read_zero_extended;
-use super::sides::{LiveSide, Side};
-use crate::capture::{Alarm, Found, NoBase, Order, scan};
+use super::sides::{LiveSide, Marked, Side};
+use crate::capture::{Alarm, Found, Order, scan};
 use crate::error::{At, Error, Result};
 use crate::pack::{Compress, Frame, ReadAt, Run, RunStream, Source, WayWriter, encode_frame, encode_frame_against};
 use crate::page::{
@@ -77,12 +77,12 @@ fn look(
     progress.begin("reading", live.len);
     let advance = |bytes: u64| progress.advance(bytes);
     let target = (&live.file, live.path.as_path(), live.len);
-    let scanned = scan(target, &NoBase, reading.how(false), &advance, &Ok, |found: Found| {
+    let scanned = scan(target, &Marked(set), reading.how(false), &advance, &Ok, |found: Found| {
         found.groups.iter().for_each(|(group, digest)| hasher.push(*group, digest));
         for leaf in &found.leaves {
             let pages = PageRange::of_group(leaf.group);
             while let Some(page) = wanted.next_if(|p| *p < pages.end) {
-                // Groups without a leaf are zeros.
+                // Groups without a leaf that has been asked for are zeros.
                 let place = page.checked_sub(pages.start).map(|n| leaf.pages[(n % GROUP_PAGES) as usize]);
                 each(place.unwrap_or(Digest::ZERO))?;
             }

@@ -134,7 +134,7 @@ impl Room {
         let path = self.dir.join("lock");
         loop {
             let file = open_lock(&path)?;
-            lock::flock(&file, &path, Kind::Exclusive, wait)?;
+            let _ = lock::flock(&file, &path, Kind::Exclusive, wait)?;
             // The file may have been replaced between opening and locking: then it locks nothing.
             let held = open::stamp(&file, &path)?;
             if open::stamp_path(&path).is_ok_and(|now| now.same_file(&held)) {
@@ -156,7 +156,8 @@ fn open_lock(path: &Path) -> Result<File> {
     match options.open(path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
             let made = create::Pending::new(path.parent().unwrap_or(Path::new(".")))?;
-            made.publish(path.file_name().unwrap_or_default())?;
+            // One that another writer made meanwhile is as good.
+            let _ = made.publish(path.file_name().unwrap_or_default())?;
             options.open(path).at("opening", path)
         }
         found => found.at("opening", path),
@@ -185,7 +186,8 @@ impl Writing {
     /// When it cannot be written.
     pub fn publish(&mut self, file: create::Pending, name: &str) -> Result<()> {
         self.done = false;
-        file.publish(OsStr::new(name))?;
+        // Files are named by what they hold: one of that name is the same.
+        let _ = file.publish(OsStr::new(name))?;
         Ok(())
     }
 
