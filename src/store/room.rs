@@ -125,6 +125,19 @@ impl Room {
         Ok(names)
     }
 
+    /// Whether it has no snapshot yet.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed.
+    pub fn is_new(&self) -> Result<bool> {
+        for entry in fs::read_dir(&self.dir).at("listing", &self.dir)? {
+            if SnapName::parse(&entry.at("listing", &self.dir)?.file_name()).is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Takes the right to write here, waiting at most `wait` for another writer, and clears away what a killed one
     /// left.
     ///
