@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::num::NonZero;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -9,7 +10,7 @@ use std::thread;
 use super::order::{Alarm, Order};
 use super::read::{Io, Source};
 use super::window::{Window, Windows};
-use crate::error::Result;
+use crate::error::{At, Result};
 use crate::page::{Digest, GROUP, GROUP_PAGES, GROUP64, PAGE, PAGE64, PageNo, PageRange, group_digest, page_digest};
 use crate::sys::cache;
 
@@ -29,6 +30,9 @@ pub enum Known {
     Pages(Vec<Digest>),
     /// Those of groups and pages are to be asked for.
     Ask,
+    /// Nothing, and nothing is to be compared: only the digests of groups are wanted, and those of the pages of the
+    /// groups that are marked here. What lies past the last mark is not marked.
+    Marked(Vec<bool>),
 }
 
 /// What a target is compared with.
@@ -132,7 +136,8 @@ pub fn scan<T: Send>(
     let workers = workers(len);
     let order = Order::new(2 * workers as u64);
     // Asked for the whole target at once: readahead makes the next window look cached.
-    let before = cache::Before::look(file, 0, len);
+    let allocated = file.metadata().at("looking at", path)?.blocks() * 512;
+    let before = cache::Before::look_sparse(file, len, allocated);
     let source = Source::new(file, path, len, how.io)?;
     let feed = Mutex::new(Feed { windows: Windows::new(file, path, len, how.rate), base, next: 0 });
     let worker = || {
@@ -222,29 +227,35 @@ impl Scanner<'_> {
     fn window(&mut self, number: u64, window: Window, known: &Known) -> Result<Found> {
         let mut found = Found { window: Some(window.pages), ..Found::default() };
         let first = window.pages.start / GROUP_PAGES;
-        if window.gap {
-            for group in first..window.pages.end / GROUP_PAGES {
-                self.zero_group(group, first, known, &mut found)?;
-            }
-            found.holes = vec![window.pages];
-            return Ok(found);
-        }
         found.holes = window.holes;
-        let (start, end) = (window.pages.offset(), window.pages.end_offset());
         let (mut buf, mut copy) = (std::mem::take(&mut self.buf), std::mem::take(&mut self.copy));
-        let read = self.source.groups(number, (start, end), &mut buf, |group, bytes, mapped| {
-            self.group((group, first), bytes, mapped, known, &mut copy, &mut found)
-        });
+        let mut at = window.pages.start;
+        for data in &window.data {
+            self.gap(at, data.start, first, known, &mut found)?;
+            let span = (data.offset(), data.end_offset());
+            self.source.groups(number, span, &mut buf, |group, bytes, mapped| {
+                self.group((group, first), bytes, mapped, known, &mut copy, &mut found)
+            })?;
+            self.before.restore_part(self.file, span.0, span.1);
+            at = data.end;
+        }
+        self.gap(at, window.pages.end, first, known, &mut found)?;
         (self.buf, self.copy) = (buf, copy);
-        self.before.restore_part(self.file, start, end);
-        read?;
         Ok(found)
+    }
+
+    /// Groups, from page `from` to `to`, in which there is no data.
+    fn gap(&self, from: u64, to: u64, first: u64, known: &Known, found: &mut Found) -> Result<()> {
+        if matches!(known, Known::Nothing | Known::Marked(_)) {
+            return Ok(());
+        }
+        (from / GROUP_PAGES..to / GROUP_PAGES).try_for_each(|group| self.zero_group(group, first, known, found))
     }
 
     /// A group that is read as zeros without being looked at.
     fn zero_group(&self, group: u64, first: u64, known: &Known, found: &mut Found) -> Result<()> {
         let pages = match known {
-            Known::Nothing => return Ok(()),
+            Known::Nothing | Known::Marked(_) => return Ok(()),
             Known::Groups(groups) if groups[(group - first) as usize].is_zero() => return Ok(()),
             Known::Ask if self.base.group(group)?.is_zero() => return Ok(()),
             Known::Groups(_) | Known::Ask => self.base.pages(group)?,
@@ -272,6 +283,12 @@ impl Scanner<'_> {
             Known::Groups(groups) => Some(groups[(group - first) as usize]),
             Known::Ask => Some(self.base.group(group)?),
             Known::Nothing | Known::Pages(_) => None,
+            Known::Marked(marks) if marks.get((group - first) as usize) == Some(&true) => None,
+            Known::Marked(_) => {
+                let now = group_digest(bytes);
+                found.groups.extend((!now.is_zero()).then_some((group, now)));
+                return Ok(());
+            }
         };
         if let Some(before) = before {
             let now = group_digest(bytes);
@@ -298,7 +315,7 @@ impl Scanner<'_> {
         }
         found.groups.push((group, digest));
         let before = match known {
-            Known::Nothing => [Digest::ZERO; GROUP_PAGES as usize],
+            Known::Nothing | Known::Marked(_) => [Digest::ZERO; GROUP_PAGES as usize],
             Known::Groups(_) | Known::Ask => self.base.pages(group)?,
             Known::Pages(pages) => page_row(pages, group - first),
         };

@@ -57,7 +57,7 @@ impl Room {
         format!("{name}-{}", &Digest::of(key).to_hex()[..16])
     }
 
-    fn at(store: &Store, key: Vec<u8>) -> Room {
+    pub(super) fn at(store: &Store, key: Vec<u8>) -> Room {
         Room { dir: store.dir().join(Room::name_of(&key)), target: store.target(&key), key }
     }
 
@@ -78,11 +78,22 @@ impl Room {
         create::make_dir(&room.dir)?;
         create::check_private(&room.dir)?;
         create::make_dir(&room.dir.join("names"))?;
-        if fs::symlink_metadata(room.dir.join("target")).is_err() {
-            create::write_small(&room.dir, OsStr::new("target"), &room.key)?;
+        // Missing, or another's: whoever made or moved the room was killed before the last step.
+        if !room.is_labelled() {
+            room.put_label()?;
             create::sync_dir(store.dir())?;
         }
         Ok(room)
+    }
+
+    /// Whether `target` in it says whose it is.
+    pub(crate) fn is_labelled(&self) -> bool {
+        create::read_small(&self.dir.join("target"), MOST_PATH).is_ok_and(|key| key == self.key)
+    }
+
+    /// Writes down whose it is.
+    pub(super) fn put_label(&self) -> Result<()> {
+        create::write_small(&self.dir, OsStr::new("target"), &self.key)
     }
 
     /// A room by its folder's name: `target` in it says whose it is, and the name proves that.
@@ -125,6 +136,19 @@ impl Room {
         Ok(names)
     }
 
+    /// Whether it has no snapshot yet.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed.
+    pub fn is_new(&self) -> Result<bool> {
+        for entry in fs::read_dir(&self.dir).at("listing", &self.dir)? {
+            if SnapName::parse(&entry.at("listing", &self.dir)?.file_name()).is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Takes the right to write here, waiting at most `wait` for another writer, and clears away what a killed one
     /// left.
     ///
@@ -134,7 +158,7 @@ impl Room {
         let path = self.dir.join("lock");
         loop {
             let file = open_lock(&path)?;
-            lock::flock(&file, &path, Kind::Exclusive, wait)?;
+            let _ = lock::flock(&file, &path, Kind::Exclusive, wait)?;
             // The file may have been replaced between opening and locking: then it locks nothing.
             let held = open::stamp(&file, &path)?;
             if open::stamp_path(&path).is_ok_and(|now| now.same_file(&held)) {
@@ -156,7 +180,8 @@ fn open_lock(path: &Path) -> Result<File> {
     match options.open(path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
             let made = create::Pending::new(path.parent().unwrap_or(Path::new(".")))?;
-            made.publish(path.file_name().unwrap_or_default())?;
+            // One that another writer made meanwhile is as good.
+            let _ = made.publish(path.file_name().unwrap_or_default())?;
             options.open(path).at("opening", path)
         }
         found => found.at("opening", path),
@@ -185,7 +210,8 @@ impl Writing {
     /// When it cannot be written.
     pub fn publish(&mut self, file: create::Pending, name: &str) -> Result<()> {
         self.done = false;
-        file.publish(OsStr::new(name))?;
+        // Files are named by what they hold: one of that name is the same.
+        let _ = file.publish(OsStr::new(name))?;
         Ok(())
     }
 
