@@ -1,0 +1,67 @@
+//! `--help`, `--version`, `man`, `completions`.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use super::case::{Case, finish_with, has, skip};
+
+const VERBS: [&str; 11] =
+    ["snap", "log", "diff", "revert", "undo", "recover", "restore", "delta", "apply", "verify", "adopt"];
+
+#[test]
+fn every_verb_helps() {
+    let case = Case::new();
+    let all = case.ok("--help");
+    for verb in VERBS {
+        assert!(all.out.contains(verb), "{verb}");
+        let ran = case.ok(&format!("{verb} --help"));
+        assert!(ran.err.is_empty() && ran.out.lines().all(|line| line.chars().count() <= 100), "{verb}");
+        assert!(case.ok(&format!("{verb} -h")).out.len() <= ran.out.len());
+    }
+    case.ok("--version").shows("memsnap 0.");
+    for sub in ["make", "stat", "invert"] {
+        case.ok(&format!("delta {sub} --help"));
+    }
+}
+
+#[test]
+fn used_wrongly() {
+    let case = Case::new();
+    for words in ["", "snap", "nope", "snap --nope f", "diff", "restore f@1", "--io map", "log --range x f"] {
+        let ran = case.exits(words, 2);
+        assert!(!ran.err.is_empty() && ran.out.is_empty(), "{words}");
+    }
+}
+
+#[test]
+fn the_man_page_is_sound() {
+    let case = Case::new();
+    let page = case.ok("man").out;
+    assert!(page.starts_with(".ie") || page.contains(".TH MEMSNAP 1"));
+    VERBS.iter().for_each(|verb| assert!(page.contains(verb)));
+    if !has("groff") {
+        return skip("groff is not there");
+    }
+    let ran = finish_with(case.command("groff").args(["-man", "-ww", "-Tutf8", "-z"]), page.as_bytes()).exits(0);
+    assert_eq!(ran.err, "");
+}
+
+#[test]
+fn completions_are_read_by_their_shells() {
+    let case = Case::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let text = case.ok(&format!("completions {shell}")).out;
+        VERBS.iter().for_each(|verb| assert!(text.contains(verb), "{shell} {verb}"));
+        if !has(shell) {
+            skip(&format!("{shell} is not there"));
+            continue;
+        }
+        let mut file = std::fs::File::create(case.path(shell)).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        drop(file);
+        let mut command = case.command(shell);
+        let ran = super::case::finish(command.arg("-n").arg(shell).stdin(Stdio::null())).exits(0);
+        assert_eq!(ran.err, "", "{shell}");
+    }
+    case.exits("completions tcsh", 2);
+}

@@ -1,0 +1,77 @@
+//! `log`: the list of snapshots, for people and for programs.
+
+use super::case::{Case, PAGE};
+
+#[test]
+fn a_table_with_the_newest_last() {
+    let case = Case::with_pages(10);
+    case.ok("snap -m one f");
+    case.touch(3, 9);
+    case.ok("snap -m two --tag gold f");
+    let ran = case.ok("log f");
+    let lines: Vec<_> = ran.out.lines().collect();
+    assert_eq!(lines.len(), 3, "{}", ran.out);
+    assert!(lines[1].contains("one") && lines[2].contains("two") && lines[2].contains("[gold]"));
+    assert_eq!(case.ok("-v log f").out.lines().count(), 3);
+}
+
+#[test]
+fn lines_of_json() {
+    let case = Case::with_pages(10);
+    let id = case.ok("snap -m one f").out;
+    case.touch(3, 9);
+    case.ok("snap f");
+    let lines = case.ok("log --json f").json();
+    assert_eq!(lines.len(), 2);
+    assert_eq!((lines[0]["number"].as_u64(), lines[0]["id"].as_str()), (Some(1), Some(id.trim())));
+    assert_eq!((lines[1]["parent"].as_str(), lines[1]["pages_changed"].as_u64()), (Some(id.trim()), Some(1)));
+    assert_eq!(lines[0]["message"], "one");
+    assert_eq!(lines[0]["len"], 10 * PAGE);
+}
+
+#[test]
+fn only_what_changed_a_range() {
+    let case = Case::with_pages(10);
+    case.ok("snap f");
+    case.touch(3, 9);
+    case.ok("snap f");
+    case.touch(5, 9);
+    case.ok("snap f");
+    let numbers = |range: &str| -> Vec<u64> {
+        let ran = case.ok(&format!("log --json f --range {range}"));
+        ran.json().iter().map(|line| line["number"].as_u64().unwrap()).collect()
+    };
+    assert_eq!(numbers("page:3"), [1, 2]);
+    assert_eq!(numbers("page:5"), [1, 3]);
+    assert_eq!(numbers("page:7"), [1]);
+    assert_eq!(numbers("page:3..6"), [1, 2, 3]);
+}
+
+#[test]
+fn undo_snapshots_are_marked() {
+    let case = Case::with_pages(10);
+    case.ok("snap f");
+    case.touch(3, 9);
+    case.ok("revert --yes f");
+    case.ok("log f").shows("(undo)");
+    let lines = case.ok("log --json f").json();
+    assert_eq!((lines[0]["automatic"].as_bool(), lines[1]["automatic"].as_bool()), (Some(false), Some(true)));
+}
+
+#[test]
+fn without_a_file_the_store_of_this_folder() {
+    let case = Case::with_pages(3);
+    case.write("g", b"g");
+    case.ok("snap f g");
+    case.ok("log").shows("f\n").shows("g\n");
+    assert_eq!(case.ok("log --json").json().len(), 2);
+    std::fs::remove_file(case.path("f")).unwrap();
+    case.ok("log f").shows("1");
+}
+
+#[test]
+fn nothing_to_list() {
+    let case = Case::with_pages(3);
+    case.exits("log f", 2).says("no snapshots");
+    case.exits("log", 2).says("no store");
+}

@@ -1,0 +1,23 @@
+//! The program as a whole, one file per verb, and one per promise that all verbs share.
+#![allow(clippy::print_stderr, reason = "reasons for skipping are for whoever runs the tests")]
+
+mod adopt;
+mod case;
+mod clock;
+mod delta;
+mod diff;
+mod grades;
+mod help;
+mod kill;
+mod log;
+mod names;
+mod output;
+mod races;
+mod recover;
+mod restore;
+mod revert;
+mod snap;
+mod store_rules;
+mod targets;
+mod undo;
+mod verify;

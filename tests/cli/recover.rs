@@ -1,0 +1,61 @@
+//! `recover`: what it says when there is nothing, and when there is.
+
+use super::case::Case;
+use super::kill::{interrupted, needs_strace};
+
+#[test]
+fn nothing_to_recover() {
+    let case = Case::with_pages(3);
+    case.exits("recover --yes f", 2).says("no snapshots");
+    case.ok("snap f");
+    case.exits("recover --yes f", 2).says("nothing to recover");
+    case.exits("recover --finish --rollback f", 2);
+}
+
+#[test]
+fn the_three_ways() {
+    if !needs_strace() {
+        return;
+    }
+    for (way, whole) in [("", true), ("--finish", true), ("--rollback", true), ("--abandon", false)] {
+        let (case, old, new) = interrupted();
+        let half = case.read("f");
+        assert!(half != old && half != new);
+        // Verbs that read say so, and snap refuses.
+        case.exits("snap f", 2).says("interrupted").says("recover");
+        case.exits("snap --store elsewhere f", 2).says("interrupted");
+        case.ok("log f").says("interrupted");
+        case.ok("recover -n f").shows("mixture");
+        case.exits("recover f", 2).says("--yes");
+        assert!(case.read("f") == half, "nothing is written unasked");
+        case.run(["recover", "--yes", "f", way].iter().filter(|word| !word.is_empty())).exits(0);
+        let now = case.read("f");
+        let expected = match way {
+            "--rollback" => new,
+            "--abandon" => half,
+            _ => old,
+        };
+        assert!(now == expected, "{way}");
+        if whole {
+            case.ok("undo --yes f");
+        }
+        case.ok("snap f");
+        case.ok("verify");
+    }
+}
+
+#[test]
+fn a_strange_page_needs_to_be_told() {
+    if !needs_strace() {
+        return;
+    }
+    let (case, old, _) = interrupted();
+    case.touch(6, 999);
+    let half = case.read("f");
+    let ran = case.exits("recover --yes f", 2).says("neither the old nor the new").says("page 6");
+    ["--finish", "--rollback", "--abandon"].iter().for_each(|way| assert!(ran.err.contains(way)));
+    case.exits("revert --yes f@1", 2).says("neither");
+    assert!(case.read("f") == half);
+    case.ok("recover --yes --finish f");
+    assert!(case.read("f") == old);
+}

@@ -1,0 +1,100 @@
+//! `verify`: finds every damage, names what it costs, repairs what can be.
+
+use super::case::{Case, PAGE};
+
+fn three() -> Case {
+    let case = Case::with_pages(40);
+    case.ok("snap f");
+    case.touch(3, 9);
+    case.ok("snap f");
+    case.touch(30, 9);
+    case.ok("snap f");
+    case
+}
+
+fn flip(path: &std::path::Path, at: usize) {
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(path, bytes).unwrap();
+}
+
+/// The pack of the first snapshot is the largest.
+fn first_pack(case: &Case) -> std::path::PathBuf {
+    case.stored(".pack").into_iter().max_by_key(|p| p.metadata().unwrap().len()).unwrap()
+}
+
+#[test]
+fn all_good() {
+    let case = three();
+    case.ok("verify").shows("all good").shows("3 snapshots");
+    case.ok("verify f");
+    case.ok("verify f@2");
+    case.ok("verify --quick f");
+    let json = case.ok("verify --json").json();
+    assert_eq!((json[0]["snapshots"].as_u64(), json[0]["faults"].as_u64()), (Some(3), Some(0)));
+}
+
+#[test]
+fn a_page_and_what_it_costs() {
+    let case = three();
+    flip(&first_pack(&case), 20 * PAGE);
+    let ran = case.exits("verify", 4);
+    assert!(ran.out.contains("@1") && ran.out.contains("@3"), "{}", ran.out);
+    let json = case.exits("verify --json f", 4).json();
+    let fault = &json[0];
+    assert_eq!(fault["schema"], "memsnap.verify.fault.1");
+    assert!(fault["snapshots"].as_array().unwrap().len() == 3 && !fault["ranges"].as_array().unwrap().is_empty());
+    case.ok("verify --quick");
+}
+
+#[test]
+fn all_faults_are_listed() {
+    let case = three();
+    flip(&first_pack(&case), 20 * PAGE);
+    flip(&case.stored(".snap")[1], 40);
+    std::fs::remove_file(case.stored(".map").remove(0)).unwrap();
+    let json = case.exits("verify --json", 4).json();
+    let faults = json.iter().filter(|line| line["schema"] == "memsnap.verify.fault.1").count();
+    assert!(faults >= 3, "{json:?}");
+}
+
+#[test]
+fn repair_from_the_live_file() {
+    let case = three();
+    flip(&first_pack(&case), 20 * PAGE);
+    case.exits("verify f", 4);
+    case.ok("verify --repair f").shows("repaired");
+    case.ok("verify").shows("all good");
+    case.ok("restore f@1 -o out");
+}
+
+#[test]
+fn the_next_snap_heals() {
+    let case = three();
+    flip(&first_pack(&case), 20 * PAGE);
+    case.touch(8, 8);
+    case.ok("snap f");
+    let ran = case.run(["verify", "f@latest"]);
+    ran.exits(0);
+    case.ok("restore f@latest -o out");
+    assert!(case.read("out") == case.read("f"));
+}
+
+#[test]
+fn litter_is_counted_and_cleared() {
+    let case = three();
+    std::fs::write(case.room().join("tmp-1-0123456789abcdef"), b"half").unwrap();
+    std::fs::write(case.room().join(format!("{}.pack", "ab".repeat(32))), b"unnamed").unwrap();
+    case.ok("verify").says("2 files");
+    std::fs::write(case.room().join("lock"), b"w").unwrap();
+    case.ok("snap f");
+    let ran = case.ok("verify");
+    assert!(!ran.err.contains("left over"), "{}", ran.err);
+}
+
+#[test]
+fn nothing_there() {
+    let case = Case::with_pages(2);
+    case.exits("verify", 2).says("no store");
+    case.exits("verify f", 2);
+}
