@@ -13,3 +13,4 @@ pub use grade::{Watch, sidecar};
 pub(crate) use order::{Alarm, Order};
 pub use read::Io;
 pub use scan::{Base, Found, How, Known, Leaf, NoBase, scan};
+pub(crate) use window::Rate;

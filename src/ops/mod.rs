@@ -9,6 +9,10 @@ mod compose;
 pub mod delta;
 pub mod diff;
 mod encode;
+#[cfg(test)]
+mod fixture;
+mod gather;
+pub(crate) mod heal;
 pub mod log;
 pub mod operand;
 pub mod recover;

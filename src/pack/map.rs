@@ -50,6 +50,11 @@ impl<R: ReadAt + Clone> MapFile<R> {
         RunsReader::new(self.file.clone(), at, self.section, self.packs.clone())
     }
 
+    /// The packs that it names.
+    pub fn packs(&self) -> &[u32] {
+        &self.packs
+    }
+
     /// Length in bytes of the image it was written for.
     pub fn image_len(&self) -> u64 {
         self.len

@@ -90,7 +90,12 @@ impl<W: Write> PackWriter<W> {
         self.at
     }
 
-    fn end_block(&mut self) -> io::Result<()> {
+    /// Ends the block of index being filled, if it has pages. Blocks end by themselves when they are full; a pack that is
+    /// written anew with other frames ends them where they ended before, for its id goes by them.
+    ///
+    /// # Errors
+    /// What writing says.
+    pub fn end_block(&mut self) -> io::Result<()> {
         let block = std::mem::take(&mut self.block);
         let (Some(first), Some(last)) = (block.entries.first(), block.entries.last()) else {
             return Ok(());
