@@ -33,10 +33,6 @@ use crate::error::{Error, Result};
 use crate::store::{Image, Room, Shelf, Store, Tree};
 use crate::sys::{fs, open};
 
-fn not_built<T>() -> Result<T> {
-    Err(Error::refused("not built yet", ""))
-}
-
 /// Hears how far long work is.
 pub trait Progress: Sync {
     /// Work of about `total` bytes begins.
