@@ -26,7 +26,8 @@ impl<'a> Watch<'a> {
     /// [`crate::Error::Busy`] when somebody keeps the flock.
     pub fn begin(file: &'a File, path: &Path, lock: bool, wait: Duration) -> Result<Watch<'a>> {
         if lock {
-            lock::flock(file, path, Kind::Shared, wait)?;
+            // Held by us or by whoever runs us: either way no writer has it.
+            let _ = lock::flock(file, path, Kind::Shared, wait)?;
         }
         let mut watch = Watch { lease: None, locked: lock, doubt: String::new() };
         match sysfs::kind(file) {

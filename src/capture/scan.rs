@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::num::NonZero;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -9,7 +10,7 @@ use std::thread;
 use super::order::{Alarm, Order};
 use super::read::{Io, Source};
 use super::window::{Window, Windows};
-use crate::error::Result;
+use crate::error::{At, Result};
 use crate::page::{Digest, GROUP, GROUP_PAGES, GROUP64, PAGE, PAGE64, PageNo, PageRange, group_digest, page_digest};
 use crate::sys::cache;
 
@@ -132,7 +133,8 @@ pub fn scan<T: Send>(
     let workers = workers(len);
     let order = Order::new(2 * workers as u64);
     // Asked for the whole target at once: readahead makes the next window look cached.
-    let before = cache::Before::look(file, 0, len);
+    let allocated = file.metadata().at("looking at", path)?.blocks() * 512;
+    let before = cache::Before::look_sparse(file, len, allocated);
     let source = Source::new(file, path, len, how.io)?;
     let feed = Mutex::new(Feed { windows: Windows::new(file, path, len, how.rate), base, next: 0 });
     let worker = || {
@@ -222,23 +224,29 @@ impl Scanner<'_> {
     fn window(&mut self, number: u64, window: Window, known: &Known) -> Result<Found> {
         let mut found = Found { window: Some(window.pages), ..Found::default() };
         let first = window.pages.start / GROUP_PAGES;
-        if window.gap {
-            for group in first..window.pages.end / GROUP_PAGES {
-                self.zero_group(group, first, known, &mut found)?;
-            }
-            found.holes = vec![window.pages];
-            return Ok(found);
-        }
         found.holes = window.holes;
-        let (start, end) = (window.pages.offset(), window.pages.end_offset());
         let (mut buf, mut copy) = (std::mem::take(&mut self.buf), std::mem::take(&mut self.copy));
-        let read = self.source.groups(number, (start, end), &mut buf, |group, bytes, mapped| {
-            self.group((group, first), bytes, mapped, known, &mut copy, &mut found)
-        });
+        let mut at = window.pages.start;
+        for data in &window.data {
+            self.gap(at, data.start, first, known, &mut found)?;
+            let span = (data.offset(), data.end_offset());
+            self.source.groups(number, span, &mut buf, |group, bytes, mapped| {
+                self.group((group, first), bytes, mapped, known, &mut copy, &mut found)
+            })?;
+            self.before.restore_part(self.file, span.0, span.1);
+            at = data.end;
+        }
+        self.gap(at, window.pages.end, first, known, &mut found)?;
         (self.buf, self.copy) = (buf, copy);
-        self.before.restore_part(self.file, start, end);
-        read?;
         Ok(found)
+    }
+
+    /// Groups, from page `from` to `to`, in which there is no data.
+    fn gap(&self, from: u64, to: u64, first: u64, known: &Known, found: &mut Found) -> Result<()> {
+        if matches!(known, Known::Nothing) {
+            return Ok(());
+        }
+        (from / GROUP_PAGES..to / GROUP_PAGES).try_for_each(|group| self.zero_group(group, first, known, found))
     }
 
     /// A group that is read as zeros without being looked at.

@@ -10,16 +10,16 @@ use crate::sys::sparse;
 
 /// Bytes of data read by one thread at a time.
 pub(super) const WINDOW: u64 = 2 << 20;
-/// Bytes of a hole passed over at a time.
-const GAP: u64 = 64 << 20;
+/// Bytes of the target that a window spans at most, holes included.
+const SPAN: u64 = 64 << 20;
 
 /// Whole groups of the target.
 #[derive(Clone, Debug)]
 pub(super) struct Window {
     /// Its pages; the last may lie past the target's end.
     pub(super) pages: PageRange,
-    /// Nothing but a hole.
-    pub(super) gap: bool,
+    /// Whole groups that hold data; between them is nothing.
+    pub(super) data: Vec<PageRange>,
     /// The holes in it.
     pub(super) holes: Vec<PageRange>,
 }
@@ -31,6 +31,7 @@ pub(super) struct Windows<'a> {
     path: &'a Path,
     len: u64,
     at: u64,
+    /// An extent of data that was looked up and not passed yet.
     next: Option<(u64, u64)>,
     rate: Option<Rate>,
 }
@@ -40,48 +41,8 @@ impl<'a> Windows<'a> {
         Windows { file, path, len, at: 0, next: None, rate: rate.map(Rate::new) }
     }
 
-    /// The next extent of data, of which the part before `self.at` is done.
-    fn extent(&mut self) -> Result<Option<(u64, u64)>> {
-        if self.next.is_none_or(|(_, end)| end <= self.at) {
-            self.next = sparse::next_data(self.file, self.at, self.len).at("looking for holes in", self.path)?;
-        }
-        Ok(self.next.map(|(start, end)| (start.max(self.at), end)))
-    }
-
-    /// The next window, after waiting as long as the rate limit asks for.
-    pub(super) fn next(&mut self) -> Result<Option<Window>> {
-        if self.at >= self.len {
-            return Ok(None);
-        }
-        let end = self.len.next_multiple_of(GROUP64);
-        let data = self.extent()?.map_or(end, |(start, _)| start / GROUP64 * GROUP64);
-        if data > self.at {
-            let stop = data.min(self.at + GAP);
-            return Ok(Some(self.cut(stop, true, Vec::new())));
-        }
-        let limit = end.min((self.at / WINDOW + 1) * WINDOW);
-        let (mut stop, mut holes) = (self.at, Vec::new());
-        let mut seen = self.at;
-        // Extents of this window; a group without data ends it.
-        while let Some((start, data_end)) = self.sub_extent(seen)? {
-            if start >= limit || start / GROUP64 * GROUP64 > stop {
-                break;
-            }
-            push_hole(&mut holes, seen, start);
-            seen = data_end.min(limit);
-            stop = seen.next_multiple_of(GROUP64).min(limit);
-            if data_end >= limit {
-                break;
-            }
-        }
-        push_hole(&mut holes, seen, stop.min(self.len.next_multiple_of(PAGE64)));
-        if let Some(rate) = &mut self.rate {
-            rate.spend(stop - self.at);
-        }
-        Ok(Some(self.cut(stop, false, holes)))
-    }
-
-    fn sub_extent(&mut self, from: u64) -> Result<Option<(u64, u64)>> {
+    /// The next data at or after `from`.
+    fn extent(&mut self, from: u64) -> Result<Option<(u64, u64)>> {
         if from >= self.len {
             return Ok(None);
         }
@@ -91,10 +52,44 @@ impl<'a> Windows<'a> {
         Ok(self.next.map(|(start, end)| (start.max(from), end)))
     }
 
-    fn cut(&mut self, stop: u64, gap: bool, holes: Vec<PageRange>) -> Window {
+    /// The next window, after waiting as long as the rate limit asks for.
+    pub(super) fn next(&mut self) -> Result<Option<Window>> {
+        if self.at >= self.len {
+            return Ok(None);
+        }
+        let end = self.len.next_multiple_of(GROUP64);
+        let mut stop = end.min((self.at / SPAN + 1) * SPAN);
+        let (mut data, mut holes): (Vec<PageRange>, Vec<PageRange>) = (Vec::new(), Vec::new());
+        let (mut seen, mut left) = (self.at, WINDOW);
+        while let Some((from, to)) = self.extent(seen)?.filter(|(from, _)| *from < stop) {
+            push_hole(&mut holes, seen, from);
+            let first = (from / GROUP64 * GROUP64).max(data.last().map_or(0, PageRange::end_offset));
+            let last = to.next_multiple_of(GROUP64).min(stop).min(first.saturating_add(left).max(first));
+            if last > first {
+                left -= last - first;
+                push_data(&mut data, first, last);
+            }
+            seen = to.min(data.last().map_or(to, PageRange::end_offset));
+            if left == 0 {
+                stop = last.max(first);
+                break;
+            }
+        }
+        push_hole(&mut holes, seen, stop.min(self.len.next_multiple_of(PAGE64)));
+        if let Some(rate) = &mut self.rate {
+            rate.spend(WINDOW - left);
+        }
         let pages = PageRange::new(self.at / PAGE64, stop / PAGE64);
         self.at = stop;
-        Window { pages, gap, holes }
+        Ok(Some(Window { pages, data, holes }))
+    }
+}
+
+fn push_data(data: &mut Vec<PageRange>, start: u64, end: u64) {
+    let (start, end) = (start / PAGE64, end / PAGE64);
+    match data.last_mut() {
+        Some(last) if last.end == start => last.end = end,
+        _ => data.push(PageRange::new(start, end)),
     }
 }
 
@@ -147,16 +142,19 @@ mod tests {
             let mut at = 0;
             while let Some(window) = windows.next().unwrap() {
                 prop_assert_eq!(window.pages.start, at);
-                prop_assert!(window.pages.len() > 0 && window.pages.start % 16 == 0);
+                prop_assert!(!window.pages.is_empty() && window.pages.start % 16 == 0);
+                prop_assert!(window.data.iter().all(|d| d.start % 16 == 0 && d.end % 16 == 0));
+                prop_assert!(window.data.windows(2).all(|w| w[0].end < w[1].start));
                 at = window.pages.end;
                 for page in window.pages.start..window.pages.end.min(len.div_ceil(PAGE64)) {
                     let mut byte = [0];
                     let _ = file.read_at(&mut byte, page * PAGE64).unwrap();
                     if byte[0] == 1 {
-                        prop_assert!(!window.gap && window.holes.iter().all(|h| !h.contains(page)), "page {}", page);
+                        prop_assert!(window.data.iter().any(|d| d.contains(page)), "page {} is data", page);
+                        prop_assert!(window.holes.iter().all(|h| !h.contains(page)), "page {} is no hole", page);
                     }
                 }
-                prop_assert!(window.gap || window.pages.len() * PAGE64 <= WINDOW);
+                prop_assert!(window.data.iter().map(|d| d.len() * PAGE64).sum::<u64>() <= WINDOW);
             }
             prop_assert_eq!(at, len.next_multiple_of(GROUP64) / PAGE64);
         }

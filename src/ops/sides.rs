@@ -171,7 +171,7 @@ pub(crate) fn compare_live(
         done => done,
     }
     .unwrap_or_else(|| {
-        let base = StoredBase::Image(ImageBase::new(&stored.image, &stored.shelf));
+        let base = StoredBase::Image(Box::new(ImageBase::new(&stored.image, &stored.shelf)));
         read(live, &base, reading, progress)
     })?;
     // What the stored image has past the end of the file.

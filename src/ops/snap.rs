@@ -89,7 +89,7 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
     let shelf = Shelf::new(room.dir());
     let how = How { reading: &options.reading, compress: options.compress, reserve: options.reserve, exclusive: false };
     let target = Target { file: &live, path: &path };
-    if room.snapshots()?.is_empty() {
+    if room.is_new()? {
         preflight(&room, target, options)?;
     }
     let taken = take(&room, &shelf, target, &how, progress)?;

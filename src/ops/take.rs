@@ -83,7 +83,7 @@ pub(crate) fn take(
         }
     }
     if let Some((image, _)) = &parent {
-        let base = StoredBase::Image(ImageBase::new(image, shelf));
+        let base = StoredBase::Image(Box::new(ImageBase::new(image, shelf)));
         match attempt(room, target, Some(image), &base, None, how, progress) {
             // The index of a pack is damaged: what stands on it cannot be stood on. All is stored anew.
             Err(Error::Damaged { .. }) => {}
@@ -277,7 +277,7 @@ fn with_grown(part: &Part, parent_pages: u64, end: u64) -> Vec<Run> {
     }
     let mut runs = Vec::new();
     let mut at = from;
-    let mut fill = |runs: &mut Vec<Run>, at: u64, stop: u64| {
+    let fill = |runs: &mut Vec<Run>, at: u64, stop: u64| {
         for hole in &part.holes {
             let hole = hole.intersect(&PageRange { start: at, end: stop.max(at) });
             if !hole.is_empty() {

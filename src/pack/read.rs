@@ -17,7 +17,7 @@ const BLOCK_HEAD: usize = 24;
 
 /// A row of the directory: one block of the index.
 #[derive(Clone, Copy, Debug)]
-pub struct DirEntry {
+pub(super) struct DirEntry {
     /// Where the block is.
     pub offset: u64,
     /// Its bytes.
@@ -34,10 +34,10 @@ pub struct DirEntry {
 
 impl DirEntry {
     /// Bytes of a row.
-    pub const BYTES: usize = 64;
+    pub(super) const BYTES: usize = 64;
 
     /// Appends the row.
-    pub fn put(&self, out: &mut Vec<u8>) {
+    pub(super) fn put(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.offset.to_le_bytes());
         out.extend_from_slice(&self.len.to_le_bytes());
         out.extend_from_slice(&self.entries.to_le_bytes());
@@ -60,7 +60,7 @@ impl DirEntry {
 
 /// One frame of a block.
 #[derive(Clone, Copy, Debug)]
-pub struct FrameEntry {
+pub(super) struct FrameEntry {
     /// Its first page, as a place in the block's list.
     pub first: u16,
     /// Number of pages.
@@ -75,12 +75,12 @@ pub struct FrameEntry {
 
 impl FrameEntry {
     /// Bytes of a row.
-    pub const BYTES: usize = 16;
+    pub(super) const BYTES: usize = 16;
 }
 
 /// Check of coded bytes before they are decoded: the first 8 bytes of their BLAKE3. Raw ones need none, their pages'
 /// digests are enough; zstd has bits that may flip without changing what comes out.
-pub fn coded_check(kind: FrameKind, bytes: &[u8]) -> u64 {
+pub(super) fn coded_check(kind: FrameKind, bytes: &[u8]) -> u64 {
     if kind == FrameKind::Raw {
         return 0;
     }
@@ -391,8 +391,10 @@ mod tests {
     use super::*;
     use crate::page::page_digest;
 
+    type Pages = Vec<(PageNo, Vec<u8>)>;
+
     /// Pages 3, 4, 9.. with a byte each, in frames of up to five.
-    fn small(compress: Compress, n: u64) -> (Vec<u8>, Digest, Vec<(PageNo, Vec<u8>)>) {
+    fn small(compress: Compress, n: u64) -> (Vec<u8>, Digest, Pages) {
         let pages: Vec<_> = (0..n).map(|i| (3 + i + i / 2 * 4, vec![(i % 255) as u8 + 1; PAGE])).collect();
         let mut writer = PackWriter::new(Vec::new()).unwrap();
         for chunk in pages.chunks(5) {
@@ -406,7 +408,7 @@ mod tests {
     }
 
     /// Everything a pack says, or why it cannot be believed.
-    fn read_all(bytes: Vec<u8>, id: &Digest) -> Result<Vec<(PageNo, Vec<u8>)>, Bad> {
+    fn read_all(bytes: Vec<u8>, id: &Digest) -> Result<Pages, Bad> {
         let pack = PackReader::open(bytes, id)?;
         let mut out = Vec::new();
         for b in 0..pack.blocks() {

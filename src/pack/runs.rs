@@ -89,7 +89,7 @@ impl Packs {
 }
 
 /// Runs in a block: what is read into memory at once.
-pub const BLOCK_RUNS: usize = 8192;
+pub(super) const BLOCK_RUNS: usize = 8192;
 /// Bytes before the columns of a block.
 const BLOCK_HEAD: usize = 32;
 /// Most bytes of a block's columns: four numbers of up to ten bytes each a run.

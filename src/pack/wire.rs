@@ -151,7 +151,7 @@ pub enum FileKind {
 }
 
 /// Bytes of the head of a file.
-pub const HEAD: usize = 16;
+pub(super) const HEAD: usize = 16;
 /// The format this version writes, and the only one it reads.
 const FORMAT: u16 = 1;
 
@@ -276,7 +276,7 @@ impl<'a> Fields<'a> {
 }
 
 /// Appends a number as [`Fields::varint`] reads it.
-pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push((value & 0x7f) as u8 | 0x80);
         value >>= 7;
@@ -285,12 +285,12 @@ pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
 }
 
 /// Signed to unsigned with small values staying small: 0, -1, 1, -2...
-pub fn zigzag(value: i64) -> u64 {
+pub(super) fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
 }
 
 /// The other way.
-pub fn unzigzag(value: u64) -> i64 {
+pub(super) fn unzigzag(value: u64) -> i64 {
     (value >> 1) as i64 ^ -((value & 1) as i64)
 }
 

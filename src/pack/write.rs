@@ -135,10 +135,10 @@ impl<W: Write> PackWriter<W> {
 }
 
 /// The last eight bytes of a pack.
-pub const TAIL_MAGIC: &[u8; 8] = b"mspkend\n";
+pub(super) const TAIL_MAGIC: &[u8; 8] = b"mspkend\n";
 
 /// Hash of one block's list of (page, digest).
-pub fn block_key(entries: &[(PageNo, Digest)]) -> Digest {
+pub(super) fn block_key(entries: &[(PageNo, Digest)]) -> Digest {
     let mut hasher = blake3::Hasher::new();
     for (page, digest) in entries {
         hasher.update(&page.to_le_bytes());
@@ -148,7 +148,7 @@ pub fn block_key(entries: &[(PageNo, Digest)]) -> Digest {
 }
 
 /// A pack's id from the keys of its blocks.
-pub fn pack_id(directory: &[DirEntry], pages: u64) -> Digest {
+pub(super) fn pack_id(directory: &[DirEntry], pages: u64) -> Digest {
     let mut hasher = blake3::Hasher::new_derive_key("memsnap pack 1");
     hasher.update(&pages.to_le_bytes());
     directory.iter().for_each(|d| {

@@ -16,7 +16,7 @@ pub enum StoredBase<'a> {
     /// The cache describes this very image.
     Tree(&'a Tree),
     /// No cache: pages are held against pages.
-    Image(ImageBase<'a>),
+    Image(Box<ImageBase<'a>>),
 }
 
 impl Base for StoredBase<'_> {

@@ -114,10 +114,9 @@ impl Room {
     /// What the system says.
     pub fn end_change(&self, _writing: &Writing, done: Option<&Intent>) -> Result<()> {
         let path = self.dir().join(NAME);
-        match done {
+        if let Some(intent) = done {
             // Written anew, not renamed: a rollback ends a change other than the one that was begun.
-            Some(intent) => create::write_small(self.dir(), OsStr::new(UNDO), &intent.encode())?,
-            None => {}
+            create::write_small(self.dir(), OsStr::new(UNDO), &intent.encode())?;
         }
         fs::remove_file(&path).at("removing", &path)?;
         create::sync_dir(self.dir())

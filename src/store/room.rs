@@ -125,6 +125,19 @@ impl Room {
         Ok(names)
     }
 
+    /// Whether it has no snapshot yet.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed.
+    pub fn is_new(&self) -> Result<bool> {
+        for entry in fs::read_dir(&self.dir).at("listing", &self.dir)? {
+            if SnapName::parse(&entry.at("listing", &self.dir)?.file_name()).is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Takes the right to write here, waiting at most `wait` for another writer, and clears away what a killed one
     /// left.
     ///
@@ -134,7 +147,7 @@ impl Room {
         let path = self.dir.join("lock");
         loop {
             let file = open_lock(&path)?;
-            lock::flock(&file, &path, Kind::Exclusive, wait)?;
+            let _ = lock::flock(&file, &path, Kind::Exclusive, wait)?;
             // The file may have been replaced between opening and locking: then it locks nothing.
             let held = open::stamp(&file, &path)?;
             if open::stamp_path(&path).is_ok_and(|now| now.same_file(&held)) {
@@ -156,7 +169,8 @@ fn open_lock(path: &Path) -> Result<File> {
     match options.open(path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
             let made = create::Pending::new(path.parent().unwrap_or(Path::new(".")))?;
-            made.publish(path.file_name().unwrap_or_default())?;
+            // One that another writer made meanwhile is as good.
+            let _ = made.publish(path.file_name().unwrap_or_default())?;
             options.open(path).at("opening", path)
         }
         found => found.at("opening", path),
@@ -185,7 +199,8 @@ impl Writing {
     /// When it cannot be written.
     pub fn publish(&mut self, file: create::Pending, name: &str) -> Result<()> {
         self.done = false;
-        file.publish(OsStr::new(name))?;
+        // Files are named by what they hold: one of that name is the same.
+        let _ = file.publish(OsStr::new(name))?;
         Ok(())
     }
 

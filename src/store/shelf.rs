@@ -191,7 +191,7 @@ impl PageReader<'_> {
     /// [`Error::Damaged`] when the page is not there or not what it was.
     pub fn read(&mut self, number: u32, page: PageNo, out: &mut [u8; PAGE]) -> Result<Digest> {
         let path = || self.shelf.pack_path(number);
-        let digest = match self.from_last(number, page, out) {
+        let digest = match self.in_last(number, page, out) {
             Some(digest) => digest,
             None => {
                 let (_, block) = self.shelf.block(number, page)?;
@@ -203,7 +203,7 @@ impl PageReader<'_> {
                 if !pack.raw_page(&block, frame, page, out).map_err(|e| e.of(&path()))? {
                     let bytes = pack.frame(&block, frame, None).map_err(|e| e.of(&path()))?;
                     self.last = Some(LastFrame { pack: number, pages: block.frame_pages(frame), bytes });
-                    self.from_last(number, page, out).expect("the frame holds the page");
+                    self.in_last(number, page, out).expect("the frame holds the page");
                 }
                 digest
             }
@@ -214,7 +214,7 @@ impl PageReader<'_> {
         Ok(digest)
     }
 
-    fn from_last(&self, number: u32, page: PageNo, out: &mut [u8; PAGE]) -> Option<Digest> {
+    fn in_last(&self, number: u32, page: PageNo, out: &mut [u8; PAGE]) -> Option<Digest> {
         let last = self.last.as_ref().filter(|l| l.pack == number)?;
         let place = last.pages.binary_search_by_key(&page, |(p, _)| *p).ok()?;
         out.copy_from_slice(&last.bytes[place * PAGE..(place + 1) * PAGE]);

@@ -20,19 +20,21 @@ use crate::sys::{create, sparse};
 const NAME: &str = "tree";
 /// Bytes of the head, with its check; the first page of the file.
 const HEAD: usize = 16 + 32 + 32 + 8 + 32;
-/// Groups in a stretch: their digests fill one page of the file.
-const STRETCH: u64 = 128;
+/// Groups in a stretch, 64 MiB of the target: the digests of groups are read together.
+const STRETCH: u64 = 1024;
+/// Bytes of the digests of a stretch.
+const DIGESTS: usize = STRETCH as usize * 32;
 /// Bytes of a leaf: 16 page digests and their check.
 const LEAF: usize = 16 * 32 + 32;
-/// Bytes of a stretch: a page of group digests, 17 pages of leaves.
-const STRETCH_BYTES: u64 = 4096 + STRETCH * LEAF as u64;
+/// Bytes of a stretch: the digests of its groups, then their leaves.
+const STRETCH_BYTES: u64 = DIGESTS as u64 + STRETCH * LEAF as u64;
 
 fn stretch_at(group: u64) -> u64 {
     PAGE as u64 + group / STRETCH * STRETCH_BYTES
 }
 
 fn leaf_at(group: u64) -> u64 {
-    stretch_at(group) + 4096 + group % STRETCH * LEAF as u64
+    stretch_at(group) + DIGESTS as u64 + group % STRETCH * LEAF as u64
 }
 
 /// The head: which snapshot the cache describes.
@@ -100,7 +102,7 @@ impl Tree {
         let mut hasher = ImageHasher::new(len);
         let groups = groups_of(len);
         let size = self.file.size()?;
-        let mut page = [0; 4096];
+        let mut page = vec![0; DIGESTS];
         let mut stretch = 0;
         while stretch * STRETCH < groups {
             let at = stretch_at(stretch * STRETCH);
@@ -270,14 +272,14 @@ impl TreeUpdate {
     /// Ends: the cache describes snapshot `id` now.
     pub fn finish(mut self, id: &Digest, image: &Digest, len: u64) {
         let groups = groups_of(len);
-        let end = if groups == 0 { PAGE as u64 } else { stretch_at(groups - 1) + STRETCH_BYTES };
+        let end = if groups == 0 { PAGE as u64 } else { leaf_at(groups - 1) + LEAF as u64 };
         let close = |file: &File| {
             // What lies past the end must not come back when the image grows again.
             if groups < groups_of(self.old_len) {
-                file.set_len(if groups == 0 { PAGE as u64 } else { leaf_at(groups - 1) + LEAF as u64 })?;
+                file.set_len(end)?;
                 let tail = (groups % STRETCH) as usize;
                 if tail > 0 {
-                    let zeros = [0; 4096];
+                    let zeros = [0; DIGESTS];
                     file.write_all_at(&zeros[tail * 32..], stretch_at(groups) + tail as u64 * 32)?;
                 }
             }

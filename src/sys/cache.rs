@@ -76,6 +76,16 @@ impl Before {
         before
     }
 
+    /// As [`Before::look`] at all `len` bytes of a file of which only `allocated` are on the disk: where as much is
+    /// cached as there is, all data counts as cached, and nobody looks at the holes.
+    pub fn look_sparse(file: &File, len: u64, allocated: u64) -> Before {
+        let page = rustix::param::page_size() as u64;
+        match count(file, 0, len) {
+            Some(counts) if counts.cached > 0 && counts.cached >= allocated.div_ceil(page) => Before::default(),
+            _ => Before::look(file, 0, len),
+        }
+    }
+
     /// Takes note of a stretch that is cached as a whole or not at all; false for any other.
     fn look_evenly(&mut self, file: &File, start: u64, end: u64, page: u64) -> bool {
         match count(file, start, end - start) {
