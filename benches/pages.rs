@@ -28,7 +28,7 @@ fn digests(c: &mut Criterion) {
     let mut group = c.benchmark_group("digest");
     group.throughput(Throughput::Bytes(GROUP as u64));
     let (pages, _) = bytes.as_chunks::<PAGE>();
-    group.bench_function("16 pages", |b| b.iter(|| pages.iter().map(page_digest).for_each(|d| drop(black_box(d)))));
+    group.bench_function("16 pages", |b| b.iter(|| pages.iter().filter(|page| page_digest(page).is_zero()).count()));
     group.bench_function("group", |b| b.iter(|| group_digest(black_box(bytes[..].try_into().expect("a group")))));
     let zeros = vec![0; GROUP];
     group.bench_function("zeros", |b| b.iter(|| is_zero(black_box(&zeros))));

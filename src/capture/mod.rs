@@ -10,5 +10,7 @@ mod scan;
 mod window;
 
 pub use grade::{Watch, sidecar};
+pub(crate) use order::{Alarm, Order};
 pub use read::Io;
 pub use scan::{Base, Found, How, Known, Leaf, NoBase, scan};
+pub(crate) use window::Rate;

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 
 /// Results by their number, handed over in order; whoever is too far ahead waits.
 #[derive(Debug)]
-pub(super) struct Order<T> {
+pub(crate) struct Order<T> {
     state: Mutex<State<T>>,
     moved: Condvar,
     depth: u64,
@@ -25,7 +25,7 @@ struct State<T> {
 
 impl<T> Order<T> {
     /// At most `depth` results wait to be taken.
-    pub(super) fn new(depth: u64) -> Order<T> {
+    pub(crate) fn new(depth: u64) -> Order<T> {
         let state = State { next: 0, done: BTreeMap::new(), total: None, error: None, stopped: false };
         Order { state: Mutex::new(state), moved: Condvar::new(), depth }
     }
@@ -39,7 +39,7 @@ impl<T> Order<T> {
     }
 
     /// Hands over result `number`; false when nobody wants more.
-    pub(super) fn give(&self, number: u64, result: T) -> bool {
+    pub(crate) fn give(&self, number: u64, result: T) -> bool {
         let mut state = self.lock();
         while number >= state.next + self.depth && !state.stopped {
             state = self.wait(state);
@@ -53,13 +53,13 @@ impl<T> Order<T> {
     }
 
     /// There will be `total` results.
-    pub(super) fn end(&self, total: u64) {
+    pub(crate) fn end(&self, total: u64) {
         self.lock().total = Some(total);
         self.moved.notify_all();
     }
 
     /// Nothing more is wanted; the first error stays.
-    pub(super) fn stop(&self, error: Option<Error>) {
+    pub(crate) fn stop(&self, error: Option<Error>) {
         let mut state = self.lock();
         state.stopped = true;
         state.error = state.error.take().or(error);
@@ -67,7 +67,7 @@ impl<T> Order<T> {
     }
 
     /// The next result; `None` after the last.
-    pub(super) fn take(&self) -> Result<Option<T>> {
+    pub(crate) fn take(&self) -> Result<Option<T>> {
         let mut state = self.lock();
         loop {
             if let Some(error) = state.error.take() {
@@ -89,7 +89,7 @@ impl<T> Order<T> {
 
 /// Stops the others when the thread that holds it panics, so that none waits for ever.
 #[derive(Debug)]
-pub(super) struct Alarm<'a, T>(pub(super) &'a Order<T>);
+pub(crate) struct Alarm<'a, T>(pub(crate) &'a Order<T>);
 
 impl<T> Drop for Alarm<'_, T> {
     fn drop(&mut self) {

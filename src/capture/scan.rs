@@ -30,6 +30,9 @@ pub enum Known {
     Pages(Vec<Digest>),
     /// Those of groups and pages are to be asked for.
     Ask,
+    /// Nothing, and nothing is to be compared: only the digests of groups are wanted, and those of the pages of the
+    /// groups that are marked here. What lies past the last mark is not marked.
+    Marked(Vec<bool>),
 }
 
 /// What a target is compared with.
@@ -243,7 +246,7 @@ impl Scanner<'_> {
 
     /// Groups, from page `from` to `to`, in which there is no data.
     fn gap(&self, from: u64, to: u64, first: u64, known: &Known, found: &mut Found) -> Result<()> {
-        if matches!(known, Known::Nothing) {
+        if matches!(known, Known::Nothing | Known::Marked(_)) {
             return Ok(());
         }
         (from / GROUP_PAGES..to / GROUP_PAGES).try_for_each(|group| self.zero_group(group, first, known, found))
@@ -252,7 +255,7 @@ impl Scanner<'_> {
     /// A group that is read as zeros without being looked at.
     fn zero_group(&self, group: u64, first: u64, known: &Known, found: &mut Found) -> Result<()> {
         let pages = match known {
-            Known::Nothing => return Ok(()),
+            Known::Nothing | Known::Marked(_) => return Ok(()),
             Known::Groups(groups) if groups[(group - first) as usize].is_zero() => return Ok(()),
             Known::Ask if self.base.group(group)?.is_zero() => return Ok(()),
             Known::Groups(_) | Known::Ask => self.base.pages(group)?,
@@ -280,6 +283,12 @@ impl Scanner<'_> {
             Known::Groups(groups) => Some(groups[(group - first) as usize]),
             Known::Ask => Some(self.base.group(group)?),
             Known::Nothing | Known::Pages(_) => None,
+            Known::Marked(marks) if marks.get((group - first) as usize) == Some(&true) => None,
+            Known::Marked(_) => {
+                let now = group_digest(bytes);
+                found.groups.extend((!now.is_zero()).then_some((group, now)));
+                return Ok(());
+            }
         };
         if let Some(before) = before {
             let now = group_digest(bytes);
@@ -306,7 +315,7 @@ impl Scanner<'_> {
         }
         found.groups.push((group, digest));
         let before = match known {
-            Known::Nothing => [Digest::ZERO; GROUP_PAGES as usize],
+            Known::Nothing | Known::Marked(_) => [Digest::ZERO; GROUP_PAGES as usize],
             Known::Groups(_) | Known::Ask => self.base.pages(group)?,
             Known::Pages(pages) => page_row(pages, group - first),
         };

@@ -102,17 +102,19 @@ fn push_hole(holes: &mut Vec<PageRange>, start: u64, end: u64) {
 
 /// Bytes a second, over the whole scan: a pause is made up for as it comes, not saved up.
 #[derive(Debug)]
-struct Rate {
+pub(crate) struct Rate {
     bytes_per_second: u64,
     free_at: Instant,
 }
 
 impl Rate {
-    fn new(bytes_per_second: u64) -> Rate {
+    /// At most that many, from now on.
+    pub(crate) fn new(bytes_per_second: u64) -> Rate {
         Rate { bytes_per_second: bytes_per_second.max(1), free_at: Instant::now() }
     }
 
-    fn spend(&mut self, bytes: u64) {
+    /// Waits until so many may be read.
+    pub(crate) fn spend(&mut self, bytes: u64) {
         let now = Instant::now();
         std::thread::sleep(self.free_at.saturating_duration_since(now));
         let cost = Duration::from_secs_f64(bytes as f64 / self.bytes_per_second as f64);

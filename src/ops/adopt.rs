@@ -1,14 +1,147 @@
-//! Stub.
-#![allow(unused_imports, reason = "stub")]
-use super::operand::Operand;
-use super::*;
-use crate::{Result, pack::*, page::*};
+//! A target or a store that moved: the history of the old path goes on under the new one.
+
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::resolve;
+use crate::error::{Error, Result};
+use crate::store::{Room, Store};
+use crate::sys::open;
+
+/// How long another writer is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What was done.
+#[derive(Clone, Debug)]
 pub struct Report {
+    /// The path that had the history.
     pub from: PathBuf,
+    /// The path that has it now.
     pub to: PathBuf,
+    /// How many snapshots that is.
     pub snapshots: u64,
 }
+
+/// Makes the history of `old`, which need not exist any more, that of `new`. It is looked for in `store`, or else
+/// beside `old` and beside `new`.
+///
+/// # Errors
+/// [`Error::Missing`] when `old` has no history; [`Error::Refused`] when `new` is no regular file or has one of its
+/// own, or a change of `old` was interrupted.
 pub fn adopt(old: &Path, new: &Path, store: Option<&Path>) -> Result<Report> {
-    not_built()
+    let new = open::resolve(new)?;
+    if !std::fs::symlink_metadata(&new).is_ok_and(|m| m.is_file()) {
+        return Err(Error::refused(format!("{} is not a regular file", new.display()), "name a regular file"));
+    }
+    let place = Store::place(store, &new);
+    let Some(room) = find(old, &new, store)? else {
+        return finish(old, &new, &place);
+    };
+    if room.target() == new {
+        return Err(Error::refused("both paths are the same file", "nothing needs to be done"));
+    }
+    let writing = room.write(PATIENCE)?;
+    if room.intent()?.is_some() {
+        return Err(Error::refused(
+            format!("a change of {} was interrupted", room.target().display()),
+            "bring the file back to its old path and run `memsnap recover` there first",
+        ));
+    }
+    let to = Store::open_or_create(&place)?;
+    let snapshots = room.snapshots()?.len() as u64;
+    let given = room.give(&writing, &to, &new)?;
+    Ok(Report { from: room.target().into(), to: given.target().into(), snapshots })
+}
+
+/// The room of `old`: by its path as it is now, as it was typed, or as the store recorded it.
+fn find(old: &Path, new: &Path, store: Option<&Path>) -> Result<Option<Room>> {
+    let mut paths = vec![];
+    paths.extend(resolve(old).ok());
+    paths.extend(std::path::absolute(old).ok());
+    let mut places: Vec<_> = paths.iter().map(|old| Store::place(store, old)).collect();
+    places.push(Store::place(store, new));
+    places.dedup();
+    for place in places {
+        if std::fs::symlink_metadata(&place).is_err() {
+            continue;
+        }
+        let store = Store::open(&place)?;
+        let mut keys: Vec<_> = paths.iter().map(|old| store.key(old)).collect();
+        keys.push(old.as_os_str().as_bytes().to_vec());
+        for key in keys {
+            if let Some(room) = store.room_of_key(&key)? {
+                return Ok(Some(room));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// No room of `old`: it may have been renamed already, by one that was killed before it was done.
+fn finish(old: &Path, new: &Path, place: &Path) -> Result<Report> {
+    let none = || {
+        Error::missing(
+            format!("{} has no snapshots, neither beside it nor in {}", old.display(), place.display()),
+            "say where they are with --store DIR",
+        )
+    };
+    if std::fs::symlink_metadata(place).is_err() {
+        return Err(none());
+    }
+    let room = Store::open(place)?.room(new)?.filter(|room| !room.is_labelled()).ok_or_else(none)?;
+    let writing = room.write(PATIENCE)?;
+    room.finish_move(&writing)?;
+    Ok(Report { from: old.into(), to: new.into(), snapshots: room.snapshots()?.len() as u64 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::Fixture;
+    use super::*;
+
+    #[test]
+    fn a_renamed_target_keeps_its_history() {
+        let f = Fixture::new();
+        f.pages(0, 4, 1);
+        f.snap();
+        std::fs::create_dir(f.path("sub")).unwrap();
+        let (old, new) = (f.target(), f.path("sub/new"));
+        assert!(matches!(adopt(&old, &new, None), Err(Error::Io { .. })), "NEW must exist");
+        std::fs::rename(&old, &new).unwrap();
+        let report = adopt(&old, &new, None).unwrap();
+        assert_eq!((report.snapshots, report.from), (1, old.clone()));
+        assert_eq!(report.to, new.canonicalize().unwrap());
+        let room = super::super::find_room(None, &new).unwrap();
+        assert!(room.is_labelled() && room.snapshots().unwrap().len() == 1);
+        assert!(matches!(adopt(&old, &new, None), Err(Error::Missing { .. })), "it is done");
+        std::fs::rename(&new, &old).unwrap();
+        adopt(&new, &old, Some(&f.path("sub/.memsnap"))).unwrap();
+        let store = f.path("sub/.memsnap");
+        let room = super::super::find_room(Some(&store), &old).unwrap();
+        assert_eq!(room.snapshots().unwrap().len(), 1);
+        // Killed between the two steps: the room has its new name and its old label.
+        std::fs::write(room.dir().join("target"), b"new").unwrap();
+        assert_eq!(adopt(&new, &old, Some(&store)).unwrap().snapshots, 1);
+        assert!(room.is_labelled());
+    }
+
+    #[test]
+    fn histories_are_never_mixed() {
+        let f = Fixture::new();
+        f.pages(0, 4, 1);
+        f.snap();
+        let other = f.path("other");
+        std::fs::copy(f.target(), &other).unwrap();
+        let store = Store::open(&f.path(".memsnap")).unwrap();
+        let there = store.make_room(&other.canonicalize().unwrap()).unwrap();
+        std::fs::write(there.dir().join(SNAP), b"x").unwrap();
+        assert!(matches!(adopt(&f.target(), &other, None), Err(Error::Refused { .. })));
+        assert_eq!(f.room().snapshots().unwrap().len(), 1);
+        std::fs::remove_file(there.dir().join(SNAP)).unwrap();
+        assert_eq!(adopt(&f.target(), &other, None).unwrap().snapshots, 1, "an empty room gives way");
+        assert!(matches!(adopt(&f.target(), &f.path("."), None), Err(Error::Refused { .. })));
+    }
+
+    const SNAP: &str = "00000001-0000000000000000000000000000000000000000000000000000000000000001.snap";
 }

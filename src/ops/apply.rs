@@ -1,21 +1,248 @@
-//! Stub.
-#![allow(unused_imports, reason = "stub")]
-use super::change::{self, Confirm};
-use super::operand::Operand;
-use super::*;
-use crate::{Result, pack::*, page::*};
+//! `apply`: bring a file from the base of a delta to its result, in place or in a copy.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use super::Progress;
+use super::change::{Confirm, Goal, Options, Plan, Report, Stop, Work, change};
+use super::compose::{Composer, New};
+use super::delta::{Delta, folder_of, into_file, open_delta, pages_in};
+use super::sides::{LiveSide, digest_of};
+use crate::error::{At, Error, Result};
+use crate::pack::Item;
+use crate::page::{PAGE, PAGE64};
+use crate::store::{Image, Store};
+use crate::sys::{create, meta, open, sparse};
+
+/// Where a delta comes from.
 pub enum Input {
+    /// A file.
     Path(PathBuf),
-    Stream(Box<dyn std::io::Read + Send>),
+    /// A stream, which is spooled first.
+    Stream(Box<dyn Read + Send>),
 }
+
+impl std::fmt::Debug for Input {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Input::Path(path) => f.debug_tuple("Path").field(path).finish(),
+            Input::Stream(_) => f.write_str("Stream"),
+        }
+    }
+}
+
+/// Bytes copied at once.
+const BLOCK: usize = 1 << 20;
+
+/// Applies `delta` to `file`, or, with `out`, to a copy of it.
+///
+/// # Errors
+/// [`Error::Damaged`] when the delta is not whole; [`Error::Base`] when the file is not its base: then nothing was
+/// touched and nothing stored. Else as [`super::revert`].
 pub fn apply(
     file: &Path,
     delta: Input,
     out: Option<&Path>,
-    options: &change::Options,
+    options: &Options,
     confirm: Confirm<'_>,
     progress: &dyn Progress,
-) -> Result<change::Report> {
-    not_built()
+) -> Result<Report> {
+    let target = open::resolve(file)?;
+    let (delta, name) = open_delta(delta, folder_of(out.unwrap_or(&target)))?;
+    let job = Job { target: &target, delta: &delta, name: &name, options, began: Instant::now() };
+    match out {
+        Some(out) => job.copy(out, confirm, progress),
+        None if options.dry_run => job.plan(&target, progress).map(|(_, plan)| job.report(plan)),
+        None => job.in_place(confirm, progress),
+    }
 }
+
+/// What is to be applied to what.
+struct Job<'a> {
+    target: &'a Path,
+    delta: &'a Delta,
+    name: &'a Path,
+    options: &'a Options,
+    began: Instant,
+}
+
+impl Job<'_> {
+    /// Scans the target, which must be the base, and says what would be written to `to`.
+    fn plan(&self, to: &Path, progress: &dyn Progress) -> Result<(LiveSide, Plan)> {
+        let live = LiveSide::open(self.target)?;
+        let head = &self.delta.head;
+        let found = digest_of(&live, &self.options.reading, progress)?;
+        if found != head.base.digest || live.len != head.base.len {
+            return Err(Error::Base { path: self.target.into(), expected: head.base.digest, found });
+        }
+        let pages = pages_in(self.delta, self.name)?;
+        let from = ("the base of the delta".into(), head.base.len);
+        let plan = Plan::new(to, from, (self.result(), head.result.len), &pages);
+        Ok((live, plan))
+    }
+
+    fn result(&self) -> String {
+        format!("the result of {}", self.name.display())
+    }
+
+    fn report(&self, plan: Plan) -> Report {
+        let elapsed = self.began.elapsed();
+        Report { plan, done: false, undo: None, notes: Vec::new(), bytes_written: 0, elapsed }
+    }
+
+    /// Writes a copy, which gets its name when it is proven to be the result.
+    fn copy(&self, out: &Path, confirm: Confirm<'_>, progress: &dyn Progress) -> Result<Report> {
+        let (live, plan) = self.plan(out, progress)?;
+        let mut report = self.report(plan);
+        if self.options.dry_run || !confirm(&report.plan) {
+            return Ok(report);
+        }
+        report.bytes_written = into_file(out, self.options.force, |copy| {
+            let len = self.delta.head.result.len;
+            copy.set_len(len).at("lengthening", out)?;
+            let written = copy_data(&live, copy, out, len, progress)?;
+            let written = written + self.change_copy(&live, copy, out)?;
+            let mode = live.file.metadata().at("looking at", &live.path)?;
+            meta::set_mode(copy, std::os::unix::fs::MetadataExt::mode(&mode) & 0o777).at("setting the mode of", out)?;
+            self.prove(copy, out, progress)?;
+            Ok(written)
+        })?;
+        report.done = true;
+        report.elapsed = self.began.elapsed();
+        Ok(report)
+    }
+
+    /// Lays what the delta says over a copy of the base.
+    fn change_copy(&self, live: &LiveSide, copy: &File, out: &Path) -> Result<u64> {
+        let (len, mut written) = (self.delta.head.result.len, 0);
+        self.each(&live.file, live.len, |item| {
+            match item {
+                Item::Page(page, _, bytes) => {
+                    let n = (len - page * PAGE64).min(PAGE64) as usize;
+                    copy.write_all_at(&bytes[..n], page * PAGE64).at("writing", out)?;
+                    written += n as u64;
+                }
+                Item::Zeros(run) => {
+                    let (start, end) = (run.pages.offset(), run.pages.end_offset().min(len));
+                    if !sparse::punch(copy, start, end - start).at("punching a hole in", out)? {
+                        written += write_zeros(copy, start, end).at("writing", out)?;
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        Ok(written)
+    }
+
+    /// The copy is read back: it must be what the delta promised.
+    fn prove(&self, copy: &File, out: &Path, progress: &dyn Progress) -> Result<()> {
+        let result = &self.delta.head.result;
+        let file = copy.try_clone().at("reading", out)?;
+        let side = LiveSide { name: String::new(), path: out.into(), file, len: result.len };
+        if digest_of(&side, &self.options.reading, progress)? == result.digest {
+            return Ok(());
+        }
+        // The base was proven before: either it changed since, or the delta never was what it says.
+        digest_of(&LiveSide::open(self.target)?, &self.options.reading, progress).and_then(|found| {
+            if found == self.delta.head.base.digest {
+                return Err(Error::damaged(self.name, "what it makes of its base is not the result that it promises"));
+            }
+            Err(Error::Changed { path: self.target.into(), what: "somebody wrote to it".into() })
+        })
+    }
+
+    /// Calls `each` with everything that the delta says; `file` holds its base.
+    fn each(&self, file: &File, len: u64, mut each: impl FnMut(Item<'_>) -> Result<()>) -> Result<()> {
+        let mut way = self.delta.way(false).map_err(|e| e.of(self.name))?;
+        let mut old = |page: u64, out: &mut [u8; PAGE]| {
+            let there = len.saturating_sub(page * PAGE64).min(PAGE64) as usize;
+            file.read_exact_at(&mut out[..there], page * PAGE64).at("reading", self.target).map_err(Stop::Ours)
+        };
+        loop {
+            match way.next(&mut old).map_err(|e| e.of(self.name))? {
+                Some(item) => each(item)?,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    fn in_place(&self, confirm: Confirm<'_>, progress: &dyn Progress) -> Result<Report> {
+        let place = Store::place(self.options.store.as_deref(), self.target);
+        let known = match Store::open(&place) {
+            Ok(store) => store.room(self.target)?,
+            Err(Error::Missing { .. }) => None,
+            Err(e) => return Err(e),
+        };
+        let room = match known {
+            Some(room) => room,
+            // A store is not begun for the sake of a delta that does not fit.
+            None => {
+                self.plan(self.target, progress)?;
+                Store::open_or_create(&place)?.make_room(self.target)?
+            }
+        };
+        let goal = Goal { verb: "apply", base: Some(self.delta.head.base.digest) };
+        let mut report = change(&room, &goal, self.options, confirm, progress, |work, from| self.compose(work, from))?;
+        report.elapsed = self.began.elapsed();
+        Ok(report)
+    }
+
+    /// Makes the result a snapshot.
+    fn compose(&self, work: &mut Work<'_>, from: &Image) -> Result<Image> {
+        let result = self.delta.head.result;
+        let file = work.target.file;
+        let mut composer = Composer::new(work, from, result.len);
+        self.each(file, from.len(), |item| match item {
+            Item::Page(page, _, bytes) => composer.put(page, New::Bytes(bytes)),
+            Item::Zeros(run) => (run.pages.start..run.pages.end)
+                .try_for_each(|page| composer.put(page, New::Stored(run.source, &[0; PAGE]))),
+        })?;
+        composer.finish("apply", Some(result.digest)).map_err(|e| match e {
+            Error::Base { .. } => {
+                Error::damaged(self.name, "what it makes of its base is not the result that it promises")
+            }
+            e => e,
+        })
+    }
+}
+
+/// Copies the data of a file up to `len`; holes stay holes.
+fn copy_data(live: &LiveSide, copy: &File, out: &Path, len: u64, progress: &dyn Progress) -> Result<u64> {
+    let (end, mut at, mut written) = (live.len.min(len), 0, 0);
+    let mut buf = vec![0; BLOCK.min(end as usize)];
+    progress.begin("copying", end);
+    while let Some((start, stop)) = sparse::next_data(&live.file, at, end).at("looking for holes in", &live.path)? {
+        progress.advance(start - at);
+        at = start;
+        while at < stop {
+            let part = (stop - at).min(BLOCK as u64) as usize;
+            live.file.read_exact_at(&mut buf[..part], at).at("reading", &live.path)?;
+            copy.write_all_at(&buf[..part], at).at("writing", out)?;
+            create::start_writeback(copy, at, part as u64);
+            at += part as u64;
+            written += part as u64;
+            progress.advance(part as u64);
+        }
+    }
+    progress.end();
+    Ok(written)
+}
+
+/// Where holes cannot be punched.
+fn write_zeros(file: &File, start: u64, end: u64) -> std::io::Result<u64> {
+    let zeros = [0; 64 << 10];
+    let mut at = start;
+    while at < end {
+        let n = (end - at).min(zeros.len() as u64);
+        file.write_all_at(&zeros[..n as usize], at)?;
+        at += n;
+    }
+    Ok(end - start)
+}
+
+#[cfg(test)]
+#[path = "apply_test.rs"]
+mod tests;

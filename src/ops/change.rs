@@ -247,7 +247,7 @@ fn present(work: &mut Work<'_>, base: Option<Digest>, progress: &dyn Progress) -
         reserve: options.reserve,
         exclusive: work.exclusive,
     };
-    let taken = take(work.room, work.shelf, work.target, &how, progress)?;
+    let taken = take(work.room, work.writing, work.shelf, work.target, &how, progress)?;
     if let Some(expected) = base.filter(|b| *b != taken.image) {
         return Err(Error::Base { path: work.target.path.into(), expected, found: taken.image });
     }

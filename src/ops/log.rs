@@ -1,35 +1,200 @@
-//! Stub.
-#![allow(unused_imports, reason = "stub")]
-use super::operand::Operand;
-use super::*;
-use crate::{Result, pack::*, page::*};
+//! What is remembered of a target: its snapshots, oldest first.
+
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+
+use super::find_room;
+use crate::error::Result;
+use crate::pack::{Grade, Meta, RunStream, SnapshotFile};
+use crate::page::{Digest, PageRange};
+use crate::store::{Image, Room, STORE_NAME, Shelf, SnapName, Store};
+
+/// What is asked.
+#[derive(Clone, Debug, Default)]
 pub struct Options {
+    /// The store, if it is not the one beside the file.
     pub store: Option<PathBuf>,
+    /// Only snapshots that changed any of these bytes: start, end.
     pub range: Option<(u64, u64)>,
 }
-pub fn log(file: Option<&Path>, options: &Options) -> Result<Vec<History>> {
-    not_built()
-}
+
+/// The history of one target.
+#[derive(Clone, Debug)]
 pub struct History {
+    /// The target.
     pub path: PathBuf,
+    /// Its snapshots, oldest first.
     pub snapshots: Vec<Entry>,
+    /// What could not be read, in words.
     pub faults: Vec<String>,
+    /// A change of the target was begun and not finished.
     pub interrupted: bool,
 }
+
+/// One snapshot.
+#[derive(Clone, Debug)]
 pub struct Entry {
+    /// Its number in the room.
     pub number: u64,
+    /// Its id.
     pub id: Digest,
+    /// The snapshot that its changes are counted from.
     pub parent: Option<Digest>,
+    /// When it was made, nanoseconds since 1970.
     pub time_ns: i64,
+    /// Length of the image in bytes.
     pub len: u64,
+    /// Pages that differ from the parent.
     pub pages_changed: u64,
+    /// Bytes of the pack made for it.
     pub bytes_stored: u64,
+    /// How far it is proven to be of one moment.
     pub grade: Grade,
+    /// Why it has that grade.
     pub reason: String,
+    /// Made by memsnap itself, as a way back.
     pub automatic: bool,
+    /// Its tags, by name.
     pub tags: Vec<String>,
+    /// What the user said of it.
     pub message: String,
+    /// The machine that made it.
     pub host: String,
+    /// The version of memsnap that made it.
     pub version: String,
+}
+
+/// The history of `file`, or of all targets of a store: that of the working folder, or the one chosen.
+///
+/// What cannot be read is told in [`History::faults`]; the rest is given all the same.
+///
+/// # Errors
+/// When there is no store, or no history of that file; when the store cannot be listed.
+pub fn log(file: Option<&Path>, options: &Options) -> Result<Vec<History>> {
+    if let Some(file) = file {
+        return Ok(vec![history(&find_room(options.store.as_deref(), file)?, options.range)?]);
+    }
+    let store = Store::open(options.store.as_deref().unwrap_or(Path::new(STORE_NAME)))?;
+    let (rooms, faults) = store.rooms()?;
+    let mut all = rooms.iter().map(|room| history(room, options.range)).collect::<Result<Vec<_>>>()?;
+    if !faults.is_empty() {
+        let faults = faults.iter().map(ToString::to_string).collect();
+        all.push(History { path: store.dir().into(), snapshots: Vec::new(), faults, interrupted: false });
+    }
+    Ok(all)
+}
+
+fn history(room: &Room, range: Option<(u64, u64)>) -> Result<History> {
+    let mut faults = Vec::new();
+    let mut tags = tags(room, &mut faults)?;
+    let interrupted = room.intent().unwrap_or_else(|e| {
+        faults.push(e.to_string());
+        None
+    });
+    let shelf = Shelf::new(room.dir());
+    let mut lens = HashMap::new();
+    let mut snapshots = Vec::new();
+    for name in room.snapshots()? {
+        let touched = Image::open_snap(room, &shelf, name).and_then(|snap| {
+            let before = lens.insert(name.id, snap.meta.len).or(lens.get(&snap.meta.parent).copied());
+            let touches = range.map_or(Ok(true), |range| touches(&snap, before, range));
+            Ok((touches.map_err(|e| e.of(&room.dir().join(name.file_name())))?, snap.meta))
+        });
+        match touched {
+            Ok((true, meta)) => snapshots.push(entry(name, meta, tags.remove(&name.id).unwrap_or_default())),
+            Ok((false, _)) => {}
+            Err(e) => faults.push(e.to_string()),
+        }
+    }
+    Ok(History { path: room.target().into(), snapshots, faults, interrupted: interrupted.is_some() })
+}
+
+/// Tags by what they name.
+fn tags(room: &Room, faults: &mut Vec<String>) -> Result<HashMap<Digest, Vec<String>>> {
+    let mut tags: HashMap<Digest, Vec<String>> = HashMap::new();
+    for (tag, id) in room.tags()? {
+        match id {
+            Ok(id) => tags.entry(id).or_default().push(tag),
+            Err(e) => faults.push(e.to_string()),
+        }
+    }
+    Ok(tags)
+}
+
+/// Whether a snapshot changed any of the bytes of `range` since its parent of `before` bytes: what it holds there, or
+/// whether there is anything.
+fn touches<R: crate::pack::ReadAt + Clone>(
+    snap: &SnapshotFile<R>,
+    before: Option<u64>,
+    (start, end): (u64, u64),
+) -> Result<bool, crate::pack::Bad> {
+    let (before, len) = (before.unwrap_or(0), snap.meta.len);
+    if before != len && start < before.max(len) && end > before.min(len) {
+        return Ok(true);
+    }
+    let pages = PageRange::of_bytes(start, end);
+    let mut runs = snap.update();
+    runs.skip_to(pages.start)?;
+    while let Some(run) = runs.next_run()? {
+        if !run.pages.intersect(&pages).is_empty() {
+            return Ok(true);
+        }
+        if run.pages.start >= pages.end {
+            break;
+        }
+    }
+    Ok(false)
+}
+
+fn entry(name: SnapName, meta: Meta, tags: Vec<String>) -> Entry {
+    Entry {
+        number: name.number,
+        id: name.id,
+        parent: (!meta.parent.is_zero()).then_some(meta.parent),
+        time_ns: meta.time_ns,
+        len: meta.len,
+        pages_changed: meta.changed.pages,
+        bytes_stored: meta.stored.pack_bytes,
+        grade: meta.grade,
+        reason: meta.reason,
+        automatic: meta.kind.is_automatic(),
+        tags,
+        message: meta.message,
+        host: meta.host,
+        version: meta.version,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{Fixture, flip};
+    use super::*;
+
+    #[test]
+    fn ranges_choose_and_faults_do_not_hide_the_rest() {
+        let f = Fixture::new();
+        f.pages(0, 4, 1);
+        f.snap_named(&["first"]);
+        f.pages(2, 1, 2);
+        f.snap();
+        f.cut(20 * 4096);
+        f.snap_named(&["longer"]);
+        let numbers = |range| {
+            let list = log(Some(&f.target()), &Options { store: None, range }).unwrap().remove(0);
+            assert!(!list.interrupted);
+            (list.snapshots.iter().map(|e| e.number).collect::<Vec<_>>(), list.faults.len())
+        };
+        assert_eq!(numbers(None), (vec![1, 2, 3], 0));
+        assert_eq!(numbers(Some((0, 1))).0, [1]);
+        assert_eq!(numbers(Some((8192, 8193))).0, [1, 2]);
+        assert_eq!(numbers(Some((12288 + 4096, 20_000))).0, [3]);
+        assert!(numbers(Some((90_000, 99_000))).0.is_empty());
+        let all = log(None, &Options { store: Some(f.path(".memsnap")), range: None }).unwrap().remove(0);
+        assert_eq!((all.path, all.snapshots[0].tags.clone()), (f.target(), vec!["first".to_string()]));
+        assert_eq!((all.snapshots[0].parent, all.snapshots[1].parent), (None, Some(all.snapshots[0].id)));
+        assert_eq!((all.snapshots[1].pages_changed, all.snapshots[1].message.as_str()), (1, "why"));
+        flip(&f.stored(".snap")[1], 60);
+        assert_eq!(numbers(None), (vec![1, 3], 1));
+        assert!(matches!(log(Some(&f.path("none")), &Options::default()), Err(crate::Error::Missing { .. })));
+    }
 }

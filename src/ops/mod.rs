@@ -8,6 +8,11 @@ pub mod change;
 mod compose;
 pub mod delta;
 pub mod diff;
+mod encode;
+#[cfg(test)]
+mod fixture;
+mod gather;
+pub(crate) mod heal;
 pub mod log;
 pub mod operand;
 pub mod recover;
@@ -27,10 +32,6 @@ use crate::capture::{How, Io};
 use crate::error::{Error, Result};
 use crate::store::{Image, Room, Shelf, Store, Tree};
 use crate::sys::{fs, open};
-
-fn not_built<T>() -> Result<T> {
-    Err(Error::refused("not built yet", ""))
-}
 
 /// Hears how far long work is.
 pub trait Progress: Sync {

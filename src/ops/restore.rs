@@ -1,24 +1,296 @@
-//! Stub.
-#![allow(unused_imports, reason = "stub")]
-use super::operand::Operand;
-use super::*;
-use crate::{Result, pack::*, page::*};
+//! Writing an image elsewhere.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::gather::{Ahead, PIECE, Piece, gather, hash_groups, slots, touch};
+use super::operand::Operand;
+use super::{Progress, find_room};
+use crate::capture::Rate;
+use crate::error::{At, Error, Result};
+use crate::pack::{Run, Source};
+use crate::page::{Digest, GROUP_PAGES, ImageHasher, PAGE, PAGE64, PageRange, groups_of};
+use crate::store::{Image, Mark, Ref, Shelf};
+use crate::sys::{create, id, meta, open, xattr};
+
+/// Pages that go to a stream at once: so much is held in memory.
+const WINDOW: u64 = 4096;
+/// Pages that go to a file before they are read back: still in the page cache, and so many that images of thousands of
+/// packs have several of each.
+const STRETCH: u64 = 128 << 10;
+
+/// Where the image goes.
+#[allow(missing_debug_implementations, reason = "a stream may be anything")]
 pub enum Out<'a> {
+    /// To a new file, or in the place of one.
     Path(&'a Path),
-    Stream(&'a mut dyn std::io::Write),
+    /// In order, zeros included.
+    Stream(&'a mut dyn Write),
 }
+
+/// How.
+#[derive(Clone, Debug, Default)]
 pub struct Options {
+    /// The store, if it is not the one beside the file.
     pub store: Option<PathBuf>,
+    /// Replace a file that is there.
     pub force: bool,
+    /// Most bytes a second.
     pub limit_rate: Option<u64>,
 }
+
+/// What was written.
+#[derive(Clone, Debug)]
 pub struct Report {
+    /// Length of the image.
     pub len: u64,
+    /// Bytes written; holes are not.
     pub bytes_written: u64,
+    /// What was not restored, or not as it was.
     pub notes: Vec<String>,
+    /// How long it took.
     pub elapsed: Duration,
 }
+
+/// Writes the image that `what` names (the latest when it names none) to `out`, which gets its name once all of it is
+/// there and proven.
+///
+/// # Errors
+/// [`Error::Refused`] when `out` exists and `force` is not set, or is the target itself; [`Error::Damaged`] when the
+/// image cannot be had whole.
 pub fn restore(what: &Operand, out: Out<'_>, options: &Options, progress: &dyn Progress) -> Result<Report> {
-    not_built()
+    let began = Instant::now();
+    let room = find_room(options.store.as_deref(), &what.path)?;
+    let name = room.resolve(what.at.as_ref().unwrap_or(&Ref::Latest))?;
+    let shelf = Shelf::new(room.dir());
+    let image = Image::open(&room, &shelf, name)?;
+    let reader = Reader {
+        image: &image,
+        shelf: &shelf,
+        rate: Mutex::new(options.limit_rate.map(Rate::new)),
+        progress,
+        hasher: ImageHasher::new(image.len()),
+        written: 0,
+    };
+    progress.begin("restoring", image.len());
+    let done = match out {
+        Out::Stream(stream) => reader.to_stream(stream).map(|written| (written, Vec::new())),
+        Out::Path(path) => to_path(reader, path, room.target(), options.force),
+    };
+    progress.end();
+    let (bytes_written, notes) = done?;
+    Ok(Report { len: image.len(), bytes_written, notes, elapsed: began.elapsed() })
 }
+
+fn to_path(reader: Reader<'_>, out: &Path, target: &Path, force: bool) -> Result<(u64, Vec<String>)> {
+    let out = open::resolve_new(out)?;
+    check_out(&out, target, force)?;
+    let dir = out.parent().unwrap_or(Path::new("/"));
+    let name = out.file_name().unwrap_or_default();
+    let image = reader.image;
+    let pending = create::Pending::new(dir)?;
+    let written = reader.to_file(pending.file(), &out)?;
+    let notes = dress(pending.file(), image, &out)?;
+    if force {
+        pending.replace(name)?;
+    } else if pending.publish(name)? == create::Published::Existed {
+        return Err(exists(&out));
+    }
+    create::sync_dir(dir)?;
+    Ok((written, notes))
+}
+
+fn exists(out: &Path) -> Error {
+    Error::refused(format!("{} exists", out.display()), "add --force to replace it, or name another file")
+}
+
+/// Whether a file may be made at `out`.
+fn check_out(out: &Path, target: &Path, force: bool) -> Result<()> {
+    let there = match std::fs::symlink_metadata(out) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        there => there.at("looking at", out)?,
+    };
+    if !there.is_file() && !there.is_symlink() {
+        return Err(Error::refused(format!("{} is not a regular file", out.display()), "name another file"));
+    }
+    let live = std::fs::metadata(target).map(|m| open::Stamp::from(&m));
+    let same = |stamp: open::Stamp| live.is_ok_and(|live| live.same_file(&stamp));
+    if std::fs::metadata(out).is_ok_and(|m| same(open::Stamp::from(&m))) {
+        return Err(Error::refused(
+            format!("{} is the target itself", out.display()),
+            "`memsnap revert` changes it in place, and can be undone",
+        ));
+    }
+    if force { Ok(()) } else { Err(exists(out)) }
+}
+
+/// Reads the image from front to back.
+struct Reader<'a> {
+    image: &'a Image,
+    shelf: &'a Shelf,
+    rate: Mutex<Option<Rate>>,
+    progress: &'a dyn Progress,
+    hasher: ImageHasher,
+    written: u64,
+}
+
+impl Reader<'_> {
+    fn spend(&self, bytes: u64) {
+        if let Some(rate) = self.rate.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            rate.spend(bytes);
+        }
+    }
+
+    /// Calls `each` with windows of `pages` pages, and what they are made of.
+    fn windows(&mut self, pages: u64, mut each: impl FnMut(&mut Self, PageRange, &[Run]) -> Result<()>) -> Result<()> {
+        let mut runs = Ahead::new(self.image.runs());
+        let all = self.image.pages();
+        for start in (0..all).step_by(pages as usize) {
+            let window = PageRange { start, end: all.min(start + pages) };
+            let runs = runs.before(window.end).map_err(|e| e.of(self.image.path()))?;
+            each(self, window, &runs)?;
+        }
+        if self.hasher.finish() == self.image.digest() {
+            return Ok(());
+        }
+        Err(Error::damaged(self.image.path(), "what was written does not add up to its image digest"))
+    }
+
+    /// Adds the groups from page `first` on to the image digest.
+    fn fold(&mut self, first: u64, digests: &[Digest]) {
+        (first / GROUP_PAGES..).zip(digests).for_each(|(group, digest)| self.hasher.push(group, digest));
+    }
+
+    fn to_stream(mut self, out: &mut dyn Write) -> Result<u64> {
+        let to = Path::new("-");
+        let (len, shelf) = (self.image.len(), self.shelf);
+        let mut buf = vec![0; (WINDOW.min(groups_of(len) * GROUP_PAGES) * PAGE64) as usize];
+        self.windows(WINDOW, |this, window, runs| {
+            let pieces = slots(&mut buf, window.start, runs);
+            gather(shelf, pieces, &|reader, piece| {
+                this.spend(piece.pages * PAGE64);
+                reader.read_run(piece.pack, piece.page, piece.place)
+            })?;
+            let (there, past) = buf.split_at_mut((window.len() * PAGE64) as usize);
+            past.fill(0);
+            let bytes = window.end_offset().min(len) - window.offset();
+            out.write_all(&there[..bytes as usize]).at("writing", to)?;
+            let (touched, mut digests) = groups(window, runs);
+            hash_groups(&buf, &touched, &mut digests)?;
+            this.fold(window.start, &digests);
+            this.progress.advance(bytes);
+            Ok(())
+        })?;
+        out.flush().at("writing", to)?;
+        Ok(len)
+    }
+
+    fn to_file(mut self, file: &File, path: &Path) -> Result<u64> {
+        let len = self.image.len();
+        file.set_len(len).at("writing", path)?;
+        let write = |bytes: &[u8], at: u64| {
+            let n = (len - at).min(bytes.len() as u64) as usize;
+            file.write_all_at(&bytes[..n], at).at("writing", path)
+        };
+        self.windows(STRETCH, |this, window, runs| {
+            gather(this.shelf, pieces(runs, &write)?, &|reader, piece: Piece<u64>| {
+                this.spend(piece.pages * PAGE64);
+                let mut bytes = vec![0; (piece.pages * PAGE64) as usize];
+                reader.read_run(piece.pack, piece.page, &mut bytes)?;
+                this.progress.advance(bytes.len() as u64);
+                write(&bytes, piece.place)
+            })?;
+            let written = runs.iter().filter(|run| run.source != Source::Hole);
+            this.written += written.map(|r| r.pages.end_offset().min(len) - r.pages.offset()).sum::<u64>();
+            let zeros = runs.iter().filter(|run| run.source.is_zeros());
+            this.progress.advance(zeros.map(|r| r.pages.len() * PAGE64).sum());
+            let digests = read_back(file, path, len, window, runs)?;
+            this.fold(window.start, &digests);
+            create::start_writeback(file, window.offset(), window.len() * PAGE64);
+            Ok(())
+        })?;
+        Ok(self.written)
+    }
+}
+
+/// What is to be read, and at which byte of the file it goes; zeros that took space are written here.
+fn pieces(runs: &[Run], write: &dyn Fn(&[u8], u64) -> Result<()>) -> Result<Vec<Piece<u64>>> {
+    let mut out = Vec::new();
+    let zeros = vec![0; (PIECE * PAGE64) as usize];
+    for run in runs {
+        for start in (run.pages.start..run.pages.end).step_by(PIECE as usize) {
+            let part = run.clip(&PageRange { start, end: run.pages.end.min(start + PIECE) });
+            let (pages, place) = (part.pages.len(), part.pages.offset());
+            match part.source {
+                Source::Hole => break,
+                Source::Zero => write(&zeros[..(pages * PAGE64) as usize], place)?,
+                Source::Pack(pack, page) => out.push(Piece { pack, page, pages, place }),
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// Which groups of `window` hold anything, and a place for their digests.
+fn groups(window: PageRange, runs: &[Run]) -> (Vec<bool>, Vec<Digest>) {
+    let n = window.len().div_ceil(GROUP_PAGES) as usize;
+    let mut touched = vec![false; n];
+    runs.iter().filter(|run| !run.source.is_zeros()).for_each(|run| touch(&mut touched, window.start, &run.pages));
+    (touched, vec![Digest::ZERO; n])
+}
+
+/// The digests of the groups of `window` as the file has them now.
+fn read_back(file: &File, path: &Path, len: u64, window: PageRange, runs: &[Run]) -> Result<Vec<Digest>> {
+    let (touched, mut digests) = groups(window, runs);
+    let mut buf = vec![0; (WINDOW.min(touched.len() as u64 * GROUP_PAGES) * PAGE64) as usize];
+    let per = (WINDOW / GROUP_PAGES) as usize;
+    for (i, (touched, digests)) in touched.chunks(per).zip(digests.chunks_mut(per)).enumerate() {
+        if !touched.contains(&true) {
+            continue;
+        }
+        let at = window.offset() + (i as u64) * WINDOW * PAGE64;
+        let n = (len - at).min(touched.len() as u64 * GROUP_PAGES * PAGE64) as usize;
+        file.read_exact_at(&mut buf[..n], at).at("reading back", path)?;
+        buf[n..].fill(0);
+        hash_groups(&buf, touched, digests)?;
+    }
+    Ok(digests)
+}
+
+/// Gives the file the image's attributes, owner, mode and times; what cannot be had is told.
+fn dress(file: &File, image: &Image, out: &Path) -> Result<Vec<String>> {
+    let said = image.meta();
+    let mut notes = Vec::new();
+    for (name, value) in said.attrs.iter().filter(|(name, _)| xattr::is_kept(name) && !Mark::is_name(name)) {
+        if let Err(e) = xattr::set(file, name, value) {
+            notes.push(format!("attribute {} was not restored: {e}", String::from_utf8_lossy(name)));
+        }
+    }
+    // Before the mode: a change of owner takes bits away.
+    if id::euid() == 0
+        && let Err(e) = meta::set_owner(file, said.uid, said.gid)
+    {
+        notes.push(format!("owner {}:{} was not restored: {e}", said.uid, said.gid));
+    }
+    if said.mode & 0o6000 != 0 {
+        let granted = format!("{:04o}", said.mode & 0o7777);
+        notes.push(format!(
+            "the file had mode {granted}: set-uid and set-gid are not given back; chmod {granted} does it"
+        ));
+    }
+    meta::set_mode(file, said.mode & 0o1777).at("setting the mode of", out)?;
+    if let Err(e) = meta::set_times(file, said.atime_ns.into(), said.mtime_ns.into()) {
+        notes.push(format!("times were not restored: {e}"));
+    }
+    Ok(notes)
+}
+
+const _: () = assert!(WINDOW.is_multiple_of(GROUP_PAGES) && STRETCH.is_multiple_of(WINDOW) && PAGE == PAGE64 as usize);
+
+#[cfg(test)]
+#[path = "restore_test.rs"]
+mod tests;

@@ -203,7 +203,24 @@ fn read(live: &LiveSide, base: &dyn Base, reading: &Reading, progress: &dyn Prog
 
 /// The digest of a live image.
 pub(crate) fn digest_of(live: &LiveSide, reading: &Reading, progress: &dyn Progress) -> Result<Digest> {
-    Ok(read(live, &crate::capture::NoBase, reading, progress)?.1)
+    Ok(read(live, &Marked(&PageSet::new()), reading, progress)?.1)
+}
+
+/// No base: the digests of all groups are wanted, and those of the pages of groups in which any page is in the set.
+pub(crate) struct Marked<'a>(pub(crate) &'a PageSet);
+
+impl Base for Marked<'_> {
+    fn known(&self, window: PageRange) -> Result<Known> {
+        if !self.0.meets(window) {
+            return Ok(Known::Marked(Vec::new()));
+        }
+        let groups = window.start / GROUP_PAGES..window.end / GROUP_PAGES;
+        Ok(Known::Marked(groups.map(|group| self.0.meets(PageRange::of_group(group))).collect()))
+    }
+
+    fn pages(&self, _: u64) -> Result<[Digest; GROUP_PAGES as usize]> {
+        Ok([Digest::ZERO; GROUP_PAGES as usize])
+    }
 }
 
 /// Another file as a base: read where the first has to be compared with it.

@@ -109,7 +109,7 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
     if room.is_new()? {
         preflight(&room, target, options)?;
     }
-    let taken = take(&room, &shelf, target, &how, progress)?;
+    let taken = take(&room, &writing, &shelf, target, &how, progress)?;
     let mut report = Report {
         path: path.clone(),
         id: None,
@@ -122,7 +122,7 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
         grade: taken.grade,
         reason: taken.reason.clone(),
         below: taken.grade < options.require,
-        repaired: 0,
+        repaired: taken.repaired,
         warnings: sidecar(&path).map(|log| sidecar_warning(&path, &log)).into_iter().collect(),
         elapsed: Duration::ZERO,
     };

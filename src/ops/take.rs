@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+use super::heal::{Healed, heal, suspects};
 use super::{Progress, Reading, Reserve, head};
 use crate::capture::{Base, Found, Leaf, NoBase, Watch, scan, sidecar};
 use crate::error::{At, Error, Result};
@@ -51,6 +52,8 @@ pub(crate) struct Taken {
     pub(crate) grade: Grade,
     /// Why not more.
     pub(crate) reason: String,
+    /// Damaged pages of earlier snapshots that were stored again.
+    pub(crate) repaired: u64,
     stamp: Stamp,
     attrs: Vec<(Vec<u8>, Vec<u8>)>,
     draft: Draft,
@@ -68,13 +71,35 @@ pub(crate) struct Target<'a> {
 /// Takes an image of `target`, compared with what `room` last knew of it.
 pub(crate) fn take(
     room: &Room,
+    writing: &Writing,
     shelf: &Shelf,
     target: Target<'_>,
     how: &How<'_>,
     progress: &dyn Progress,
 ) -> Result<Taken> {
-    let parent = head(room, shelf)?;
-    if let Some((image, Some(tree))) = &parent {
+    let mut parent = head(room, shelf)?;
+    let healed = match &parent {
+        Some((image, _)) => heal(room, writing, shelf, &suspects(room, shelf, image)?, target.file)?,
+        None => Healed::default(),
+    };
+    if healed.broken {
+        // Nothing may stand on a pack that is missing or cannot be believed: all is stored anew.
+        parent = None;
+    }
+    let mut taken = take_from(room, shelf, &parent, target, how, progress)?;
+    taken.repaired = healed.pages;
+    Ok(taken)
+}
+
+fn take_from(
+    room: &Room,
+    shelf: &Shelf,
+    parent: &Option<(Image, Option<Tree>)>,
+    target: Target<'_>,
+    how: &How<'_>,
+    progress: &dyn Progress,
+) -> Result<Taken> {
+    if let Some((image, Some(tree))) = parent {
         let base = StoredBase::Tree(tree);
         match attempt(room, target, Some(image), &base, Some(tree), how, progress) {
             // The cache turned out broken half-way, and is gone: once more without it.
@@ -82,7 +107,7 @@ pub(crate) fn take(
             taken => return taken,
         }
     }
-    if let Some((image, _)) = &parent {
+    if let Some((image, _)) = parent {
         let base = StoredBase::Image(Box::new(ImageBase::new(image, shelf)));
         match attempt(room, target, Some(image), &base, None, how, progress) {
             // The index of a pack is damaged: what stands on it cannot be stood on. All is stored anew.
@@ -90,11 +115,6 @@ pub(crate) fn take(
             taken => return taken,
         }
     }
-    attempt(room, target, None, &NoBase, None, how, progress)
-}
-
-/// Takes an image without looking at what the room knows: everything is stored anew.
-pub(crate) fn take_anew(room: &Room, target: Target<'_>, how: &How<'_>, progress: &dyn Progress) -> Result<Taken> {
     attempt(room, target, None, &NoBase, None, how, progress)
 }
 
@@ -145,6 +165,7 @@ fn attempt(
         changed: taking.changed,
         grade,
         reason,
+        repaired: 0,
         stamp: before,
         attrs,
         draft: taking.draft,

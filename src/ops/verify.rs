@@ -1,31 +1,202 @@
-//! Stub.
-#![allow(unused_imports, reason = "stub")]
-use super::operand::Operand;
-use super::*;
-use crate::{Result, pack::*, page::*};
+//! Checking that everything in a store can be read back.
+//!
+//! Three looks at a room: its small files and the structure of the others ([`structure`]), the pages of every image with
+//! its digest ([`pages`]), and last which snapshots lose what by the faults that were found ([`losses`]).
+
+mod losses;
+mod pages;
+mod structure;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::operand::Operand;
+use super::{Progress, find_room, heal};
+use crate::error::{Error, Result};
+use crate::page::{PageRange, PageSet};
+use crate::store::{Room, STORE_NAME, Shelf, SnapName, Store};
+use crate::sys::open;
+use structure::Structure;
+
+/// How long another writer is waited for before repairing.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How.
+#[derive(Clone, Debug, Default)]
 pub struct Options {
+    /// The store, if it is not the one beside the file or of the working folder.
     pub store: Option<PathBuf>,
+    /// Leave out the pages.
     pub quick: bool,
+    /// Store damaged pages again from the target, where it still holds them.
     pub repair: bool,
 }
+
+/// What was found.
+#[derive(Clone, Debug, Default)]
 pub struct Report {
+    /// Targets looked at.
     pub targets: u64,
+    /// Their snapshots.
     pub snapshots: u64,
+    /// Files of the store that were read.
     pub files: u64,
+    /// Pages held against their digests.
     pub pages: u64,
+    /// Bytes in those pages.
     pub bytes: u64,
+    /// All faults.
     pub faults: Vec<Fault>,
+    /// Files that no snapshot needs.
     pub garbage: u64,
+    /// What else is worth knowing.
     pub notes: Vec<String>,
 }
+
+/// Something that is not what it must be.
+#[derive(Clone, Debug)]
 pub struct Fault {
+    /// The file.
     pub path: PathBuf,
+    /// What is wrong with it.
     pub what: String,
+    /// The snapshots that lose something by it, by number.
     pub snapshots: Vec<u64>,
+    /// The pages of the target that they lose; none when they are lost as a whole, or lose nothing.
     pub ranges: Vec<PageRange>,
+    /// It has been set right.
     pub repaired: bool,
 }
-pub fn verify(what: Option<&Operand>, options: &Options, progress: &dyn Progress) -> Result<Report> {
-    not_built()
+
+impl Fault {
+    fn new(path: &Path, what: impl Into<String>) -> Fault {
+        Fault { path: path.into(), what: what.into(), snapshots: Vec::new(), ranges: Vec::new(), repaired: false }
+    }
+
+    /// What a failed reading says of the file that was read; `otherwise` when it names none.
+    fn of(e: &Error, otherwise: &Path) -> Fault {
+        match e {
+            Error::Damaged { path, what } | Error::Version { path, what } => Fault::new(path, what),
+            Error::Io { doing, path, source } => Fault::new(path, format!("{doing}: {source}")),
+            e => Fault::new(otherwise, e.to_string()),
+        }
+    }
 }
+
+/// Checks one image, one target, or without `what` the store of the working folder.
+///
+/// # Errors
+/// When there is nothing to check, or it cannot be looked at. Damage is no error: it is in the report.
+pub fn verify(what: Option<&Operand>, options: &Options, progress: &dyn Progress) -> Result<Report> {
+    let mut report = Report::default();
+    let (rooms, only) = choose(what, options, &mut report)?;
+    for room in rooms {
+        let check = Check { room: &room, shelf: Shelf::new(room.dir()), only, options, progress };
+        check.run(&mut report)?;
+    }
+    Ok(report)
+}
+
+/// The rooms to check, and the one snapshot if only that is meant.
+fn choose(what: Option<&Operand>, options: &Options, report: &mut Report) -> Result<(Vec<Room>, Option<SnapName>)> {
+    let chosen = options.store.as_deref();
+    if let Some(what) = what {
+        let target = super::resolve(&what.path)?;
+        let place = Store::place(chosen, &target);
+        let room = match find_room(chosen, &what.path) {
+            // The store's own line is damaged: that is a fault like others, and the room is still there.
+            Err(e @ Error::Damaged { .. }) => {
+                report.faults.push(Fault::of(&e, &place));
+                Store::open_despite(&place)?.0.room(&target)?.ok_or(e)?
+            }
+            room => room?,
+        };
+        let only = what.at.as_ref().map(|at| room.resolve(at)).transpose()?;
+        return Ok((vec![room], only));
+    }
+    let (store, fault) = Store::open_despite(chosen.unwrap_or(Path::new(STORE_NAME)))?;
+    report.files += 1;
+    report.faults.extend(fault.map(|e| Fault::of(&e, store.dir())));
+    let (rooms, faults) = store.rooms()?;
+    report.faults.extend(faults.iter().map(|e| Fault::of(e, store.dir())));
+    Ok((rooms, None))
+}
+
+/// Pages that cannot be had, by the number of their pack.
+#[derive(Debug, Default)]
+struct Losses {
+    /// Packs that are missing or whose index cannot be believed, and why.
+    broken: BTreeMap<u32, String>,
+    /// Single pages.
+    pages: BTreeMap<u32, PageSet>,
+}
+
+/// The check of one room.
+struct Check<'a> {
+    room: &'a Room,
+    shelf: Shelf,
+    only: Option<SnapName>,
+    options: &'a Options,
+    progress: &'a dyn Progress,
+}
+
+impl Check<'_> {
+    fn run(&self, report: &mut Report) -> Result<()> {
+        report.targets += 1;
+        let found: Structure = self.structure(report)?;
+        let mut bad = Losses { broken: found.broken, ..Losses::default() };
+        let mut wrong = Vec::new();
+        if !self.options.quick {
+            self.progress.begin("verifying", found.bytes);
+            let read = self.pages(&found.sound, &mut bad, report);
+            self.progress.end();
+            wrong = read?;
+        }
+        let (faults, lost) = self.losses(&found.sound, &bad)?;
+        let first = report.faults.len();
+        report.faults.extend(faults);
+        let whole = wrong.into_iter().filter(|name| !lost.contains(&name.number));
+        report.faults.extend(whole.map(|name| {
+            let path = self.room.dir().join(name.file_name());
+            let fault = Fault::new(&path, "its pages do not add up to its image digest");
+            Fault { snapshots: vec![name.number], ..fault }
+        }));
+        let packs: Vec<u32> = bad.broken.keys().chain(bad.pages.keys()).copied().collect();
+        if packs.is_empty() {
+            return Ok(());
+        }
+        if self.options.repair {
+            return self.repair(&packs, &mut report.faults[first..], &mut report.notes);
+        }
+        packs.iter().for_each(|pack| heal::suspect(&self.shelf, *pack));
+        Ok(())
+    }
+
+    /// Stores what can be had again, and marks those faults that are none any more.
+    fn repair(&self, packs: &[u32], faults: &mut [Fault], notes: &mut Vec<String>) -> Result<()> {
+        let target = self.room.target();
+        let live = match open::target_read(target) {
+            Ok(live) => live,
+            Err(e) => {
+                notes.push(format!("nothing can be repaired: {e}"));
+                return Ok(());
+            }
+        };
+        let writing = self.room.write(PATIENCE)?;
+        for &pack in packs {
+            let healed = heal::heal(self.room, &writing, &self.shelf, &[pack], &live)?;
+            let path = self.shelf.pack_path(pack);
+            let whole = !healed.broken && healed.lost.is_empty();
+            faults.iter_mut().filter(|fault| fault.path == path).for_each(|fault| fault.repaired = whole);
+            if healed.pages > 0 && !whole {
+                notes.push(format!("{}: {} pages were stored again, not all", path.display(), healed.pages));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[path = "verify_test.rs"]
+mod tests;

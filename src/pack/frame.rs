@@ -44,7 +44,7 @@ pub struct Frame {
 pub fn encode_frame(pages: &[u8], compress: Compress) -> Frame {
     assert!(pages.len().is_multiple_of(PAGE) && (PAGE..=GROUP).contains(&pages.len()));
     if let Compress::Zstd(level) = compress
-        && let Some(bytes) = shrink(pages, level, None)
+        && let Some(bytes) = shrink(pages, level)
     {
         return Frame { kind: FrameKind::Zstd, bytes };
     }
@@ -57,7 +57,7 @@ pub fn encode_frame(pages: &[u8], compress: Compress) -> Frame {
 /// When `pages` is not 1 to 16 whole pages, or `old` is not as long.
 pub fn encode_frame_against(pages: &[u8], old: &[u8], level: i32) -> Frame {
     assert_eq!(pages.len(), old.len());
-    match shrink(pages, level, Some(old)) {
+    match shrink_against(pages, old, level) {
         // Half its size or less: what it shares with its past outweighs what it shares with itself.
         Some(bytes) if bytes.len() <= pages.len() / 2 => Frame { kind: FrameKind::Prefix, bytes },
         Some(bytes) => {
@@ -69,31 +69,38 @@ pub fn encode_frame_against(pages: &[u8], old: &[u8], level: i32) -> Frame {
 }
 
 /// One zstd frame, if it is shorter than the pages.
-fn shrink(pages: &[u8], level: i32, prefix: Option<&[u8]>) -> Option<Vec<u8>> {
+fn shrink(pages: &[u8], level: i32) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(pages.len());
     CONTEXT.with_borrow_mut(|context| {
         context.set_parameter(CParameter::CompressionLevel(level)).ok()?;
         context.set_parameter(CParameter::ContentSizeFlag(false)).ok()?;
         context.set_parameter(CParameter::WindowLog(WINDOW_LOG)).ok()?;
         context.set_parameter(CParameter::EnableLongDistanceMatching(false)).ok()?;
-        let mut out = Vec::with_capacity(pages.len());
-        match prefix {
-            Some(old) => {
-                // A fresh context: a prefix is borrowed for one frame only.
-                let mut context = CCtx::create();
-                context.set_parameter(CParameter::CompressionLevel(level)).ok()?;
-                context.set_parameter(CParameter::ContentSizeFlag(false)).ok()?;
-                context.set_parameter(CParameter::WindowLog(WINDOW_LOG)).ok()?;
-                context.ref_prefix(old).ok()?;
-                context.compress2(&mut out, pages).ok()?;
-            }
-            // Fails when `out` is too small: then it is no shorter than the pages.
-            None => {
-                context.compress2(&mut out, pages).ok()?;
-            }
-        }
-        (out.len() < pages.len()).then_some(out)
-    })
+        // Fails when `out` is too small: then it is no shorter than the pages.
+        context.compress2(&mut out, pages).ok()
+    })?;
+    (out.len() < pages.len()).then_some(out)
 }
+
+/// As [`shrink`], with `old` before the pages. A prefix is borrowed by its context, so that each would need a context
+/// of its own, and making one takes longer than the coding; the call for dictionaries reuses one, and takes any bytes
+/// for plain content but those that begin as a dictionary of zstd's own making does.
+fn shrink_against(pages: &[u8], old: &[u8], level: i32) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(pages.len());
+    if old.starts_with(&DICTIONARY) {
+        let mut context = CCtx::create();
+        context.set_parameter(CParameter::CompressionLevel(level)).ok()?;
+        context.set_parameter(CParameter::WindowLog(WINDOW_LOG)).ok()?;
+        context.ref_prefix(old).ok()?;
+        context.compress2(&mut out, pages).ok()?;
+    } else {
+        CONTEXT.with_borrow_mut(|context| context.compress_using_dict(&mut out, pages, old, level)).ok()?;
+    }
+    (out.len() < pages.len()).then_some(out)
+}
+
+/// How zstd's own dictionaries begin.
+const DICTIONARY: [u8; 4] = [0x37, 0xa4, 0x30, 0xec];
 
 /// 128 KiB: a frame and its prefix.
 const WINDOW_LOG: u32 = 17;
@@ -122,9 +129,13 @@ pub fn decode_frame(kind: FrameKind, bytes: &[u8], old: Option<&[u8]>, out: &mut
         FrameKind::Zstd => DECODER.with_borrow_mut(|d| d.decompress(out, bytes)).map_err(|_| wrong())?,
         FrameKind::Prefix => {
             let old = old.ok_or_else(wrong)?;
-            let mut context = DCtx::create();
-            context.ref_prefix(old).map_err(|_| wrong())?;
-            decompress_with_prefix(&mut context, out, bytes).ok_or_else(wrong)?
+            if old.starts_with(&DICTIONARY) {
+                let mut context = DCtx::create();
+                context.ref_prefix(old).map_err(|_| wrong())?;
+                decompress_with_prefix(&mut context, out, bytes).ok_or_else(wrong)?
+            } else {
+                DECODER.with_borrow_mut(|d| d.decompress_using_dict(out, bytes, old)).map_err(|_| wrong())?
+            }
         }
     };
     if n == out.len() { Ok(()) } else { Err(wrong()) }
@@ -181,6 +192,17 @@ mod tests {
             if frame.kind == FrameKind::Prefix {
                 prop_assert!(decode_frame(frame.kind, &frame.bytes, None, &mut out).is_err());
             }
+        }
+
+        #[test]
+        fn old_content_may_look_like_a_dictionary(pages in page_like(), at: prop::sample::Index, byte: u8) {
+            let mut old = pages.clone();
+            old[..4].copy_from_slice(&DICTIONARY);
+            old[at.index(pages.len())] ^= byte;
+            let frame = encode_frame_against(&pages, &old, 1);
+            let mut out = vec![0; pages.len()];
+            decode_frame(frame.kind, &frame.bytes, Some(&old), &mut out).unwrap();
+            prop_assert_eq!(&out, &pages);
         }
 
         #[test]

@@ -50,6 +50,11 @@ impl<R: ReadAt + Clone> MapFile<R> {
         RunsReader::new(self.file.clone(), at, self.section, self.packs.clone())
     }
 
+    /// The packs that it names.
+    pub fn packs(&self) -> &[u32] {
+        &self.packs
+    }
+
     /// Length in bytes of the image it was written for.
     pub fn image_len(&self) -> u64 {
         self.len
@@ -110,6 +115,7 @@ pub(super) fn copy_all(from: &impl ReadAt, out: &mut impl Write) -> io::Result<(
 }
 
 /// Hashes and counts what passes through it.
+#[derive(Debug)]
 pub(super) struct HashWriter<W> {
     out: W,
     hasher: blake3::Hasher,
@@ -122,7 +128,13 @@ impl<W: Write> HashWriter<W> {
     }
 
     pub(super) fn finish(self) -> (Digest, u64) {
-        (self.hasher.finalize().into(), self.bytes)
+        let (_, digest, bytes) = self.into_parts();
+        (digest, bytes)
+    }
+
+    /// What it wrote to, the hash and the number of bytes.
+    pub(super) fn into_parts(self) -> (W, Digest, u64) {
+        (self.out, self.hasher.finalize().into(), self.bytes)
     }
 }
 

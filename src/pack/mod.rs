@@ -4,6 +4,7 @@
 //! The byte layout is written down once, in memsnap-store(5); the names of its rows are the names here.
 
 mod delta;
+mod delta_write;
 mod frame;
 mod kinds;
 mod map;
@@ -14,6 +15,8 @@ mod snapshot;
 pub(crate) mod wire;
 mod write;
 
+pub use delta::{DeltaHead, DeltaReader, ImageId, Item, MOST_NAME, OldPage, Way};
+pub use delta_write::{DeltaWriter, WayWriter, invert};
 pub use frame::{Frame, FrameKind, decode_frame, encode_frame, encode_frame_against};
 pub use kinds::{Compress, Grade, Kind};
 pub use map::{MapFile, write_map};

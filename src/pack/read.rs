@@ -254,9 +254,8 @@ impl<R: ReadAt> PackReader<R> {
     /// # Errors
     /// [`Bad::Damaged`] when it does not decode. Its pages are not compared with their digests here.
     pub fn frame(&self, block: &Block, index: usize, old: Option<&[u8]>) -> Result<Vec<u8>, Bad> {
-        let (frame, offset) = block.frames[index];
-        let mut stored = vec![0; frame.stored as usize];
-        self.file.read_at(&mut stored, offset)?;
+        let stored = self.stored(block, index)?;
+        let frame = block.frames[index].0;
         if coded_check(frame.kind, &stored) != frame.check {
             return Err(Bad::new("a frame does not match its check"));
         }
@@ -268,7 +267,27 @@ impl<R: ReadAt> PackReader<R> {
         Ok(pages)
     }
 
-    /// Whether frame `index` of `block` can be read in part: then only this page is read, into `out`.
+    /// As [`PackReader::frame`], into `pages`, for a caller who holds every page that it uses against its digest: the
+    /// check of the coded bytes, which costs a fifth of decoding them, is left out.
+    ///
+    /// # Errors
+    /// As [`PackReader::frame`].
+    pub fn frame_into(&self, block: &Block, index: usize, pages: &mut Vec<u8>) -> Result<(), Bad> {
+        let stored = self.stored(block, index)?;
+        let frame = block.frames[index].0;
+        pages.resize(usize::from(frame.count) * PAGE, 0);
+        decode_frame(frame.kind, &stored, None, pages)
+    }
+
+    fn stored(&self, block: &Block, index: usize) -> Result<Vec<u8>, Bad> {
+        let (frame, offset) = block.frames[index];
+        let mut stored = vec![0; frame.stored as usize];
+        self.file.read_at(&mut stored, offset)?;
+        Ok(stored)
+    }
+
+    /// Whether frame `index` of `block` can be read in part: then this page is read into `out`, and those that follow
+    /// it in the frame as far as there is room.
     ///
     /// # Errors
     /// What reading says.
@@ -292,10 +311,7 @@ impl<R: ReadAt> PackReader<R> {
     /// # Errors
     /// What reading says.
     pub fn coded_frame(&self, block: &Block, index: usize) -> Result<super::Frame, Bad> {
-        let (frame, offset) = block.frames[index];
-        let mut bytes = vec![0; frame.stored as usize];
-        self.file.read_at(&mut bytes, offset)?;
-        Ok(super::Frame { kind: frame.kind, bytes })
+        Ok(super::Frame { kind: block.frames[index].0.kind, bytes: self.stored(block, index)? })
     }
 }
 

@@ -90,7 +90,12 @@ impl<W: Write> PackWriter<W> {
         self.at
     }
 
-    fn end_block(&mut self) -> io::Result<()> {
+    /// Ends the block of index being filled, if it has pages. Blocks end by themselves when they are full; a pack that is
+    /// written anew with other frames ends them where they ended before, for its id goes by them.
+    ///
+    /// # Errors
+    /// What writing says.
+    pub fn end_block(&mut self) -> io::Result<()> {
         let block = std::mem::take(&mut self.block);
         let (Some(first), Some(last)) = (block.entries.first(), block.entries.last()) else {
             return Ok(());
@@ -139,12 +144,13 @@ pub(super) const TAIL_MAGIC: &[u8; 8] = b"mspkend\n";
 
 /// Hash of one block's list of (page, digest).
 pub(super) fn block_key(entries: &[(PageNo, Digest)]) -> Digest {
-    let mut hasher = blake3::Hasher::new();
+    // In one piece: hashed entry by entry it takes four times as long.
+    let mut list = Vec::with_capacity(entries.len() * 40);
     for (page, digest) in entries {
-        hasher.update(&page.to_le_bytes());
-        hasher.update(&digest.0);
+        list.extend_from_slice(&page.to_le_bytes());
+        list.extend_from_slice(&digest.0);
     }
-    hasher.finalize().into()
+    Digest::of(&list)
 }
 
 /// A pack's id from the keys of its blocks.

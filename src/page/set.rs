@@ -66,6 +66,21 @@ impl PageSet {
         }
     }
 
+    /// Whether any page of `range` is in it.
+    pub fn meets(&self, range: PageRange) -> bool {
+        if range.is_empty() {
+            return false;
+        }
+        let mut chunks = self.chunks.range(range.start / CHUNK..=(range.end - 1) / CHUNK);
+        chunks.any(|(no, chunk)| match chunk {
+            Chunk::All => true,
+            Chunk::Some(bits) => {
+                let from = range.start.saturating_sub(no * CHUNK);
+                next_bit(bits, from, true).is_some_and(|bit| no * CHUNK + bit < range.end)
+            }
+        })
+    }
+
     /// Number of pages.
     pub fn len(&self) -> u64 {
         self.chunks
@@ -168,6 +183,10 @@ mod tests {
             let part = PageRange::new(3_000, 9_000);
             let inner: Vec<u64> = set.runs_within(part).flat_map(|r| r.start..r.end).collect();
             prop_assert_eq!(inner, oracle.range(3_000..9_000).copied().collect::<Vec<_>>());
+            for (start, len) in [(0, 1), (60, 10), (4090, 10), (0, 5000), (8192, 4096), (9000, 0), (30_000, 9)] {
+                let meets = oracle.range(start..start + len).next().is_some();
+                prop_assert_eq!(set.meets(PageRange::new(start, start + len)), meets);
+            }
             for page in [0, 1, 63, 64, 4095, 4096, 8191, 19_999] {
                 prop_assert_eq!(set.contains(page), oracle.contains(&page));
             }

@@ -31,11 +31,7 @@ impl Image {
     /// [`Error::Damaged`] when it, or its map, is not what its name says.
     pub fn open(room: &Room, shelf: &Shelf, name: SnapName) -> Result<Image> {
         let path = room.dir().join(name.file_name());
-        let file = open_stored(&path)?;
-        // On file systems without flock there is nobody who could take the exclusive one either.
-        let _ = file.try_lock_shared();
-        let file = Arc::new(file);
-        let snap = shelf.with_packs(|p| SnapshotFile::open(file, &name.id, p)).map_err(|e| e.of(&path))?;
+        let snap = Image::open_snap(room, shelf, name)?;
         let map_id = snap.meta.stored.map;
         let map = if map_id.is_zero() {
             None
@@ -45,6 +41,27 @@ impl Image {
             Some(shelf.with_packs(|p| MapFile::open(file, &map_id, p)).map_err(|e| e.of(&path))?)
         };
         Ok(Image { name, path, snap, map })
+    }
+
+    /// Opens only the snapshot's own file: what it says, and what changed since its parent.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when it is not what its name says.
+    pub fn open_snap(room: &Room, shelf: &Shelf, name: SnapName) -> Result<SnapshotFile<Arc<File>>> {
+        let path = room.dir().join(name.file_name());
+        let file = open_stored(&path)?;
+        // On file systems without flock there is nobody who could take the exclusive one either.
+        let _ = file.try_lock_shared();
+        shelf.with_packs(|p| SnapshotFile::open(Arc::new(file), &name.id, p)).map_err(|e| e.of(&path))
+    }
+
+    /// The packs that it may take pages from, ascending.
+    pub fn packs(&self) -> Vec<u32> {
+        let of_map = self.map.as_ref().map_or(&[][..], MapFile::packs);
+        let mut packs = [self.snap.packs(), of_map].concat();
+        packs.sort_unstable();
+        packs.dedup();
+        packs
     }
 
     /// What the snapshot says.

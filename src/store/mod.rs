@@ -5,6 +5,7 @@
 //! * the appearance of a `.snap` is the commit; what no `.snap` names is garbage;
 //! * whoever writes holds the flock on the room's `lock`; whoever reads an image holds a shared one on its `.snap`.
 
+mod adopt;
 mod base;
 mod commit;
 mod image;
@@ -76,6 +77,22 @@ impl Store {
         };
         create::check_private(dir)?;
         check_format(dir)?;
+        Store::at(dir)
+    }
+
+    /// Opens a store even when its `format` is damaged, to see what else is: the store, and that error.
+    ///
+    /// # Errors
+    /// As [`Store::open`], but for the damage.
+    pub(crate) fn open_despite(dir: &Path) -> Result<(Store, Option<Error>)> {
+        match Store::open(dir) {
+            Ok(store) => Ok((store, None)),
+            Err(e @ Error::Damaged { .. }) => Ok((Store::at(dir)?, Some(e))),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn at(dir: &Path) -> Result<Store> {
         let dir = fs::canonicalize(dir).at("finding", dir)?;
         let above = dir.parent().unwrap_or(&dir).to_path_buf();
         Ok(Store { dir, above })
@@ -122,6 +139,14 @@ impl Store {
     /// When it cannot be looked at, or is no room.
     pub fn room(&self, target: &Path) -> Result<Option<Room>> {
         Room::find(self, self.key(target))
+    }
+
+    /// The room of the target known by `key`, if it has one.
+    ///
+    /// # Errors
+    /// As [`Store::room`].
+    pub(crate) fn room_of_key(&self, key: &[u8]) -> Result<Option<Room>> {
+        Room::find(self, key.to_vec())
     }
 
     /// The room of `target`, made when it has none.

@@ -57,7 +57,7 @@ impl Room {
         format!("{name}-{}", &Digest::of(key).to_hex()[..16])
     }
 
-    fn at(store: &Store, key: Vec<u8>) -> Room {
+    pub(super) fn at(store: &Store, key: Vec<u8>) -> Room {
         Room { dir: store.dir().join(Room::name_of(&key)), target: store.target(&key), key }
     }
 
@@ -78,11 +78,22 @@ impl Room {
         create::make_dir(&room.dir)?;
         create::check_private(&room.dir)?;
         create::make_dir(&room.dir.join("names"))?;
-        if fs::symlink_metadata(room.dir.join("target")).is_err() {
-            create::write_small(&room.dir, OsStr::new("target"), &room.key)?;
+        // Missing, or another's: whoever made or moved the room was killed before the last step.
+        if !room.is_labelled() {
+            room.put_label()?;
             create::sync_dir(store.dir())?;
         }
         Ok(room)
+    }
+
+    /// Whether `target` in it says whose it is.
+    pub(crate) fn is_labelled(&self) -> bool {
+        create::read_small(&self.dir.join("target"), MOST_PATH).is_ok_and(|key| key == self.key)
+    }
+
+    /// Writes down whose it is.
+    pub(super) fn put_label(&self) -> Result<()> {
+        create::write_small(&self.dir, OsStr::new("target"), &self.key)
     }
 
     /// A room by its folder's name: `target` in it says whose it is, and the name proves that.

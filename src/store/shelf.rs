@@ -201,7 +201,8 @@ impl PageReader<'_> {
                 let pack = self.shelf.pack(number)?;
                 let digest = self.shelf.digest(number, page)?;
                 if !pack.raw_page(&block, frame, page, out).map_err(|e| e.of(&path()))? {
-                    let bytes = pack.frame(&block, frame, None).map_err(|e| e.of(&path()))?;
+                    let mut bytes = self.last.take().map(|last| last.bytes).unwrap_or_default();
+                    pack.frame_into(&block, frame, &mut bytes).map_err(|e| e.of(&path()))?;
                     self.last = Some(LastFrame { pack: number, pages: block.frame_pages(frame), bytes });
                     self.in_last(number, page, out).expect("the frame holds the page");
                 }
@@ -212,6 +213,48 @@ impl PageReader<'_> {
             return Err(Error::damaged(&path(), format!("page {page} does not match its digest")));
         }
         Ok(digest)
+    }
+
+    /// Reads pages of pack `number` from `page` on, as many as `out` has room for, and holds each against its digest.
+    /// Where they lie side by side in the pack they are read at once.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when one of them is not there or not what it was.
+    ///
+    /// # Panics
+    /// When `out` is not whole pages.
+    pub fn read_run(&mut self, number: u32, page: PageNo, out: &mut [u8]) -> Result<()> {
+        let (pages, rest) = out.as_chunks_mut::<PAGE>();
+        assert!(rest.is_empty(), "pages are read whole");
+        let mut at = 0;
+        while at < pages.len() {
+            let n = self.read_side_by_side(number, page + at as u64, &mut pages[at..])?;
+            if n == 0 {
+                self.read(number, page + at as u64, &mut pages[at])?;
+            }
+            at += n.max(1);
+        }
+        Ok(())
+    }
+
+    /// Reads the pages that follow `page` in its frame, if it is a raw one: how many.
+    fn read_side_by_side(&mut self, number: u32, page: PageNo, out: &mut [[u8; PAGE]]) -> Result<usize> {
+        let path = || self.shelf.pack_path(number);
+        let (_, block) = self.shelf.block(number, page)?;
+        let Some(frame) = block.frame_of(page) else { return Ok(0) };
+        let wanted: Vec<_> = block.frame_pages(frame).into_iter().filter(|(p, _)| *p >= page).collect();
+        let n = wanted.iter().zip(page..).take(out.len()).take_while(|((p, _), next)| p == next).count();
+        let pack = self.shelf.pack(number)?;
+        let bytes = out[..n].as_flattened_mut();
+        if !pack.raw_page(&block, frame, page, bytes).map_err(|e| e.of(&path()))? {
+            return Ok(0);
+        }
+        for (bytes, (page, digest)) in out.iter().zip(&wanted[..n]) {
+            if page_digest(bytes) != *digest {
+                return Err(Error::damaged(&path(), format!("page {page} does not match its digest")));
+            }
+        }
+        Ok(n)
     }
 
     fn in_last(&self, number: u32, page: PageNo, out: &mut [u8; PAGE]) -> Option<Digest> {

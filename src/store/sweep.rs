@@ -41,13 +41,17 @@ impl Room {
 
     /// Files here that no snapshot needs. Without a full list of what is needed: only unfinished files.
     pub(crate) fn garbage(&self) -> Result<Vec<PathBuf>> {
-        let needed = self.needed()?;
+        self.litter(self.needed()?.as_ref())
+    }
+
+    /// As [`Room::garbage`], with the list of what is needed at hand.
+    pub(crate) fn litter(&self, needed: Option<&HashSet<Digest>>) -> Result<Vec<PathBuf>> {
         let mut out = Vec::new();
         for entry in fs::read_dir(self.dir()).at("listing", self.dir())? {
             let entry = entry.at("listing", self.dir())?;
             let name = entry.file_name();
             let unfinished = name.to_str().is_some_and(|n| n.starts_with(create::TMP_PREFIX));
-            let unnamed = stored_id(&name).is_some_and(|(id, _)| needed.as_ref().is_some_and(|n| !n.contains(&id)));
+            let unnamed = stored_id(&name).is_some_and(|(id, _)| needed.is_some_and(|n| !n.contains(&id)));
             if unfinished || unnamed {
                 out.push(entry.path());
             }

@@ -1,0 +1,231 @@
+//! Deltas made and applied, against images in memory.
+
+use std::io::Write;
+
+use proptest::prelude::*;
+
+use super::super::delta::{self, MakeOptions};
+use super::super::operand::Operand;
+use super::super::restore::Out;
+use super::super::snap::{self, snap};
+use super::super::{Quiet, Reading, Reserve};
+use super::*;
+use crate::pack::{Compress, Grade};
+use crate::store::Ref;
+
+/// Files in a folder that is gone afterwards.
+struct Bench {
+    dir: tempfile::TempDir,
+}
+
+fn options() -> Options {
+    Options {
+        store: None,
+        reading: Reading::default(),
+        dry_run: false,
+        live: true,
+        force: false,
+        compress: Compress::default(),
+        reserve: Reserve::Bytes(0),
+    }
+}
+
+impl Bench {
+    fn new() -> Bench {
+        Bench { dir: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Writes `bytes` to a file with holes where there are pages of zeros that `sparse` names.
+    fn write(&self, name: &str, bytes: &[u8], sparse: bool) -> PathBuf {
+        let path = self.path(name);
+        let file = File::options().create(true).truncate(false).write(true).open(&path).unwrap();
+        file.set_len(0).unwrap();
+        for (i, page) in bytes.chunks(PAGE).enumerate() {
+            if !(sparse && page.iter().all(|b| *b == 0)) {
+                file.write_all_at(page, i as u64 * PAGE64).unwrap();
+            }
+        }
+        file.set_len(bytes.len() as u64).unwrap();
+        path
+    }
+
+    fn snap(&self, path: &Path) -> Ref {
+        let options = snap::Options {
+            store: None,
+            message: String::new(),
+            tags: Vec::new(),
+            compress: Compress::default(),
+            always: false,
+            require: Grade::Unproven,
+            strict: false,
+            reserve: Reserve::Bytes(0),
+            reading: Reading::default(),
+        };
+        Ref::Number(snap(path, &options, &Quiet).unwrap().number)
+    }
+
+    fn make(&self, a: &Operand, b: &Operand, reversible: bool) -> Vec<u8> {
+        let options = MakeOptions { store: None, reading: Reading::default(), reversible, level: 1, force: false };
+        let mut out = Vec::new();
+        let stat = delta::make(a, b, Out::Stream(&mut out), &options, &Quiet).unwrap();
+        assert_eq!(stat.bytes, out.len() as u64);
+        assert_eq!(delta::stat(stream(&out)).unwrap(), stat);
+        out
+    }
+
+    fn apply_copy(&self, file: &Path, delta: &[u8]) -> Result<Vec<u8>> {
+        let out = self.path("out");
+        let _ = std::fs::remove_file(&out);
+        apply(file, stream(delta), Some(&out), &options(), &mut |_| true, &Quiet)?;
+        Ok(std::fs::read(out).unwrap())
+    }
+}
+
+fn stream(bytes: &[u8]) -> Input {
+    Input::Stream(Box::new(std::io::Cursor::new(bytes.to_vec())))
+}
+
+fn operand(path: &Path, at: Option<Ref>) -> Operand {
+    Operand { path: path.into(), at, doubt: None }
+}
+
+/// An image of up to a megabyte, as pages that are zeros or not.
+fn image() -> impl Strategy<Value = Vec<u8>> {
+    (prop::collection::vec((0u8..4, any::<u8>()), 0..80), 0usize..PAGE).prop_map(|(pages, cut)| {
+        let page = |(kind, seed): (u8, u8)| {
+            (0..PAGE).map(move |i| if kind == 0 { 0 } else { ((i / 32) as u8).wrapping_mul(kind) ^ seed })
+        };
+        let mut bytes: Vec<u8> = pages.into_iter().flat_map(page).collect();
+        bytes.truncate(bytes.len().saturating_sub(cut));
+        bytes
+    })
+}
+
+/// Another image made from it: cut or grown, and written to.
+fn changed(a: &[u8], len: usize, writes: &[(usize, usize, u8)]) -> Vec<u8> {
+    let mut b = a.to_vec();
+    if len.is_multiple_of(2) {
+        b.resize(len, 0);
+    }
+    for (at, n, byte) in writes {
+        let at = at.min(&b.len()).to_owned();
+        let end = (at + n).min(b.len());
+        b[at..end].fill(*byte);
+    }
+    b
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn deltas_lead_from_a_to_b_and_back(
+        a in image(),
+        len in 0usize..90 * PAGE,
+        writes in prop::collection::vec((0usize..80 * PAGE, 1usize..3 * PAGE, prop_oneof![Just(0u8), any::<u8>()]), 0..12),
+        sparse: bool,
+        stored in 0u8..5,
+    ) {
+        let b = changed(&a, len, &writes);
+        let bench = Bench::new();
+        let (file, other) = (bench.write("a", &a, sparse), bench.write("b", &b, !sparse));
+        let live = bench.write("db", &a, sparse);
+        let first = bench.snap(&live);
+        bench.write("db", &b, sparse);
+        let second = bench.snap(&live);
+        let (from, to) = match stored {
+            0 => (operand(&file, None), operand(&other, None)),
+            1 => (operand(&live, Some(first)), operand(&other, None)),
+            2 => (operand(&file, None), operand(&live, Some(second))),
+            3 => {
+                bench.snap(&other);
+                (operand(&live, Some(first)), operand(&other, Some(Ref::Latest)))
+            }
+            _ => (operand(&live, Some(first)), operand(&live, Some(second))),
+        };
+        let forward = bench.make(&from, &to, true);
+        prop_assert_eq!(bench.apply_copy(&file, &forward).unwrap(), &b[..]);
+        let mut back = Vec::new();
+        delta::invert(stream(&forward), Out::Stream(&mut back), false).unwrap();
+        prop_assert_eq!(bench.apply_copy(&other, &back).unwrap(), &a[..]);
+        let mut again = Vec::new();
+        delta::invert(stream(&back), Out::Stream(&mut again), false).unwrap();
+        prop_assert_eq!(&again, &forward);
+        if a != b {
+            let refused = bench.apply_copy(&other, &forward);
+            let base = matches!(refused, Err(Error::Base { .. }));
+            prop_assert!(base, "{:?}", refused.map(|bytes| bytes.len()));
+        }
+
+        let done = apply(&file, stream(&forward), None, &options(), &mut |_| true, &Quiet).unwrap();
+        prop_assert_eq!(done.done, a != b);
+        prop_assert_eq!(std::fs::read(&file).unwrap(), &b[..]);
+        if a != b {
+            super::super::undo::undo(&file, &options(), &mut |_| true, &Quiet).unwrap();
+            prop_assert_eq!(std::fs::read(&file).unwrap(), &a[..]);
+        }
+    }
+}
+
+#[test]
+fn a_wrong_base_leaves_nothing_behind() {
+    let bench = Bench::new();
+    let (a, b) = (bench.write("a", &[1; 9000], false), bench.write("b", &[2; 9001], false));
+    let delta = bench.make(&operand(&a, None), &operand(&b, None), false);
+    let refused = apply(&b, stream(&delta), None, &options(), &mut |_| true, &Quiet);
+    assert!(matches!(refused, Err(Error::Base { .. })), "{refused:?}");
+    assert!(!bench.path(".memsnap").exists());
+    for n in [0, 20, delta.len() / 2, delta.len() - 1] {
+        let refused = apply(&a, stream(&delta[..n]), None, &options(), &mut |_| true, &Quiet);
+        assert!(matches!(refused, Err(Error::Damaged { .. })), "{refused:?}");
+    }
+    let dry = Options { dry_run: true, ..options() };
+    let report = apply(&a, stream(&delta), None, &dry, &mut |_| true, &Quiet).unwrap();
+    assert_eq!((report.done, report.plan.pages, report.plan.to_len), (false, 3, 9001));
+    assert!(!bench.path(".memsnap").exists());
+    assert_eq!(std::fs::read(&a).unwrap(), [1; 9000]);
+    let refused = delta::invert(stream(&delta), Out::Stream(&mut Vec::new()), false);
+    assert!(matches!(refused, Err(Error::Refused { .. })));
+}
+
+#[test]
+fn what_is_there_is_not_written_over() {
+    let bench = Bench::new();
+    let (a, b) = (bench.write("a", &[1; 9000], false), bench.write("b", &[2; 9001], false));
+    let out = bench.write("out", b"mine", false);
+    let (from, to) = (operand(&a, None), operand(&b, None));
+    let mut options =
+        MakeOptions { store: None, reading: Reading::default(), reversible: true, level: 3, force: false };
+    assert!(matches!(delta::make(&from, &to, Out::Path(&out), &options, &Quiet), Err(Error::Refused { .. })));
+    assert_eq!(std::fs::read(&out).unwrap(), b"mine");
+    options.force = true;
+    let stat = delta::make(&from, &to, Out::Path(&out), &options, &Quiet).unwrap();
+    assert_eq!(stat.bytes, std::fs::metadata(&out).unwrap().len());
+    assert_eq!((stat.pages, stat.ranges, stat.name.as_str()), (3, 1, "b"));
+    let copied = apply(&a, Input::Path(out.clone()), Some(&b), &self::options(), &mut |_| true, &Quiet);
+    assert!(matches!(copied, Err(Error::Refused { .. })));
+    let copied = apply(&a, Input::Path(out), Some(&bench.path("c")), &self::options(), &mut |_| true, &Quiet).unwrap();
+    assert!(copied.done);
+    assert_eq!(std::fs::read(bench.path("c")).unwrap(), [2; 9001]);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_an_error() {
+    struct Closed;
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(std::io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let bench = Bench::new();
+    let (a, b) = (bench.write("a", &[1; 9000], false), bench.write("b", &[2; 9001], false));
+    let options = MakeOptions { store: None, reading: Reading::default(), reversible: false, level: 1, force: false };
+    let made = delta::make(&operand(&a, None), &operand(&b, None), Out::Stream(&mut Closed), &options, &Quiet);
+    assert!(matches!(made, Err(Error::Io { .. })));
+}

@@ -1,0 +1,330 @@
+//! Coding the pages in which two images differ: read from either side and coded on every core, written in order.
+
+use std::io::Write;
+use std::num::NonZero;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use super::Progress;
+use super::compose::read_zero_extended;
+use super::sides::{LiveSide, Marked, Side};
+use crate::capture::{Alarm, Found, Order, scan};
+use crate::error::{At, Error, Result};
+use crate::pack::{Compress, Frame, ReadAt, Run, RunStream, Source, WayWriter, encode_frame, encode_frame_against};
+use crate::page::{
+    Digest, GROUP_PAGES, ImageHasher, PAGE, PAGE64, PageNo, PageRange, PageSet, is_zero, page_digest, pages_of,
+};
+use crate::store::{ImageRuns, PageReader, Spool};
+use crate::sys::sparse;
+
+/// Most pages coded together.
+const FRAME_PAGES: usize = 16;
+/// Most pages of a job: those of a frame, and zeros between them.
+const JOB_PAGES: usize = 1024;
+/// Most threads.
+const MOST_WORKERS: usize = 8;
+
+/// One side, with what its pages are held against when they are read.
+pub(crate) struct Facet<'a> {
+    side: &'a Side,
+    /// The image digest.
+    pub(crate) image: Digest,
+    /// Of a live file: the digests that its pages in the set had when all of it was scanned, in their order.
+    seen: Option<Spool>,
+}
+
+impl<'a> Facet<'a> {
+    /// Looks at `side`: a live file is scanned, and must not change while it is.
+    pub(crate) fn new(
+        side: &'a Side,
+        set: &PageSet,
+        reading: &super::Reading,
+        scratch: &Path,
+        progress: &dyn Progress,
+    ) -> Result<Facet<'a>> {
+        match side {
+            Side::Stored(stored) => Ok(Facet { side, image: stored.image.digest(), seen: None }),
+            Side::Live(live) => {
+                let mut seen = Spool::new(scratch);
+                let image = look(live, set, reading, progress, &mut |digest| {
+                    seen.write_all(&digest.0).at("writing scratch space in", scratch)
+                })?;
+                Ok(Facet { side, image, seen: Some(seen) })
+            }
+        }
+    }
+
+    fn pages(&self) -> Pages<'_> {
+        let place = match self.side {
+            Side::Stored(stored) => Place::Stored { runs: Box::new(stored.image.runs()), head: None },
+            Side::Live(_) => Place::Live { next: 0 },
+        };
+        Pages { facet: self, place }
+    }
+}
+
+/// Scans a live file; `each` hears of the digest of every page of `set`, in order. Gives the image digest.
+fn look(
+    live: &LiveSide,
+    set: &PageSet,
+    reading: &super::Reading,
+    progress: &dyn Progress,
+    each: &mut dyn FnMut(Digest) -> Result<()>,
+) -> Result<Digest> {
+    let mut hasher = ImageHasher::new(live.len);
+    let mut wanted = set.runs().flat_map(|r| r.start..r.end).peekable();
+    progress.begin("reading", live.len);
+    let advance = |bytes: u64| progress.advance(bytes);
+    let target = (&live.file, live.path.as_path(), live.len);
+    let scanned = scan(target, &Marked(set), reading.how(false), &advance, &Ok, |found: Found| {
+        found.groups.iter().for_each(|(group, digest)| hasher.push(*group, digest));
+        for leaf in &found.leaves {
+            let pages = PageRange::of_group(leaf.group);
+            while let Some(page) = wanted.next_if(|p| *p < pages.end) {
+                // Groups without a leaf that has been asked for are zeros.
+                let place = page.checked_sub(pages.start).map(|n| leaf.pages[(n % GROUP_PAGES) as usize]);
+                each(place.unwrap_or(Digest::ZERO))?;
+            }
+        }
+        Ok(())
+    });
+    progress.end();
+    scanned?;
+    wanted.try_for_each(|_| each(Digest::ZERO))?;
+    Ok(hasher.finish())
+}
+
+/// Where the bytes of a page are.
+#[derive(Clone, Copy, Debug)]
+enum Where {
+    /// Nowhere: zeros, in this guise.
+    Zeros(Source),
+    /// In a pack.
+    Pack(u32, PageNo),
+    /// In the live file, and they must have this digest.
+    Live(Digest),
+}
+
+/// Says where the pages of one side are; asked for those of the set, all of them, in order.
+struct Pages<'a> {
+    facet: &'a Facet<'a>,
+    place: Place,
+}
+
+enum Place {
+    Stored { runs: Box<ImageRuns>, head: Option<Run> },
+    Live { next: u64 },
+}
+
+impl Pages<'_> {
+    fn at(&mut self, page: PageNo) -> Result<Where> {
+        match (&mut self.place, self.facet.side) {
+            (Place::Stored { runs, head }, Side::Stored(stored)) => {
+                while head.is_none_or(|run| run.pages.end <= page) {
+                    *head = runs.next_run().map_err(|e| e.of(stored.image.path()))?;
+                    if head.is_none() {
+                        return Ok(Where::Zeros(Source::Hole));
+                    }
+                }
+                let source = head.filter(|r| r.pages.contains(page)).map(|r| r.source.advance(page - r.pages.start));
+                Ok(match source.unwrap_or(Source::Hole) {
+                    Source::Pack(pack, page) => Where::Pack(pack, page),
+                    zeros => Where::Zeros(zeros),
+                })
+            }
+            (Place::Live { next }, Side::Live(live)) => {
+                let mut digest = Digest::ZERO;
+                if let Some(seen) = &self.facet.seen {
+                    seen.read_at(&mut digest.0, *next).at("reading scratch space for", &live.path)?;
+                }
+                *next += 32;
+                Ok(if digest.is_zero() { Where::Zeros(zeros_in(live, page)?) } else { Where::Live(digest) })
+            }
+            _ => unreachable!("the place is of its side"),
+        }
+    }
+}
+
+/// Whether zeros are a hole of the file.
+fn zeros_in(live: &LiveSide, page: PageNo) -> Result<Source> {
+    let end = ((page + 1) * PAGE64).min(live.len);
+    let data = sparse::next_data(&live.file, page * PAGE64, end).at("looking for holes in", &live.path)?;
+    Ok(if data.is_some() { Source::Zero } else { Source::Hole })
+}
+
+/// A page that differs.
+struct Change {
+    page: PageNo,
+    old: Where,
+    new: Where,
+}
+
+/// Gives out jobs in order.
+struct Feed<'a, I> {
+    pages: I,
+    old: Pages<'a>,
+    new: Pages<'a>,
+    next: u64,
+}
+
+impl<I: Iterator<Item = PageNo>> Feed<'_, I> {
+    /// The next job and its number: pages for one frame, with the zeros between them.
+    fn next(&mut self) -> Result<Option<(u64, Vec<Change>)>> {
+        let (mut job, mut full) = (Vec::new(), 0);
+        while full < FRAME_PAGES && job.len() < JOB_PAGES {
+            let Some(page) = self.pages.next() else { break };
+            let change = Change { page, old: self.old.at(page)?, new: self.new.at(page)? };
+            full += usize::from(!matches!(change.new, Where::Zeros(_)));
+            job.push(change);
+        }
+        if job.is_empty() {
+            return Ok(None);
+        }
+        self.next += 1;
+        Ok(Some((self.next - 1, job)))
+    }
+}
+
+/// A job done.
+struct Coded {
+    zeros: Vec<Run>,
+    pages: Vec<(PageNo, Digest)>,
+    frame: Option<Frame>,
+}
+
+/// Reads pages of one side.
+struct SideReader<'a> {
+    side: &'a Side,
+    packs: Option<PageReader<'a>>,
+}
+
+impl<'a> SideReader<'a> {
+    fn new(side: &'a Side) -> SideReader<'a> {
+        let packs = match side {
+            Side::Stored(stored) => Some(stored.shelf.pages()),
+            Side::Live(_) => None,
+        };
+        SideReader { side, packs }
+    }
+
+    /// Reads a page, holds it against its digest, and gives that.
+    fn read(&mut self, page: PageNo, from: Where, out: &mut [u8; PAGE]) -> Result<Digest> {
+        match (from, self.side, &mut self.packs) {
+            (Where::Pack(pack, source), _, Some(packs)) => packs.read(pack, source, out),
+            (Where::Live(digest), Side::Live(live), _) => {
+                let bytes = read_zero_extended(&live.file, page * PAGE64, PAGE, live.len).at("reading", &live.path)?;
+                out.copy_from_slice(&bytes);
+                if page_digest(out) != digest {
+                    let what = format!("page {page} is not what it was when the file was scanned");
+                    return Err(Error::Changed { path: live.path.clone(), what });
+                }
+                Ok(digest)
+            }
+            _ => {
+                out.fill(0);
+                Ok(Digest::ZERO)
+            }
+        }
+    }
+}
+
+fn code(job: &[Change], old: &mut SideReader<'_>, new: &mut SideReader<'_>, level: i32) -> Result<Coded> {
+    let mut coded = Coded { zeros: Vec::new(), pages: Vec::new(), frame: None };
+    let (mut before, mut now) = (Vec::new(), Vec::new());
+    let mut bytes = [0; PAGE];
+    for change in job {
+        if let Where::Zeros(source) = change.new {
+            coded.zeros.push(Run { pages: PageRange::new(change.page, change.page + 1), source });
+            continue;
+        }
+        coded.pages.push((change.page, new.read(change.page, change.new, &mut bytes)?));
+        now.extend_from_slice(&bytes);
+        old.read(change.page, change.old, &mut bytes)?;
+        before.extend_from_slice(&bytes);
+    }
+    if !now.is_empty() {
+        let alone = is_zero(&before);
+        coded.frame = Some(match alone {
+            true => encode_frame(&now, Compress::Zstd(level)),
+            false => encode_frame_against(&now, &before, level),
+        });
+    }
+    Ok(coded)
+}
+
+/// Writes the way from `old` to `new`: all pages of `set` that lie within `new`.
+pub(crate) fn encode<W: Write, S: Write + ReadAt>(
+    (old, new): (&Facet<'_>, &Facet<'_>),
+    set: &PageSet,
+    level: i32,
+    way: &mut WayWriter<W, S>,
+    out: &Path,
+    progress: &dyn Progress,
+) -> Result<()> {
+    let end = pages_of(new.side.len());
+    let pages = set.runs().flat_map(|r| r.start..r.end).take_while(|page| *page < end);
+    let feed = Mutex::new(Feed { pages, old: old.pages(), new: new.pages(), next: 0 });
+    let workers = thread::available_parallelism().map_or(1, NonZero::get).min(MOST_WORKERS);
+    let order = Order::new(4 * workers as u64);
+    let worker = || {
+        let _alarm = Alarm(&order);
+        let (mut before, mut now) = (SideReader::new(old.side), SideReader::new(new.side));
+        loop {
+            let step = feed.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let done = match step {
+                Ok(Some((number, job))) => code(&job, &mut before, &mut now, level).map(|coded| (number, coded)),
+                Ok(None) => return order.end(feed.lock().unwrap_or_else(PoisonError::into_inner).next),
+                Err(e) => Err(e),
+            };
+            match done {
+                Ok((number, coded)) => {
+                    if !order.give(number, coded) {
+                        return;
+                    }
+                }
+                Err(e) => return order.stop(Some(e)),
+            }
+        }
+    };
+    progress.begin("coding", set.len() * PAGE64);
+    let result = thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(worker);
+        }
+        let result = write_all(&order, way, out, progress);
+        order.stop(None);
+        result
+    });
+    progress.end();
+    result
+}
+
+fn write_all<W: Write, S: Write + ReadAt>(
+    order: &Order<Coded>,
+    way: &mut WayWriter<W, S>,
+    out: &Path,
+    progress: &dyn Progress,
+) -> Result<()> {
+    while let Some(coded) = order.take()? {
+        let written = write_one(&coded, way);
+        written.at("writing", out)?;
+        progress.advance((coded.zeros.len() + coded.pages.len()) as u64 * PAGE64);
+    }
+    Ok(())
+}
+
+fn write_one<W: Write, S: Write + ReadAt>(coded: &Coded, way: &mut WayWriter<W, S>) -> std::io::Result<()> {
+    let mut zeros = coded.zeros.iter().peekable();
+    for (page, _) in &coded.pages {
+        while let Some(run) = zeros.next_if(|r| r.pages.start < *page) {
+            way.zeros(run.pages, run.source)?;
+        }
+        way.page(*page)?;
+    }
+    zeros.try_for_each(|run| way.zeros(run.pages, run.source))?;
+    match &coded.frame {
+        Some(frame) => way.frame(&coded.pages, frame),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,168 @@
+//! Reading many pages of a stored image at once: sorted by pack, so that each pack is opened once, on every core.
+//!
+//! The newest of 10,000 small snapshots has its pages in as many packs; in page order each page would cost an opening.
+
+use std::num::NonZero;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use crate::error::Result;
+use crate::pack::{Bad, Run, RunStream, Source};
+use crate::page::{Digest, GROUP, GROUP_PAGES, PAGE64, PageNo, PageRange, group_digest};
+use crate::store::{PageReader, Shelf};
+
+/// Most threads.
+const MOST_WORKERS: usize = 8;
+/// Fewer pages than this are not worth a second thread.
+const FEW: u64 = 128;
+/// Pages read by one thread at a time.
+pub(super) const PIECE: u64 = 256;
+
+/// Pages side by side in a pack, and where they go.
+#[derive(Debug)]
+pub(super) struct Piece<T> {
+    /// The pack.
+    pub(super) pack: u32,
+    /// The first page, as the pack knows it.
+    pub(super) page: PageNo,
+    /// Number of pages.
+    pub(super) pages: u64,
+    /// Where they go.
+    pub(super) place: T,
+}
+
+/// Calls `each` for every piece, on as many threads as it is worth; the first error ends it.
+pub(super) fn gather<T: Send>(
+    shelf: &Shelf,
+    mut pieces: Vec<Piece<T>>,
+    each: &(dyn Fn(&mut PageReader<'_>, Piece<T>) -> Result<()> + Sync),
+) -> Result<()> {
+    pieces.sort_unstable_by_key(|p| (p.pack, p.page));
+    let pages = pieces.iter().map(|p| p.pages).sum();
+    let queue = Mutex::new(jobs(pieces).into_iter());
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+    spread(workers(pages), &|| {
+        let mut reader = shelf.pages();
+        while let Some(job) = next() {
+            for piece in job {
+                each(&mut reader, piece)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Neighbours in a pack stay together: frames are decoded, and packs opened, once.
+fn jobs<T>(pieces: Vec<Piece<T>>) -> Vec<Vec<Piece<T>>> {
+    let mut jobs: Vec<Vec<Piece<T>>> = Vec::new();
+    let mut filled = 0;
+    for piece in pieces {
+        filled += piece.pages;
+        match jobs.last_mut() {
+            Some(job) if filled <= PIECE => job.push(piece),
+            _ => {
+                filled = piece.pages;
+                jobs.push(vec![piece]);
+            }
+        }
+    }
+    jobs
+}
+
+/// How many threads `pages` pages are worth.
+pub(super) fn workers(pages: u64) -> usize {
+    if pages < FEW {
+        return 1;
+    }
+    thread::available_parallelism().map_or(1, NonZero::get).min(MOST_WORKERS)
+}
+
+/// Runs `work` on `n` threads, this one among them; gives the first error.
+pub(super) fn spread(n: usize, work: &(dyn Fn() -> Result<()> + Sync)) -> Result<()> {
+    thread::scope(|scope| {
+        let others: Vec<_> = (1..n).map(|_| scope.spawn(work)).collect();
+        let mine = work();
+        others.into_iter().fold(mine, |all, other| {
+            let done = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            all.and(done)
+        })
+    })
+}
+
+/// What of `buf`, which stands for the pages from `first` on, is to be read; what `runs` say is zeros is filled here.
+pub(super) fn slots<'b>(mut buf: &'b mut [u8], first: PageNo, runs: &[Run]) -> Vec<Piece<&'b mut [u8]>> {
+    let mut out = Vec::new();
+    let mut at = first;
+    for run in runs {
+        let rest = std::mem::take(&mut buf);
+        let (_, rest) = rest.split_at_mut(bytes(run.pages.start - at));
+        let (mut mine, rest) = rest.split_at_mut(bytes(run.pages.len()));
+        (buf, at) = (rest, run.pages.end);
+        let Source::Pack(pack, mut page) = run.source else {
+            mine.fill(0);
+            continue;
+        };
+        while !mine.is_empty() {
+            let n = bytes(PIECE).min(mine.len());
+            let (place, rest) = mine.split_at_mut(n);
+            mine = rest;
+            let pages = n as u64 / PAGE64;
+            out.push(Piece { pack, page, pages, place });
+            page += pages;
+        }
+    }
+    out
+}
+
+fn bytes(pages: u64) -> usize {
+    (pages * PAGE64) as usize
+}
+
+/// Gives the digest of every group of `buf` that is `touched`, by its place.
+pub(super) fn hash_groups(buf: &[u8], touched: &[bool], digests: &mut [Digest]) -> Result<()> {
+    let (groups, _) = buf.as_chunks::<GROUP>();
+    let count = touched.iter().filter(|t| **t).count() as u64;
+    let queue = Mutex::new(groups.iter().zip(digests).zip(touched).filter(|(_, touched)| **touched));
+    spread(workers(count * GROUP_PAGES), &|| {
+        while let Some(((group, digest), _)) = queue.lock().unwrap_or_else(PoisonError::into_inner).next() {
+            *digest = group_digest(group);
+        }
+        Ok(())
+    })
+}
+
+/// Marks the groups that `pages` lie in; `first` is the first page of the first.
+pub(super) fn touch(touched: &mut [bool], first: PageNo, pages: &PageRange) {
+    if !pages.is_empty() {
+        let (from, to) = ((pages.start - first) / GROUP_PAGES, (pages.end - first).div_ceil(GROUP_PAGES));
+        touched[from as usize..to as usize].fill(true);
+    }
+}
+
+/// Runs taken window by window, ascending.
+pub(super) struct Ahead<'a> {
+    stream: Box<dyn RunStream + Send + 'a>,
+    head: Option<Run>,
+}
+
+impl<'a> Ahead<'a> {
+    /// From the start of `stream`.
+    pub(super) fn new(stream: impl RunStream + Send + 'a) -> Ahead<'a> {
+        Ahead { stream: Box::new(stream), head: None }
+    }
+
+    /// The runs, or their parts, before page `end` that have not been taken.
+    pub(super) fn before(&mut self, end: PageNo) -> Result<Vec<Run>, Bad> {
+        let mut out = Vec::new();
+        loop {
+            if self.head.is_none() {
+                self.head = self.stream.next_run()?;
+            }
+            let Some(run) = self.head.filter(|run| run.pages.start < end) else { return Ok(out) };
+            let cut = run.pages.end.min(end);
+            out.push(run.clip(&PageRange { start: run.pages.start, end: cut }));
+            let rest = PageRange { start: cut, end: run.pages.end };
+            self.head = (!rest.is_empty()).then(|| run.clip(&rest));
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Healing packs: a damaged page is stored again from the live target, where that still holds it.
+//!
+//! A pack is written once, so one whose time of change is later than that of the snapshot which names it was touched
+//! after its commit: suspect. What reads damage says so by touching the pack, and the next writer looks at it.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::io::Write as _;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use crate::error::{At, Error, Result};
+use crate::pack::{Block, Compress, Frame, FrameKind, PackReader, PackWriter, encode_frame};
+use crate::page::{Digest, PAGE, PAGE64, PageNo, PageRange, PageSet, page_digest};
+use crate::store::{Image, Room, Shelf, Writing};
+use crate::sys::{create, id, meta, open};
+
+/// What became of suspect packs.
+#[derive(Debug, Default)]
+pub(crate) struct Healed {
+    /// Pages stored again.
+    pub(crate) pages: u64,
+    /// Pages that cannot be had any more: pack and its pages.
+    pub(crate) lost: Vec<(u32, PageRange)>,
+    /// A pack is missing, or its index cannot be believed.
+    pub(crate) broken: bool,
+}
+
+/// The packs of `image` that are missing, or were touched after the snapshot was made.
+///
+/// # Errors
+/// When the snapshot's own file cannot be looked at.
+pub(crate) fn suspects(_room: &Room, shelf: &Shelf, image: &Image) -> Result<Vec<u32>> {
+    let made = open::stamp_path(image.path()).at("looking at", image.path())?.mtime_ns;
+    let mut packs = image.packs();
+    packs.retain(|pack| open::stamp_path(&shelf.pack_path(*pack)).map_or(true, |stamp| stamp.mtime_ns > made));
+    Ok(packs)
+}
+
+/// Marks a pack as suspect, for the next writer. Only a hint: where it cannot be done, nothing is.
+pub(crate) fn suspect(shelf: &Shelf, pack: u32) {
+    if let Ok(file) = create::open_own(&shelf.pack_path(pack)) {
+        let now = i128::from(id::now_ns());
+        let _ = meta::set_times(&file, now, now);
+    }
+}
+
+/// Checks every page of `packs`. A pack with bad pages is written anew under the same id, with the pages that `live`
+/// still holds at the same place; one that is whole is no longer suspect.
+///
+/// # Errors
+/// What reading a sound file, or writing, says; damage is no error here.
+pub(crate) fn heal(room: &Room, _writing: &Writing, shelf: &Shelf, packs: &[u32], live: &File) -> Result<Healed> {
+    let mut healed = Healed::default();
+    let calm = oldest(room)?;
+    for &number in packs {
+        // It may be open since before it was touched.
+        shelf.forget(number);
+        match read_through(shelf, number)? {
+            None => healed.broken = true,
+            Some(bad) if bad.is_empty() => {
+                let path = shelf.pack_path(number);
+                let file = create::open_own(&path)?;
+                meta::set_times(&file, calm, calm).at("setting the times of", &path)?;
+            }
+            Some(bad) => {
+                let lost = rewrite(room, shelf, number, &bad, live, calm)?;
+                healed.pages += bad.len() - lost.len();
+                healed.lost.extend(lost.runs().map(|run| (number, run)));
+            }
+        }
+    }
+    Ok(healed)
+}
+
+/// When the room's oldest snapshot was made: a pack of that time is suspect to none.
+fn oldest(room: &Room) -> Result<i128> {
+    let mut oldest = i128::from(id::now_ns());
+    for name in room.snapshots()? {
+        let path = room.dir().join(name.file_name());
+        oldest = oldest.min(open::stamp_path(&path).at("looking at", &path)?.mtime_ns);
+    }
+    Ok(oldest)
+}
+
+/// The bad pages of a pack; `None` when it is missing or its index cannot be believed.
+fn read_through(shelf: &Shelf, number: u32) -> Result<Option<PageSet>> {
+    let pack = match shelf.pack(number) {
+        Err(Error::Damaged { .. }) => return Ok(None),
+        pack => pack?,
+    };
+    let mut bad = PageSet::new();
+    for index in 0..pack.blocks() {
+        let Ok(block) = pack.block(index) else { return Ok(None) };
+        for part in parts(&block) {
+            let bytes = part.frame.and_then(|frame| pack.frame(&block, frame, None).ok());
+            for (i, (page, digest)) in part.pages.iter().enumerate() {
+                if bytes.as_ref().is_none_or(|bytes| !holds(bytes, i, digest)) {
+                    bad.insert(*page);
+                }
+            }
+        }
+    }
+    Ok(Some(bad))
+}
+
+/// Whether page `i` of `bytes` is the one of that digest.
+fn holds(bytes: &[u8], i: usize, digest: &Digest) -> bool {
+    page_at(bytes, i).is_some_and(|page| page_digest(page) == *digest)
+}
+
+fn page_at(bytes: &[u8], i: usize) -> Option<&[u8; PAGE]> {
+    bytes.get(i * PAGE..(i + 1) * PAGE)?.try_into().ok()
+}
+
+/// Pages of a block that share a frame, or whose bytes were left out.
+struct Part {
+    frame: Option<usize>,
+    pages: Vec<(PageNo, Digest)>,
+}
+
+/// All pages of a block, in order.
+fn parts(block: &Block) -> Vec<Part> {
+    let mut parts: Vec<Part> = Vec::new();
+    for (page, digest) in block.entries() {
+        let frame = block.frame_of(page);
+        match parts.last_mut() {
+            Some(part) if part.frame == frame && part.pages.len() < 16 => part.pages.push((page, digest)),
+            _ => parts.push(Part { frame, pages: vec![(page, digest)] }),
+        }
+    }
+    parts
+}
+
+/// Writes a pack anew, with what of its `bad` pages `live` holds; gives those that it does not.
+fn rewrite(room: &Room, shelf: &Shelf, number: u32, bad: &PageSet, live: &File, calm: i128) -> Result<PageSet> {
+    let old = shelf.pack(number)?;
+    let path = shelf.pack_path(number);
+    let pending = create::Pending::new(room.dir())?;
+    let mut lost = PageSet::new();
+    let mut writer = PackWriter::new(BufWriter::new(pending.file())).at("writing", &path)?;
+    for index in 0..old.blocks() {
+        let block = old.block(index).map_err(|e| e.of(&path))?;
+        for part in parts(&block) {
+            put(&mut writer, &old, &block, &part, bad, live, &mut lost).at("writing", &path)?;
+        }
+        // Where it ended before: the id goes by the blocks.
+        writer.end_block().at("writing", &path)?;
+    }
+    let (summary, mut out) = writer.finish().at("writing", &path)?;
+    out.flush().at("writing", &path)?;
+    drop(out);
+    if summary.id != old.id() {
+        return Err(Error::damaged(&path, "writing it anew gives another pack"));
+    }
+    meta::set_times(pending.file(), calm, calm).at("setting the times of", &path)?;
+    pending.replace(path.file_name().unwrap_or_default())?;
+    create::sync_dir(room.dir())?;
+    shelf.forget(number);
+    Ok(lost)
+}
+
+/// Copies one part: as it is when it is whole, else page by page as far as they can be had.
+fn put(
+    writer: &mut PackWriter<impl std::io::Write>,
+    old: &Arc<PackReader<File>>,
+    block: &Block,
+    part: &Part,
+    bad: &PageSet,
+    live: &File,
+    lost: &mut PageSet,
+) -> std::io::Result<()> {
+    let failed = |_| std::io::Error::other("a frame that was sound cannot be read");
+    let coded = part.frame.map(|frame| old.coded_frame(block, frame));
+    if part.pages.iter().all(|(page, _)| !bad.contains(*page)) {
+        return writer.push(&part.pages, coded.transpose().map_err(failed)?.as_ref());
+    }
+    let raw = matches!(coded, Some(Ok(Frame { kind: FrameKind::Raw, .. })));
+    let compress = if raw { Compress::None } else { Compress::default() };
+    let kept = part.frame.and_then(|frame| old.frame(block, frame, None).ok());
+    let pages: Vec<_> =
+        (0..).zip(&part.pages).map(|(i, entry)| (*entry, have(kept.as_deref(), i, entry, live))).collect();
+    for stretch in pages.chunk_by(|a, b| a.1.is_some() == b.1.is_some()) {
+        let entries: Vec<_> = stretch.iter().map(|(entry, _)| *entry).collect();
+        let bytes: Vec<u8> = stretch.iter().filter_map(|(_, bytes)| bytes.as_deref()).flatten().copied().collect();
+        if bytes.is_empty() {
+            entries.iter().for_each(|(page, _)| lost.insert(*page));
+            writer.push(&entries, None)?;
+        } else {
+            writer.push(&entries, Some(&encode_frame(&bytes, compress)))?;
+        }
+    }
+    Ok(())
+}
+
+/// The bytes of a page: as the pack has them, or else as the target does.
+fn have(kept: Option<&[u8]>, i: usize, (page, digest): &(PageNo, Digest), live: &File) -> Option<Box<[u8; PAGE]>> {
+    if let Some(bytes) = kept.and_then(|bytes| page_at(bytes, i)).filter(|bytes| page_digest(bytes) == *digest) {
+        return Some(Box::new(*bytes));
+    }
+    let mut bytes = Box::new([0; PAGE]);
+    let mut at = 0;
+    // The last page may be short: past the end it counts as zeros.
+    while at < PAGE {
+        match live.read_at(&mut bytes[at..], page * PAGE64 + at as u64) {
+            Ok(0) => break,
+            Ok(n) => at += n,
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(_) => return None,
+        }
+    }
+    (page_digest(&bytes) == *digest).then_some(bytes)
+}

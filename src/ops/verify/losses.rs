@@ -1,0 +1,57 @@
+//! Which snapshots lose which pages by damaged packs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Check, Fault, Losses};
+use crate::error::Result;
+use crate::pack::{Run, RunStream, Source};
+use crate::page::{PageRange, PageSet};
+use crate::store::{Image, SnapName};
+
+impl Check<'_> {
+    /// A fault for every damaged pack, and the numbers of all snapshots that lose something.
+    pub(super) fn losses(&self, names: &[SnapName], bad: &Losses) -> Result<(Vec<Fault>, BTreeSet<u64>)> {
+        let mut costs: BTreeMap<u32, (Vec<u64>, PageSet)> = BTreeMap::new();
+        if !bad.broken.is_empty() || !bad.pages.is_empty() {
+            for name in names {
+                let image = Image::open(self.room, &self.shelf, *name)?;
+                let mut runs = image.runs();
+                while let Some(run) = runs.next_run().map_err(|e| e.of(image.path()))? {
+                    for (pack, pages) in lost(&run, bad) {
+                        let (snapshots, set) = costs.entry(pack).or_default();
+                        if snapshots.last() != Some(&name.number) {
+                            snapshots.push(name.number);
+                        }
+                        set.insert_range(pages);
+                    }
+                }
+            }
+        }
+        let hurt = costs.values().flat_map(|(snapshots, _)| snapshots.iter().copied()).collect();
+        let faults = bad.broken.keys().chain(bad.pages.keys()).map(|pack| {
+            let what = bad.broken.get(pack).cloned().unwrap_or_else(|| {
+                let n = bad.pages.get(pack).map_or(0, PageSet::len);
+                format!("{n} of its pages cannot be read or do not match their digest")
+            });
+            let (snapshots, set) = costs.remove(pack).unwrap_or_default();
+            let fault = Fault::new(&self.shelf.pack_path(*pack), what);
+            Fault { snapshots, ranges: set.runs().collect(), ..fault }
+        });
+        Ok((faults.collect(), hurt))
+    }
+}
+
+/// The pages of `run` that cannot be had.
+fn lost(run: &Run, bad: &Losses) -> Vec<(u32, PageRange)> {
+    let Source::Pack(pack, from) = run.source else { return Vec::new() };
+    if bad.broken.contains_key(&pack) {
+        return vec![(pack, run.pages)];
+    }
+    let Some(set) = bad.pages.get(&pack) else { return Vec::new() };
+    let held = PageRange { start: from, end: from + run.pages.len() };
+    let here = |pages: PageRange| {
+        let start = run.pages.start + (pages.start - from);
+        (pack, PageRange { start, end: start + pages.len() })
+    };
+    set.runs().map(|bad| bad.intersect(&held)).filter(|pages| !pages.is_empty()).map(here).collect()
+}

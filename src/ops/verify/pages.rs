@@ -1,0 +1,226 @@
+//! The pages of all images, each with its digest, and from them the digest of every image.
+//!
+//! A group is hashed again only where a snapshot changed it. So that neither the images nor their digests need to be in
+//! memory, a row of snapshots is played through band by band: the band of the first image is read, then what each
+//! snapshot changed in it is laid over, and the digests of the band's groups are added to that snapshot's.
+
+use std::sync::{Mutex, PoisonError};
+
+use super::{Check, Losses, Report};
+use crate::error::{Error, Result};
+use crate::ops::gather::{Ahead, Piece, gather, hash_groups, slots, touch};
+use crate::pack::{Bad, Run, RunStream, Source, differing};
+use crate::page::{Digest, GROUP_PAGES, ImageHasher, PAGE, PAGE64, PageNo, PageRange, groups_of, pages_of};
+use crate::store::{Image, PageReader, SnapName};
+
+/// Pages in a band: so much is held in memory.
+const BAND: u64 = 4096;
+/// Most snapshots in a row: each has a hasher of 2 KB.
+const MOST_LEGS: usize = 4096;
+/// Most runs that a row holds in memory, 40 bytes each.
+const MOST_RUNS: usize = 400_000;
+/// Most runs of one snapshot that are held in memory; more are read again as they are needed.
+const FEW_RUNS: usize = 2000;
+/// Most snapshots in a row that are read as they are needed: each has a file open, and a block of runs in memory.
+const MOST_STREAMS: usize = 32;
+/// Most runs in which two images may differ that were not made one from the other.
+const MOST_DIFFERING: usize = 100_000;
+
+/// One snapshot of a row.
+struct Leg {
+    name: SnapName,
+    image: Digest,
+    len: u64,
+    /// What differs from the one before; of the first in a row, everything.
+    runs: Ahead<'static>,
+    hasher: ImageHasher,
+}
+
+impl Leg {
+    fn new(image: &Image, runs: Ahead<'static>) -> Leg {
+        let len = image.len();
+        Leg { name: image.name, image: image.digest(), len, runs, hasher: ImageHasher::new(len) }
+    }
+}
+
+/// How much of what is bounded a row has used.
+#[derive(Default)]
+struct Load {
+    runs: usize,
+    streams: usize,
+}
+
+impl Load {
+    fn is_full(&self) -> bool {
+        self.runs > MOST_RUNS || self.streams >= MOST_STREAMS
+    }
+}
+
+impl Check<'_> {
+    /// Reads all pages of all images; bad ones go to `bad`. Gives the snapshots whose digest does not come out.
+    pub(super) fn pages(&self, names: &[SnapName], bad: &mut Losses, report: &mut Report) -> Result<Vec<SnapName>> {
+        let mut wrong = Vec::new();
+        let mut rest = names;
+        while !rest.is_empty() {
+            let row = self.row(rest)?;
+            rest = &rest[row.len()..];
+            self.play(row, bad, report, &mut wrong)?;
+        }
+        Ok(wrong)
+    }
+
+    /// As many snapshots as can be played through at once; at least one.
+    fn row(&self, names: &[SnapName]) -> Result<Vec<Leg>> {
+        let mut load = Load { streams: 1, ..Load::default() };
+        let mut before = Image::open(self.room, &self.shelf, names[0])?;
+        let mut row = vec![Leg::new(&before, Ahead::new(before.runs()))];
+        for name in names.iter().skip(1).take(MOST_LEGS - 1) {
+            let image = Image::open(self.room, &self.shelf, *name)?;
+            if load.is_full() {
+                break;
+            }
+            let Some(runs) = changes(&before, &image, &mut load)? else { break };
+            row.push(Leg::new(&image, runs));
+            before = image;
+        }
+        Ok(row)
+    }
+
+    fn play(&self, row: Vec<Leg>, bad: &mut Losses, report: &mut Report, wrong: &mut Vec<SnapName>) -> Result<()> {
+        let mut row = row;
+        let pages = row.iter().map(|leg| pages_of(leg.len)).max().unwrap_or(0);
+        let mut band = Band::new(self, bad, pages);
+        for start in (0..pages).step_by(BAND as usize) {
+            band.begin(start);
+            let mut before = 0;
+            for leg in &mut row {
+                band.step(leg, before)?;
+                before = leg.len;
+            }
+        }
+        report.pages += band.read;
+        report.bytes += band.read * PAGE64;
+        wrong.extend(row.iter().filter(|leg| leg.hasher.finish() != leg.image).map(|leg| leg.name));
+        Ok(())
+    }
+}
+
+/// What differs between two images; `None` when that is too much to be held. What the later one says of itself is
+/// believed where it was made from the earlier and has the same full map; each full map is held against the last.
+fn changes(before: &Image, image: &Image, load: &mut Load) -> Result<Option<Ahead<'static>>> {
+    let of = |e: Bad| e.of(image.path());
+    if image.meta().parent == before.name.id && image.meta().stored.map == before.meta().stored.map {
+        let mut update = image.update();
+        let mut few = Vec::new();
+        while let Some(run) = update.next_run().map_err(of)? {
+            few.push(run);
+            if few.len() > FEW_RUNS {
+                load.streams += 1;
+                return Ok(Some(Ahead::new(image.update())));
+            }
+        }
+        load.runs += few.len();
+        return Ok(Some(Ahead::new(few.into_iter())));
+    }
+    let mut found = Vec::new();
+    let walked = differing::<Bad>(before.runs(), image.runs(), |step| {
+        found.push(Run { pages: step.pages, source: step.b });
+        if found.len() > MOST_DIFFERING { Err(Bad::Damaged("too much differs".into())) } else { Ok(()) }
+    });
+    if found.len() > MOST_DIFFERING {
+        return Ok(None);
+    }
+    walked.map_err(of)?;
+    load.runs += found.len();
+    Ok(Some(Ahead::new(found.into_iter())))
+}
+
+/// A band of the image that is being played through.
+struct Band<'a> {
+    check: &'a Check<'a>,
+    bad: &'a mut Losses,
+    start: PageNo,
+    buf: Vec<u8>,
+    digests: Vec<Digest>,
+    /// All of it is zeros.
+    clean: bool,
+    read: u64,
+}
+
+impl<'a> Band<'a> {
+    fn new(check: &'a Check<'a>, bad: &'a mut Losses, pages: u64) -> Band<'a> {
+        let groups = BAND.min(pages.next_multiple_of(GROUP_PAGES)) / GROUP_PAGES;
+        let buf = vec![0; (groups * GROUP_PAGES * PAGE64) as usize];
+        Band { check, bad, start: 0, buf, digests: vec![Digest::ZERO; groups as usize], clean: true, read: 0 }
+    }
+
+    fn begin(&mut self, start: PageNo) {
+        if !self.clean {
+            self.buf.fill(0);
+            self.digests.fill(Digest::ZERO);
+        }
+        (self.start, self.clean) = (start, true);
+    }
+
+    /// Goes on from the image of `before` bytes to that of `leg`.
+    fn step(&mut self, leg: &mut Leg, before: u64) -> Result<()> {
+        let end = self.start + self.buf.len() as u64 / PAGE64;
+        let band = PageRange { start: self.start, end };
+        let path = self.check.room.dir().join(leg.name.file_name());
+        let mut runs = leg.runs.before(end).map_err(|e| e.of(&path))?;
+        let (now, then) = (PageRange::of_len(leg.len), PageRange::of_len(before));
+        runs.iter_mut().for_each(|run| *run = run.clip(&now).clip(&band));
+        let cut = PageRange { start: now.end.min(then.end), end: then.end }.intersect(&band);
+        runs.push(Run { pages: cut, source: Source::Hole });
+        runs.retain(|run| !run.pages.is_empty() && !(self.clean && run.source.is_zeros()));
+        if !runs.is_empty() {
+            self.lay(&runs)?;
+        }
+        if !self.clean {
+            let groups = self.start / GROUP_PAGES..groups_of(leg.len);
+            groups.zip(&self.digests).for_each(|(group, digest)| leg.hasher.push(group, digest));
+        }
+        Ok(())
+    }
+
+    /// Lays `runs` over the band and hashes the groups that they touch.
+    fn lay(&mut self, runs: &[Run]) -> Result<()> {
+        self.clean = false;
+        let found = Mutex::new(Vec::new());
+        let broken = &self.bad.broken;
+        let progress = self.check.progress;
+        let pieces = slots(&mut self.buf, self.start, runs);
+        self.read += pieces.iter().filter(|p| !broken.contains_key(&p.pack)).map(|p| p.pages).sum::<u64>();
+        gather(&self.check.shelf, pieces, &|reader, piece| {
+            progress.advance(piece.pages * PAGE64);
+            if broken.contains_key(&piece.pack) {
+                piece.place.fill(0);
+            } else if let Err(e) = reader.read_run(piece.pack, piece.page, piece.place) {
+                let mut bad = singly(reader, piece, e)?;
+                found.lock().unwrap_or_else(PoisonError::into_inner).append(&mut bad);
+            }
+            Ok(())
+        })?;
+        for (pack, page) in found.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            self.bad.pages.entry(pack).or_default().insert(page);
+        }
+        let mut touched = vec![false; self.digests.len()];
+        runs.iter().for_each(|run| touch(&mut touched, self.start, &run.pages));
+        hash_groups(&self.buf, &touched, &mut self.digests)
+    }
+}
+
+/// Reads a piece again page by page, for `error`; gives the pages that are bad.
+fn singly(reader: &mut PageReader<'_>, piece: Piece<&mut [u8]>, error: Error) -> Result<Vec<(u32, PageNo)>> {
+    if !matches!(error, Error::Damaged { .. } | Error::Io { .. }) {
+        return Err(error);
+    }
+    let mut bad = Vec::new();
+    for (page, place) in (piece.page..).zip(piece.place.as_chunks_mut::<PAGE>().0) {
+        if reader.read(piece.pack, page, place).is_err() {
+            place.fill(0);
+            bad.push((piece.pack, page));
+        }
+    }
+    Ok(bad)
+}

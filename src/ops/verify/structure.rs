@@ -1,0 +1,155 @@
+//! The structure of every file of a room: names, records, snapshots, maps, the indexes of packs.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::{Check, Fault, Report};
+use crate::error::{Error, Result};
+use crate::pack::RunStream;
+use crate::page::{Digest, PAGE64};
+use crate::store::{Image, Intent, SnapName, Tree};
+
+/// What the structure says.
+pub(super) struct Structure {
+    /// Snapshots that can be opened, with their maps, in the order of their numbers.
+    pub(super) sound: Vec<SnapName>,
+    /// Packs that are missing or cannot be opened, and why.
+    pub(super) broken: BTreeMap<u32, String>,
+    /// Bytes in the pages of the others.
+    pub(super) bytes: u64,
+}
+
+impl Check<'_> {
+    pub(super) fn structure(&self, report: &mut Report) -> Result<Structure> {
+        let mut names = self.room.snapshots()?;
+        let all = names.len();
+        match self.only {
+            Some(only) => names.retain(|name| *name == only),
+            None => self.records(&names, report)?,
+        }
+        report.snapshots += names.len() as u64;
+        let mut maps = HashSet::new();
+        let sound = self.snapshots(&names, &mut maps, report)?;
+        let (broken, bytes) = self.packs(report);
+        if self.only.is_none() {
+            let packs = self.shelf.with_packs(|packs| packs.ids().to_vec());
+            maps.extend(packs);
+            // A snapshot that cannot be read may need anything.
+            let needed = (sound.len() == all).then_some(&maps);
+            report.garbage += self.room.litter(needed)?.len() as u64;
+        }
+        Ok(Structure { sound, broken, bytes })
+    }
+
+    /// Tags, intents, the target's path, the cache.
+    fn records(&self, names: &[SnapName], report: &mut Report) -> Result<()> {
+        let dir = self.room.dir();
+        if !self.room.is_labelled() {
+            report.faults.push(Fault::new(&dir.join("target"), "it does not name the target that its folder is for"));
+        }
+        for (tag, id) in self.room.tags()? {
+            report.files += 1;
+            match id {
+                Err(e) => report.faults.push(Fault::of(&e, dir)),
+                Ok(id) if names.iter().all(|name| name.id != id) => {
+                    report.notes.push(format!("tag {tag} names snapshot {id}, which is not there"));
+                }
+                Ok(_) => {}
+            }
+        }
+        let records = [("intent", self.room.intent()), ("undo", self.room.last_change())];
+        for (name, record) in records {
+            match record {
+                Err(e) => report.faults.push(Fault::of(&e, &dir.join(name))),
+                Ok(Some(record)) => self.record(name, &record, names, report),
+                Ok(None) => {}
+            }
+        }
+        let tree = dir.join("tree");
+        if std::fs::symlink_metadata(&tree).is_ok() && Tree::open(self.room).is_none() {
+            report.notes.push(format!("{} is not believed; it is only a cache and will be made anew", tree.display()));
+        }
+        Ok(())
+    }
+
+    fn record(&self, name: &str, record: &Intent, names: &[SnapName], report: &mut Report) {
+        report.files += 1;
+        let path = self.room.dir().join(name);
+        for id in [record.from, record.to] {
+            if names.iter().all(|name| name.id != id) {
+                report.faults.push(Fault::new(&path, format!("it names snapshot {id}, which is not there")));
+            }
+        }
+        if name == "intent" {
+            let target = self.room.target().display();
+            report.notes.push(format!("a change of {target} was interrupted: see `memsnap recover`"));
+        }
+    }
+
+    /// Opens all snapshots and decodes all runs; those that hold together.
+    fn snapshots(&self, names: &[SnapName], maps: &mut HashSet<Digest>, report: &mut Report) -> Result<Vec<SnapName>> {
+        let mut sound = Vec::new();
+        // One fault a file, however many snapshots need it.
+        let mut places: HashMap<_, usize> = HashMap::new();
+        for name in names {
+            report.files += 1;
+            let opened = Image::open(self.room, &self.shelf, *name).and_then(|image| self.runs(&image, maps, report));
+            let e = match opened {
+                Ok(()) => {
+                    sound.push(*name);
+                    continue;
+                }
+                Err(e @ (Error::Damaged { .. } | Error::Version { .. } | Error::Io { .. })) => e,
+                Err(e) => return Err(e),
+            };
+            let fault = Fault::of(&e, &self.room.dir().join(name.file_name()));
+            let place = *places.entry(fault.path.clone()).or_insert(report.faults.len());
+            if place == report.faults.len() {
+                report.faults.push(fault);
+            }
+            report.faults[place].snapshots.push(name.number);
+        }
+        Ok(sound)
+    }
+
+    /// Decodes the runs of a snapshot, and those of its full map when that has not been seen.
+    fn runs(&self, image: &Image, maps: &mut HashSet<Digest>, report: &mut Report) -> Result<()> {
+        let through = |runs: &mut dyn RunStream| loop {
+            match runs.next_run() {
+                Ok(Some(_)) => {}
+                Ok(None) => return Ok(()),
+                Err(e) => return Err(e.of(image.path())),
+            }
+        };
+        through(&mut image.update())?;
+        let map = image.meta().stored.map;
+        if !map.is_zero() && maps.insert(map) {
+            report.files += 1;
+            through(&mut image.runs())
+        } else {
+            through(&mut image.over())
+        }
+    }
+
+    /// Opens all packs that were named and decodes their indexes: those that cannot be believed, and the bytes in the
+    /// pages of the others.
+    fn packs(&self, report: &mut Report) -> (BTreeMap<u32, String>, u64) {
+        let mut broken = BTreeMap::new();
+        let mut bytes = 0;
+        let packs = self.shelf.with_packs(|packs| packs.ids().len()) as u32;
+        for number in 0..packs {
+            report.files += 1;
+            let path = self.shelf.pack_path(number);
+            let index = self.shelf.pack(number).and_then(|pack| {
+                (0..pack.blocks()).try_for_each(|i| pack.block(i).map(drop)).map_err(|e| e.of(&path))?;
+                Ok(pack.pages() * PAGE64)
+            });
+            match index {
+                Ok(n) => bytes += n,
+                Err(e) => {
+                    broken.insert(number, Fault::of(&e, &path).what);
+                }
+            }
+        }
+        (broken, bytes)
+    }
+}

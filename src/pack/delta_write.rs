@@ -1,0 +1,140 @@
+//! Writing a delta, in one pass and to anything that can be written to; and turning one round.
+
+use std::io::{self, BufWriter, Write};
+
+use super::delta::{DeltaHead, DeltaReader, END_MAGIC, Parts};
+use super::frame::Frame;
+use super::map::{HashWriter, copy_all};
+use super::runs::{Run, RunsWriter, Source};
+use super::wire::{Part, ReadAt};
+use super::write::PackWriter;
+use crate::page::{Digest, PageNo, PageRange};
+
+/// Bytes written and hashed at once.
+const BUFFER: usize = 256 << 10;
+
+/// Writes a delta: its head, then one way or two, then the end marker.
+#[derive(Debug)]
+pub struct DeltaWriter<W: Write> {
+    out: BufWriter<HashWriter<W>>,
+    ways: Vec<Parts>,
+    wanted: usize,
+}
+
+impl<W: Write> DeltaWriter<W> {
+    /// Begins a delta.
+    ///
+    /// # Errors
+    /// What writing says.
+    pub fn new(out: W, head: &DeltaHead) -> io::Result<DeltaWriter<W>> {
+        let mut out = BufWriter::with_capacity(BUFFER, HashWriter::new(out));
+        out.write_all(&head.put())?;
+        Ok(DeltaWriter { out, ways: Vec::new(), wanted: 1 + usize::from(head.reversible) })
+    }
+
+    /// Begins the next way, forward first. `scratch` keeps its runs until the pack is whole.
+    ///
+    /// # Errors
+    /// What writing says.
+    pub fn way<S: Write + ReadAt>(self, scratch: S) -> io::Result<WayWriter<W, S>> {
+        let pack = PackWriter::new(self.out)?;
+        Ok(WayWriter { pack, runs: RunsWriter::new(scratch), ways: self.ways, wanted: self.wanted })
+    }
+
+    /// Ends the delta: how many bytes it has.
+    ///
+    /// # Panics
+    /// When it has fewer or more ways than its head says.
+    ///
+    /// # Errors
+    /// What writing says.
+    pub fn finish(mut self) -> io::Result<u64> {
+        assert_eq!(self.ways.len(), self.wanted, "a delta has the ways that its head says");
+        self.ways.resize(2, Parts::default());
+        let mut end = Vec::new();
+        self.ways.iter().for_each(|way| way.put(&mut end));
+        self.out.write_all(&end)?;
+        let out = self.out.into_inner().map_err(io::IntoInnerError::into_error)?;
+        let (mut out, digest, bytes) = out.into_parts();
+        let mut last = digest.0.to_vec();
+        last.extend_from_slice(END_MAGIC);
+        out.write_all(&last)?;
+        out.flush()?;
+        Ok(bytes + last.len() as u64)
+    }
+}
+
+/// Writes one way of a delta.
+#[derive(Debug)]
+pub struct WayWriter<W: Write, S> {
+    pack: PackWriter<BufWriter<HashWriter<W>>>,
+    runs: RunsWriter<S>,
+    ways: Vec<Parts>,
+    wanted: usize,
+}
+
+impl<W: Write, S: Write + ReadAt> WayWriter<W, S> {
+    /// Adds pages that become zeros, as data or as a hole.
+    ///
+    /// # Panics
+    /// When pages do not ascend, or the source is a pack.
+    ///
+    /// # Errors
+    /// What writing says.
+    pub fn zeros(&mut self, pages: PageRange, source: Source) -> io::Result<()> {
+        assert!(source.is_zeros());
+        self.runs.push(Run { pages, source })
+    }
+
+    /// Names a page that gets new bytes: its frame is to be given before the way ends.
+    ///
+    /// # Panics
+    /// When pages do not ascend.
+    ///
+    /// # Errors
+    /// What writing says.
+    pub fn page(&mut self, page: PageNo) -> io::Result<()> {
+        self.runs.push(Run { pages: PageRange::new(page, page + 1), source: Source::Pack(0, page) })
+    }
+
+    /// Adds the frame of pages that were named, or will be.
+    ///
+    /// # Panics
+    /// As [`PackWriter::push`].
+    ///
+    /// # Errors
+    /// What writing says.
+    pub fn frame(&mut self, pages: &[(PageNo, Digest)], frame: &Frame) -> io::Result<()> {
+        self.pack.push(pages, Some(frame))
+    }
+
+    /// Ends the way.
+    ///
+    /// # Errors
+    /// What writing says.
+    pub fn finish(mut self) -> io::Result<DeltaWriter<W>> {
+        let (pack, mut out) = self.pack.finish()?;
+        let (runs, _, scratch) = self.runs.finish()?;
+        copy_all(&scratch, &mut out)?;
+        self.ways.push(Parts { pack: pack.bytes, runs });
+        Ok(DeltaWriter { out, ways: self.ways, wanted: self.wanted })
+    }
+}
+
+/// Writes the delta that leads back: the same bytes with both ends and both ways changed over. How many bytes it has.
+///
+/// # Panics
+/// When `delta` is not reversible.
+///
+/// # Errors
+/// What reading or writing says.
+pub fn invert<R: ReadAt>(delta: &DeltaReader<R>, out: impl Write) -> io::Result<u64> {
+    assert!(delta.head.reversible, "only a reversible delta can be turned round");
+    let mut writer = DeltaWriter::new(out, &delta.head.inverted())?;
+    for (at, parts) in delta.ways.iter().rev() {
+        let bytes = parts.bytes().ok_or(io::ErrorKind::InvalidData)?;
+        copy_all(&Part::new(delta.file.clone(), *at, bytes), &mut writer.out)?;
+        writer.ways.push(*parts);
+    }
+    writer.finish()
+}

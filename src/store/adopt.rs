@@ -1,0 +1,59 @@
+//! Giving a room to another target: the folder is renamed, then says whose it is.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use super::Store;
+use super::room::{Room, Writing};
+use crate::error::{At, Error, Result};
+use crate::sys::create;
+
+impl Room {
+    /// Makes this the room of `target` in `store`. The rename is the commit: what is left to do after it, the next
+    /// writer does. Gives the room under its new name.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when `target` has snapshots already, or the two stores are on different file systems.
+    pub(crate) fn give(&self, _writing: &Writing, store: &Store, target: &Path) -> Result<Room> {
+        let room = Room::at(store, store.key(target));
+        if let Some(there) = Room::find(store, store.key(target))? {
+            there.clear_out(store)?;
+        }
+        match fs::rename(self.dir(), room.dir()) {
+            Err(e) if e.kind() == io::ErrorKind::CrossesDevices => {
+                return Err(Error::refused(
+                    format!("{} and {} are on different file systems", self.dir().display(), store.dir().display()),
+                    format!("copy the store with `cp -a` first, or name it with --store {}", self.above().display()),
+                ));
+            }
+            done => done.at("renaming", self.dir())?,
+        }
+        create::sync_dir(store.dir())?;
+        create::sync_dir(self.above())?;
+        room.put_label()?;
+        Ok(room)
+    }
+
+    /// Ends a move that was cut short after its rename.
+    pub(crate) fn finish_move(&self, _writing: &Writing) -> Result<()> {
+        self.put_label()
+    }
+
+    fn above(&self) -> &Path {
+        self.dir().parent().unwrap_or(Path::new("."))
+    }
+
+    /// Takes away a room that holds no snapshot; half of it is still one.
+    fn clear_out(&self, store: &Store) -> Result<()> {
+        let _writing = self.write(Duration::from_secs(10))?;
+        if !self.snapshots()?.is_empty() {
+            return Err(Error::refused(
+                format!("{} has snapshots of its own in {}", self.target().display(), store.dir().display()),
+                "two histories are never mixed: move that store away first, or name another with --store DIR",
+            ));
+        }
+        fs::remove_dir_all(self.dir()).at("removing", self.dir())
+    }
+}
