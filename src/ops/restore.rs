@@ -78,7 +78,7 @@ pub fn restore(what: &Operand, out: Out<'_>, options: &Options, progress: &dyn P
     };
     progress.begin("restoring", image.len());
     let done = match out {
-        Out::Stream(stream) => reader.to_stream(stream).map(|written| (written, Vec::new())),
+        Out::Stream(stream) => reader.stream_to(stream).map(|written| (written, Vec::new())),
         Out::Path(path) => to_path(reader, path, room.target(), options.force),
     };
     progress.end();
@@ -93,7 +93,7 @@ fn to_path(reader: Reader<'_>, out: &Path, target: &Path, force: bool) -> Result
     let name = out.file_name().unwrap_or_default();
     let image = reader.image;
     let pending = create::Pending::new(dir)?;
-    let written = reader.to_file(pending.file(), &out)?;
+    let written = reader.write_to(pending.file(), &out)?;
     let notes = dress(pending.file(), image, &out)?;
     if force {
         pending.replace(name)?;
@@ -165,7 +165,7 @@ impl Reader<'_> {
         (first / GROUP_PAGES..).zip(digests).for_each(|(group, digest)| self.hasher.push(group, digest));
     }
 
-    fn to_stream(mut self, out: &mut dyn Write) -> Result<u64> {
+    fn stream_to(mut self, out: &mut dyn Write) -> Result<u64> {
         let to = Path::new("-");
         let (len, shelf) = (self.image.len(), self.shelf);
         let mut buf = vec![0; (WINDOW.min(groups_of(len) * GROUP_PAGES) * PAGE64) as usize];
@@ -189,7 +189,7 @@ impl Reader<'_> {
         Ok(len)
     }
 
-    fn to_file(mut self, file: &File, path: &Path) -> Result<u64> {
+    fn write_to(mut self, file: &File, path: &Path) -> Result<u64> {
         let len = self.image.len();
         file.set_len(len).at("writing", path)?;
         let write = |bytes: &[u8], at: u64| {
@@ -243,19 +243,28 @@ fn groups(window: PageRange, runs: &[Run]) -> (Vec<bool>, Vec<Digest>) {
     (touched, vec![Digest::ZERO; n])
 }
 
-/// The digests of the groups of `window` as the file has them now.
+/// The digests of the groups of `window` as the file has them now. Holes are not read: that would fill the page cache
+/// with zeros.
 fn read_back(file: &File, path: &Path, len: u64, window: PageRange, runs: &[Run]) -> Result<Vec<Digest>> {
     let (touched, mut digests) = groups(window, runs);
-    let mut buf = vec![0; (WINDOW.min(touched.len() as u64 * GROUP_PAGES) * PAGE64) as usize];
     let per = (WINDOW / GROUP_PAGES) as usize;
+    let mut buf = vec![0; (WINDOW.min(touched.len() as u64 * GROUP_PAGES) * PAGE64) as usize];
     for (i, (touched, digests)) in touched.chunks(per).zip(digests.chunks_mut(per)).enumerate() {
         if !touched.contains(&true) {
             continue;
         }
-        let at = window.offset() + (i as u64) * WINDOW * PAGE64;
-        let n = (len - at).min(touched.len() as u64 * GROUP_PAGES * PAGE64) as usize;
-        file.read_exact_at(&mut buf[..n], at).at("reading back", path)?;
-        buf[n..].fill(0);
+        let start = window.start + i as u64 * WINDOW;
+        let part = PageRange { start, end: window.end.min(start + WINDOW) };
+        buf.fill(0);
+        let first = runs.partition_point(|run| run.pages.end <= part.start);
+        for run in runs[first..].iter().take_while(|run| run.pages.start < part.end) {
+            if !run.source.is_zeros() {
+                let run = run.clip(&part).pages;
+                let (from, to) = (run.offset(), run.end_offset().min(len));
+                let place = &mut buf[(from - part.offset()) as usize..(to - part.offset()) as usize];
+                file.read_exact_at(place, from).at("reading back", path)?;
+            }
+        }
         hash_groups(&buf, touched, digests)?;
     }
     Ok(digests)

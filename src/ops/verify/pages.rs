@@ -172,7 +172,8 @@ impl<'a> Band<'a> {
         runs.iter_mut().for_each(|run| *run = run.clip(&now).clip(&band));
         let cut = PageRange { start: now.end.min(then.end), end: then.end }.intersect(&band);
         runs.push(Run { pages: cut, source: Source::Hole });
-        runs.retain(|run| !run.pages.is_empty() && !(self.clean && run.source.is_zeros()));
+        let needless = |run: &Run| run.pages.is_empty() || self.clean && run.source.is_zeros();
+        runs.retain(|run| !needless(run));
         if !runs.is_empty() {
             self.lay(&runs)?;
         }
