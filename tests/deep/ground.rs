@@ -1,0 +1,157 @@
+//! A folder with a target in it, and the verbs with plain options.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use memsnap::capture::Io;
+use memsnap::ops::operand::Operand;
+use memsnap::ops::{Quiet, Reading, Reserve, change, diff, recover, revert, snap, undo};
+use memsnap::pack::{Compress, Grade, Source};
+use memsnap::page::{PAGE, PAGE64, PageRange};
+use memsnap::store::{Image, Ref, Room, Shelf, Store};
+use memsnap::{Error, Result};
+use tempfile::TempDir;
+
+/// Bytes that do not shrink, the same for the same seed.
+pub(crate) fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let mut out = vec![0; len];
+    blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut out);
+    out
+}
+
+/// A new folder where leases prove something: the usual place for scratch, or else memory.
+pub(crate) fn folder() -> TempDir {
+    let proves = |dir: &Path| {
+        File::open(dir).and_then(|f| memsnap::sys::fs::kind(&f)).is_ok_and(|kind| kind.leases_prove())
+    };
+    let usual = std::env::temp_dir();
+    let memory = PathBuf::from("/dev/shm");
+    let dir = if proves(&usual) || !proves(&memory) { usual } else { memory };
+    tempfile::tempdir_in(dir).unwrap()
+}
+
+/// A target, its folder, and how it is read and stored.
+pub(crate) struct Ground {
+    pub(crate) dir: TempDir,
+    pub(crate) target: PathBuf,
+    pub(crate) io: Io,
+    pub(crate) compress: Compress,
+    pub(crate) limit_rate: Option<u64>,
+}
+
+impl Ground {
+    /// With a target of these bytes.
+    pub(crate) fn new(bytes: &[u8]) -> Ground {
+        let dir = folder();
+        let target = dir.path().join("target.bin");
+        std::fs::write(&target, bytes).unwrap();
+        Ground { dir, target, io: Io::Pread, compress: Compress::None, limit_rate: None }
+    }
+
+    pub(crate) fn open(&self) -> File {
+        OpenOptions::new().read(true).write(true).open(&self.target).unwrap()
+    }
+
+    pub(crate) fn patch(&self, at: u64, bytes: &[u8]) {
+        self.open().write_all_at(bytes, at).unwrap();
+    }
+
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        std::fs::read(&self.target).unwrap()
+    }
+
+    fn reading(&self) -> Reading {
+        Reading { io: self.io, limit_rate: self.limit_rate, ..Reading::default() }
+    }
+
+    pub(crate) fn change_options(&self) -> change::Options {
+        change::Options {
+            store: None,
+            reading: self.reading(),
+            dry_run: false,
+            live: false,
+            force: false,
+            compress: self.compress,
+            reserve: Reserve::Bytes(0),
+        }
+    }
+
+    pub(crate) fn snap_options(&self) -> snap::Options {
+        snap::Options {
+            store: None,
+            message: String::new(),
+            tags: Vec::new(),
+            compress: self.compress,
+            always: false,
+            require: Grade::Unproven,
+            strict: false,
+            reserve: Reserve::Bytes(0),
+            reading: self.reading(),
+        }
+    }
+
+    pub(crate) fn snap(&self) -> Result<snap::Report> {
+        snap::snap(&self.target, &self.snap_options(), &Quiet)
+    }
+
+    /// `target@at`.
+    pub(crate) fn at(&self, at: Ref) -> Operand {
+        Operand { path: self.target.clone(), at: Some(at), doubt: None }
+    }
+
+    pub(crate) fn revert(&self, number: u64, range: Option<(u64, u64)>) -> Result<change::Report> {
+        let options = self.change_options();
+        revert::revert(&self.at(Ref::Number(number)), range, &options, &mut |_| true, &Quiet)
+    }
+
+    pub(crate) fn undo(&self) -> Result<change::Report> {
+        undo::undo(&self.target, &self.change_options(), &mut |_| true, &Quiet)
+    }
+
+    pub(crate) fn recover(&self, how: Option<recover::How>) -> Result<change::Report> {
+        recover::recover(&self.target, how, &self.change_options(), &mut |_| true, &Quiet)
+    }
+
+    /// The ranges that differ, and whether the lengths do not.
+    pub(crate) fn diff(&self, a: Ref, b: Ref) -> Result<(Vec<PageRange>, diff::Report)> {
+        let options = diff::Options { store: None, reading: self.reading() };
+        let mut ranges = Vec::new();
+        let report = diff::diff(&self.at(a), Some(&self.at(b)), &options, &Quiet, &mut |r| ranges.push(r))?;
+        Ok((ranges, report))
+    }
+
+    /// The bytes of snapshot `number`, read page by page.
+    pub(crate) fn stored(&self, number: u64) -> Result<Vec<u8>> {
+        let room = self.room();
+        let shelf = Shelf::new(room.dir());
+        let image = Image::open(&room, &shelf, room.resolve(&Ref::Number(number))?)?;
+        let mut pages = shelf.pages();
+        let mut out = vec![0; image.len().next_multiple_of(PAGE64) as usize];
+        image.each_run(PageRange::of_len(image.len()), |run| {
+            for page in run.pages.start..run.pages.end {
+                let mut bytes = [0; PAGE];
+                if let Source::Pack(pack, source) = run.source.advance(page - run.pages.start) {
+                    pages.read(pack, source, &mut bytes)?;
+                }
+                out[(page * PAGE64) as usize..][..PAGE].copy_from_slice(&bytes);
+            }
+            Ok(())
+        })?;
+        out.truncate(image.len() as usize);
+        Ok(out)
+    }
+
+    pub(crate) fn store(&self) -> PathBuf {
+        self.dir.path().join(".memsnap")
+    }
+
+    pub(crate) fn room(&self) -> Room {
+        Store::open(&self.store()).unwrap().room(&self.target).unwrap().unwrap()
+    }
+}
+
+/// Whether an error is one of the kinds that damage may show as.
+pub(crate) fn is_damage(error: &Error) -> bool {
+    matches!(error, Error::Damaged { .. } | Error::Version { .. })
+}

@@ -1,0 +1,12 @@
+//! The library as a whole: histories against oracles, damage, interruption, size, and the layers of the code.
+//!
+//! Nothing here starts a process: between fork and exec a child holds every open file of ours, and a lease on a target
+//! would be refused. What needs the program is in `tests/cli`.
+#![allow(clippy::print_stderr, reason = "figures and reasons for skipping are for whoever runs the tests")]
+
+mod corrupt;
+mod ground;
+mod interrupted;
+mod layers;
+mod many;
+mod model;
