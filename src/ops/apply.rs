@@ -169,7 +169,14 @@ impl Job<'_> {
         }
     }
 
+    /// Whether the file system has files as long as the result: a length that nobody has seen yet is not to be composed.
+    fn fits(&self) -> Result<()> {
+        let probe = tempfile::tempfile_in(folder_of(self.target)).at("making scratch space beside", self.target)?;
+        probe.set_len(self.delta.head.result.len).at("lengthening", self.target)
+    }
+
     fn in_place(&self, confirm: Confirm<'_>, progress: &dyn Progress) -> Result<Report> {
+        self.fits()?;
         let place = Store::place(self.options.store.as_deref(), self.target);
         let known = match Store::open(&place) {
             Ok(store) => store.room(self.target)?,

@@ -229,3 +229,48 @@ fn a_reader_that_goes_away_is_an_error() {
     let made = delta::make(&operand(&a, None), &operand(&b, None), Out::Stream(&mut Closed), &options, &Quiet);
     assert!(matches!(made, Err(Error::Io { .. })));
 }
+
+#[test]
+fn a_page_that_changes_after_the_scan_is_noticed() {
+    use super::super::encode::{encode, facets};
+    use super::super::sides::Side;
+    use crate::pack::{DeltaHead, DeltaWriter, ImageId};
+
+    let bench = Bench::new();
+    let (a, b) = (bench.write("a", &[1; 20_000], false), bench.write("b", &[2; 20_000], false));
+    let (x, y) = Side::open_both(&operand(&a, None), &operand(&b, None), None).unwrap();
+    let (set, base, result) = facets((&x, &y), &Reading::default(), bench.dir.path(), &Quiet).unwrap();
+    let id = ImageId { len: 20_000, digest: base.image };
+    let head = DeltaHead { base: id, result: id, reversible: false, name: Vec::new() };
+    for (changed, sound) in [(None, true), (Some(&b), false), (Some(&a), false)] {
+        if let Some(path) = changed {
+            File::options().write(true).open(path).unwrap().write_all_at(b"x", 9000).unwrap();
+        }
+        let mut way = DeltaWriter::new(Vec::new(), &head).unwrap().way(Vec::new()).unwrap();
+        let done = encode((&base, &result), &set, 1, &mut way, Path::new("out"), &Quiet);
+        assert_eq!(done.is_ok(), sound, "{done:?}");
+        assert!(sound || matches!(done, Err(Error::Changed { .. })));
+    }
+}
+
+#[test]
+fn a_copy_keeps_its_holes() {
+    use std::os::unix::fs::MetadataExt;
+
+    let bench = Bench::new();
+    let mut bytes = vec![0; 4 << 20];
+    bytes[5000] = 1;
+    bytes[1 << 20..(1 << 20) + 200_000].fill(7);
+    let a = bench.write("a", &bytes, true);
+    bytes[1 << 20..(1 << 20) + 200_000].fill(0);
+    bytes.resize(6 << 20, 0);
+    bytes[3 << 20] = 9;
+    let b = bench.write("b", &bytes, true);
+    if std::fs::metadata(&b).unwrap().blocks() > 100 {
+        return;
+    }
+    let delta = bench.make(&operand(&a, None), &operand(&b, None), false);
+    assert_eq!(bench.apply_copy(&a, &delta).unwrap(), bytes);
+    let blocks = std::fs::metadata(bench.path("out")).unwrap().blocks();
+    assert!(blocks < 200, "{blocks} blocks for two pages");
+}

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::apply::Input;
-use super::encode::{Facet, encode};
+use super::encode::{encode, facets};
 use super::operand::Operand;
 use super::restore::Out;
-use super::sides::{Side, compare};
+use super::sides::Side;
 use super::{Progress, Reading};
 use crate::error::{At, Error, Result};
 use crate::pack::{self, DeltaHead, DeltaReader, DeltaWriter, ImageId, ReadAt, RunStream};
@@ -94,9 +94,7 @@ fn make_into(
 ) -> Result<Stat> {
     let reading = &options.reading;
     let before = [hold(a, reading)?, hold(b, reading)?];
-    let set = compare(a, b, reading, progress)?;
-    let base = Facet::new(a, &set, reading, scratch, progress)?;
-    let result = Facet::new(b, &set, reading, scratch, progress)?;
+    let (set, base, result) = facets((a, b), reading, scratch, progress)?;
     for (side, before) in [a, b].into_iter().zip(before) {
         unchanged(side, before)?;
     }

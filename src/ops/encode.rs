@@ -6,16 +6,16 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use super::Progress;
 use super::compose::read_zero_extended;
-use super::sides::{LiveSide, Marked, Side};
+use super::sides::{LiveSide, Marked, Seen, Side, compare, compare_live};
+use super::{Progress, Reading};
 use crate::capture::{Alarm, Found, Order, scan};
 use crate::error::{At, Error, Result};
 use crate::pack::{Compress, Frame, ReadAt, Run, RunStream, Source, WayWriter, encode_frame, encode_frame_against};
 use crate::page::{
     Digest, GROUP_PAGES, ImageHasher, PAGE, PAGE64, PageNo, PageRange, PageSet, is_zero, page_digest, pages_of,
 };
-use crate::store::{ImageRuns, PageReader, Spool};
+use crate::store::{ImageRuns, PageReader};
 use crate::sys::sparse;
 
 /// Most pages coded together.
@@ -30,31 +30,45 @@ pub(crate) struct Facet<'a> {
     side: &'a Side,
     /// The image digest.
     pub(crate) image: Digest,
-    /// Of a live file: the digests that its pages in the set had when all of it was scanned, in their order.
-    seen: Option<Spool>,
+    /// Of a live file: the digests that its pages in the set had when all of it was scanned.
+    seen: Option<Seen>,
 }
 
-impl<'a> Facet<'a> {
-    /// Looks at `side`: a live file is scanned, and must not change while it is.
-    pub(crate) fn new(
-        side: &'a Side,
-        set: &PageSet,
-        reading: &super::Reading,
-        scratch: &Path,
-        progress: &dyn Progress,
-    ) -> Result<Facet<'a>> {
-        match side {
-            Side::Stored(stored) => Ok(Facet { side, image: stored.image.digest(), seen: None }),
-            Side::Live(live) => {
-                let mut seen = Spool::new(scratch);
-                let image = look(live, set, reading, progress, &mut |digest| {
-                    seen.write_all(&digest.0).at("writing scratch space in", scratch)
-                })?;
-                Ok(Facet { side, image, seen: Some(seen) })
-            }
+/// Compares two sides: the pages in which they differ, and both sides as they were when these were found. Live files
+/// must not change meanwhile.
+pub(crate) fn facets<'a>(
+    (a, b): (&'a Side, &'a Side),
+    reading: &Reading,
+    scratch: &Path,
+    progress: &dyn Progress,
+) -> Result<(PageSet, Facet<'a>, Facet<'a>)> {
+    let mut seen = Seen::new(scratch);
+    let stored = |side: &'a Side, image| Facet { side, image, seen: None };
+    match (a, b) {
+        (Side::Stored(x), Side::Stored(y)) => {
+            let set = compare(a, b, reading, progress)?;
+            Ok((set, stored(a, x.image.digest()), stored(b, y.image.digest())))
+        }
+        (Side::Stored(base), Side::Live(live)) => {
+            let (set, image) = compare_live(live, base, reading, progress, Some(&mut seen))?;
+            Ok((set, stored(a, base.image.digest()), Facet { side: b, image, seen: Some(seen) }))
+        }
+        (Side::Live(live), Side::Stored(result)) => {
+            let (set, image) = compare_live(live, result, reading, progress, Some(&mut seen))?;
+            Ok((set, Facet { side: a, image, seen: Some(seen) }, stored(b, result.image.digest())))
+        }
+        (Side::Live(x), Side::Live(y)) => {
+            let set = compare(a, b, reading, progress)?;
+            let mut other = Seen::new(scratch);
+            let image = look(x, &set, reading, progress, &mut seen)?;
+            let base = Facet { side: a, image, seen: Some(seen) };
+            let image = look(y, &set, reading, progress, &mut other)?;
+            Ok((set, base, Facet { side: b, image, seen: Some(other) }))
         }
     }
+}
 
+impl Facet<'_> {
     fn pages(&self) -> Pages<'_> {
         let place = match self.side {
             Side::Stored(stored) => Place::Stored { runs: Box::new(stored.image.runs()), head: None },
@@ -64,14 +78,8 @@ impl<'a> Facet<'a> {
     }
 }
 
-/// Scans a live file; `each` hears of the digest of every page of `set`, in order. Gives the image digest.
-fn look(
-    live: &LiveSide,
-    set: &PageSet,
-    reading: &super::Reading,
-    progress: &dyn Progress,
-    each: &mut dyn FnMut(Digest) -> Result<()>,
-) -> Result<Digest> {
+/// Scans a live file: the digest of every page of `set`, in order, and that of the image.
+fn look(live: &LiveSide, set: &PageSet, reading: &Reading, progress: &dyn Progress, seen: &mut Seen) -> Result<Digest> {
     let mut hasher = ImageHasher::new(live.len);
     let mut wanted = set.runs().flat_map(|r| r.start..r.end).peekable();
     progress.begin("reading", live.len);
@@ -84,14 +92,13 @@ fn look(
             while let Some(page) = wanted.next_if(|p| *p < pages.end) {
                 // Groups without a leaf that has been asked for are zeros.
                 let place = page.checked_sub(pages.start).map(|n| leaf.pages[(n % GROUP_PAGES) as usize]);
-                each(place.unwrap_or(Digest::ZERO))?;
+                seen.put(&place.unwrap_or(Digest::ZERO))?;
             }
         }
         Ok(())
     });
     progress.end();
     scanned?;
-    wanted.try_for_each(|_| each(Digest::ZERO))?;
     Ok(hasher.finish())
 }
 
@@ -134,11 +141,8 @@ impl Pages<'_> {
                 })
             }
             (Place::Live { next }, Side::Live(live)) => {
-                let mut digest = Digest::ZERO;
-                if let Some(seen) = &self.facet.seen {
-                    seen.read_at(&mut digest.0, *next).at("reading scratch space for", &live.path)?;
-                }
-                *next += 32;
+                let digest = self.facet.seen.as_ref().map_or(Ok(Digest::ZERO), |seen| seen.get(*next))?;
+                *next += 1;
                 Ok(if digest.is_zero() { Where::Zeros(zeros_in(live, page)?) } else { Where::Live(digest) })
             }
             _ => unreachable!("the place is of its side"),

@@ -1,6 +1,7 @@
 //! The two sides of a comparison: stored images and live files, in any mix, and the pages in which they differ.
 
 use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,11 +11,11 @@ use super::snap::refuse_unfinished;
 use super::{Progress, Reading, find_room, resolve};
 use crate::capture::{Base, Found, Known, scan};
 use crate::error::{At, Error, Result};
-use crate::pack::{Bad, Run, RunStream, Source, differing};
+use crate::pack::{Bad, ReadAt, Run, RunStream, Source, differing};
 use crate::page::{
     Digest, GROUP, GROUP_PAGES, GROUP64, ImageHasher, PAGE, PageRange, PageSet, group_digest, page_digest, pages_of,
 };
-use crate::store::{Image, ImageBase, Mark, Ref, Room, Shelf, StoredBase, Tree};
+use crate::store::{Image, ImageBase, Mark, Ref, Room, Shelf, Spool, StoredBase, Tree};
 use crate::sys::{open, sparse};
 
 use super::compose::read_zero_extended;
@@ -107,11 +108,11 @@ pub(crate) fn compare(a: &Side, b: &Side, reading: &Reading, progress: &dyn Prog
     match (a, b) {
         (Side::Stored(a), Side::Stored(b)) => compare_stored(a, b),
         (Side::Stored(stored), Side::Live(live)) | (Side::Live(live), Side::Stored(stored)) => {
-            Ok(compare_live(live, stored, reading, progress)?.0)
+            Ok(compare_live(live, stored, reading, progress, None)?.0)
         }
         (Side::Live(a), Side::Live(b)) => {
             let (long, short) = if a.len >= b.len { (a, b) } else { (b, a) };
-            Ok(read(long, &FileBase { side: short }, reading, progress)?.0)
+            Ok(read(long, &FileBase { side: short }, reading, progress, None)?.0)
         }
     }
 }
@@ -156,15 +157,17 @@ impl<S: RunStream> RunStream for Renumbered<S> {
     }
 }
 
-/// The pages in which a live file differs from a stored image, and the digest of the live image.
+/// The pages in which a live file differs from a stored image, and the digest of the live image. `seen` gets the
+/// digests that these pages have in the live file; where it ends before the set does, they are zeros.
 pub(crate) fn compare_live(
     live: &LiveSide,
     stored: &StoredSide,
     reading: &Reading,
     progress: &dyn Progress,
+    mut seen: Option<&mut Seen>,
 ) -> Result<(PageSet, Digest)> {
     let tree = Tree::open(&stored.room).filter(|t| t.snapshot == stored.image.name.id);
-    let by_tree = tree.as_ref().map(|tree| read(live, &StoredBase::Tree(tree), reading, progress));
+    let by_tree = tree.as_ref().map(|tree| read(live, &StoredBase::Tree(tree), reading, progress, seen.as_deref_mut()));
     let (mut set, digest) = match by_tree {
         // The cache turned out broken, and is gone: once more without it.
         Some(Err(e)) if Tree::is_cause(&stored.room, &e) => None,
@@ -172,7 +175,7 @@ pub(crate) fn compare_live(
     }
     .unwrap_or_else(|| {
         let base = StoredBase::Image(Box::new(ImageBase::new(&stored.image, &stored.shelf)));
-        read(live, &base, reading, progress)
+        read(live, &base, reading, progress, seen)
     })?;
     // What the stored image has past the end of the file.
     let past = PageRange { start: pages_of(live.len), end: stored.image.pages().max(pages_of(live.len)) };
@@ -186,24 +189,67 @@ pub(crate) fn compare_live(
 }
 
 /// Scans a file against `base`: the pages that differ, and the image digest.
-fn read(live: &LiveSide, base: &dyn Base, reading: &Reading, progress: &dyn Progress) -> Result<(PageSet, Digest)> {
+fn read(
+    live: &LiveSide,
+    base: &dyn Base,
+    reading: &Reading,
+    progress: &dyn Progress,
+    mut seen: Option<&mut Seen>,
+) -> Result<(PageSet, Digest)> {
     let mut set = PageSet::new();
     let mut hasher = ImageHasher::new(live.len);
+    if let Some(seen) = &mut seen {
+        seen.clear();
+    }
     progress.begin("comparing", live.len);
     let advance = |bytes: u64| progress.advance(bytes);
     let scanned = scan((&live.file, &live.path, live.len), base, reading.how(false), &advance, &Ok, |found: Found| {
         found.groups.iter().for_each(|(group, digest)| hasher.push(*group, digest));
         found.changed.iter().for_each(|(page, _)| set.insert(*page));
-        Ok(())
+        match &mut seen {
+            Some(seen) => found.changed.iter().try_for_each(|(_, digest)| seen.put(digest)),
+            None => Ok(()),
+        }
     });
     progress.end();
     scanned?;
     Ok((set, hasher.finish()))
 }
 
+/// Digests of pages in their order, on scratch space.
+pub(crate) struct Seen {
+    scratch: PathBuf,
+    digests: Spool,
+}
+
+impl Seen {
+    /// None yet; where they are many, they go to a file in `scratch`.
+    pub(crate) fn new(scratch: &Path) -> Seen {
+        Seen { scratch: scratch.into(), digests: Spool::new(scratch) }
+    }
+
+    fn clear(&mut self) {
+        self.digests = Spool::new(&self.scratch);
+    }
+
+    /// Adds the digest of the next page.
+    pub(crate) fn put(&mut self, digest: &Digest) -> Result<()> {
+        self.digests.write_all(&digest.0).at("writing scratch space in", &self.scratch)
+    }
+
+    /// The digest of page number `n` of those seen; zeros past the last.
+    pub(crate) fn get(&self, n: u64) -> Result<Digest> {
+        let mut digest = Digest::ZERO;
+        if n < self.digests.len() / 32 {
+            self.digests.read_at(&mut digest.0, n * 32).at("reading scratch space in", &self.scratch)?;
+        }
+        Ok(digest)
+    }
+}
+
 /// The digest of a live image.
 pub(crate) fn digest_of(live: &LiveSide, reading: &Reading, progress: &dyn Progress) -> Result<Digest> {
-    Ok(read(live, &Marked(&PageSet::new()), reading, progress)?.1)
+    Ok(read(live, &Marked(&PageSet::new()), reading, progress, None)?.1)
 }
 
 /// No base: the digests of all groups are wanted, and those of the pages of groups in which any page is in the set.
@@ -272,7 +318,7 @@ pub(crate) fn plan_only(
     let shelf = Arc::new(Shelf::new(room.dir()));
     let image = Image::open(room, &shelf, room.resolve(to)?)?;
     let stored = StoredSide { name: format!("@{}", image.name.number), room: room.clone(), shelf, image };
-    let (set, found) = compare_live(&live, &stored, &options.reading, progress)?;
+    let (set, found) = compare_live(&live, &stored, &options.reading, progress, None)?;
     if let Some(expected) = base.filter(|b| *b != found) {
         return Err(Error::Base { path: live.path, expected, found });
     }

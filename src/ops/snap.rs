@@ -39,6 +39,23 @@ pub struct Options {
     pub reading: Reading,
 }
 
+impl Default for Options {
+    /// As the program without options: in the store beside the target, compressed, with no grade too low to be kept.
+    fn default() -> Options {
+        Options {
+            store: None,
+            message: String::new(),
+            tags: Vec::new(),
+            compress: Compress::default(),
+            always: false,
+            require: Grade::Claimed,
+            strict: false,
+            reserve: Reserve::default(),
+            reading: Reading::default(),
+        }
+    }
+}
+
 /// What was done.
 #[derive(Clone, Debug)]
 pub struct Report {

@@ -254,29 +254,23 @@ impl<R: ReadAt> PackReader<R> {
     /// # Errors
     /// [`Bad::Damaged`] when it does not decode. Its pages are not compared with their digests here.
     pub fn frame(&self, block: &Block, index: usize, old: Option<&[u8]>) -> Result<Vec<u8>, Bad> {
+        let mut pages = Vec::new();
+        self.frame_into(block, index, old, &mut pages)?;
+        Ok(pages)
+    }
+
+    /// As [`PackReader::frame`], in the place of what `pages` held.
+    ///
+    /// # Errors
+    /// As [`PackReader::frame`].
+    pub fn frame_into(&self, block: &Block, index: usize, old: Option<&[u8]>, pages: &mut Vec<u8>) -> Result<(), Bad> {
         let stored = self.stored(block, index)?;
         let frame = block.frames[index].0;
         if coded_check(frame.kind, &stored) != frame.check {
             return Err(Bad::new("a frame does not match its check"));
         }
-        if frame.kind == FrameKind::Raw {
-            return Ok(stored);
-        }
-        let mut pages = vec![0; usize::from(frame.count) * PAGE];
-        decode_frame(frame.kind, &stored, old, &mut pages)?;
-        Ok(pages)
-    }
-
-    /// As [`PackReader::frame`], into `pages`, for a caller who holds every page that it uses against its digest: the
-    /// check of the coded bytes, which costs a fifth of decoding them, is left out.
-    ///
-    /// # Errors
-    /// As [`PackReader::frame`].
-    pub fn frame_into(&self, block: &Block, index: usize, pages: &mut Vec<u8>) -> Result<(), Bad> {
-        let stored = self.stored(block, index)?;
-        let frame = block.frames[index].0;
         pages.resize(usize::from(frame.count) * PAGE, 0);
-        decode_frame(frame.kind, &stored, None, pages)
+        decode_frame(frame.kind, &stored, old, pages)
     }
 
     fn stored(&self, block: &Block, index: usize) -> Result<Vec<u8>, Bad> {

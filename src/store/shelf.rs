@@ -202,7 +202,7 @@ impl PageReader<'_> {
                 let digest = self.shelf.digest(number, page)?;
                 if !pack.raw_page(&block, frame, page, out).map_err(|e| e.of(&path()))? {
                     let mut bytes = self.last.take().map(|last| last.bytes).unwrap_or_default();
-                    pack.frame_into(&block, frame, &mut bytes).map_err(|e| e.of(&path()))?;
+                    pack.frame_into(&block, frame, None, &mut bytes).map_err(|e| e.of(&path()))?;
                     self.last = Some(LastFrame { pack: number, pages: block.frame_pages(frame), bytes });
                     self.in_last(number, page, out).expect("the frame holds the page");
                 }

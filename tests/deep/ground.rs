@@ -22,9 +22,8 @@ pub(crate) fn noise(seed: u64, len: usize) -> Vec<u8> {
 
 /// A new folder where leases prove something: the usual place for scratch, or else memory.
 pub(crate) fn folder() -> TempDir {
-    let proves = |dir: &Path| {
-        File::open(dir).and_then(|f| memsnap::sys::fs::kind(&f)).is_ok_and(|kind| kind.leases_prove())
-    };
+    let proves =
+        |dir: &Path| File::open(dir).and_then(|f| memsnap::sys::fs::kind(&f)).is_ok_and(|kind| kind.leases_prove());
     let usual = std::env::temp_dir();
     let memory = PathBuf::from("/dev/shm");
     let dir = if proves(&usual) || !proves(&memory) { usual } else { memory };

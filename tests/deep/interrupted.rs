@@ -276,8 +276,7 @@ fn declining_writes_nothing() {
     let bytes = ends.mixture(0b0110, ends.old.len());
     let intent = interrupt(&ground, &bytes);
     let options = ground.change_options();
-    let report =
-        memsnap::ops::recover::recover(&ground.target, None, &options, &mut |_| false, &Quiet).unwrap();
+    let report = memsnap::ops::recover::recover(&ground.target, None, &options, &mut |_| false, &Quiet).unwrap();
     assert!(!report.done && ground.bytes() == bytes);
     assert_eq!(ground.room().intent().unwrap(), Some(intent));
 }

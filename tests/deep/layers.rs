@@ -50,12 +50,7 @@ fn sources() -> Vec<Source> {
         let text = fs::read_to_string(&path).unwrap();
         let path = path.strip_prefix(&root).unwrap().to_path_buf();
         let first = path.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
-        Source {
-            room: first.trim_end_matches(".rs").into(),
-            lines: text.lines().count(),
-            code: plain(&text),
-            path,
-        }
+        Source { room: first.trim_end_matches(".rs").into(), lines: text.lines().count(), code: plain(&text), path }
     };
     paths.into_iter().map(read).collect()
 }
@@ -180,24 +175,22 @@ fn unsafe_stays_in_its_room() {
 
 #[test]
 fn nothing_prints() {
-    let wrong: Vec<_> = sources()
-        .into_iter()
-        .filter(|s| PRINTS.iter().any(|print| has_word(&s.code, print)))
-        .map(|s| s.path)
-        .collect();
+    let wrong: Vec<_> =
+        sources().into_iter().filter(|s| PRINTS.iter().any(|print| has_word(&s.code, print))).map(|s| s.path).collect();
     assert!(wrong.is_empty(), "{wrong:?}");
 }
 
 #[test]
 fn files_are_short() {
-    let wrong: Vec<_> =
-        sources().into_iter().filter(|s| s.lines > MOST_LINES).map(|s| (s.path, s.lines)).collect();
+    let wrong: Vec<_> = sources().into_iter().filter(|s| s.lines > MOST_LINES).map(|s| (s.path, s.lines)).collect();
     assert!(wrong.is_empty(), "longer than {MOST_LINES} lines: {wrong:?}");
 }
 
 #[test]
 fn this_test_sees_what_it_looks_for() {
-    let code = plain("use crate::{page::Digest, store::{self, pack}}; // crate::cli\nlet s = \"crate::ops\"; crate::sys::x();");
+    let code = plain(
+        "use crate::{page::Digest, store::{self, pack}}; // crate::cli\nlet s = \"crate::ops\"; crate::sys::x();",
+    );
     let found: Vec<_> = imported(&code, "crate::").into_iter().collect();
     assert_eq!(found, ["page", "store", "sys"]);
     assert!(has_word("unsafe {", "unsafe") && !has_word("unsafe_code", "unsafe"));
