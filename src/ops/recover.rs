@@ -11,7 +11,7 @@ use super::compose::read_zero_extended;
 use super::write::write;
 use super::{Progress, find_room};
 use crate::error::{At, Error, Result};
-use crate::pack::differing;
+use crate::pack::{Source, Step, differing};
 use crate::page::{Digest, PAGE, PAGE64, PageSet, page_digest};
 use crate::store::{Image, Intent, Mark, Room, SnapName};
 use crate::sys::{id, open};
@@ -124,9 +124,10 @@ impl Ways {
                 if old != new && wrong.is_none() {
                     let now = read_zero_extended(work.target.file, page * PAGE64, PAGE, len);
                     let now = now.at("reading", work.target.path).map_err(Stop::Ours)?;
-                    let now = page_digest(now[..].try_into().expect("a page"));
+                    let digest = page_digest(now[..].try_into().expect("a page"));
                     // What is past the end is nobody's: it is cut off or zeros, either way.
-                    if now != old && now != new && page * PAGE64 < len {
+                    let known = digest == old || digest == new || page * PAGE64 >= len;
+                    if !known && !self.is_cut(work, (&step, n), len, &now).map_err(Stop::Ours)? {
                         wrong = Some(page);
                     }
                 }
@@ -146,6 +147,24 @@ impl Ways {
                 "choose: `memsnap recover` with --finish, --rollback or --abandon",
             )),
         }
+    }
+
+    /// Whether page `n` of `step`, which the end of the file cuts, has the bytes of either image as far as it goes:
+    /// after a power cut the length may be on the disk before or after the page.
+    fn is_cut(&self, work: &Work<'_>, (step, n): (&Step, u64), len: u64, now: &[u8]) -> Result<bool> {
+        let start = (step.pages.start + n) * PAGE64;
+        let there = (len.saturating_sub(start)).min(PAGE64) as usize;
+        let mut reader = work.shelf.pages();
+        for source in [step.a.advance(n), step.b.advance(n)] {
+            let mut bytes = [0; PAGE];
+            if let Source::Pack(pack, page) = source {
+                reader.read(pack, page, &mut bytes)?;
+            }
+            if there < PAGE && bytes[..there] == now[..there] {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Writes every page of the change, one way or the other.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use memsnap::capture::Io;
 use memsnap::ops::operand::Operand;
-use memsnap::ops::{Quiet, Reading, Reserve, change, diff, recover, revert, snap, undo};
+use memsnap::ops::{Quiet, Reading, Reserve, change, diff, recover, restore, revert, snap, undo, verify};
 use memsnap::pack::{Compress, Grade, Source};
 use memsnap::page::{PAGE, PAGE64, PageRange};
 use memsnap::store::{Image, Ref, Room, Shelf, Store};
@@ -139,6 +139,20 @@ impl Ground {
         })?;
         out.truncate(image.len() as usize);
         Ok(out)
+    }
+
+    /// The bytes of snapshot `number`, by `restore`.
+    pub(crate) fn restored(&self, number: u64) -> Result<Vec<u8>> {
+        let mut out = Vec::new();
+        let options = restore::Options { store: None, force: false, limit_rate: None };
+        restore::restore(&self.at(Ref::Number(number)), restore::Out::Stream(&mut out), &options, &Quiet)?;
+        Ok(out)
+    }
+
+    /// Faults that `verify` finds.
+    pub(crate) fn faults(&self) -> Result<usize> {
+        let options = verify::Options { store: Some(self.store()), quick: false, repair: false };
+        Ok(verify::verify(None, &options, &Quiet)?.faults.len())
     }
 
     pub(crate) fn store(&self) -> PathBuf {

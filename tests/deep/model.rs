@@ -152,7 +152,7 @@ impl Oracle {
             Step::Undo => self.undo(ground),
             Step::Restore { which } => {
                 if let Some(number) = self.pick(which) {
-                    assert!(ground.stored(number).unwrap() == self.images[number as usize - 1], "restore @{number}");
+                    assert!(ground.restored(number).unwrap() == self.images[number as usize - 1], "restore @{number}");
                 }
             }
         }
@@ -231,6 +231,7 @@ fn history(io: Io, compress: Compress, seed: u64, cases: u32) {
         for number in 1..=oracle.images.len() {
             assert!(ground.stored(number as u64).unwrap() == oracle.images[number - 1], "@{number} at the end");
         }
+        assert!(oracle.images.is_empty() || ground.faults().unwrap() == 0);
     });
 }
 
