@@ -125,10 +125,8 @@ pub(crate) fn with_target<R>(room: &Room, options: &Options, f: impl FnOnce(&mut
     let mut writing = room.write(options.reading.wait)?;
     let shelf = Shelf::new(room.dir());
     let mut notes = Vec::new();
-    if lock::flock(&live, &path, lock::Kind::Exclusive, options.reading.wait)? == Held::ByAncestor {
-        notes.push("its lock is held by a process that runs this one".into());
-    }
-    let lease = alone(&live, &path, options, &mut notes)?;
+    let held = lock::flock(&live, &path, lock::Kind::Exclusive, options.reading.wait)?;
+    let lease = alone(&live, &path, held, options, &mut notes)?;
     let target = Target { file: &live, path: &path };
     let exclusive = lease.is_some();
     let mut work = Work { room, writing: &mut writing, shelf: &shelf, target, options, notes, exclusive };
@@ -137,15 +135,31 @@ pub(crate) fn with_target<R>(room: &Room, options: &Options, f: impl FnOnce(&mut
     result
 }
 
-/// Makes sure that nobody else has the target open: a write lease proves it.
-fn alone<'a>(live: &'a File, path: &Path, options: &Options, notes: &mut Vec<String>) -> Result<Option<Lease<'a>>> {
+/// Makes sure that nobody else has the target open: a write lease proves it. The command around us that holds its
+/// lock for us (`flock F memsnap revert F`) has it open, too, and is not in the way.
+fn alone<'a>(
+    live: &'a File,
+    path: &Path,
+    held: Held,
+    options: &Options,
+    notes: &mut Vec<String>,
+) -> Result<Option<Lease<'a>>> {
+    let around = if held == Held::ByAncestor { procs::ancestors() } else { Vec::new() };
+    let openers = || {
+        let mut openers = procs::openers(live);
+        openers.list.retain(|opener| !around.contains(&opener.pid));
+        openers
+    };
+    if held == Held::ByAncestor {
+        notes.push("its lock is held by a process that runs this one".into());
+    }
     let proves = sysfs::kind(live).is_ok_and(|k| k.leases_prove());
     let answer = if proves { Lease::write(live).at("asking for a lease on", path)? } else { LeaseAnswer::Unsupported };
     let openers = match answer {
         LeaseAnswer::Granted(lease) => return Ok(Some(lease)),
-        LeaseAnswer::Refused => procs::openers(live),
-        LeaseAnswer::NotOwner | LeaseAnswer::Unsupported => {
-            let openers = procs::openers(live);
+        LeaseAnswer::Refused if held == Held::ByUs => openers(),
+        LeaseAnswer::Refused | LeaseAnswer::NotOwner | LeaseAnswer::Unsupported => {
+            let openers = openers();
             if openers.list.is_empty() {
                 notes.push("whether others have it open could not be proven here".into());
                 return Ok(None);

@@ -1,6 +1,6 @@
 //! A folder of its own for each test, the program run in it, and what it answered.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::FileExt;
@@ -261,9 +261,4 @@ pub(crate) fn json_lines(text: &str) -> Vec<Value> {
         value
     };
     text.lines().map(parse).collect()
-}
-
-/// Words as arguments.
-pub(crate) fn args(words: &[&dyn AsRef<OsStr>]) -> Vec<OsString> {
-    words.iter().map(|word| word.as_ref().to_os_string()).collect()
 }

@@ -52,7 +52,7 @@ pub(crate) fn interrupted() -> (Case, Vec<u8>, Vec<u8>) {
     for n in [3, 4, 5, 6, 7, 8, 9, 10] {
         let inject: Vec<String> = inject.iter().map(|word| word.replace("when=3", &format!("when={n}"))).collect();
         let inject: Vec<&str> = inject.iter().map(String::as_str).collect();
-        let ran = finish(&mut strace(&case, &inject, "revert --yes f"));
+        let ran = finish(&mut strace(&case, &inject, "revert --yes f@1"));
         assert!(was_killed(&ran), "{ran:?}");
         let now = case.read("f");
         if now != old && now != new {
