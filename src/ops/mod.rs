@@ -19,6 +19,7 @@ pub mod recover;
 pub mod restore;
 pub mod revert;
 mod sides;
+mod sink;
 pub mod snap;
 mod take;
 pub mod undo;

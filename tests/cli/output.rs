@@ -16,7 +16,8 @@ fn history() -> Case {
 #[test]
 fn a_closed_pipe_never_changes_the_verdict() {
     let case = history();
-    for (words, code) in [("diff --pages f", 1), ("log f", 0), ("snap f", 0), ("--help", 0), ("man", 0), ("verify", 0)] {
+    for (words, code) in [("diff --pages f", 1), ("log f", 0), ("snap f", 0), ("--help", 0), ("man", 0), ("verify", 0)]
+    {
         let line = format!("{{ \"$M\" {words}; echo $? >&3; }} 3>code | true; sleep 0; cat code");
         let ran = finish(case.command("sh").args(["-c", &line]).env("M", program())).exits(0);
         assert_eq!(ran.out.trim(), code.to_string(), "{words}: {}", ran.err);
@@ -68,7 +69,8 @@ fn every_verb_speaks_json() {
     one("--json apply out d --yes", 0, "memsnap.apply.1");
     std::fs::rename(case.path("f"), case.path("h")).unwrap();
     one("--json adopt f h", 0, "memsnap.adopt.1");
-    for words in ["--json log nope", "--json snap nope", "--json nope", "--json restore h@99 -o x", "--json revert h"] {
+    for words in ["--json log nope", "--json snap nope", "--json nope", "--json restore h@99 -o x", "--json revert h@1"]
+    {
         let lines = json_lines(&case.exits(words, 2).err);
         assert_eq!((lines[0]["schema"].as_str(), lines[0]["code"].as_u64()), (Some("memsnap.error.1"), Some(2)));
     }

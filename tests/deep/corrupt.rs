@@ -139,23 +139,28 @@ fn damaged_snapshots() {
 
 #[test]
 fn damaged_maps() {
-    // A full map is only written when differences outgrow it: many scattered pages.
-    let mut sample = Sample { ground: Ground::new(&[]), images: Vec::new() };
-    sample.ground.compress = memsnap::pack::Compress::Zstd(1);
-    sample.add(b"short");
-    let mut bytes = vec![0; 9000 * PAGE];
-    let random = noise(5, 9000);
-    (0..9000).filter(|page| random[*page] < 128).for_each(|page| bytes[page * PAGE] = 1);
-    sample.add(&bytes);
+    // A full map is only written when the differences since the last outgrow it.
+    let mut sample = Sample::new();
+    let mut bytes = sample.images[0].clone();
+    for round in 0.. {
+        if !sample.files(".map").is_empty() {
+            break;
+        }
+        assert!(round < 200, "no full map after so many snapshots");
+        noise(round, 70).iter().enumerate().filter(|(_, random)| **random < 128).for_each(|(page, _)| {
+            bytes[page * PAGE..][..8].copy_from_slice(&noise(round << 8 | page as u64, 8));
+        });
+        sample.add(&bytes);
+    }
     let files = sample.files(".map");
-    assert_eq!(files.len(), 1, "no full map in the sample");
+    let last = sample.images.len();
     let mut turn = 0;
-    damage(&files[0], 61, |what| {
-        assert_eq!(sample.read(what, &[2]), 1, "{what}: not noticed");
+    damage(&files[0], 7, |what| {
+        assert_eq!(sample.read(what, &[last]), 1, "{what}: not noticed");
         turn += 1;
         if turn % 64 == 0 {
             assert!(sample.ground.faults().unwrap() > 0, "{what}: verify does not see it");
-            let error = sample.ground.diff(Ref::Number(2), Ref::Now).map(drop);
+            let error = sample.ground.diff(Ref::Number(last as u64), Ref::Now).map(drop);
             assert!(error.as_ref().map_or_else(is_damage, |()| true), "{what}: {error:?}");
         }
     });
@@ -214,8 +219,9 @@ fn damaged_cache() {
         let (ranges, report) = sample.ground.diff(last.clone(), Ref::Now).unwrap();
         assert!(report.same && ranges.is_empty(), "case {n}: unchanged is said to be changed");
         let page = n % 40;
-        bytes[page * PAGE] ^= 0x55;
-        sample.ground.patch((page * PAGE) as u64, &bytes[page * PAGE..][..1]);
+        let old = bytes[page * PAGE..][..8].to_vec();
+        bytes[page * PAGE..][..8].copy_from_slice(&noise(1 << 32 | n as u64, 8));
+        sample.ground.patch((page * PAGE) as u64, &bytes[page * PAGE..][..8]);
         let (ranges, _) = sample.ground.diff(last, Ref::Now).unwrap();
         assert_eq!((ranges.len(), ranges[0].start, ranges[0].len()), (1, page as u64, 1), "case {n}");
         if n % 16 == 0 {
@@ -232,8 +238,8 @@ fn damaged_cache() {
             // As before for the next case.
             renew(&mut sample, &bytes);
         } else {
-            bytes[page * PAGE] ^= 0x55;
-            sample.ground.patch((page * PAGE) as u64, &bytes[page * PAGE..][..1]);
+            bytes[page * PAGE..][..8].copy_from_slice(&old);
+            sample.ground.patch((page * PAGE) as u64, &old);
         }
     }
 }
