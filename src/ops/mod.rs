@@ -12,9 +12,11 @@ mod encode;
 #[cfg(test)]
 mod fixture;
 mod gather;
+mod grown;
 pub(crate) mod heal;
 pub mod log;
 pub mod operand;
+mod pack_file;
 pub mod recover;
 pub mod restore;
 pub mod revert;

@@ -2,10 +2,12 @@
 //! store before [`Taken::commit`].
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io;
 use std::path::Path;
 
+use super::grown::{push_run, with_grown};
 use super::heal::{Healed, heal, suspects};
+use super::pack_file::PackFile;
 use super::{Progress, Reading, Reserve, head};
 use crate::capture::{Base, Found, Leaf, NoBase, Watch, scan, sidecar};
 use crate::error::{At, Error, Result};
@@ -16,17 +18,12 @@ use crate::page::{Digest, ImageHasher, PAGE, PAGE64, PageNo, PageRange, pages_of
 use crate::store::{
     Draft, Image, ImageBase, Mark, Room, Shelf, SnapName, StoredBase, Tree, TreeUpdate, Writing, commit,
 };
-use crate::sys::create::{self, Pending};
+use crate::sys::create::Pending;
 use crate::sys::open::{self, Stamp};
 use crate::sys::{id, xattr};
 
 /// Most pages coded together.
 const FRAME_PAGES: usize = 16;
-/// How often the disk is asked how much is left, in bytes written.
-const ASK_EVERY: u64 = 64 << 20;
-/// How much is written before the system is told to begin bringing it to the disk.
-const PUSH_EVERY: u64 = 8 << 20;
-
 /// How to take an image.
 #[derive(Clone, Debug)]
 pub(crate) struct How<'a> {
@@ -139,7 +136,7 @@ fn attempt(
         room,
         reserve: how.reserve,
         len: before.len,
-        parent_pages: parent.map_or(pages_of(before.len), Image::pages),
+        parent_pages: parent.map(Image::pages),
         hasher: ImageHasher::new(before.len),
         draft: Draft::new(room),
         tree: TreeUpdate::new(room, tree),
@@ -204,14 +201,14 @@ fn grade(target: Target<'_>, how: &How<'_>, kept: bool, doubt: String, moved: bo
 }
 
 /// What one window gives, coded by the thread that read it.
-struct Part {
-    window: PageRange,
+pub(super) struct Part {
+    pub(super) window: PageRange,
     groups: Vec<(u64, Digest)>,
     leaves: Vec<Leaf>,
-    runs: Vec<Run>,
+    pub(super) runs: Vec<Run>,
     frames: Vec<(Vec<(PageNo, Digest)>, Frame)>,
     changed: Changed,
-    holes: Vec<PageRange>,
+    pub(super) holes: Vec<PageRange>,
 }
 
 fn prepare(found: Found, compress: Compress, len: u64) -> Part {
@@ -245,20 +242,13 @@ fn prepare(found: Found, compress: Compress, len: u64) -> Part {
     Part { groups: found.groups, leaves: found.leaves, holes: found.holes, ..part }
 }
 
-fn push_run(runs: &mut Vec<Run>, run: Run) {
-    match runs.last_mut().and_then(|last| last.join(&run).map(|joined| (last, joined))) {
-        Some((last, joined)) => *last = joined,
-        None => runs.push(run),
-    }
-}
-
 /// An image being taken: parts come in page order.
 struct Taking<'a> {
     room: &'a Room,
     reserve: Reserve,
     len: u64,
     /// Pages that the parent says something of.
-    parent_pages: u64,
+    parent_pages: Option<u64>,
     hasher: ImageHasher,
     draft: Draft,
     tree: TreeUpdate,
@@ -272,8 +262,11 @@ impl Taking<'_> {
         self.tree.put(&part.leaves);
         self.changed.pages += part.changed.pages;
         self.changed.bytes += part.changed.bytes;
-        for run in with_grown(&part, self.parent_pages, pages_of(self.len)) {
-            self.draft.push(run, self.room)?;
+        for run in with_grown(&part, self.parent_pages.unwrap_or(0), pages_of(self.len)) {
+            // Without a parent, what is not said is a hole anyway.
+            if self.parent_pages.is_some() || run.source != Source::Hole {
+                self.draft.push(run, self.room)?;
+            }
         }
         for (pages, frame) in &part.frames {
             let pack = match &mut self.pack {
@@ -285,124 +278,6 @@ impl Taking<'_> {
             };
             pack.push(pages, Some(frame)).map_err(|e| PackFile::error(e, self.room.dir()))?;
         }
-        Ok(())
-    }
-}
-
-/// The runs of a part, and those of zeros past the parent's end: there the parent's map may say anything.
-fn with_grown(part: &Part, parent_pages: u64, end: u64) -> Vec<Run> {
-    let from = part.window.start.max(parent_pages);
-    let to = part.window.end.min(end);
-    if from >= to {
-        return part.runs.clone();
-    }
-    let mut runs = Vec::new();
-    let mut at = from;
-    let fill = |runs: &mut Vec<Run>, at: u64, stop: u64| {
-        for hole in &part.holes {
-            let hole = hole.intersect(&PageRange { start: at, end: stop.max(at) });
-            if !hole.is_empty() {
-                push_run(runs, Run { pages: hole, source: Source::Hole });
-            }
-        }
-    };
-    for run in &part.runs {
-        if run.pages.start > at {
-            fill(&mut runs, at, run.pages.start.min(to));
-        }
-        push_run(&mut runs, *run);
-        at = at.max(run.pages.end);
-    }
-    fill(&mut runs, at, to);
-    zero_gaps(runs, from, to)
-}
-
-/// Fills what no run says anything of, from page `from` to `to`, with zeros.
-fn zero_gaps(runs: Vec<Run>, from: u64, to: u64) -> Vec<Run> {
-    let mut out = Vec::new();
-    let mut at = from;
-    for run in runs {
-        if run.pages.start > at {
-            push_run(&mut out, Run { pages: PageRange::new(at, run.pages.start), source: Source::Zero });
-        }
-        at = at.max(run.pages.end);
-        push_run(&mut out, run);
-    }
-    if at < to {
-        push_run(&mut out, Run { pages: PageRange::new(at, to), source: Source::Zero });
-    }
-    out
-}
-
-/// A pack on its way to the disk: the disk is kept busy, and its reserve kept free.
-#[derive(Debug)]
-pub(crate) struct PackFile {
-    out: BufWriter<Sink>,
-}
-
-/// The file behind the buffer.
-#[derive(Debug)]
-struct Sink {
-    file: Pending,
-    reserve: Reserve,
-    dir: std::path::PathBuf,
-    at: u64,
-    pushed: u64,
-    asked: u64,
-}
-
-impl PackFile {
-    /// A new one in `dir`.
-    pub(crate) fn new(dir: &Path, reserve: Reserve) -> Result<PackFile> {
-        let file = Pending::new(dir)?;
-        let inner = Sink { file, reserve, dir: dir.into(), at: 0, pushed: 0, asked: 0 };
-        Ok(PackFile { out: BufWriter::with_capacity(1 << 20, inner) })
-    }
-
-    /// The finished file.
-    pub(crate) fn done(self, dir: &Path) -> Result<Pending> {
-        let inner = self.out.into_inner().map_err(io::IntoInnerError::into_error);
-        inner.map(|i| i.file).map_err(|e| PackFile::error(e, dir))
-    }
-
-    /// The error of a write: our own refusal, or the system's.
-    pub(crate) fn error(e: io::Error, dir: &Path) -> Error {
-        match e.downcast::<Error>() {
-            Ok(refusal) => refusal,
-            Err(source) => Error::Io { doing: "writing a pack in", path: dir.into(), source },
-        }
-    }
-}
-
-impl Write for PackFile {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.out.write(buf)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
-}
-
-impl Write for Sink {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        if self.at >= self.asked {
-            self.asked = self.at + ASK_EVERY;
-            let room = self.reserve.room(&self.dir).map_err(io::Error::other)?;
-            if room < buf.len() as u64 {
-                return Err(io::Error::other(Reserve::refusal(&self.dir, buf.len() as u64, room)));
-            }
-        }
-        let n = self.file.file().write(buf)?;
-        self.at += n as u64;
-        if self.at - self.pushed >= PUSH_EVERY {
-            create::start_writeback(self.file.file(), self.pushed, self.at - self.pushed);
-            self.pushed = self.at;
-        }
-        Ok(n)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }

@@ -161,7 +161,11 @@ fn prove(work: &mut Work<'_>, from: &Image, to: &Image, pages: &PageSet) -> Resu
     let mut update = TreeUpdate::new(work.room, Some(&tree));
     for groups in groups.chunks(CHUNK) {
         let digests = read_back(work.target.file, groups, to.len()).at("reading back", work.target.path)?;
-        update.put(&leaves(work, &tree, to, pages, &digests)?);
+        match leaves(work, &tree, to, pages, &digests) {
+            // The cache turned out broken, and is gone.
+            Err(e) if Tree::is_cause(work.room, &e) => return prove_pages(work, to, pages),
+            leaves => update.put(&leaves?),
+        }
     }
     match update.fold(&tree, to.len()) {
         None => prove_pages(work, to, pages),

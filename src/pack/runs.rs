@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 
 use super::wire::{Bad, Fields, ReadAt, put_varint, unzigzag, zigzag};
-use crate::page::{Digest, MAX_LEN, PAGE64, PageNo, PageRange};
+use crate::page::{MAX_LEN, PAGE64, PageNo, PageRange};
 
 /// Where the pages of a run come from. A pack is named by its place in [`Packs`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,39 +52,6 @@ impl Run {
     pub fn join(&self, next: &Run) -> Option<Run> {
         let follows = self.pages.end == next.pages.start && self.source.advance(self.pages.len()) == next.source;
         follows.then_some(Run { pages: PageRange::new(self.pages.start, next.pages.end), source: self.source })
-    }
-}
-
-/// Pack ids by number, each once.
-#[derive(Clone, Debug, Default)]
-pub struct Packs {
-    ids: Vec<Digest>,
-    places: HashMap<Digest, u32>,
-}
-
-/// A pack number that no pack has.
-pub const NO_PACK: u32 = u32::MAX;
-
-impl Packs {
-    /// The number of a pack.
-    pub fn intern(&mut self, id: Digest) -> u32 {
-        *self.places.entry(id).or_insert_with(|| {
-            self.ids.push(id);
-            self.ids.len() as u32 - 1
-        })
-    }
-
-    /// The pack of a number.
-    ///
-    /// # Panics
-    /// When [`Packs::intern`] did not give it out.
-    pub fn id(&self, number: u32) -> Digest {
-        self.ids[number as usize]
-    }
-
-    /// All ids, by number.
-    pub fn ids(&self) -> &[Digest] {
-        &self.ids
     }
 }
 
@@ -400,77 +367,5 @@ fn decode_runs(raw: &[u8], head: &BlockHead, packs: &[u32]) -> Result<Vec<Run>, 
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    /// Any runs: (gap, length, source) each.
-    pub(in crate::pack) fn any_runs() -> impl Strategy<Value = Vec<Run>> {
-        let source = prop_oneof![
-            Just(Source::Hole),
-            Just(Source::Zero),
-            (0u32..5, 0u64..1 << 30).prop_map(|(pack, page)| Source::Pack(pack, page)),
-        ];
-        prop::collection::vec((0u64..50, 1u64..50, source, any::<bool>()), 0..60).prop_map(|list| {
-            let mut at = 0;
-            list.into_iter()
-                .map(|(gap, len, mut source, stay)| {
-                    let start = at + gap;
-                    at = start + len;
-                    if let (true, Source::Pack(pack, _)) = (stay, source) {
-                        source = Source::Pack(pack, start);
-                    }
-                    Run { pages: PageRange::new(start, at), source }
-                })
-                .collect()
-        })
-    }
-
-    /// One run a page: what two sequences that mean the same have in common.
-    pub(in crate::pack) fn by_page(runs: &[Run]) -> Vec<(PageNo, Source)> {
-        runs.iter().flat_map(|r| (0..r.pages.len()).map(|i| (r.pages.start + i, r.source.advance(i)))).collect()
-    }
-
-    pub(in crate::pack) fn collect(stream: &mut impl RunStream) -> Result<Vec<Run>, Bad> {
-        let mut out = Vec::new();
-        while let Some(run) = stream.next_run()? {
-            out.push(run);
-        }
-        Ok(out)
-    }
-
-    proptest! {
-        #[test]
-        fn runs_come_back(runs in any_runs()) {
-            let mut writer = RunsWriter::new(Vec::new());
-            runs.iter().for_each(|r| writer.push(*r).unwrap());
-            let (section, packs, bytes) = writer.finish().unwrap();
-            prop_assert_eq!(section.bytes, bytes.len() as u64);
-            prop_assert_eq!(section.pages, runs.iter().map(|r| r.pages.len()).sum::<u64>());
-            let mut reader = RunsReader::new(bytes, 0, section, packs.into());
-            prop_assert_eq!(by_page(&collect(&mut reader).unwrap()), by_page(&runs));
-        }
-
-        #[test]
-        fn any_bytes_are_runs_or_an_error(bytes: Vec<u8>, runs in 0u64..9) {
-            let section = Section { bytes: bytes.len() as u64, runs, pages: runs };
-            let _ = collect(&mut RunsReader::new(bytes, 0, section, vec![0, 1].into()));
-        }
-    }
-
-    #[test]
-    fn many_runs_are_skipped_by_blocks() {
-        let runs: Vec<_> = (0..40_000u64)
-            .map(|i| Run { pages: PageRange::new(i * 2, i * 2 + 1), source: Source::Pack((i % 7) as u32, i * 2) })
-            .collect();
-        let mut writer = RunsWriter::new(Vec::new());
-        runs.iter().for_each(|r| writer.push(*r).unwrap());
-        let (section, packs, bytes) = writer.finish().unwrap();
-        assert!(section.bytes < 100_000, "{} bytes for 40,000 runs", section.bytes);
-        let mut reader = RunsReader::new(bytes, 0, section, packs.into());
-        reader.skip_to(70_000).unwrap();
-        let rest = collect(&mut reader).unwrap();
-        assert!(rest[0].pages.start <= 70_000 && rest.len() < 15_000);
-        assert_eq!(rest.last(), runs.last());
-    }
-}
+#[path = "runs_test.rs"]
+pub(super) mod tests;

@@ -199,7 +199,7 @@ fn check_format(dir: &Path) -> Result<()> {
     }
     let words: Vec<_> = line.split(' ').collect();
     match words[..] {
-        ["memsnap", FORMAT, store_id] if store_id.len() == 32 => Ok(()),
+        ["memsnap", FORMAT, id] if id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()) => Ok(()),
         ["memsnap", newer, ..] => Err(Error::Version { path, what: format!("the store has format {newer}") }),
         _ => Err(damaged()),
     }

@@ -203,16 +203,15 @@ impl Writing {
         let _ = if on { self.file.write_all_at(b"w", 0) } else { self.file.set_len(0) };
     }
 
-    /// Makes a file appear under `name`, complete and on disk; one of that name that is there already stays. Until
+    /// Makes a file appear under `name`, complete and on disk, in the place of one that is there already. Until
     /// [`Writing::committed`] it counts as garbage.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn publish(&mut self, file: create::Pending, name: &str) -> Result<()> {
         self.done = false;
-        // Files are named by what they hold: one of that name is the same.
-        let _ = file.publish(OsStr::new(name))?;
-        Ok(())
+        // Files are named by what they hold, so one of that name says the same; if it is sound.
+        file.replace(OsStr::new(name))
     }
 
     /// Whether nothing has been published that no snapshot names yet.

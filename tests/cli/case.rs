@@ -52,9 +52,8 @@ pub(crate) fn program() -> PathBuf {
 
 /// A new folder where leases prove something: the usual place for scratch, or else memory.
 fn folder() -> TempDir {
-    let proves = |dir: &Path| {
-        File::open(dir).and_then(|f| memsnap::sys::fs::kind(&f)).is_ok_and(|kind| kind.leases_prove())
-    };
+    let proves =
+        |dir: &Path| File::open(dir).and_then(|f| memsnap::sys::fs::kind(&f)).is_ok_and(|kind| kind.leases_prove());
     let (usual, memory) = (std::env::temp_dir(), PathBuf::from("/dev/shm"));
     let dir = if proves(&usual) || !proves(&memory) { usual } else { memory };
     tempfile::tempdir_in(dir).unwrap()

@@ -39,9 +39,8 @@ fn times_of_the_file_prove_nothing() {
     case.touch(4, 4);
     {
         let _alone = super::case::no_forks();
-        let times = std::fs::FileTimes::new()
-            .set_modified(before.modified().unwrap())
-            .set_accessed(before.accessed().unwrap());
+        let times =
+            std::fs::FileTimes::new().set_modified(before.modified().unwrap()).set_accessed(before.accessed().unwrap());
         std::fs::File::options().write(true).open(case.path("f")).unwrap().set_times(times).unwrap();
     }
     assert_eq!(case.exits("diff --pages f", 1).out, "4\n");

@@ -107,7 +107,8 @@ fn killed_everywhere(words: &str, make: &dyn Fn() -> Case) {
         let images = case.snapshots() as u64;
         let kept: Vec<Vec<u8>> = (1..=images).map(|n| case.ok(&format!("restore f@{n} -o -")).bytes).collect();
         let inject = format!("inject={name}:signal=SIGKILL:when={n}");
-        let ran = finish(&mut strace(&case, &["-o", "/dev/null", "-e", &format!("trace={name}"), "-e", &inject], words));
+        let ran =
+            finish(&mut strace(&case, &["-o", "/dev/null", "-e", &format!("trace={name}"), "-e", &inject], words));
         assert!(was_killed(&ran), "{words}: not killed at {name} {n}: {ran:?}");
         killed += 1;
         check(&case, words, &format!("{words} killed at {name} {n}"), (&before, &after), &kept);

@@ -16,7 +16,8 @@ fn history() -> Case {
 #[test]
 fn a_closed_pipe_never_changes_the_verdict() {
     let case = history();
-    for (words, code) in [("diff --pages f", 1), ("log f", 0), ("snap f", 0), ("--help", 0), ("man", 0), ("verify", 0)] {
+    for (words, code) in [("diff --pages f", 1), ("log f", 0), ("snap f", 0), ("--help", 0), ("man", 0), ("verify", 0)]
+    {
         let line = format!("{{ \"$M\" {words}; echo $? >&3; }} 3>code | true; sleep 0; cat code");
         let ran = finish(case.command("sh").args(["-c", &line]).env("M", program())).exits(0);
         assert_eq!(ran.out.trim(), code.to_string(), "{words}: {}", ran.err);

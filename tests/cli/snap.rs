@@ -85,7 +85,8 @@ fn holes_and_zeros_take_no_space() {
     case.set_len("f", 1 << 36);
     let ran = case.ok("snap --json f");
     assert_eq!(ran.json()[0]["len"], 1u64 << 36);
-    let stored: u64 = case.stored("").iter().filter(|p| !p.ends_with("tree")).map(|p| p.metadata().unwrap().len()).sum();
+    let stored: u64 =
+        case.stored("").iter().filter(|p| !p.ends_with("tree")).map(|p| p.metadata().unwrap().len()).sum();
     assert!(stored < 64 << 10, "{stored}");
 }
 
