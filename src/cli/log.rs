@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::ValueHint;
 use jiff::{Timestamp, tz::TimeZone};
 use memsnap::ops::log::{Entry, History, Options, log};
+use memsnap::pack::Kind;
 use serde::Serialize;
 
 use super::exit::Exit;
@@ -21,7 +22,8 @@ use super::{escape, text, units};
 /// One line for each snapshot, the newest last: its number, id and age, the
 /// length of the file, the pages that had changed and the bytes they take,
 /// the grade, tags and message. Snapshots that memsnap made by itself before
-/// it wrote to the file are marked `(undo)`. Without FILE, all files of the
+/// it wrote to the file are marked `(undo)`, those of what it wrote where no
+/// other snapshot holds that are marked `(result)`. Without FILE, all files of the
 /// store of this folder are listed. With -v, full ids, exact times and the
 /// reason of each grade.
 ///
@@ -131,8 +133,10 @@ fn render_text(history: &History, global: &Global, screen: &mut Screen) -> anyho
 fn row(entry: &Entry, now: i64, global: &Global, screen: &Screen) -> [String; 8] {
     let id = entry.id.to_hex();
     let mut notes: Vec<String> = entry.tags.iter().map(|tag| format!("[{tag}]")).collect();
-    if entry.automatic {
-        notes.push("(undo)".into());
+    match entry.kind {
+        Kind::Asked => {}
+        Kind::Undo => notes.push("(undo)".into()),
+        Kind::Result => notes.push("(result)".into()),
     }
     if !entry.message.is_empty() {
         notes.push(entry.message.clone());

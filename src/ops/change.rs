@@ -126,7 +126,9 @@ pub(crate) fn with_target<R>(room: &Room, options: &Options, f: impl FnOnce(&mut
     let shelf = Shelf::new(room.dir());
     let mut notes = Vec::new();
     let held = lock::flock(&live, &path, lock::Kind::Exclusive, options.reading.wait)?;
-    let lease = alone(&live, &path, held, options, &mut notes)?;
+    // `flock F memsnap revert F`: those who hold the lock for us have the file open, and wait for us.
+    let family = if held == Held::ByAncestor { procs::ancestors() } else { Vec::new() };
+    let lease = alone(&live, &path, options, &family, &mut notes)?;
     let target = Target { file: &live, path: &path };
     let exclusive = lease.is_some();
     let mut work = Work { room, writing: &mut writing, shelf: &shelf, target, options, notes, exclusive };
@@ -135,31 +137,21 @@ pub(crate) fn with_target<R>(room: &Room, options: &Options, f: impl FnOnce(&mut
     result
 }
 
-/// Makes sure that nobody else has the target open: a write lease proves it. The command around us that holds its
-/// lock for us (`flock F memsnap revert F`) has it open, too, and is not in the way.
+/// Makes sure that nobody else has the target open: a write lease proves it.
 fn alone<'a>(
     live: &'a File,
     path: &Path,
-    held: Held,
     options: &Options,
+    family: &[u32],
     notes: &mut Vec<String>,
 ) -> Result<Option<Lease<'a>>> {
-    let around = if held == Held::ByAncestor { procs::ancestors() } else { Vec::new() };
-    let openers = || {
-        let mut openers = procs::openers(live);
-        openers.list.retain(|opener| !around.contains(&opener.pid));
-        openers
-    };
-    if held == Held::ByAncestor {
-        notes.push("its lock is held by a process that runs this one".into());
-    }
     let proves = sysfs::kind(live).is_ok_and(|k| k.leases_prove());
     let answer = if proves { Lease::write(live).at("asking for a lease on", path)? } else { LeaseAnswer::Unsupported };
-    let openers = match answer {
+    let mut openers = match answer {
         LeaseAnswer::Granted(lease) => return Ok(Some(lease)),
-        LeaseAnswer::Refused if held == Held::ByUs => openers(),
-        LeaseAnswer::Refused | LeaseAnswer::NotOwner | LeaseAnswer::Unsupported => {
-            let openers = openers();
+        LeaseAnswer::Refused => procs::openers(live),
+        LeaseAnswer::NotOwner | LeaseAnswer::Unsupported => {
+            let openers = procs::openers(live);
             if openers.list.is_empty() {
                 notes.push("whether others have it open could not be proven here".into());
                 return Ok(None);
@@ -167,6 +159,11 @@ fn alone<'a>(
             openers
         }
     };
+    let all = openers.list.len();
+    openers.list.retain(|o| !family.contains(&o.pid));
+    if openers.list.is_empty() && all > 0 {
+        return Ok(None);
+    }
     let names: Vec<_> = openers.list.iter().map(|o| format!("{} ({})", o.command, o.pid)).take(5).collect();
     let holder = match names[..] {
         [] => "open in a process not visible here".to_string(),

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 use super::change::Work;
-use super::sink::PackFile;
+use super::pack_file::PackFile;
 use super::take::blank_meta;
 use crate::error::{At, Result};
 use crate::pack::{Changed, Grade, Kind, Meta, NO_PACK, PackWriter, Run, Source, encode_frame};

@@ -1,13 +1,14 @@
 //! What is remembered of a target: its snapshots, oldest first.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::find_room;
 use crate::error::Result;
-use crate::pack::{Grade, Meta, RunStream, SnapshotFile};
+use crate::pack::{Grade, Kind, Meta, RunStream, SnapshotFile};
 use crate::page::{Digest, PageRange};
 use crate::store::{Image, Room, STORE_NAME, Shelf, SnapName, Store};
+use crate::sys::open;
 
 /// What is asked.
 #[derive(Clone, Debug, Default)]
@@ -62,6 +63,8 @@ pub struct Entry {
     pub host: String,
     /// The version of memsnap that made it.
     pub version: String,
+    /// Why it was made.
+    pub kind: Kind,
 }
 
 /// The history of `file`, or of all targets of a store: that of the working folder, or the one chosen.
@@ -94,6 +97,7 @@ fn history(room: &Room, range: Option<(u64, u64)>) -> Result<History> {
     let shelf = Shelf::new(room.dir());
     let mut lens = HashMap::new();
     let mut snapshots = Vec::new();
+    let mut maps = HashSet::new();
     for name in room.snapshots()? {
         let touched = Image::open_snap(room, &shelf, name).and_then(|snap| {
             let before = lens.insert(name.id, snap.meta.len).or(lens.get(&snap.meta.parent).copied());
@@ -101,8 +105,14 @@ fn history(room: &Room, range: Option<(u64, u64)>) -> Result<History> {
             Ok((touches.map_err(|e| e.of(&room.dir().join(name.file_name())))?, snap.meta))
         });
         match touched {
-            Ok((true, meta)) => snapshots.push(entry(name, meta, tags.remove(&name.id).unwrap_or_default())),
-            Ok((false, _)) => {}
+            Ok((touches, meta)) => {
+                let map = if maps.insert(meta.stored.map) { meta.stored.map_bytes } else { 0 };
+                let own = open::stamp_path(&room.dir().join(name.file_name())).map_or(0, |stamp| stamp.len);
+                let stored = own + map + meta.stored.pack_bytes;
+                if touches {
+                    snapshots.push(entry(name, meta, stored, tags.remove(&name.id).unwrap_or_default()));
+                }
+            }
             Err(e) => faults.push(e.to_string()),
         }
     }
@@ -146,7 +156,7 @@ fn touches<R: crate::pack::ReadAt + Clone>(
     Ok(false)
 }
 
-fn entry(name: SnapName, meta: Meta, tags: Vec<String>) -> Entry {
+fn entry(name: SnapName, meta: Meta, bytes_stored: u64, tags: Vec<String>) -> Entry {
     Entry {
         number: name.number,
         id: name.id,
@@ -154,7 +164,7 @@ fn entry(name: SnapName, meta: Meta, tags: Vec<String>) -> Entry {
         time_ns: meta.time_ns,
         len: meta.len,
         pages_changed: meta.changed.pages,
-        bytes_stored: meta.stored.pack_bytes,
+        bytes_stored,
         grade: meta.grade,
         reason: meta.reason,
         automatic: meta.kind.is_automatic(),
@@ -162,6 +172,7 @@ fn entry(name: SnapName, meta: Meta, tags: Vec<String>) -> Entry {
         message: meta.message,
         host: meta.host,
         version: meta.version,
+        kind: meta.kind,
     }
 }
 

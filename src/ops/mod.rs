@@ -12,14 +12,15 @@ mod encode;
 #[cfg(test)]
 mod fixture;
 mod gather;
+mod grown;
 pub(crate) mod heal;
 pub mod log;
 pub mod operand;
+mod pack_file;
 pub mod recover;
 pub mod restore;
 pub mod revert;
 mod sides;
-mod sink;
 pub mod snap;
 mod take;
 pub mod undo;

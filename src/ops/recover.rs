@@ -9,9 +9,9 @@ use std::time::Instant;
 use super::change::{Confirm, Options, Plan, Report, Stop, Work, finish, pages_between, with_target};
 use super::compose::read_zero_extended;
 use super::write::write;
-use super::{Progress, find_room};
+use super::{Progress, find_room, sides};
 use crate::error::{At, Error, Result};
-use crate::pack::{Source, Step, differing};
+use crate::pack::{Source, differing};
 use crate::page::{Digest, PAGE, PAGE64, PageSet, page_digest};
 use crate::store::{Image, Intent, Mark, Room, SnapName};
 use crate::sys::{id, open};
@@ -48,9 +48,10 @@ pub fn recover(
         let mut report = match how {
             Some(How::Abandon) => abandon(work, &intent, confirm)?,
             how => {
-                let ways = Ways::new(work, &intent)?;
-                if how.is_none() {
-                    ways.check(work)?;
+                let mut ways = Ways::new(work, &intent)?;
+                match how {
+                    None => ways.check(work)?,
+                    Some(how) => ways.widen(work, options, how == How::Finish, progress)?,
                 }
                 ways.go(work, &intent, how != Some(How::Rollback), Some(confirm), progress)?
             }
@@ -122,12 +123,8 @@ impl Ways {
                 let (old, new) = (digest(step.a.advance(n))?, digest(step.b.advance(n))?);
                 let page = step.pages.start + n;
                 if old != new && wrong.is_none() {
-                    let now = read_zero_extended(work.target.file, page * PAGE64, PAGE, len);
-                    let now = now.at("reading", work.target.path).map_err(Stop::Ours)?;
-                    let digest = page_digest(now[..].try_into().expect("a page"));
-                    // What is past the end is nobody's: it is cut off or zeros, either way.
-                    let known = digest == old || digest == new || page * PAGE64 >= len;
-                    if !known && !self.is_cut(work, (&step, n), len, &now).map_err(Stop::Ours)? {
+                    let sources = (step.a.advance(n), step.b.advance(n));
+                    if !is_either(work, page, len, sources, (old, new)).map_err(Stop::Ours)? {
                         wrong = Some(page);
                     }
                 }
@@ -149,22 +146,12 @@ impl Ways {
         }
     }
 
-    /// Whether page `n` of `step`, which the end of the file cuts, has the bytes of either image as far as it goes:
-    /// after a power cut the length may be on the disk before or after the page.
-    fn is_cut(&self, work: &Work<'_>, (step, n): (&Step, u64), len: u64, now: &[u8]) -> Result<bool> {
-        let start = (step.pages.start + n) * PAGE64;
-        let there = (len.saturating_sub(start)).min(PAGE64) as usize;
-        let mut reader = work.shelf.pages();
-        for source in [step.a.advance(n), step.b.advance(n)] {
-            let mut bytes = [0; PAGE];
-            if let Source::Pack(pack, page) = source {
-                reader.read(pack, page, &mut bytes)?;
-            }
-            if there < PAGE && bytes[..there] == now[..there] {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+    /// When told which way: whatever differs is written, be it of the change or not.
+    fn widen(&mut self, work: &Work<'_>, options: &Options, forward: bool, progress: &dyn Progress) -> Result<()> {
+        let (image, pages) = if forward { (&self.to, &mut self.forward) } else { (&self.from, &mut self.back) };
+        let differing = sides::pages_off(work.target, image, work.shelf, &options.reading, progress)?;
+        differing.runs().for_each(|run| pages.insert_range(run));
+        Ok(())
     }
 
     /// Writes every page of the change, one way or the other.
@@ -200,6 +187,42 @@ impl Ways {
         report.done = true;
         Ok(report)
     }
+}
+
+/// Whether `page` of the target, which is `len` bytes long, is the old or the new one.
+fn is_either(
+    work: &Work<'_>,
+    page: u64,
+    len: u64,
+    sources: (Source, Source),
+    digests: (Digest, Digest),
+) -> Result<bool> {
+    let at = page * PAGE64;
+    if at >= len {
+        // What is past the end is nobody's: it is cut off or zeros, either way.
+        return Ok(true);
+    }
+    let now = read_zero_extended(work.target.file, at, PAGE, len).at("reading", work.target.path)?;
+    let digest = page_digest(now[..].try_into().expect("a page"));
+    if digest == digests.0 || digest == digests.1 {
+        return Ok(true);
+    }
+    if at + PAGE64 <= len {
+        return Ok(false);
+    }
+    // The length may have reached the disk before the page: then it is one of the two, cut off.
+    let there = (len - at) as usize;
+    let mut reader = work.shelf.pages();
+    for source in [sources.0, sources.1] {
+        let mut bytes = [0; PAGE];
+        if let Source::Pack(pack, page) = source {
+            reader.read(pack, page, &mut bytes)?;
+        }
+        if bytes[..there] == now[..there] {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Forgets the change; the target stays as it is.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::change::{Options, Plan, Report, Stop};
 use super::operand::Operand;
 use super::snap::refuse_unfinished;
+use super::take::Target;
 use super::{Progress, Reading, find_room, resolve};
 use crate::capture::{Base, Found, Known, scan};
 use crate::error::{At, Error, Result};
@@ -16,7 +17,7 @@ use crate::page::{
     Digest, GROUP, GROUP_PAGES, GROUP64, ImageHasher, PAGE, PageRange, PageSet, group_digest, page_digest, pages_of,
 };
 use crate::store::{Image, ImageBase, Mark, Ref, Room, Shelf, Spool, StoredBase, Tree};
-use crate::sys::{lock, open, sparse};
+use crate::sys::{open, sparse};
 
 use super::compose::read_zero_extended;
 
@@ -61,15 +62,6 @@ impl Side {
             _ => Side::open(b, store)?,
         };
         Ok((first, second))
-    }
-
-    /// Takes the shared flock that `--lock` asks for; the length is that of this moment.
-    pub(crate) fn lock(&mut self, reading: &Reading) -> Result<()> {
-        if let (Side::Live(side), true) = (self, reading.lock) {
-            let _held = lock::flock(&side.file, &side.path, lock::Kind::Shared, reading.wait)?;
-            side.len = open::stamp(&side.file, &side.path)?.len;
-        }
-        Ok(())
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -175,6 +167,9 @@ pub(crate) fn compare_live(
     progress: &dyn Progress,
     mut seen: Option<&mut Seen>,
 ) -> Result<(PageSet, Digest)> {
+    if live.path == stored.room.target() {
+        refuse_unfinished(&stored.room, &live.file)?;
+    }
     let tree = Tree::open(&stored.room).filter(|t| t.snapshot == stored.image.name.id);
     let by_tree = tree.as_ref().map(|tree| read(live, &StoredBase::Tree(tree), reading, progress, seen.as_deref_mut()));
     let (mut set, digest) = match by_tree {
@@ -195,6 +190,24 @@ pub(crate) fn compare_live(
         Ok(())
     })?;
     Ok((set, digest))
+}
+
+/// The pages in which a target differs from `image`, by reading all of it.
+pub(crate) fn pages_off(
+    target: Target<'_>,
+    image: &Image,
+    shelf: &Shelf,
+    reading: &Reading,
+    progress: &dyn Progress,
+) -> Result<PageSet> {
+    let file = target.file.try_clone().at("opening", target.path)?;
+    let len = open::stamp(&file, target.path)?.len;
+    let live = LiveSide { name: String::new(), path: target.path.into(), file, len };
+    let base = StoredBase::Image(Box::new(ImageBase::new(image, shelf)));
+    let set = read(&live, &base, reading, progress, None)?.0;
+    let mut within: PageSet = set.runs_within(PageRange::of_len(image.len())).collect();
+    within.insert_range(PageRange { start: pages_of(len).min(image.pages()), end: image.pages() });
+    Ok(within)
 }
 
 /// Scans a file against `base`: the pages that differ, and the image digest.

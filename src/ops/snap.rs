@@ -171,10 +171,11 @@ fn keep(
     if report.below && options.strict {
         return Ok(());
     }
+    let old_map = taken.parent.as_ref().map(|p| p.meta().stored.map);
     let (name, meta) = taken.commit(room, writing, shelf, Kind::Asked, &options.message)?;
     let file = room.dir().join(name.file_name());
     let own = std::fs::metadata(&file).at("looking at", &file)?.len();
-    let map = if meta.stored.debt == 0 { meta.stored.map_bytes } else { 0 };
+    let map = if old_map == Some(meta.stored.map) { 0 } else { meta.stored.map_bytes };
     report.id = Some(name.id);
     report.number = name.number;
     report.new = true;

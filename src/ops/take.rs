@@ -5,8 +5,9 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
+use super::grown::{push_run, with_grown};
 use super::heal::{Healed, heal, suspects};
-use super::sink::PackFile;
+use super::pack_file::PackFile;
 use super::{Progress, Reading, Reserve, head};
 use crate::capture::{Base, Found, Leaf, NoBase, Watch, scan, sidecar};
 use crate::error::{At, Error, Result};
@@ -23,7 +24,6 @@ use crate::sys::{id, xattr};
 
 /// Most pages coded together.
 const FRAME_PAGES: usize = 16;
-
 /// How to take an image.
 #[derive(Clone, Debug)]
 pub(crate) struct How<'a> {
@@ -136,7 +136,7 @@ fn attempt(
         room,
         reserve: how.reserve,
         len: before.len,
-        parent_pages: parent.map_or(pages_of(before.len), Image::pages),
+        parent_pages: parent.map(Image::pages),
         hasher: ImageHasher::new(before.len),
         draft: Draft::new(room),
         tree: TreeUpdate::new(room, tree),
@@ -201,14 +201,14 @@ fn grade(target: Target<'_>, how: &How<'_>, kept: bool, doubt: String, moved: bo
 }
 
 /// What one window gives, coded by the thread that read it.
-struct Part {
-    window: PageRange,
+pub(super) struct Part {
+    pub(super) window: PageRange,
     groups: Vec<(u64, Digest)>,
     leaves: Vec<Leaf>,
-    runs: Vec<Run>,
+    pub(super) runs: Vec<Run>,
     frames: Vec<(Vec<(PageNo, Digest)>, Frame)>,
     changed: Changed,
-    holes: Vec<PageRange>,
+    pub(super) holes: Vec<PageRange>,
 }
 
 fn prepare(found: Found, compress: Compress, len: u64) -> Part {
@@ -242,20 +242,13 @@ fn prepare(found: Found, compress: Compress, len: u64) -> Part {
     Part { groups: found.groups, leaves: found.leaves, holes: found.holes, ..part }
 }
 
-fn push_run(runs: &mut Vec<Run>, run: Run) {
-    match runs.last_mut().and_then(|last| last.join(&run).map(|joined| (last, joined))) {
-        Some((last, joined)) => *last = joined,
-        None => runs.push(run),
-    }
-}
-
 /// An image being taken: parts come in page order.
 struct Taking<'a> {
     room: &'a Room,
     reserve: Reserve,
     len: u64,
     /// Pages that the parent says something of.
-    parent_pages: u64,
+    parent_pages: Option<u64>,
     hasher: ImageHasher,
     draft: Draft,
     tree: TreeUpdate,
@@ -269,8 +262,11 @@ impl Taking<'_> {
         self.tree.put(&part.leaves);
         self.changed.pages += part.changed.pages;
         self.changed.bytes += part.changed.bytes;
-        for run in with_grown(&part, self.parent_pages, pages_of(self.len)) {
-            self.draft.push(run, self.room)?;
+        for run in with_grown(&part, self.parent_pages.unwrap_or(0), pages_of(self.len)) {
+            // Without a parent, what is not said is a hole anyway.
+            if self.parent_pages.is_some() || run.source != Source::Hole {
+                self.draft.push(run, self.room)?;
+            }
         }
         for (pages, frame) in &part.frames {
             let pack = match &mut self.pack {
@@ -284,51 +280,6 @@ impl Taking<'_> {
         }
         Ok(())
     }
-}
-
-/// The runs of a part, and those of zeros past the parent's end: there the parent's map may say anything.
-fn with_grown(part: &Part, parent_pages: u64, end: u64) -> Vec<Run> {
-    let from = part.window.start.max(parent_pages);
-    let to = part.window.end.min(end);
-    if from >= to {
-        return part.runs.clone();
-    }
-    let mut runs = Vec::new();
-    let mut at = from;
-    let fill = |runs: &mut Vec<Run>, at: u64, stop: u64| {
-        for hole in &part.holes {
-            let hole = hole.intersect(&PageRange { start: at, end: stop.max(at) });
-            if !hole.is_empty() {
-                push_run(runs, Run { pages: hole, source: Source::Hole });
-            }
-        }
-    };
-    for run in &part.runs {
-        if run.pages.start > at {
-            fill(&mut runs, at, run.pages.start.min(to));
-        }
-        push_run(&mut runs, *run);
-        at = at.max(run.pages.end);
-    }
-    fill(&mut runs, at, to);
-    zero_gaps(runs, from, to)
-}
-
-/// Fills what no run says anything of, from page `from` to `to`, with zeros.
-fn zero_gaps(runs: Vec<Run>, from: u64, to: u64) -> Vec<Run> {
-    let mut out = Vec::new();
-    let mut at = from;
-    for run in runs {
-        if run.pages.start > at {
-            push_run(&mut out, Run { pages: PageRange::new(at, run.pages.start), source: Source::Zero });
-        }
-        at = at.max(run.pages.end);
-        push_run(&mut out, run);
-    }
-    if at < to {
-        push_run(&mut out, Run { pages: PageRange::new(at, to), source: Source::Zero });
-    }
-    out
 }
 
 impl Taken {

@@ -162,7 +162,7 @@ fn prove(work: &mut Work<'_>, from: &Image, to: &Image, pages: &PageSet) -> Resu
     for groups in groups.chunks(CHUNK) {
         let digests = read_back(work.target.file, groups, to.len()).at("reading back", work.target.path)?;
         match leaves(work, &tree, to, pages, &digests) {
-            // The cache turned out broken, and is gone: the target is as good as without it.
+            // The cache turned out broken, and is gone.
             Err(e) if Tree::is_cause(work.room, &e) => return prove_pages(work, to, pages),
             leaves => update.put(&leaves?),
         }

@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use super::runs::{Packs, RunStream, RunsReader, RunsWriter, Section};
+use super::packs::Packs;
+use super::runs::{RunStream, RunsReader, RunsWriter, Section};
 use super::wire::{Bad, Fields, FileKind, HEAD, ReadAt, hash_file};
 use crate::page::{Digest, MAX_LEN};
 

@@ -9,6 +9,7 @@ mod frame;
 mod kinds;
 mod map;
 mod overlay;
+mod packs;
 mod read;
 mod runs;
 mod snapshot;
@@ -21,8 +22,9 @@ pub use frame::{Frame, FrameKind, decode_frame, encode_frame, encode_frame_again
 pub use kinds::{Compress, Grade, Kind};
 pub use map::{MapFile, write_map};
 pub use overlay::{Overlay, Step, differing};
+pub use packs::{NO_PACK, Packs};
 pub use read::{BLOCK_ENTRIES, Block, PackReader};
-pub use runs::{NO_PACK, Packs, Run, RunStream, RunsReader, RunsWriter, Section, Source};
+pub use runs::{Run, RunStream, RunsReader, RunsWriter, Section, Source};
 pub use snapshot::{Changed, Meta, SnapshotFile, SnapshotWriter, Stored};
 pub use wire::{Bad, Fields, FileKind, Part, ReadAt, hash_file};
 pub use write::{PackSummary, PackWriter};

@@ -1,4 +1,4 @@
-//! Tests of `read`.
+//! Packs written, read, cut short and flipped.
 
 use super::super::{Compress, PackWriter, encode_frame};
 use super::*;

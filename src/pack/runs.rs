@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 
 use super::wire::{Bad, Fields, ReadAt, put_varint, unzigzag, zigzag};
-use crate::page::{Digest, MAX_LEN, PAGE64, PageNo, PageRange};
+use crate::page::{MAX_LEN, PAGE64, PageNo, PageRange};
 
 /// Where the pages of a run come from. A pack is named by its place in [`Packs`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,39 +52,6 @@ impl Run {
     pub fn join(&self, next: &Run) -> Option<Run> {
         let follows = self.pages.end == next.pages.start && self.source.advance(self.pages.len()) == next.source;
         follows.then_some(Run { pages: PageRange::new(self.pages.start, next.pages.end), source: self.source })
-    }
-}
-
-/// Pack ids by number, each once.
-#[derive(Clone, Debug, Default)]
-pub struct Packs {
-    ids: Vec<Digest>,
-    places: HashMap<Digest, u32>,
-}
-
-/// A pack number that no pack has.
-pub const NO_PACK: u32 = u32::MAX;
-
-impl Packs {
-    /// The number of a pack.
-    pub fn intern(&mut self, id: Digest) -> u32 {
-        *self.places.entry(id).or_insert_with(|| {
-            self.ids.push(id);
-            self.ids.len() as u32 - 1
-        })
-    }
-
-    /// The pack of a number.
-    ///
-    /// # Panics
-    /// When [`Packs::intern`] did not give it out.
-    pub fn id(&self, number: u32) -> Digest {
-        self.ids[number as usize]
-    }
-
-    /// All ids, by number.
-    pub fn ids(&self) -> &[Digest] {
-        &self.ids
     }
 }
 

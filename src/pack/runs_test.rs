@@ -1,4 +1,4 @@
-//! Tests of `runs`, and runs for the tests of others.
+//! Runs written and read back; the strategies that other tests of this room use.
 
 use super::*;
 use proptest::prelude::*;

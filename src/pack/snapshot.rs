@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::kinds::{Grade, Kind};
 use super::map::{HashWriter, copy_all, read_packs};
-use super::runs::{Packs, RunsReader, Section};
+use super::packs::Packs;
+use super::runs::{RunsReader, Section};
 use super::wire::{Bad, Fields, FileKind, HEAD, ReadAt, hash_file};
 use crate::page::{Digest, MAX_LEN, pages_of};
 

@@ -1,4 +1,4 @@
-//! Tests of `snapshot`.
+//! Snapshots and maps written and read back.
 
 use super::super::runs::tests::{any_runs, by_page, collect};
 use super::super::{RunsWriter, write_map};

@@ -174,8 +174,6 @@ impl Store {
         for name in names {
             match Room::open_named(self, &name) {
                 Ok(room) => rooms.push(room),
-                // Whoever made it was killed before it had a target: there is nothing in it.
-                Err(_) if Room::is_unfinished(&self.dir.join(&name)) => {}
                 Err(e) => faults.push(e),
             }
         }
@@ -201,7 +199,7 @@ fn check_format(dir: &Path) -> Result<()> {
     }
     let words: Vec<_> = line.split(' ').collect();
     match words[..] {
-        ["memsnap", FORMAT, store_id] if store_id.len() == 32 => Ok(()),
+        ["memsnap", FORMAT, id] if id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()) => Ok(()),
         ["memsnap", newer, ..] => Err(Error::Version { path, what: format!("the store has format {newer}") }),
         _ => Err(damaged()),
     }

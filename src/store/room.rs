@@ -108,13 +108,6 @@ impl Room {
         Ok(Room::at(store, key))
     }
 
-    /// Whether `dir` was to be a room, and does not even say of what: without that no snapshot is made in it.
-    pub(super) fn is_unfinished(dir: &Path) -> bool {
-        let missing = fs::symlink_metadata(dir.join("target")).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound);
-        let names = || fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.file_name());
-        missing && !names().any(|name| SnapName::parse(&name).is_some() || super::sweep::stored_id(&name).is_some())
-    }
-
     /// Where it is.
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -210,16 +203,15 @@ impl Writing {
         let _ = if on { self.file.write_all_at(b"w", 0) } else { self.file.set_len(0) };
     }
 
-    /// Makes a file appear under `name`, complete and on disk; one of that name that is there already stays. Until
+    /// Makes a file appear under `name`, complete and on disk, in the place of one that is there already. Until
     /// [`Writing::committed`] it counts as garbage.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn publish(&mut self, file: create::Pending, name: &str) -> Result<()> {
         self.done = false;
-        // Files are named by what they hold: one of that name is the same.
-        let _ = file.publish(OsStr::new(name))?;
-        Ok(())
+        // Files are named by what they hold, so one of that name says the same; if it is sound.
+        file.replace(OsStr::new(name))
     }
 
     /// Whether nothing has been published that no snapshot names yet.

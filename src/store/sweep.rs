@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::image::Image;
 use super::room::Room;
@@ -46,11 +46,11 @@ impl Room {
 
     /// As [`Room::garbage`], with the list of what is needed at hand.
     pub(crate) fn litter(&self, needed: Option<&HashSet<Digest>>) -> Result<Vec<PathBuf>> {
-        let mut out = Vec::new();
+        let mut out = unfinished(&self.dir().join("names"));
         for entry in fs::read_dir(self.dir()).at("listing", self.dir())? {
             let entry = entry.at("listing", self.dir())?;
             let name = entry.file_name();
-            let unfinished = name.to_str().is_some_and(|n| n.starts_with(create::TMP_PREFIX));
+            let unfinished = is_unfinished(&name);
             let unnamed = stored_id(&name).is_some_and(|(id, _)| needed.is_some_and(|n| !n.contains(&id)));
             if unfinished || unnamed {
                 out.push(entry.path());
@@ -58,6 +58,17 @@ impl Room {
         }
         Ok(out)
     }
+}
+
+/// A file that was being written under a temporary name.
+fn is_unfinished(name: &OsStr) -> bool {
+    name.to_str().is_some_and(|n| n.starts_with(create::TMP_PREFIX))
+}
+
+/// Such files in `dir`, as far as it can be listed.
+fn unfinished(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.filter(|e| is_unfinished(&e.file_name())).map(|e| e.path()).collect()
 }
 
 /// Removes the garbage of a room. The caller holds its lock.

@@ -1,8 +1,7 @@
 //! A pack on its way to the disk: the disk is kept busy, and its reserve kept free.
 
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::Reserve;
 use crate::error::{Error, Result};
@@ -13,7 +12,7 @@ const ASK_EVERY: u64 = 64 << 20;
 /// How much is written before the system is told to begin bringing it to the disk.
 const PUSH_EVERY: u64 = 8 << 20;
 
-/// A pack being written.
+/// The file, buffered.
 #[derive(Debug)]
 pub(crate) struct PackFile {
     out: BufWriter<Sink>,
@@ -24,7 +23,7 @@ pub(crate) struct PackFile {
 struct Sink {
     file: Pending,
     reserve: Reserve,
-    dir: PathBuf,
+    dir: std::path::PathBuf,
     at: u64,
     pushed: u64,
     asked: u64,
