@@ -1,0 +1,5 @@
+//! Format 1: stores and a delta that were made once and stay readable for ever, and the format document against them.
+
+mod document;
+mod golden;
+mod images;
