@@ -57,7 +57,7 @@ pub fn diff(
     each: &mut dyn FnMut(PageRange),
 ) -> Result<Report> {
     let store = options.store.as_deref();
-    let (a, b) = match b {
+    let (mut a, mut b) = match b {
         Some(b) => Open::open_both(a, b, store)?,
         None => {
             let stored = Operand { at: a.at.clone().or(Some(Ref::Latest)), ..a.clone() };
@@ -65,6 +65,8 @@ pub fn diff(
             Open::open_both(&stored, &live, store)?
         }
     };
+    a.lock(&options.reading)?;
+    b.lock(&options.reading)?;
     let set = compare(&a, &b, &options.reading, progress)?;
     let len = a.len().max(b.len());
     let (mut ranges, mut bytes) = (0, 0);

@@ -17,7 +17,7 @@ use crate::page::{
     Digest, GROUP, GROUP_PAGES, GROUP64, ImageHasher, PAGE, PageRange, PageSet, group_digest, page_digest, pages_of,
 };
 use crate::store::{Image, ImageBase, Mark, Ref, Room, Shelf, Spool, StoredBase, Tree};
-use crate::sys::{open, sparse};
+use crate::sys::{lock, open, sparse};
 
 use super::compose::read_zero_extended;
 
@@ -62,6 +62,15 @@ impl Side {
             _ => Side::open(b, store)?,
         };
         Ok((first, second))
+    }
+
+    /// Takes the shared flock that `--lock` asks for; the length is that of this moment.
+    pub(crate) fn lock(&mut self, reading: &Reading) -> Result<()> {
+        if let (Side::Live(side), true) = (self, reading.lock) {
+            let _held = lock::flock(&side.file, &side.path, lock::Kind::Shared, reading.wait)?;
+            side.len = open::stamp(&side.file, &side.path)?.len;
+        }
+        Ok(())
     }
 
     pub(crate) fn name(&self) -> &str {

@@ -108,6 +108,13 @@ impl Room {
         Ok(Room::at(store, key))
     }
 
+    /// Whether `dir` was to be a room, and does not even say of what: without that no snapshot is made in it.
+    pub(super) fn is_unfinished(dir: &Path) -> bool {
+        let missing = fs::symlink_metadata(dir.join("target")).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound);
+        let names = || fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.file_name());
+        missing && !names().any(|name| SnapName::parse(&name).is_some() || super::sweep::stored_id(&name).is_some())
+    }
+
     /// Where it is.
     pub fn dir(&self) -> &Path {
         &self.dir
