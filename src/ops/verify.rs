@@ -1,6 +1,6 @@
 //! Checking that everything in a store can be read back.
 //!
-//! Three looks at a room: its small files and the structure of the others ([`structure`]), the pages of every image with
+//! Three looks at a room: its small files and the structure of the others (`structure`), the pages of every image with
 //! Three looks at a room: its small files and the structure of the others (`structure`), the pages of every image with
 //! its digest (`pages`), and last which snapshots lose what by the faults that were found (`losses`).
 mod losses;

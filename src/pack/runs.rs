@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use super::wire::{Bad, Fields, ReadAt, put_varint, unzigzag, zigzag};
 use crate::page::{MAX_LEN, PAGE64, PageNo, PageRange};
 
-/// Where the pages of a run come from. A pack is named by its place in [`Packs`].
+/// Where the pages of a run come from. A pack is named by its place in [`Packs`](super::Packs).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// A hole: zeros that take no space in the target.
@@ -95,7 +95,7 @@ pub struct RunsWriter<W> {
     pending: Option<Run>,
     block: Vec<Run>,
     section: Section,
-    /// Numbers in the file, by [`Packs`] number.
+    /// Numbers in the file, by [`Packs`](super::Packs) number.
     numbers: HashMap<u32, u32>,
     order: Vec<u32>,
 }
@@ -227,7 +227,7 @@ pub struct RunsReader<R> {
     file: R,
     at: u64,
     end: u64,
-    /// [`Packs`] numbers, by number in the file.
+    /// [`Packs`](super::Packs) numbers, by number in the file.
     packs: std::sync::Arc<[u32]>,
     left: Section,
     block: std::vec::IntoIter<Run>,

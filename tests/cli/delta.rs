@@ -98,7 +98,7 @@ fn inverted() {
 fn any_damage_is_found_before_anything_is_written() {
     let (case, old, _) = made("");
     let good = case.read("d");
-    let mut bits: Vec<usize> = (0..good.len() * 8).step_by(good.len() * 8 / 60 | 1).collect();
+    let mut bits: Vec<usize> = (0..good.len() * 8).step_by((good.len() * 8 / 60) | 1).collect();
     bits.extend([0, 70, 130, good.len() * 8 - 1]);
     for bit in bits {
         let mut bad = good.clone();
