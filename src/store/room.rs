@@ -78,8 +78,8 @@ impl Room {
         create::make_dir(&room.dir)?;
         create::check_private(&room.dir)?;
         create::make_dir(&room.dir.join("names"))?;
-        // Missing, or another's: whoever made or moved the room was killed before the last step.
-        if !room.is_labelled() {
+        // Another's: whoever moved the room was killed before the last step. A missing one is made under the lock.
+        if !room.has_no_label() && !room.is_labelled() {
             room.put_label()?;
             create::sync_dir(store.dir())?;
         }
@@ -89,6 +89,10 @@ impl Room {
     /// Whether `target` in it says whose it is.
     pub(crate) fn is_labelled(&self) -> bool {
         create::read_small(&self.dir.join("target"), MOST_PATH).is_ok_and(|key| key == self.key)
+    }
+
+    fn has_no_label(&self) -> bool {
+        fs::symlink_metadata(self.dir.join("target")).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound)
     }
 
     /// Writes down whose it is.
@@ -174,6 +178,10 @@ impl Room {
                     sweep::sweep(self)?;
                 }
                 writing.mark(true);
+                if self.has_no_label() {
+                    self.put_label()?;
+                    create::sync_dir(self.dir.parent().unwrap_or(Path::new(".")))?;
+                }
                 return Ok(writing);
             }
         }

@@ -12,7 +12,7 @@ use super::case::{Case, PAGE, Ran, finish, has, program, skip};
 const CALLS: &str = "write,pwrite64,pwritev,linkat,renameat,renameat2,rename,unlink,unlinkat,mkdir,mkdirat,ftruncate,\
                      fallocate,fsync,fdatasync,fchmod,fchown,fsetxattr,fremovexattr,copy_file_range,flock";
 /// Kills for each scenario.
-const KILLS: usize = 24;
+const KILLS: usize = 60;
 
 /// Whether processes can be traced here.
 pub(crate) fn needs_strace() -> bool {
@@ -97,7 +97,7 @@ fn killed_everywhere(words: &str, make: &dyn Fn() -> Case) {
     let after = probe.read("f");
     let points: Vec<(&str, usize)> =
         calls.iter().flat_map(|(name, n)| (1..=*n).map(move |i| (name.as_str(), i))).collect();
-    let step = points.len().div_ceil(KILLS).max(1);
+    let step = (points.len() / KILLS).max(1);
     let mut killed = 0;
     for (name, n) in points.iter().step_by(step) {
         let case = make();
