@@ -74,6 +74,14 @@ pub enum Error {
         /// The image digest found.
         found: Digest,
     },
+    /// A change in place stopped on its way: the target is half changed, and its record is kept.
+    #[error("{source}; {} is half changed now", .path.display())]
+    Unfinished {
+        /// The target.
+        path: PathBuf,
+        /// What stopped it.
+        source: Box<Error>,
+    },
     /// A rule forbids it; nothing was done.
     #[error("{what}")]
     Refused {
@@ -89,7 +97,13 @@ impl Error {
     pub fn hint(&self) -> String {
         match self {
             Error::Missing { hint, .. } | Error::Busy { hint, .. } | Error::Refused { hint, .. } => hint.clone(),
-            Error::Damaged { .. } => "run `memsnap verify` to see what is affected".into(),
+            Error::Damaged { path, .. } if is_stored(path) => "run `memsnap verify` to see what is affected".into(),
+            Error::Damaged { .. } => "make it or fetch it again".into(),
+            Error::Unfinished { source, .. } => {
+                let first = source.hint();
+                let join = if first.is_empty() { "" } else { "; " };
+                format!("{first}{join}then run `memsnap recover` on it")
+            }
             Error::Version { .. } => "use the version of memsnap that wrote it, or a newer one".into(),
             Error::Changed { .. } => "try again when nobody writes to it".into(),
             Error::Io { source, .. } => io_hint(source).into(),
@@ -111,6 +125,13 @@ impl Error {
     pub fn missing(what: impl Into<String>, hint: impl Into<String>) -> Error {
         Error::Missing { what: what.into(), hint: hint.into() }
     }
+}
+
+/// Whether a file is one of a store, by its name; else it is a delta.
+fn is_stored(path: &Path) -> bool {
+    let suffix = path.extension().is_some_and(|e| ["snap", "map", "pack"].iter().any(|s| e == *s));
+    let name = path.file_name().is_some_and(|n| ["format", "target", "tree", "intent", "undo"].iter().any(|s| n == *s));
+    suffix || name || path.parent().is_some_and(|p| p.ends_with("names"))
 }
 
 fn io_hint(e: &io::Error) -> &'static str {

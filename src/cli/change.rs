@@ -92,6 +92,7 @@ impl ChangeFlags {
             store: global.store.clone(),
             reading: self.reading.reading(false),
             dry_run: self.dry_run,
+            ask: !self.yes && verb.in_place,
             live: self.live,
             force: self.force,
             compress: self.storing.compress,

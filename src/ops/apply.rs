@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::Progress;
-use super::change::{Confirm, Goal, Options, Plan, Report, Stop, Work, change};
+use super::change::{Asked, Confirm, Goal, Options, Plan, Report, Stop, Work, ask_first, change};
 use super::compose::{Composer, New};
 use super::delta::{Delta, folder_of, into_file, open_delta, pages_in};
 use super::sides::{LiveSide, digest_of};
@@ -183,13 +183,25 @@ impl Job<'_> {
             Err(Error::Missing { .. }) => None,
             Err(e) => return Err(e),
         };
+        let new = known.is_none();
+        let asked = ask_first(known.as_ref(), self.options, confirm, || {
+            self.plan(self.target, progress).map(|(_, plan)| self.report(plan))
+        })?;
+        let mut agreed = |_: &Plan| true;
+        let confirm = match asked {
+            Asked::Over(report) => return Ok(report),
+            Asked::Agreed => &mut agreed,
+            Asked::NotYet => {
+                if new {
+                    // A store is not begun for the sake of a delta that does not fit.
+                    self.plan(self.target, progress)?;
+                }
+                confirm
+            }
+        };
         let room = match known {
             Some(room) => room,
-            // A store is not begun for the sake of a delta that does not fit.
-            None => {
-                self.plan(self.target, progress)?;
-                Store::open_or_create(&place)?.make_room(self.target)?
-            }
+            None => Store::open_or_create(&place)?.make_room(self.target)?,
         };
         let goal = Goal { verb: "apply", base: Some(self.delta.head.base.digest) };
         let mut report = change(&room, &goal, self.options, confirm, progress, |work, from| self.compose(work, from))?;

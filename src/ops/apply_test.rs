@@ -23,6 +23,7 @@ fn options() -> Options {
         store: None,
         reading: Reading::default(),
         dry_run: false,
+        ask: false,
         live: true,
         force: false,
         compress: Compress::default(),

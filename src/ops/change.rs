@@ -31,6 +31,8 @@ pub struct Options {
     pub reading: Reading,
     /// Say what would be done, and do nothing.
     pub dry_run: bool,
+    /// Ask before anything is stored, and not only before anything is written: it takes a scan more.
+    pub ask: bool,
     /// Go on although others have it open.
     pub live: bool,
     /// Go on although a write-ahead log lies beside it, or (undo) it was changed since.
@@ -118,11 +120,39 @@ pub(crate) struct Work<'a> {
     pub(crate) exclusive: bool,
 }
 
+/// What came of a dry run, or of a question before anything is stored.
+pub(crate) enum Asked {
+    /// It ends here.
+    Over(Report),
+    /// Go on, and do not ask again.
+    Agreed,
+    /// Go on, and ask before anything is written.
+    NotYet,
+}
+
+/// Asks, or looks on in a dry run, before anything is stored: `plan` scans, and that is all.
+pub(crate) fn ask_first(
+    room: Option<&Room>,
+    options: &Options,
+    confirm: Confirm<'_>,
+    plan: impl FnOnce() -> Result<Report>,
+) -> Result<Asked> {
+    // An interrupted change is finished before there is anything to plan: then the question comes later.
+    let interrupted = room.map(Room::intent).transpose()?.flatten().is_some();
+    if !options.dry_run && (!options.ask || interrupted) {
+        return Ok(Asked::NotYet);
+    }
+    let report = plan()?;
+    let agreed = !options.dry_run && !report.plan.is_empty() && confirm(&report.plan);
+    Ok(if agreed { Asked::Agreed } else { Asked::Over(report) })
+}
+
 /// Holds the target of `room` and runs `f`.
 pub(crate) fn with_target<R>(room: &Room, options: &Options, f: impl FnOnce(&mut Work<'_>) -> Result<R>) -> Result<R> {
     let path = room.target().to_path_buf();
-    let live = open::target_write(&path)?;
+    // First the room: whoever opens a target for writing takes its lease from a snap that is reading it.
     let mut writing = room.write(options.reading.wait)?;
+    let live = open::target_write(&path)?;
     let shelf = Shelf::new(room.dir());
     let mut notes = Vec::new();
     let held = lock::flock(&live, &path, lock::Kind::Exclusive, options.reading.wait)?;
@@ -218,14 +248,21 @@ pub(crate) fn change(
             };
             work.room.begin_change(work.writing, &intent)?;
             Mark::set(work.target.file, work.room);
-            report.bytes_written = write::write(work, &from, &to, &pages, progress)?;
-            finish(work, &intent, &to)?;
+            let written = write::write(work, &from, &to, &pages, progress);
+            report.bytes_written =
+                written.and_then(|n| finish(work, &intent, &to).map(|()| n)).map_err(unfinished(work))?;
             report.done = true;
         }
         report.notes = std::mem::take(&mut work.notes);
         report.elapsed = began.elapsed();
         Ok(report)
     })
+}
+
+/// The error of a change that stopped on its way.
+pub(crate) fn unfinished(work: &Work<'_>) -> impl FnOnce(Error) -> Error + use<> {
+    let path = work.target.path.to_path_buf();
+    move |source| Error::Unfinished { path, source: Box::new(source) }
 }
 
 fn plan(work: &Work<'_>, from: &Image, to: &Image, pages: &PageSet) -> Plan {
@@ -327,7 +364,10 @@ fn restore_mode(work: &mut Work<'_>, to: &Image) -> Result<()> {
             .push("its set-uid and set-gid bits were not restored: give them with chmod if they are right".into());
     }
     if wanted != now {
-        meta::set_mode(work.target.file, wanted).at("setting the mode of", work.target.path)?;
+        // Only the owner may; the content is right all the same.
+        if let Err(e) = meta::set_mode(work.target.file, wanted) {
+            work.notes.push(format!("its mode stays {now:o}, the snapshot has {wanted:o}: {e}"));
+        }
     }
     Ok(())
 }

@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use super::change::{Confirm, Options, Plan, Report, Stop, Work, finish, pages_between, with_target};
+use super::change::{Confirm, Options, Plan, Report, Stop, Work, finish, pages_between, unfinished, with_target};
 use super::compose::read_zero_extended;
 use super::write::write;
 use super::{Progress, find_room, sides};
@@ -30,7 +30,7 @@ pub enum How {
 /// Recovers `file`; without `how` it is finished, if nothing but the change itself has touched it.
 ///
 /// # Errors
-/// [`Error::Refused`] when there is nothing to recover, or a page is neither the old nor the new one and `how` does
+/// [`Error::Refused`] when a page is neither the old nor the new one and `how` does
 /// not say which to make it.
 pub fn recover(
     file: &Path,
@@ -43,7 +43,7 @@ pub fn recover(
     let room = find_room(options.store.as_deref(), file)?;
     with_target(&room, options, |work| {
         let Some(intent) = room.intent()? else {
-            return Err(nothing(work));
+            return nothing(work);
         };
         let mut report = match how {
             Some(How::Abandon) => abandon(work, &intent, confirm)?,
@@ -71,17 +71,19 @@ pub(crate) fn finish_interrupted(work: &mut Work<'_>, intent: &Intent, progress:
     Ok(())
 }
 
-fn nothing(work: &Work<'_>) -> Error {
-    match Mark::get(work.target.file) {
-        Some(mark) => Error::refused(
+/// There is no record of an interrupted change in this room.
+fn nothing(work: &Work<'_>) -> Result<Report> {
+    if let Some(mark) = Mark::get(work.target.file) {
+        let store = mark.room.parent().unwrap_or(&mark.room).display().to_string();
+        return Err(Error::refused(
             format!("the change that was interrupted is recorded in {}", mark.room.display()),
-            "name that store with --store, which is the folder around it",
-        ),
-        None => Error::refused(
-            format!("no change of {} was interrupted", work.target.path.display()),
-            "there is nothing to recover; `memsnap undo` takes back the last change",
-        ),
+            format!("name its store: --store {store}"),
+        ));
     }
+    let len = open::stamp(work.target.file, work.target.path)?.len;
+    let plan = Plan::new(work.target.path, ("now".into(), len), ("it is".into(), len), &PageSet::new());
+    let notes = vec!["no change was interrupted".into()];
+    Ok(Report { plan, done: false, undo: None, notes, bytes_written: 0, elapsed: Default::default() })
 }
 
 fn named(room: &Room, id: &Digest) -> Result<SnapName> {
@@ -173,7 +175,7 @@ impl Ways {
         if confirm.is_some_and(|confirm| !confirm(&report.plan)) {
             return Ok(report);
         }
-        report.bytes_written = write(work, from, to, pages, progress)?;
+        report.bytes_written = write(work, from, to, pages, progress).map_err(unfinished(work))?;
         let done = Intent {
             from: from.name.id,
             from_image: from.digest(),

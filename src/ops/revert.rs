@@ -1,6 +1,6 @@
 //! `revert`: bring a target back to what a snapshot holds, in place, writing only what differs.
 
-use super::change::{Confirm, Goal, Options, Report, Stop, Work, change};
+use super::change::{Asked, Confirm, Goal, Options, Plan, Report, Stop, Work, ask_first, change};
 use super::compose::{Composer, New, read_zero_extended};
 use super::operand::Operand;
 use super::{Progress, find_room, sides};
@@ -23,11 +23,17 @@ pub fn revert(
     let at = what.at.clone().unwrap_or(Ref::Latest);
     let room = find_room(options.store.as_deref(), &what.path)?;
     let wanted = room.resolve(&at)?;
-    if options.dry_run {
+    let asked = ask_first(Some(&room), options, confirm, || {
         let pages = range.map(|(start, end)| PageRange::of_bytes(start, end));
         let exact = Ref::Prefix(wanted.id.to_hex());
-        return sides::plan_only(&room, &exact, pages, None, options, progress);
-    }
+        sides::plan_only(&room, &exact, pages, None, options, progress)
+    })?;
+    let mut agreed = |_: &Plan| true;
+    let confirm = match asked {
+        Asked::Over(report) => return Ok(report),
+        Asked::Agreed => &mut agreed,
+        Asked::NotYet => confirm,
+    };
     let goal = Goal { verb: "revert", base: None };
     change(&room, &goal, options, confirm, progress, |work, from| {
         let to = Image::open(work.room, work.shelf, wanted)?;

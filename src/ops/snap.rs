@@ -127,8 +127,11 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
         elapsed: Duration::ZERO,
     };
     keep(taken, &room, &mut writing, &shelf, options, &mut report)?;
-    if let Some(id) = &report.id {
-        options.tags.iter().try_for_each(|tag| room.tag(&writing, tag, id))?;
+    if let Some(id) = report.id {
+        for tag in &options.tags {
+            report.warnings.extend(moved(&room, tag, &id)?);
+            room.tag(&writing, tag, &id)?;
+        }
     }
     report.elapsed = began.elapsed();
     Ok(report)
@@ -140,6 +143,19 @@ fn check(options: &Options) -> Result<()> {
         return Err(Error::refused("the message is longer than 64 KiB", "say it in fewer words"));
     }
     Ok(())
+}
+
+/// Says so when a tag is taken from another snapshot.
+fn moved(room: &Room, tag: &str, id: &Digest) -> Result<Option<String>> {
+    let before = match room.tagged(tag) {
+        Ok(before) => before.filter(|before| before != id),
+        // A broken tag is mended by being given anew.
+        Err(Error::Damaged { .. }) => None,
+        Err(e) => return Err(e),
+    };
+    let Some(before) = before else { return Ok(None) };
+    let number = room.snapshots()?.into_iter().find(|name| name.id == before).map(|name| name.number);
+    Ok(Some(format!("tag {tag} was moved here from {}", number.map_or(before.to_hex(), |n| format!("@{n}")))))
 }
 
 /// Decides whether what was taken becomes a snapshot, and makes it one.
@@ -158,9 +174,12 @@ fn keep(
     {
         report.id = Some(parent.name.id);
         report.number = parent.name.number;
-        report.grade = parent.meta().grade;
-        report.reason = parent.meta().reason.clone();
-        report.below = report.grade < options.require;
+        // The same bytes are as good as when they were proven; but with a log beside them they are not all there is.
+        if report.warnings.is_empty() {
+            report.grade = parent.meta().grade;
+            report.reason = parent.meta().reason.clone();
+            report.below = report.grade < options.require;
+        }
         if !options.message.is_empty() {
             let hint = "the message was not kept, as nothing changed; --always makes a snapshot all the same";
             report.warnings.push(hint.into());
@@ -195,6 +214,12 @@ pub(crate) fn refuse_unfinished(room: &Room, live: &File) -> Result<()> {
 }
 
 fn sidecar_warning(path: &Path, log: &Path) -> String {
+    if log.as_os_str().to_string_lossy().ends_with("-journal") {
+        return format!(
+            "{} is not empty: a transaction on the database was not finished; let its program finish or roll it back",
+            log.display()
+        );
+    }
     format!(
         "{} is not empty: changes in it are not in this snapshot; close the database or run \
          `sqlite3 {} 'PRAGMA wal_checkpoint(TRUNCATE)'` first",

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::change::{Confirm, Goal, Options, Report, change};
+use super::change::{Asked, Confirm, Goal, Options, Plan, Report, ask_first, change};
 use super::{Progress, find_room, sides};
 use crate::error::{Error, Result};
 use crate::store::{Image, Intent, Ref, Room};
@@ -14,11 +14,17 @@ use crate::store::{Image, Intent, Ref, Room};
 /// [`Options::force`].
 pub fn undo(file: &Path, options: &Options, confirm: Confirm<'_>, progress: &dyn Progress) -> Result<Report> {
     let room = find_room(options.store.as_deref(), file)?;
-    if options.dry_run {
+    let asked = ask_first(Some(&room), options, confirm, || {
         let last = last_change(&room)?;
         let base = (!options.force).then_some(last.to_image);
-        return sides::plan_only(&room, &Ref::Prefix(last.from.to_hex()), None, base, options, progress);
-    }
+        sides::plan_only(&room, &Ref::Prefix(last.from.to_hex()), None, base, options, progress)
+    })?;
+    let mut agreed = |_: &Plan| true;
+    let confirm = match asked {
+        Asked::Over(report) => return Ok(report),
+        Asked::Agreed => &mut agreed,
+        Asked::NotYet => confirm,
+    };
     // After an interruption the change to take back is the interrupted one, which is finished first.
     let last = match room.intent()? {
         Some(interrupted) => interrupted,

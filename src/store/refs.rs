@@ -2,7 +2,9 @@
 
 use std::fmt;
 
+use super::image::Image;
 use super::room::{Room, SnapName};
+use super::shelf::Shelf;
 use crate::error::{Error, Result};
 
 /// Longest tag, in bytes: it is also a file name in the store.
@@ -122,6 +124,20 @@ fn is_hex(text: &str) -> bool {
 }
 
 impl Room {
+    /// The snapshot `back` before the latest, of those that somebody asked for: what memsnap made by itself, to undo
+    /// a change or to make one, has a number but is nobody's latest. Where there are no others it must do.
+    fn asked(&self, all: &[SnapName], back: u64) -> Option<SnapName> {
+        let back = usize::try_from(back).ok()?;
+        let shelf = Shelf::new(self.dir());
+        // One that cannot be read counts: the verb that opens it says what is wrong.
+        let by_us = |name: &SnapName| Image::open_snap(self, &shelf, *name).is_ok_and(|s| s.meta.kind.is_automatic());
+        let mut asked = all.iter().rev().filter(|name| !by_us(name)).peekable();
+        if asked.peek().is_none() {
+            return all.iter().rev().nth(back).copied();
+        }
+        asked.nth(back).copied()
+    }
+
     /// The snapshot that `reference` names.
     ///
     /// # Errors
@@ -131,11 +147,8 @@ impl Room {
         let missing = |what: String| Error::missing(what, format!("`memsnap log` lists what {} has", self.label()));
         let none = || missing(format!("{} has no snapshot @{reference}", self.target().display()));
         match reference {
-            Ref::Latest => all.last().copied().ok_or_else(none),
-            Ref::Back(n) => {
-                let place = usize::try_from(*n).ok().and_then(|n| all.len().checked_sub(n + 1));
-                place.map(|i| all[i]).ok_or_else(none)
-            }
+            Ref::Latest => self.asked(&all, 0).ok_or_else(none),
+            Ref::Back(n) => self.asked(&all, *n).ok_or_else(none),
             Ref::Number(n) => all.iter().find(|s| s.number == *n).copied().ok_or_else(none),
             Ref::Tag(tag) => {
                 let id = self.tagged(tag)?.ok_or_else(none)?;

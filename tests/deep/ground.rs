@@ -69,6 +69,7 @@ impl Ground {
             store: None,
             reading: self.reading(),
             dry_run: false,
+            ask: false,
             live: false,
             force: false,
             compress: self.compress,
