@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use crate::error::{Error, Result};
 use crate::page::{GROUP, GROUP64};
+use crate::sys::fs::{self, FsKind};
 use crate::sys::map;
 
 /// How a target is read.
@@ -49,6 +50,8 @@ impl<'a> Source<'a> {
                 ));
             }
             Io::Auto if !map::guard_installed() => Io::Pread,
+            // A load from a hole of a tmpfs file fills the hole, and is a SIGBUS where there is no space.
+            _ if matches!(fs::kind(file), Ok(FsKind::Tmpfs)) => Io::Pread,
             io => io,
         };
         Ok(Source { file, path, len, io, costs: Default::default() })
@@ -128,6 +131,12 @@ impl<'a> Source<'a> {
     }
 
     fn failed(&self, e: io::Error) -> Error {
+        let len = self.file.metadata().map_or(0, |m| m.len());
+        if e.kind() == io::ErrorKind::UnexpectedEof && len >= self.len {
+            // A mapped page that is not to be had: a bad sector, most likely.
+            let source = io::Error::other("a page of it cannot be read; --io pread tells why");
+            return Error::Io { doing: "reading", path: self.path.into(), source };
+        }
         if e.kind() == io::ErrorKind::UnexpectedEof {
             let what = format!("it is shorter than the {} bytes it began with", self.len);
             return Error::Changed { path: self.path.into(), what };

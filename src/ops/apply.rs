@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::Progress;
-use super::change::{Asked, Confirm, Goal, Options, Plan, Report, Stop, Work, ask_first, change};
+use super::change::{Asked, Base, Confirm, Goal, Options, Plan, Report, Stop, Work, ask_first, change};
 use super::compose::{Composer, New};
 use super::delta::{Delta, folder_of, into_file, open_delta, pages_in};
 use super::sides::{LiveSide, digest_of};
@@ -203,7 +203,7 @@ impl Job<'_> {
             Some(room) => room,
             None => Store::open_or_create(&place)?.make_room(self.target)?,
         };
-        let goal = Goal { verb: "apply", base: Some(self.delta.head.base.digest) };
+        let goal = Goal { verb: "apply", base: Base::Is(self.delta.head.base.digest) };
         let mut report = change(&room, &goal, self.options, confirm, progress, |work, from| self.compose(work, from))?;
         report.elapsed = self.began.elapsed();
         Ok(report)

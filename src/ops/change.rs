@@ -212,8 +212,19 @@ fn alone<'a>(
 pub(crate) struct Goal<'a> {
     /// The verb, for the record.
     pub(crate) verb: &'a str,
-    /// What the target must hold now, if that matters.
-    pub(crate) base: Option<Digest>,
+    /// What the target must hold now.
+    pub(crate) base: Base,
+}
+
+/// What a target must hold before it is changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Base {
+    /// Anything.
+    Any,
+    /// The image of this digest.
+    Is(Digest),
+    /// What the last change left.
+    LastChange,
 }
 
 /// Brings the target of `room` to the image that `make` gives, which is told of the snapshot the target holds now.
@@ -227,8 +238,13 @@ pub(crate) fn change(
 ) -> Result<Report> {
     let began = Instant::now();
     with_target(room, options, |work| {
-        before_change(work, progress)?;
-        let from = present(work, goal.base, progress)?;
+        before_change(work, goal, confirm, progress)?;
+        let base = match goal.base {
+            Base::Any => None,
+            Base::Is(digest) => Some(digest),
+            Base::LastChange => room.last_change()?.map(|last| last.to_image),
+        };
+        let from = present(work, base, progress)?;
         let to = make(work, &from)?;
         let pages = pages_between(work.shelf, &from, &to)?;
         let plan = plan(work, &from, &to, &pages);
@@ -246,8 +262,10 @@ pub(crate) fn change(
                 time_ns: id::now_ns(),
                 verb: goal.verb.into(),
             };
+            // Both ways must be open before the first page is written.
+            write::prove_stored(work, &from, &to, &pages, progress)?;
             work.room.begin_change(work.writing, &intent)?;
-            Mark::set(work.target.file, work.room);
+            Mark::set(work.target.file, work.room, &intent);
             let written = write::write(work, &from, &to, &pages, progress);
             report.bytes_written =
                 written.and_then(|n| finish(work, &intent, &to).map(|()| n)).map_err(unfinished(work))?;
@@ -271,9 +289,18 @@ fn plan(work: &Work<'_>, from: &Image, to: &Image, pages: &PageSet) -> Plan {
 }
 
 /// What must be settled before the present is even looked at.
-fn before_change(work: &mut Work<'_>, progress: &dyn Progress) -> Result<()> {
+fn before_change(
+    work: &mut Work<'_>,
+    goal: &Goal<'_>,
+    confirm: &mut dyn FnMut(&Plan) -> bool,
+    progress: &dyn Progress,
+) -> Result<()> {
     if let Some(intent) = work.room.intent()? {
-        recover::finish_interrupted(work, &intent, progress)?;
+        // What it would be finished to is not the base: then nothing is written for nothing.
+        if matches!(goal.base, Base::Is(base) if base != intent.to_image) {
+            return Err(Mark { room: work.room.dir().into() }.refusal(work.target.path));
+        }
+        recover::finish_interrupted(work, &intent, confirm, progress)?;
     } else if let Some(mark) = Mark::get(work.target.file) {
         return Err(mark.refusal(work.target.path));
     }

@@ -7,7 +7,7 @@ use super::find_room;
 use crate::error::Result;
 use crate::pack::{Grade, Kind, Meta, RunStream, SnapshotFile};
 use crate::page::{Digest, PageRange};
-use crate::store::{Image, Room, STORE_NAME, Shelf, SnapName, Store};
+use crate::store::{Image, Mark, Room, STORE_NAME, Shelf, SnapName, Store};
 use crate::sys::open;
 
 /// What is asked.
@@ -116,7 +116,12 @@ fn history(room: &Room, range: Option<(u64, u64)>) -> Result<History> {
             Err(e) => faults.push(e.to_string()),
         }
     }
-    Ok(History { path: room.target().into(), snapshots, faults, interrupted: interrupted.is_some() })
+    Ok(History {
+        path: room.target().into(),
+        snapshots,
+        faults,
+        interrupted: interrupted.is_some() && !Mark { room: room.dir().into() }.is_busy(),
+    })
 }
 
 /// Tags by what they name.

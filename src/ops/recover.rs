@@ -42,13 +42,18 @@ pub fn recover(
     let began = Instant::now();
     let room = find_room(options.store.as_deref(), file)?;
     with_target(&room, options, |work| {
-        let Some(intent) = room.intent()? else {
-            return nothing(work);
+        let intent = match room.intent() {
+            // What cannot be read can still be forgotten.
+            Err(Error::Damaged { .. }) if how == Some(How::Abandon) => return abandon(work, true, confirm),
+            intent => intent?,
+        };
+        let Some(intent) = intent else {
+            return nothing(work, how, confirm);
         };
         let mut report = match how {
-            Some(How::Abandon) => abandon(work, &intent, confirm)?,
+            Some(How::Abandon) => abandon(work, true, confirm)?,
             how => {
-                let mut ways = Ways::new(work, &intent)?;
+                let mut ways = Ways::new(work, &intent, how.is_none())?;
                 match how {
                     None => ways.check(work)?,
                     Some(how) => ways.widen(work, options, how == How::Finish, progress)?,
@@ -63,21 +68,34 @@ pub fn recover(
 }
 
 /// Another verb is about to change the target: what was interrupted is finished first.
-pub(crate) fn finish_interrupted(work: &mut Work<'_>, intent: &Intent, progress: &dyn Progress) -> Result<()> {
-    let ways = Ways::new(work, intent)?;
+pub(crate) fn finish_interrupted(
+    work: &mut Work<'_>,
+    intent: &Intent,
+    confirm: &mut dyn FnMut(&Plan) -> bool,
+    progress: &dyn Progress,
+) -> Result<()> {
+    let ways = Ways::new(work, intent, true)?;
     ways.check(work)?;
-    ways.go(work, intent, true, None, progress)?;
+    if !ways.go(work, intent, true, Some(confirm), progress)?.done {
+        return Err(Error::refused(
+            format!("an interrupted {} of {} is to be finished first", intent.verb, work.target.path.display()),
+            "agree to that (--yes), or choose with `memsnap recover`",
+        ));
+    }
     work.notes.push(format!("an interrupted {} was finished first", intent.verb));
     Ok(())
 }
 
 /// There is no record of an interrupted change in this room.
-fn nothing(work: &Work<'_>) -> Result<Report> {
+fn nothing(work: &mut Work<'_>, how: Option<How>, confirm: Confirm<'_>) -> Result<Report> {
     if let Some(mark) = Mark::get(work.target.file) {
+        if how == Some(How::Abandon) {
+            return abandon(work, false, confirm);
+        }
         let store = mark.room.parent().unwrap_or(&mark.room).display().to_string();
         return Err(Error::refused(
             format!("the change that was interrupted is recorded in {}", mark.room.display()),
-            format!("name its store: --store {store}"),
+            format!("name its store with --store {store}, or forget the change with --abandon"),
         ));
     }
     let len = open::stamp(work.target.file, work.target.path)?.len;
@@ -100,12 +118,13 @@ struct Ways {
 }
 
 impl Ways {
-    fn new(work: &Work<'_>, intent: &Intent) -> Result<Ways> {
+    /// With `same`, the target must be the very file whose change was interrupted.
+    fn new(work: &Work<'_>, intent: &Intent, same: bool) -> Result<Ways> {
         let stamp = open::stamp(work.target.file, work.target.path)?;
-        if (stamp.dev, stamp.ino) != intent.file {
+        if same && (stamp.dev, stamp.ino) != intent.file {
             return Err(Error::refused(
                 format!("{} is not the file whose change was interrupted", work.target.path.display()),
-                "put that file back, or forget the change with `memsnap recover --abandon`",
+                "put that file back, or choose: `memsnap recover` with --finish, --rollback or --abandon",
             ));
         }
         let from = Image::open(work.room, work.shelf, named(work.room, &intent.from)?)?;
@@ -175,16 +194,22 @@ impl Ways {
         if confirm.is_some_and(|confirm| !confirm(&report.plan)) {
             return Ok(report);
         }
+        let mut intent = intent.clone();
+        if !forward {
+            // The way back is a change of its own: one cut short must go on backwards.
+            intent = Intent {
+                from: from.name.id,
+                from_image: from.digest(),
+                to: to.name.id,
+                to_image: to.digest(),
+                time_ns: id::now_ns(),
+                ..intent
+            };
+            work.room.begin_change(work.writing, &intent)?;
+            Mark::set(work.target.file, work.room, &intent);
+        }
         report.bytes_written = write(work, from, to, pages, progress).map_err(unfinished(work))?;
-        let done = Intent {
-            from: from.name.id,
-            from_image: from.digest(),
-            to: to.name.id,
-            to_image: to.digest(),
-            time_ns: id::now_ns(),
-            ..intent.clone()
-        };
-        finish(work, &done, to)?;
+        finish(work, &intent, to)?;
         report.undo = Some((from.name.number, from.name.id));
         report.done = true;
         Ok(report)
@@ -227,15 +252,17 @@ fn is_either(
     Ok(false)
 }
 
-/// Forgets the change; the target stays as it is.
-fn abandon(work: &mut Work<'_>, intent: &Intent, confirm: Confirm<'_>) -> Result<Report> {
+/// Forgets the change, or only the mark that another store left; the target stays as it is.
+fn abandon(work: &mut Work<'_>, ours: bool, confirm: Confirm<'_>) -> Result<Report> {
     let len = open::stamp(work.target.file, work.target.path)?.len;
-    let label = format!("as it is, the interrupted {} forgotten", intent.verb);
+    let label = "it is, the interrupted change forgotten".to_string();
     let plan = Plan::new(work.target.path, ("a mixture".into(), len), (label, len), &PageSet::new());
     let done = confirm(&plan);
     if done {
         Mark::clear(work.target.file);
-        work.room.end_change(work.writing, None)?;
+        if ours {
+            work.room.end_change(work.writing, None)?;
+        }
     }
     Ok(Report { plan, done, undo: None, notes: Vec::new(), bytes_written: 0, elapsed: Default::default() })
 }

@@ -1,6 +1,6 @@
 //! `revert`: bring a target back to what a snapshot holds, in place, writing only what differs.
 
-use super::change::{Asked, Confirm, Goal, Options, Plan, Report, Stop, Work, ask_first, change};
+use super::change::{Asked, Base, Confirm, Goal, Options, Plan, Report, Stop, Work, ask_first, change};
 use super::compose::{Composer, New, read_zero_extended};
 use super::operand::Operand;
 use super::{Progress, find_room, sides};
@@ -34,7 +34,7 @@ pub fn revert(
         Asked::Agreed => &mut agreed,
         Asked::NotYet => confirm,
     };
-    let goal = Goal { verb: "revert", base: None };
+    let goal = Goal { verb: "revert", base: Base::Any };
     change(&room, &goal, options, confirm, progress, |work, from| {
         let to = Image::open(work.room, work.shelf, wanted)?;
         match range {

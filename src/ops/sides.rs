@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use super::change::{Options, Plan, Report, Stop};
 use super::operand::Operand;
-use super::snap::refuse_unfinished;
 use super::take::Target;
 use super::{Progress, Reading, find_room, resolve};
 use crate::capture::{Base, Found, Known, scan};
@@ -106,7 +105,7 @@ impl LiveSide {
         let real = resolve(path)?;
         let file = open::target_read(&real)?;
         if let Some(mark) = Mark::get(&file) {
-            return Err(mark.refusal(path));
+            return Err(mark.refusal_to_read(path));
         }
         let len = open::stamp(&file, &real)?.len;
         Ok(LiveSide { name: format!("{} now", path.display()), path: real, file, len })
@@ -167,6 +166,14 @@ impl<S: RunStream> RunStream for Renumbered<S> {
     }
 }
 
+/// A half-changed target is no image of anything.
+fn refuse_unfinished_to_read(room: &Room) -> Result<()> {
+    match room.intent()? {
+        Some(_) => Err(Mark { room: room.dir().into() }.refusal_to_read(room.target())),
+        None => Ok(()),
+    }
+}
+
 /// The pages in which a live file differs from a stored image, and the digest of the live image. `seen` gets the
 /// digests that these pages have in the live file; where it ends before the set does, they are zeros.
 pub(crate) fn compare_live(
@@ -177,7 +184,7 @@ pub(crate) fn compare_live(
     mut seen: Option<&mut Seen>,
 ) -> Result<(PageSet, Digest)> {
     if live.path == stored.room.target() {
-        refuse_unfinished(&stored.room, &live.file)?;
+        refuse_unfinished_to_read(&stored.room)?;
     }
     let tree = Tree::open(&stored.room).filter(|t| t.snapshot == stored.image.name.id);
     let by_tree = tree.as_ref().map(|tree| read(live, &StoredBase::Tree(tree), reading, progress, seen.as_deref_mut()));
@@ -345,7 +352,7 @@ pub(crate) fn plan_only(
 ) -> Result<Report> {
     let began = std::time::Instant::now();
     let live = LiveSide::open(room.target())?;
-    refuse_unfinished(room, &live.file)?;
+    refuse_unfinished_to_read(room)?;
     let shelf = Arc::new(Shelf::new(room.dir()));
     let image = Image::open(room, &shelf, room.resolve(to)?)?;
     let stored = StoredSide { name: format!("@{}", image.name.number), room: room.clone(), shelf, image };

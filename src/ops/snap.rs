@@ -99,6 +99,10 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
     check(options)?;
     let path = open::resolve(file)?;
     let live = open::target_read(&path)?;
+    // Before anything is made: a room made anew has no record of what was interrupted.
+    if let Some(mark) = Mark::get(&live).filter(|mark| !mark.is_busy()) {
+        return Err(mark.refusal(&path));
+    }
     let store = Store::open_or_create(&Store::place(options.store.as_deref(), &path))?;
     let room = store.make_room(&path)?;
     let mut writing = room.write(options.reading.wait)?;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::change::{Asked, Confirm, Goal, Options, Plan, Report, ask_first, change};
+use super::change::{Asked, Base, Confirm, Goal, Options, Plan, Report, ask_first, change};
 use super::{Progress, find_room, sides};
 use crate::error::{Error, Result};
 use crate::store::{Image, Intent, Ref, Room};
@@ -25,13 +25,14 @@ pub fn undo(file: &Path, options: &Options, confirm: Confirm<'_>, progress: &dyn
         Asked::Agreed => &mut agreed,
         Asked::NotYet => confirm,
     };
-    // After an interruption the change to take back is the interrupted one, which is finished first.
-    let last = match room.intent()? {
-        Some(interrupted) => interrupted,
-        None => last_change(&room)?,
-    };
-    let goal = Goal { verb: "undo", base: (!options.force).then_some(last.to_image) };
+    if room.intent()?.is_none() {
+        last_change(&room)?;
+    }
+    let goal = Goal { verb: "undo", base: if options.force { Base::Any } else { Base::LastChange } };
     change(&room, &goal, options, confirm, progress, |work, _| {
+        // Looked up again, under the lock: somebody may have undone it meanwhile, and an interrupted change has been
+        // finished first and is the one to take back.
+        let last = last_change(work.room)?;
         let name = work.room.resolve(&Ref::Prefix(last.from.to_hex()))?;
         Image::open(work.room, work.shelf, name)
     })

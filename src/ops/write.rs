@@ -6,13 +6,14 @@ use std::os::unix::fs::FileExt;
 use std::thread;
 
 use super::Progress;
-use super::change::Work;
+use super::change::{Work, pages_between};
 use super::compose::read_zero_extended;
+use super::heal::heal;
 use crate::capture::{Base, Leaf};
 use crate::error::{At, Error, Result};
 use crate::pack::{Run, RunStream, Source};
 use crate::page::{Digest, GROUP, GROUP_PAGES, GROUP64, PAGE, PAGE64, PageRange, PageSet, group_digest, groups_of};
-use crate::store::{Image, Tree, TreeUpdate};
+use crate::store::{Image, Shelf, Tree, TreeUpdate};
 use crate::sys::sparse;
 
 /// Most bytes written by one call.
@@ -47,6 +48,59 @@ pub(crate) fn write(
     file.sync_all().at("bringing to the disk", path)?;
     prove(work, from, to, pages)?;
     Ok(written)
+}
+
+/// Reads, before anything is written, every page that will be: those of `to`, or the target would stay half changed;
+/// and those of `from` that they take the place of, or there would be no way back. Damaged ones of `from` are stored
+/// again: at this moment the target still holds them.
+///
+/// # Errors
+/// [`Error::Damaged`] when a page of either cannot be had.
+pub(crate) fn prove_stored(
+    work: &mut Work<'_>,
+    from: &Image,
+    to: &Image,
+    pages: &PageSet,
+    progress: &dyn Progress,
+) -> Result<()> {
+    let back = pages_between(work.shelf, to, from)?;
+    progress.begin("checking", (pages.len() + back.len()) * PAGE64);
+    let ways = prove_pages_of(work.shelf, to, pages, progress)
+        .and_then(|bad| Ok((bad, prove_pages_of(work.shelf, from, &back, progress)?)));
+    progress.end();
+    let (forth, back) = ways?;
+    if let Some((_, error)) = forth.into_iter().next() {
+        return Err(error);
+    }
+    let packs: Vec<u32> = back.iter().map(|(pack, _)| *pack).collect();
+    let healed = heal(work.room, work.writing, work.shelf, &packs, work.target.file)?;
+    match back.into_iter().next() {
+        Some((_, error)) if healed.broken || !healed.lost.is_empty() => Err(error),
+        Some(_) => {
+            work.notes.push(format!("{} damaged pages of @{} were stored again", healed.pages, from.name.number));
+            Ok(())
+        }
+        None => Ok(()),
+    }
+}
+
+/// The packs of `image` in which pages of `pages` are not as they were, with the first error of each.
+fn prove_pages_of(shelf: &Shelf, image: &Image, pages: &PageSet, progress: &dyn Progress) -> Result<Vec<(u32, Error)>> {
+    let mut bad: Vec<(u32, Error)> = Vec::new();
+    let mut reader = shelf.pages();
+    runs_in(image, pages.runs(), |run| {
+        let Source::Pack(pack, first) = run.source else { return Ok(()) };
+        for page in first..first + run.pages.len() {
+            match reader.read(pack, page, &mut [0; PAGE]) {
+                Err(e @ Error::Damaged { .. }) if bad.iter().all(|(p, _)| *p != pack) => bad.push((pack, e)),
+                Err(Error::Damaged { .. }) | Ok(_) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        progress.advance(run.pages.len() * PAGE64);
+        Ok(())
+    })?;
+    Ok(bad)
 }
 
 /// Calls `each` with the runs of `image` that lie in `wanted`, which ascends.
@@ -214,10 +268,15 @@ fn read_back(file: &File, groups: &[u64], len: u64) -> std::io::Result<Vec<(u64,
     let workers = thread::available_parallelism().map_or(1, NonZero::get);
     let part = groups.len().div_ceil(workers).max(64);
     thread::scope(|scope| {
-        let parts: Vec<_> = groups.chunks(part).map(|groups| scope.spawn(move || read(groups))).collect();
+        // A part for which there is no thread is read here.
+        let start = |groups| thread::Builder::new().spawn_scoped(scope, move || read(groups)).map_err(|_| groups);
+        let parts: Vec<_> = groups.chunks(part).map(start).collect();
         let mut out = Vec::with_capacity(groups.len());
         for part in parts {
-            out.extend(part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+            out.extend(match part {
+                Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?,
+                Err(groups) => read(groups)?,
+            });
         }
         Ok(out)
     })

@@ -53,6 +53,11 @@ impl Intent {
         out
     }
 
+    /// What a mark calls it.
+    fn label(&self) -> String {
+        Digest::of(&self.encode()).to_hex()[..MARK_DIGITS].into()
+    }
+
     fn decode(bytes: &[u8]) -> std::result::Result<Intent, Bad> {
         let mut fields = Fields::new(bytes);
         let head = fields.bytes(16)?;
@@ -131,10 +136,16 @@ pub struct Mark {
     pub room: PathBuf,
 }
 
+/// Digits of an intent's digest in a mark.
+const MARK_DIGITS: usize = 16;
+
 impl Mark {
     /// Puts the mark on. A file system without attributes goes without.
-    pub fn set(file: &File, room: &Room) {
-        let _ = xattr::set(file, ATTR, room.dir().as_os_str().as_bytes());
+    pub fn set(file: &File, room: &Room, intent: &Intent) {
+        let mut value = intent.label().into_bytes();
+        value.push(b' ');
+        value.extend_from_slice(room.dir().as_os_str().as_bytes());
+        let _ = xattr::set(file, ATTR, &value);
     }
 
     /// Takes the mark off.
@@ -142,15 +153,19 @@ impl Mark {
         let _ = xattr::remove(file, ATTR);
     }
 
-    /// The mark of a change that is still unfinished. One whose room has no intent any more is stale.
+    /// The mark of a change that is still unfinished. One is stale only where its room says that this very change was
+    /// finished: a crash may keep a mark that was taken off.
     pub fn get(file: &File) -> Option<Mark> {
         let bytes = xattr::get(file, ATTR).ok().flatten()?;
-        let room = PathBuf::from(OsString::from_vec(bytes));
-        let unfinished = match fs::symlink_metadata(room.join(NAME)) {
-            Ok(_) => true,
-            Err(e) => e.kind() != std::io::ErrorKind::NotFound || fs::symlink_metadata(&room).is_err(),
+        let (label, path) = bytes.split_at_checked(MARK_DIGITS + 1)?;
+        let room = PathBuf::from(OsString::from_vec(path.to_vec()));
+        let finished = || {
+            let record = create::read_small(&room.join(UNDO), MOST).ok()?;
+            let done = Intent::decode(&record).ok()?;
+            Some(done.label().as_bytes() == &label[..MARK_DIGITS])
         };
-        unfinished.then_some(Mark { room })
+        let stale = fs::symlink_metadata(room.join(NAME)).is_err() && finished() == Some(true);
+        (!stale).then_some(Mark { room })
     }
 
     /// Whether an attribute of this name is the mark: it is no part of a target's history.
@@ -158,11 +173,29 @@ impl Mark {
         name == ATTR
     }
 
+    /// Whether the change is under way at this moment: somebody holds the room's lock.
+    pub fn is_busy(&self) -> bool {
+        let lock = create::open_own(&self.room.join("lock"));
+        lock.is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
+    }
+
+    /// The error for a verb that only reads.
+    pub fn refusal_to_read(&self, target: &std::path::Path) -> Error {
+        if self.is_busy() {
+            return Error::Busy {
+                path: target.into(),
+                holder: "another memsnap is changing it".into(),
+                hint: "try again when that has ended".into(),
+            };
+        }
+        self.refusal(target)
+    }
+
     /// The error for a verb that needs a whole file.
     pub fn refusal(&self, target: &std::path::Path) -> Error {
         Error::refused(
             format!("a change of {} was interrupted (recorded in {})", target.display(), self.room.display()),
-            format!("run `memsnap recover {}` with that store first", target.display()),
+            "run `memsnap recover` on it first, with the --store that it was changed with".to_string(),
         )
     }
 }

@@ -10,3 +10,4 @@ mod interrupted;
 mod layers;
 mod many;
 mod model;
+mod ways;
