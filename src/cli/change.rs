@@ -1,5 +1,7 @@
 //! What revert, undo, recover and apply share: the flags, the plan shown before anything is written, the report.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use memsnap::ops::Progress;
 use memsnap::ops::change::{Confirm, Options, Plan, Report};
@@ -51,6 +53,8 @@ pub(crate) struct Verb {
     pub(crate) doing: String,
     /// The file, as the user named it.
     pub(crate) name: String,
+    /// The same, as a path.
+    pub(crate) file: PathBuf,
     /// The file itself is written; otherwise only a copy.
     pub(crate) in_place: bool,
     /// stdin can be used to ask.
@@ -147,7 +151,8 @@ impl ChangeFlags {
             screen.say(&done_line(report, screen, verb));
             if let (Some((number, id)), true) = (&report.undo, verb.in_place) {
                 let id = if global.verbose { id.to_hex() } else { id.to_hex()[..12].into() };
-                screen.say(&format!("kept as it was as @{number} {id}; `memsnap undo {}` takes this back", verb.name));
+                let undo = global.command("undo", &verb.file);
+                screen.say(&format!("kept as it was as @{number} {id}; `{undo}` takes this back"));
             }
         } else {
             screen.say(&format!("{}: nothing to write, it is already as {}", verb.name, plan.to));

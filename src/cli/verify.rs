@@ -78,7 +78,7 @@ struct JsonSummary {
 impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
         let what = match &self.what {
-            Some(what) => Some(reading(what, self.at.as_deref(), screen)?),
+            Some(what) => Some(reading(what, self.at.as_deref(), "latest", screen)?),
             None => None,
         };
         let options = Options { store: global.store.clone(), quick: self.quick, repair: self.repair };
