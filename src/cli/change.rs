@@ -8,6 +8,7 @@ use memsnap::ops::change::{Confirm, Options, Plan, Report};
 use serde::Serialize;
 
 use super::confirm::{self, Consent};
+use super::diff::columns;
 use super::exit::Exit;
 use super::flags::{Global, ReadingFlags, StoringFlags};
 use super::json::{JsonPath, JsonRange};
@@ -16,6 +17,8 @@ use super::units::{count, duration};
 
 /// Ranges shown of a plan before the rest is only counted.
 const SHOWN: usize = 20;
+/// The note of a recovery that found nothing to do; it is all there is to say.
+const NOT_INTERRUPTED: &str = "no change was interrupted";
 
 /// Flags of verbs that write to the file.
 #[derive(Args)]
@@ -24,7 +27,10 @@ pub(crate) struct ChangeFlags {
     #[arg(short = 'n', long)]
     dry_run: bool,
     /// Do not ask
-    #[arg(short, long)]
+    ///
+    /// Needed with --json, and where stdin or stderr is no terminal: nothing
+    /// is asked for there.
+    #[arg(short, long, verbatim_doc_comment)]
     yes: bool,
     /// Write although others have the file open
     ///
@@ -143,6 +149,11 @@ impl ChangeFlags {
             return screen.json(&json(report, self.dry_run, verb));
         }
         let plan = &report.plan;
+        let idle = |note: &&String| !report.done && plan.is_empty() && *note == NOT_INTERRUPTED;
+        if let Some(note) = report.notes.iter().find(idle) {
+            screen.say(&format!("{}: {note}", verb.name));
+            return Ok(());
+        }
         if self.dry_run {
             for line in plan_lines(plan, verb, screen) {
                 screen.line(&line)?;
@@ -186,18 +197,13 @@ fn plan_lines(plan: &Plan, verb: &Verb, screen: &Screen) -> Vec<String> {
     let sizes = screen.sizes;
     let mut lines = vec![format!("{}: from {} to {}", verb.name, plan.from, plan.to)];
     if plan.from_len != plan.to_len {
-        lines.push(format!("  length   {} -> {}", sizes.show(plan.from_len), sizes.show(plan.to_len)));
+        lines.push(format!("  length   {}", sizes.change(plan.from_len, plan.to_len)));
     }
     let (pages, ranges) = (count(plan.pages, "page"), count(plan.ranges_total, "range"));
     lines.push(format!("  writes   {pages} in {ranges} ({})", sizes.show(plan.bytes)));
     for range in plan.ranges.iter().take(SHOWN) {
-        lines.push(format!(
-            "  pages    {}..{}   {:#x}..{:#x}",
-            range.start,
-            range.end,
-            range.offset(),
-            range.end_offset()
-        ));
+        let (pages, bytes) = columns(range);
+        lines.push(format!("  pages    {pages} {}", bytes.trim_end()));
     }
     let rest = plan.ranges_total.saturating_sub(plan.ranges.len().min(SHOWN) as u64);
     if rest > 0 {

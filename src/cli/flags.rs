@@ -92,6 +92,7 @@ pub(crate) struct ReadingFlags {
     limit_rate: Option<u64>,
     /// Wait so long for locks; 0 gives up at once
     #[arg(long, value_name = "SECS", default_value = "10", help_heading = READING, value_parser = units::seconds)]
+    #[arg(allow_negative_numbers = true)]
     wait: Duration,
 }
 

@@ -29,7 +29,7 @@ use super::{escape, text};
 ///   memsnap recover -n db.bin        what was interrupted, and how?
 ///   memsnap recover --rollback db.bin
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment, after_long_help = text::CHANGE_EXIT)]
+#[command(verbatim_doc_comment, after_long_help = text::RECOVER_EXIT)]
 pub(crate) struct Args {
     /// The file
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
