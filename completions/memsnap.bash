@@ -71,7 +71,7 @@ _memsnap() {
 
     case "${cmd}" in
         memsnap)
-            opts="-q -v -h -V --store --json --quiet --verbose --color --progress --bytes --help --version snap log diff revert undo recover restore delta apply verify adopt completions man"
+            opts="snap log diff revert undo recover restore delta apply verify adopt completions man -q -v -h -V --store --json --quiet --verbose --color --progress --bytes --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -208,7 +208,7 @@ _memsnap() {
             return 0
             ;;
         memsnap__subcmd__completions)
-            opts="-q -v -h --store --json --quiet --verbose --color --progress --bytes --help bash zsh fish"
+            opts="bash zsh fish -q -v -h --store --json --quiet --verbose --color --progress --bytes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -237,7 +237,7 @@ _memsnap() {
             return 0
             ;;
         memsnap__subcmd__delta)
-            opts="-q -v -h --store --json --quiet --verbose --color --progress --bytes --help make stat invert"
+            opts="make stat invert -q -v -h --store --json --quiet --verbose --color --progress --bytes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -875,7 +875,7 @@ _memsnap() {
 }
 
 if [[ "${BASH_VERSINFO[0]}" -eq 4 && "${BASH_VERSINFO[1]}" -ge 4 || "${BASH_VERSINFO[0]}" -gt 4 ]]; then
-    complete -F _memsnap -o nosort -o bashdefault -o default memsnap
+    complete -F _memsnap -o nosort -o default memsnap
 else
-    complete -F _memsnap -o bashdefault -o default memsnap
+    complete -F _memsnap -o default memsnap
 fi

@@ -56,6 +56,7 @@ impl Args {
             schema: "memsnap.apply.1",
             doing: format!("applying {} to {}", escape::os(&self.delta), escape::path(&self.file)),
             name: escape::path(out.unwrap_or(&self.file)),
+            file: self.file.clone(),
             in_place: out.is_none(),
             stdin_free: self.delta != "-",
         };

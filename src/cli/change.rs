@@ -1,11 +1,14 @@
 //! What revert, undo, recover and apply share: the flags, the plan shown before anything is written, the report.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use memsnap::ops::Progress;
 use memsnap::ops::change::{Confirm, Options, Plan, Report};
 use serde::Serialize;
 
 use super::confirm::{self, Consent};
+use super::diff::columns;
 use super::exit::Exit;
 use super::flags::{Global, ReadingFlags, StoringFlags};
 use super::json::{JsonPath, JsonRange};
@@ -14,6 +17,8 @@ use super::units::{count, duration};
 
 /// Ranges shown of a plan before the rest is only counted.
 const SHOWN: usize = 20;
+/// The note of a recovery that found nothing to do; it is all there is to say.
+const NOT_INTERRUPTED: &str = "no change was interrupted";
 
 /// Flags of verbs that write to the file.
 #[derive(Args)]
@@ -22,7 +27,10 @@ pub(crate) struct ChangeFlags {
     #[arg(short = 'n', long)]
     dry_run: bool,
     /// Do not ask
-    #[arg(short, long)]
+    ///
+    /// Needed with --json, and where stdin or stderr is no terminal: nothing
+    /// is asked for there.
+    #[arg(short, long, verbatim_doc_comment)]
     yes: bool,
     /// Write although others have the file open
     ///
@@ -51,6 +59,8 @@ pub(crate) struct Verb {
     pub(crate) doing: String,
     /// The file, as the user named it.
     pub(crate) name: String,
+    /// The same, as a path.
+    pub(crate) file: PathBuf,
     /// The file itself is written; otherwise only a copy.
     pub(crate) in_place: bool,
     /// stdin can be used to ask.
@@ -140,6 +150,11 @@ impl ChangeFlags {
             return screen.json(&json(report, self.dry_run, verb));
         }
         let plan = &report.plan;
+        let idle = |note: &&String| !report.done && plan.is_empty() && *note == NOT_INTERRUPTED;
+        if let Some(note) = report.notes.iter().find(idle) {
+            screen.say(&format!("{}: {note}", verb.name));
+            return Ok(());
+        }
         if self.dry_run {
             for line in plan_lines(plan, verb, screen) {
                 screen.line(&line)?;
@@ -148,7 +163,8 @@ impl ChangeFlags {
             screen.say(&done_line(report, screen, verb));
             if let (Some((number, id)), true) = (&report.undo, verb.in_place) {
                 let id = if global.verbose { id.to_hex() } else { id.to_hex()[..12].into() };
-                screen.say(&format!("kept as it was as @{number} {id}; `memsnap undo {}` takes this back", verb.name));
+                let undo = global.command("undo", &verb.file);
+                screen.say(&format!("kept as it was as @{number} {id}; `{undo}` takes this back"));
             }
         } else {
             screen.say(&format!("{}: nothing to write, it is already as {}", verb.name, plan.to));
@@ -182,18 +198,13 @@ fn plan_lines(plan: &Plan, verb: &Verb, screen: &Screen) -> Vec<String> {
     let sizes = screen.sizes;
     let mut lines = vec![format!("{}: from {} to {}", verb.name, plan.from, plan.to)];
     if plan.from_len != plan.to_len {
-        lines.push(format!("  length   {} -> {}", sizes.show(plan.from_len), sizes.show(plan.to_len)));
+        lines.push(format!("  length   {}", sizes.change(plan.from_len, plan.to_len)));
     }
     let (pages, ranges) = (count(plan.pages, "page"), count(plan.ranges_total, "range"));
     lines.push(format!("  writes   {pages} in {ranges} ({})", sizes.show(plan.bytes)));
     for range in plan.ranges.iter().take(SHOWN) {
-        lines.push(format!(
-            "  pages    {}..{}   {:#x}..{:#x}",
-            range.start,
-            range.end,
-            range.offset(),
-            range.end_offset()
-        ));
+        let (pages, bytes) = columns(range);
+        lines.push(format!("  pages    {pages} {}", bytes.trim_end()));
     }
     let rest = plan.ranges_total.saturating_sub(plan.ranges.len().min(SHOWN) as u64);
     if rest > 0 {

@@ -27,7 +27,12 @@ pub(crate) fn ask(question: &str, yes: bool, free: bool, screen: &mut Screen) ->
     let mut answer = String::new();
     match std::io::stdin().read_line(&mut answer) {
         Ok(_) if is_yes(&answer) => Consent::Given,
-        _ => Consent::Declined,
+        // The question still waits for its end of line.
+        Ok(0) | Err(_) => {
+            screen.tell("");
+            Consent::Declined
+        }
+        Ok(_) => Consent::Declined,
     }
 }
 

@@ -145,8 +145,12 @@ impl Make {
     fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
         let (a, b) = two_sides(&self.a, self.b.as_ref(), &self.at, screen)?;
         let Some(b) = b else {
-            let name = escape::path(&a.path);
-            let hint = format!("write {name}@1..2, or {name}@latest {name}@now");
+            let at = |reference: &str| {
+                let mut word = a.path.clone().into_os_string();
+                word.push(reference);
+                escape::shell(word)
+            };
+            let hint = format!("write {}, or {} {}", at("@1..2"), at("@latest"), at("@now"));
             return Err(memsnap::Error::refused("a delta needs a base and a result", hint).into());
         };
         let options = MakeOptions {

@@ -5,7 +5,8 @@ use std::ffi::OsString;
 use anyhow::Context;
 use clap::ValueHint;
 use memsnap::ops::diff::{Options, Report, diff};
-use memsnap::page::PageRange;
+use memsnap::ops::operand::{Operand, Ref};
+use memsnap::page::{PAGE64, PageRange};
 use serde::Serialize;
 
 use super::exit::Exit;
@@ -88,24 +89,36 @@ impl Args {
         let options = Options { store: global.store.clone(), reading: self.reading.reading(self.lock.lock) };
         let bar = screen.bar();
         let mut shown = Ok(());
+        // Held back one row: what the last one holds of the longer file is known at the end.
+        let (mut held, mut before) = (None, 0);
         let report = diff(&a, b.as_ref(), &options, &bar, &mut |range| {
+            let Some(range) = held.replace(range) else { return };
+            let bytes = range.len() * PAGE64;
+            before += bytes;
             if shown.is_ok() && screen.is_shared() {
-                shown = bar.aside(|| self.show(&range, screen).and_then(|()| screen.flush()));
+                shown = bar.aside(|| self.show(&range, bytes, screen).and_then(|()| screen.flush()));
             } else if shown.is_ok() {
-                shown = self.show(&range, screen);
+                shown = self.show(&range, bytes, screen);
             }
         });
         drop(bar);
-        let report = report.with_context(|| match &self.b {
+        let mut report = report.with_context(|| match &self.b {
             Some(b) => format!("comparing {} with {}", escape::os(&self.a), escape::os(b)),
             None => format!("comparing {}", escape::os(&self.a)),
         })?;
         shown?;
+        if let Some(range) = held {
+            self.show(&range, report.bytes_changed.saturating_sub(before), screen)?;
+        }
+        let live = |side: &Operand| matches!(side.at, None | Some(Ref::Now));
+        if live(&a) && b.as_ref().is_some_and(live) {
+            plain_names(&mut report);
+        }
         self.summary(&report, screen)?;
         Ok(if report.same { Exit::Done } else { Exit::Differs })
     }
 
-    fn show(&self, range: &PageRange, screen: &mut Screen) -> anyhow::Result<()> {
+    fn show(&self, range: &PageRange, bytes: u64, screen: &mut Screen) -> anyhow::Result<()> {
         if self.stat {
             return Ok(());
         }
@@ -115,10 +128,9 @@ impl Args {
         if self.pages {
             return (range.start..range.end).try_for_each(|page| screen.line(&page.to_string()));
         }
-        let pages = format!("{}..{}", range.start, range.end);
-        let bytes = format!("{:#x}..{:#x}", range.offset(), range.end_offset());
-        let size = screen.sizes.show(range.len() * memsnap::page::PAGE64);
-        screen.line(&format!("pages {pages:<18} {bytes:<26} {size:>8}"))
+        let (pages, place) = columns(range);
+        let size = screen.sizes.show(bytes);
+        screen.line(&format!("pages {pages} {place} {size:>8}"))
     }
 
     fn summary(&self, report: &Report, screen: &mut Screen) -> anyhow::Result<()> {
@@ -134,6 +146,20 @@ impl Args {
     }
 }
 
+/// The columns of a range: its pages, and its bytes.
+pub(crate) fn columns(range: &PageRange) -> (String, String) {
+    let pages = format!("{}..{}", range.start, range.end);
+    let bytes = format!("{:#x}..{:#x}", range.offset(), range.end_offset());
+    (format!("{pages:<18}"), format!("{bytes:<26}"))
+}
+
+/// Two files without any snapshot: that both are meant as they are now goes without saying.
+fn plain_names(report: &mut Report) {
+    for side in [&mut report.a, &mut report.b] {
+        side.name.truncate(side.name.strip_suffix(" now").unwrap_or(&side.name).len());
+    }
+}
+
 fn summary_line(report: &Report, screen: &Screen) -> String {
     let (a, b, sizes) = (&report.a, &report.b, screen.sizes);
     if report.same {
@@ -142,7 +168,7 @@ fn summary_line(report: &Report, screen: &Screen) -> String {
     let (pages, ranges) = (count(report.pages_changed, "page"), count(report.ranges, "range"));
     let length = match a.len == b.len {
         true => format!("length {}", sizes.show(a.len)),
-        false => format!("length {} -> {}", sizes.show(a.len), sizes.show(b.len)),
+        false => format!("length {}", sizes.change(a.len, b.len)),
     };
     let changed = sizes.show(report.bytes_changed);
     format!("{} -> {}: {pages} in {ranges} differ ({changed}), {length}", a.name, b.name)

@@ -29,8 +29,14 @@ struct JsonWarning<'a> {
 }
 
 /// Message and hint, escaped, each on one line; the hint may be empty.
-pub(crate) fn text(error: &anyhow::Error) -> (String, String) {
-    let message = message(error);
+/// Digests are shown whole only when `verbose`.
+pub(crate) fn text(error: &anyhow::Error, verbose: bool) -> (String, String) {
+    let mut message = message(error);
+    if let (Some(Error::Base { expected, found, .. }), false) = (library(error), verbose) {
+        for id in [expected.to_hex(), found.to_hex()] {
+            message = message.replace(&id, &id[..12]);
+        }
+    }
     let message = match path_of(error).filter(|path| path.to_str().is_none()) {
         None => escape::text(&message),
         // The library shows paths with replacement characters; here they are shown as they are.
@@ -155,7 +161,7 @@ mod tests {
 
     #[test]
     fn said_once_with_a_hint() {
-        let (message, hint) = text(&denied(OsStr::new("x")));
+        let (message, hint) = text(&denied(OsStr::new("x")), false);
         assert_eq!(message, "snapping x: opening x: Permission denied");
         assert_eq!(hint, "run as a user who may access it");
         assert_eq!(
@@ -167,7 +173,7 @@ mod tests {
 
     #[test]
     fn paths_are_shown_as_they_are() {
-        let (message, _) = text(&denied(OsStr::from_bytes(b"a\xff\x1b[1m\nb")));
+        let (message, _) = text(&denied(OsStr::from_bytes(b"a\xff\x1b[1m\nb")), false);
         assert_eq!(message, "snapping x: opening a\\xff\\u{1b}[1m\\u{a}b: Permission denied");
     }
 }

@@ -36,6 +36,9 @@ pub(crate) struct Global {
     #[arg(long, value_name = "DIR", global = true, help_heading = HEADING)]
     #[arg(value_hint = ValueHint::DirPath)]
     pub(crate) store: Option<PathBuf>,
+    /// `store` is from the command line, not from the environment.
+    #[arg(skip)]
+    pub(crate) store_typed: bool,
     /// Write results and errors as JSON, one object a line
     #[arg(long, global = true, help_heading = HEADING)]
     pub(crate) json: bool,
@@ -61,9 +64,19 @@ pub(crate) struct Global {
 impl Global {
     /// With what the environment says where the command line says nothing. A variable set to nothing is not set.
     pub(crate) fn with_environment(mut self) -> Global {
+        self.store_typed = self.store.is_some();
         let store = || std::env::var_os("MEMSNAP_STORE").filter(|dir| !dir.is_empty());
         self.store = self.store.or_else(|| store().map(PathBuf::from));
         self
+    }
+
+    /// A command of this program for `file`, with the same store, such as a shell takes it.
+    pub(crate) fn command(&self, verb: &str, file: &Path) -> String {
+        let store = match &self.store {
+            Some(dir) if self.store_typed => format!(" --store {}", escape::shell(dir)),
+            _ => String::new(),
+        };
+        format!("memsnap {verb}{store} {}", escape::shell(file))
     }
 }
 
@@ -79,6 +92,7 @@ pub(crate) struct ReadingFlags {
     limit_rate: Option<u64>,
     /// Wait so long for locks; 0 gives up at once
     #[arg(long, value_name = "SECS", default_value = "10", help_heading = READING, value_parser = units::seconds)]
+    #[arg(allow_negative_numbers = true)]
     wait: Duration,
 }
 
@@ -115,10 +129,11 @@ pub(crate) struct StoringFlags {
     pub(crate) reserve: Reserve,
 }
 
-/// Reads an operand for a verb that only reads the file: doubt about the name is a warning.
-pub(crate) fn reading(arg: &OsStr, at: Option<&str>, screen: &mut Screen) -> anyhow::Result<Operand> {
+/// Reads an operand for a verb that only reads: doubt about the name is a warning. `whole` is the REF by which the verb
+/// takes a file with an `@` in its name: `now` where it reads live files, else `latest`.
+pub(crate) fn reading(arg: &OsStr, at: Option<&str>, whole: &str, screen: &mut Screen) -> anyhow::Result<Operand> {
     let operand = Operand::parse(arg, at, &exists)?;
-    warn_of_doubt(&operand, screen);
+    warn_of_doubt(&operand, whole, screen);
     Ok(operand)
 }
 
@@ -126,7 +141,7 @@ pub(crate) fn reading(arg: &OsStr, at: Option<&str>, screen: &mut Screen) -> any
 pub(crate) fn reading_pair(arg: &OsStr, screen: &mut Screen) -> anyhow::Result<Option<(Operand, Operand)>> {
     let pair = Operand::parse_pair(arg, &exists)?;
     if let Some((a, _)) = &pair {
-        warn_of_doubt(a, screen);
+        warn_of_doubt(a, "now", screen);
     }
     Ok(pair)
 }
@@ -145,10 +160,10 @@ pub(crate) fn two_sides(
     {
         return Ok((a, Some(b)));
     }
-    let first = reading(a, at_a, screen)?;
+    let first = reading(a, at_a, "now", screen)?;
     let second = match (b, at_b) {
-        (Some(b), _) => Some(reading(b, at_b, screen)?),
-        (None, Some(at_b)) => Some(reading(a, Some(at_b), screen)?),
+        (Some(b), _) => Some(reading(b, at_b, "now", screen)?),
+        (None, Some(at_b)) => Some(reading(a, Some(at_b), "now", screen)?),
         (None, None) => None,
     };
     Ok((first, second))
@@ -158,7 +173,7 @@ pub(crate) fn two_sides(
 pub(crate) fn writing(arg: &OsStr, at: Option<&str>) -> anyhow::Result<Operand> {
     let operand = Operand::parse(arg, at, &exists)?;
     if let (Some(whole), Some(at)) = (&operand.doubt, &operand.at) {
-        let (whole, path) = (escape::path(whole), escape::path(&operand.path));
+        let (whole, path) = (escape::shell(whole), escape::shell(&operand.path));
         return Err(memsnap::Error::refused(
             format!("`{whole}` may mean @{at} of {path}, or the file of that name"),
             format!("write `{path} --at {at}` for the snapshot, `{whole} --at latest` for the file"),
@@ -168,10 +183,10 @@ pub(crate) fn writing(arg: &OsStr, at: Option<&str>) -> anyhow::Result<Operand> 
     Ok(operand)
 }
 
-fn warn_of_doubt(operand: &Operand, screen: &mut Screen) {
+fn warn_of_doubt(operand: &Operand, now: &str, screen: &mut Screen) {
     if let (Some(whole), Some(at)) = (&operand.doubt, &operand.at) {
         let (whole, path) = (escape::path(whole), escape::path(&operand.path));
-        screen.warn(&format!("taken as @{at} of {path}; there is also a file {whole} (name it with --at now)"));
+        screen.warn(&format!("taken as @{at} of {path}; there is also a file {whole} (name it with --at {now})"));
     }
 }
 

@@ -124,8 +124,8 @@ fn render_text(history: &History, global: &Global, screen: &mut Screen) -> anyho
         screen.warn(&format!("{}: {fault}", escape::path(&history.path)));
     }
     if history.interrupted {
-        let path = escape::path(&history.path);
-        screen.warn(&format!("{path}: a change of it was interrupted; `memsnap recover {path}` says what can be done"));
+        let (path, recover) = (escape::path(&history.path), global.command("recover", &history.path));
+        screen.warn(&format!("{path}: a change of it was interrupted; `{recover}` says what can be done"));
     }
     Ok(())
 }

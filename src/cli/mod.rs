@@ -93,6 +93,7 @@ enum Verb {
 
 /// Runs the program with `args`, the first of which is its name.
 pub(crate) fn main(args: Vec<OsString>) -> Exit {
+    let args = with_help(args);
     let color = typed_color(&args);
     let choice = match color {
         When::Auto => ColorChoice::Auto,
@@ -140,6 +141,15 @@ impl Cli {
             Verb::Man(args) => args.run(screen),
         }
     }
+}
+
+/// `memsnap help VERB` is `memsnap VERB --help`.
+fn with_help(mut args: Vec<OsString>) -> Vec<OsString> {
+    if args.get(1).is_some_and(|word| word == "help") {
+        args.remove(1);
+        args.push("--help".into());
+    }
+    args
 }
 
 /// `--color` as it was typed, needed before the arguments are parsed, because help and usage errors come from there.

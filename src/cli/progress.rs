@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use memsnap::ops::Progress;
 
 use super::units::Sizes;
@@ -15,6 +15,10 @@ use super::{escape, units};
 const QUIET_FOR: Duration = Duration::from_millis(150);
 /// Time between two lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
+/// Columns of a terminal that does not tell.
+const COLUMNS: usize = 80;
+/// Widest bar, and the narrowest that still says something.
+const BAR: (usize, usize) = (8, 40);
 /// Redraws a second.
 const HZ: u8 = 10;
 
@@ -77,18 +81,66 @@ impl Bar {
     }
 
     fn line(&self, step: &Step) -> String {
-        let (done, total) = (step.bar.position(), step.bar.length().unwrap_or(0));
-        let speed = (done as f64 / step.begun.elapsed().as_secs_f64().max(0.001)) as u64;
-        let mut line = format!("{}: {}", step.what, self.sizes.show(done));
-        if total > 0 {
-            line += &format!(" of {}", self.sizes.show(total));
-        }
-        line += &format!(", {}/s", self.sizes.show(speed));
-        if speed > 0 && total > done {
-            line += &format!(", {} left", units::duration(Duration::from_secs((total - done) / speed)));
-        }
-        line
+        let now = Now::of(step.bar.position(), step.bar.length(), step.begun);
+        let left = now.left.as_ref().map(|left| format!(", {left}")).unwrap_or_default();
+        let speed = self.sizes.show(now.speed);
+        format!("{}: {}, {speed}/s{left}", step.what, now.extent(self.sizes))
     }
+}
+
+/// Where a step stands.
+struct Now {
+    done: u64,
+    total: u64,
+    speed: u64,
+    /// How long it will take, where that can be told.
+    left: Option<String>,
+}
+
+impl Now {
+    fn of(done: u64, total: Option<u64>, begun: Instant) -> Now {
+        let total = total.unwrap_or(0);
+        let speed = (done as f64 / begun.elapsed().as_secs_f64().max(0.001)) as u64;
+        let left = (speed > 0 && total > done)
+            .then(|| format!("{} left", units::duration(Duration::from_secs((total - done) / speed))));
+        Now { done, total, speed, left }
+    }
+
+    fn extent(&self, sizes: Sizes) -> String {
+        match self.total {
+            0 => sizes.show(self.done),
+            total => format!("{} of {}", sizes.show(self.done), sizes.show(total)),
+        }
+    }
+
+    /// One line of at most `width` columns: what does not fit is left out, the bar first, then the time, then the
+    /// speed.
+    fn fit(&self, what: &str, sizes: Sizes, width: usize) -> String {
+        let columns = |text: &str| text.chars().count();
+        let mut line = self.extent(sizes);
+        for part in [Some(format!("{}/s", sizes.show(self.speed))), self.left.clone()].into_iter().flatten() {
+            if columns(what) + 2 + columns(&line) + 2 + columns(&part) > width {
+                break;
+            }
+            line += &format!("  {part}");
+        }
+        let room = width.saturating_sub(columns(what) + 2 + columns(&line) + 2).min(BAR.1);
+        let bar = match self.total {
+            total if total > 0 && room >= BAR.0 => {
+                let full = (room as u128 * u128::from(self.done.min(total)) / u128::from(total)) as usize;
+                format!("{}{}  ", "\u{2588}".repeat(full), "\u{2591}".repeat(room - full))
+            }
+            _ => String::new(),
+        };
+        format!("{what}  {bar}{line}").chars().take(width).collect()
+    }
+}
+
+/// Columns of the terminal that stderr is.
+fn width() -> usize {
+    let told = rustix::termios::tcgetwinsize(std::io::stderr()).map_or(0, |size| usize::from(size.ws_col));
+    // The last column is left free: some terminals wrap when it is written.
+    if told == 0 { COLUMNS } else { told.saturating_sub(1) }
 }
 
 impl Progress for Bar {
@@ -99,16 +151,15 @@ impl Progress for Bar {
         self.end();
         let what = escape::text(what);
         let bar = ProgressBar::with_draw_target(Some(total_bytes), ProgressDrawTarget::hidden());
-        let form = if total_bytes > 0 {
-            "{msg}  {wide_bar} {binary_bytes} of {binary_total_bytes}  {binary_bytes_per_sec}  {eta} left"
-        } else {
-            "{msg}  {spinner} {binary_bytes}  {binary_bytes_per_sec}"
+        let (begun, sizes, label) = (Instant::now(), self.sizes, what.clone());
+        let line = move |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+            let now = Now::of(state.pos(), state.len(), begun);
+            let _ = out.write_str(&now.fit(&label, sizes, width()));
         };
-        if let Ok(style) = ProgressStyle::with_template(form) {
-            bar.set_style(style);
+        if let Ok(style) = ProgressStyle::with_template("{line}") {
+            bar.set_style(style.with_key("line", line));
         }
-        bar.set_message(what.clone());
-        self.with_step(|step| *step = Some(Step { what, bar, begun: Instant::now(), said: None }));
+        self.with_step(|step| *step = Some(Step { what, bar, begun, said: None }));
     }
 
     fn advance(&self, bytes: u64) {
@@ -138,5 +189,26 @@ impl Progress for Bar {
 impl Drop for Bar {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_left_out() {
+        let now = Now { done: 3 << 29, total: 6 << 30, speed: 512 << 20, left: Some("9.00 s left".into()) };
+        let sizes = Sizes { exact: false };
+        let fit = |width| now.fit("verifying", sizes, width);
+        assert_eq!(fit(49), "verifying  1.5 GiB of 6.0 GiB  512 MiB/s");
+        assert_eq!(fit(50).chars().count(), 50);
+        assert_eq!(fit(54), "verifying  1.5 GiB of 6.0 GiB  512 MiB/s  9.00 s left");
+        assert_eq!(fit(30), "verifying  1.5 GiB of 6.0 GiB");
+        assert_eq!(fit(12), "verifying  1");
+        assert!(fit(70).contains("\u{2588}\u{2588}\u{2588}\u{2591}"), "{}", fit(70));
+        (0..200).for_each(|width| assert!(fit(width).chars().count() <= width));
+        let open = Now { total: 0, left: None, ..now };
+        assert_eq!(open.fit("reading", sizes, 50), "reading  1.5 GiB  512 MiB/s");
     }
 }

@@ -29,7 +29,7 @@ use super::{escape, text};
 ///   memsnap recover -n db.bin        what was interrupted, and how?
 ///   memsnap recover --rollback db.bin
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment, after_long_help = text::CHANGE_EXIT)]
+#[command(verbatim_doc_comment, after_long_help = text::RECOVER_EXIT)]
 pub(crate) struct Args {
     /// The file
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -51,7 +51,14 @@ impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
         let name = escape::path(&self.file);
         let doing = format!("recovering {name}");
-        let verb = Verb { schema: "memsnap.recover.1", doing, name, in_place: true, stdin_free: true };
+        let verb = Verb {
+            schema: "memsnap.recover.1",
+            doing,
+            name,
+            file: self.file.clone(),
+            in_place: true,
+            stdin_free: true,
+        };
         self.change.run(global, screen, &verb, |options, confirm, progress| {
             recover(&self.file, self.how(), options, confirm, progress)
         })

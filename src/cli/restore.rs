@@ -68,10 +68,15 @@ struct JsonReport {
 
 impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
-        let what = reading(&self.what, self.at.as_deref(), screen)?;
+        let what = reading(&self.what, self.at.as_deref(), "latest", screen)?;
         let name = escape::os(&self.what);
         if what.at.is_none() {
-            let hint = format!("write {name}@latest, or {name}@3");
+            let at = |reference: &str| {
+                let mut word = self.what.clone();
+                word.push(reference);
+                escape::shell(word)
+            };
+            let hint = format!("write {}, or {}", at("@latest"), at("@3"));
             return Err(memsnap::Error::refused("restore needs to know which snapshot", hint).into());
         }
         let to_stdout = self.output.as_os_str() == "-";

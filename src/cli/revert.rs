@@ -50,6 +50,7 @@ impl Args {
             schema: "memsnap.revert.1",
             doing: format!("reverting {}", escape::path(&what.path)),
             name: escape::path(&what.path),
+            file: what.path.clone(),
             in_place: true,
             stdin_free: true,
         };

@@ -32,6 +32,7 @@ pub(crate) struct Screen {
     late: Option<anyhow::Error>,
     json: bool,
     quiet: bool,
+    verbose: bool,
     progress: When,
     color_out: bool,
     color_err: bool,
@@ -74,6 +75,7 @@ impl Screen {
             late: None,
             json: global.json,
             quiet: global.quiet,
+            verbose: global.verbose,
             progress: global.progress,
             color_out: color(terminals.stdout),
             color_err: color(terminals.stderr),
@@ -149,7 +151,7 @@ impl Screen {
         let text = match self.json {
             true => fault::json(error),
             false => {
-                let (message, hint) = fault::text(error);
+                let (message, hint) = fault::text(error, self.verbose);
                 let mut text = format!("{} {message}\n", paint(self.color_err, "1;31", "memsnap:"));
                 if !hint.is_empty() {
                     text += &format!("  {} {hint}\n", paint(self.color_err, "36", "hint:"));

@@ -22,7 +22,8 @@ use super::{escape, text, units};
 /// Reads the file, and stores the pages that differ from the snapshot before.
 /// Prints the id of the snapshot on stdout, one line for each FILE, and the
 /// story on stderr. Where nothing changed, no snapshot is made and the id of
-/// the last one is printed.
+/// the last one is printed; but one is made all the same where the grade is
+/// better than before, or where memsnap made the last one by itself (undo).
 ///
 /// Each snapshot is graded by how far it is known to be of one moment:
 ///

@@ -87,10 +87,22 @@ EXIT STATUS
 pub(crate) const CHANGE_EXIT: &str = "\
 EXIT STATUS
   0   done, or nothing to do
-  2   something went wrong, or no consent: on a terminal it is asked for,
-      elsewhere --yes gives it
+  2   something went wrong, or no consent: it is asked for on a terminal;
+      with --json, and where stdin or stderr is no terminal, it is not,
+      and --yes is needed
   4   the store or the delta is damaged; nothing was written
   5   the file is not what it must be for this; nothing was written
+  75  the file is locked, or open elsewhere; nothing was written
+";
+
+/// Of `recover`.
+pub(crate) const RECOVER_EXIT: &str = "\
+EXIT STATUS
+  0   the file is whole again, or nothing was interrupted
+  2   something went wrong, or no consent: it is asked for on a terminal;
+      with --json, and where stdin or stderr is no terminal, it is not,
+      and --yes is needed
+  4   the store is damaged; nothing was written
   75  the file is locked, or open elsewhere; nothing was written
 ";
 

@@ -37,7 +37,8 @@ impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
         let name = escape::path(&self.file);
         let doing = format!("undoing the last change of {name}");
-        let verb = Verb { schema: "memsnap.undo.1", doing, name, in_place: true, stdin_free: true };
+        let verb =
+            Verb { schema: "memsnap.undo.1", doing, name, file: self.file.clone(), in_place: true, stdin_free: true };
         self.change
             .run(global, screen, &verb, |options, confirm, progress| undo(&self.file, options, confirm, progress))
     }

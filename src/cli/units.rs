@@ -78,6 +78,9 @@ fn span(text: &str, open: u64) -> Result<Bytes, String> {
 /// Reads seconds, also with a fraction.
 pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     let number: f64 = text.strip_suffix('s').unwrap_or(text).parse().map_err(|_| "write seconds, such as 10 or 0.5")?;
+    if number < 0.0 {
+        return Err("must not be negative".into());
+    }
     Duration::try_from_secs_f64(number).map_err(|_| "write seconds, such as 10 or 0.5".into())
 }
 
@@ -150,6 +153,15 @@ impl Sizes {
         }
         let digits = usize::from(whole < 9.95);
         format!("{whole:.digits$} {}", UNITS[unit])
+    }
+}
+
+impl Sizes {
+    /// `1.2 MiB -> 3.0 MiB`, to the byte where both would look the same.
+    pub(crate) fn change(self, from: u64, to: u64) -> String {
+        let alike = from != to && self.show(from) == self.show(to);
+        let sizes = Sizes { exact: self.exact || alike };
+        format!("{} -> {}", sizes.show(from), sizes.show(to))
     }
 }
 

@@ -59,6 +59,8 @@ struct JsonFault {
     snapshots: Vec<u64>,
     ranges: Vec<JsonRange>,
     repaired: bool,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    unrepaired: String,
 }
 
 #[derive(Serialize)]
@@ -78,7 +80,7 @@ struct JsonSummary {
 impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
         let what = match &self.what {
-            Some(what) => Some(reading(what, self.at.as_deref(), screen)?),
+            Some(what) => Some(reading(what, self.at.as_deref(), "latest", screen)?),
             None => None,
         };
         let options = Options { store: global.store.clone(), quick: self.quick, repair: self.repair };
@@ -140,6 +142,8 @@ fn fault_line(fault: &Fault) -> String {
     }
     if fault.repaired {
         line += "; repaired";
+    } else if !fault.unrepaired.is_empty() {
+        line += &format!("; not repaired: {}", fault.unrepaired);
     }
     line
 }
@@ -160,6 +164,7 @@ fn json_fault(fault: &Fault) -> JsonFault {
         snapshots: fault.snapshots.clone(),
         ranges: fault.ranges.iter().map(JsonRange::of).collect(),
         repaired: fault.repaired,
+        unrepaired: fault.unrepaired.clone(),
     }
 }
 

@@ -69,7 +69,7 @@ pub struct Entry {
 
 /// The history of `file`, or of all targets of a store: that of the working folder, or the one chosen.
 ///
-/// What cannot be read is told in [`History::faults`]; the rest is given all the same.
+/// Of all targets, those are left out of which there is nothing to tell. What cannot be read is told in [`History::faults`]; the rest is given all the same.
 ///
 /// # Errors
 /// When there is no store, or no history of that file; when the store cannot be listed.
@@ -80,6 +80,7 @@ pub fn log(file: Option<&Path>, options: &Options) -> Result<Vec<History>> {
     let store = Store::open(options.store.as_deref().unwrap_or(Path::new(STORE_NAME)))?;
     let (rooms, faults) = store.rooms()?;
     let mut all = rooms.iter().map(|room| history(room, options.range)).collect::<Result<Vec<_>>>()?;
+    all.retain(|history| !history.snapshots.is_empty() || !history.faults.is_empty() || history.interrupted);
     if !faults.is_empty() {
         let faults = faults.iter().map(ToString::to_string).collect();
         all.push(History { path: store.dir().into(), snapshots: Vec::new(), faults, interrupted: false });

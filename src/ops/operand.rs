@@ -33,12 +33,12 @@ impl Operand {
         }
         let whole = Path::new(arg);
         if let Some(at) = at {
-            return Ok(Operand { path: whole.into(), at: Some(Ref::parse(at)?), doubt: None });
+            return Ok(Operand { path: whole.into(), at: Some(reference(at)?), doubt: None });
         }
         let Some((path, text)) = split(arg) else {
             return Ok(Operand { path: whole.into(), at: None, doubt: None });
         };
-        match text.and_then(Ref::parse).and_then(|at| named(path, at)) {
+        match text.and_then(reference).and_then(|at| named(path, at)) {
             Ok((path, at)) => Ok(Operand { path, at: Some(at), doubt: doubt(whole, exists) }),
             Err(_) if exists(whole) => Ok(Operand { path: whole.into(), at: None, doubt: None }),
             Err(e) => Err(e),
@@ -50,7 +50,9 @@ impl Operand {
         let whole = Path::new(arg);
         let Some((path, Ok(text))) = split(arg) else { return Ok(None) };
         let Some((a, b)) = text.split_once("..") else { return Ok(None) };
-        let both = Ref::parse(a).and_then(|a| Ok((named(path, a)?, named(path, Ref::parse(b)?)?)));
+        let missing = || Err(no_ref(text, "one end of the range A..B is missing"));
+        let end = |end: &str| if end.is_empty() { missing() } else { Ref::parse(end) };
+        let both = end(a).and_then(|a| Ok((named(path, a)?, named(path, end(b)?)?)));
         match both {
             Ok((a, b)) => {
                 let doubt = doubt(whole, exists);
@@ -60,6 +62,16 @@ impl Operand {
             Err(_) if exists(whole) => Ok(None),
             Err(e) => Err(e),
         }
+    }
+}
+
+/// One REF, where no range is taken.
+fn reference(text: &str) -> Result<Ref> {
+    match text.split_once("..") {
+        Some(("", _) | (_, "")) => Err(no_ref(text, "one end of the range A..B is missing")),
+        Some(_) => Err(no_ref(text, "a range A..B is not taken here")),
+        None if text.is_empty() => Err(no_ref(text, "nothing stands after the @")),
+        None => Ref::parse(text),
     }
 }
 

@@ -67,11 +67,20 @@ pub struct Fault {
     pub ranges: Vec<PageRange>,
     /// It has been set right.
     pub repaired: bool,
+    /// Why it could not be, where that was tried; else empty.
+    pub unrepaired: String,
 }
 
 impl Fault {
     fn new(path: &Path, what: impl Into<String>) -> Fault {
-        Fault { path: path.into(), what: what.into(), snapshots: Vec::new(), ranges: Vec::new(), repaired: false }
+        Fault {
+            path: path.into(),
+            what: what.into(),
+            snapshots: Vec::new(),
+            ranges: Vec::new(),
+            repaired: false,
+            unrepaired: String::new(),
+        }
     }
 
     /// What a failed reading says of the file that was read; `otherwise` when it names none.
@@ -94,6 +103,10 @@ pub fn verify(what: Option<&Operand>, options: &Options, progress: &dyn Progress
     for room in rooms {
         let check = Check { room: &room, shelf: Shelf::new(room.dir()), only, options, progress };
         check.run(&mut report)?;
+    }
+    if options.repair {
+        let left = report.faults.iter_mut().filter(|fault| !fault.repaired && fault.unrepaired.is_empty());
+        left.for_each(|fault| fault.unrepaired = "only stored pages can be".into());
     }
     Ok(report)
 }
@@ -143,8 +156,10 @@ struct Check<'a> {
 
 impl Check<'_> {
     fn run(&self, report: &mut Report) -> Result<()> {
-        report.targets += 1;
+        let before = (report.snapshots, report.faults.len());
         let found: Structure = self.structure(report)?;
+        // A room may be there before its first snapshot.
+        report.targets += u64::from((report.snapshots, report.faults.len()) != before);
         let mut bad = Losses { broken: found.broken, ..Losses::default() };
         let mut wrong = Vec::new();
         if !self.options.quick {
@@ -180,6 +195,9 @@ impl Check<'_> {
             Ok(live) => live,
             Err(e) => {
                 notes.push(format!("nothing can be repaired: {e}"));
+                let paths: Vec<_> = packs.iter().map(|pack| self.shelf.pack_path(*pack)).collect();
+                let ours = faults.iter_mut().filter(|fault| paths.contains(&fault.path));
+                ours.for_each(|fault| fault.unrepaired = e.to_string());
                 return Ok(());
             }
         };
@@ -188,7 +206,14 @@ impl Check<'_> {
             let healed = heal::heal(self.room, &writing, &self.shelf, &[pack], &live)?;
             let path = self.shelf.pack_path(pack);
             let whole = !healed.broken && healed.lost.is_empty();
-            faults.iter_mut().filter(|fault| fault.path == path).for_each(|fault| fault.repaired = whole);
+            for fault in faults.iter_mut().filter(|fault| fault.path == path) {
+                fault.repaired = whole;
+                fault.unrepaired = match (whole, healed.broken) {
+                    (true, _) => String::new(),
+                    (_, true) => "without its index nobody knows which pages it held".into(),
+                    (_, false) => "the file no longer holds these bytes".into(),
+                };
+            }
             if healed.pages > 0 && !whole {
                 notes.push(format!("{}: {} pages were stored again, not all", path.display(), healed.pages));
             }

@@ -52,8 +52,12 @@ fn plain_files_need_no_store() {
     case.write("a", &[1; 3 * PAGE]);
     case.write("b", &[1; 3 * PAGE + 1]);
     assert_eq!(pages(&case, "a b", 1), [3]);
+    let row = case.exits("diff a b", 1).out;
+    assert!(row.lines().next().unwrap().ends_with(" 1 B"), "only what the longer file has: {row}");
     case.write("b", &[&[1; 3 * PAGE][..], &[0]].concat());
-    case.exits("diff a b", 1).shows("length");
+    case.exits("diff a b", 1).shows("a -> b: ").shows("length 12288 B -> 12289 B");
+    case.exits("diff a b@now", 1).shows("a -> b: ");
+    case.exits("diff a a", 0).says("a and a are the same");
     case.exits("diff a a", 0);
     case.exits("diff a missing", 2).says("missing");
     assert!(!case.path(".memsnap").exists());
@@ -89,11 +93,28 @@ fn what_names_nothing() {
 }
 
 #[test]
+fn what_is_wrong_with_a_name_is_said() {
+    let case = history();
+    for words in ["diff f@", "revert f@", "restore f@ -o x", "verify f@"] {
+        case.exits(words, 2).says("nothing stands after the @");
+    }
+    for words in ["diff f@1..", "diff f@..2", "diff f@..", "revert f@1..", "diff f@1 f@..2"] {
+        case.exits(words, 2).says("one end of the range A..B is missing");
+    }
+    for words in ["revert f@1..2", "diff f@1 f@1..2", "diff f --at 1..2", "verify f@1..2", "restore f@1..2 -o x"] {
+        case.exits(words, 2).says("a range A..B is not taken here");
+    }
+}
+
+#[test]
 fn a_file_with_an_at_in_its_name() {
     let case = history();
     case.write("f@1", b"another file");
-    case.exits("diff f@1", 1).says("there is also a file");
+    case.exits("diff f@1", 1).says("there is also a file").says("--at now");
     case.ok("snap f@1 --json");
-    case.exits("revert --yes f@1", 2).says("may mean");
+    case.ok("verify f@1").says("--at latest");
+    case.ok("restore f@1 -o out").says("--at latest");
+    case.ok("verify f@1 --at latest");
+    case.exits("revert --yes f@1", 2).says("may mean").says("`f@1 --at latest` for the file");
     case.ok("revert --yes f --at 1");
 }

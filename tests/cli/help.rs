@@ -25,6 +25,43 @@ fn every_verb_helps() {
 }
 
 #[test]
+fn help_is_a_word_too() {
+    let case = Case::new();
+    for (words, same) in [("help", "--help"), ("help snap", "snap --help"), ("help delta make", "delta make --help")] {
+        assert_eq!(case.ok(words).out, case.ok(same).out, "{words}");
+    }
+    case.exits("help nope", 2).says("unrecognized subcommand 'nope'");
+}
+
+#[test]
+fn help_tells_what_is_needed() {
+    let case = Case::new();
+    case.ok("snap --help").shows("where the grade is").shows("by itself");
+    for verb in ["revert", "undo", "recover", "apply"] {
+        let help = case.ok(&format!("{verb} --help")).out;
+        assert!(help.contains("with --json") && help.contains("no terminal"), "{verb}");
+    }
+    case.ok("recover --help").shows("nothing was interrupted");
+}
+
+#[test]
+fn seconds_are_not_negative() {
+    let case = Case::new();
+    for words in ["snap f --wait -1", "snap f --wait=-0.5", "revert f --wait -1"] {
+        let ran = case.exits(words, 2).says("must not be negative");
+        assert!(!ran.err.contains("tip:"), "{}", ran.err);
+    }
+}
+
+#[test]
+fn bash_completes_no_hosts_and_verbs_come_first() {
+    let text = Case::new().ok("completions bash").out;
+    assert!(!text.contains("bashdefault"));
+    let words: Vec<_> = text.split("opts=\"").nth(2).unwrap().split('"').next().unwrap().split(' ').collect();
+    assert!(words[0] == "snap" && words.last().unwrap().starts_with('-'), "{words:?}");
+}
+
+#[test]
 fn used_wrongly() {
     let case = Case::new();
     for words in ["", "snap", "nope", "snap --nope f", "diff", "restore f@1", "--io map", "log --range x f"] {

@@ -75,3 +75,28 @@ fn nothing_to_list() {
     case.exits("log f", 2).says("no snapshots");
     case.exits("log", 2).says("no store");
 }
+
+/// A file of which a snapshot failed has a room, and nothing in it.
+#[test]
+fn rooms_without_snapshots_are_not_files() {
+    let case = Case::with_pages(3);
+    case.ok("snap f");
+    case.write("g", b"g");
+    case.ok("snap g");
+    let room = case.ok("log --json g").json()[0]["id"].as_str().unwrap().to_string();
+    for dir in std::fs::read_dir(case.path(".memsnap")).unwrap().map(|entry| entry.unwrap().path()) {
+        let files = || std::fs::read_dir(&dir).into_iter().flatten().map(|file| file.unwrap().path());
+        if files().any(|file| file.to_string_lossy().contains(&room)) {
+            let kept = [".snap", ".pack", "tree"];
+            files()
+                .filter(|f| kept.iter().any(|k| f.to_string_lossy().ends_with(k)))
+                .for_each(|f| std::fs::remove_file(f).unwrap());
+        }
+    }
+    let ran = case.ok("log").shows("f\n");
+    assert!(!ran.out.contains("g\n"), "{}", ran.out);
+    case.ok("verify").shows("1 snapshot of 1 file:");
+    let ran = case.ok("log --range 1M..2M").says("no snapshot changed that range");
+    assert_eq!(ran.out, "");
+    assert_eq!(case.ok("log f --range 1M..2M").says("no snapshot changed that range").out, "");
+}

@@ -94,6 +94,34 @@ fn every_name_through_every_verb() {
 }
 
 #[test]
+fn commands_that_are_shown_can_be_pasted() {
+    if !super::case::has("bash") {
+        return super::case::skip("bash is not there");
+    }
+    for name in names() {
+        let case = Case::new();
+        let file = OsStr::from_bytes(&name);
+        case.write(file, &noise(1, 3 * PAGE));
+        let plain = arg(&name, "");
+        let store = [OsStr::new("--store"), OsStr::new("a 'store'")];
+        case.run([OsStr::new("snap"), &plain].into_iter().chain(store)).exits(0);
+        case.patch(file, PAGE as u64, b"changed");
+        let ran = case.run([OsStr::new("revert"), OsStr::new("--yes"), &plain].into_iter().chain(store)).exits(0);
+        let shown = ran.err.split_once("; `").unwrap().1;
+        let command = shown.rsplit_once("` takes this back").unwrap().0;
+        let line = format!("memsnap() {{ \"$M\" \"$@\"; }}; {command} --yes");
+        finish(case.command("bash").args(["-c", &line]).env("M", super::case::program())).exits(0);
+        assert!(case.read(file)[PAGE..].starts_with(b"changed"), "{command}");
+    }
+    let case = Case::with_pages(3);
+    let mut snap = case.memsnap(["snap", "f"]);
+    finish(snap.env("MEMSNAP_STORE", "elsewhere")).exits(0);
+    case.touch(1, 1);
+    let mut revert = case.memsnap(["revert", "--yes", "f"]);
+    finish(revert.env("MEMSNAP_STORE", "elsewhere")).exits(0).says("`memsnap undo f`");
+}
+
+#[test]
 fn messages_and_other_programs_are_no_less_dangerous() {
     let case = Case::with_pages(3);
     case.run(["snap", "-m", "a\x1b[2J\u{202e}\nb", "f"]).exits(0);

@@ -70,6 +70,24 @@ fn repair_from_the_live_file() {
 }
 
 #[test]
+fn why_nothing_could_be_repaired() {
+    let case = three();
+    flip(&first_pack(&case), 3 * PAGE);
+    case.touch(2, 77);
+    case.touch(3, 77);
+    case.exits("verify --repair f", 4).shows("; not repaired: the file no longer holds these bytes");
+    let small = case.stored(".pack").into_iter().find(|path| *path != first_pack(&case)).unwrap();
+    std::fs::remove_file(small).unwrap();
+    let ran = case.exits("verify --repair f", 4).shows("; not repaired: without its index");
+    assert!(ran.out.lines().count() > 2, "{}", ran.out);
+    assert!(!case.exits("verify f", 4).out.contains("not repaired"));
+    std::fs::remove_file(case.path("f")).unwrap();
+    case.exits("verify --repair f", 4).shows("; not repaired: opening");
+    let fault = &case.exits("verify --repair --json f", 4).json()[0];
+    assert!(fault["unrepaired"].as_str().unwrap().starts_with("opening"), "{fault}");
+}
+
+#[test]
 fn the_next_snap_heals() {
     let case = three();
     flip(&first_pack(&case), 20 * PAGE);
