@@ -31,6 +31,7 @@ pub use tree::{Tree, TreeUpdate};
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -152,8 +153,9 @@ impl Store {
     /// The room of `target`, made when it has none.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// When it cannot be made; [`Error::Refused`] for a file inside of a store.
     pub fn make_room(&self, target: &Path) -> Result<Room> {
+        refuse_stored(target)?;
         Room::make(self, self.key(target))
     }
 
@@ -166,8 +168,11 @@ impl Store {
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.dir).at("listing", &self.dir)? {
             let entry = entry.at("listing", &self.dir)?;
-            if entry.file_type().at("looking at", &entry.path())?.is_dir() {
+            let kind = entry.file_type().at("looking at", &entry.path())?;
+            if kind.is_dir() {
                 names.push(entry.file_name());
+            } else if is_room_name(&entry.file_name(), kind.is_file()) {
+                faults.push(Error::damaged(&entry.path(), "it has the name of a target's folder, and is none"));
             }
         }
         names.sort();
@@ -180,6 +185,36 @@ impl Store {
             }
         }
         Ok((rooms, faults))
+    }
+}
+
+/// Whether something has a name as [`Room::name_of`] gives it. Files with a temporary name look much the same.
+fn is_room_name(name: &OsStr, file: bool) -> bool {
+    let name = name.as_bytes();
+    let hex = |b: &u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+    let tail = name.len().checked_sub(17).map(|at| &name[at..]);
+    let unfinished = file && name.starts_with(create::TMP_PREFIX.as_bytes());
+    !unfinished && tail.is_some_and(|tail| tail[0] == b'-' && tail[1..].iter().all(hex))
+}
+
+/// Refuses a target that is itself part of a store: a store of it would be made inside of a room, and changing it would
+/// break the store that it is of.
+///
+/// # Errors
+/// [`Error::Refused`], naming that store.
+pub(crate) fn refuse_stored(target: &Path) -> Result<()> {
+    const FIRST: &[u8] = b"memsnap ";
+    let is_store = |dir: &&Path| {
+        let mut begin = [0; FIRST.len()];
+        let format = create::open_own(&dir.join("format"));
+        format.is_ok_and(|mut file| file.read_exact(&mut begin).is_ok()) && begin == *FIRST
+    };
+    match target.ancestors().skip(1).find(is_store) {
+        Some(dir) => Err(Error::refused(
+            format!("{} is a file inside of the store {}", target.display(), dir.display()),
+            "a store is no target: name the file whose history it keeps",
+        )),
+        None => Ok(()),
     }
 }
 

@@ -149,3 +149,25 @@ fn a_writer_meanwhile_lowers_the_grade() {
         case.ok("verify");
     }
 }
+
+#[test]
+fn what_is_inside_of_a_store() {
+    let case = Case::with_pages(3);
+    case.ok("snap f");
+    let before = std::fs::read_dir(case.room()).unwrap().count();
+    let room = case.room();
+    for path in [case.path(".memsnap/format"), case.stored(".snap").remove(0), room.join("target")] {
+        let path = path.to_str().unwrap();
+        case.exits(&format!("snap {path}"), 2).says("inside of the store");
+        case.exits(&format!("--store other snap {path}"), 2).says("inside of the store");
+        case.exits(&format!("adopt f {path}"), 2).says("inside of the store");
+    }
+    case.exits("delta make f f -o d", 0);
+    let snap = case.stored(".snap").remove(0);
+    let ran = case.run(["apply".as_ref(), "--yes".as_ref(), case.path("d").as_os_str(), snap.as_os_str()]);
+    assert!(ran.code != Some(0), "{ran:?}");
+    assert!(!case.path("other").exists());
+    assert!(!case.path(".memsnap/.memsnap").exists() && !room.join(".memsnap").exists());
+    assert_eq!(std::fs::read_dir(&room).unwrap().count(), before);
+    case.ok("verify").shows("all good");
+}
