@@ -102,8 +102,14 @@ impl Store {
     /// Opens the store in `dir`, making it when there is none.
     ///
     /// # Errors
-    /// As [`Store::open`]; or when it cannot be made.
+    /// As [`Store::open`]; or when it cannot be made; [`Error::Refused`] inside of another store.
     pub fn open_or_create(dir: &Path) -> Result<Store> {
+        let parent = dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if fs::symlink_metadata(dir).is_err()
+            && let (Ok(parent), Some(name)) = (fs::canonicalize(parent), dir.file_name())
+        {
+            refuse_stored(&parent.join(name))?;
+        }
         create::make_dir(dir)?;
         create::check_private(dir)?;
         let format = dir.join("format");
@@ -114,7 +120,7 @@ impl Store {
             let line = format!("memsnap {FORMAT} {store_id}");
             let line = format!("{line} {}\n", Digest::of(line.as_bytes()));
             create::write_small(dir, OsStr::new("format"), line.as_bytes())?;
-            create::sync_dir(dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
+            create::sync_dir(parent)?;
         }
         Store::open(dir)
     }
@@ -197,7 +203,7 @@ fn is_room_name(name: &OsStr, file: bool) -> bool {
     !unfinished && tail.is_some_and(|tail| tail[0] == b'-' && tail[1..].iter().all(hex))
 }
 
-/// Refuses a target that is itself part of a store: a store of it would be made inside of a room, and changing it would
+/// Refuses a target, or a new store, that is itself part of a store: a store of it would be made inside of a room, and changing it would
 /// break the store that it is of.
 ///
 /// # Errors
@@ -211,8 +217,8 @@ pub(crate) fn refuse_stored(target: &Path) -> Result<()> {
     };
     match target.ancestors().skip(1).find(is_store) {
         Some(dir) => Err(Error::refused(
-            format!("{} is a file inside of the store {}", target.display(), dir.display()),
-            "a store is no target: name the file whose history it keeps",
+            format!("{} is inside of the store {}", target.display(), dir.display()),
+            "nothing in a store is a target or another store: name the file whose history it keeps",
         )),
         None => Ok(()),
     }
