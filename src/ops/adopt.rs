@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::resolve;
 use crate::error::{Error, Result};
-use crate::store::{Room, Store};
+use crate::store::{Room, Store, refuse_stored};
 use crate::sys::open;
 
 /// How long another writer is waited for.
@@ -34,6 +34,7 @@ pub fn adopt(old: &Path, new: &Path, store: Option<&Path>) -> Result<Report> {
     if !std::fs::symlink_metadata(&new).is_ok_and(|m| m.is_file()) {
         return Err(Error::refused(format!("{} is not a regular file", new.display()), "name a regular file"));
     }
+    refuse_stored(&new)?;
     let place = Store::place(store, &new);
     let Some(room) = find(old, &new, store)? else {
         return finish(old, &new, &place);

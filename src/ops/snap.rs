@@ -10,7 +10,7 @@ use crate::capture::sidecar;
 use crate::error::{At, Error, Result};
 use crate::pack::{Compress, Grade, Kind};
 use crate::page::{Digest, PAGE64};
-use crate::store::{Mark, Room, Shelf, Store, Writing, check_tag};
+use crate::store::{Mark, Room, Shelf, Store, Writing, check_tag, refuse_stored};
 use crate::sys::open;
 
 /// Longest message.
@@ -98,6 +98,7 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
     let began = Instant::now();
     check(options)?;
     let path = open::resolve(file)?;
+    refuse_stored(&path)?;
     let live = open::target_read(&path)?;
     // Before anything is made: a room made anew has no record of what was interrupted.
     if let Some(mark) = Mark::get(&live).filter(|mark| !mark.is_busy()) {

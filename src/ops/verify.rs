@@ -1,9 +1,9 @@
 //! Checking that everything in a store can be read back.
 //!
 //! Three looks at a room: its small files and the structure of the others (`structure`), the pages of every image with
-//! Three looks at a room: its small files and the structure of the others (`structure`), the pages of every image with
 //! its digest (`pages`), and last which snapshots lose what by the faults that were found (`losses`).
 mod losses;
+mod names;
 mod pages;
 mod structure;
 
@@ -29,7 +29,7 @@ pub struct Options {
     pub store: Option<PathBuf>,
     /// Leave out the pages.
     pub quick: bool,
-    /// Store damaged pages again from the target, where it still holds them.
+    /// Store damaged pages again from the target, where it still holds them, and remove what no snapshot needs.
     pub repair: bool,
 }
 
@@ -48,7 +48,7 @@ pub struct Report {
     pub bytes: u64,
     /// All faults.
     pub faults: Vec<Fault>,
-    /// Files that no snapshot needs.
+    /// Files that no snapshot needs, and that are still there.
     pub garbage: u64,
     /// What else is worth knowing.
     pub notes: Vec<String>,
@@ -178,13 +178,29 @@ impl Check<'_> {
             Fault { snapshots: vec![name.number], ..fault }
         }));
         let packs: Vec<u32> = bad.broken.keys().chain(bad.pages.keys()).copied().collect();
-        if packs.is_empty() {
+        if !self.options.repair {
+            packs.iter().for_each(|pack| heal::suspect(&self.shelf, *pack));
+            if found.litter > 0 {
+                self.room.ask_for_sweep();
+            }
             return Ok(());
         }
-        if self.options.repair {
-            return self.repair(&packs, &mut report.faults[first..], &mut report.notes);
+        if !packs.is_empty() {
+            self.repair(&packs, &mut report.faults[first..], &mut report.notes)?;
         }
-        packs.iter().for_each(|pack| heal::suspect(&self.shelf, *pack));
+        if found.litter > 0 {
+            self.clear(found.litter, report)?;
+        }
+        Ok(())
+    }
+
+    /// Removes the `litter` that was found, or what of it is still there and of no use under the lock.
+    fn clear(&self, litter: u64, report: &mut Report) -> Result<()> {
+        let writing = self.room.write(PATIENCE)?;
+        self.room.sweep(&writing)?;
+        report.garbage -= litter;
+        let files = if litter == 1 { "1 file".into() } else { format!("{litter} files") };
+        report.notes.push(format!("{files} left over from interrupted work: removed"));
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use super::image::{Clipped, Image};
-use super::room::{Room, SnapName, Writing};
+use super::room::{MOST_NUMBER, Room, SnapName, Writing};
 use super::shelf::Shelf;
 use super::spool::Spool;
 use crate::error::{At, Error, Result};
@@ -53,6 +53,7 @@ pub fn commit(
     draft: Draft,
     pack: Option<(Pending, PackSummary)>,
 ) -> Result<(SnapName, Meta)> {
+    let number = next_number(room)?;
     let scratch =
         |e: std::io::Error| Error::Io { doing: "writing scratch space in", path: room.dir().into(), source: e };
     let own = pack.as_ref().map(|(_, p)| shelf.with_packs(|packs| packs.intern(p.id)));
@@ -77,12 +78,22 @@ pub fn commit(
     let written = writer.write(&*over.spool, &*update.spool, &mut out).and_then(|done| out.flush().map(|()| done));
     let (id, _) = written.at("writing a snapshot in", room.dir())?;
     drop(out);
-    let number = room.snapshots()?.last().map_or(1, |last| last.number + 1);
     let name = SnapName { number, id };
     writing.publish(file, &name.file_name())?;
     writing.sync()?;
     writing.committed();
     Ok((name, meta))
+}
+
+/// The number after the last.
+fn next_number(room: &Room) -> Result<u64> {
+    let last = room.snapshots()?.last().map_or(0, |last| last.number);
+    last.checked_add(1).filter(|next| *next <= MOST_NUMBER).ok_or_else(|| {
+        Error::refused(
+            format!("{} holds snapshot @{last}, and no number is higher", room.dir().display()),
+            "look at the room with `memsnap verify`: that file was not made by memsnap",
+        )
+    })
 }
 
 /// Runs on scratch space.

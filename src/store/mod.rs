@@ -31,6 +31,7 @@ pub use tree::{Tree, TreeUpdate};
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -101,8 +102,14 @@ impl Store {
     /// Opens the store in `dir`, making it when there is none.
     ///
     /// # Errors
-    /// As [`Store::open`]; or when it cannot be made.
+    /// As [`Store::open`]; or when it cannot be made; [`Error::Refused`] inside of another store.
     pub fn open_or_create(dir: &Path) -> Result<Store> {
+        let parent = dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if fs::symlink_metadata(dir).is_err()
+            && let (Ok(parent), Some(name)) = (fs::canonicalize(parent), dir.file_name())
+        {
+            refuse_stored(&parent.join(name))?;
+        }
         create::make_dir(dir)?;
         create::check_private(dir)?;
         let format = dir.join("format");
@@ -113,7 +120,7 @@ impl Store {
             let line = format!("memsnap {FORMAT} {store_id}");
             let line = format!("{line} {}\n", Digest::of(line.as_bytes()));
             create::write_small(dir, OsStr::new("format"), line.as_bytes())?;
-            create::sync_dir(dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
+            create::sync_dir(parent)?;
         }
         Store::open(dir)
     }
@@ -152,8 +159,9 @@ impl Store {
     /// The room of `target`, made when it has none.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// When it cannot be made; [`Error::Refused`] for a file inside of a store.
     pub fn make_room(&self, target: &Path) -> Result<Room> {
+        refuse_stored(target)?;
         Room::make(self, self.key(target))
     }
 
@@ -166,8 +174,11 @@ impl Store {
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.dir).at("listing", &self.dir)? {
             let entry = entry.at("listing", &self.dir)?;
-            if entry.file_type().at("looking at", &entry.path())?.is_dir() {
+            let kind = entry.file_type().at("looking at", &entry.path())?;
+            if kind.is_dir() {
                 names.push(entry.file_name());
+            } else if is_room_name(&entry.file_name(), kind.is_file()) {
+                faults.push(Error::damaged(&entry.path(), "it has the name of a target's folder, and is none"));
             }
         }
         names.sort();
@@ -180,6 +191,36 @@ impl Store {
             }
         }
         Ok((rooms, faults))
+    }
+}
+
+/// Whether something has a name as [`Room::name_of`] gives it. Files with a temporary name look much the same.
+fn is_room_name(name: &OsStr, file: bool) -> bool {
+    let name = name.as_bytes();
+    let hex = |b: &u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+    let tail = name.len().checked_sub(17).map(|at| &name[at..]);
+    let unfinished = file && name.starts_with(create::TMP_PREFIX.as_bytes());
+    !unfinished && tail.is_some_and(|tail| tail[0] == b'-' && tail[1..].iter().all(hex))
+}
+
+/// Refuses a target, or a new store, that is itself part of a store: a store of it would be made inside of a room, and changing it would
+/// break the store that it is of.
+///
+/// # Errors
+/// [`Error::Refused`], naming that store.
+pub(crate) fn refuse_stored(target: &Path) -> Result<()> {
+    const FIRST: &[u8] = b"memsnap ";
+    let is_store = |dir: &&Path| {
+        let mut begin = [0; FIRST.len()];
+        let format = create::open_own(&dir.join("format"));
+        format.is_ok_and(|mut file| file.read_exact(&mut begin).is_ok()) && begin == *FIRST
+    };
+    match target.ancestors().skip(1).find(is_store) {
+        Some(dir) => Err(Error::refused(
+            format!("{} is inside of the store {}", target.display(), dir.display()),
+            "nothing in a store is a target or another store: name the file whose history it keeps",
+        )),
+        None => Ok(()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,6 +14,10 @@ use crate::sys::{create, open};
 
 /// Longest part of a target's name in its room's name.
 const NAME_BYTES: usize = 40;
+/// The last number a snapshot can have: more than anybody makes, and far from what a number can hold.
+pub(super) const MOST_NUMBER: u64 = 1_000_000_000_000_000;
+/// What the lock file holds while somebody writes, and after they were killed.
+const CRASHED: &[u8] = b"w";
 /// Longest path, with room to spare.
 const MOST_PATH: usize = 64 << 10;
 
@@ -44,7 +48,8 @@ impl SnapName {
     pub fn parse(name: &OsStr) -> Option<SnapName> {
         let (number, id) = name.to_str()?.strip_suffix(".snap")?.split_once('-')?;
         let found = SnapName { number: number.parse().ok()?, id: Digest::from_hex(id)? };
-        (found.number > 0 && found.file_name().as_str() == name).then_some(found)
+        let possible = (1..=MOST_NUMBER).contains(&found.number);
+        (possible && found.file_name().as_str() == name).then_some(found)
     }
 }
 
@@ -160,6 +165,24 @@ impl Room {
         Ok(true)
     }
 
+    /// Lets the next writer look for garbage. Only a hint: where it cannot be given, as while somebody writes, it is not.
+    pub(crate) fn ask_for_sweep(&self) {
+        // Only where there is a lock: looking at a room makes nothing in it.
+        let path = self.dir.join("lock");
+        if create::open_own(&path).is_ok()
+            && let Ok(file) = open_lock(&path)
+            && file.try_lock().is_ok()
+        {
+            let _ = file.write_all_at(CRASHED, 0);
+        }
+    }
+
+    /// Whether somebody else has the right to write here just now.
+    pub fn is_being_written(&self) -> bool {
+        let lock = create::open_own(&self.dir.join("lock"));
+        lock.is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
+    }
+
     /// Takes the right to write here, waiting at most `wait` for another writer, and clears away what a killed one
     /// left.
     ///
@@ -192,14 +215,32 @@ fn open_lock(path: &Path) -> Result<File> {
     let flags = (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits();
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(0o600).custom_flags(flags as i32);
-    match options.open(path) {
+    let file = match options.open(path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
             let made = create::Pending::new(path.parent().unwrap_or(Path::new(".")))?;
             // One that another writer made meanwhile is as good.
             let _ = made.publish(path.file_name().unwrap_or_default())?;
-            options.open(path).at("opening", path)
+            options.open(path)
         }
-        found => found.at("opening", path),
+        found => found,
+    };
+    let refused = |what: &str| {
+        let what = format!("{} {what}: it is no lock of memsnap", path.display());
+        Error::refused(what, "move it away and try again: a new one is made")
+    };
+    let file = match file {
+        Err(e) if e.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
+            return Err(refused("is a symbolic link"));
+        }
+        file => file.at("opening", path)?,
+    };
+    // It will be written to: whatever else has this name is not ours to change.
+    let found = file.metadata().at("looking at", path)?;
+    match () {
+        () if !found.is_file() => Err(refused("is not a regular file")),
+        () if found.nlink() > 1 => Err(refused("has another name elsewhere (a hard link)")),
+        () if found.len() > 1 => Err(refused("holds something that memsnap did not write")),
+        () => Ok(file),
     }
 }
 
@@ -215,7 +256,7 @@ pub struct Writing {
 impl Writing {
     fn mark(&self, on: bool) {
         // Losing the mark costs some disk until the next sweep, no more.
-        let _ = if on { self.file.write_all_at(b"w", 0) } else { self.file.set_len(0) };
+        let _ = if on { self.file.write_all_at(CRASHED, 0) } else { self.file.set_len(0) };
     }
 
     /// Makes a file appear under `name`, complete and on disk, in the place of one that is there already. Until
@@ -255,3 +296,7 @@ impl Drop for Writing {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "room_test.rs"]
+mod tests;

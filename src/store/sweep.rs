@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::image::Image;
-use super::room::Room;
+use super::room::{Room, Writing};
 use super::shelf::Shelf;
 use crate::error::{At, Result};
 use crate::page::Digest;
@@ -46,17 +46,37 @@ impl Room {
 
     /// As [`Room::garbage`], with the list of what is needed at hand.
     pub(crate) fn litter(&self, needed: Option<&HashSet<Digest>>) -> Result<Vec<PathBuf>> {
-        let mut out = unfinished(&self.dir().join("names"));
+        let (out, _) = self.left_over(needed)?;
+        Ok(out)
+    }
+
+    /// What has the name of such a file, and is none: never made by us, and never removed.
+    pub(crate) fn impostors(&self, needed: Option<&HashSet<Digest>>) -> Result<Vec<PathBuf>> {
+        let (_, others) = self.left_over(needed)?;
+        Ok(others)
+    }
+
+    fn left_over(&self, needed: Option<&HashSet<Digest>>) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+        let (mut out, mut others) = unfinished(&self.dir().join("names"));
         for entry in fs::read_dir(self.dir()).at("listing", self.dir())? {
             let entry = entry.at("listing", self.dir())?;
             let name = entry.file_name();
             let unfinished = is_unfinished(&name);
             let unnamed = stored_id(&name).is_some_and(|(id, _)| needed.is_some_and(|n| !n.contains(&id)));
             if unfinished || unnamed {
-                out.push(entry.path());
+                let kind = entry.file_type().at("looking at", &entry.path())?;
+                if kind.is_file() { out.push(entry.path()) } else { others.push(entry.path()) }
             }
         }
-        Ok(out)
+        Ok((out, others))
+    }
+
+    /// Removes what no snapshot needs, now.
+    ///
+    /// # Errors
+    /// When something of it cannot be removed.
+    pub(crate) fn sweep(&self, _writing: &Writing) -> Result<()> {
+        sweep(self)
     }
 }
 
@@ -65,10 +85,12 @@ fn is_unfinished(name: &OsStr) -> bool {
     name.to_str().is_some_and(|n| n.starts_with(create::TMP_PREFIX))
 }
 
-/// Such files in `dir`, as far as it can be listed.
-fn unfinished(dir: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    entries.filter(|e| is_unfinished(&e.file_name())).map(|e| e.path()).collect()
+/// Such files in `dir`, as far as it can be listed, and what has such a name and is no file.
+fn unfinished(dir: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten().filter(|e| is_unfinished(&e.file_name()));
+    let (files, others): (Vec<_>, Vec<_>) = entries.partition(|e| e.file_type().is_ok_and(|kind| kind.is_file()));
+    let paths = |entries: Vec<fs::DirEntry>| entries.iter().map(fs::DirEntry::path).collect();
+    (paths(files), paths(others))
 }
 
 /// Removes the garbage of a room. The caller holds its lock.

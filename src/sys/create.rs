@@ -129,6 +129,11 @@ impl Pending {
     pub fn replace_unsynced(mut self, name: &OsStr) -> Result<()> {
         let to = self.path.with_file_name(name);
         if self.temporary.is_none() {
+            // A free name is taken at once: then there is no moment at which being killed leaves a temporary one.
+            match imp::link_unnamed(&self.file, &self.dir, name) {
+                Err(Errno::EXIST) => {}
+                done => return done.at("naming", &to),
+            }
             let temporary = tmp_name();
             imp::link_unnamed(&self.file, &self.dir, &temporary).at("naming", &to)?;
             self.temporary = Some(temporary); // from here on dropping takes it away

@@ -127,3 +127,16 @@ fn folders_are_real_and_private() {
     std::fs::set_permissions(&store, std::fs::Permissions::from_mode(0o770)).unwrap();
     assert!(check_private(&store).unwrap_err().hint().starts_with("chmod go-w "));
 }
+
+#[test]
+fn a_free_name_is_taken_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    for text in ["one", "two"] {
+        let pending = Pending::new(dir.path()).unwrap();
+        pending.file().write_all(text.as_bytes()).unwrap();
+        pending.replace("f".as_ref()).unwrap();
+        assert_eq!(std::fs::read(dir.path().join("f")).unwrap(), text.as_bytes());
+        assert_eq!(std::fs::metadata(dir.path().join("f")).unwrap().nlink(), 1);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+}

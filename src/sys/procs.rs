@@ -162,8 +162,7 @@ mod imp {
         }
         let Some(fields) = stat_fields(pid) else { return Seen::Yes };
         let of_kernel = fields.get(6).and_then(|f| f.parse::<u64>().ok()).is_some_and(|f| f & PF_KTHREAD != 0);
-        let ended = fields.first().is_some_and(|state| state == "Z" || state == "X");
-        if of_kernel || ended { Seen::Yes } else { Seen::No }
+        if of_kernel || has_ended(&fields) { Seen::Yes } else { Seen::No }
     }
 
     /// The fields of /proc/PID/stat after the name, which may hold anything: state, parent, ...
@@ -198,8 +197,22 @@ mod imp {
             });
             unseen |= fds == Seen::No || maps == Seen::No;
         }
-        let opener = |(pid, how)| Opener { pid, command: command_of(pid).unwrap_or_default(), how };
-        Openers { list: ways.into_iter().map(opener).collect(), unseen }
+        let opener = |(pid, how)| Some(Opener { pid, command: living(pid)?, how });
+        Openers { list: ways.into_iter().filter_map(opener).collect(), unseen }
+    }
+
+    /// The name of a process, unless it has ended since: then it has nothing open any more.
+    fn living(pid: u32) -> Option<String> {
+        match command_of(pid) {
+            Some(name) if !name.is_empty() => Some(name),
+            // Any process may call itself nothing, and go on.
+            name => (!has_ended(&stat_fields(pid)?)).then(|| name.unwrap_or_default()),
+        }
+    }
+
+    /// By its fields of /proc/PID/stat: what is left of it waits for its parent.
+    fn has_ended(fields: &[String]) -> bool {
+        fields.first().is_some_and(|state| state == "Z" || state == "X")
     }
 
     /// Whether processes may exist that have no folder in /proc: it is of another container's, or mounted with hidepid.
@@ -256,6 +269,14 @@ mod imp {
             assert_eq!(how_open("flags:\t02100000\n"), Some(How::OpenRead));
             assert_eq!(how_open("flags:\t012000000\n"), None);
             assert_eq!(how_open("pos:\t0\n"), None);
+        }
+
+        #[test]
+        fn the_dead_are_not_named() {
+            assert!(living(std::process::id()).is_some_and(|name| !name.is_empty()));
+            assert_eq!(living(u32::MAX), None);
+            let fields = |state: &str| vec![state.to_owned(), "1".to_owned()];
+            assert!(has_ended(&fields("Z")) && has_ended(&fields("X")) && !has_ended(&fields("S")));
         }
 
         #[test]

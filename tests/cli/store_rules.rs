@@ -198,3 +198,128 @@ fn planted_links_and_pipes_are_not_followed() {
     let ran = case.run(["snap", "f"]);
     assert!(matches!(ran.code, Some(0 | 2)), "{ran:?}");
 }
+
+#[test]
+fn a_lock_that_is_not_ours_is_left_alone() {
+    let case = Case::with_pages(3);
+    case.ok("snap f");
+    let lock = case.room().join("lock");
+    case.write("precious", b"p");
+    for len in [1, 9000] {
+        case.write("precious", &vec![b'p'; len]);
+        std::fs::remove_file(&lock).unwrap();
+        std::fs::hard_link(case.path("precious"), &lock).unwrap();
+        for verb in ["snap --always f", "revert --yes f@1", "snap --tag t f"] {
+            case.exits(verb, 2).says("hard link").says("move it away");
+        }
+        case.ok("verify");
+        assert!(case.read("precious") == vec![b'p'; len]);
+    }
+    std::fs::remove_file(&lock).unwrap();
+    std::fs::write(&lock, b"a diary").unwrap();
+    case.exits("snap --always f", 2).says("did not write");
+    assert_eq!(std::fs::read(&lock).unwrap(), b"a diary");
+    std::fs::remove_file(&lock).unwrap();
+    std::os::unix::fs::symlink(case.path("precious"), &lock).unwrap();
+    case.exits("snap --always f", 2).says("symbolic link");
+    std::fs::remove_file(&lock).unwrap();
+    case.ok("snap --always f");
+}
+
+#[test]
+fn impossible_names_of_snapshots() {
+    let case = Case::with_pages(3);
+    case.ok("snap f");
+    case.touch(1, 1);
+    case.ok("snap f");
+    let id = "ab".repeat(32);
+    for name in [format!("{}-{id}.snap", u64::MAX), format!("1000000000000001-{id}.snap"), "notes.snap".into()] {
+        let path = case.room().join(name);
+        std::fs::write(&path, b"x").unwrap();
+        case.exits("verify", 4).shows("not the name of a snapshot");
+        case.touch(2, 7);
+        case.ok("snap --always f");
+        std::fs::remove_file(path).unwrap();
+    }
+    case.ok("verify");
+    // The last number there can be.
+    let path = case.room().join(format!("1000000000000000-{id}.snap"));
+    std::fs::write(&path, b"x").unwrap();
+    let ran = case.run(["snap", "--always", "f"]);
+    assert!(matches!(ran.code, Some(2 | 4)), "{ran:?}");
+    std::fs::remove_file(path).unwrap();
+    case.ok("verify");
+}
+
+#[test]
+fn numbers_are_given_once() {
+    let case = Case::with_pages(3);
+    case.ok("snap f");
+    case.touch(1, 1);
+    case.ok("snap f");
+    let second = case.stored(".snap").remove(1);
+    let id = second.file_name().unwrap().to_str().unwrap()[9..].to_string();
+    for (number, says) in [(1, "has the number 1 too"), (7, "same snapshot as @2")] {
+        let path = case.room().join(format!("{number:08}-{id}"));
+        std::fs::copy(&second, &path).unwrap();
+        case.exits("verify", 4).shows(says);
+        std::fs::remove_file(path).unwrap();
+    }
+    case.ok("verify");
+}
+
+#[test]
+fn huge_files_of_holes_are_told_by_their_head() {
+    let case = Case::with_pages(3);
+    case.ok("snap f");
+    let mut files = case.stored(".snap");
+    let map = case.room().join(format!("{}.map", "ab".repeat(32)));
+    std::fs::write(&map, b"x").unwrap();
+    files.push(map);
+    for path in files {
+        let good = std::fs::read(&path).unwrap();
+        std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(1 << 42).unwrap();
+        for verb in ["verify", "log f", "restore f@1 -o -", "snap --always f"] {
+            let ran = finish(case.command("timeout").arg("20").arg(program()).args(verb.split(' ')));
+            assert!(matches!(ran.code, Some(0..=4)), "{} {verb}: {ran:?}", path.display());
+        }
+        std::fs::write(&path, good).unwrap();
+    }
+}
+
+#[test]
+fn a_room_that_is_a_link_is_a_fault() {
+    let case = Case::with_pages(3);
+    case.ok("snap f");
+    let room = case.room();
+    let moved = case.path("r");
+    std::fs::rename(&room, &moved).unwrap();
+    std::os::unix::fs::symlink(&moved, &room).unwrap();
+    case.exits("verify", 4).shows("target's folder");
+    std::fs::remove_file(&room).unwrap();
+    std::fs::write(&room, b"x").unwrap();
+    case.exits("verify", 4).shows("target's folder");
+    std::fs::remove_file(&room).unwrap();
+    std::fs::rename(&moved, &room).unwrap();
+    // What a killed writer left in the store's own folder is none.
+    case.write(".memsnap/tmp-17-0123456789abcdef", b"half");
+    case.ok("verify").shows("all good");
+}
+
+#[test]
+fn folders_with_names_of_litter_are_no_litter() {
+    let case = Case::with_pages(3);
+    case.ok("snap f");
+    let dirs = [case.room().join(format!("{}.pack", "ab".repeat(32))), case.room().join("tmp-x")];
+    for dir in &dirs {
+        std::fs::create_dir(dir).unwrap();
+        std::fs::write(dir.join("mine"), b"x").unwrap();
+    }
+    std::fs::write(case.room().join("lock"), b"w").unwrap();
+    std::fs::write(case.room().join("tmp-y"), b"half").unwrap();
+    case.ok("snap --always f");
+    assert!(!case.room().join("tmp-y").exists());
+    let json = case.exits("verify --json", 4).json();
+    assert_eq!(json.iter().filter(|line| line["what"] == "it is not a regular file").count(), 2, "{json:?}");
+    assert!(dirs.iter().all(|dir| dir.join("mine").exists()));
+}

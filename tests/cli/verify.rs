@@ -104,11 +104,26 @@ fn litter_is_counted_and_cleared() {
     let case = three();
     std::fs::write(case.room().join("tmp-1-0123456789abcdef"), b"half").unwrap();
     std::fs::write(case.room().join(format!("{}.pack", "ab".repeat(32))), b"unnamed").unwrap();
+    // The next writer is told to look; nobody was killed here.
     case.ok("verify").says("2 files");
-    std::fs::write(case.room().join("lock"), b"w").unwrap();
+    assert_eq!(std::fs::read(case.room().join("lock")).unwrap(), b"w");
     case.ok("snap f");
     let ran = case.ok("verify");
     assert!(!ran.err.contains("left over"), "{}", ran.err);
+}
+
+#[test]
+fn litter_is_removed_by_repair() {
+    let case = three();
+    let litter = [case.room().join("tmp-1-0123456789abcdef"), case.room().join(format!("{}.map", "ab".repeat(32)))];
+    litter.iter().for_each(|path| std::fs::write(path, b"half").unwrap());
+    let before = case.stored("").len();
+    case.ok("verify --repair").says("2 files left over from interrupted work: removed");
+    assert_eq!(case.stored("").len(), before - 2);
+    assert!(!litter.iter().any(|path| path.exists()));
+    let ran = case.ok("verify");
+    assert!(!ran.err.contains("left over"), "{}", ran.err);
+    case.ok("restore f@3 -o out");
 }
 
 #[test]

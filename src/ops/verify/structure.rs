@@ -16,6 +16,8 @@ pub(super) struct Structure {
     pub(super) broken: BTreeMap<u32, String>,
     /// Bytes in the pages of the others.
     pub(super) bytes: u64,
+    /// Files that no snapshot needs.
+    pub(super) litter: u64,
 }
 
 impl Check<'_> {
@@ -24,20 +26,26 @@ impl Check<'_> {
         let all = names.len();
         match self.only {
             Some(only) => names.retain(|name| *name == only),
-            None => self.records(&names, report)?,
+            None => {
+                self.names(&names, report)?;
+                self.records(&names, report)?;
+            }
         }
         report.snapshots += names.len() as u64;
         let mut maps = HashSet::new();
         let sound = self.snapshots(&names, &mut maps, report)?;
         let (broken, bytes) = self.packs(report);
+        let mut litter = 0;
         if self.only.is_none() {
             let packs = self.shelf.with_packs(|packs| packs.ids().to_vec());
             maps.extend(packs);
             // A snapshot that cannot be read may need anything.
             let needed = (sound.len() == all).then_some(&maps);
-            report.garbage += self.room.litter(needed)?.len() as u64;
+            litter = self.room.litter(needed)?.len() as u64;
+            report.garbage += litter;
+            self.impostors(needed, report)?;
         }
-        Ok(Structure { sound, broken, bytes })
+        Ok(Structure { sound, broken, bytes, litter })
     }
 
     /// Tags, intents, the target's path, the cache.

@@ -1,0 +1,50 @@
+//! The names in a room: each snapshot has one number, each number one snapshot, and nothing only looks like a file of
+//! ours.
+
+use std::collections::{HashMap, HashSet};
+use std::os::unix::ffi::OsStrExt;
+
+use super::{Check, Fault, Report};
+use crate::error::{At, Result};
+use crate::page::Digest;
+use crate::store::SnapName;
+
+impl Check<'_> {
+    /// Names of snapshots that are none, and those that contradict each other.
+    pub(super) fn names(&self, names: &[SnapName], report: &mut Report) -> Result<()> {
+        let dir = self.room.dir();
+        let mut odd = Vec::new();
+        for entry in std::fs::read_dir(dir).at("listing", dir)? {
+            let name = entry.at("listing", dir)?.file_name();
+            if name.as_bytes().ends_with(b".snap") && SnapName::parse(&name).is_none() {
+                odd.push(dir.join(name));
+            }
+        }
+        odd.sort();
+        report.faults.extend(odd.iter().map(|path| Fault::new(path, "it is not the name of a snapshot")));
+        let mut ids: HashMap<Digest, u64> = HashMap::new();
+        let mut before = None;
+        for name in names {
+            let path = dir.join(name.file_name());
+            let mut fault =
+                |what| report.faults.push(Fault { snapshots: vec![name.number], ..Fault::new(&path, what) });
+            if before.replace(name.number) == Some(name.number) {
+                fault(format!("another snapshot has the number {} too", name.number));
+            }
+            if let Some(other) = ids.insert(name.id, name.number)
+                && other != name.number
+            {
+                fault(format!("it is the same snapshot as @{other}, under another number"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What stands where a file without use would be removed, and is no file.
+    pub(super) fn impostors(&self, needed: Option<&HashSet<Digest>>, report: &mut Report) -> Result<()> {
+        let mut paths = self.room.impostors(needed)?;
+        paths.sort();
+        report.faults.extend(paths.iter().map(|path| Fault::new(path, "it is not a regular file")));
+        Ok(())
+    }
+}
