@@ -169,7 +169,7 @@ pub fn scan<T: Send>(
     thread::scope(|scope| {
         for started in 0..workers {
             // One is enough; where there may be none (a limit on processes) nothing is read.
-            let thread = thread::Builder::new().spawn_scoped(scope, &worker);
+            let thread = thread::Builder::new().spawn_scoped(scope, worker);
             if let Err(e) = thread {
                 if started == 0 {
                     return Err(e).at("starting a thread to read", path);

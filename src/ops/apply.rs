@@ -189,7 +189,7 @@ impl Job<'_> {
         })?;
         let mut agreed = |_: &Plan| true;
         let confirm = match asked {
-            Asked::Over(report) => return Ok(report),
+            Asked::Over(report) => return Ok(*report),
             Asked::Agreed => &mut agreed,
             Asked::NotYet => {
                 if new {

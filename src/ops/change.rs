@@ -123,7 +123,7 @@ pub(crate) struct Work<'a> {
 /// What came of a dry run, or of a question before anything is stored.
 pub(crate) enum Asked {
     /// It ends here.
-    Over(Report),
+    Over(Box<Report>),
     /// Go on, and do not ask again.
     Agreed,
     /// Go on, and ask before anything is written.
@@ -144,7 +144,7 @@ pub(crate) fn ask_first(
     }
     let report = plan()?;
     let agreed = !options.dry_run && !report.plan.is_empty() && confirm(&report.plan);
-    Ok(if agreed { Asked::Agreed } else { Asked::Over(report) })
+    Ok(if agreed { Asked::Agreed } else { Asked::Over(Box::new(report)) })
 }
 
 /// Holds the target of `room` and runs `f`.

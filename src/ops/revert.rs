@@ -30,7 +30,7 @@ pub fn revert(
     })?;
     let mut agreed = |_: &Plan| true;
     let confirm = match asked {
-        Asked::Over(report) => return Ok(report),
+        Asked::Over(report) => return Ok(*report),
         Asked::Agreed => &mut agreed,
         Asked::NotYet => confirm,
     };

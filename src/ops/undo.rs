@@ -21,7 +21,7 @@ pub fn undo(file: &Path, options: &Options, confirm: Confirm<'_>, progress: &dyn
     })?;
     let mut agreed = |_: &Plan| true;
     let confirm = match asked {
-        Asked::Over(report) => return Ok(report),
+        Asked::Over(report) => return Ok(*report),
         Asked::Agreed => &mut agreed,
         Asked::NotYet => confirm,
     };
