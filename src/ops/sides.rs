@@ -186,7 +186,7 @@ pub(crate) fn compare_live(
     if live.path == stored.room.target() {
         refuse_unfinished_to_read(&stored.room)?;
     }
-    let tree = Tree::open(&stored.room).filter(|t| t.snapshot == stored.image.name.id);
+    let tree = Tree::open(&stored.room).filter(|t| (t.image, t.len) == (stored.image.digest(), stored.image.len()));
     let by_tree = tree.as_ref().map(|tree| read(live, &StoredBase::Tree(tree), reading, progress, seen.as_deref_mut()));
     let (mut set, digest) = match by_tree {
         // The cache turned out broken, and is gone: once more without it.

@@ -84,11 +84,54 @@ pub(crate) fn prove_stored(
     }
 }
 
-/// The packs of `image` in which pages of `pages` are not as they were, with the first error of each.
+/// The packs of `image` in which pages of `pages` are not as they were, with the first error of each; every core looks.
 fn prove_pages_of(shelf: &Shelf, image: &Image, pages: &PageSet, progress: &dyn Progress) -> Result<Vec<(u32, Error)>> {
+    let spans = spans(pages, thread::available_parallelism().map_or(1, NonZero::get));
+    let look = |span: PageRange| prove_span(shelf, image, pages.runs_within(span), progress);
+    let parts: Vec<Result<Vec<(u32, Error)>>> = thread::scope(|scope| {
+        let start = |span| thread::Builder::new().spawn_scoped(scope, move || look(span)).map_err(|_| span);
+        let threads: Vec<_> = spans.into_iter().map(start).collect();
+        let join = |thread: Result<thread::ScopedJoinHandle<'_, _>, PageRange>| match thread {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Err(span) => look(span),
+        };
+        threads.into_iter().map(join).collect()
+    });
+    let mut bad: Vec<(u32, Error)> = Vec::new();
+    for part in parts {
+        for (pack, error) in part? {
+            if bad.iter().all(|(p, _)| *p != pack) {
+                bad.push((pack, error));
+            }
+        }
+    }
+    Ok(bad)
+}
+
+/// Cuts all page numbers into `n` spans with about as many of `pages` each; few pages are not cut.
+fn spans(pages: &PageSet, n: usize) -> Vec<PageRange> {
+    let each = (pages.len() / n as u64 + 1).max(256);
+    let (mut spans, mut start, mut seen) = (Vec::new(), 0, 0);
+    for run in pages.runs() {
+        seen += run.len();
+        if seen >= each {
+            spans.push(PageRange { start, end: run.end });
+            (start, seen) = (run.end, 0);
+        }
+    }
+    spans.push(PageRange { start, end: u64::MAX });
+    spans
+}
+
+fn prove_span(
+    shelf: &Shelf,
+    image: &Image,
+    wanted: impl Iterator<Item = PageRange>,
+    progress: &dyn Progress,
+) -> Result<Vec<(u32, Error)>> {
     let mut bad: Vec<(u32, Error)> = Vec::new();
     let mut reader = shelf.pages();
-    runs_in(image, pages.runs(), |run| {
+    runs_in(image, wanted, |run| {
         let Source::Pack(pack, first) = run.source else { return Ok(()) };
         for page in first..first + run.pages.len() {
             match reader.read(pack, page, &mut [0; PAGE]) {

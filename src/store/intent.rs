@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
-use super::room::{Room, Writing};
+use super::room::{Room, Writing, is_being_written};
 use crate::error::{At, Error, Result};
 use crate::pack::{Bad, Fields, FileKind};
 use crate::page::Digest;
@@ -175,8 +175,7 @@ impl Mark {
 
     /// Whether the change is under way at this moment: somebody holds the room's lock.
     pub fn is_busy(&self) -> bool {
-        let lock = create::open_own(&self.room.join("lock"));
-        lock.is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
+        is_being_written(&self.room)
     }
 
     /// The error for a verb that only reads.

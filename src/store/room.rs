@@ -179,8 +179,7 @@ impl Room {
 
     /// Whether somebody else has the right to write here just now.
     pub fn is_being_written(&self) -> bool {
-        let lock = create::open_own(&self.dir.join("lock"));
-        lock.is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
+        is_being_written(&self.dir)
     }
 
     /// Takes the right to write here, waiting at most `wait` for another writer, and clears away what a killed one
@@ -209,6 +208,12 @@ impl Room {
             }
         }
     }
+}
+
+/// Whether somebody holds the right to write in the room at `dir`.
+pub(super) fn is_being_written(dir: &Path) -> bool {
+    let lock = create::open_own(&dir.join("lock"));
+    lock.is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
 }
 
 fn open_lock(path: &Path) -> Result<File> {
