@@ -8,9 +8,10 @@ NAMES OF SNAPSHOTS
 
 A snapshot is named FILE@REF, split at the last @ after the last /. REF is
 
-  latest     the newest snapshot
+  latest     the newest snapshot that you asked for: those that memsnap made
+             by itself, (undo) and (result) in the log, are passed over
   3          the snapshot of that number
-  -1         the one before the newest; -2 the one before that
+  -1         the one before the latest; -2 the one before that
   1a2b       the one whose id starts so (at least 4 digits)
   TAG        the one with that tag (memsnap snap --tag)
   now        the file as it is
