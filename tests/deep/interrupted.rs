@@ -66,7 +66,7 @@ impl Ends {
 }
 
 /// Records that the change from 2 to 1 was begun, and leaves `bytes` in the target.
-fn interrupt(ground: &Ground, bytes: &[u8]) -> Intent {
+pub(crate) fn interrupt(ground: &Ground, bytes: &[u8]) -> Intent {
     let room = ground.room();
     let shelf = Shelf::new(room.dir());
     let end = |n| Image::open(&room, &shelf, room.resolve(&Ref::Number(n)).unwrap()).unwrap();

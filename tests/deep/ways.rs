@@ -9,10 +9,11 @@ use memsnap::Error;
 use memsnap::ops::recover::How;
 use memsnap::ops::{Quiet, change, undo};
 use memsnap::page::PAGE;
-use memsnap::store::{Image, Intent, Mark, Ref, Shelf};
+use memsnap::store::{Mark, Ref};
 use memsnap::sys::{meta, open};
 
 use super::ground::{Ground, noise};
+use super::interrupted::interrupt;
 
 /// Changes a byte of a file that keeps its times, as rot does.
 fn rot(path: &PathBuf, at: u64) {
@@ -64,27 +65,10 @@ fn the_way_back_is_made_whole_first() {
 }
 
 /// Records that the change from 2 to 1 was begun, and mixes the two.
-fn begin(ground: &Ground, a: &[u8]) -> Intent {
-    let room = ground.room();
-    let shelf = Shelf::new(room.dir());
-    let image = |n| Image::open(&room, &shelf, room.resolve(&Ref::Number(n)).unwrap()).unwrap();
-    let (from, to) = (image(2), image(1));
-    let file = ground.open();
-    let stamp = open::stamp(&file, &ground.target).unwrap();
-    let intent = Intent {
-        from: from.name.id,
-        from_image: from.digest(),
-        to: to.name.id,
-        to_image: to.digest(),
-        file: (stamp.dev, stamp.ino),
-        time_ns: 1,
-        verb: "revert".into(),
-    };
-    let writing = room.write(std::time::Duration::ZERO).unwrap();
-    room.begin_change(&writing, &intent).unwrap();
-    Mark::set(&file, &room, &intent);
-    ground.patch(3 * PAGE as u64, &a[3 * PAGE..5 * PAGE]);
-    intent
+fn begin(ground: &Ground, a: &[u8]) {
+    let mut bytes = ground.bytes();
+    bytes[3 * PAGE..5 * PAGE].copy_from_slice(&a[3 * PAGE..5 * PAGE]);
+    interrupt(ground, &bytes);
 }
 
 #[test]
