@@ -25,8 +25,10 @@ const SHOWN: usize = 8;
 /// snapshots and pages that it costs. Without FILE, the whole store of this
 /// folder is checked.
 ///
-/// Never writes, unless --repair is given: then a damaged page is stored
-/// again from the file, where the file still holds it.
+/// Changes nothing that is stored, unless --repair is given: then a damaged
+/// page is stored again from the file, where the file still holds it, and what
+/// no snapshot needs is removed. Without it, a sign is left for the next
+/// `snap`, which does the same: the time of a damaged pack is set to now.
 ///
 /// Examples:
 ///

@@ -202,7 +202,6 @@ impl Window {
     /// # Errors
     /// `UnexpectedEof` when a page could not be read: the file shrank, or (its length tells) the disk failed. This
     /// window is useless from then on.
-    #[allow(dead_code, reason = "the capture room reads through it")]
     pub(crate) fn with<R>(&self, f: impl FnOnce(&[u8]) -> R) -> io::Result<R> {
         let (start, len) = (self.map.as_ptr(), self.map.len());
         // SAFETY: the map is not null, aligned for bytes, and readable for `len` (at most isize::MAX, as memmap2
