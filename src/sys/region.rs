@@ -61,7 +61,7 @@ impl Region {
     /// When the system has no such stretch of addresses.
     pub fn zeroed(len: usize) -> io::Result<Region> {
         if len == 0 {
-            return Ok(Region { start: NonNull::dangling(), len });
+            return Ok(Region::empty());
         }
         let mapped = len.checked_next_multiple_of(system_page()).filter(|n| isize::try_from(*n).is_ok());
         let start = match mapped {
@@ -70,6 +70,11 @@ impl Region {
         };
         let start = start.map_err(|e| io::Error::new(e.kind(), format!("reserving {len} bytes of memory: {e}")))?;
         Ok(Region { start, len })
+    }
+
+    /// No bytes at all.
+    pub fn empty() -> Region {
+        Region { start: NonNull::dangling(), len: 0 }
     }
 
     /// Asks for pages of 2 MiB, where there are: for memory that is filled as a whole.
@@ -144,19 +149,27 @@ impl Region {
         self.start.as_ptr()
     }
 
-    /// Makes it read-only for good: a stray store through a pointer faults.
+    /// Nobody writes it any more; where the system allows, a stray store through a pointer faults from now on.
+    pub fn freeze(self) -> Frozen {
+        if self.len > 0 {
+            // SAFETY: the mapping is ours, and nothing writes from now on, as `Frozen` only gives `&[u8]`. When it is
+            // refused, the memory just stays as it is.
+            let _ = unsafe { imp::protect(self.start, self.mapped(), Access::READ) };
+        }
+        Frozen(self)
+    }
+
+    /// Gives every access back, to all bytes.
     ///
     /// # Errors
     /// As mprotect(2).
-    pub fn freeze(mut self) -> io::Result<Frozen> {
-        if self.len > 0 {
-            let mapped = self.mapped();
-            // SAFETY: the mapping is ours; nothing of this type writes from now on, as `Frozen` only gives `&[u8]`.
-            unsafe { imp::protect(self.start, mapped, Access::READ) }
-                .map_err(|e| io::Error::new(e.kind(), format!("protecting {mapped} bytes of memory: {e}")))?;
+    pub fn unprotect(&mut self) -> io::Result<()> {
+        if self.len == 0 {
+            return Ok(());
         }
-        self.len = std::mem::take(&mut self.len);
-        Ok(Frozen(self))
+        // SAFETY: the mapping is ours; reading and writing are what all slices of it expect.
+        unsafe { imp::protect(self.start, self.mapped(), Access::WRITE) }
+            .map_err(|e| io::Error::new(e.kind(), format!("giving back the access to memory: {e}")))
     }
 
     /// Sets what may be done with `len` bytes from `at` on; both are multiples of the system's page, but `len` may end

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt;
 
 use crate::sys::sparse;
 
@@ -22,6 +23,14 @@ impl Steady {
     /// Its length, in bytes.
     pub fn len(&self) -> u64 {
         self.len
+    }
+
+    /// Fills `bytes` from `offset` on.
+    ///
+    /// # Errors
+    /// When they are not there, or the disk fails.
+    pub fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        self.file.read_exact_at(bytes, offset)
     }
 
     /// Whether it has no bytes.
@@ -162,7 +171,6 @@ mod imp {
 #[cfg(all(test, target_os = "linux", not(miri)))]
 mod tests {
     use super::*;
-    use std::os::unix::fs::FileExt;
 
     #[test]
     fn sealed_memory_cannot_be_changed() {
@@ -171,10 +179,9 @@ mod tests {
         assert_eq!(draft.stretches().unwrap(), [(4096, 8192)]);
         let steady = draft.seal().unwrap();
         assert_eq!(steady.len(), 10_000);
-        let again = File::options().write(true).open(format!(
-            "/proc/self/fd/{}",
-            std::os::fd::AsRawFd::as_raw_fd(steady.file())
-        ));
+        let again = File::options()
+            .write(true)
+            .open(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(steady.file())));
         let again = again.unwrap();
         assert_eq!(again.write_at(b"x", 0).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
         assert!(again.set_len(5).is_err());

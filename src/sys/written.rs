@@ -220,12 +220,7 @@ mod imp {
             }
         }
 
-        pub(super) fn written(
-            &self,
-            region: &Region,
-            bytes: Range<usize>,
-            arm: bool,
-        ) -> io::Result<Vec<Range<usize>>> {
+        pub(super) fn written(&self, region: &Region, bytes: Range<usize>, arm: bool) -> io::Result<Vec<Range<usize>>> {
             let page = system_page();
             let base = region.as_ptr() as usize;
             let mut out = Vec::new();
