@@ -8,6 +8,8 @@ pub mod change;
 mod compose;
 pub mod delta;
 pub mod diff;
+mod dirty;
+pub mod edit;
 mod encode;
 #[cfg(test)]
 mod fixture;
