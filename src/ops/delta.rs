@@ -153,7 +153,7 @@ pub fn stat(input: Input) -> Result<Stat> {
     stat_of(&delta, &path)
 }
 
-fn stat_of(delta: &Delta, path: &Path) -> Result<Stat> {
+pub(crate) fn stat_of(delta: &Delta, path: &Path) -> Result<Stat> {
     let set = pages_in(delta, path)?;
     Ok(Stat::new(&delta.head, delta.pages(), set.runs().count() as u64, delta.size()))
 }

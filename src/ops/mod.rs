@@ -4,6 +4,7 @@
 
 pub mod adopt;
 pub mod apply;
+mod apply_memory;
 pub mod change;
 mod compose;
 pub mod delta;
@@ -18,6 +19,7 @@ mod grown;
 pub(crate) mod heal;
 mod in_place;
 pub mod log;
+pub mod memory;
 pub mod operand;
 mod pack_file;
 mod plan;

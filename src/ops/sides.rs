@@ -27,6 +27,7 @@ pub(crate) enum Side {
 }
 
 /// A stored image.
+#[derive(Debug)]
 pub(crate) struct StoredSide {
     pub(crate) name: String,
     pub(crate) room: Room,
