@@ -342,3 +342,7 @@ fn end_of(edit: &Edit, len: u64, grow: bool, target: &Path) -> Result<u64> {
     }
     Ok(end)
 }
+
+#[cfg(test)]
+#[path = "edit_test.rs"]
+mod tests;

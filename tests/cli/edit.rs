@@ -4,6 +4,7 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use super::case::{Case, PAGE, finish_with, is_root, no_forks, noise};
+use super::kill::{interrupted, needs_strace};
 
 /// What the edits of these tests make of `old`.
 fn patched(old: &[u8], patches: &[(usize, &[u8])]) -> Vec<u8> {
@@ -191,4 +192,21 @@ fn a_file_that_others_have_open() {
     case.write("f-journal", b"to be played back");
     case.exits("edit --yes f --at 0 --text y", 2).says("--force");
     case.ok("edit --yes --force f --at 0 --text y");
+}
+
+#[test]
+fn an_interrupted_change_is_finished_first() {
+    if !needs_strace() {
+        return;
+    }
+    let (case, old, _) = interrupted();
+    let half = case.read("f");
+    case.exits("edit -n f --at 0 --text x", 2).says("recover");
+    case.exits("edit f --at 0 --text x -o d", 2).says("recover");
+    case.exits("edit f --at 0 --text x", 2).says("--yes");
+    assert!(case.read("f") == half);
+    case.ok("edit --yes f --at 0 --text x").says("an interrupted change was finished first");
+    assert!(case.read("f") == patched(&old, &[(0, b"x")]));
+    case.ok("undo --yes f");
+    assert!(case.read("f") == old);
 }
