@@ -118,22 +118,35 @@ pub(crate) fn write_delta(
     (out, path, scratch): (&mut dyn Write, &Path, &Path),
     progress: &dyn Progress,
 ) -> Result<Stat> {
-    let mut writer = DeltaWriter::new(out, head).at("writing", path)?;
-    progress.begin("coding", pages.len() as u64 * PAGE64);
+    let ways = 1 + u64::from(head.reversible);
+    progress.begin("coding", ways * pages.len() as u64 * PAGE64);
+    let written = write_ways(pages, head, level, (out, scratch), progress);
+    progress.end();
+    let bytes = written.at("writing", path)?;
+    let within: PageSet = numbers(pages).runs_within(PageRange::of_len(head.result.len)).collect();
+    Ok(Stat::new(head, within.len(), within.runs().count() as u64, bytes))
+}
+
+/// Writes the way forward and, where it is wanted, the way back: how many bytes.
+fn write_ways(
+    pages: &[Dirty<'_>],
+    head: &DeltaHead,
+    level: i32,
+    (out, scratch): (&mut dyn Write, &Path),
+    progress: &dyn Progress,
+) -> std::io::Result<u64> {
+    let mut writer = DeltaWriter::new(out, head)?;
     for back in [false, true].into_iter().take(1 + usize::from(head.reversible)) {
-        let mut way = writer.way(Spool::new(scratch)).at("writing", path)?;
+        let mut way = writer.way(Spool::new(scratch))?;
         let end = pages_of(if back { head.base.len } else { head.result.len });
         let within: Vec<_> = pages.iter().filter(|p| p.page < end).map(|p| if back { p.back() } else { *p }).collect();
         for frame in frames(&within) {
-            write_frame(frame, level, &mut way).at("writing", path)?;
+            write_frame(frame, level, &mut way)?;
             progress.advance(frame.len() as u64 * PAGE64);
         }
-        writer = way.finish().at("writing", path)?;
+        writer = way.finish()?;
     }
-    let bytes = writer.finish().at("writing", path)?;
-    progress.end();
-    let written: PageSet = numbers(pages).runs_within(PageRange::of_len(head.result.len)).collect();
-    Ok(Stat::new(head, written.len(), written.runs().count() as u64, bytes))
+    writer.finish()
 }
 
 /// The pages of each frame; of those that become zeros any number lies between.

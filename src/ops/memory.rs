@@ -206,11 +206,12 @@ pub fn keep<S: Root>(
     } else if !(report.below && options.strict) {
         let mut differing = Differing::new(room, &side.image, options.compress, options.reserve, origin.len());
         progress.begin("storing", pages.len() as u64 * PAGE64);
-        for dirty in &pages {
-            differing.put(dirty.page, New::Bytes(&whole(dirty.now)))?;
+        let put = pages.iter().try_for_each(|dirty| {
             progress.advance(PAGE64);
-        }
+            differing.put(dirty.page, New::Bytes(&whole(dirty.now)))
+        });
         progress.end();
+        put?;
         let blank = blank_meta(room, Kind::Asked);
         let meta = Meta {
             image: digest,
