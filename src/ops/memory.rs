@@ -24,6 +24,7 @@ use crate::error::{At, Error, Result};
 use crate::mem::{Root, Snapshot, View};
 use crate::pack::{DeltaHead, ImageId, Kind, Meta};
 use crate::page::{Digest, GROUP, ImageHasher, PAGE64, PageRange, PageSet};
+use crate::store::{Image, Writing};
 use crate::sys::open;
 
 pub use super::apply_memory::apply;
@@ -204,28 +205,7 @@ pub fn keep<S: Root>(
         (report.number, report.id) = (side.image.name.number, Some(side.image.name.id));
         report.reason.clone_from(&from.reason);
     } else if !(report.below && options.strict) {
-        let mut differing = Differing::new(room, &side.image, options.compress, options.reserve, origin.len());
-        progress.begin("storing", pages.len() as u64 * PAGE64);
-        let put = pages.iter().try_for_each(|dirty| {
-            progress.advance(PAGE64);
-            differing.put(dirty.page, New::Bytes(&whole(dirty.now)))
-        });
-        progress.end();
-        put?;
-        let blank = blank_meta(room, Kind::Asked);
-        let meta = Meta {
-            image: digest,
-            reason: report.reason.clone(),
-            message: options.message.clone(),
-            members: Vec::new(),
-            time_ns: blank.time_ns,
-            kind: blank.kind,
-            path: blank.path,
-            host: blank.host,
-            version: blank.version,
-            ..from.clone()
-        };
-        let image = differing.commit(&mut writing, &side.shelf, meta)?;
+        let image = store(side, &mut writing, &pages, digest, options, &report.reason, progress)?;
         let stored = image.meta().stored;
         let own = std::fs::metadata(image.path()).at("looking at", image.path())?.len();
         let map = if stored.map == from.stored.map { 0 } else { stored.map_bytes };
@@ -238,6 +218,41 @@ pub fn keep<S: Root>(
     }
     report.elapsed = began.elapsed();
     Ok(report)
+}
+
+/// Makes the image of `side` with `pages` in it a snapshot; `digest` is its image digest.
+fn store(
+    side: &StoredSide,
+    writing: &mut Writing,
+    pages: &[Dirty<'_>],
+    digest: Digest,
+    options: &snap::Options,
+    reason: &str,
+    progress: &dyn Progress,
+) -> Result<Image> {
+    let (room, from) = (&side.room, &side.image);
+    let mut differing = Differing::new(room, from, options.compress, options.reserve, from.len());
+    progress.begin("storing", pages.len() as u64 * PAGE64);
+    let put = pages.iter().try_for_each(|dirty| {
+        progress.advance(PAGE64);
+        differing.put(dirty.page, New::Bytes(&whole(dirty.now)))
+    });
+    progress.end();
+    put?;
+    let blank = blank_meta(room, Kind::Asked);
+    let meta = Meta {
+        image: digest,
+        reason: reason.into(),
+        message: options.message.clone(),
+        members: Vec::new(),
+        time_ns: blank.time_ns,
+        kind: blank.kind,
+        path: blank.path,
+        host: blank.host,
+        version: blank.version,
+        ..from.meta().clone()
+    };
+    differing.commit(writing, &side.shelf, meta)
 }
 
 /// Brings `file`, which must hold what `origin` does, to what `view` holds: in place, with an undo.
