@@ -42,6 +42,7 @@ complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "log" -d 'List the s
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "diff" -d 'Show which pages differ between A and B'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "revert" -d 'Bring FILE back to a snapshot, in place'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "undo" -d 'Take back the last revert, apply or undo of FILE'
+complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "edit" -d 'Change bytes of FILE, in place'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "recover" -d 'Finish or roll back a change of FILE that was interrupted'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "restore" -d 'Write a snapshot to another file'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "delta" -d 'Make page deltas, look at them, turn them round'
@@ -159,6 +160,36 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -s q -l quiet -d '
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l at -d 'Edit the bytes from OFFSET on: 4096, 4k, 0x1000, page:17, page:17+64' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l hex -d 'Bytes in hexadecimal; spaces, _ and : between them' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l text -d 'The bytes of STRING, without an end of line' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l from -d 'All bytes of a file; - is stdin (needs --yes)' -r -F
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l zero -d 'So many zeros' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -s o -l output -d 'Write the edits to DELTA, and leave FILE alone; - is stdout' -r -F
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l compress -d 'Compress stored pages: none, zstd or zstd:LEVEL (1 to 19)' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l reserve -d 'Keep so much of the store\'s disk free: a size, or a part such as 5%' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l io -d 'Read through maps, by pread, or what is faster here: auto, map or pread' -r -f -a "auto\t''
+map\t''
+pread\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l limit-rate -d 'Read at most SIZE bytes a second' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l wait -d 'Wait so long for locks; 0 gives up at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l grow -d 'Let edits go past the end, and the file become longer'
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -s n -l dry-run -d 'Show what would be written, and write nothing'
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -s y -l yes -d 'Do not ask'
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l live -d 'Write although others have the file open'
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l force -d 'Write although a rule forbids it'
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l json -d 'Write results and errors as JSON, one object a line'
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l bytes -d 'Show sizes to the byte'
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l compress -d 'Compress stored pages: none, zstd or zstd:LEVEL (1 to 19)' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l reserve -d 'Keep so much of the store\'s disk free: a size, or a part such as 5%' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l io -d 'Read through maps, by pread, or what is faster here: auto, map or pread' -r -f -a "auto\t''

@@ -1,16 +1,19 @@
-//! What revert, undo, recover and apply share: the flags, the plan shown before anything is written, the report.
+//! What revert, undo, recover, apply and edit share: the flags, the plan shown before anything is written, the report.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use memsnap::ops::Progress;
-use memsnap::ops::change::{Confirm, Options, Plan, Report};
+use memsnap::ops::change::{Confirm, Options, Plan, Replaced, Report};
+use memsnap::ops::delta::MakeOptions;
 use serde::Serialize;
 
 use super::confirm::{self, Consent};
+use super::delta::Output;
 use super::diff::columns;
 use super::exit::Exit;
 use super::flags::{Global, ReadingFlags, StoringFlags};
+use super::hex;
 use super::json::{JsonPath, JsonRange};
 use super::screen::Screen;
 use super::units::{count, duration};
@@ -80,6 +83,8 @@ struct JsonReport {
     bytes: u64,
     ranges: Vec<JsonRange>,
     ranges_total: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    edits: Vec<JsonEdit>,
     dry_run: bool,
     done: bool,
     undo_number: Option<u64>,
@@ -89,7 +94,33 @@ struct JsonReport {
     seconds: f64,
 }
 
+/// The bytes are the first ones, in hexadecimal.
+#[derive(Serialize)]
+struct JsonEdit {
+    at: u64,
+    len: u64,
+    old: String,
+    new: String,
+}
+
 impl ChangeFlags {
+    /// Whether nothing is to be written.
+    pub(crate) fn is_dry(&self) -> bool {
+        self.dry_run
+    }
+
+    /// The same flags for a delta that goes to `output`.
+    pub(crate) fn for_delta(&self, output: &Path, level: i32, global: &Global) -> (Output, MakeOptions) {
+        let options = MakeOptions {
+            store: global.store.clone(),
+            reading: self.reading.reading(false),
+            reversible: false,
+            level,
+            force: self.force,
+        };
+        (Output { output: output.into(), force: self.force }, options)
+    }
+
     /// Runs `op` with a plan that is shown and confirmed, and renders its report.
     pub(crate) fn run(
         &self,
@@ -155,7 +186,9 @@ impl ChangeFlags {
             screen.say(&format!("{}: {note}", verb.name));
             return Ok(());
         }
-        if self.dry_run {
+        if plan.is_empty() && !plan.edits.is_empty() {
+            screen.say(&format!("{}: nothing to change", verb.name));
+        } else if self.dry_run {
             for line in plan_lines(plan, verb, screen) {
                 screen.line(&line)?;
             }
@@ -200,6 +233,10 @@ fn plan_lines(plan: &Plan, verb: &Verb, screen: &Screen) -> Vec<String> {
     if plan.from_len != plan.to_len {
         lines.push(format!("  length   {}", sizes.change(plan.from_len, plan.to_len)));
     }
+    lines.extend(plan.edits.iter().take(SHOWN).map(edit_line));
+    if let Some(rest) = plan.edits.len().checked_sub(SHOWN).filter(|rest| *rest > 0) {
+        lines.push(format!("  and      {} more", count(rest as u64, "edit")));
+    }
     let (pages, ranges) = (count(plan.pages, "page"), count(plan.ranges_total, "range"));
     lines.push(format!("  writes   {pages} in {ranges} ({})", sizes.show(plan.bytes)));
     for range in plan.ranges.iter().take(SHOWN) {
@@ -211,6 +248,17 @@ fn plan_lines(plan: &Plan, verb: &Verb, screen: &Screen) -> Vec<String> {
         lines.push(format!("  and      {} more", count(rest, "range")));
     }
     lines
+}
+
+/// `  at       0x1000  00 00 -> de ad`
+fn edit_line(edit: &Replaced) -> String {
+    let side = |bytes: &[u8]| match bytes {
+        [] => "nothing".into(),
+        _ if edit.len > bytes.len() as u64 && bytes.len() == edit.new.len() => format!("{} ...", hex::show(bytes)),
+        _ => hex::show(bytes),
+    };
+    let len = if edit.len > edit.new.len() as u64 { format!("{} bytes: ", edit.len) } else { String::new() };
+    format!("  at       {:#x}  {len}{} -> {}", edit.at, side(&edit.old), side(&edit.new))
 }
 
 fn json(report: &Report, dry_run: bool, verb: &Verb) -> JsonReport {
@@ -226,6 +274,7 @@ fn json(report: &Report, dry_run: bool, verb: &Verb) -> JsonReport {
         bytes: plan.bytes,
         ranges: plan.ranges.iter().map(JsonRange::of).collect(),
         ranges_total: plan.ranges_total,
+        edits: plan.edits.iter().map(json_edit).collect(),
         dry_run,
         done: report.done,
         undo_number: report.undo.as_ref().map(|undo| undo.0),
@@ -234,4 +283,8 @@ fn json(report: &Report, dry_run: bool, verb: &Verb) -> JsonReport {
         notes: report.notes.clone(),
         seconds: report.elapsed.as_secs_f64(),
     }
+}
+
+fn json_edit(edit: &Replaced) -> JsonEdit {
+    JsonEdit { at: edit.at, len: edit.len, old: hex::show(&edit.old), new: hex::show(&edit.new) }
 }

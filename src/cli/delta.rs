@@ -108,13 +108,13 @@ struct Invert {
 
 /// Where a delta goes.
 #[derive(clap::Args)]
-struct Output {
+pub(crate) struct Output {
     /// The delta to write; - is stdout
     #[arg(short, long, value_name = "DELTA", value_hint = ValueHint::FilePath)]
-    output: PathBuf,
+    pub(crate) output: PathBuf,
     /// Replace it if it exists; write to stdout even if it is a terminal
     #[arg(long)]
-    force: bool,
+    pub(crate) force: bool,
 }
 
 #[derive(Serialize)]
@@ -208,7 +208,7 @@ impl Output {
     }
 
     /// `None` when stdout's reader went away first.
-    fn write(
+    pub(crate) fn write(
         &self,
         screen: &mut Screen,
         make: impl FnOnce(Out<'_>) -> memsnap::Result<Stat>,
@@ -224,7 +224,7 @@ impl Output {
         }
     }
 
-    fn render(&self, stat: Option<Stat>, screen: &mut Screen) -> anyhow::Result<Exit> {
+    pub(crate) fn render(&self, stat: Option<Stat>, screen: &mut Screen) -> anyhow::Result<Exit> {
         let Some(stat) = stat else { return Ok(Exit::Done) };
         if screen.is_json() {
             let json = json(&stat);

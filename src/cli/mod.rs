@@ -8,12 +8,14 @@ mod completions;
 mod confirm;
 mod delta;
 mod diff;
+mod edit;
 mod escape;
 mod exit;
 mod fault;
 mod flags;
 #[cfg(test)]
 mod generated;
+mod hex;
 mod json;
 mod log;
 mod man;
@@ -81,6 +83,7 @@ enum Verb {
     Diff(diff::Args),
     Revert(revert::Args),
     Undo(undo::Args),
+    Edit(edit::Args),
     Recover(recover::Args),
     Restore(restore::Args),
     Delta(delta::Args),
@@ -131,6 +134,7 @@ impl Cli {
             Verb::Diff(args) => args.run(global, screen),
             Verb::Revert(args) => args.run(global, screen),
             Verb::Undo(args) => args.run(global, screen),
+            Verb::Edit(args) => args.run(global, screen),
             Verb::Recover(args) => args.run(global, screen),
             Verb::Restore(args) => args.run(global, screen),
             Verb::Delta(args) => args.run(global, screen),

@@ -42,6 +42,14 @@ pub(crate) fn rate(text: &str) -> Result<u64, String> {
     }
 }
 
+/// Reads the place of a byte: a size, `page:17`, `page:17+64`.
+pub(crate) fn offset(text: &str) -> Result<u64, String> {
+    let Some(place) = text.strip_prefix("page:") else { return size(text) };
+    let (page, rest) = place.split_once('+').unwrap_or((place, "0"));
+    let start = size(page)?.checked_mul(PAGE64).ok_or("there is no such page")?;
+    start.checked_add(size(rest)?).ok_or_else(|| "no file is that long".into())
+}
+
 /// Reads a range of bytes: `4k..1M`, `0x1000+64`, `..4k`, `1M..`, `page:17`, `page:3..9`.
 pub(crate) fn range(text: &str) -> Result<Bytes, String> {
     let (start, end) = match text.strip_prefix("page:") {
@@ -240,6 +248,16 @@ mod tests {
             assert!(range(text).is_err(), "{text}");
         }
         assert!(range("0xffffffffffffffff+1").is_err() && range("page:0xffffffffffffffff").is_err());
+    }
+
+    #[test]
+    fn offsets() {
+        for (text, at) in [("0", 0), ("4k", 4096), ("0x10", 16), ("page:2", 8192), ("page:0x2+1k", 9216)] {
+            assert_eq!(offset(text), Ok(at), "{text}");
+        }
+        for text in ["", "page:", "page:2+", "page:+1", "page:0xffffffffffffff", "4k..8k", "-1"] {
+            assert!(offset(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -131,6 +131,15 @@ impl Compose {
         Ok(self)
     }
 
+    /// What `fill` writes into a new file in memory of `len` zeros, and what it gives. Only of this crate: it keeps no
+    /// descriptor of the file, and its length as it is.
+    pub(super) fn filled<T>(len: usize, fill: impl FnOnce(&File) -> T) -> io::Result<(Snapshot, T)> {
+        let draft = Draft::in_memory(len as u64)?;
+        let given = fill(draft.file());
+        let compose = Compose { draft: Some(draft), ..Compose::new(len) };
+        Ok((compose.build()?, given))
+    }
+
     /// The snapshot.
     ///
     /// # Errors

@@ -49,6 +49,21 @@ impl Image {
         self.bytes.as_slice()
     }
 
+    /// Where it holds anything, as far as is known; neighbours and what overlaps are one.
+    pub(super) fn stretches(&self) -> Vec<Range<usize>> {
+        let pieces = self.pieces.iter().map(|piece| piece.at..piece.at + piece.len);
+        let mut all: Vec<_> = pieces.chain(self.overlay_bytes()).collect();
+        all.sort_by_key(|stretch| stretch.start);
+        all.dedup_by(|next, stretch| {
+            let near = next.start <= stretch.end;
+            if near {
+                stretch.end = stretch.end.max(next.end);
+            }
+            near
+        });
+        all
+    }
+
     /// A private copy to write in; only the overlay costs anything.
     pub(super) fn map(&self) -> io::Result<Region> {
         let mut region = lay(self.as_slice().len(), &self.pieces)?;

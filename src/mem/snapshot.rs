@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -122,6 +122,18 @@ impl Snapshot {
     /// A snapshot of `len` bytes, made of parts.
     pub fn compose(len: usize) -> Compose {
         Compose::new(len)
+    }
+
+    /// `len` bytes that `fill` writes into a file in memory, and what it gives; what it leaves out is zeros, and costs
+    /// nothing. It keeps no descriptor of the file, and leaves it as long as it is.
+    pub(crate) fn filled<T>(len: usize, fill: impl FnOnce(&File) -> T) -> io::Result<(Snapshot, T)> {
+        Compose::filled(len, fill)
+    }
+
+    /// Where bytes are that may differ from zeros, ascending: elsewhere nothing need be looked at, and looking would cost
+    /// memory.
+    pub(crate) fn stretches(&self) -> Vec<Range<usize>> {
+        self.image.stretches()
     }
 
     /// Number of bytes: exactly as many as were put in.

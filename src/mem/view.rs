@@ -84,6 +84,11 @@ impl<S: Root> View<S> {
         Ok(View { root, image, region, tracker, history: History::new(unit), unit })
     }
 
+    /// Whether it began with these bytes: it is a view of `snapshot` or of a clone of it.
+    pub fn is_of(&self, snapshot: &Snapshot) -> bool {
+        Arc::ptr_eq(&self.image, snapshot.image())
+    }
+
     /// Number of bytes.
     pub fn len(&self) -> usize {
         self.region.len()

@@ -7,14 +7,15 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::Progress;
-use super::change::{Asked, Base, Confirm, Goal, Options, Plan, Report, Stop, Work, ask_first, change};
+use super::change::{Base, Confirm, Goal, Options, Plan, Report, Stop, Work};
 use super::compose::{Composer, New};
 use super::delta::{Delta, folder_of, into_file, open_delta, pages_in};
+use super::in_place::{Place, in_place};
 use super::sides::{LiveSide, digest_of};
 use crate::error::{At, Error, Result};
 use crate::pack::Item;
 use crate::page::{PAGE, PAGE64};
-use crate::store::{Image, Store};
+use crate::store::Image;
 use crate::sys::{create, meta, open, sparse};
 
 /// Where a delta comes from.
@@ -169,42 +170,12 @@ impl Job<'_> {
         }
     }
 
-    /// Whether the file system has files as long as the result: a length that nobody has seen yet is not to be composed.
-    fn fits(&self) -> Result<()> {
-        let probe = tempfile::tempfile_in(folder_of(self.target)).at("making scratch space beside", self.target)?;
-        probe.set_len(self.delta.head.result.len).at("lengthening", self.target)
-    }
-
     fn in_place(&self, confirm: Confirm<'_>, progress: &dyn Progress) -> Result<Report> {
-        self.fits()?;
-        let place = Store::place(self.options.store.as_deref(), self.target);
-        let known = match Store::open(&place) {
-            Ok(store) => store.room(self.target)?,
-            Err(Error::Missing { .. }) => None,
-            Err(e) => return Err(e),
-        };
-        let new = known.is_none();
-        let asked = ask_first(known.as_ref(), self.options, confirm, || {
-            self.plan(self.target, progress).map(|(_, plan)| self.report(plan))
-        })?;
-        let mut agreed = |_: &Plan| true;
-        let confirm = match asked {
-            Asked::Over(report) => return Ok(*report),
-            Asked::Agreed => &mut agreed,
-            Asked::NotYet => {
-                if new {
-                    // A store is not begun for the sake of a delta that does not fit.
-                    self.plan(self.target, progress)?;
-                }
-                confirm
-            }
-        };
-        let room = match known {
-            Some(room) => room,
-            None => Store::open_or_create(&place)?.make_room(self.target)?,
-        };
         let goal = Goal { verb: "apply", base: Base::Is(self.delta.head.base.digest) };
-        let mut report = change(&room, &goal, self.options, confirm, progress, |work, from| self.compose(work, from))?;
+        let plan = || self.plan(self.target, progress).map(|(_, plan)| self.report(plan));
+        let place = Place { target: self.target, len: self.delta.head.result.len, plan: &plan };
+        let mut report =
+            in_place(&place, &goal, self.options, confirm, progress, |work, from| self.compose(work, from))?;
         report.elapsed = self.began.elapsed();
         Ok(report)
     }

@@ -1,4 +1,4 @@
-//! Changing a target in place: the one path for `revert`, `undo` and `apply`.
+//! Changing a target in place: the one path for `revert`, `undo`, `apply` and `edit`.
 //!
 //! "Bring the target from image X to image Y." X is made a snapshot first, if it is none: that is the way back. Y is
 //! a snapshot too. Then the intent is on disk, then the pages that differ are written, read back and proven, then the
@@ -8,19 +8,17 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+pub use super::plan::{Plan, Replaced};
 use super::take::{How, Target, take};
 use super::{Progress, Reading, Reserve, recover, write};
 use crate::capture::sidecar;
 use crate::error::{At, Error, Result};
 use crate::pack::{Compress, Kind, differing};
-use crate::page::{Digest, PageRange, PageSet, pages_of};
+use crate::page::{Digest, PageSet, pages_of};
 use crate::store::{Image, Intent, Mark, Room, Shelf, Writing};
 use crate::sys::lease::{Lease, LeaseAnswer};
 use crate::sys::lock::{self, Held};
 use crate::sys::{fs as sysfs, id, meta, open, procs};
-
-/// Ranges that a plan lists.
-const LISTED: usize = 1000;
 
 /// How to change a target.
 #[derive(Clone, Debug)]
@@ -41,52 +39,6 @@ pub struct Options {
     pub compress: Compress,
     /// What stays free on the disk.
     pub reserve: Reserve,
-}
-
-/// What will be done.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    /// The target.
-    pub path: PathBuf,
-    /// What it holds now.
-    pub from: String,
-    /// What it will hold.
-    pub to: String,
-    /// Its length now.
-    pub from_len: u64,
-    /// Its length then.
-    pub to_len: u64,
-    /// Pages to be written.
-    pub pages: u64,
-    /// Bytes in them.
-    pub bytes: u64,
-    /// The first thousand ranges of them.
-    pub ranges: Vec<PageRange>,
-    /// Number of all ranges.
-    pub ranges_total: u64,
-}
-
-impl Plan {
-    pub(crate) fn new(path: &Path, from: (String, u64), to: (String, u64), pages: &PageSet) -> Plan {
-        let len = to.1;
-        let bytes = pages.runs().map(|r| r.end_offset().min(len) - r.offset().min(len)).sum();
-        Plan {
-            path: path.into(),
-            from: from.0,
-            to: to.0,
-            from_len: from.1,
-            to_len: len,
-            pages: pages.len(),
-            bytes,
-            ranges: pages.runs().take(LISTED).collect(),
-            ranges_total: pages.runs().count() as u64,
-        }
-    }
-
-    /// Whether there is nothing to be done.
-    pub fn is_empty(&self) -> bool {
-        self.pages == 0 && self.from_len == self.to_len
-    }
 }
 
 /// Asked before anything is written; false stops.
@@ -213,18 +165,20 @@ pub(crate) struct Goal<'a> {
     /// The verb, for the record.
     pub(crate) verb: &'a str,
     /// What the target must hold now.
-    pub(crate) base: Base,
+    pub(crate) base: Base<'a>,
 }
 
 /// What a target must hold before it is changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Base {
+#[derive(Clone, Copy)]
+pub(crate) enum Base<'a> {
     /// Anything.
     Any,
     /// The image of this digest.
     Is(Digest),
     /// What the last change left.
     LastChange,
+    /// What this finds no fault with.
+    Like(&'a dyn Fn(Target<'_>) -> Result<()>),
 }
 
 /// Brings the target of `room` to the image that `make` gives, which is told of the snapshot the target holds now.
@@ -243,6 +197,7 @@ pub(crate) fn change(
             Base::Any => None,
             Base::Is(digest) => Some(digest),
             Base::LastChange => room.last_change()?.map(|last| last.to_image),
+            Base::Like(check) => check(work.target).map(|()| None)?,
         };
         let from = present(work, base, progress)?;
         let to = make(work, &from)?;

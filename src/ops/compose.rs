@@ -4,16 +4,17 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
+use super::Reserve;
 use super::change::Work;
 use super::pack_file::PackFile;
-use super::take::blank_meta;
 use crate::error::{At, Result};
-use crate::pack::{Changed, Grade, Kind, Meta, NO_PACK, PackWriter, Run, Source, encode_frame};
+use crate::pack::{Changed, Compress, Grade, Kind, Meta, NO_PACK, PackWriter, Run, Source, encode_frame};
 use crate::page::{
     Digest, GROUP, GROUP_PAGES, GROUP64, ImageHasher, PAGE, PAGE64, PageNo, PageRange, group_digest, groups_of,
     page_digest, pages_of,
 };
-use crate::store::{Draft, Image, Tree, commit};
+use crate::store::{Draft, Image, Room, Shelf, Tree, Writing, commit};
+use crate::sys::id;
 
 /// Most pages coded together.
 const FRAME_PAGES: usize = 16;
@@ -27,11 +28,12 @@ pub(crate) enum New<'a> {
     Stored(Source, &'a [u8; PAGE]),
 }
 
-/// Builds the image; pages come in ascending order.
-pub(crate) struct Composer<'w, 'a> {
-    work: &'w mut Work<'a>,
+/// What differs from an image, on its way into the store; pages come in ascending order.
+pub(crate) struct Differing<'w> {
+    room: &'w Room,
     from: &'w Image,
-    tree: Option<Tree>,
+    compress: Compress,
+    reserve: Reserve,
     len: u64,
     draft: Draft,
     /// Pages up to here are said.
@@ -39,28 +41,23 @@ pub(crate) struct Composer<'w, 'a> {
     pack: Option<PackWriter<PackFile>>,
     frame: Vec<(PageNo, Digest)>,
     bytes: Vec<u8>,
-    group: Option<(u64, Vec<u8>)>,
-    groups: Vec<(u64, Digest)>,
     changed: Changed,
 }
 
-impl<'w, 'a> Composer<'w, 'a> {
-    /// Begins with `from`, which the target holds at this moment; the result has `len` bytes.
-    pub(crate) fn new(work: &'w mut Work<'a>, from: &'w Image, len: u64) -> Composer<'w, 'a> {
-        let tree = Tree::open(work.room).filter(|t| t.snapshot == from.name.id);
-        let draft = Draft::new(work.room);
-        Composer {
-            work,
+impl<'w> Differing<'w> {
+    /// Nothing differs yet from `from`, but the length: the result has `len` bytes.
+    pub(crate) fn new(room: &'w Room, from: &'w Image, compress: Compress, reserve: Reserve, len: u64) -> Self {
+        Differing {
+            room,
             from,
-            tree,
+            compress,
+            reserve,
             len,
-            draft,
+            draft: Draft::new(room),
             said: from.pages(),
             pack: None,
             frame: Vec::new(),
             bytes: Vec::new(),
-            group: None,
-            groups: Vec::new(),
             changed: Changed::default(),
         }
     }
@@ -74,13 +71,8 @@ impl<'w, 'a> Composer<'w, 'a> {
             New::Bytes(_) if digest.is_zero() => Source::Zero,
             New::Bytes(_) => Source::Pack(NO_PACK, page),
         };
-        self.enter(page / GROUP_PAGES)?;
-        if let Some((_, group)) = &mut self.group {
-            let at = (page % GROUP_PAGES) as usize * PAGE;
-            group[at..at + PAGE].copy_from_slice(bytes);
-        }
         self.grow_to(page)?;
-        self.draft.push(Run { pages: PageRange::new(page, page + 1), source }, self.work.room)?;
+        self.draft.push(Run { pages: PageRange::new(page, page + 1), source }, self.room)?;
         self.said = self.said.max(page + 1);
         self.changed.pages += 1;
         self.changed.bytes += PAGE64.min(self.len.saturating_sub(page * PAGE64));
@@ -98,7 +90,7 @@ impl<'w, 'a> Composer<'w, 'a> {
     fn grow_to(&mut self, page: PageNo) -> Result<()> {
         if page > self.said {
             let pages = PageRange::new(self.said, page);
-            self.draft.push(Run { pages, source: Source::Hole }, self.work.room)?;
+            self.draft.push(Run { pages, source: Source::Hole }, self.room)?;
             self.said = page;
         }
         Ok(())
@@ -108,17 +100,59 @@ impl<'w, 'a> Composer<'w, 'a> {
         if self.frame.is_empty() {
             return Ok(());
         }
-        let dir = self.work.room.dir();
-        let options = self.work.options;
-        let frame = encode_frame(&self.bytes, options.compress);
+        let dir = self.room.dir();
+        let frame = encode_frame(&self.bytes, self.compress);
         let pack = match &mut self.pack {
             Some(pack) => pack,
-            none => none.insert(PackWriter::new(PackFile::new(dir, options.reserve)?).at("writing a pack in", dir)?),
+            none => none.insert(PackWriter::new(PackFile::new(dir, self.reserve)?).at("writing a pack in", dir)?),
         };
         pack.push(&self.frame, Some(&frame)).map_err(|e| PackFile::error(e, dir))?;
         self.frame.clear();
         self.bytes.clear();
         Ok(())
+    }
+
+    /// Makes it a snapshot, a child of `from`; `meta` has all but what follows from that.
+    pub(crate) fn commit(mut self, writing: &mut Writing, shelf: &Shelf, meta: Meta) -> Result<Image> {
+        self.end_frame()?;
+        self.grow_to(pages_of(self.len))?;
+        let dir = self.room.dir();
+        let pack = self.pack.take().map(|p| p.finish().at("writing a pack in", dir)).transpose()?;
+        let pack = pack.map(|(summary, out)| out.done(dir).map(|file| (file, summary))).transpose()?;
+        let meta = Meta { len: self.len, parent: self.from.name.id, changed: self.changed, ..meta };
+        let (name, _) = commit(self.room, writing, shelf, Some(self.from), meta, self.draft, pack)?;
+        Image::open(self.room, shelf, name)
+    }
+}
+
+/// Builds the image that a target is to hold; pages come in ascending order.
+pub(crate) struct Composer<'w, 'a> {
+    work: &'w mut Work<'a>,
+    from: &'w Image,
+    tree: Option<Tree>,
+    len: u64,
+    pages: Differing<'w>,
+    group: Option<(u64, Vec<u8>)>,
+    groups: Vec<(u64, Digest)>,
+}
+
+impl<'w, 'a: 'w> Composer<'w, 'a> {
+    /// Begins with `from`, which the target holds at this moment; the result has `len` bytes.
+    pub(crate) fn new(work: &'w mut Work<'a>, from: &'w Image, len: u64) -> Composer<'w, 'a> {
+        let tree = Tree::open(work.room).filter(|t| t.snapshot == from.name.id);
+        let pages = Differing::new(work.room, from, work.options.compress, work.options.reserve, len);
+        Composer { work, from, tree, len, pages, group: None, groups: Vec::new() }
+    }
+
+    /// Replaces a page.
+    pub(crate) fn put(&mut self, page: PageNo, new: New<'_>) -> Result<()> {
+        let (New::Bytes(bytes) | New::Stored(_, bytes)) = new;
+        self.enter(page / GROUP_PAGES)?;
+        if let Some((_, group)) = &mut self.group {
+            let at = (page % GROUP_PAGES) as usize * PAGE;
+            group[at..at + PAGE].copy_from_slice(bytes);
+        }
+        self.pages.put(page, new)
     }
 
     /// Moves on to `group`: the one before is hashed, this one read as it is now.
@@ -171,34 +205,21 @@ impl<'w, 'a> Composer<'w, 'a> {
 
     /// Ends: the image digest first, so that the caller may refuse it; nothing has appeared in the store yet.
     pub(crate) fn finish(mut self, verb: &str, expected: Option<Digest>) -> Result<Image> {
-        self.end_frame()?;
-        self.grow_to(pages_of(self.len))?;
         let image = self.fold()?;
         if let Some(expected) = expected.filter(|e| *e != image) {
             return Err(crate::Error::Base { path: self.work.target.path.into(), expected, found: image });
         }
-        let dir = self.work.room.dir().to_path_buf();
-        let pack = self.pack.take().map(|p| p.finish().at("writing a pack in", &dir)).transpose()?;
-        let pack = pack.map(|(summary, out)| out.done(&dir).map(|file| (file, summary))).transpose()?;
-        let from = self.from.meta();
         let meta = Meta {
-            len: self.len,
             image,
-            parent: self.from.name.id,
-            changed: self.changed,
             grade: Grade::Proven,
+            kind: Kind::Result,
             reason: format!("made by {verb}"),
-            ..Meta {
-                time_ns: blank_meta(self.work.room, Kind::Result).time_ns,
-                kind: Kind::Result,
-                message: String::new(),
-                members: Vec::new(),
-                ..from.clone()
-            }
+            time_ns: id::now_ns(),
+            message: String::new(),
+            members: Vec::new(),
+            ..self.from.meta().clone()
         };
-        let (room, shelf) = (self.work.room, self.work.shelf);
-        let (name, _) = commit(room, self.work.writing, shelf, Some(self.from), meta, self.draft, pack)?;
-        Image::open(room, shelf, name)
+        self.pages.commit(self.work.writing, self.work.shelf, meta)
     }
 }
 

@@ -58,7 +58,7 @@ pub struct Stat {
 }
 
 impl Stat {
-    fn new(head: &DeltaHead, pages: u64, ranges: u64, bytes: u64) -> Stat {
+    pub(crate) fn new(head: &DeltaHead, pages: u64, ranges: u64, bytes: u64) -> Stat {
         Stat {
             base: head.base.digest,
             result: head.result.digest,
@@ -118,7 +118,7 @@ fn make_into(
 }
 
 /// A live file at the moment before it is read, locked if that was asked for.
-fn hold(side: &Side, reading: &Reading) -> Result<Option<open::Stamp>> {
+pub(crate) fn hold(side: &Side, reading: &Reading) -> Result<Option<open::Stamp>> {
     let Side::Live(live) = side else { return Ok(None) };
     if reading.lock {
         let _ = lock::flock(&live.file, &live.path, lock::Kind::Shared, reading.wait)?;
@@ -127,7 +127,7 @@ fn hold(side: &Side, reading: &Reading) -> Result<Option<open::Stamp>> {
 }
 
 /// What was compared and scanned in turn must have been one image.
-fn unchanged(side: &Side, before: Option<open::Stamp>) -> Result<()> {
+pub(crate) fn unchanged(side: &Side, before: Option<open::Stamp>) -> Result<()> {
     let (Side::Live(live), Some(before)) = (side, before) else { return Ok(()) };
     if open::stamp(&live.file, &live.path)?.same_state(&before) {
         return Ok(());
@@ -135,7 +135,7 @@ fn unchanged(side: &Side, before: Option<open::Stamp>) -> Result<()> {
     Err(Error::Changed { path: live.path.clone(), what: "somebody wrote to it".into() })
 }
 
-fn name_of(side: &Side) -> Vec<u8> {
+pub(crate) fn name_of(side: &Side) -> Vec<u8> {
     use std::os::unix::ffi::OsStrExt;
     let path = match side {
         Side::Stored(side) => side.room.target(),
@@ -153,7 +153,7 @@ pub fn stat(input: Input) -> Result<Stat> {
     stat_of(&delta, &path)
 }
 
-fn stat_of(delta: &Delta, path: &Path) -> Result<Stat> {
+pub(crate) fn stat_of(delta: &Delta, path: &Path) -> Result<Stat> {
     let set = pages_in(delta, path)?;
     Ok(Stat::new(&delta.head, delta.pages(), set.runs().count() as u64, delta.size()))
 }
@@ -213,7 +213,7 @@ pub(crate) fn pages_in(delta: &Delta, path: &Path) -> Result<PageSet> {
 }
 
 /// A folder for scratch space: that of the file being written.
-fn scratch_beside(out: &Out<'_>) -> PathBuf {
+pub(crate) fn scratch_beside(out: &Out<'_>) -> PathBuf {
     match out {
         Out::Path(path) => folder_of(path).to_path_buf(),
         Out::Stream(_) => tempfile::env::temp_dir(),
@@ -226,7 +226,7 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
 }
 
 /// Runs `f` on where its bytes are to go. A file appears under its name when all of it is written and on the disk.
-fn into<T>(out: Out<'_>, force: bool, f: impl FnOnce(&mut dyn Write, &Path) -> Result<T>) -> Result<T> {
+pub(crate) fn into<T>(out: Out<'_>, force: bool, f: impl FnOnce(&mut dyn Write, &Path) -> Result<T>) -> Result<T> {
     match out {
         Out::Stream(stream) => f(stream, Path::new("the output")),
         Out::Path(path) => into_file(path, force, |file| f(&mut &*file, path)),

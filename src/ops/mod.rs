@@ -4,19 +4,25 @@
 
 pub mod adopt;
 pub mod apply;
+mod apply_memory;
 pub mod change;
 mod compose;
 pub mod delta;
 pub mod diff;
+mod dirty;
+pub mod edit;
 mod encode;
 #[cfg(test)]
 mod fixture;
 mod gather;
 mod grown;
 pub(crate) mod heal;
+mod in_place;
 pub mod log;
+pub mod memory;
 pub mod operand;
 mod pack_file;
+mod plan;
 pub mod recover;
 pub mod restore;
 pub mod revert;

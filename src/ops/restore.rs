@@ -68,14 +68,7 @@ pub fn restore(what: &Operand, out: Out<'_>, options: &Options, progress: &dyn P
     let name = room.resolve(what.at.as_ref().unwrap_or(&Ref::Latest))?;
     let shelf = Shelf::new(room.dir());
     let image = Image::open(&room, &shelf, name)?;
-    let reader = Reader {
-        image: &image,
-        shelf: &shelf,
-        rate: Mutex::new(options.limit_rate.map(Rate::new)),
-        progress,
-        hasher: ImageHasher::new(image.len()),
-        written: 0,
-    };
+    let reader = Reader::new(&image, &shelf, options.limit_rate, progress);
     progress.begin("restoring", image.len());
     let done = match out {
         Out::Stream(stream) => reader.stream_to(stream).map(|written| (written, Vec::new())),
@@ -86,7 +79,17 @@ pub fn restore(what: &Operand, out: Out<'_>, options: &Options, progress: &dyn P
     Ok(Report { len: image.len(), bytes_written, notes, elapsed: began.elapsed() })
 }
 
-fn to_path(reader: Reader<'_>, out: &Path, target: &Path, force: bool) -> Result<(u64, Vec<String>)> {
+/// Writes `image` into a new file of zeros, every page proven; gives the digests of its groups that are not zeros.
+pub(crate) fn fill(image: &Image, shelf: &Shelf, file: &File, progress: &dyn Progress) -> Result<Vec<(u64, Digest)>> {
+    let mut reader = Reader { groups: Some(Vec::new()), ..Reader::new(image, shelf, None, progress) };
+    progress.begin("restoring", image.len());
+    let written = reader.write_to(file, Path::new("memory"));
+    progress.end();
+    written?;
+    Ok(reader.groups.unwrap_or_default())
+}
+
+fn to_path(mut reader: Reader<'_>, out: &Path, target: &Path, force: bool) -> Result<(u64, Vec<String>)> {
     let out = open::resolve_new(out)?;
     check_out(&out, target, force)?;
     let dir = out.parent().unwrap_or(Path::new("/"));
@@ -136,9 +139,17 @@ struct Reader<'a> {
     progress: &'a dyn Progress,
     hasher: ImageHasher,
     written: u64,
+    /// The digests of all groups that are not zeros, where somebody wants them.
+    groups: Option<Vec<(u64, Digest)>>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(image: &'a Image, shelf: &'a Shelf, rate: Option<u64>, progress: &'a dyn Progress) -> Reader<'a> {
+        let hasher = ImageHasher::new(image.len());
+        let rate = Mutex::new(rate.map(Rate::new));
+        Reader { image, shelf, rate, progress, hasher, written: 0, groups: None }
+    }
+
     fn spend(&self, bytes: u64) {
         if let Some(rate) = self.rate.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
             rate.spend(bytes);
@@ -162,7 +173,12 @@ impl Reader<'_> {
 
     /// Adds the groups from page `first` on to the image digest.
     fn fold(&mut self, first: u64, digests: &[Digest]) {
-        (first / GROUP_PAGES..).zip(digests).for_each(|(group, digest)| self.hasher.push(group, digest));
+        for (group, digest) in (first / GROUP_PAGES..).zip(digests).filter(|(_, digest)| !digest.is_zero()) {
+            self.hasher.push(group, digest);
+            if let Some(groups) = &mut self.groups {
+                groups.push((group, *digest));
+            }
+        }
     }
 
     fn stream_to(mut self, out: &mut dyn Write) -> Result<u64> {
@@ -189,7 +205,7 @@ impl Reader<'_> {
         Ok(len)
     }
 
-    fn write_to(mut self, file: &File, path: &Path) -> Result<u64> {
+    fn write_to(&mut self, file: &File, path: &Path) -> Result<u64> {
         let len = self.image.len();
         file.set_len(len).at("writing", path)?;
         let write = |bytes: &[u8], at: u64| {

@@ -27,6 +27,7 @@ pub(crate) enum Side {
 }
 
 /// A stored image.
+#[derive(Debug)]
 pub(crate) struct StoredSide {
     pub(crate) name: String,
     pub(crate) room: Room,
@@ -167,7 +168,7 @@ impl<S: RunStream> RunStream for Renumbered<S> {
 }
 
 /// A half-changed target is no image of anything.
-fn refuse_unfinished_to_read(room: &Room) -> Result<()> {
+pub(crate) fn refuse_unfinished_to_read(room: &Room) -> Result<()> {
     match room.intent()? {
         Some(_) => Err(Mark { room: room.dir().into() }.refusal_to_read(room.target())),
         None => Ok(()),
@@ -227,7 +228,7 @@ pub(crate) fn pages_off(
 }
 
 /// Scans a file against `base`: the pages that differ, and the image digest.
-fn read(
+pub(crate) fn read(
     live: &LiveSide,
     base: &dyn Base,
     reading: &Reading,

@@ -133,16 +133,23 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
     };
     keep(taken, &room, &mut writing, &shelf, options, &mut report)?;
     if let Some(id) = report.id {
-        for tag in &options.tags {
-            report.warnings.extend(moved(&room, tag, &id)?);
-            room.tag(&writing, tag, &id)?;
-        }
+        report.warnings.extend(tag_all(&room, &writing, &options.tags, &id)?);
     }
     report.elapsed = began.elapsed();
     Ok(report)
 }
 
-fn check(options: &Options) -> Result<()> {
+/// Gives a snapshot its names; says from which others they were taken.
+pub(crate) fn tag_all(room: &Room, writing: &Writing, tags: &[String], id: &Digest) -> Result<Vec<String>> {
+    let mut warnings = Vec::new();
+    for tag in tags {
+        warnings.extend(moved(room, tag, id)?);
+        room.tag(writing, tag, id)?;
+    }
+    Ok(warnings)
+}
+
+pub(crate) fn check(options: &Options) -> Result<()> {
     options.tags.iter().try_for_each(|tag| check_tag(tag))?;
     if options.message.len() > MOST_MESSAGE {
         return Err(Error::refused("the message is longer than 64 KiB", "say it in fewer words"));

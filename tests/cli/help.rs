@@ -5,8 +5,8 @@ use std::process::Stdio;
 
 use super::case::{Case, finish_with, has, skip};
 
-const VERBS: [&str; 11] =
-    ["snap", "log", "diff", "revert", "undo", "recover", "restore", "delta", "apply", "verify", "adopt"];
+const VERBS: [&str; 12] =
+    ["snap", "log", "diff", "revert", "undo", "edit", "recover", "restore", "delta", "apply", "verify", "adopt"];
 
 #[test]
 fn every_verb_helps() {
@@ -37,7 +37,7 @@ fn help_is_a_word_too() {
 fn help_tells_what_is_needed() {
     let case = Case::new();
     case.ok("snap --help").shows("where the grade is").shows("by itself");
-    for verb in ["revert", "undo", "recover", "apply"] {
+    for verb in ["revert", "undo", "recover", "apply", "edit"] {
         let help = case.ok(&format!("{verb} --help")).out;
         assert!(help.contains("with --json") && help.contains("no terminal"), "{verb}");
     }

@@ -134,7 +134,7 @@ fn check(case: &Case, words: &str, what: &str, (before, after): (&[u8], &[u8]), 
     assert!(retried.code == Some(0), "{what}: the next try: {retried:?}");
     if words.starts_with("snap") {
         assert!(case.ok("restore f@latest -o -").bytes == after, "{what}: the snapshot");
-    } else if words.starts_with("revert") {
+    } else if words.starts_with("revert") || words.starts_with("edit") {
         assert!(case.read("f") == after, "{what}: the next try left something else");
     }
     case.ok("verify").shows("all good");
@@ -168,6 +168,14 @@ fn undo() {
         case.ok("revert --yes f@1");
         case
     });
+}
+
+#[test]
+fn edit() {
+    killed_everywhere(
+        "edit --yes f --at page:3 --text new --at 100000 --zero 9000 --at 500000 --hex ff --grow",
+        &|| changed().0,
+    );
 }
 
 /// An error that fsync reports once is not believed away: the pages it was about are written again.

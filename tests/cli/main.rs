@@ -6,6 +6,7 @@ mod case;
 mod clock;
 mod delta;
 mod diff;
+mod edit;
 mod grades;
 mod help;
 mod kill;

@@ -1,0 +1,242 @@
+//! `memsnap edit`.
+
+use std::ffi::OsString;
+use std::io::Read;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::builder::ValueParser;
+use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches, ValueHint};
+use memsnap::Error;
+use memsnap::ops::edit::{Edit, Patch, delta, edit};
+
+use super::change::{ChangeFlags, Verb};
+use super::exit::Exit;
+use super::flags::Global;
+use super::screen::Screen;
+use super::{escape, hex, text, units};
+
+/// Change bytes of FILE, in place
+///
+/// Each --at is followed by what is to be there: --hex, --text, --from or
+/// --zero. Edits are made in the order given, later ones over earlier ones:
+/// first in memory, on copies of the pages that they touch. What would be
+/// written is shown; then the pages that differ are written in place, with an
+/// undo as after a revert. With -o, FILE stays as it is and the edits become
+/// a delta for `memsnap apply`.
+///
+/// Never writes when somebody has changed these pages meanwhile. Edits that
+/// change nothing write nothing. The length stays as it is without --grow.
+///
+/// Examples:
+///
+///   memsnap edit db.bin --at 4k --hex 'de ad be ef'
+///   memsnap edit -n db.bin --at page:17 --from patch.bin --at 0 --text SQLite
+///   memsnap edit db.bin --at 1M --zero 64k -o wipe.delta
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment, after_long_help = text::CHANGE_EXIT)]
+pub(crate) struct Args {
+    /// The file
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    file: PathBuf,
+    #[command(flatten)]
+    words: Words,
+    /// Let edits go past the end, and the file become longer
+    ///
+    /// What is left out between the old end and an edit becomes a hole.
+    #[arg(long, verbatim_doc_comment)]
+    grow: bool,
+    /// Write the edits to DELTA, and leave FILE alone; - is stdout
+    ///
+    /// A file that is there is replaced only with --force.
+    #[arg(short, long, value_name = "DELTA", value_hint = ValueHint::FilePath, verbatim_doc_comment)]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    change: ChangeFlags,
+}
+
+/// Level of zstd for deltas, as that of `delta make`.
+const LEVEL: i32 = 3;
+const HEADING: &str = "Edits";
+
+/// A flag that says where, or what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Word {
+    At(u64),
+    Hex(Vec<u8>),
+    Text(OsString),
+    From(PathBuf),
+    Zero(u64),
+}
+
+/// These flags in the order in which they were given; clap knows only the order of each by itself.
+#[derive(Debug)]
+struct Words(Vec<Word>);
+
+fn flag(name: &'static str, value: &'static str, parser: impl Into<ValueParser>, help: &'static str) -> Arg {
+    let arg = Arg::new(name).long(name).value_name(value).value_parser(parser.into()).help(help);
+    arg.action(ArgAction::Append).allow_hyphen_values(true).help_heading(HEADING)
+}
+
+impl clap::Args for Words {
+    fn augment_args(cmd: Command) -> Command {
+        let at = "Edit the bytes from OFFSET on: 4096, 4k, 0x1000, page:17, page:17+64";
+        let from = flag("from", "INPUT", clap::value_parser!(PathBuf), "All bytes of a file; - is stdin (needs --yes)");
+        cmd.arg(flag("at", "OFFSET", units::offset as fn(&str) -> _, at))
+            .arg(flag(
+                "hex",
+                "BYTES",
+                hex::parse as fn(&str) -> _,
+                "Bytes in hexadecimal; spaces, _ and : between them",
+            ))
+            .arg(flag("text", "STRING", clap::value_parser!(OsString), "The bytes of STRING, without an end of line"))
+            .arg(from.value_hint(ValueHint::FilePath))
+            .arg(flag("zero", "LEN", units::size as fn(&str) -> _, "So many zeros"))
+    }
+
+    fn augment_args_for_update(cmd: Command) -> Command {
+        Words::augment_args(cmd)
+    }
+}
+
+impl FromArgMatches for Words {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Words, clap::Error> {
+        let mut words = Vec::new();
+        collect(matches, "at", &mut words, Word::At);
+        collect(matches, "hex", &mut words, Word::Hex);
+        collect(matches, "text", &mut words, Word::Text);
+        collect(matches, "from", &mut words, Word::From);
+        collect(matches, "zero", &mut words, Word::Zero);
+        words.sort_by_key(|(index, _)| *index);
+        Ok(Words(words.into_iter().map(|(_, word)| word).collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Words::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// The values of one flag, each with its place on the command line.
+fn collect<T: Clone + Send + Sync + 'static>(
+    matches: &ArgMatches,
+    name: &str,
+    words: &mut Vec<(usize, Word)>,
+    word: fn(T) -> Word,
+) {
+    let values = matches.get_many::<T>(name).into_iter().flatten().cloned();
+    words.extend(matches.indices_of(name).into_iter().flatten().zip(values.map(word)));
+}
+
+impl Args {
+    pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
+        let edits = self.words.edits()?;
+        let name = escape::path(&self.file);
+        let doing = format!("editing {name}");
+        if let Some(output) = self.output.as_ref().filter(|_| !self.change.is_dry()) {
+            let (output, options) = self.change.for_delta(output, LEVEL, global);
+            let bar = screen.bar();
+            let stat =
+                output.write(screen, |out| delta(&self.file, &edits, self.grow, out, &options, &bar)).context(doing);
+            drop(bar);
+            let stat = stat?;
+            if stat.as_ref().is_some_and(|stat| stat.base == stat.result) {
+                screen.say(&format!("{name}: nothing to change"));
+            }
+            return output.render(stat, screen);
+        }
+        let verb = Verb {
+            schema: "memsnap.edit.1",
+            doing,
+            name,
+            file: self.file.clone(),
+            in_place: true,
+            stdin_free: !self.words.0.iter().any(is_stdin),
+        };
+        self.change.run(global, screen, &verb, |options, confirm, progress| {
+            edit(&self.file, &edits, self.grow, options, confirm, progress)
+        })
+    }
+}
+
+impl Words {
+    /// Each offset with what follows it.
+    fn edits(&self) -> anyhow::Result<Vec<Edit>> {
+        const HINT: &str = "write --at OFFSET, then one of --hex, --text, --from and --zero; as often as you like";
+        let refused = |what: &str| anyhow::Error::new(Error::refused(what, HINT));
+        if self.0.iter().filter(|word| is_stdin(word)).count() > 1 {
+            return Err(Error::refused("stdin can be read only once", "put the bytes in a file").into());
+        }
+        let pairs = self.0.chunks(2).map(|pair| match pair {
+            [Word::At(at), Word::At(_)] | [Word::At(at)] => {
+                Err(refused(&format!("nothing says what is to be at {at}")))
+            }
+            [Word::At(at), new] => Ok(Edit { at: *at, new: new.patch()? }),
+            _ => Err(refused("nothing says where the bytes are to be")),
+        });
+        let edits: Vec<_> = pairs.collect::<anyhow::Result<_>>()?;
+        if edits.is_empty() { Err(refused("there is no edit")) } else { Ok(edits) }
+    }
+}
+
+impl Word {
+    fn patch(&self) -> anyhow::Result<Patch> {
+        Ok(match self {
+            Word::Hex(bytes) => Patch::Bytes(bytes.clone()),
+            Word::Text(text) => Patch::Bytes(text.clone().into_vec()),
+            Word::From(path) => Patch::Bytes(read(path).with_context(|| format!("reading {}", escape::path(path)))?),
+            Word::Zero(n) => Patch::Zeros(*n),
+            Word::At(_) => Patch::Zeros(0),
+        })
+    }
+}
+
+fn is_stdin(word: &Word) -> bool {
+    matches!(word, Word::From(path) if path.as_os_str() == "-")
+}
+
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    if path.as_os_str() != "-" {
+        return std::fs::read(path);
+    }
+    let mut bytes = Vec::new();
+    std::io::stdin().read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Args as _;
+
+    fn words(args: &[&str]) -> Vec<Word> {
+        let matches = Words::augment_args(Command::new("edit").no_binary_name(true)).try_get_matches_from(args);
+        Words::from_arg_matches(&matches.unwrap()).unwrap().0
+    }
+
+    #[test]
+    fn flags_keep_their_order() {
+        let found = words(&["--at", "4k", "--hex=00ff", "--at=page:2", "--text", "-x", "--at", "0", "--hex", "01"]);
+        let at = |offset| Word::At(offset);
+        let hex = |bytes: &[u8]| Word::Hex(bytes.into());
+        assert_eq!(found, [at(4096), hex(&[0, 255]), at(8192), Word::Text("-x".into()), at(0), hex(&[1])]);
+        let edits = Words(found).edits().unwrap();
+        assert_eq!(edits[1], Edit { at: 8192, new: Patch::Bytes(b"-x".into()) });
+    }
+
+    #[test]
+    fn where_and_what_come_in_pairs() {
+        let wrong: [&[&str]; 6] = [
+            &[],
+            &["--at", "1"],
+            &["--hex", "00"],
+            &["--at", "1", "--at", "2", "--zero", "1"],
+            &["--at", "1", "--zero", "1", "--hex", "00"],
+            &["--at", "1", "--from", "-", "--at", "2", "--from", "-"],
+        ];
+        for args in wrong {
+            assert!(Words(words(args)).edits().is_err(), "{args:?}");
+        }
+    }
+}

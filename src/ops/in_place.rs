@@ -1,0 +1,64 @@
+//! Changing a target in place to an image that is composed: asked for first, and in a store that is begun if it must.
+
+use std::path::Path;
+
+use super::Progress;
+use super::change::{Asked, Confirm, Goal, Options, Plan, Report, Work, ask_first, change};
+use super::delta::folder_of;
+use crate::error::{At, Error, Result};
+use crate::store::{Image, Store};
+
+/// What is to be changed.
+pub(crate) struct Place<'a> {
+    /// The target: a resolved path.
+    pub(crate) target: &'a Path,
+    /// The length it will have.
+    pub(crate) len: u64,
+    /// Looks at the target and says what would be done; an error when it is not what it must be.
+    pub(crate) plan: &'a dyn Fn() -> Result<Report>,
+}
+
+/// Brings the target to the image that `compose` gives. Its room is made if it has none.
+///
+/// # Errors
+/// As `change`. A store is not begun for the sake of a change that cannot be made.
+pub(crate) fn in_place(
+    place: &Place<'_>,
+    goal: &Goal<'_>,
+    options: &Options,
+    confirm: Confirm<'_>,
+    progress: &dyn Progress,
+    compose: impl FnOnce(&mut Work<'_>, &Image) -> Result<Image>,
+) -> Result<Report> {
+    if !options.dry_run {
+        fits(place)?;
+    }
+    let store = Store::place(options.store.as_deref(), place.target);
+    let known = match Store::open(&store) {
+        Ok(store) => store.room(place.target)?,
+        Err(Error::Missing { .. }) => None,
+        Err(e) => return Err(e),
+    };
+    let mut agreed = |_: &Plan| true;
+    let confirm = match ask_first(known.as_ref(), options, confirm, place.plan)? {
+        Asked::Over(report) => return Ok(*report),
+        Asked::Agreed => &mut agreed,
+        Asked::NotYet => {
+            if known.is_none() {
+                (place.plan)()?;
+            }
+            confirm
+        }
+    };
+    let room = match known {
+        Some(room) => room,
+        None => Store::open_or_create(&store)?.make_room(place.target)?,
+    };
+    change(&room, goal, options, confirm, progress, compose)
+}
+
+/// Whether the file system has files of that length: one that nobody has seen yet is not to be composed.
+fn fits(place: &Place<'_>) -> Result<()> {
+    let probe = tempfile::tempfile_in(folder_of(place.target)).at("making scratch space beside", place.target)?;
+    probe.set_len(place.len).at("lengthening", place.target)
+}

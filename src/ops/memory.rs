@@ -1,0 +1,361 @@
+//! From disk to memory and back: a stored image or a file as a snapshot in memory, and what a view of it changed as a
+//! stored snapshot, in place, or as a delta.
+//!
+//! An [`Origin`] remembers the digests of its groups, 40 bytes for 64 KiB that are not zeros. So what a view makes of it
+//! has its image digest for the price of the pages that differ, and nothing has to be read again.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Progress;
+use super::change::{Base, Confirm, Goal, Options, Plan, Report};
+use super::compose::{Composer, Differing, New};
+use super::delta::{MakeOptions, Stat, into, scratch_beside};
+use super::dirty::{Dirty, Refold, dirty_in, numbers, regroup, whole, write_delta};
+use super::gather::hash_groups;
+use super::in_place::{Place, in_place};
+use super::operand::Operand;
+use super::restore::{Out, fill};
+use super::sides::{LiveSide, Side, StoredSide, digest_of};
+use super::snap::{self, check, tag_all};
+use super::take::blank_meta;
+use crate::error::{At, Error, Result};
+use crate::mem::{Root, Snapshot, View};
+use crate::pack::{DeltaHead, ImageId, Kind, Meta};
+use crate::page::{Digest, GROUP, ImageHasher, PAGE64, PageRange, PageSet};
+use crate::store::{Image, Writing};
+use crate::sys::open;
+
+pub use super::apply_memory::apply;
+
+/// A snapshot in memory, with its digest and where it comes from: what views begin with.
+///
+/// ```
+/// use memsnap::ops::{Quiet, memory, operand::{Operand, Ref}, snap};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("state.bin");
+/// # std::fs::write(&path, vec![7; 1 << 20])?;
+/// snap::snap(&path, &snap::Options::default(), &Quiet)?;
+///
+/// // The latest snapshot, in memory; a view of it, changed.
+/// let latest = Operand { path: path.clone(), at: Some(Ref::Latest), doubt: None };
+/// let origin = memory::open(&latest, None, &Quiet)?;
+/// let mut view = origin.snapshot().view()?;
+/// view[5000] = 1;
+///
+/// // The changed page as a snapshot of its own, beside which the file stays as it is.
+/// let kept = memory::keep(&origin, &view, &snap::Options::default(), &Quiet)?;
+/// assert_eq!((kept.number, kept.pages_changed), (2, 1));
+/// assert_eq!(std::fs::read(&path)?[5000], 7);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Origin {
+    snapshot: Arc<Snapshot>,
+    image: ImageId,
+    /// The digests of all groups that are not zeros, ascending.
+    groups: Vec<(u64, Digest)>,
+    stored: Option<Arc<StoredSide>>,
+    name: String,
+}
+
+/// Brings what `what` names into memory: a stored image, every page proven by its digest, or, without a reference, a file
+/// as it is now. Holes cost nothing.
+///
+/// # Errors
+/// [`Error::Damaged`] when the stored image cannot be had whole; [`Error::Changed`] when somebody writes to the file
+/// meanwhile; when there is no memory for it.
+pub fn open(what: &Operand, store: Option<&Path>, progress: &dyn Progress) -> Result<Origin> {
+    match Side::open(what, store)? {
+        Side::Stored(side) => Origin::of_stored(*side, progress),
+        Side::Live(side) => Origin::of_live(&side, progress),
+    }
+}
+
+impl Origin {
+    /// Any snapshot in memory; `name` is what a delta says it is of. All of it is hashed.
+    ///
+    /// # Errors
+    /// None today.
+    pub fn of(snapshot: Arc<Snapshot>, name: &str, progress: &dyn Progress) -> Result<Origin> {
+        let groups = groups_in(&snapshot, progress)?;
+        let mut hasher = ImageHasher::new(snapshot.len() as u64);
+        groups.iter().for_each(|(group, digest)| hasher.push(*group, digest));
+        let image = ImageId { len: snapshot.len() as u64, digest: hasher.finish() };
+        Ok(Origin { snapshot, image, groups, stored: None, name: name.into() })
+    }
+
+    fn of_stored(side: StoredSide, progress: &dyn Progress) -> Result<Origin> {
+        let image = &side.image;
+        let len = length(image.len(), image.path())?;
+        let filled = Snapshot::filled(len, |file| fill(image, &side.shelf, file, progress));
+        let (snapshot, groups) = filled.at("making a snapshot in memory of", image.path())?;
+        let (groups, image) = (groups?, ImageId { len: image.len(), digest: image.digest() });
+        let name = side.room.label();
+        Ok(Origin { snapshot: Arc::new(snapshot), image, groups, stored: Some(Arc::new(side)), name })
+    }
+
+    fn of_live(side: &LiveSide, progress: &dyn Progress) -> Result<Origin> {
+        let before = open::stamp(&side.file, &side.path)?;
+        let snapshot = Snapshot::from_file(&side.file).at("taking a snapshot of", &side.path)?;
+        if !open::stamp(&side.file, &side.path)?.same_state(&before) {
+            return Err(Error::Changed { path: side.path.clone(), what: "somebody wrote to it".into() });
+        }
+        let name = side.path.file_name().unwrap_or_default().to_string_lossy();
+        Origin::of(Arc::new(snapshot), &name, progress)
+    }
+
+    /// The bytes.
+    pub fn snapshot(&self) -> &Arc<Snapshot> {
+        &self.snapshot
+    }
+
+    /// The image digest.
+    pub fn digest(&self) -> Digest {
+        self.image.digest
+    }
+
+    /// Length in bytes.
+    pub fn len(&self) -> u64 {
+        self.image.len
+    }
+
+    /// Whether there are no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Number and id of the stored snapshot that it is, if it is one.
+    pub fn stored(&self) -> Option<(u64, Digest)> {
+        self.stored.as_ref().map(|side| (side.image.name.number, side.image.name.id))
+    }
+
+    /// The image digest with other digests for some groups, ascending.
+    pub(super) fn digest_with(&self, groups: &[(u64, Digest)]) -> Digest {
+        let mut fold = Refold::new(self.len(), groups);
+        self.groups.iter().for_each(|(group, digest)| fold.push(*group, digest));
+        fold.finish()
+    }
+
+    /// The pages that `view` changed, and the digest of what it holds.
+    fn changes<'v, S: Root>(&self, view: &'v View<S>) -> Result<(Vec<Dirty<'v>>, Digest)> {
+        self.check(view)?;
+        let pages = dirty_in(view);
+        let groups = regroup(&pages, |group| Ok(group_in(&self.snapshot, group)))?;
+        let digest = self.digest_with(&groups);
+        Ok((pages, digest))
+    }
+
+    /// `view` must have begun with these bytes.
+    pub(super) fn check<S: Root>(&self, view: &View<S>) -> Result<()> {
+        if view.is_of(&self.snapshot) {
+            return Ok(());
+        }
+        Err(Error::refused(
+            format!("the view is not one of {}", self.name),
+            "make it of the snapshot that was opened, or a clone",
+        ))
+    }
+}
+
+/// Makes what `view` holds a snapshot of the file whose stored image `origin` is, and a child of that image. The file
+/// itself is neither read nor written. Of the options, `store` and `reading` say nothing here but for how long to wait
+/// for another writer.
+///
+/// The snapshot has the grade of the image that the view began with, as it is of one moment exactly if that is.
+///
+/// # Errors
+/// [`Error::Refused`] when `origin` is no stored image, or `view` none of it; when nothing can be stored.
+pub fn keep<S: Root>(
+    origin: &Origin,
+    view: &View<S>,
+    options: &snap::Options,
+    progress: &dyn Progress,
+) -> Result<snap::Report> {
+    let began = Instant::now();
+    check(options)?;
+    let (pages, digest) = origin.changes(view)?;
+    let Some(side) = &origin.stored else {
+        let hint = "make a snapshot of it with `memsnap snap`, and open that";
+        return Err(Error::refused(format!("{} was not opened from a store", origin.name), hint));
+    };
+    let (room, from) = (&side.room, side.image.meta());
+    let mut report = snap::Report {
+        path: room.target().into(),
+        id: None,
+        number: 0,
+        new: false,
+        len: origin.len(),
+        pages_changed: pages.len() as u64,
+        bytes_changed: 0,
+        bytes_stored: 0,
+        grade: from.grade,
+        reason: format!("made in memory from @{}", side.image.name.number),
+        below: from.grade < options.require,
+        repaired: 0,
+        warnings: Vec::new(),
+        elapsed: began.elapsed(),
+    };
+    let mut writing = room.write(options.reading.wait)?;
+    if pages.is_empty() && !options.always {
+        (report.number, report.id) = (side.image.name.number, Some(side.image.name.id));
+        report.reason.clone_from(&from.reason);
+    } else if !(report.below && options.strict) {
+        let image = store(side, &mut writing, &pages, digest, options, &report.reason, progress)?;
+        let stored = image.meta().stored;
+        let own = std::fs::metadata(image.path()).at("looking at", image.path())?.len();
+        let map = if stored.map == from.stored.map { 0 } else { stored.map_bytes };
+        (report.number, report.id, report.new) = (image.name.number, Some(image.name.id), true);
+        report.bytes_changed = image.meta().changed.bytes;
+        report.bytes_stored = own + map + stored.pack_bytes;
+    }
+    if let Some(id) = report.id {
+        report.warnings.extend(tag_all(room, &writing, &options.tags, &id)?);
+    }
+    report.elapsed = began.elapsed();
+    Ok(report)
+}
+
+/// Makes the image of `side` with `pages` in it a snapshot; `digest` is its image digest.
+fn store(
+    side: &StoredSide,
+    writing: &mut Writing,
+    pages: &[Dirty<'_>],
+    digest: Digest,
+    options: &snap::Options,
+    reason: &str,
+    progress: &dyn Progress,
+) -> Result<Image> {
+    let (room, from) = (&side.room, &side.image);
+    let mut differing = Differing::new(room, from, options.compress, options.reserve, from.len());
+    progress.begin("storing", pages.len() as u64 * PAGE64);
+    let put = pages.iter().try_for_each(|dirty| {
+        progress.advance(PAGE64);
+        differing.put(dirty.page, New::Bytes(&whole(dirty.now)))
+    });
+    progress.end();
+    put?;
+    let blank = blank_meta(room, Kind::Asked);
+    let meta = Meta {
+        image: digest,
+        reason: reason.into(),
+        message: options.message.clone(),
+        members: Vec::new(),
+        time_ns: blank.time_ns,
+        kind: blank.kind,
+        path: blank.path,
+        host: blank.host,
+        version: blank.version,
+        ..from.meta().clone()
+    };
+    differing.commit(writing, &side.shelf, meta)
+}
+
+/// Brings `file`, which must hold what `origin` does, to what `view` holds: in place, with an undo.
+///
+/// # Errors
+/// [`Error::Base`] when the file holds anything else: then nothing was touched. Else as [`super::revert`].
+pub fn write<S: Root>(
+    file: &Path,
+    origin: &Origin,
+    view: &View<S>,
+    options: &Options,
+    confirm: Confirm<'_>,
+    progress: &dyn Progress,
+) -> Result<Report> {
+    let began = Instant::now();
+    let target = &open::resolve(file)?;
+    let (pages, digest) = origin.changes(view)?;
+    let (len, base) = (origin.len(), origin.digest());
+    let plan = || {
+        let live = LiveSide::open(target)?;
+        let found = digest_of(&live, &options.reading, progress)?;
+        if found != base {
+            return Err(Error::Base { path: target.clone(), expected: base, found });
+        }
+        let plan = Plan::new(target, ("now".into(), len), ("the view".into(), len), &numbers(&pages));
+        Ok(Report { plan, done: false, undo: None, notes: Vec::new(), bytes_written: 0, elapsed: began.elapsed() })
+    };
+    let place = Place { target, len, plan: &plan };
+    let goal = Goal { verb: "write", base: Base::Is(base) };
+    let mut report = in_place(&place, &goal, options, confirm, progress, |work, from| {
+        let mut composer = Composer::new(work, from, len);
+        pages.iter().try_for_each(|dirty| composer.put(dirty.page, New::Bytes(&whole(dirty.now))))?;
+        composer.finish("write", Some(digest))
+    })?;
+    report.elapsed = began.elapsed();
+    Ok(report)
+}
+
+/// Writes the delta from what `origin` holds to what `view` holds; [`super::apply`] takes it. Of the options, `store` and
+/// `reading` say nothing here.
+///
+/// # Errors
+/// [`Error::Refused`] when `view` is none of `origin`, or the output is there and not to be replaced; when it cannot be
+/// written.
+pub fn delta<S: Root>(
+    origin: &Origin,
+    view: &View<S>,
+    out: Out<'_>,
+    options: &MakeOptions,
+    progress: &dyn Progress,
+) -> Result<Stat> {
+    let (pages, digest) = origin.changes(view)?;
+    let head = DeltaHead {
+        base: origin.image,
+        result: ImageId { digest, ..origin.image },
+        reversible: options.reversible,
+        name: origin.name.clone().into_bytes(),
+    };
+    let scratch = scratch_beside(&out);
+    into(out, options.force, |out, path| write_delta(&pages, &head, options.level, (out, path, &scratch), progress))
+}
+
+/// A length in memory.
+fn length(len: u64, path: &Path) -> Result<usize> {
+    let too_long = || Error::refused(format!("{} is longer than memory can be", path.display()), "write it to a file");
+    usize::try_from(len).map_err(|_| too_long())
+}
+
+/// The bytes of a group, filled up with zeros.
+pub(super) fn group_in(bytes: &[u8], group: u64) -> Vec<u8> {
+    let at = group as usize * GROUP;
+    let mut out = vec![0; GROUP];
+    let there = &bytes[at..bytes.len().min(at + GROUP)];
+    out[..there.len()].copy_from_slice(there);
+    out
+}
+
+/// The digests of all groups that are not zeros.
+fn groups_in(snapshot: &Snapshot, progress: &dyn Progress) -> Result<Vec<(u64, Digest)>> {
+    const AT_ONCE: usize = 256;
+    let span = |r: std::ops::Range<usize>| PageRange::new((r.start / GROUP) as u64, r.end.div_ceil(GROUP) as u64);
+    // A set of groups, not of pages.
+    let held: PageSet = snapshot.stretches().into_iter().map(span).collect();
+    let mut found = Vec::new();
+    progress.begin("hashing", held.len() * GROUP as u64);
+    for run in held.runs() {
+        for first in (run.start..run.end).step_by(AT_ONCE) {
+            let count = (run.end - first).min(AT_ONCE as u64) as usize;
+            let there = &snapshot[first as usize * GROUP..snapshot.len().min((first as usize + count) * GROUP)];
+            let (rest, mut digests) = (there.len() % GROUP, vec![Digest::ZERO; count]);
+            hash_groups(&there[..there.len() - rest], &vec![true; count], &mut digests)?;
+            if rest > 0 {
+                let last = group_in(snapshot, first + count as u64 - 1);
+                hash_groups(&last, &[true], &mut digests[count - 1..])?;
+            }
+            found.extend((first..).zip(digests).filter(|(_, digest)| !digest.is_zero()));
+            progress.advance((count * GROUP) as u64);
+        }
+    }
+    progress.end();
+    Ok(found)
+}
+
+#[cfg(test)]
+#[path = "memory_test.rs"]
+mod tests;
