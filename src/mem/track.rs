@@ -164,7 +164,7 @@ impl Tracker {
     }
 
     fn should_arm_all(&self, region: &Region) -> bool {
-        let limit = SLOW.as_nanos() * (region.len() as u128).max(1 << 30) >> 30;
+        let limit = (SLOW.as_nanos() * (region.len() as u128).max(1 << 30)) >> 30;
         let took = self.last_scan.load(Relaxed).min(self.scan_before.load(Relaxed));
         self.adapts && !self.all.load(Relaxed) && u128::from(took) > limit
     }
