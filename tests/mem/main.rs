@@ -1,0 +1,6 @@
+//! Memory with a history: random histories against oracles, beside the crate they are measured against, in processes
+//! that lack something, and from every source.
+#![allow(clippy::print_stderr, reason = "reasons for skipping are for whoever runs the tests")]
+
+mod ground;
+mod history;
