@@ -336,7 +336,11 @@ fn histories(tracking: Tracking) {
     if !can(tracking) {
         return;
     }
-    let config = ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() };
+    let config = ProptestConfig {
+        cases: if super::process::is_part() { 40 } else { 500 },
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
     let unit = prop_oneof![2 => Just(None), 1 => Just(Some(3 * PAGE))];
     proptest!(config, |(base in base(), len in len(), unit in unit, acts in prop::collection::vec(act(), 1..40))| {
         run(&base, len, &acts, &Options { page_size: unit, tracking: Some(tracking) });

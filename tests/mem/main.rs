@@ -6,3 +6,5 @@
 mod crumbles;
 mod ground;
 mod history;
+mod limits;
+mod process;
