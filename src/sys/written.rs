@@ -5,7 +5,8 @@
 //! are armed; a page that still is the file's shows its first write by becoming private. [`private_pages`] reads bit 61
 //! of /proc/self/pagemap, which every kernel has: what was written since the memory was mapped, and not since when.
 //!
-//! Both answers may name too many pages (migration drops an armed bit now and then), never too few.
+//! Both answers may name too many pages (migration drops an armed bit now and then; the page of zeros, where memory was
+//! only read), never too few.
 #![cfg_attr(target_os = "linux", allow(unsafe_code, reason = "ioctls that have no safe wrapper"))]
 
 use std::io;
@@ -115,7 +116,6 @@ mod imp {
     const IS_FILE: u64 = 1 << 2;
     const IS_PRESENT: u64 = 1 << 3;
     const IS_SWAPPED: u64 = 1 << 4;
-    const IS_PFNZERO: u64 = 1 << 5;
 
     /// `struct uffdio_api`: api, features, ioctls.
     type Api = [u64; 3];
@@ -231,7 +231,8 @@ mod imp {
             let mut start = base + bytes.start / page * page;
             let end = base + bytes.end.next_multiple_of(page);
             while start < end {
-                // Private (not the file's, not the page of zeros), there or swapped out, and written since it was armed.
+                // Private (not the file's), there or swapped out, and written since it was armed. The page of zeros
+                // counts: where it was not only read, KSM has put it in the place of one that was written.
                 let mut scan = Scan {
                     size: size_of::<Scan>() as u64,
                     flags: CHECK_WPASYNC | if arm { WP_MATCHING } else { 0 },
@@ -239,8 +240,8 @@ mod imp {
                     end: end as u64,
                     vec: found.as_mut_ptr() as u64,
                     vec_len: AT_ONCE as u64,
-                    category_inverted: IS_FILE | IS_PFNZERO,
-                    category_mask: IS_WRITTEN | IS_FILE | IS_PFNZERO,
+                    category_inverted: IS_FILE,
+                    category_mask: IS_WRITTEN | IS_FILE,
                     category_anyof_mask: IS_PRESENT | IS_SWAPPED,
                     return_mask: IS_WRITTEN,
                     ..Scan::default()
@@ -326,3 +327,7 @@ mod imp {
         Err(io::ErrorKind::Unsupported.into())
     }
 }
+
+#[cfg(all(test, target_os = "linux", not(miri)))]
+#[path = "written_test.rs"]
+mod tests;

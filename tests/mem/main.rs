@@ -6,5 +6,8 @@
 mod crumbles;
 mod ground;
 mod history;
+#[cfg(target_os = "linux")]
+mod kernel;
 mod limits;
 mod process;
+mod sources;
