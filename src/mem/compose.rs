@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io;
+use std::io::{self, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -96,6 +96,17 @@ impl Compose {
             return Ok(self);
         }
         let end = span(offset, len, file.metadata()?.len())?;
+        let mut position = file;
+        let before = position.stream_position()?;
+        let copied = self.copy_of(file, at, offset, end);
+        position.seek(SeekFrom::Start(before))?; // to look for holes moves it
+        copied?;
+        span(offset, len, file.metadata()?.len())?; // what was cut off meanwhile may have looked like a hole
+        Ok(self)
+    }
+
+    /// Copies the bytes `offset..end` of a file to `at`, without its holes.
+    fn copy_of(&mut self, file: &File, at: usize, offset: u64, end: u64) -> io::Result<()> {
         let mut block = Vec::new();
         let mut from = offset;
         while let Some((start, stop)) = sparse::next_data(file, from, end)? {
@@ -110,7 +121,7 @@ impl Compose {
             }
             from = stop;
         }
-        Ok(self)
+        Ok(())
     }
 
     /// Places the same without a copy: the file is mapped, and only what a view changes is copied. Parts of less than

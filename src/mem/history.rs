@@ -156,6 +156,7 @@ impl History {
     ) -> io::Result<usize> {
         let level = self.depth() + 1;
         let mut same_again = false;
+        let mut saved = Ok(());
         for page in written {
             let bytes = self.page(now, page);
             let differs = self.held(page, level - 1, base) != bytes;
@@ -166,7 +167,10 @@ impl History {
                     same_again = true;
                 }
                 None if differs => {
-                    self.save(page, bytes, level)?;
+                    saved = self.save(page, bytes, level);
+                    if saved.is_err() {
+                        break;
+                    }
                     self.pending.push(page);
                 }
                 None => {}
@@ -176,6 +180,7 @@ impl History {
             let pending = std::mem::take(&mut self.pending);
             self.pending = pending.into_iter().filter(|page| self.is_pending(*page)).collect();
         }
+        saved?; // what was saved until then stays pending
         let pages = std::mem::take(&mut self.pending);
         self.marks.push(Mark { name, pages });
         Ok(level)

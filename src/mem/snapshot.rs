@@ -85,7 +85,7 @@ impl Snapshot {
         Snapshot::from_file(&file).at("taking a snapshot of", &path)
     }
 
-    /// The same of an open file.
+    /// The same of an open file. Its position stays.
     ///
     /// # Errors
     /// As [`Snapshot::open`].
@@ -209,7 +209,12 @@ impl Snapshot {
 }
 
 fn length(file: &File) -> io::Result<usize> {
-    let len = file.metadata()?.len();
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        let what = "a snapshot can only be taken of a regular file: others do not say how long they are";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+    }
+    let len = metadata.len();
     usize::try_from(len).map_err(|_| io::Error::new(io::ErrorKind::OutOfMemory, "longer than there are addresses"))
 }
 

@@ -290,9 +290,11 @@ impl<S: Root> View<S> {
 
     /// Pages within `bytes` that may differ from what they held at checkpoint `since`.
     pub(super) fn candidates(&self, since: usize, bytes: Range<usize>) -> Vec<Unit> {
-        let written = self.tracker.written(&self.region, bytes.clone(), false);
-        let mut pages = self.history.candidates(since, units(&written, self.unit));
         let (first, end) = (bytes.start / self.unit, bytes.end.div_ceil(self.unit));
+        // All of these pages: what was written may be elsewhere on them.
+        let bytes = first * self.unit..(end * self.unit).min(self.len());
+        let written = self.tracker.written(&self.region, bytes, false);
+        let mut pages = self.history.candidates(since, units(&written, self.unit));
         pages.retain(|page| (first..end).contains(page));
         pages
     }

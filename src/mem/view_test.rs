@@ -114,6 +114,8 @@ fn pages_as_long_as_asked() {
         view.revert().unwrap();
         assert_eq!(view[unit], 0);
         assert_eq!(pages(view.dirty_within(unit..).unwrap()), [2, 3]);
+        // The byte that was written is on the page, and not in the range.
+        assert_eq!(pages(view.dirty_within(2 * unit + unit / 2..3 * unit - 1).unwrap()), [2]);
     }
     let options = Options { page_size: Some(unit + 1), ..Options::default() };
     assert_eq!(Snapshot::zeroed(1).unwrap().view_with(&options).unwrap_err().kind(), std::io::ErrorKind::InvalidInput);

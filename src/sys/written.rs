@@ -4,7 +4,8 @@
 //! ioctl (both Linux 6.7; Documentation/admin-guide/mm/{userfaultfd,pagemap}.rst). [`private_pages`] reads bit 61 of
 //! /proc/self/pagemap, which every kernel has: what was written since the memory was mapped, and not since when.
 //!
-//! Both answers may name too many pages (migration drops an armed bit now and then), never too few.
+//! Both answers may name too many pages (migration drops an armed bit now and then; the page of zeros, where memory was
+//! only read), never too few.
 #![cfg_attr(target_os = "linux", allow(unsafe_code, reason = "ioctls that have no safe wrapper"))]
 
 use std::io;
@@ -136,7 +137,6 @@ mod imp {
     const IS_FILE: u64 = 1 << 2;
     const IS_PRESENT: u64 = 1 << 3;
     const IS_SWAPPED: u64 = 1 << 4;
-    const IS_PFNZERO: u64 = 1 << 5;
 
     /// `struct uffdio_api`: api, features, ioctls.
     type Api = [u64; 3];
@@ -270,10 +270,11 @@ mod imp {
                     ..Scan::default()
                 };
                 if armed == Armed::Private {
-                    // Besides: not the file's, not the page of zeros, there or swapped out. Without all this the kernel
-                    // need not look at the page itself, but only at its entry.
-                    scan.category_inverted = IS_FILE | IS_PFNZERO;
-                    scan.category_mask |= scan.category_inverted;
+                    // Besides: private (not the file's), there or swapped out. Without this the kernel need not look at
+                    // the page itself, but only at its entry. The page of zeros counts: where it was not only read, KSM
+                    // has put it in the place of one that was written.
+                    scan.category_inverted = IS_FILE;
+                    scan.category_mask |= IS_FILE;
                     scan.category_anyof_mask = IS_PRESENT | IS_SWAPPED;
                 }
                 let n = match call::<PAGEMAP_SCAN, Scan>(&self.pagemap, &mut scan) {
@@ -366,3 +367,7 @@ mod imp {
         Err(io::ErrorKind::Unsupported.into())
     }
 }
+
+#[cfg(all(test, target_os = "linux", not(miri)))]
+#[path = "written_test.rs"]
+mod tests;

@@ -1,0 +1,50 @@
+//! What the tests of this room share.
+
+use memsnap::mem::{Options, Snapshot, Tracking};
+use memsnap::page::PageSet;
+
+/// Says why a test does not run here; where all must run, that is a failure.
+pub(crate) fn skip(why: &str) {
+    assert!(std::env::var_os("MEMSNAP_CI").is_none(), "skipped where nothing may be: {why}");
+    eprintln!("skipped: {why}");
+}
+
+pub(crate) const METHODS: [Tracking; 3] = [Tracking::WriteProtect, Tracking::Pagemap, Tracking::Compare];
+
+pub(crate) fn with(tracking: Tracking) -> Options {
+    Options { tracking: Some(tracking), ..Options::default() }
+}
+
+/// Whether writes can be tracked in this way here.
+pub(crate) fn can(tracking: Tracking) -> bool {
+    match Snapshot::zeroed(1).unwrap().view_with(&with(tracking)) {
+        Ok(_) => true,
+        Err(e) => {
+            skip(&format!("{tracking:?}: {e}"));
+            false
+        }
+    }
+}
+
+/// The ways that can be had here.
+pub(crate) fn methods() -> impl Iterator<Item = Tracking> {
+    METHODS.into_iter().filter(|tracking| can(*tracking))
+}
+
+pub(crate) fn numbers(set: &PageSet) -> Vec<u64> {
+    set.runs().flat_map(|run| run.start..run.end).collect()
+}
+
+/// The pages of `unit` bytes that differ, found the simple way.
+pub(crate) fn differing(a: &[u8], b: &[u8], unit: usize) -> Vec<u64> {
+    assert_eq!(a.len(), b.len());
+    let pages = a.chunks(unit).zip(b.chunks(unit));
+    pages.enumerate().filter(|(_, (a, b))| a != b).map(|(i, _)| i as u64).collect()
+}
+
+/// Bytes that do not shrink, the same for the same seed.
+pub(crate) fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let mut out = vec![0; len];
+    blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut out);
+    out
+}

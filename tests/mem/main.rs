@@ -1,0 +1,13 @@
+//! Memory with a history: random histories against oracles, beside the crate they are measured against, in processes
+//! that lack something, and from every source.
+#![allow(clippy::print_stderr, reason = "reasons for skipping are for whoever runs the tests")]
+
+#[cfg(target_os = "linux")]
+mod crumbles;
+mod ground;
+mod history;
+#[cfg(target_os = "linux")]
+mod kernel;
+mod limits;
+mod process;
+mod sources;

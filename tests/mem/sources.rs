@@ -1,0 +1,338 @@
+//! Where snapshots come from: files that change afterwards, or are cut meanwhile; holes; parts that fit and do not.
+#![allow(unsafe_code, reason = "files that nobody changes, mapped; protection; a name space of mounts")]
+
+use std::fs::{File, OpenOptions};
+use std::io::{Error, ErrorKind, Read, Seek, SeekFrom};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use memsnap::mem::{Access, Compose, Snapshot};
+use proptest::prelude::*;
+
+use super::ground::{methods, noise, numbers, skip, with};
+use super::process::{alone, forked};
+
+const PAGE: usize = 4096;
+const MIB: usize = 1 << 20;
+
+fn file_of(dir: &Path, bytes: &[u8]) -> (PathBuf, File) {
+    let path = dir.join("f");
+    std::fs::write(&path, bytes).unwrap();
+    let file = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    (path, file)
+}
+
+/// Snapshots of a file, by every way.
+fn all_ways(path: &Path, file: &File) -> Vec<Snapshot> {
+    let dir = path.parent().unwrap();
+    vec![Snapshot::open(path).unwrap(), Snapshot::from_file(file).unwrap(), Snapshot::from_file_in(file, dir).unwrap()]
+}
+
+/// Every snapshot stays what the file was, whatever becomes of it.
+fn stays(dir: &Path) {
+    for len in [0, 1, PAGE - 1, 3 * PAGE, MIB, 3 * MIB + 5] {
+        let bytes = noise(len as u64, len);
+        let (path, file) = file_of(dir, &bytes);
+        let snapshots = all_ways(&path, &file);
+        file.write_all_at(&vec![1; len + 7], 0).unwrap();
+        assert!(snapshots.iter().all(|snapshot| snapshot[..] == bytes[..]), "{len} bytes, then written");
+        let mut views: Vec<_> = snapshots.iter().map(|snapshot| snapshot.view().unwrap()).collect();
+        file.set_len(0).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        for view in &mut views {
+            assert!(view[..] == bytes[..] && view.dirty().is_empty(), "{len} bytes, then cut");
+            view.fill(9);
+        }
+        assert!(snapshots.iter().all(|snapshot| snapshot[..] == bytes[..]));
+    }
+}
+
+#[test]
+fn a_file_that_changes() {
+    stays(tempfile::tempdir().unwrap().path());
+    if Path::new("/dev/shm").is_dir() {
+        stays(tempfile::tempdir_in("/dev/shm").unwrap().path());
+    }
+}
+
+#[test]
+fn the_position_in_the_file_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, mut file) = file_of(dir.path(), &noise(1, 9 * PAGE));
+    file.seek(SeekFrom::Start(5)).unwrap();
+    all_ways(&path, &file);
+    assert_eq!(file.stream_position().unwrap(), 5);
+}
+
+#[test]
+fn what_is_no_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = Snapshot::open(&dir.path().join("none")).unwrap_err().to_string();
+    assert!(error.contains("none"), "{error}");
+    assert!(Snapshot::open(dir.path()).is_err());
+    assert!(Snapshot::from_file(&File::open(dir.path()).unwrap()).is_err());
+    let pipe = dir.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    assert!(Snapshot::open(&pipe).is_err());
+    let (reader, _writer) = std::io::pipe().unwrap();
+    let error = Snapshot::from_file(&File::from(std::os::fd::OwnedFd::from(reader))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+}
+
+/// A file that is cut while it is copied is an error, also where what was cut off comes after a hole.
+#[test]
+fn a_file_that_is_cut_meanwhile() {
+    let dir = tempfile::tempdir().unwrap();
+    let many = 24 * MIB;
+    for micros in [0, 100, 300, 1000, 2000, 4000, 8000] {
+        let (_, file) = file_of(dir.path(), &noise(1, many));
+        let end = (many + 8 * MIB) as u64;
+        file.write_all_at(&[7; PAGE], end).unwrap();
+        let begun = std::sync::Barrier::new(2);
+        let made = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                begun.wait();
+                std::thread::sleep(std::time::Duration::from_micros(micros));
+                file.set_len(many as u64).unwrap();
+            });
+            begun.wait();
+            Snapshot::from_file(&file)
+        });
+        match made {
+            Ok(made) if made.len() == many => {} // cut before
+            Ok(made) => assert!(made[end as usize..] == [7; PAGE], "zeros that were never there"),
+            Err(e) => assert_eq!(e.kind(), ErrorKind::UnexpectedEof),
+        }
+    }
+}
+
+/// Bytes on the disk of what a process has open and no name.
+fn kept() -> u64 {
+    let all = std::fs::read_dir("/proc/self/fd").unwrap().map(|entry| entry.unwrap().path());
+    let nameless = all.filter(|fd| std::fs::read_link(fd).is_ok_and(|to| to.to_string_lossy().ends_with(" (deleted)")));
+    nameless.map(|fd| std::fs::metadata(fd).unwrap().blocks() * 512).sum()
+}
+
+#[test]
+fn holes_stay_holes() {
+    if !alone("sources::holes_stay_holes") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (path, file) = file_of(dir.path(), b"");
+    let len = 2 << 30;
+    file.set_len(len).unwrap();
+    let places = [0, 77 * MIB, 78 * MIB + 100, (2 << 30) - 5];
+    places.iter().for_each(|at| file.write_all_at(b"here", *at as u64).unwrap());
+    if file.metadata().unwrap().blocks() > 1 << 10 {
+        return skip("no holes here");
+    }
+    let before = kept();
+    for snapshot in all_ways(&path, &file) {
+        assert_eq!(snapshot.len() as u64, len);
+        assert!(places.iter().all(|at| snapshot[*at..*at + 4] == *b"here"));
+        assert!(snapshot[MIB..77 * MIB].iter().all(|b| *b == 0));
+        let mut view = snapshot.view().unwrap();
+        view[100 * MIB] = 1;
+        assert_eq!(view.take_snapshot().unwrap()[100 * MIB], 1);
+        assert_eq!(numbers(&view.dirty()), [25600]);
+    }
+    let snapshots = all_ways(&path, &file);
+    assert!(snapshots.iter().all(|snapshot| snapshot[places[3]..] == *b"here\0"));
+    assert!(kept() - before < 256 << 10, "{} bytes", kept() - before);
+}
+
+/// On file systems that share blocks a snapshot of a long file takes none.
+#[test]
+fn blocks_are_shared() {
+    for (program, kind) in [("mkfs.xfs", "xfs"), ("mkfs.btrfs", "btrfs")] {
+        let there = Command::new(program).arg("-V").output();
+        if !rustix::process::geteuid().is_root() || there.is_err() {
+            return skip(&format!("needs root and {program}"));
+        }
+        if !alone("sources::blocks_are_shared") {
+            return;
+        }
+        // SAFETY: touches no memory. The mounts of this thread, and of what it starts, are seen by nobody else, and end
+        // with them.
+        assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNS) }, 0, "{}", Error::last_os_error());
+        let dir = tempfile::tempdir().unwrap();
+        let (disk, at) = (dir.path().join("disk"), dir.path().join("at"));
+        std::fs::create_dir(&at).unwrap();
+        File::create(&disk).unwrap().set_len(512 << 20).unwrap();
+        let run = |command: &mut Command| {
+            let done = command.output().unwrap();
+            assert!(done.status.success(), "{command:?}: {}", String::from_utf8_lossy(&done.stderr));
+        };
+        run(Command::new("mount").args(["--make-rprivate", "/"]));
+        run(Command::new(program).arg("-q").arg(&disk));
+        run(Command::new("mount").args(["-t", kind, "-o", "loop"]).arg(&disk).arg(&at));
+        stays(&at);
+        let (path, file) = file_of(&at, &noise(5, 40 * MIB));
+        file.sync_all().unwrap();
+        let free = || rustix::fs::statvfs(&at).unwrap().f_bavail * rustix::fs::statvfs(&at).unwrap().f_frsize;
+        let before = free();
+        let snapshots = all_ways(&path, &file);
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let of_disk = maps.lines().filter(|line| line.contains(at.to_str().unwrap())).count();
+        assert_eq!(of_disk, snapshots.len(), "{kind}: {maps}");
+        assert!(before - free() < 4 << 20, "{kind}: {} bytes", before - free());
+        drop((snapshots, file));
+        run(Command::new("umount").arg(&at));
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Part {
+    /// 0 bytes, 1 a copy of a file, 2 the file itself.
+    kind: u8,
+    at: usize,
+    offset: usize,
+    len: usize,
+}
+
+fn place(compose: Compose, part: &Part, file: &File, bytes: &[u8]) -> std::io::Result<Compose> {
+    let Part { kind, at, offset, len } = *part;
+    match kind {
+        0 => compose.bytes(at, &bytes[offset..offset + len]),
+        1 => compose.file(at, file, offset as u64, len),
+        // SAFETY: nobody writes to the file: it has no name, and is written before.
+        _ => unsafe { compose.share(at, file.try_clone()?, offset as u64, len) },
+    }
+}
+
+#[test]
+fn parts_lie_where_they_were_placed() {
+    const LEN: usize = 9 * MIB;
+    let bytes = noise(8, 4 * MIB + 1234);
+    let file = tempfile::tempfile().unwrap();
+    file.write_all_at(&bytes, 0).unwrap();
+    let place_of = |most: usize| {
+        prop_oneof![0..most, (0..most / PAGE).prop_map(|n| n * PAGE), (0..most / MIB + 1).prop_map(|n| n * MIB)]
+    };
+    let length = prop_oneof![Just(0), 1..9000_usize, Just(MIB), MIB..3 * MIB, Just(bytes.len())];
+    let part = (0..3_u8, place_of(LEN), place_of(bytes.len()), length).prop_map(|(kind, at, offset, len)| Part {
+        kind,
+        at,
+        offset,
+        len,
+    });
+    let total = prop_oneof![Just(LEN), 0..LEN];
+    let config = ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() };
+    proptest!(config, |(len in total, parts in prop::collection::vec(part, 0..12))| {
+        let (mut fit, mut all) = (Vec::<Part>::new(), vec![0; len]);
+        let laid = |fit: &[Part]| {
+            fit.iter().fold(Snapshot::compose(len), |compose, part| place(compose, part, &file, &bytes).unwrap())
+        };
+        for part in parts {
+            let there = part.offset + part.len <= bytes.len();
+            let inside = part.at + part.len <= len;
+            let free = fit.iter().all(|other| part.at + part.len <= other.at || other.at + other.len <= part.at);
+            if inside && there && (free || part.len == 0) {
+                all[part.at..part.at + part.len].copy_from_slice(&bytes[part.offset..part.offset + part.len]);
+                fit.extend(Some(part).filter(|part| part.len > 0));
+            } else if there || part.kind > 0 {
+                prop_assert!(place(laid(&fit), &part, &file, &bytes).is_err(), "{part:?} among {fit:?}");
+            }
+        }
+        let snapshot = laid(&fit).build()?;
+        prop_assert!(snapshot[..] == all[..]);
+        let mut view = snapshot.view()?;
+        prop_assert!(view[..] == all[..] && view.dirty().is_empty());
+        view.fill(3);
+        view.revert()?;
+        prop_assert!(view[..] == all[..] && view.take_snapshot()?[..] == all[..]);
+    });
+}
+
+#[test]
+fn small_parts_cost_no_mappings() {
+    if !alone("sources::small_parts_cost_no_mappings") {
+        return;
+    }
+    let mappings = || std::fs::read_to_string("/proc/self/maps").unwrap().lines().count();
+    let (before, bytes) = (mappings(), noise(4, PAGE));
+    let file = tempfile::tempfile().unwrap();
+    file.write_all_at(&bytes, 0).unwrap();
+    let mut compose = Snapshot::compose(10_000 * 16 * PAGE);
+    for i in 0..5_000 {
+        compose = compose.bytes(2 * i * 16 * PAGE, &bytes).unwrap();
+        compose = compose.file((2 * i + 1) * 16 * PAGE, &file, 0, PAGE).unwrap();
+    }
+    let snapshot = compose.build().unwrap();
+    let view = snapshot.view().unwrap();
+    assert!((0..10_000).all(|i| view[16 * i * PAGE..][..PAGE] == bytes[..] && view[16 * i * PAGE + PAGE] == 0));
+    assert!(mappings() - before < 600, "{} mappings", mappings() - before);
+}
+
+/// Nothing is copied: what a view does not write is the file's.
+#[test]
+fn a_file_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    for len in [0, 5, 2 * MIB, 2 * MIB + 5] {
+        let bytes = noise(6, len);
+        let (path, _) = file_of(dir.path(), &bytes);
+        // SAFETY: nobody writes to the file.
+        let snapshot = unsafe { Snapshot::share_file(File::open(&path).unwrap()) }.unwrap();
+        assert!(snapshot[..] == bytes[..]);
+        for tracking in methods() {
+            let mut view = snapshot.view_with(&with(tracking)).unwrap();
+            view.fill(1);
+            assert!(snapshot[..] == bytes[..]);
+        }
+        let mut again = Vec::new();
+        File::open(&path).unwrap().read_to_end(&mut again).unwrap();
+        assert!(again == bytes);
+    }
+}
+
+#[test]
+fn protection_is_lifted_by_restore() {
+    for tracking in methods() {
+        let snapshot = Snapshot::from_slice(&noise(7, 8 * PAGE + 9)).unwrap();
+        let mut view = snapshot.view_with(&with(tracking)).unwrap();
+        view[3 * PAGE] ^= 1;
+        view.snap().unwrap();
+        for (range, access) in [(PAGE..3 * PAGE, Access::NONE), (8 * PAGE..8 * PAGE + 9, Access::READ)] {
+            // SAFETY: the range is not looked at until protection is lifted.
+            unsafe { view.protect(range, access) }.unwrap();
+        }
+        for range in [1..PAGE, PAGE..PAGE + 1, 0..9 * PAGE] {
+            // SAFETY: refused.
+            let refused = unsafe { view.protect(range, Access::NONE) }.unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+        }
+        view.restore().unwrap();
+        assert!(view[..] == snapshot[..]);
+        assert_eq!(numbers(&view.dirty()), [3]);
+        view.fill(1);
+        view.revert().unwrap();
+        assert_eq!(numbers(&view.dirty()), [3]);
+    }
+}
+
+#[test]
+fn protection_is_real() {
+    if !alone("sources::protection_is_real") {
+        return;
+    }
+    let snapshot = Snapshot::zeroed(PAGE).unwrap();
+    for (access, write, dies) in [(Access::NONE, false, true), (Access::READ, true, true), (Access::READ, false, false)]
+    {
+        let mut view = snapshot.view().unwrap();
+        let at = view.as_mut_ptr();
+        // SAFETY: from here on only touched through a pointer; the child may die of it, which is what is tested.
+        unsafe { view.protect(.., access) }.unwrap();
+        let status = forked(|| {
+            if write {
+                // SAFETY: a byte of the view, which lives.
+                unsafe { at.write_volatile(1) }
+            } else {
+                // SAFETY: as above.
+                assert_eq!(unsafe { at.read_volatile() }, 0);
+            }
+        });
+        assert_eq!(status, if dies { libc::SIGSEGV } else { 0 });
+    }
+}
