@@ -57,6 +57,7 @@
 
 pub mod capture;
 pub mod error;
+pub mod mem;
 pub mod ops;
 pub mod pack;
 pub mod page;
