@@ -24,6 +24,7 @@ mod sides;
 pub mod snap;
 mod take;
 pub mod undo;
+pub mod vec;
 pub mod verify;
 mod write;
 

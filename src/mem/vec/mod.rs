@@ -20,4 +20,4 @@ pub use format::{ELEMENTS, ElementType, Fault, Tag};
 pub use log::Edit;
 pub use open::{Content, ReadAt};
 pub use persistence::{PersistenceFile, persistence_header_len};
-pub use scalar::Scalar;
+pub use scalar::{Number, Scalar};
