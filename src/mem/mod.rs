@@ -1,3 +1,33 @@
-//! What a program does with big state in its own memory.
+//! Memory with a history: snapshots of bytes, copy-on-write views of them, dirty pages, nested checkpoints.
+//!
+//! | to | use |
+//! |---|---|
+//! | keep bytes as they are: of a file, a slice, zeros, a stored image | [`Snapshot`] |
+//! | lay parts of several files side by side | [`Snapshot::compose`] |
+//! | change bytes without changing where they came from | [`Snapshot::view`], [`Snapshot::view_arc`] |
+//! | change a snapshot | [`Snapshot::view_mut`] |
+//! | know what changed | [`View::dirty`], [`View::dirty_pages`] |
+//! | go back, again and again | [`View::snap`], [`View::revert`], [`View::apply`] |
+//! | keep a typed array in a file | [`vec`] |
+//!
+//! Everything here is safe but for two things that say what they need: mapping a file that others could change, and
+//! taking away access to memory. There is no signal handler, no thread and no mapping for each page.
 
+mod arena;
+mod compose;
+mod dirty;
+mod history;
+mod image;
+mod root;
+mod snapshot;
+mod track;
 pub mod vec;
+mod view;
+
+pub use crate::sys::region::Access;
+pub use compose::Compose;
+pub use dirty::DirtyPage;
+pub use root::Root;
+pub use snapshot::Snapshot;
+pub use track::Tracking;
+pub use view::{ArcView, CowView, MutView, Options, View, page_size};

@@ -109,7 +109,7 @@ impl std::fmt::Debug for Input<'_> {
 /// # Errors
 /// As [`VecFileMut::create`].
 pub fn create(path: &Path, kind: &ElementType) -> Result<Stat> {
-    Ok(stat_of(&VecFileMut::create(path, kind)?))
+    VecFileMut::create(path, kind).map(|vec| stat_of(&vec))
 }
 
 /// What is in `path`. Nothing is written.
@@ -153,7 +153,12 @@ pub fn push(path: &Path, input: Input<'_>, wait: Duration) -> Result<Report> {
     Ok(Report { changed, len: vec.len() })
 }
 
-fn append_persistence(vec: &mut VecFileMut, from: &Path, magic: Option<[u8; 8]>, version: Option<[u8; 3]>) -> Result<u64> {
+fn append_persistence(
+    vec: &mut VecFileMut,
+    from: &Path,
+    magic: Option<[u8; 8]>,
+    version: Option<[u8; 3]>,
+) -> Result<u64> {
     let size = vec.element_type().size;
     let old = PersistenceFile::open(from, size, magic, version)?;
     let (mut at, end) = (0, old.len() * size);
@@ -214,7 +219,10 @@ impl Words<'_> {
         self.ready.clear();
         let read = self.from.take(LONGEST_LINE).read_line(&mut line).at("reading", input)?;
         if read as u64 == LONGEST_LINE {
-            return Err(Error::refused(format!("line {} of the input is too long", self.line), "write one number a line"));
+            return Err(Error::refused(
+                format!("line {} of the input is too long", self.line),
+                "write one number a line",
+            ));
         }
         for word in line.split_ascii_whitespace() {
             self.scalar.parse(word, &mut self.ready).map_err(|why| {
@@ -337,7 +345,8 @@ pub fn set(path: &Path, at: Place, words: &[String], wait: Duration) -> Result<R
     let (start, _) = Span::Range(Some(at), None).within(len, vec.path())?;
     let changed = words.len() as u64;
     if changed > len - start {
-        let what = format!("{} has {len} elements, and {changed} from {start} on would go past them", vec.path().display());
+        let what =
+            format!("{} has {len} elements, and {changed} from {start} on would go past them", vec.path().display());
         return Err(Error::refused(what, "use `memsnap vec push` to add elements"));
     }
     vec.commit(&[Edit { offset: start * vec.element_type().size, bytes: &bytes }], len)?;

@@ -28,6 +28,11 @@ pub struct VecFileMut {
     broken: Option<&'static str>,
 }
 
+/// A commit that is sealed, and not all in place.
+#[derive(Debug)]
+#[must_use]
+pub(super) struct Sealed;
+
 impl Deref for VecFileMut {
     type Target = VecFile;
 
@@ -90,6 +95,15 @@ impl VecFileMut {
     /// # Panics
     /// When the edits are not as described.
     pub fn commit(&mut self, edits: &[Edit<'_>], count: u64) -> Result<()> {
+        match self.prepare(edits, count)? {
+            Some(sealed) => self.complete(sealed),
+            None => Ok(()),
+        }
+    }
+
+    /// The first half of a commit: afterwards it is sealed, and no byte of an element has been written over. `None` when
+    /// there is nothing to do.
+    pub(super) fn prepare(&mut self, edits: &[Edit<'_>], count: u64) -> Result<Option<Sealed>> {
         self.must_be_sound()?;
         let kind = *self.element_type();
         if count > kind.most() {
@@ -104,15 +118,30 @@ impl VecFileMut {
         }
         let (over, behind) = split(edits, old_end);
         if over.is_empty() && behind.is_empty() && old_end == new_end {
-            return Ok(());
+            return Ok(None);
         }
         let place = self.undone_on_failure(|vec| vec.stage(&over, &behind, new_end))?;
         self.seal(count, place)?;
         if let Some(place) = place {
             self.inner.content.log = Log::of(&over, place.offset);
             self.seal(count, Some(place))?; // no slot speaks of the old state any more: now it may be written over
-            self.or_broken(|vec| over.iter().try_for_each(|edit| vec.put(edit.bytes, ELEMENTS + edit.offset)))?;
-            self.settle()?;
+        }
+        Ok(Some(Sealed))
+    }
+
+    /// The second half: what is in the log comes to its place.
+    pub(super) fn complete(&mut self, _: Sealed) -> Result<()> {
+        let entries = std::mem::take(&mut self.inner.content.log.entries);
+        if !entries.is_empty() {
+            let copied = |vec: &mut VecFileMut| {
+                entries.iter().try_for_each(|entry| vec.copy(entry.at, ELEMENTS + entry.offset, entry.len))
+            };
+            let done = self.or_broken(copied).and_then(|()| self.settle());
+            // Until it is in place, it is read from the log.
+            if done.is_err() {
+                self.inner.content.log.entries = entries;
+            }
+            done?;
         }
         self.tidy()
     }
@@ -225,19 +254,14 @@ impl VecFileMut {
             }
             return Ok(());
         };
-        let entries = self.content.log.entries.clone();
-        for entry in &entries {
+        for entry in &self.content.log.entries {
             let (offset, len) = (ELEMENTS + entry.offset, entry.len);
             sparse::allocate(&self.file, offset, len).at("making room in", &self.path)?;
         }
         self.copy(place.offset, place.offset, place.len)?;
         self.sync_staged()?;
         self.seal(self.len(), Some(place))?;
-        for entry in &entries {
-            self.copy(entry.at, ELEMENTS + entry.offset, entry.len)?;
-        }
-        self.settle()?;
-        self.tidy()
+        self.complete(Sealed)
     }
 
     /// Copies `len` bytes within the file.

@@ -1,8 +1,15 @@
 //! Persistent vectors: a typed, resizable array in a file, whose commits are atomic and durable.
 //!
 //! The file always holds the last commit, whole, whatever happens at whatever moment: see docs/persistent-vec.md for
-//! its bytes and for what is argued from them. [`VecFile`] and [`VecFileMut`] read and commit by offsets, with no map
-//! and no type, and so with nothing that could be unsafe.
+//! its bytes and for what is argued from them.
+//!
+//! | to | use |
+//! |---|---|
+//! | work on it as on a `Vec<T>`, and commit | [`PersistentVec`] |
+//! | read it as a `[T]` | [`VecReader`] |
+//! | read and commit by offsets, of any type; nothing of this is unsafe, as nothing is mapped | [`VecFile`], [`VecFileMut`] |
+//! | read one that is part of something else, such as a stored image | [`Content`] |
+//! | read a file of the crate `persistence` | [`PersistenceFile`] |
 
 mod commit;
 mod file;
@@ -12,7 +19,10 @@ mod format;
 mod log;
 mod open;
 mod persistence;
+mod reader;
 mod scalar;
+mod typed;
+mod writer;
 
 pub use commit::VecFileMut;
 pub use file::VecFile;
@@ -20,4 +30,7 @@ pub use format::{ELEMENTS, ElementType, Fault, Tag};
 pub use log::Edit;
 pub use open::{Content, ReadAt};
 pub use persistence::{PersistenceFile, persistence_header_len};
+pub use reader::VecReader;
 pub use scalar::{Number, Scalar};
+pub use typed::{Options, Plain};
+pub use writer::PersistentVec;

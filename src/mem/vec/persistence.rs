@@ -1,10 +1,13 @@
 //! Files of the crate `persistence` 0.0.5, to be read and taken over.
 
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::format::Fault;
 use super::open::ReadAt;
+use super::typed::in_memory;
+use crate::mem::Snapshot;
 use crate::sys::{lock, open};
 use crate::{At, Error, Result};
 
@@ -70,6 +73,14 @@ impl PersistenceFile {
             return Err(Error::refused(format!("{} has no such elements", self.path.display()), "see its length"));
         }
         ReadAt::read_at(&self.file, buf, persistence_header_len(self.size) + offset).at("reading", &self.path)
+    }
+}
+
+impl PersistenceFile {
+    /// All elements.
+    pub(super) fn copy(&self) -> io::Result<Snapshot> {
+        let bytes = in_memory(self.len * self.size)?;
+        Snapshot::compose(bytes).file(0, &self.file, persistence_header_len(self.size), bytes)?.build()
     }
 }
 

@@ -1,0 +1,275 @@
+//! Making a snapshot of parts: bytes, files, stretches of files.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::Snapshot;
+use super::image::{Image, Piece};
+use crate::page::is_zero;
+use crate::sys::region::system_page;
+use crate::sys::sparse;
+use crate::sys::steady::{Draft, Steady};
+
+/// Bytes copied at once.
+const BLOCK: usize = 1 << 20;
+/// Zeros are left out in steps of this many bytes.
+const STEP: usize = 1 << 16;
+/// Parts shorter than this are copied rather than mapped: each mapping costs the kernel a VMA, of which a process has
+/// 65530 (vm.max_map_count), whatever its length.
+const LEAST: usize = 1 << 20;
+/// Holes shorter than this do not end a mapping ...
+const GAP: usize = 1 << 20;
+/// ... nor longer ones, when there would be more mappings than this.
+const MOST_RUNS: usize = 256;
+
+/// A snapshot in the making: `len` bytes of zeros, over which parts are placed that do not overlap. Whatever is wrong
+/// with a part is said when it is placed; nothing can fail later.
+///
+/// ```
+/// use memsnap::mem::Snapshot;
+///
+/// # fn main() -> std::io::Result<()> {
+/// let file = std::fs::File::open("Cargo.toml")?;
+/// let snapshot = Snapshot::compose(1 << 30) // zeros cost nothing
+///     .bytes(65536, b"some bytes")?
+///     .file(131_072, &file, 0, 9)?
+///     .build()?;
+/// assert_eq!(snapshot[65536..65546], *b"some bytes");
+/// assert_eq!(snapshot[131_072..131_081], *b"[package]");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Compose {
+    len: usize,
+    /// What is copied, each byte at its own offset.
+    draft: Option<Draft>,
+    /// What is mapped.
+    laid: Vec<Piece>,
+    /// Where parts are: start -> end.
+    taken: BTreeMap<usize, usize>,
+}
+
+impl Compose {
+    pub(super) fn new(len: usize) -> Compose {
+        Compose { len, draft: None, laid: Vec::new(), taken: BTreeMap::new() }
+    }
+
+    /// Copies are kept in a file without a name in the folder `dir`, rather than in memory. To be said first.
+    ///
+    /// # Errors
+    /// When no file can be made there, or something was placed before.
+    pub fn scratch(mut self, dir: &Path) -> io::Result<Compose> {
+        if self.draft.is_some() {
+            return Err(invalid("the folder for copies must be named before the first part"));
+        }
+        self.draft = Some(Draft::on_disk(tempfile::tempfile_in(dir)?, self.len as u64)?);
+        Ok(self)
+    }
+
+    /// Places a copy of `bytes` at byte `at`.
+    ///
+    /// # Errors
+    /// When it is past the end or over another part, or there is no room for the copy.
+    pub fn bytes(mut self, at: usize, bytes: &[u8]) -> io::Result<Compose> {
+        self.take(at, bytes.len())?;
+        self.copy(at, bytes)?;
+        Ok(self)
+    }
+
+    /// Places `len` bytes of `file`, from `offset` on, at byte `at`: as they are now, whatever becomes of the file. Long
+    /// parts share the file's blocks where the file system can do that (FICLONE), which also makes them of one moment;
+    /// all others are copied, holes left out.
+    ///
+    /// # Errors
+    /// When the file does not have them, they are past the end or over another part, or there is no room for the copy.
+    pub fn file(mut self, at: usize, file: &File, offset: u64, len: usize) -> io::Result<Compose> {
+        self.take(at, len)?;
+        if len >= LEAST
+            && let Some(clone) = Steady::clone_of(file)
+        {
+            self.lay(at, clone, offset, len)?;
+            return Ok(self);
+        }
+        let end = span(offset, len, file.metadata()?.len())?;
+        let mut block = Vec::new();
+        let mut from = offset;
+        while let Some((start, stop)) = sparse::next_data(file, from, end)? {
+            let mut done = start;
+            while done < stop {
+                let n = BLOCK.min((stop - done) as usize);
+                block.resize(n, 0);
+                file.read_exact_at(&mut block, done)
+                    .map_err(|e| io::Error::new(e.kind(), format!("the file shrank or cannot be read: {e}")))?;
+                self.copy(at + (done - offset) as usize, &block)?;
+                done += n as u64;
+            }
+            from = stop;
+        }
+        Ok(self)
+    }
+
+    /// Places the same without a copy: the file is mapped, and only what a view changes is copied. Parts of less than
+    /// 1 MiB, and those that are not aligned to the system's page, are copied nevertheless.
+    ///
+    /// # Errors
+    /// As [`Compose::file`].
+    ///
+    /// # Safety
+    /// While the snapshot or a clone of it exists, nobody, in any process, may write to this part of the file or cut it
+    /// off: bytes would change behind `&[u8]`, which is undefined behaviour (measured: an invalid `&str`), and reading
+    /// past a new end kills the process (SIGBUS). A lock keeps away only those who ask for it.
+    #[allow(unsafe_code, unsafe_op_in_unsafe_fn, reason = "the promise is handed on as it is")]
+    pub unsafe fn share(mut self, at: usize, file: File, offset: u64, len: usize) -> io::Result<Compose> {
+        self.take(at, len)?;
+        let file = Steady::promised(file)?;
+        self.lay(at, file, offset, len)?;
+        Ok(self)
+    }
+
+    /// As [`Compose::share`], of a file of which that is known.
+    ///
+    /// # Errors
+    /// As [`Compose::file`].
+    pub(super) fn steady(mut self, at: usize, file: Steady, offset: u64, len: usize) -> io::Result<Compose> {
+        self.take(at, len)?;
+        self.lay(at, file, offset, len)?;
+        Ok(self)
+    }
+
+    /// The snapshot.
+    ///
+    /// # Errors
+    /// When there are no addresses for that many bytes.
+    pub fn build(self) -> io::Result<Snapshot> {
+        Ok(Snapshot::of(self.image()?))
+    }
+
+    pub(super) fn image(self) -> io::Result<Image> {
+        let Compose { len, draft, laid, .. } = self;
+        let mut pieces = Vec::new();
+        if let Some(draft) = draft {
+            let runs = runs(&draft.stretches()?, len);
+            let file = Arc::new(draft.seal()?);
+            let piece = |(start, end): (usize, usize)| Piece {
+                at: start,
+                len: end - start,
+                offset: start as u64,
+                file: file.clone(),
+            };
+            pieces.extend(runs.into_iter().map(piece));
+        }
+        pieces.extend(laid); // over the copies: a run of these may go on below a part that is mapped
+        Image::of(len, pieces)
+    }
+
+    /// Claims a place.
+    fn take(&mut self, at: usize, len: usize) -> io::Result<()> {
+        let end = at.checked_add(len).filter(|end| *end <= self.len);
+        let end = end.ok_or_else(|| invalid(format!("{len} bytes at {at} do not fit into {}", self.len)))?;
+        if len == 0 {
+            return Ok(());
+        }
+        if let Some((start, stop)) = self.taken.range(..end).next_back()
+            && *stop > at
+        {
+            return Err(invalid(format!("bytes {at}..{end} overlap those placed at {start}..{stop}")));
+        }
+        match self.taken.range_mut(..at).next_back() {
+            Some((_, stop)) if *stop == at => *stop = end,
+            _ => {
+                self.taken.insert(at, end);
+            }
+        }
+        Ok(())
+    }
+
+    fn copy(&mut self, at: usize, bytes: &[u8]) -> io::Result<()> {
+        let draft = match &mut self.draft {
+            Some(draft) => draft,
+            none => none.insert(Draft::in_memory(self.len as u64)?),
+        };
+        let write = |at: usize, bytes: &[u8]| {
+            draft
+                .file()
+                .write_all_at(bytes, at as u64)
+                .map_err(|e| io::Error::new(e.kind(), format!("copying {} bytes: {e}", bytes.len())))
+        };
+        // Neighbouring steps that hold anything are written at once.
+        let (mut from, mut to) = (0, 0);
+        for step in bytes.chunks(STEP) {
+            if is_zero(step) {
+                write(at + from, &bytes[from..to])?;
+                from = to + step.len();
+            }
+            to += step.len();
+        }
+        write(at + from, &bytes[from..to])
+    }
+
+    /// Maps what can be mapped, and copies the rest.
+    fn lay(&mut self, at: usize, file: Steady, offset: u64, len: usize) -> io::Result<()> {
+        span(offset, len, file.len())?;
+        let page = system_page();
+        let aligned = at.is_multiple_of(page) && offset.is_multiple_of(page as u64);
+        // Behind the last byte there must be zeros, as there are behind the end of a file.
+        let to_the_end = at + len == self.len && offset + len as u64 == file.len();
+        let whole = match () {
+            () if !aligned || len < LEAST => 0,
+            () if to_the_end => len,
+            () => len / page * page,
+        };
+        let mut block = vec![0; BLOCK.min(len - whole)];
+        let mut done = whole;
+        while done < len {
+            let n = BLOCK.min(len - done);
+            file.read_exact_at(&mut block[..n], offset + done as u64)?;
+            self.copy(at + done, &block[..n])?;
+            done += n;
+        }
+        if whole > 0 {
+            self.laid.push(Piece { at, len: whole, offset, file: Arc::new(file) });
+        }
+        Ok(())
+    }
+}
+
+/// The end of `len` bytes from `offset` on in a file of `has` bytes.
+fn span(offset: u64, len: usize, has: u64) -> io::Result<u64> {
+    offset.checked_add(len as u64).filter(|end| *end <= has).ok_or_else(|| {
+        let what = format!("{len} bytes from offset {offset} were asked for, but the file has {has}");
+        io::Error::new(io::ErrorKind::UnexpectedEof, what)
+    })
+}
+
+fn invalid(what: impl Into<String>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, what.into())
+}
+
+/// The stretches to map, of whole pages: neighbours become one, across longer and longer gaps, until they are few.
+fn runs(stretches: &[(u64, u64)], len: usize) -> Vec<(usize, usize)> {
+    let page = system_page();
+    let whole = |(start, end): &(u64, u64)| {
+        let (start, end) = (*start as usize, *end as usize);
+        (start / page * page, end.next_multiple_of(page).min(len))
+    };
+    let mut runs: Vec<(usize, usize)> = stretches.iter().map(whole).collect();
+    let mut gap = GAP;
+    loop {
+        runs.dedup_by(|next, run| {
+            let near = next.0 < run.1.saturating_add(gap);
+            if near {
+                run.1 = next.1;
+            }
+            near
+        });
+        if runs.len() <= MOST_RUNS {
+            return runs;
+        }
+        gap = gap.saturating_mul(2);
+    }
+}

@@ -1,0 +1,94 @@
+//! Looking at what a view changed.
+
+use std::io;
+use std::ops::RangeBounds;
+
+use super::history::Unit;
+use super::root::Root;
+use super::view::View;
+use crate::page::{PageNo, PageRange, PageSet};
+
+/// A page of a view whose bytes changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DirtyPage<'a> {
+    /// Its number: its offset in the view divided by [`View::page_size`].
+    pub number: PageNo,
+    /// Its bytes as they are. The last page of a view may be short.
+    pub now: &'a [u8],
+    /// Its bytes as they were, just as many.
+    pub before: &'a [u8],
+}
+
+impl<S: Root> View<S> {
+    /// The pages whose bytes differ from those at the last checkpoint, or, where there is none, from the snapshot's.
+    /// Exact: a page that was written and holds the same bytes is not among them. Numbers count pages of
+    /// [`View::page_size`] bytes.
+    pub fn dirty(&self) -> PageSet {
+        self.dirty_since(self.checkpoints())
+    }
+
+    /// The same against any checkpoint; 0 is the snapshot.
+    ///
+    /// # Panics
+    /// When there is no such checkpoint.
+    pub fn dirty_since(&self, checkpoint: usize) -> PageSet {
+        self.check(checkpoint);
+        set(&self.changed(checkpoint, 0..self.len()))
+    }
+
+    /// As [`View::dirty`], but only pages that hold any of these bytes are looked at.
+    ///
+    /// # Errors
+    /// `InvalidInput` when the range is not inside.
+    pub fn dirty_within(&self, range: impl RangeBounds<usize>) -> io::Result<PageSet> {
+        let range = self.bounds(range)?;
+        Ok(set(&self.changed(self.checkpoints(), range)))
+    }
+
+    /// The pages that may have been written since the last checkpoint: all of [`View::dirty`], and more where bytes were
+    /// written that had been there before. Nothing is compared, so it is quick.
+    pub fn touched(&self) -> PageSet {
+        set(&self.candidates(self.checkpoints(), 0..self.len()))
+    }
+
+    /// The dirty pages with their bytes, now and at the last checkpoint, in order.
+    pub fn dirty_pages(&self) -> impl Iterator<Item = DirtyPage<'_>> {
+        self.dirty_pages_since(self.checkpoints())
+    }
+
+    /// The same against any checkpoint; 0 is the snapshot.
+    ///
+    /// # Panics
+    /// When there is no such checkpoint.
+    pub fn dirty_pages_since(&self, checkpoint: usize) -> impl Iterator<Item = DirtyPage<'_>> {
+        self.check(checkpoint);
+        let pages = self.candidates(checkpoint, 0..self.len());
+        pages.into_iter().filter_map(move |page| {
+            let now = self.history.page(self.as_slice(), page);
+            let before = self.history.held(page, checkpoint, self.image.as_slice());
+            (now != before).then_some(DirtyPage { number: page as PageNo, now, before })
+        })
+    }
+
+    /// The pages that differ between two checkpoints; 0 is the snapshot.
+    ///
+    /// # Panics
+    /// When there is no such checkpoint.
+    pub fn diff(&self, a: usize, b: usize) -> PageSet {
+        self.check(a.max(b));
+        let base = self.image.as_slice();
+        let mut pages = self.history.between(a, b);
+        pages.retain(|page| self.history.held(*page, a, base) != self.history.held(*page, b, base));
+        set(&pages)
+    }
+
+    fn check(&self, checkpoint: usize) {
+        let last = self.checkpoints();
+        assert!(checkpoint <= last, "there is no checkpoint {checkpoint}: the last is {last}");
+    }
+}
+
+fn set(pages: &[Unit]) -> PageSet {
+    let runs = pages.chunk_by(|a, b| a + 1 == *b);
+    runs.map(|run| PageRange::new(run[0] as PageNo, run[run.len() - 1] as PageNo + 1)).collect()
+}

@@ -1,0 +1,244 @@
+//! The checkpoints of a view: what its pages held at each, saved when the checkpoint is made.
+//!
+//! The system says which pages were written since it was last asked (a superset); a page is *saved* at a checkpoint if
+//! it differs from what it held at the one before. So what a page held at any checkpoint is the newest saved version
+//! that is not younger, or the snapshot's bytes. A page whose changes since the last checkpoint are known, and which the
+//! system will not name again, is *pending*: it has a version of the level that the next checkpoint will have. This is so
+//! after `revert` and `apply`, where a checkpoint's versions are kept for the next one, so that a page that is not
+//! written in between is not copied again.
+
+use std::io;
+
+use super::arena::{Arena, Slot};
+
+/// No slot.
+const NONE: Slot = Slot::MAX;
+/// Pages of one leaf of the index.
+const LEAF: usize = 512;
+
+/// Number of a page of the view, in its own unit.
+pub(super) type Unit = usize;
+
+/// What a page held at some checkpoint; its bytes are in the arena, in the slot of the same number.
+#[derive(Clone, Copy, Debug)]
+struct Version {
+    /// The checkpoint.
+    level: usize,
+    /// The one before, or `NONE`.
+    older: Slot,
+}
+
+#[derive(Debug)]
+struct Mark {
+    name: Option<String>,
+    /// Pages saved here.
+    pages: Vec<Unit>,
+}
+
+#[derive(Debug)]
+pub(super) struct History {
+    /// Bytes of a page.
+    unit: usize,
+    arena: Arena,
+    versions: Vec<Version>,
+    /// Page -> its newest version.
+    newest: Vec<Option<Box<[Slot; LEAF]>>>,
+    /// Checkpoint 1, 2, ...
+    marks: Vec<Mark>,
+    pending: Vec<Unit>,
+}
+
+impl History {
+    pub(super) fn new(unit: usize) -> History {
+        let arena = Arena::new(unit);
+        History { unit, arena, versions: Vec::new(), newest: Vec::new(), marks: Vec::new(), pending: Vec::new() }
+    }
+
+    /// Number of checkpoints; also the number of the last. 0 is the snapshot.
+    pub(super) fn depth(&self) -> usize {
+        self.marks.len()
+    }
+
+    pub(super) fn name(&self, level: usize) -> Option<&str> {
+        self.marks.get(level.checked_sub(1)?)?.name.as_deref()
+    }
+
+    /// The bytes of a page.
+    pub(super) fn page<'a>(&self, all: &'a [u8], page: Unit) -> &'a [u8] {
+        let start = page * self.unit;
+        &all[start..(start + self.unit).min(all.len())]
+    }
+
+    fn newest(&self, page: Unit) -> Slot {
+        self.newest.get(page / LEAF).and_then(Option::as_ref).map_or(NONE, |leaf| leaf[page % LEAF])
+    }
+
+    fn set_newest(&mut self, page: Unit, slot: Slot) {
+        if self.newest.len() <= page / LEAF {
+            self.newest.resize_with(page / LEAF + 1, || None);
+        }
+        self.newest[page / LEAF].get_or_insert_with(|| Box::new([NONE; LEAF]))[page % LEAF] = slot;
+    }
+
+    /// The newest version, if it is of `level`.
+    fn version_of(&self, page: Unit, level: usize) -> Option<Slot> {
+        let slot = self.newest(page);
+        (slot != NONE && self.versions[slot as usize].level == level).then_some(slot)
+    }
+
+    fn is_pending(&self, page: Unit) -> bool {
+        self.version_of(page, self.depth() + 1).is_some()
+    }
+
+    /// What `page` held at checkpoint `level`; `base` is the snapshot.
+    pub(super) fn held<'a>(&'a self, page: Unit, level: usize, base: &'a [u8]) -> &'a [u8] {
+        let before = self.page(base, page);
+        let mut slot = self.newest(page);
+        while slot != NONE {
+            let version = self.versions[slot as usize];
+            if version.level <= level {
+                return self.arena.read(slot, before.len());
+            }
+            slot = version.older;
+        }
+        before
+    }
+
+    /// Forgets the newest version of a page.
+    fn drop_newest(&mut self, page: Unit) {
+        let slot = self.newest(page);
+        self.set_newest(page, self.versions[slot as usize].older);
+        self.arena.free(slot);
+    }
+
+    fn save(&mut self, page: Unit, bytes: &[u8], level: usize) -> io::Result<()> {
+        let slot = self.arena.save(bytes)?;
+        let version = Version { level, older: self.newest(page) };
+        match self.versions.get_mut(slot as usize) {
+            Some(old) => *old = version,
+            None => self.versions.push(version),
+        }
+        self.set_newest(page, slot);
+        Ok(())
+    }
+
+    /// All pages that may differ between now and checkpoint `since`, ascending: those `written` and those known here.
+    pub(super) fn candidates(&self, since: usize, written: impl Iterator<Item = Unit>) -> Vec<Unit> {
+        let mut all: Vec<Unit> = written.collect();
+        let seen = all.len();
+        all.extend(&self.pending);
+        self.marks[since.min(self.depth())..].iter().for_each(|mark| all.extend(&mark.pages));
+        if all.len() > seen {
+            all.sort_unstable();
+            all.dedup();
+        }
+        all
+    }
+
+    /// Pages that may differ between two checkpoints.
+    pub(super) fn between(&self, a: usize, b: usize) -> Vec<Unit> {
+        let mut all: Vec<Unit> = self.marks[a.min(b)..a.max(b)].iter().flat_map(|m| m.pages.iter().copied()).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    /// Makes a checkpoint of `now`. `written` are the pages written since the last `snap` or `revert`.
+    ///
+    /// # Errors
+    /// When there is no memory for the pages: then no checkpoint was made, and `written` must be named again.
+    pub(super) fn snap(
+        &mut self,
+        now: &[u8],
+        base: &[u8],
+        written: impl Iterator<Item = Unit>,
+        name: Option<String>,
+    ) -> io::Result<usize> {
+        let level = self.depth() + 1;
+        let mut same_again = false;
+        for page in written {
+            let bytes = self.page(now, page);
+            let differs = self.held(page, level - 1, base) != bytes;
+            match self.version_of(page, level) {
+                Some(slot) if differs => self.arena.write(slot, bytes),
+                Some(_) => {
+                    self.drop_newest(page);
+                    same_again = true;
+                }
+                None if differs => {
+                    self.save(page, bytes, level)?;
+                    self.pending.push(page);
+                }
+                None => {}
+            }
+        }
+        if same_again {
+            let pending = std::mem::take(&mut self.pending);
+            self.pending = pending.into_iter().filter(|page| self.is_pending(*page)).collect();
+        }
+        let pages = std::mem::take(&mut self.pending);
+        self.marks.push(Mark { name, pages });
+        Ok(level)
+    }
+
+    /// Forgets the last checkpoint; the bytes stay, and what changed before it counts as changed since the one before.
+    pub(super) fn apply(&mut self) {
+        let Some(mark) = self.marks.pop() else { return };
+        let level = self.depth() + 1; // of the mark that is gone, and of the next one
+        let mut pending = std::mem::take(&mut self.pending);
+        let known = mark.pages.into_iter().filter(|page| self.version_of(*page, level).is_some()).collect();
+        // Those with a younger version are in `pending`: the younger one takes the place of the mark's.
+        for page in &pending {
+            let slot = self.newest(*page);
+            let older = self.versions[slot as usize].older;
+            if older != NONE && self.versions[older as usize].level == level {
+                self.versions[slot as usize].older = self.versions[older as usize].older;
+                self.arena.free(older);
+            }
+            self.versions[slot as usize].level = level;
+        }
+        self.pending = known;
+        self.pending.append(&mut pending);
+    }
+
+    /// Brings `now` back to checkpoint `level`, which stays; later ones are forgotten. Gives the pages that were written
+    /// since it, or just now.
+    pub(super) fn go_back(
+        &mut self,
+        level: usize,
+        now: &mut [u8],
+        base: &[u8],
+        written: impl Iterator<Item = Unit>,
+    ) -> Vec<Unit> {
+        let pages = self.candidates(level, written);
+        for page in &pages {
+            let start = page * self.unit;
+            let held = self.held(*page, level, base);
+            let bytes = &mut now[start..start + held.len()];
+            // To write what is there already would make a page private for nothing.
+            if bytes != held {
+                bytes.copy_from_slice(held);
+            }
+        }
+        for page in std::mem::take(&mut self.pending) {
+            self.drop_newest(page);
+        }
+        while self.depth() > level {
+            let mark = self.marks.pop().expect("deeper than some level");
+            mark.pages.into_iter().for_each(|page| self.drop_newest(page));
+        }
+        pages
+    }
+
+    /// Forgets the last checkpoint just after `go_back` to it. Its versions serve the next one.
+    pub(super) fn pop(&mut self) {
+        if let Some(mark) = self.marks.pop() {
+            self.pending = mark.pages;
+        }
+    }
+
+    /// The first checkpoint of that name.
+    pub(super) fn find(&self, name: &str) -> Option<usize> {
+        self.marks.iter().position(|m| m.name.as_deref() == Some(name)).map(|i| i + 1)
+    }
+}

@@ -1,0 +1,138 @@
+//! The bytes of a snapshot: files laid in memory, and pages over them that no file has.
+#![allow(unreachable_pub, reason = "named by a sealed trait, and by nobody outside")]
+
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::compose::Compose;
+use crate::page::{PageRange, PageSet};
+use crate::sys::region::{Frozen, Region, system_page};
+use crate::sys::steady::Steady;
+
+/// Below this many bytes, pages of their own are always kept as such.
+const SMALL: usize = 64 * 4096;
+/// Otherwise they are as long as they are less than this part of all that is laid; then all goes into one new file, as
+/// every view would have to copy them.
+const PART: usize = 8;
+
+/// Part of a file, laid at a place.
+#[derive(Clone, Debug)]
+pub(super) struct Piece {
+    pub(super) at: usize,
+    pub(super) len: usize,
+    pub(super) offset: u64,
+    pub(super) file: Arc<Steady>,
+}
+
+/// Bytes that do not change.
+#[derive(Debug)]
+pub struct Image {
+    /// Later ones lie over earlier ones; what none has is zeros.
+    pieces: Vec<Piece>,
+    /// Pages, of the system's size, that differ from what is laid.
+    overlay: PageSet,
+    /// All of it, to be read.
+    bytes: Frozen,
+}
+
+impl Image {
+    /// What `pieces` hold.
+    pub(super) fn of(len: usize, pieces: Vec<Piece>) -> io::Result<Image> {
+        let bytes = lay(len, &pieces)?.freeze();
+        Ok(Image { pieces, overlay: PageSet::new(), bytes })
+    }
+
+    /// All bytes.
+    #[inline]
+    pub(super) fn as_slice(&self) -> &[u8] {
+        self.bytes.as_slice()
+    }
+
+    /// A private copy to write in; only the overlay costs anything.
+    pub(super) fn map(&self) -> io::Result<Region> {
+        let mut region = lay(self.as_slice().len(), &self.pieces)?;
+        for run in self.overlay_bytes() {
+            region.as_mut_slice()[run.clone()].copy_from_slice(&self.as_slice()[run]);
+        }
+        Ok(region)
+    }
+
+    /// Whether a new map of it has pages that are private already.
+    pub(super) fn has_overlay(&self) -> bool {
+        !self.overlay.is_empty()
+    }
+
+    /// The image of which `now` differs from this one in the ranges `changed`, and in no others. Takes time for these
+    /// ranges and the overlay.
+    pub(super) fn with(&self, now: &[u8], changed: &[Range<usize>]) -> io::Result<Image> {
+        let overlay = self.overlay_with(changed);
+        if self.is_heavy(&overlay) {
+            return self.settled(now, &overlay);
+        }
+        let mut region = lay(now.len(), &self.pieces)?;
+        for run in bytes_of(&overlay, now.len()) {
+            region.as_mut_slice()[run.clone()].copy_from_slice(&now[run]);
+        }
+        Ok(Image { pieces: self.pieces.clone(), overlay, bytes: region.freeze() })
+    }
+
+    /// The same, of memory that this image was mapped to and that is not needed any more: it is kept as it is.
+    pub(super) fn turned_into(&self, region: Region, changed: &[Range<usize>]) -> Image {
+        let overlay = self.overlay_with(changed);
+        if self.is_heavy(&overlay)
+            && let Ok(image) = self.settled(region.as_slice(), &overlay)
+        {
+            return image;
+        }
+        Image { pieces: self.pieces.clone(), overlay, bytes: region.freeze() }
+    }
+
+    fn overlay_with(&self, changed: &[Range<usize>]) -> PageSet {
+        let mut overlay = self.overlay.clone();
+        let page = system_page();
+        let pages = |r: &Range<usize>| PageRange::new((r.start / page) as u64, r.end.div_ceil(page) as u64);
+        changed.iter().for_each(|r| overlay.insert_range(pages(r)));
+        overlay
+    }
+
+    /// Whether an overlay is so much that it should be laid.
+    fn is_heavy(&self, overlay: &PageSet) -> bool {
+        let laid: usize = self.pieces.iter().map(|p| p.len).sum();
+        let own = overlay.len() as usize * system_page();
+        own >= SMALL && own.saturating_mul(PART) >= laid.saturating_add(own)
+    }
+
+    /// All that differs from zeros in `now`, in a file of its own.
+    fn settled(&self, now: &[u8], overlay: &PageSet) -> io::Result<Image> {
+        let page = system_page();
+        let mut all = overlay.clone();
+        for piece in &self.pieces {
+            let end = (piece.at + piece.len).div_ceil(page);
+            all.insert_range(PageRange::new((piece.at / page) as u64, end as u64));
+        }
+        let mut compose = Compose::new(now.len());
+        for run in bytes_of(&all, now.len()) {
+            compose = compose.bytes(run.start, &now[run])?;
+        }
+        compose.image()
+    }
+
+    fn overlay_bytes(&self) -> impl Iterator<Item = Range<usize>> + '_ {
+        bytes_of(&self.overlay, self.as_slice().len())
+    }
+}
+
+/// The bytes of pages of the system's size.
+fn bytes_of(pages: &PageSet, len: usize) -> impl Iterator<Item = Range<usize>> + '_ {
+    let page = system_page();
+    pages.runs().map(move |run| run.start as usize * page..(run.end as usize * page).min(len))
+}
+
+fn lay(len: usize, pieces: &[Piece]) -> io::Result<Region> {
+    let mut region = Region::zeroed(len)?;
+    for piece in pieces {
+        region.lay(piece.at, &piece.file, piece.offset, piece.len)?;
+    }
+    Ok(region)
+}

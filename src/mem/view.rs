@@ -1,0 +1,389 @@
+//! A view: private copy-on-write memory that begins with a snapshot's bytes and knows what was changed.
+
+use std::io;
+use std::ops::{Bound, Deref, DerefMut, Range, RangeBounds};
+use std::sync::Arc;
+
+use super::history::{History, Unit};
+use super::image::Image;
+use super::root::Root;
+use super::snapshot::Snapshot;
+use super::track::{Tracker, Tracking};
+use crate::sys::region::{Access, Region};
+
+/// A view of a borrowed snapshot.
+pub type CowView<'a> = View<&'a Snapshot>;
+/// A view whose changes become the snapshot's.
+pub type MutView<'a> = View<&'a mut Snapshot>;
+/// A view without a lifetime.
+pub type ArcView = View<Arc<Snapshot>>;
+
+/// Bytes of the smallest page of a view: the larger of 4096 and the system's page.
+pub fn page_size() -> usize {
+    crate::sys::region::system_page().max(crate::page::PAGE)
+}
+
+/// What a view may be asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Bytes of its pages, a multiple of [`page_size`], which it is by default.
+    pub page_size: Option<usize>,
+    /// How writes are tracked; by default the best way that can be had.
+    pub tracking: Option<Tracking>,
+}
+
+/// Private copy-on-write memory that begins with the bytes of a snapshot. It is a `[u8]` to read and write; nothing of
+/// what is written goes to the snapshot or its file, except that of a [`MutView`] at its end.
+///
+/// It knows its *dirty pages* ([`View::dirty`]), and has *checkpoints*, nested without limit: [`View::snap`] makes one,
+/// [`View::revert`] brings the bytes back to the last, [`View::apply`] folds it into the one before. Checkpoint 0 is the
+/// snapshot. The system notes what is written, whoever writes: this program, read(2) into the view, a guest that runs in
+/// it. The address stays the same for the view's whole life.
+///
+/// ```
+/// use memsnap::mem::Snapshot;
+///
+/// # fn main() -> std::io::Result<()> {
+/// let snapshot = Snapshot::zeroed(1 << 30)?; // costs nothing yet
+/// let mut view = snapshot.view()?;
+/// view[24] = 42;
+/// assert_eq!(view.dirty().len(), 1);
+///
+/// view.snap()?;
+/// view[24] = 43;
+/// view[65536] = 1;
+/// assert_eq!(view.dirty().len(), 2);
+/// view.revert()?;
+/// assert_eq!((view[24], view[65536]), (42, 0));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// After fork(2) the child has the bytes, but what the kernel notes stays with the parent: in the child the view finds
+/// its dirty pages by comparing ([`View::tracking`] says so).
+#[derive(Debug)]
+pub struct View<S: Root> {
+    root: S,
+    pub(super) image: Arc<Image>,
+    pub(super) region: Region,
+    pub(super) tracker: Tracker,
+    pub(super) history: History,
+    pub(super) unit: usize,
+}
+
+impl<S: Root> View<S> {
+    pub(super) fn new(root: S, options: &Options) -> io::Result<View<S>> {
+        let unit = options.page_size.unwrap_or_else(page_size);
+        if unit == 0 || !unit.is_multiple_of(page_size()) {
+            let what = format!("a page of {unit} bytes is not a multiple of {}", page_size());
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
+        let image = root.image().clone();
+        let region = image.map()?;
+        let tracker = Tracker::new(&region, options.tracking, image.has_overlay())?;
+        Ok(View { root, image, region, tracker, history: History::new(unit), unit })
+    }
+
+    /// Number of bytes.
+    pub fn len(&self) -> usize {
+        self.region.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.region.is_empty()
+    }
+
+    /// All bytes.
+    #[inline]
+    pub fn as_slice(&self) -> &[u8] {
+        self.region.as_slice()
+    }
+
+    /// All bytes, to be written.
+    #[inline]
+    pub fn as_mut_slice(&mut self) -> &mut [u8] {
+        self.region.as_mut_slice()
+    }
+
+    /// Where the bytes are; aligned to a page, unless there are none.
+    pub fn as_ptr(&self) -> *const u8 {
+        self.region.as_ptr()
+    }
+
+    /// Where the bytes are, to be written by others: a device, a guest.
+    pub fn as_mut_ptr(&mut self) -> *mut u8 {
+        self.region.as_mut_ptr()
+    }
+
+    /// Bytes of a page, the unit in which changes are counted.
+    pub fn page_size(&self) -> usize {
+        self.unit
+    }
+
+    /// How it knows what was written.
+    pub fn tracking(&self) -> Tracking {
+        self.tracker.method()
+    }
+
+    /// Makes a checkpoint of the bytes as they are, and gives its number: one more than there were.
+    ///
+    /// # Errors
+    /// When there is no memory for the pages that changed; then nothing is.
+    pub fn snap(&mut self) -> io::Result<usize> {
+        self.checkpoint_now(None)
+    }
+
+    /// The same, with a name to find it by.
+    ///
+    /// # Errors
+    /// As [`View::snap`].
+    pub fn snap_named(&mut self, name: impl Into<String>) -> io::Result<usize> {
+        self.checkpoint_now(Some(name.into()))
+    }
+
+    fn checkpoint_now(&mut self, name: Option<String>) -> io::Result<usize> {
+        let written = self.tracker.written(&self.region, 0..self.len(), true);
+        let units = units(&written, self.unit);
+        let made = self.history.snap(self.region.as_slice(), self.image.as_slice(), units, name);
+        if made.is_err() {
+            self.tracker.lose(); // the pages are armed and not saved
+        }
+        made
+    }
+
+    /// Brings the bytes back to the last checkpoint, and forgets it. Without one, back to the snapshot.
+    ///
+    /// # Errors
+    /// None today.
+    pub fn revert(&mut self) -> io::Result<()> {
+        self.go_back(self.history.depth());
+        self.history.pop();
+        Ok(())
+    }
+
+    /// Brings the bytes back to `checkpoint`, which stays; later ones are forgotten. 0 is the snapshot.
+    ///
+    /// # Errors
+    /// `InvalidInput` when there is no such checkpoint.
+    pub fn revert_to(&mut self, checkpoint: usize) -> io::Result<()> {
+        if checkpoint > self.checkpoints() {
+            let what = format!("there is no checkpoint {checkpoint}, the last is {}", self.checkpoints());
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
+        self.go_back(checkpoint);
+        Ok(())
+    }
+
+    fn go_back(&mut self, level: usize) {
+        let written = self.tracker.written(&self.region, 0..self.len(), false);
+        let units = units(&written, self.unit);
+        let pages = self.history.go_back(level, self.region.as_mut_slice(), self.image.as_slice(), units);
+        self.tracker.arm(&self.region, &self.bytes_of(&pages));
+    }
+
+    /// Forgets the last checkpoint. The bytes stay, and count as changed since the one before. Without one: nothing.
+    ///
+    /// # Errors
+    /// None today.
+    pub fn apply(&mut self) -> io::Result<()> {
+        self.history.apply();
+        Ok(())
+    }
+
+    /// Number of checkpoints, which is the number of the last.
+    pub fn checkpoints(&self) -> usize {
+        self.history.depth()
+    }
+
+    /// The name of a checkpoint, if it has one.
+    pub fn checkpoint_name(&self, checkpoint: usize) -> Option<&str> {
+        self.history.name(checkpoint)
+    }
+
+    /// The first checkpoint of that name.
+    pub fn checkpoint(&self, name: &str) -> Option<usize> {
+        self.history.find(name)
+    }
+
+    /// Gives all bytes what they have in the snapshot, and lifts all protection. This is an edit: checkpoints stay, and
+    /// what they hold can be reverted to.
+    ///
+    /// # Errors
+    /// When protection cannot be lifted.
+    pub fn restore(&mut self) -> io::Result<()> {
+        self.region.unprotect()?;
+        if self.history.depth() == 0 {
+            self.go_back(0);
+            return Ok(());
+        }
+        self.restore_range(..)
+    }
+
+    /// The same for a range of bytes, but for protection.
+    ///
+    /// # Errors
+    /// `InvalidInput` when the range is not inside.
+    pub fn restore_range(&mut self, range: impl RangeBounds<usize>) -> io::Result<()> {
+        let range = self.bounds(range)?;
+        let written = self.tracker.written(&self.region, range.clone(), false);
+        let pages = self.history.candidates(0, units(&written, self.unit));
+        for bytes in self.bytes_of(&pages) {
+            let bytes = bytes.start.max(range.start)..bytes.end.min(range.end);
+            // A page that is not written stays unwritten.
+            for at in (bytes.start..bytes.end).step_by(self.unit) {
+                let page = at..(at + self.unit).min(bytes.end);
+                let before = &self.image.as_slice()[page.clone()];
+                let now = &mut self.region.as_mut_slice()[page];
+                if now != before {
+                    now.copy_from_slice(before);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A snapshot of the bytes as they are, in time proportional to the dirty pages: the rest is shared.
+    ///
+    /// # Errors
+    /// When there is no memory for them.
+    pub fn take_snapshot(&self) -> io::Result<Snapshot> {
+        let changed = self.changed_since_snapshot();
+        if changed.is_empty() {
+            return Ok(Snapshot::again(&self.image));
+        }
+        Ok(Snapshot::of(self.image.with(self.as_slice(), &changed)?))
+    }
+
+    /// Sets what may be done with a range of bytes: whole pages of the system. [`View::restore`] lifts it.
+    ///
+    /// # Errors
+    /// `InvalidInput` when the range is not of pages, or not inside; as mprotect(2) otherwise.
+    ///
+    /// # Safety
+    /// Until [`Access::WRITE`] is given back, the range must not be read or written in a way that `access` does not allow,
+    /// by this program through slices or by calls of this view that look at bytes (all but `restore`, `protect`, and
+    /// those for address and length): the access would fault. Mind that the compiler may read a byte of a slice earlier
+    /// than the program says (measured), so use pointers.
+    #[allow(unsafe_code, unsafe_op_in_unsafe_fn, reason = "the promise is handed on as it is")]
+    pub unsafe fn protect(&mut self, range: impl RangeBounds<usize>, access: Access) -> io::Result<()> {
+        let range = self.bounds(range)?;
+        self.region.protect(range.start, range.len(), access)
+    }
+
+    fn changed_since_snapshot(&self) -> Vec<Range<usize>> {
+        self.bytes_of(&self.changed(0, 0..self.len()))
+    }
+
+    /// Pages within `bytes` that differ from what they held at checkpoint `since`.
+    pub(super) fn changed(&self, since: usize, bytes: Range<usize>) -> Vec<Unit> {
+        let mut pages = self.candidates(since, bytes);
+        let (now, base) = (self.as_slice(), self.image.as_slice());
+        pages.retain(|page| self.history.page(now, *page) != self.history.held(*page, since, base));
+        pages
+    }
+
+    /// Pages within `bytes` that may differ from what they held at checkpoint `since`.
+    pub(super) fn candidates(&self, since: usize, bytes: Range<usize>) -> Vec<Unit> {
+        let written = self.tracker.written(&self.region, bytes.clone(), false);
+        let mut pages = self.history.candidates(since, units(&written, self.unit));
+        let (first, end) = (bytes.start / self.unit, bytes.end.div_ceil(self.unit));
+        pages.retain(|page| (first..end).contains(page));
+        pages
+    }
+
+    /// Neighbouring pages as ranges of bytes.
+    fn bytes_of(&self, pages: &[Unit]) -> Vec<Range<usize>> {
+        let mut out: Vec<Range<usize>> = Vec::new();
+        for page in pages {
+            let (start, end) = (page * self.unit, ((page + 1) * self.unit).min(self.len()));
+            match out.last_mut() {
+                Some(last) if last.end == start => last.end = end,
+                _ => out.push(start..end),
+            }
+        }
+        out
+    }
+
+    pub(super) fn bounds(&self, range: impl RangeBounds<usize>) -> io::Result<Range<usize>> {
+        let start = match range.start_bound() {
+            Bound::Included(at) => Some(*at),
+            Bound::Excluded(at) => at.checked_add(1),
+            Bound::Unbounded => Some(0),
+        };
+        let end = match range.end_bound() {
+            Bound::Included(at) => at.checked_add(1),
+            Bound::Excluded(at) => Some(*at),
+            Bound::Unbounded => Some(self.len()),
+        };
+        match (start, end) {
+            (Some(start), Some(end)) if start <= end && end <= self.len() => Ok(start..end),
+            _ => {
+                let what = format!("the range is not one of the {} bytes of the view", self.len());
+                Err(io::Error::new(io::ErrorKind::InvalidInput, what))
+            }
+        }
+    }
+}
+
+impl MutView<'_> {
+    /// Ends the view: what was written is in the snapshot now. Dropping it does the same.
+    pub fn finish(self) {}
+}
+
+/// The pages of `unit` bytes that ranges of bytes touch, each once; the ranges are ascending and disjoint.
+fn units(ranges: &[Range<usize>], unit: usize) -> impl Iterator<Item = Unit> + '_ {
+    let mut next = 0;
+    ranges.iter().flat_map(move |range| {
+        let (start, end) = ((range.start / unit).max(next), range.end.div_ceil(unit));
+        next = next.max(end);
+        start..end
+    })
+}
+
+impl<S: Root> Drop for View<S> {
+    fn drop(&mut self) {
+        if self.root.keeps().is_none() {
+            return;
+        }
+        let _ = self.region.unprotect(); // all of it must be readable; if it is not, that cannot be helped here
+        let changed = self.changed_since_snapshot();
+        let (image, region) = (&self.image, &mut self.region);
+        if let Some(snapshot) = self.root.keeps().filter(|_| !changed.is_empty()) {
+            let region = std::mem::replace(region, Region::empty());
+            snapshot.set(image.turned_into(region, &changed));
+        }
+    }
+}
+
+impl<S: Root> Deref for View<S> {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        self.as_slice()
+    }
+}
+
+impl<S: Root> DerefMut for View<S> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [u8] {
+        self.as_mut_slice()
+    }
+}
+
+impl<S: Root> AsRef<[u8]> for View<S> {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+impl<S: Root> AsMut<[u8]> for View<S> {
+    fn as_mut(&mut self) -> &mut [u8] {
+        self
+    }
+}
+
+#[cfg(test)]
+#[path = "view_test.rs"]
+mod tests;

@@ -1,0 +1,61 @@
+//! Telling a forked child from its parent: what the kernel tracks for the parent, it does not track for the child.
+#![allow(unsafe_code, reason = "a page that the kernel empties in a child, seen as an atomic")]
+
+/// A number that this process has, and no process that it was forked from or that was forked from it. None where the
+/// system cannot tell.
+///
+/// A process id would not do: it can come again, and be the same in another namespace.
+pub fn current() -> Option<u64> {
+    imp::current()
+}
+
+#[cfg(all(target_os = "linux", not(miri)))]
+mod imp {
+    use std::ptr::{NonNull, null_mut};
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
+    use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
+
+    /// The stamp: one page, zero in every new child (MADV_WIPEONFORK, Linux 4.14), never given back.
+    struct Stamp(NonNull<AtomicU64>);
+
+    // SAFETY: an atomic may be used from every thread.
+    unsafe impl Send for Stamp {}
+    // SAFETY: as above.
+    unsafe impl Sync for Stamp {}
+
+    static STAMP: OnceLock<Option<Stamp>> = OnceLock::new();
+    /// The next number; children go on from where their parent was.
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+
+    fn make() -> Option<Stamp> {
+        let len = rustix::param::page_size();
+        let (prot, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
+        // SAFETY: mmap(2) at an address that the kernel chooses touches no other memory.
+        let start = unsafe { mmap_anonymous(null_mut(), len, prot, flags) }.ok()?;
+        // SAFETY: the advice is about our new page only.
+        unsafe { madvise(start, len, Advice::LinuxWipeOnFork) }.ok()?;
+        NonNull::new(start.cast()).map(Stamp)
+    }
+
+    pub(super) fn current() -> Option<u64> {
+        let stamp = STAMP.get_or_init(make).as_ref()?;
+        // SAFETY: a whole page, aligned, zeroed (a valid atomic), mapped for ever, only ever used as this atomic.
+        let stamp = unsafe { stamp.0.as_ref() };
+        match stamp.load(SeqCst) {
+            0 => {
+                let new = NEXT.fetch_add(1, SeqCst);
+                Some(stamp.compare_exchange(0, new, SeqCst, SeqCst).map_or_else(|theirs| theirs, |_| new))
+            }
+            known => Some(known),
+        }
+    }
+}
+
+#[cfg(not(all(target_os = "linux", not(miri))))]
+mod imp {
+    pub(super) fn current() -> Option<u64> {
+        None
+    }
+}

@@ -1,0 +1,330 @@
+//! Private memory: address space in which files can be laid, read and written as bytes. What is written there is nobody
+//! else's: stores go to copies of the pages (MAP_PRIVATE), never to a file.
+//!
+//! Only files are laid that cannot change ([`Steady`]), as the language allows no change of memory behind a `&[u8]`.
+#![allow(unsafe_code, reason = "mappings, and slices of them")]
+
+use std::io;
+use std::ptr::NonNull;
+
+use super::steady::Steady;
+
+/// What may be done with the bytes of a range of memory; [`Access::NONE`] is nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Access(u8);
+
+impl Access {
+    /// Every access faults.
+    pub const NONE: Access = Access(0);
+    /// Reading.
+    pub const READ: Access = Access(1);
+    /// Reading and writing.
+    pub const WRITE: Access = Access(3);
+    /// Running, and reading: no common machine can run what it may not read.
+    pub const EXEC: Access = Access(5);
+
+    /// Whether all that `other` allows is allowed.
+    pub fn allows(self, other: Access) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+impl std::ops::BitOr for Access {
+    type Output = Access;
+
+    fn bitor(self, other: Access) -> Access {
+        Access(self.0 | other.0)
+    }
+}
+
+/// Bytes of the system's page, the grain of mapping.
+pub fn system_page() -> usize {
+    imp::page_size()
+}
+
+/// A stretch of private memory; given back when dropped.
+pub struct Region {
+    start: NonNull<u8>,
+    /// Bytes that can be seen. The mapping goes on to the end of the last page.
+    len: usize,
+}
+
+// SAFETY: the memory belongs to the `Region` alone and is not bound to a thread.
+unsafe impl Send for Region {}
+// SAFETY: through `&Region` bytes are only read.
+unsafe impl Sync for Region {}
+
+impl Region {
+    /// `len` bytes of zeros, which cost memory page by page when they are written. Nothing may be the length.
+    ///
+    /// # Errors
+    /// When the system has no such stretch of addresses.
+    pub fn zeroed(len: usize) -> io::Result<Region> {
+        if len == 0 {
+            return Ok(Region::empty());
+        }
+        let mapped = len.checked_next_multiple_of(system_page()).filter(|n| isize::try_from(*n).is_ok());
+        let start = match mapped {
+            Some(mapped) => imp::reserve(mapped),
+            None => Err(io::ErrorKind::OutOfMemory.into()),
+        };
+        let start = start.map_err(|e| io::Error::new(e.kind(), format!("reserving {len} bytes of memory: {e}")))?;
+        Ok(Region { start, len })
+    }
+
+    /// No bytes at all.
+    pub fn empty() -> Region {
+        Region { start: NonNull::dangling(), len: 0 }
+    }
+
+    /// Asks for pages of 2 MiB, where there are: for memory that is filled as a whole.
+    pub fn prefer_huge(&self) {
+        if self.len > 0 {
+            imp::huge(self.start, self.mapped());
+        }
+    }
+
+    /// Length of the mapping.
+    fn mapped(&self) -> usize {
+        self.len.next_multiple_of(system_page())
+    }
+
+    /// Number of bytes.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is no byte.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Lays `len` bytes of `file`, from `offset` on, over those from `at` on. `at` and `offset` are multiples of the
+    /// system's page; where `len` is none, the last page goes on with what the file holds there, then with zeros.
+    ///
+    /// # Errors
+    /// When the file does not have these bytes, they do not fit, or as mmap(2).
+    pub fn lay(&mut self, at: usize, file: &Steady, offset: u64, len: usize) -> io::Result<()> {
+        let page = system_page();
+        let aligned = at.is_multiple_of(page) && offset.is_multiple_of(page as u64);
+        let fits = at.checked_add(len).is_some_and(|end| end <= self.len);
+        let there = offset.checked_add(len as u64).is_some_and(|end| end <= file.len());
+        if !(aligned && fits && there) {
+            let what = format!("{len} bytes from offset {offset} of a file of {} do not fit at {at}", file.len());
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
+        if len == 0 {
+            return Ok(());
+        }
+        // SAFETY: `at` is within the mapping, as checked.
+        let start = unsafe { self.start.add(at) };
+        // SAFETY: `lay` wants whole pages of a live mapping of ours that nobody borrows (`&mut self`), and a file that
+        // is long enough (checked) and does not change (`Steady`).
+        unsafe { imp::lay(start, len, file, offset) }
+            .map_err(|e| io::Error::new(e.kind(), format!("mapping {len} bytes of a file: {e}")))
+    }
+
+    /// All bytes.
+    #[inline]
+    pub fn as_slice(&self) -> &[u8] {
+        // SAFETY: the memory is mapped, readable (`protect` is unsafe) and initialised (zeros or a file) for `len`
+        // bytes, at most isize::MAX, while `self` lives; nobody changes it while it is borrowed.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+
+    /// All bytes, to be written.
+    #[inline]
+    pub fn as_mut_slice(&mut self) -> &mut [u8] {
+        // SAFETY: as in `as_slice`, writable besides, and borrowed by nobody else.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
+    }
+
+    /// Where it begins. Page-aligned, unless it is empty.
+    pub fn as_ptr(&self) -> *const u8 {
+        self.start.as_ptr()
+    }
+
+    /// Where it begins.
+    pub fn as_mut_ptr(&mut self) -> *mut u8 {
+        self.start.as_ptr()
+    }
+
+    /// Nobody writes it any more; where the system allows, a stray store through a pointer faults from now on.
+    pub fn freeze(self) -> Frozen {
+        if self.len > 0 {
+            // SAFETY: the mapping is ours, and nothing writes from now on, as `Frozen` only gives `&[u8]`. When it is
+            // refused, the memory just stays as it is.
+            let _ = unsafe { imp::protect(self.start, self.mapped(), Access::READ) };
+        }
+        Frozen(self)
+    }
+
+    /// Gives every access back, to all bytes.
+    ///
+    /// # Errors
+    /// As mprotect(2).
+    pub fn unprotect(&mut self) -> io::Result<()> {
+        if self.len == 0 {
+            return Ok(());
+        }
+        // SAFETY: the mapping is ours; reading and writing are what all slices of it expect.
+        unsafe { imp::protect(self.start, self.mapped(), Access::WRITE) }
+            .map_err(|e| io::Error::new(e.kind(), format!("giving back the access to memory: {e}")))
+    }
+
+    /// Sets what may be done with `len` bytes from `at` on; both are multiples of the system's page, but `len` may end
+    /// with the region.
+    ///
+    /// # Errors
+    /// When the range is not one of pages of this region, or as mprotect(2).
+    ///
+    /// # Safety
+    /// Until [`Access::WRITE`] is given back, no slice of this region may be used in a way that `access` does not
+    /// allow; the compiler may read a byte of a slice before the program says so.
+    pub unsafe fn protect(&mut self, at: usize, len: usize, access: Access) -> io::Result<()> {
+        let page = system_page();
+        let end = at.checked_add(len).filter(|end| *end <= self.len);
+        let whole = at.is_multiple_of(page) && end.is_some_and(|end| end.is_multiple_of(page) || end == self.len);
+        if !whole {
+            let what = format!("bytes {at}..{} are no pages of this memory", at.saturating_add(len));
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
+        if len == 0 {
+            return Ok(());
+        }
+        // SAFETY: within the mapping, as checked.
+        let start = unsafe { self.start.add(at) };
+        // SAFETY: `protect` wants whole pages of a mapping of ours, which they are; what follows from the protection is
+        // the caller's promise.
+        unsafe { imp::protect(start, len.next_multiple_of(page), access) }
+            .map_err(|e| io::Error::new(e.kind(), format!("protecting {len} bytes of memory: {e}")))
+    }
+}
+
+impl Drop for Region {
+    fn drop(&mut self) {
+        if self.len > 0 {
+            // SAFETY: the mapping was made by `reserve` with this start and length, and nobody can borrow it any more.
+            unsafe { imp::release(self.start, self.mapped()) };
+        }
+    }
+}
+
+impl std::fmt::Debug for Region {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Region({} bytes at {:p})", self.len, self.start)
+    }
+}
+
+/// A region that nobody writes any more.
+#[derive(Debug)]
+pub struct Frozen(Region);
+
+impl Frozen {
+    /// All bytes.
+    #[inline]
+    pub fn as_slice(&self) -> &[u8] {
+        self.0.as_slice()
+    }
+}
+
+#[cfg(not(miri))]
+mod imp {
+    use super::{Access, Steady};
+    use std::io;
+    use std::ptr::{NonNull, null_mut};
+
+    use rustix::mm::{self, Advice, MapFlags, MprotectFlags, ProtFlags};
+
+    pub(super) fn page_size() -> usize {
+        rustix::param::page_size()
+    }
+
+    pub(super) fn reserve(len: usize) -> io::Result<NonNull<u8>> {
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+        // SAFETY: mmap(2) at an address that the kernel chooses touches no other memory.
+        let start = unsafe { mm::mmap_anonymous(null_mut(), len, ProtFlags::READ | ProtFlags::WRITE, flags) }?;
+        // A store must copy one page, and be seen as one: no huge pages here. Where there are none, nothing is lost.
+        #[cfg(target_os = "linux")]
+        // SAFETY: the advice changes how our new mapping is backed, not what it holds.
+        let _ = unsafe { mm::madvise(start, len, Advice::LinuxNoHugepage) };
+        NonNull::new(start.cast()).ok_or_else(|| io::Error::other("the system mapped the zero page"))
+    }
+
+    pub(super) fn huge(start: NonNull<u8>, len: usize) {
+        #[cfg(target_os = "linux")]
+        // SAFETY: the advice changes how the caller's mapping is backed, not what it holds.
+        let _ = unsafe { mm::madvise(start.as_ptr().cast(), len, Advice::LinuxHugepage) };
+        #[cfg(not(target_os = "linux"))]
+        let _ = (start, len);
+    }
+
+    /// # Safety
+    /// `start` and `len` are whole pages of a mapping of the caller's that nobody borrows; `file` has the bytes.
+    pub(super) unsafe fn lay(start: NonNull<u8>, len: usize, file: &Steady, offset: u64) -> io::Result<()> {
+        let flags = MapFlags::PRIVATE | MapFlags::FIXED | MapFlags::NORESERVE;
+        let prot = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: with MAP_FIXED mmap(2) replaces what is mapped there, which the caller owns.
+        unsafe { mm::mmap(start.as_ptr().cast(), len, prot, flags, file.file(), offset) }?;
+        Ok(())
+    }
+
+    /// # Safety
+    /// Whole pages of a mapping of the caller's, who answers for what cannot be done with them afterwards.
+    pub(super) unsafe fn protect(start: NonNull<u8>, len: usize, access: Access) -> io::Result<()> {
+        let mut flags = MprotectFlags::empty();
+        flags.set(MprotectFlags::READ, access.allows(Access::READ));
+        flags.set(MprotectFlags::WRITE, access.allows(Access::WRITE));
+        flags.set(MprotectFlags::EXEC, access.allows(Access::EXEC));
+        // SAFETY: mprotect(2) changes no bytes; the rest is the caller's promise.
+        Ok(unsafe { mm::mprotect(start.as_ptr().cast(), len, flags) }?)
+    }
+
+    /// # Safety
+    /// A mapping of the caller's, of exactly this start and length, that nobody borrows.
+    pub(super) unsafe fn release(start: NonNull<u8>, len: usize) {
+        // SAFETY: as the caller promises. It can only fail for an address that is not a page's.
+        let _ = unsafe { mm::munmap(start.as_ptr().cast(), len) };
+    }
+}
+
+/// The interpreter has no mappings: heap memory, and files are read into it.
+#[cfg(miri)]
+mod imp {
+    use super::{Access, Steady};
+    use std::alloc::{Layout, alloc_zeroed, dealloc};
+    use std::io;
+    use std::os::unix::fs::FileExt;
+    use std::ptr::NonNull;
+
+    pub(super) fn page_size() -> usize {
+        4096
+    }
+
+    fn layout(len: usize) -> Layout {
+        Layout::from_size_align(len, page_size()).expect("a length that the caller checked")
+    }
+
+    pub(super) fn reserve(len: usize) -> io::Result<NonNull<u8>> {
+        // SAFETY: the layout is not of size zero.
+        let start = unsafe { alloc_zeroed(layout(len)) };
+        NonNull::new(start).ok_or_else(|| io::ErrorKind::OutOfMemory.into())
+    }
+
+    pub(super) fn huge(_start: NonNull<u8>, _len: usize) {}
+
+    pub(super) unsafe fn lay(start: NonNull<u8>, len: usize, file: &Steady, offset: u64) -> io::Result<()> {
+        // SAFETY: memory of the caller's that nobody borrows, initialised when it was reserved.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(start.as_ptr(), len) };
+        file.file().read_exact_at(bytes, offset)
+    }
+
+    pub(super) unsafe fn protect(_start: NonNull<u8>, _len: usize, _access: Access) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(super) unsafe fn release(start: NonNull<u8>, len: usize) {
+        // SAFETY: allocated by `reserve` with this layout.
+        unsafe { dealloc(start.as_ptr(), layout(len)) };
+    }
+}

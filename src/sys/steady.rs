@@ -1,0 +1,218 @@
+//! Files whose bytes nobody changes: sealed memory, clones that have no name, and files of which somebody promised it.
+#![allow(unsafe_code, reason = "a constructor that hands a promise to the caller")]
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use crate::sys::sparse;
+
+/// A file whose bytes and length stay as they are while this exists, so that it can be mapped and seen as `&[u8]`.
+#[derive(Debug)]
+pub struct Steady {
+    file: File,
+    len: u64,
+}
+
+impl Steady {
+    /// The file.
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Its length, in bytes.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Fills `bytes` from `offset` on.
+    ///
+    /// # Errors
+    /// When they are not there, or the disk fails.
+    pub fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        self.file.read_exact_at(bytes, offset)
+    }
+
+    /// Whether it has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// A clone of `file` beside it that has no name and shares its blocks until they are written (FICLONE): of one
+    /// moment, and free. None where the file system cannot do that, or does not let us.
+    pub fn clone_of(file: &File) -> Option<Steady> {
+        let clone = imp::clone_beside(file)?;
+        let len = clone.metadata().ok()?.len();
+        Some(Steady { file: clone, len })
+    }
+
+    /// The file itself.
+    ///
+    /// # Errors
+    /// When its length cannot be learnt.
+    ///
+    /// # Safety
+    /// While this and everything mapped from it exists, nobody, in any process, may write to the file or change its
+    /// length. Otherwise bytes change behind references, which is undefined behaviour, and reading past a new end kills
+    /// the process (SIGBUS). An advisory lock keeps away only those who ask for it.
+    pub unsafe fn promised(file: File) -> io::Result<Steady> {
+        let len = file.metadata()?.len();
+        Ok(Steady { file, len })
+    }
+}
+
+/// The promise that a file is changed by nobody but whoever holds this, and by them only while no [`Steady`] of it, and
+/// nothing mapped from one, exists.
+#[derive(Debug)]
+pub struct Promise {
+    file: File,
+}
+
+impl Promise {
+    /// For `file`.
+    ///
+    /// # Safety
+    /// For as long as this exists: nobody else, in any process, writes to the file or changes its length, and the holder
+    /// does so only while no [`Steady`] from [`Promise::steady`], and nothing mapped from one, exists.
+    pub unsafe fn new(file: File) -> Promise {
+        Promise { file }
+    }
+
+    /// The file as it is now, and stays until all that came from this is dropped.
+    ///
+    /// # Errors
+    /// When there is no descriptor for it, or its length cannot be learnt.
+    pub fn steady(&self) -> io::Result<Steady> {
+        let file = self.file.try_clone()?;
+        let len = file.metadata()?.len();
+        Ok(Steady { file, len })
+    }
+}
+
+/// A file in memory, or one without a name, that is being filled.
+#[derive(Debug)]
+pub struct Draft {
+    file: File,
+    len: u64,
+    sealable: bool,
+}
+
+impl Draft {
+    /// `len` bytes of zeros, in memory.
+    ///
+    /// # Errors
+    /// When the system has no such file.
+    pub fn in_memory(len: u64) -> io::Result<Draft> {
+        let file = imp::memory()?;
+        file.set_len(len)?;
+        Ok(Draft { file, len, sealable: true })
+    }
+
+    /// The same on a disk: `file` is new, has no name and is known to nobody else.
+    ///
+    /// # Errors
+    /// When it cannot be that long.
+    pub fn on_disk(file: File, len: u64) -> io::Result<Draft> {
+        file.set_len(len)?;
+        Ok(Draft { file, len, sealable: false })
+    }
+
+    /// The file, to be written within its length.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Stretches that hold anything, in order: byte offsets, start and end.
+    ///
+    /// # Errors
+    /// As lseek(2).
+    pub fn stretches(&self) -> io::Result<Vec<(u64, u64)>> {
+        Ok(sparse::extents(&self.file, self.len)?.iter().map(|e| (e.start, e.end)).collect())
+    }
+
+    /// Nothing is written any more. Memory is sealed: not even another process that gets hold of it can change it.
+    ///
+    /// # Errors
+    /// When the seal is refused.
+    pub fn seal(self) -> io::Result<Steady> {
+        if self.sealable {
+            imp::seal(&self.file)?;
+        }
+        Ok(Steady { file: self.file, len: self.len })
+    }
+}
+
+#[cfg(all(target_os = "linux", not(miri)))]
+mod imp {
+    use std::fs::File;
+    use std::io;
+    use std::os::fd::AsRawFd;
+    use std::path::Path;
+
+    use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags, fcntl_add_seals, ioctl_ficlone, memfd_create, open};
+    use rustix::io::Errno;
+
+    pub(super) fn memory() -> io::Result<File> {
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        // Systems with vm.memfd_noexec = 2 want to be told that it is no program; those before 6.3 do not know the flag.
+        let made = match memfd_create("memsnap", flags | MemfdFlags::NOEXEC_SEAL) {
+            Err(Errno::INVAL) => memfd_create("memsnap", flags),
+            made => made,
+        };
+        Ok(made.map_err(|e| io::Error::new(e.kind(), format!("making a file in memory: {e}")))?.into())
+    }
+
+    pub(super) fn seal(file: &File) -> io::Result<()> {
+        let seals = SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::SEAL;
+        Ok(fcntl_add_seals(file, seals)?)
+    }
+
+    pub(super) fn clone_beside(file: &File) -> Option<File> {
+        let path = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).ok()?;
+        let dir = path.parent().filter(|dir| dir.is_absolute()).unwrap_or(Path::new("/"));
+        let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
+        let clone: File = open(dir, flags, Mode::RUSR | Mode::WUSR).ok()?.into();
+        ioctl_ficlone(&clone, file).ok()?;
+        Some(clone)
+    }
+}
+
+#[cfg(not(all(target_os = "linux", not(miri))))]
+mod imp {
+    use std::fs::File;
+    use std::io;
+
+    /// A scratch file that has no name.
+    pub(super) fn memory() -> io::Result<File> {
+        tempfile::tempfile()
+    }
+
+    pub(super) fn seal(_file: &File) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(super) fn clone_beside(_file: &File) -> Option<File> {
+        None
+    }
+}
+
+#[cfg(all(test, target_os = "linux", not(miri)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sealed_memory_cannot_be_changed() {
+        let draft = Draft::in_memory(10_000).unwrap();
+        draft.file().write_all_at(b"there", 5_000).unwrap();
+        assert_eq!(draft.stretches().unwrap(), [(4096, 8192)]);
+        let steady = draft.seal().unwrap();
+        assert_eq!(steady.len(), 10_000);
+        let again = File::options()
+            .write(true)
+            .open(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(steady.file())));
+        let again = again.unwrap();
+        assert_eq!(again.write_at(b"x", 0).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+        assert!(again.set_len(5).is_err());
+        assert!(again.set_len(50_000).is_err());
+    }
+}

@@ -1,0 +1,328 @@
+//! Which pages of private memory were written: asked of the kernel, without a signal, a thread or a change of protection.
+//!
+//! [`Watch`] registers memory with userfaultfd(2) in its asynchronous write-protect mode and asks with the PAGEMAP_SCAN
+//! ioctl (both Linux 6.7; Documentation/admin-guide/mm/{userfaultfd,pagemap}.rst). Only pages that are private already
+//! are armed; a page that still is the file's shows its first write by becoming private. [`private_pages`] reads bit 61
+//! of /proc/self/pagemap, which every kernel has: what was written since the memory was mapped, and not since when.
+//!
+//! Both answers may name too many pages (migration drops an armed bit now and then), never too few.
+#![cfg_attr(target_os = "linux", allow(unsafe_code, reason = "ioctls that have no safe wrapper"))]
+
+use std::io;
+use std::ops::Range;
+
+use super::region::Region;
+
+/// Pages of `region`, as ranges of bytes from its start, that are no longer what was mapped there: ascending, disjoint.
+///
+/// # Errors
+/// When /proc/self/pagemap may not be read, as in a process that is not dumpable.
+pub fn private_pages(region: &Region) -> io::Result<Vec<Range<usize>>> {
+    imp::private_pages(region)
+}
+
+/// The kernel watching over the memory of this process.
+#[derive(Debug)]
+pub struct Watch {
+    inner: imp::Watch,
+    /// The process it was made in: what a forked child inherits acts on its parent's memory.
+    epoch: u64,
+}
+
+impl Watch {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// When the kernel is older than 6.7, or forbids it.
+    pub fn new() -> io::Result<Watch> {
+        let epoch = super::epoch::current().ok_or(io::ErrorKind::Unsupported)?;
+        Ok(Watch { inner: imp::Watch::new()?, epoch })
+    }
+
+    /// Whether it watches this process, and not the one that this was forked from.
+    pub fn is_ours(&self) -> bool {
+        super::epoch::current() == Some(self.epoch)
+    }
+
+    fn check(&self) -> io::Result<()> {
+        if self.is_ours() { Ok(()) } else { Err(io::Error::other("this process was forked from the one it watches")) }
+    }
+
+    /// Begins to watch `region`, until that is dropped.
+    ///
+    /// # Errors
+    /// When the kernel cannot watch memory of this kind.
+    pub fn register(&self, region: &Region) -> io::Result<()> {
+        self.check()?;
+        self.inner.register(region)
+    }
+
+    /// Pages among `bytes` of `region` written since they were armed, as ranges of bytes from its start: ascending,
+    /// disjoint. With `arm` they are armed anew, each at the moment at which it was looked at.
+    ///
+    /// # Errors
+    /// When the kernel refuses; some pages may have been armed then.
+    pub fn written(&self, region: &Region, bytes: Range<usize>, arm: bool) -> io::Result<Vec<Range<usize>>> {
+        self.check()?;
+        self.inner.written(region, bytes, arm)
+    }
+
+    /// Arms pages that are private, named as ranges of bytes.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn arm(&self, region: &Region, pages: &[Range<usize>]) -> io::Result<()> {
+        self.check()?;
+        pages.iter().try_for_each(|range| self.inner.arm(region, range))
+    }
+}
+
+/// Adds a range after those that are there.
+fn push(out: &mut Vec<Range<usize>>, range: Range<usize>) {
+    match out.last_mut() {
+        Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+        _ => out.push(range),
+    }
+}
+
+#[cfg(all(target_os = "linux", not(miri)))]
+mod imp {
+    use super::{Range, Region, io, push};
+    use std::ffi::c_void;
+    use std::fs::File;
+    use std::os::fd::{AsFd, OwnedFd};
+    use std::os::unix::fs::FileExt;
+
+    use rustix::ioctl::{Ioctl, IoctlOutput, Opcode, ioctl, opcode};
+    use rustix::mm::{UserfaultfdFlags, userfaultfd};
+
+    use crate::sys::region::system_page;
+
+    const PAGEMAP: &str = "/proc/self/pagemap";
+
+    // include/uapi/linux/userfaultfd.h
+    const UFFD_API: u64 = 0xAA;
+    const USER_MODE_ONLY: u32 = 1;
+    const FEATURE_WP: u64 = 1 << 0;
+    const FEATURE_WP_UNPOPULATED: u64 = 1 << 13;
+    const FEATURE_WP_ASYNC: u64 = 1 << 15;
+    const REGISTER_WP: u64 = 1 << 1;
+    const WRITEPROTECT_WP: u64 = 1 << 0;
+    // include/uapi/linux/fs.h
+    const WP_MATCHING: u64 = 1 << 0;
+    const CHECK_WPASYNC: u64 = 1 << 1;
+    const IS_WRITTEN: u64 = 1 << 1;
+    const IS_FILE: u64 = 1 << 2;
+    const IS_PRESENT: u64 = 1 << 3;
+    const IS_SWAPPED: u64 = 1 << 4;
+    const IS_PFNZERO: u64 = 1 << 5;
+
+    /// `struct uffdio_api`: api, features, ioctls.
+    type Api = [u64; 3];
+    /// `struct uffdio_register`: start, length, mode, ioctls.
+    type Register = [u64; 4];
+    /// `struct uffdio_writeprotect`: start, length, mode.
+    type WriteProtect = [u64; 3];
+    /// `struct page_region`: start, end, categories.
+    type PageRegion = [u64; 3];
+
+    /// `struct pm_scan_arg`.
+    #[repr(C)]
+    #[derive(Default)]
+    struct Scan {
+        size: u64,
+        flags: u64,
+        start: u64,
+        end: u64,
+        walk_end: u64,
+        vec: u64,
+        vec_len: u64,
+        max_pages: u64,
+        category_inverted: u64,
+        category_mask: u64,
+        category_anyof_mask: u64,
+        return_mask: u64,
+    }
+
+    const UFFDIO_API: Opcode = opcode::read_write::<Api>(0xAA, 0x3F);
+    const UFFDIO_REGISTER: Opcode = opcode::read_write::<Register>(0xAA, 0x00);
+    const UFFDIO_WRITEPROTECT: Opcode = opcode::read_write::<WriteProtect>(0xAA, 0x06);
+    const PAGEMAP_SCAN: Opcode = opcode::read_write::<Scan>(b'f', 16);
+
+    /// Ranges asked for at once.
+    const AT_ONCE: usize = 1024;
+
+    /// An ioctl with a struct that the kernel reads and writes; gives its return value.
+    struct Call<'a, T, const OPCODE: Opcode>(&'a mut T);
+
+    // SAFETY: the opcodes above carry the size of their structs, which the kernel reads and writes and nothing else; in
+    // PAGEMAP_SCAN `vec` and `vec_len` name a live buffer besides.
+    unsafe impl<T, const OPCODE: Opcode> Ioctl for Call<'_, T, OPCODE> {
+        type Output = usize;
+        const IS_MUTATING: bool = true;
+
+        fn opcode(&self) -> Opcode {
+            OPCODE
+        }
+
+        fn as_ptr(&mut self) -> *mut c_void {
+            std::ptr::from_mut(self.0).cast()
+        }
+
+        unsafe fn output_from_ptr(out: IoctlOutput, _: *mut c_void) -> rustix::io::Result<usize> {
+            Ok(usize::try_from(out).unwrap_or(0))
+        }
+    }
+
+    fn call<const OPCODE: Opcode, T>(fd: impl AsFd, argument: &mut T) -> io::Result<usize> {
+        // SAFETY: see `Call`: the argument is the struct of this opcode, and lives through the call.
+        Ok(unsafe { ioctl(fd, Call::<T, OPCODE>(argument)) }?)
+    }
+
+    #[derive(Debug)]
+    pub(super) struct Watch {
+        uffd: OwnedFd,
+        pagemap: File,
+    }
+
+    impl Watch {
+        pub(super) fn new() -> io::Result<Watch> {
+            let flags = UserfaultfdFlags::CLOEXEC | UserfaultfdFlags::NONBLOCK;
+            let flags = flags | UserfaultfdFlags::from_bits_retain(USER_MODE_ONLY);
+            // SAFETY: a new descriptor; in asynchronous mode no fault ever waits for us to answer.
+            let uffd = unsafe { userfaultfd(flags) }?;
+            let wanted = FEATURE_WP | FEATURE_WP_UNPOPULATED | FEATURE_WP_ASYNC;
+            call::<UFFDIO_API, Api>(&uffd, &mut [UFFD_API, wanted, 0])?;
+            Ok(Watch { uffd, pagemap: File::open(PAGEMAP)? })
+        }
+
+        pub(super) fn register(&self, region: &Region) -> io::Result<()> {
+            if region.is_empty() {
+                return Ok(());
+            }
+            let len = region.len().next_multiple_of(system_page());
+            let mut argument = [region.as_ptr() as u64, len as u64, REGISTER_WP, 0];
+            call::<UFFDIO_REGISTER, Register>(&self.uffd, &mut argument)?;
+            // Also proves that the scan is there.
+            self.written(region, 0..region.len().min(1), false).map(|_| ())
+        }
+
+        pub(super) fn arm(&self, region: &Region, range: &Range<usize>) -> io::Result<()> {
+            let start = region.as_ptr() as usize + range.start;
+            let len = range.len().next_multiple_of(system_page());
+            let mut argument = [start as u64, len as u64, WRITEPROTECT_WP];
+            loop {
+                match call::<UFFDIO_WRITEPROTECT, WriteProtect>(&self.uffd, &mut argument) {
+                    // The memory map is being changed by another thread.
+                    Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                    done => return done.map(|_| ()),
+                }
+            }
+        }
+
+        pub(super) fn written(&self, region: &Region, bytes: Range<usize>, arm: bool) -> io::Result<Vec<Range<usize>>> {
+            let page = system_page();
+            let base = region.as_ptr() as usize;
+            let mut out = Vec::new();
+            if bytes.is_empty() {
+                return Ok(out);
+            }
+            let mut found: Vec<PageRegion> = vec![[0; 3]; AT_ONCE];
+            let mut start = base + bytes.start / page * page;
+            let end = base + bytes.end.next_multiple_of(page);
+            while start < end {
+                // Private (not the file's, not the page of zeros), there or swapped out, and written since it was armed.
+                let mut scan = Scan {
+                    size: size_of::<Scan>() as u64,
+                    flags: CHECK_WPASYNC | if arm { WP_MATCHING } else { 0 },
+                    start: start as u64,
+                    end: end as u64,
+                    vec: found.as_mut_ptr() as u64,
+                    vec_len: AT_ONCE as u64,
+                    category_inverted: IS_FILE | IS_PFNZERO,
+                    category_mask: IS_WRITTEN | IS_FILE | IS_PFNZERO,
+                    category_anyof_mask: IS_PRESENT | IS_SWAPPED,
+                    return_mask: IS_WRITTEN,
+                    ..Scan::default()
+                };
+                let n = match call::<PAGEMAP_SCAN, Scan>(&self.pagemap, &mut scan) {
+                    Err(e) if e.kind() == io::ErrorKind::Interrupted => 0,
+                    answer => answer?,
+                };
+                for [from, to, _] in &found[..n] {
+                    push(&mut out, *from as usize - base..*to as usize - base);
+                }
+                // When the walk was completed, `walk_end` may be where its buffer was last emptied on the way, and not
+                // its end: it counts only when the answer may have been cut off.
+                start = match found[..n].last() {
+                    Some([_, to, _]) if n == AT_ONCE => (scan.walk_end as usize).max(*to as usize),
+                    _ if scan.walk_end == 0 => start,
+                    _ => end,
+                };
+            }
+            Ok(out)
+        }
+    }
+
+    /// Bytes of one entry of the pagemap.
+    const ENTRY: usize = 8;
+    const PRESENT: u64 = 1 << 63;
+    const SWAPPED: u64 = 1 << 62;
+    const FILE_OR_SHARED: u64 = 1 << 61;
+
+    pub(super) fn private_pages(region: &Region) -> io::Result<Vec<Range<usize>>> {
+        let mut out = Vec::new();
+        if region.is_empty() {
+            return Ok(out);
+        }
+        let page = system_page();
+        let pagemap = File::open(PAGEMAP)?;
+        let first = region.as_ptr() as usize / page;
+        let pages = region.len().div_ceil(page);
+        let mut entries = vec![0; (1 << 16).min(pages * ENTRY)];
+        let mut at = 0;
+        while at < pages {
+            let n = entries.len().min((pages - at) * ENTRY);
+            pagemap.read_exact_at(&mut entries[..n], ((first + at) * ENTRY) as u64)?;
+            for (i, entry) in entries[..n].chunks_exact(ENTRY).enumerate() {
+                #[allow(clippy::host_endian_bytes, reason = "the kernel writes numbers of the machine")]
+                let entry = u64::from_ne_bytes(entry.try_into().expect("eight bytes"));
+                if entry & (PRESENT | SWAPPED) != 0 && entry & FILE_OR_SHARED == 0 {
+                    push(&mut out, (at + i) * page..(at + i + 1) * page);
+                }
+            }
+            at += n / ENTRY;
+        }
+        Ok(out)
+    }
+}
+
+#[cfg(not(all(target_os = "linux", not(miri))))]
+mod imp {
+    use super::{Range, Region, io};
+
+    #[derive(Debug)]
+    pub(super) struct Watch;
+
+    impl Watch {
+        pub(super) fn new() -> io::Result<Watch> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        pub(super) fn register(&self, _: &Region) -> io::Result<()> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        pub(super) fn arm(&self, _: &Region, _: &Range<usize>) -> io::Result<()> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        pub(super) fn written(&self, _: &Region, _: Range<usize>, _: bool) -> io::Result<Vec<Range<usize>>> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+
+    pub(super) fn private_pages(_: &Region) -> io::Result<Vec<Range<usize>>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
