@@ -8,6 +8,7 @@ mod completions;
 mod confirm;
 mod delta;
 mod diff;
+mod elements;
 mod escape;
 mod exit;
 mod fault;
@@ -28,6 +29,7 @@ mod tests;
 mod text;
 mod undo;
 mod units;
+mod vec;
 mod verify;
 
 use std::ffi::OsString;
@@ -87,6 +89,7 @@ enum Verb {
     Apply(apply::Args),
     Verify(verify::Args),
     Adopt(adopt::Args),
+    Vec(vec::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -137,6 +140,7 @@ impl Cli {
             Verb::Apply(args) => args.run(global, screen),
             Verb::Verify(args) => args.run(global, screen),
             Verb::Adopt(args) => args.run(global, screen),
+            Verb::Vec(args) => args.run(screen),
             Verb::Completions(args) => args.run(screen),
             Verb::Man(args) => args.run(screen),
         }

@@ -8,6 +8,7 @@ pub mod change;
 mod compose;
 pub mod delta;
 pub mod diff;
+pub mod elements;
 mod encode;
 #[cfg(test)]
 mod fixture;

@@ -1,6 +1,5 @@
 //! `vec`: persistent vectors from outside: made, looked at, and changed by whole commits.
 
-use std::fs::File;
 use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -362,17 +361,6 @@ pub fn truncate(path: &Path, len: u64, wait: Duration) -> Result<Report> {
     let (end, before) = Span::Range(Some(Place::Start(len)), None).within(vec.len(), vec.path())?;
     vec.commit(&[], end)?;
     Ok(Report { changed: before - end, len: end })
-}
-
-/// A short description of what `file` holds, if it is a sound persistent vector: `1,024 elements of u32`.
-pub(crate) fn story(file: &File, len: u64) -> Option<String> {
-    let content = crate::mem::vec::Content::read(file, len).ok()?;
-    let (n, kind) = (content.len(), content.element_type().describe());
-    let s = if n == 1 { "" } else { "s" };
-    Some(match content.element_type().scalar {
-        Some(_) => format!("{n} element{s} of {kind}"),
-        None => format!("{n} of {kind}"),
-    })
 }
 
 #[cfg(test)]
