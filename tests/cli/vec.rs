@@ -4,7 +4,8 @@ use std::io::Write;
 use std::process::Stdio;
 use std::time::Duration;
 
-use super::case::{Case, Ran, noise, start};
+use super::case::{Case, Ran, has, noise, skip, start};
+use super::grades::holder_of;
 
 fn with(kind: &str, values: &str) -> Case {
     let case = Case::new();
@@ -73,9 +74,15 @@ fn json() {
     assert_eq!((values[0]["index"].as_u64(), values[0]["value"].as_f64()), (Some(0), Some(1.0)));
     assert_eq!(values[1]["value"].as_str(), Some("NaN"));
     let stat = &case.ok("--json vec stat v").json()[0];
-    assert_eq!((stat["type"].as_str(), stat["len"].as_u64(), stat["unfinished"].as_bool()), (Some("f64"), Some(2), Some(false)));
+    assert_eq!(
+        (stat["type"].as_str(), stat["len"].as_u64(), stat["unfinished"].as_bool()),
+        (Some("f64"), Some(2), Some(false))
+    );
     let report = &case.ok("--json vec push v 5").json()[0];
-    assert_eq!((report["changed"].as_u64(), report["len"].as_u64(), report["verb"].as_str()), (Some(1), Some(3), Some("push")));
+    assert_eq!(
+        (report["changed"].as_u64(), report["len"].as_u64(), report["verb"].as_str()),
+        (Some(1), Some(3), Some("push"))
+    );
     assert_eq!(case.ok("--json vec pop v").json().len(), 2);
     assert_eq!(case.ok("--json vec len v").json()[0]["len"].as_u64(), Some(2));
     case.ok("--json vec create w --type u64 --tag t --version 3");
@@ -110,7 +117,8 @@ fn bytes_and_text_are_imported_and_dumped() {
 fn files_of_the_old_crate_are_imported() {
     let case = with("u16", "");
     #[allow(clippy::host_endian_bytes, reason = "these files are in the order of the machine that wrote them")]
-    let mut old = [&b"TESTFILE"[..], &0x1234u16.to_ne_bytes(), &[0, 0, 5, 0, 1, 0, 9, 9], &4076u16.to_ne_bytes()].concat();
+    let mut old =
+        [&b"TESTFILE"[..], &0x1234u16.to_ne_bytes(), &[0, 0, 5, 0, 1, 0, 9, 9], &4076u16.to_ne_bytes()].concat();
     old.resize(4096, 0);
     old.extend([1, 1, 2, 2]);
     case.write("old", &old);
@@ -135,17 +143,24 @@ fn damage_and_locks_have_their_exit_codes() {
     case.patch("v", 20, &[1]);
     case.exits("vec len v", 4).says("damaged");
     case.write("v", &bytes);
-    let holder = std::fs::File::open(case.path("v")).unwrap();
-    holder.lock_shared().unwrap();
+    if !has("flock") {
+        return skip("flock is not there");
+    }
+    let mut holder = holder_of(&case, "v", "-s");
     case.ok("vec len v");
-    case.exits("vec push v 4 --wait 0", 75).says(&format!("PID {}", std::process::id()));
+    case.exits("vec push v 4 --wait 0", 75).says(&format!("PID {}", holder.id()));
     let waiting = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(300));
-        drop(holder);
+        drop(holder.stdin.take());
+        holder.wait().unwrap();
     });
     case.ok("vec push v 4");
     waiting.join().unwrap();
     assert_eq!(case.ok("vec len v").out, "4\n");
+    // We are what the program runs under, and might be writing.
+    let ours = std::fs::File::open(case.path("v")).unwrap();
+    ours.lock().unwrap();
+    case.exits("vec len v", 75).says("runs under");
 }
 
 #[test]

@@ -12,6 +12,7 @@
 //! | read a file of the crate `persistence` | [`PersistenceFile`] |
 
 mod commit;
+mod edits;
 mod file;
 #[cfg(test)]
 mod fixture;

@@ -6,7 +6,7 @@ use std::ops::{Deref, DerefMut, Range};
 use std::path::Path;
 use std::sync::Arc;
 
-use zerocopy::{FromBytes, IntoBytes};
+use zerocopy::FromBytes;
 
 use super::commit::VecFileMut;
 use super::format::ELEMENTS;
@@ -77,14 +77,15 @@ pub struct PersistentVec<T> {
     view: Option<ArcView>,
     promise: Promise,
     file: VecFileMut,
-    len: usize,
+    pub(super) len: usize,
     /// Elements that the view has room for.
-    capacity: usize,
+    pub(super) capacity: usize,
     elements: PhantomData<T>,
 }
 
 impl<T: Plain> PersistentVec<T> {
-    const SIZE: usize = size_of::<T>();
+    /// Bytes of an element.
+    pub(super) const SIZE: usize = size_of::<T>();
 
     /// Makes a new file at `path`, without elements, mode 0600.
     ///
@@ -139,123 +140,6 @@ impl<T: Plain> PersistentVec<T> {
     /// Elements that there is room for without mapping the file anew.
     pub fn capacity(&self) -> usize {
         self.capacity
-    }
-
-    /// Appends an element.
-    ///
-    /// # Errors
-    /// As [`PersistentVec::reserve`].
-    #[inline]
-    pub fn push(&mut self, value: T) -> Result<()> {
-        if self.len == self.capacity {
-            self.grow(1)?;
-        }
-        let at = self.len * Self::SIZE;
-        self.bytes_mut()[at..at + Self::SIZE].copy_from_slice(value.as_bytes());
-        self.len += 1;
-        Ok(())
-    }
-
-    /// Takes the last element away.
-    pub fn pop(&mut self) -> Option<T> {
-        let last = self.len.checked_sub(1)?;
-        let value = self.value(last);
-        self.len = last;
-        Some(value)
-    }
-
-    /// Appends what `values` gives; up to the one at which it fails, if it does.
-    ///
-    /// # Errors
-    /// As [`PersistentVec::reserve`].
-    pub fn extend(&mut self, values: impl IntoIterator<Item = T>) -> Result<()> {
-        values.into_iter().try_for_each(|value| self.push(value))
-    }
-
-    /// Appends copies of `values`.
-    ///
-    /// # Errors
-    /// As [`PersistentVec::reserve`].
-    pub fn extend_from_slice(&mut self, values: &[T]) -> Result<()>
-    where
-        T: Copy,
-    {
-        self.reserve(values.len())?;
-        let bytes = values.as_bytes();
-        let at = self.len * Self::SIZE;
-        self.bytes_mut()[at..at + bytes.len()].copy_from_slice(bytes);
-        self.len += values.len();
-        Ok(())
-    }
-
-    /// Puts an element at `index`; those from there on move up.
-    ///
-    /// # Errors
-    /// As [`PersistentVec::reserve`].
-    ///
-    /// # Panics
-    /// When `index` is past the end.
-    pub fn insert(&mut self, index: usize, value: T) -> Result<()> {
-        assert!(index <= self.len, "index {index} is past the end of {} elements", self.len);
-        self.reserve(1)?;
-        let (at, end) = (index * Self::SIZE, self.len * Self::SIZE);
-        let bytes = self.bytes_mut();
-        bytes.copy_within(at..end, at + Self::SIZE);
-        bytes[at..at + Self::SIZE].copy_from_slice(value.as_bytes());
-        self.len += 1;
-        Ok(())
-    }
-
-    /// Takes the element at `index` away; those behind it move down.
-    ///
-    /// # Panics
-    /// When there is none.
-    pub fn remove(&mut self, index: usize) -> T {
-        let value = self.value(index);
-        let (at, end) = (index * Self::SIZE, self.len * Self::SIZE);
-        self.bytes_mut().copy_within(at + Self::SIZE..end, at);
-        self.len -= 1;
-        value
-    }
-
-    /// Takes the element at `index` away; the last takes its place.
-    ///
-    /// # Panics
-    /// When there is none.
-    pub fn swap_remove(&mut self, index: usize) -> T {
-        let value = self.value(index);
-        let (at, last) = (index * Self::SIZE, (self.len - 1) * Self::SIZE);
-        self.bytes_mut().copy_within(last..last + Self::SIZE, at);
-        self.len -= 1;
-        value
-    }
-
-    /// Takes all elements but the first `len` away; nothing when there are fewer.
-    pub fn truncate(&mut self, len: usize) {
-        self.len = self.len.min(len);
-    }
-
-    /// Takes all elements away.
-    pub fn clear(&mut self) {
-        self.len = 0;
-    }
-
-    /// Makes `len` the number of elements; new ones are clones of `value`.
-    ///
-    /// # Errors
-    /// As [`PersistentVec::reserve`].
-    pub fn resize(&mut self, len: usize, value: T) -> Result<()>
-    where
-        T: Clone,
-    {
-        self.truncate(len);
-        let old = self.len;
-        self.reserve(len - old)?;
-        self.bytes_mut()[old * Self::SIZE..len * Self::SIZE]
-            .chunks_exact_mut(Self::SIZE)
-            .for_each(|bytes| bytes.copy_from_slice(value.clone().as_bytes()));
-        self.len = len;
-        Ok(())
     }
 
     /// Sees to room for `more` elements. Where that needs a new map, the file is checked.
@@ -319,7 +203,7 @@ impl<T: Plain> PersistentVec<T> {
 
     /// Room for `more` elements than there are.
     #[cold]
-    fn grow(&mut self, more: usize) -> Result<()> {
+    pub(super) fn grow(&mut self, more: usize) -> Result<()> {
         self.file.check()?;
         let wanted = self.len.checked_add(more).and_then(|len| len.checked_mul(Self::SIZE)).unwrap_or(usize::MAX);
         if wanted as u64 > self.file.element_type().most() * Self::SIZE as u64 {
@@ -375,18 +259,13 @@ impl<T: Plain> PersistentVec<T> {
     }
 
     #[inline]
-    fn bytes(&self) -> &[u8] {
+    pub(super) fn bytes(&self) -> &[u8] {
         self.view.as_ref().map_or(&[], |view| view.as_slice())
     }
 
     #[inline]
-    fn bytes_mut(&mut self) -> &mut [u8] {
+    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
         self.view.as_mut().map_or(&mut [], |view| view.as_mut_slice())
-    }
-
-    fn value(&self, index: usize) -> T {
-        assert!(index < self.len, "index {index} is past the last of {} elements", self.len);
-        T::read_from_bytes(&self.bytes()[index * Self::SIZE..(index + 1) * Self::SIZE]).expect("the size of an element")
     }
 }
 
@@ -412,7 +291,3 @@ impl<T: Plain> DerefMut for PersistentVec<T> {
         <[T]>::mut_from_bytes(&mut self.bytes_mut()[..end]).expect("whole elements, aligned to a page")
     }
 }
-
-#[cfg(test)]
-#[path = "writer_test.rs"]
-mod tests;

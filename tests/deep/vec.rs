@@ -1,10 +1,27 @@
+//! The typed vector: all that `Vec<T>` does, and what happens to its file.
 #![allow(unsafe_code, reason = "tests know who writes to their files")]
 
-use super::super::fixture::Fixture;
-use super::super::{VecFile, VecReader};
-use super::*;
-use proptest::prelude::*;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use memsnap::mem::page_size;
+use memsnap::mem::vec::{Options, PersistentVec, Plain, VecFile, VecReader};
+use memsnap::{Error, Result};
+use proptest::prelude::*;
+
+struct Fixture {
+    dir: tempfile::TempDir,
+}
+
+impl Fixture {
+    fn new() -> Fixture {
+        Fixture { dir: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.dir.path().join("v")
+    }
+}
 
 fn create<T: Plain>(f: &Fixture) -> PersistentVec<T> {
     // SAFETY: nobody else knows the file.
@@ -154,7 +171,7 @@ fn long_files_are_mapped_and_only_what_changed_is_written() {
     let f = Fixture::new();
     let mut vec = create::<u64>(&f);
     vec.extend(0..1_000_000).unwrap();
-    assert_eq!(vec.commit().unwrap(), 8_000_000u64.div_ceil(mem::page_size() as u64));
+    assert_eq!(vec.commit().unwrap(), 8_000_000u64.div_ceil(page_size() as u64));
     assert_eq!(vec.commit().unwrap(), 0);
     vec[700_000] = 1;
     vec[3] = 3; // as it was
@@ -241,19 +258,18 @@ fn other_types_are_refused_with_the_reason() {
 #[test]
 fn an_unfinished_commit_is_read_as_done() {
     let f = Fixture::new();
-    let mut vec = create::<u16>(&f);
-    vec.extend(0..3000).unwrap();
-    vec.commit().unwrap();
-    vec.file.sealed_only(&[Edit { offset: 2, bytes: &[9; 4] }], 2000);
-    drop(vec);
-    let mut expected: Vec<u16> = (0..2000).collect();
-    expected[1..3].fill(0x0909);
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/vec-1/sealed");
+    std::fs::copy(kept, f.path()).unwrap();
+    let options = Options { tag: *b"golden\0\0\0\0\0\0\0\0\0\0", version: 7, wait: Duration::ZERO };
+    let mut expected: Vec<u32> = (0..300).collect();
+    expected[10..13].copy_from_slice(&[7, 8, 9]);
     // SAFETY: nobody else knows the file.
-    let mapped = unsafe { VecReader::<u16>::open(&f.path(), &Options::default()) }.unwrap();
-    let copied = VecReader::<u16>::open_copy(&f.path(), &Options::default()).unwrap();
+    let mapped = unsafe { VecReader::<u32>::open(&f.path(), &options) }.unwrap();
+    let copied = VecReader::<u32>::open_copy(&f.path(), &options).unwrap();
     assert!(*mapped == *expected && *copied == *expected);
     assert!(VecFile::open(&f.path(), Duration::ZERO).unwrap().is_unfinished());
     drop(mapped);
-    assert!(*open::<u16>(&f).unwrap() == *expected);
+    // SAFETY: nobody else knows the file.
+    assert!(*unsafe { PersistentVec::<u32>::open(&f.path(), &options) }.unwrap() == *expected);
     assert!(!VecFile::open(&f.path(), Duration::ZERO).unwrap().is_unfinished());
 }
