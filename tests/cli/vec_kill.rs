@@ -26,14 +26,39 @@ impl Scene {
 
     /// Runs the command, killed at entry of the `n`th `call`; whether there was one.
     fn kill(&self, case: &Case, words: &str, call: &str, n: usize) -> bool {
-        let inject = format!("inject={call}:signal=SIGKILL:when={n}");
-        let trace = format!("trace={call}");
-        let mut command = case.command("strace");
-        command.args(["-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject]);
-        let ran = finish(command.arg(program()).args(words.split(' ')));
+        let ran = inject(case, words, call, &format!("signal=SIGKILL:when={n}"));
         let killed = ran.signal == Some(9) || ran.code == Some(137);
         assert!(killed || ran.code == Some(0), "{call} {n}: {ran:?}");
         killed
+    }
+
+    /// Each call fails once, as on a disk that is full or breaks.
+    fn fail(&self) {
+        if !needs_strace() {
+            return;
+        }
+        let mut failures = 0;
+        for (call, error) in
+            [("fallocate", "ENOSPC"), ("pwrite64", "ENOSPC"), ("fdatasync", "EIO"), ("ftruncate", "EIO")]
+        {
+            for n in 1.. {
+                let case = self.case();
+                let what = format!("{}, {error} from {call} {n}", self.words);
+                let ran = inject(&case, self.words, call, &format!("error={error}:when={n}"));
+                let told = ran.code == Some(2);
+                assert!(told || ran.code == Some(0), "{what}: {ran:?}");
+                if !told {
+                    break;
+                }
+                failures += 1;
+                let found = self.check(&case, &what);
+                assert!(call != "fallocate" || found == self.before, "{what}: something was changed");
+                case.ok("vec push v 5");
+                assert_eq!(case.ok("vec pop v").out, "5\n", "{what}");
+                assert!(self.check(&case, &what) == found);
+            }
+        }
+        assert!(failures > 5, "{}: {failures} failures", self.words);
     }
 
     /// Reads, without writing, and finds one of the two.
@@ -94,6 +119,14 @@ impl Scene {
     }
 }
 
+/// Runs the program with a fault in one of its system calls.
+fn inject(case: &Case, words: &str, call: &str, fault: &str) -> Ran {
+    let (trace, fault) = (format!("trace={call}"), format!("inject={call}:{fault}"));
+    let mut command = case.command("strace");
+    command.args(["-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &fault]);
+    finish(command.arg(program()).args(words.split(' ')))
+}
+
 fn numbers(len: u64) -> Vec<u64> {
     (0..len).map(|n| n * 0x0101_0101_0101).collect()
 }
@@ -102,7 +135,9 @@ fn numbers(len: u64) -> Vec<u64> {
 fn push() {
     let before = numbers(700);
     let after = [&before[..], &[1, 2, 3]].concat();
-    Scene { before, words: "vec push v 1 2 3", after }.run();
+    let scene = Scene { before, words: "vec push v 1 2 3", after };
+    scene.run();
+    scene.fail();
 }
 
 #[test]
@@ -110,7 +145,9 @@ fn commit_over_elements() {
     let before = numbers(1500);
     let mut after = before.clone();
     after[510..514].copy_from_slice(&[9, 8, 7, 6]);
-    Scene { before, words: "vec set v 510 9 8 7 6", after }.run();
+    let scene = Scene { before, words: "vec set v 510 9 8 7 6", after };
+    scene.run();
+    scene.fail();
 }
 
 #[test]

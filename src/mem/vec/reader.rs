@@ -11,7 +11,6 @@ use super::format::ELEMENTS;
 use super::persistence::PersistenceFile;
 use super::typed::{Options, Plain, copy_of, in_memory, must_hold};
 use crate::mem::Snapshot;
-use crate::sys::steady::Promise;
 use crate::{At, Result};
 
 /// The elements of a file, to be read: a `[T]`.
@@ -61,8 +60,8 @@ impl<T: Plain> VecReader<T> {
         let compose = match file.is_unfinished() {
             true => copy_of(&file, len),
             false => {
-                let promise = Promise::new(file.file.try_clone().at(doing, &file.path)?);
-                promise.steady().and_then(|steady| Snapshot::compose(len).steady(0, steady, ELEMENTS, len))
+                let mapped = file.file.try_clone().at(doing, &file.path)?;
+                Snapshot::compose(len).share(0, mapped, ELEMENTS, len)
             }
         };
         let bytes = compose.and_then(|compose| compose.build()).at(doing, &file.path)?;
