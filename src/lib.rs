@@ -28,6 +28,126 @@
 //! # }
 //! ```
 //!
+//! # Which type when
+//!
+//! | you have | you want | use |
+//! |---|---|---|
+//! | a file that is changed in place | its history on disk | [`ops`]: one module a verb, as on the command line |
+//! | bytes: a file, a slice, zeros | them to stay as they are | [`mem::Snapshot`] |
+//! | a snapshot | to change the bytes, and not the snapshot | [`Snapshot::view`](mem::Snapshot::view), [`view_arc`](mem::Snapshot::view_arc) |
+//! | a snapshot | to change it | [`Snapshot::view_mut`](mem::Snapshot::view_mut) |
+//! | a view | to know what changed | [`View::dirty`](mem::View::dirty), [`dirty_pages`](mem::View::dirty_pages) |
+//! | a view | to go back, often | [`View::snap`](mem::View::snap), [`revert`](mem::View::revert), [`apply`](mem::View::apply) |
+//! | parts of many files | one range of memory | [`Snapshot::compose`](mem::Snapshot::compose) |
+//! | an array of plain values | it on disk, each commit whole | [`mem::vec::PersistentVec`] |
+//! | a stored image | a view of it, and its changes stored | [`ops::memory`] |
+//!
+//! Who comes from `crumbles`, `memsnap` 0.1 or `persistence` finds each of their calls in docs/migration.md. What all of
+//! it costs is in docs/memory.md.
+//!
+//! Memory that knows which of its pages were written:
+//!
+//! ```
+//! use memsnap::mem::{Options, Snapshot};
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let memory = Snapshot::zeroed(65536 * 65536)?; // 4 GiB of addresses, no memory yet
+//! let mut view = memory.view_with(&Options { page_size: Some(65536), ..Options::default() })?;
+//! assert_eq!(view.dirty_pages().count(), 0);
+//! view[24] = 42;
+//! assert_eq!(view.dirty_pages().count(), 1);
+//!
+//! view.snap()?;
+//! view[24] = 43;
+//! view.revert()?;
+//! assert_eq!(view[24], 42);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Views do not change their snapshot, except mutable ones:
+//!
+//! ```
+//! use memsnap::mem::Snapshot;
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let mut snapshot = Snapshot::from_slice(b"Hello, World!")?;
+//! let mut cow_view = snapshot.view()?;
+//! cow_view[0] = b'h';
+//! assert_eq!(&cow_view[..5], b"hello");
+//! assert_eq!(&snapshot[..5], b"Hello"); // a snapshot can be read like a slice
+//! drop(cow_view);
+//!
+//! let mut mut_view = snapshot.view_mut()?;
+//! mut_view[0] = b'J';
+//! mut_view[7] = b'R';
+//! mut_view.finish();
+//! assert_eq!(&snapshot[..], b"Jello, Rorld!"); // exactly as long as it was made
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A snapshot of a file is one: what is written to the file later does not show. A view with an [`Arc`](std::sync::Arc)
+//! can go to other threads:
+//!
+//! ```
+//! use memsnap::mem::Snapshot;
+//! use std::sync::Arc;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("example.txt");
+//! std::fs::write(&path, "Hello, File!")?;
+//! let snapshot = Arc::new(Snapshot::open(&path)?);
+//! std::fs::write(&path, "overwritten")?;
+//!
+//! let view = snapshot.view_arc()?;
+//! let thread = std::thread::spawn(move || view[..12] == *b"Hello, File!");
+//! assert!(thread.join().unwrap());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What a view has now becomes a snapshot of its own, which shares all that did not change:
+//!
+//! ```
+//! use memsnap::mem::Snapshot;
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let mut snapshot1 = Snapshot::from_slice(b"Original")?;
+//! let mut view1 = snapshot1.view_mut()?;
+//! view1[0] = b'M';
+//! let snapshot2 = view1.take_snapshot()?;
+//! view1[1] = b'X';
+//! assert_eq!(&snapshot2[..], b"Mriginal");
+//! assert_eq!(&view1[..], b"MXiginal");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A vector in a file:
+//!
+//! ```
+//! use memsnap::mem::vec::{Options, PersistentVec};
+//!
+//! # #[allow(unsafe_code)]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("numbers.vec");
+//! // SAFETY: nobody else writes to this file while it is open.
+//! let mut numbers = unsafe { PersistentVec::<u64>::create(&path, &Options::default()) }?;
+//! numbers.extend(1..=1000)?;
+//! numbers.commit()?; // durable, and whole, whatever happens from here on
+//! numbers[0] = 7;
+//! drop(numbers); // not committed
+//!
+//! // SAFETY: as above.
+//! let numbers = unsafe { PersistentVec::<u64>::open(&path, &Options::default()) }?;
+//! assert_eq!((numbers.len(), numbers[0], numbers[999]), (1000, 1, 1000));
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Rooms
 //!
 //! | module | what it holds | knows of |
