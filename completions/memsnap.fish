@@ -49,6 +49,7 @@ complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "delta" -d 'Make pag
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "apply" -d 'Bring FILE forward by a delta'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "verify" -d 'Check that all snapshots can be read back'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "adopt" -d 'Let NEW go on with the history of OLD'
+complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "vec" -d 'Work on persistent vectors: typed arrays in files'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "completions" -d 'Print completions for a shell'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "man" -d 'Print the manual page'
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -s m -l message -d 'Say why, in the log' -r
@@ -106,6 +107,7 @@ always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l stat -d 'Only the summary'
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l pages -d 'Only page numbers, one a line'
+complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l elements -d 'Show which elements of persistent vectors differ, by their indexes'
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l lock -d 'Hold a shared flock on the file while reading it'
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l json -d 'Write results and errors as JSON, one object a line'
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
@@ -349,6 +351,168 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -s q -l quiet -d 
 complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -l json -d 'Write results and errors as JSON, one object a line'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -l bytes -d 'Show sizes to the byte'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -f -a "create" -d 'Make a new, empty vector'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -f -a "stat" -d 'Show what a vector holds: type, length, state'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -f -a "push" -d 'Append elements'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -f -a "pop" -d 'Take elements from the end, and print them'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -f -a "get" -d 'Print elements, one a line'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -f -a "set" -d 'Give elements new values'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -f -a "len" -d 'Print the number of elements'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -f -a "truncate" -d 'Keep only the first elements'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -f -a "dump" -d 'Write elements out: as text, or as their bytes'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -f -a "import" -d 'Append the elements of another file'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -l type -d 'Type of the elements: u8 to u64, i8 to i64, f32 or f64' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -l tag -d 'What a program calls its type: up to 16 bytes' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -l version -d 'The program\'s version of the type' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -l json -d 'Write results and errors as JSON, one object a line'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -l bytes -d 'Show sizes to the byte'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -l wait -d 'Wait so long for others to finish; 0 gives up at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -l json -d 'Write results and errors as JSON, one object a line'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -l bytes -d 'Show sizes to the byte'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -l wait -d 'Wait so long for others to finish; 0 gives up at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -l json -d 'Write results and errors as JSON, one object a line'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -l bytes -d 'Show sizes to the byte'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l wait -d 'Wait so long for others to finish; 0 gives up at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -s n -l number -d 'How many; they are printed in their order' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l json -d 'Write results and errors as JSON, one object a line'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l bytes -d 'Show sizes to the byte'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -l wait -d 'Wait so long for others to finish; 0 gives up at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -l json -d 'Write results and errors as JSON, one object a line'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -l bytes -d 'Show sizes to the byte'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -l wait -d 'Wait so long for others to finish; 0 gives up at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -l json -d 'Write results and errors as JSON, one object a line'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -l bytes -d 'Show sizes to the byte'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -l wait -d 'Wait so long for others to finish; 0 gives up at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -l json -d 'Write results and errors as JSON, one object a line'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -l bytes -d 'Show sizes to the byte'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -l wait -d 'Wait so long for others to finish; 0 gives up at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -l json -d 'Write results and errors as JSON, one object a line'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -l bytes -d 'Show sizes to the byte'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -l wait -d 'Wait so long for others to finish; 0 gives up at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -l raw -d 'The bytes of the elements; for elements of any type'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -l text -d 'One number a line; the default'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -l force -d 'Write bytes even to a terminal'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -l json -d 'Write results and errors as JSON, one object a line'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -l bytes -d 'Show sizes to the byte'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l wait -d 'Wait so long for others to finish; 0 gives up at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l magic -d 'Its magic bytes must be these: 8 characters, or 0x and 16 digits' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l data-version -d 'The version of its contents must be this, such as 0.1.0' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l raw -d 'INPUT holds the bytes of elements'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l persistence -d 'INPUT is a file of persistence 0.0.5'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l json -d 'Write results and errors as JSON, one object a line'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l bytes -d 'Show sizes to the byte'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'

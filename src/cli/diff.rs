@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use anyhow::Context;
 use clap::ValueHint;
 use memsnap::ops::diff::{Options, Report, diff};
+use memsnap::ops::elements::diff_elements;
 use memsnap::ops::operand::{Operand, Ref};
 use memsnap::page::{PAGE64, PageRange};
 use serde::Serialize;
@@ -14,7 +15,7 @@ use super::flags::{Global, LockFlag, ReadingFlags, two_sides};
 use super::json::JsonRange;
 use super::screen::Screen;
 use super::units::count;
-use super::{escape, text};
+use super::{elements, escape, text};
 
 /// Show which pages differ between A and B
 ///
@@ -31,6 +32,7 @@ use super::{escape, text};
 ///   memsnap diff db.bin              what changed since the last snapshot?
 ///   memsnap diff db.bin@1..latest    and since the first?
 ///   memsnap diff old.img new.img     two files, no snapshots
+///   memsnap diff --elements counts@1 which elements of a persistent vector?
 ///   memsnap diff --pages db.bin | while read -r page; do ...; done
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = text::DIFF_EXIT)]
@@ -50,6 +52,12 @@ pub(crate) struct Args {
     /// Only page numbers, one a line
     #[arg(long)]
     pages: bool,
+    /// Show which elements of persistent vectors differ, by their indexes
+    ///
+    /// Both sides must hold elements of the same type. Elements that only one
+    /// side has count as changed.
+    #[arg(long, conflicts_with = "pages", verbatim_doc_comment)]
+    elements: bool,
     #[command(flatten)]
     lock: LockFlag,
     #[command(flatten)]
@@ -87,6 +95,9 @@ impl Args {
         }
         let (a, b) = two_sides(&self.a, self.b.as_ref(), &self.at, screen)?;
         let options = Options { store: global.store.clone(), reading: self.reading.reading(self.lock.lock) };
+        if self.elements {
+            return self.elements(&a, b.as_ref(), &options, screen);
+        }
         let bar = screen.bar();
         let mut shown = Ok(());
         // Held back one row: what the last one holds of the longer file is known at the end.
@@ -102,10 +113,7 @@ impl Args {
             }
         });
         drop(bar);
-        let mut report = report.with_context(|| match &self.b {
-            Some(b) => format!("comparing {} with {}", escape::os(&self.a), escape::os(b)),
-            None => format!("comparing {}", escape::os(&self.a)),
-        })?;
+        let mut report = report.with_context(|| self.doing())?;
         shown?;
         if let Some(range) = held {
             self.show(&range, report.bytes_changed.saturating_sub(before), screen)?;
@@ -116,6 +124,33 @@ impl Args {
         }
         self.summary(&report, screen)?;
         Ok(if report.same { Exit::Done } else { Exit::Differs })
+    }
+
+    fn doing(&self) -> String {
+        match &self.b {
+            Some(b) => format!("comparing {} with {}", escape::os(&self.a), escape::os(b)),
+            None => format!("comparing {}", escape::os(&self.a)),
+        }
+    }
+
+    fn elements(
+        &self,
+        a: &Operand,
+        b: Option<&Operand>,
+        options: &Options,
+        screen: &mut Screen,
+    ) -> anyhow::Result<Exit> {
+        let bar = screen.bar();
+        let mut shown = Ok(());
+        let report = diff_elements(a, b, options, &bar, &mut |start, end| {
+            if shown.is_ok() && !self.stat {
+                shown = elements::show(start, end, screen);
+            }
+        });
+        drop(bar);
+        let report = report.with_context(|| self.doing())?;
+        shown?;
+        elements::summary(&report, screen)
     }
 
     fn show(&self, range: &PageRange, bytes: u64, screen: &mut Screen) -> anyhow::Result<()> {

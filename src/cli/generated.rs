@@ -104,7 +104,11 @@ fn synopsis(verb: &Command) -> Vec<Inline> {
         line.extend([roman(" ["), italic("OPTIONS"), roman("]")]);
     }
     for arg in verb.get_opts().filter(|arg| arg.is_required_set()) {
-        line.extend([roman(" "), bold(format!("-{}", arg.get_short().unwrap())), roman(" "), italic(value_name(arg))]);
+        let name = match (arg.get_short(), arg.get_long()) {
+            (Some(short), _) => format!("-{short}"),
+            (None, long) => format!("--{}", long.unwrap()),
+        };
+        line.extend([roman(" "), bold(name), roman(" "), italic(value_name(arg))]);
     }
     for arg in verb.get_positionals() {
         let many = if matches!(arg.get_action(), ArgAction::Append) { "..." } else { "" };

@@ -9,6 +9,7 @@ mod confirm;
 mod delta;
 mod diff;
 mod edit;
+mod elements;
 mod escape;
 mod exit;
 mod fault;
@@ -30,6 +31,7 @@ mod tests;
 mod text;
 mod undo;
 mod units;
+mod vec;
 mod verify;
 
 use std::ffi::OsString;
@@ -90,6 +92,7 @@ enum Verb {
     Apply(apply::Args),
     Verify(verify::Args),
     Adopt(adopt::Args),
+    Vec(vec::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -141,6 +144,7 @@ impl Cli {
             Verb::Apply(args) => args.run(global, screen),
             Verb::Verify(args) => args.run(global, screen),
             Verb::Adopt(args) => args.run(global, screen),
+            Verb::Vec(args) => args.run(screen),
             Verb::Completions(args) => args.run(screen),
             Verb::Man(args) => args.run(screen),
         }

@@ -139,3 +139,12 @@ EXIT STATUS
   2   something went wrong
   75  somebody else is writing to the store
 ";
+
+/// Of `vec`.
+pub(crate) const VEC_EXIT: &str = "\
+EXIT STATUS
+  0   done
+  2   something went wrong; nothing was changed
+  4   the file is damaged
+  75  the file is locked
+";

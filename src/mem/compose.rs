@@ -151,6 +151,16 @@ impl Compose {
         Ok((compose.build()?, given))
     }
 
+    /// As [`Compose::share`], of a file of which that is known.
+    ///
+    /// # Errors
+    /// As [`Compose::file`].
+    pub(super) fn steady(mut self, at: usize, file: Steady, offset: u64, len: usize) -> io::Result<Compose> {
+        self.take(at, len)?;
+        self.lay(at, file, offset, len)?;
+        Ok(self)
+    }
+
     /// The snapshot.
     ///
     /// # Errors

@@ -136,7 +136,7 @@ impl Tracker {
         let all = || std::iter::once(0..region.len()).collect();
         let mut found = match &self.how {
             How::Compare => all(),
-            _ => private_pages(region).unwrap_or_else(|_| all()),
+            _ => private_pages(region, bytes.clone()).unwrap_or_else(|_| all()),
         };
         found.retain_mut(|range| {
             *range = range.start.max(bytes.start)..range.end.min(bytes.end);
@@ -191,7 +191,7 @@ fn register(region: &Region) -> io::Result<Arc<Watch>> {
 
 fn pagemap() -> io::Result<How> {
     let probe = Region::zeroed(1)?;
-    private_pages(&probe).map(|_| How::Pagemap)
+    private_pages(&probe, 0..1).map(|_| How::Pagemap)
 }
 
 fn unavailable(e: io::Error) -> io::Error {

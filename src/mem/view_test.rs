@@ -5,7 +5,7 @@ fn methods() -> Vec<Tracking> {
     if cfg!(miri) {
         vec![Tracking::Compare]
     } else {
-        vec![Tracking::WriteProtect, Tracking::Pagemap, Tracking::Compare]
+        vec![Tracking::WriteProtect, Tracking::WriteProtectAll, Tracking::Pagemap, Tracking::Compare]
     }
 }
 

@@ -56,17 +56,7 @@ pub fn diff(
     progress: &dyn Progress,
     each: &mut dyn FnMut(PageRange),
 ) -> Result<Report> {
-    let store = options.store.as_deref();
-    let (mut a, mut b) = match b {
-        Some(b) => Open::open_both(a, b, store)?,
-        None => {
-            let stored = Operand { at: a.at.clone().or(Some(Ref::Latest)), ..a.clone() };
-            let live = Operand { at: Some(Ref::Now), ..a.clone() };
-            Open::open_both(&stored, &live, store)?
-        }
-    };
-    a.lock(&options.reading)?;
-    b.lock(&options.reading)?;
+    let (a, b) = sides(a, b, options)?;
     let set = compare(&a, &b, &options.reading, progress)?;
     let len = a.len().max(b.len());
     let (mut ranges, mut bytes) = (0, 0);
@@ -84,4 +74,20 @@ pub fn diff(
         a: side(&a),
         b: side(&b),
     })
+}
+
+/// Opens and locks what is to be compared.
+pub(super) fn sides(a: &Operand, b: Option<&Operand>, options: &Options) -> Result<(Open, Open)> {
+    let store = options.store.as_deref();
+    let (mut a, mut b) = match b {
+        Some(b) => Open::open_both(a, b, store)?,
+        None => {
+            let stored = Operand { at: a.at.clone().or(Some(Ref::Latest)), ..a.clone() };
+            let live = Operand { at: Some(Ref::Now), ..a.clone() };
+            Open::open_both(&stored, &live, store)?
+        }
+    };
+    a.lock(&options.reading)?;
+    b.lock(&options.reading)?;
+    Ok((a, b))
 }

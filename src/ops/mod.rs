@@ -11,6 +11,7 @@ pub mod delta;
 pub mod diff;
 mod dirty;
 pub mod edit;
+pub mod elements;
 mod encode;
 #[cfg(test)]
 mod fixture;
@@ -30,6 +31,7 @@ mod sides;
 pub mod snap;
 mod take;
 pub mod undo;
+pub mod vec;
 pub mod verify;
 mod write;
 

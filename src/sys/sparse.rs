@@ -69,10 +69,33 @@ pub fn punch(file: &File, off: u64, len: u64) -> io::Result<bool> {
     imp::punch(file, off, len)
 }
 
+/// Makes sure that writing the `len` bytes at `off` will not fail for want of space; a file that ends before them grows
+/// up to there, and holes become zeros that take space. False when this file system promises no such thing.
+///
+/// # Errors
+/// As fallocate(2): no space, or a file too large. The file may have grown by a part.
+pub fn allocate(file: &File, off: u64, len: u64) -> io::Result<bool> {
+    if len == 0 {
+        return Ok(true);
+    }
+    imp::allocate(file, off, len)
+}
+
 #[cfg(target_os = "linux")]
 mod imp {
     use super::{Errno, File, io};
     use rustix::fs::{FallocateFlags, fallocate};
+
+    pub(super) fn allocate(file: &File, off: u64, len: u64) -> io::Result<bool> {
+        loop {
+            match fallocate(file, FallocateFlags::empty(), off, len) {
+                Ok(()) => return Ok(true),
+                Err(Errno::INTR) => {}
+                Err(Errno::OPNOTSUPP | Errno::NOSYS) => return Ok(false),
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
 
     pub(super) fn punch(file: &File, off: u64, len: u64) -> io::Result<bool> {
         loop {
@@ -88,6 +111,10 @@ mod imp {
 
 #[cfg(not(target_os = "linux"))]
 mod imp {
+    pub(super) fn allocate(_file: &super::File, _off: u64, _len: u64) -> super::io::Result<bool> {
+        Ok(false)
+    }
+
     pub(super) fn punch(_file: &super::File, _off: u64, _len: u64) -> super::io::Result<bool> {
         Ok(false)
     }

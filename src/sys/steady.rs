@@ -61,6 +61,34 @@ impl Steady {
     }
 }
 
+/// The promise that a file is changed by nobody but whoever holds this, and by them only while no [`Steady`] of it, and
+/// nothing mapped from one, exists.
+#[derive(Debug)]
+pub struct Promise {
+    file: File,
+}
+
+impl Promise {
+    /// For `file`.
+    ///
+    /// # Safety
+    /// For as long as this exists: nobody else, in any process, writes to the file or changes its length, and the holder
+    /// does so only while no [`Steady`] from [`Promise::steady`], and nothing mapped from one, exists.
+    pub unsafe fn new(file: File) -> Promise {
+        Promise { file }
+    }
+
+    /// The file as it is now, and stays until all that came from this is dropped.
+    ///
+    /// # Errors
+    /// When there is no descriptor for it, or its length cannot be learnt.
+    pub fn steady(&self) -> io::Result<Steady> {
+        let file = self.file.try_clone()?;
+        let len = file.metadata()?.len();
+        Ok(Steady { file, len })
+    }
+}
+
 /// A file in memory, or one without a name, that is being filled.
 #[derive(Debug)]
 pub struct Draft {

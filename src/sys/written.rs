@@ -14,12 +14,13 @@ use std::time::Duration;
 
 use super::region::Region;
 
-/// Pages of `region`, as ranges of bytes from its start, that are no longer what was mapped there: ascending, disjoint.
+/// Pages of `region` that hold any of `bytes`, as ranges of bytes from its start, and are no longer what was mapped
+/// there: ascending, disjoint. Takes time for all pages that are looked at, written or not.
 ///
 /// # Errors
 /// When /proc/self/pagemap may not be read, as in a process that is not dumpable.
-pub fn private_pages(region: &Region) -> io::Result<Vec<Range<usize>>> {
-    imp::private_pages(region)
+pub fn private_pages(region: &Region, bytes: Range<usize>) -> io::Result<Vec<Range<usize>>> {
+    imp::private_pages(region, bytes)
 }
 
 /// Which pages are armed when none has been written; all others show their first write by becoming private.
@@ -307,17 +308,17 @@ mod imp {
     const SWAPPED: u64 = 1 << 62;
     const FILE_OR_SHARED: u64 = 1 << 61;
 
-    pub(super) fn private_pages(region: &Region) -> io::Result<Vec<Range<usize>>> {
+    pub(super) fn private_pages(region: &Region, bytes: Range<usize>) -> io::Result<Vec<Range<usize>>> {
         let mut out = Vec::new();
-        if region.is_empty() {
+        if bytes.is_empty() {
             return Ok(out);
         }
         let page = system_page();
         let pagemap = File::open(PAGEMAP)?;
         let first = region.as_ptr() as usize / page;
-        let pages = region.len().div_ceil(page);
-        let mut entries = vec![0; (1 << 16).min(pages * ENTRY)];
-        let mut at = 0;
+        let pages = bytes.end.min(region.len()).div_ceil(page);
+        let mut at = bytes.start / page;
+        let mut entries = vec![0; (1 << 16).min(pages.saturating_sub(at) * ENTRY)];
         while at < pages {
             let n = entries.len().min((pages - at) * ENTRY);
             pagemap.read_exact_at(&mut entries[..n], ((first + at) * ENTRY) as u64)?;
@@ -363,7 +364,7 @@ mod imp {
         Duration::ZERO
     }
 
-    pub(super) fn private_pages(_: &Region) -> io::Result<Vec<Range<usize>>> {
+    pub(super) fn private_pages(_: &Region, _: Range<usize>) -> io::Result<Vec<Range<usize>>> {
         Err(io::ErrorKind::Unsupported.into())
     }
 }

@@ -34,14 +34,22 @@ fn each_run_is_named_once() {
         for round in 0..3 {
             let expected = write_some(&mut region, many, 3);
             let all = 0..region.len();
-            assert_eq!(watch.written(&region, all.clone(), false).unwrap(), expected, "{many}, round {round}");
-            assert_eq!(watch.written(&region, all.clone(), round > 0).unwrap(), expected, "{many}, round {round}");
+            assert_eq!(
+                watch.written(&region, all.clone(), Armed::Private, false).unwrap(),
+                expected,
+                "{many}, round {round}"
+            );
+            assert_eq!(
+                watch.written(&region, all.clone(), Armed::Private, round > 0).unwrap(),
+                expected,
+                "{many}, round {round}"
+            );
             if round == 0 {
                 watch.arm(&region, &expected).unwrap();
             }
-            assert_eq!(watch.written(&region, all, true).unwrap(), [], "{many}, round {round}");
+            assert_eq!(watch.written(&region, all, Armed::Private, true).unwrap(), [], "{many}, round {round}");
         }
-        assert_eq!(private_pages(&region).unwrap().len(), many);
+        assert_eq!(private_pages(&region, 0..region.len()).unwrap().len(), many);
     }
 }
 
@@ -52,10 +60,13 @@ fn only_what_was_asked_for_is_named_and_armed() {
     region.as_mut_slice().fill(1);
     let part = 2 * page + 1..5 * page - 1;
     let whole = 2 * page..5 * page;
-    assert_eq!(watch.written(&region, part.clone(), true).unwrap(), std::slice::from_ref(&whole));
-    assert_eq!(watch.written(&region, part, false).unwrap(), []);
-    assert_eq!(watch.written(&region, 0..region.len(), false).unwrap(), [0..whole.start, whole.end..9 * page]);
-    assert_eq!(watch.written(&region, 7..7, false).unwrap(), []);
+    assert_eq!(watch.written(&region, part.clone(), Armed::Private, true).unwrap(), std::slice::from_ref(&whole));
+    assert_eq!(watch.written(&region, part, Armed::Private, false).unwrap(), []);
+    assert_eq!(
+        watch.written(&region, 0..region.len(), Armed::Private, false).unwrap(),
+        [0..whole.start, whole.end..9 * page]
+    );
+    assert_eq!(watch.written(&region, 7..7, Armed::Private, false).unwrap(), []);
 }
 
 /// Pages that were only read may be named, as the page of zeros is there then, but not once they were armed.
@@ -63,16 +74,16 @@ fn only_what_was_asked_for_is_named_and_armed() {
 fn zeros_that_were_read() {
     let page = system_page();
     let Some((watch, mut region)) = watched(100) else { return };
-    assert_eq!(watch.written(&region, 0..region.len(), false).unwrap(), []);
+    assert_eq!(watch.written(&region, 0..region.len(), Armed::Private, false).unwrap(), []);
     assert!(region.as_slice().iter().all(|b| *b == 0));
-    watch.written(&region, 0..region.len(), true).unwrap();
+    watch.written(&region, 0..region.len(), Armed::Private, true).unwrap();
     assert!(region.as_slice().iter().all(|b| *b == 0));
-    assert_eq!(watch.written(&region, 0..region.len(), false).unwrap(), []);
+    assert_eq!(watch.written(&region, 0..region.len(), Armed::Private, false).unwrap(), []);
     region.as_mut_slice()[50 * page] = 1;
     for _ in 0..2 {
-        assert_eq!(watch.written(&region, 0..region.len(), false).unwrap(), [50 * page..51 * page]);
+        assert_eq!(watch.written(&region, 0..region.len(), Armed::Private, false).unwrap(), [50 * page..51 * page]);
     }
     watch.arm(&region, &[50 * page..51 * page]).unwrap();
     assert!(region.as_slice().iter().any(|b| *b == 1));
-    assert_eq!(watch.written(&region, 0..region.len(), true).unwrap(), []);
+    assert_eq!(watch.written(&region, 0..region.len(), Armed::Private, true).unwrap(), []);
 }

@@ -25,7 +25,12 @@ fn mapped(case: &Case) -> MmapMut {
 
 /// A shell that holds a flock on `f` until its stdin ends.
 fn holder(case: &Case, mode: &str) -> Child {
-    let line = format!("exec 9<f; flock {mode} 9; echo locked; read x");
+    holder_of(case, "f", mode)
+}
+
+/// The same for any file.
+pub(crate) fn holder_of(case: &Case, name: &str, mode: &str) -> Child {
+    let line = format!("exec 9<{name}; flock {mode} 9; echo locked; read x");
     let mut command = case.command("sh");
     let mut child = start(command.args(["-c", &line]).stdin(Stdio::piped()).stdout(Stdio::piped()));
     child.stdout.as_mut().unwrap().read_exact(&mut [0; 7]).unwrap();

@@ -21,4 +21,6 @@ mod snap;
 mod store_rules;
 mod targets;
 mod undo;
+mod vec;
+mod vec_kill;
 mod verify;

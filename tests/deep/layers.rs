@@ -166,10 +166,15 @@ fn only_the_program_knows_the_command_line() {
     assert!(wrong.is_empty(), "{wrong:?}");
 }
 
+/// Blocks are only in `sys`. `mem` may declare what is unsafe, and hand on what its callers promise.
 #[test]
 fn unsafe_stays_in_its_room() {
-    let wrong: Vec<_> =
-        sources().into_iter().filter(|s| s.room != "sys" && has_word(&s.code, "unsafe")).map(|s| s.path).collect();
+    let is_there = |source: &Source| match &source.room[..] {
+        "sys" => false,
+        "mem" => has_word(&source.code.replace("unsafe fn", "fn").replace("unsafe impl", "impl"), "unsafe"),
+        _ => has_word(&source.code, "unsafe"),
+    };
+    let wrong: Vec<_> = sources().into_iter().filter(is_there).map(|source| source.path).collect();
     assert!(wrong.is_empty(), "{wrong:?}");
 }
 

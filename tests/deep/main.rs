@@ -10,4 +10,5 @@ mod interrupted;
 mod layers;
 mod many;
 mod model;
+mod vec;
 mod ways;

@@ -9,7 +9,8 @@ pub(crate) fn skip(why: &str) {
     eprintln!("skipped: {why}");
 }
 
-pub(crate) const METHODS: [Tracking; 3] = [Tracking::WriteProtect, Tracking::Pagemap, Tracking::Compare];
+pub(crate) const METHODS: [Tracking; 4] =
+    [Tracking::WriteProtect, Tracking::WriteProtectAll, Tracking::Pagemap, Tracking::Compare];
 
 pub(crate) fn with(tracking: Tracking) -> Options {
     Options { tracking: Some(tracking), ..Options::default() }

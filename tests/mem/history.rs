@@ -353,6 +353,11 @@ fn histories_by_write_protection() {
 }
 
 #[test]
+fn histories_by_write_protection_of_all() {
+    histories(Tracking::WriteProtectAll);
+}
+
+#[test]
 fn histories_by_the_pagemap() {
     histories(Tracking::Pagemap);
 }

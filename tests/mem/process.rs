@@ -154,7 +154,7 @@ fn fork() {
         }
         let status = forked(|| {
             let mut model = model.clone();
-            assert_ne!(view.tracking(), Tracking::WriteProtect);
+            assert!(!matches!(view.tracking(), Tracking::WriteProtect | Tracking::WriteProtectAll));
             agree(&view, &model);
             for step in steps(6, 60) {
                 step.take(&mut view, &mut model);

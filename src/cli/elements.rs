@@ -1,0 +1,65 @@
+//! `memsnap diff --elements`.
+
+use memsnap::ops::elements::Report;
+use serde::Serialize;
+
+use super::exit::Exit;
+use super::screen::Screen;
+use super::units::count;
+
+#[derive(Serialize)]
+struct JsonRange {
+    schema: &'static str,
+    start: u64,
+    end: u64,
+}
+
+#[derive(Serialize)]
+struct JsonSummary<'a> {
+    schema: &'static str,
+    a: JsonSide<'a>,
+    b: JsonSide<'a>,
+    r#type: &'static str,
+    elements_changed: u64,
+    ranges: u64,
+    same: bool,
+}
+
+#[derive(Serialize)]
+struct JsonSide<'a> {
+    name: &'a str,
+    len: u64,
+}
+
+/// Shows elements `start..end` as changed.
+pub(crate) fn show(start: u64, end: u64, screen: &mut Screen) -> anyhow::Result<()> {
+    match screen.is_json() {
+        true => screen.json(&JsonRange { schema: "memsnap.diff.element.1", start, end }),
+        false => screen.line(&format!("elements {start}..{end}")),
+    }
+}
+
+/// Shows what was found in all.
+pub(crate) fn summary(report: &Report, screen: &mut Screen) -> anyhow::Result<Exit> {
+    let same = report.changed == 0;
+    let (a, b) = (&report.a, &report.b);
+    if screen.is_json() {
+        screen.json(&JsonSummary {
+            schema: "memsnap.diff.elements.1",
+            a: JsonSide { name: &a.name, len: a.len },
+            b: JsonSide { name: &b.name, len: b.len },
+            r#type: report.kind.scalar.map_or("other", |scalar| scalar.name()),
+            elements_changed: report.changed,
+            ranges: report.ranges,
+            same,
+        })?;
+    } else if same {
+        screen.say(&format!("{} and {} have the same {}", a.name, b.name, count(a.len, "element")));
+    } else {
+        let (changed, ranges) = (count(report.changed, "element"), count(report.ranges, "range"));
+        let kind = report.kind.describe();
+        let lengths = if a.len == b.len { a.len.to_string() } else { format!("{} -> {}", a.len, b.len) };
+        screen.line(&format!("{} -> {}: {changed} ({kind}) in {ranges} differ, length {lengths}", a.name, b.name))?;
+    }
+    Ok(if same { Exit::Done } else { Exit::Differs })
+}

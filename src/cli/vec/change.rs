@@ -1,0 +1,249 @@
+//! The verbs of `memsnap vec` that write.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, BufReader};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::ValueHint;
+use memsnap::At;
+use memsnap::ops::vec::{self, ElementType, Input, Place, Report, Scalar, Tag};
+use serde::Serialize;
+
+use super::super::json::JsonPath;
+use super::super::screen::Screen;
+use super::super::units::count;
+use super::super::{escape, text};
+use super::Target;
+use super::look::{show, show_stat};
+use super::words;
+
+/// Make a new, empty vector
+///
+/// FILE must not exist; it is readable and writable by its owner only.
+///
+/// Examples:
+///
+///   memsnap vec create counts --type u32
+///   memsnap vec create weights --type f32 --tag layer-1 --version 2
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment, after_long_help = text::VEC_EXIT)]
+pub(super) struct Create {
+    /// The file to make
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    file: PathBuf,
+    /// Type of the elements: u8 to u64, i8 to i64, f32 or f64
+    #[arg(long = "type", value_name = "TYPE", value_parser = words::scalar)]
+    scalar: Scalar,
+    /// What a program calls its type: up to 16 bytes
+    #[arg(long, value_name = "NAME", value_parser = words::tag, default_value = "", hide_default_value = true)]
+    tag: Tag,
+    /// The program's version of the type
+    #[arg(long = "version", id = "type_version", value_name = "N", default_value_t, hide_default_value = true)]
+    version: u32,
+}
+
+/// Append elements
+///
+/// All of them, or none. Integers may be hexadecimal (0xff), floats nan or
+/// inf. `-` reads numbers from stdin, between white space.
+///
+/// Examples:
+///
+///   memsnap vec push counts 1 2 3
+///   seq 1000 | memsnap vec push counts -
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment, after_long_help = text::VEC_EXIT)]
+pub(super) struct Push {
+    #[command(flatten)]
+    target: Target,
+    /// Numbers, or - alone
+    #[arg(value_name = "VALUE", required = true, allow_negative_numbers = true)]
+    values: Vec<String>,
+}
+
+/// Take elements from the end, and print them
+///
+/// Example:
+///
+///   memsnap vec pop counts -n 2
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment, after_long_help = text::VEC_EXIT)]
+pub(super) struct Pop {
+    #[command(flatten)]
+    target: Target,
+    /// How many; they are printed in their order
+    #[arg(short = 'n', long = "number", value_name = "N", default_value = "1")]
+    number: u64,
+}
+
+/// Give elements new values
+///
+/// Several values go to INDEX and those behind it.
+///
+/// Examples:
+///
+///   memsnap vec set counts 3 17
+///   memsnap vec set counts -1 0
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment, after_long_help = text::VEC_EXIT)]
+pub(super) struct Set {
+    #[command(flatten)]
+    target: Target,
+    /// The first element to be set
+    #[arg(value_name = "INDEX", value_parser = words::place, allow_negative_numbers = true)]
+    index: Place,
+    /// Numbers
+    #[arg(value_name = "VALUE", required = true, allow_negative_numbers = true)]
+    values: Vec<String>,
+}
+
+/// Keep only the first elements
+///
+/// Example:
+///
+///   memsnap vec truncate counts 100
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment, after_long_help = text::VEC_EXIT)]
+pub(super) struct Truncate {
+    #[command(flatten)]
+    target: Target,
+    /// How many to keep
+    #[arg(value_name = "N")]
+    len: u64,
+}
+
+/// Append the elements of another file
+///
+/// INPUT holds numbers as text, between white space; with --raw the bytes of
+/// elements in the order of this machine; with --persistence it is a file of
+/// the Rust crate persistence 0.0.5 with elements of the same size. `-` is
+/// stdin. All of it is appended, or nothing; INPUT is never written to.
+///
+/// Examples:
+///
+///   memsnap vec import counts numbers.txt
+///   memsnap vec create new --type u64 && memsnap vec import new old --persistence
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment, after_long_help = text::VEC_EXIT)]
+pub(super) struct Import {
+    #[command(flatten)]
+    target: Target,
+    /// What to append; - is stdin
+    #[arg(value_name = "INPUT", value_hint = ValueHint::FilePath)]
+    input: OsString,
+    /// INPUT holds the bytes of elements
+    #[arg(long, conflicts_with = "persistence")]
+    raw: bool,
+    /// INPUT is a file of persistence 0.0.5
+    #[arg(long)]
+    persistence: bool,
+    /// Its magic bytes must be these: 8 characters, or 0x and 16 digits
+    #[arg(long, value_name = "MAGIC", requires = "persistence", value_parser = words::magic)]
+    magic: Option<[u8; 8]>,
+    /// The version of its contents must be this, such as 0.1.0
+    #[arg(long, value_name = "VERSION", requires = "persistence", value_parser = words::version)]
+    data_version: Option<[u8; 3]>,
+}
+
+#[derive(Serialize)]
+struct JsonReport {
+    schema: &'static str,
+    #[serde(flatten)]
+    path: JsonPath,
+    verb: &'static str,
+    changed: u64,
+    len: u64,
+}
+
+fn render(verb: &'static str, done: &str, file: &Path, report: Report, screen: &mut Screen) -> anyhow::Result<()> {
+    let Report { changed, len } = report;
+    if screen.is_json() {
+        let path = JsonPath::of(file);
+        return screen.json(&JsonReport { schema: "memsnap.vec.change.1", path, verb, changed, len });
+    }
+    screen.say(&format!("{}: {} {done}, {len} now", escape::path(file), count(changed, "element")));
+    Ok(())
+}
+
+impl Create {
+    pub(super) fn run(&self, screen: &mut Screen) -> anyhow::Result<()> {
+        let kind = ElementType { tag: self.tag, version: self.version, ..ElementType::of_scalar(self.scalar) };
+        let stat = vec::create(&self.file, &kind).with_context(|| format!("making {}", escape::path(&self.file)))?;
+        if screen.is_json() {
+            return show_stat(&stat, screen);
+        }
+        screen.say(&format!("{}: an empty vector of {}", escape::path(&self.file), kind.describe()));
+        Ok(())
+    }
+}
+
+impl Push {
+    pub(super) fn run(&self, screen: &mut Screen) -> anyhow::Result<()> {
+        let file = &self.target.file;
+        let stdin = || io::stdin().lock();
+        let report = match &self.values[..] {
+            [one] if one == "-" => vec::push(file, Input::Text(&mut stdin()), self.target.wait),
+            values => vec::push(file, Input::Words(values), self.target.wait),
+        };
+        let report = report.with_context(|| format!("appending to {}", escape::path(file)))?;
+        render("push", "added", file, report, screen)
+    }
+}
+
+impl Pop {
+    pub(super) fn run(&self, screen: &mut Screen) -> anyhow::Result<()> {
+        let file = &self.target.file;
+        let mut shown = Ok(());
+        let report = vec::pop(file, self.number, self.target.wait, &mut |index, number| {
+            if shown.is_ok() {
+                shown = show(index, number, screen);
+            }
+        });
+        let report = report.with_context(|| format!("taking from {}", escape::path(file)))?;
+        shown?;
+        render("pop", "taken", file, report, screen)
+    }
+}
+
+impl Set {
+    pub(super) fn run(&self, screen: &mut Screen) -> anyhow::Result<()> {
+        let file = &self.target.file;
+        let report = vec::set(file, self.index, &self.values, self.target.wait)
+            .with_context(|| format!("writing to {}", escape::path(file)))?;
+        render("set", "set", file, report, screen)
+    }
+}
+
+impl Truncate {
+    pub(super) fn run(&self, screen: &mut Screen) -> anyhow::Result<()> {
+        let file = &self.target.file;
+        let report = vec::truncate(file, self.len, self.target.wait)
+            .with_context(|| format!("shortening {}", escape::path(file)))?;
+        render("truncate", "taken", file, report, screen)
+    }
+}
+
+impl Import {
+    pub(super) fn run(&self, screen: &mut Screen) -> anyhow::Result<()> {
+        let file = &self.target.file;
+        let report = self.push().with_context(|| format!("appending to {}", escape::path(file)))?;
+        render("import", "added", file, report, screen)
+    }
+
+    fn push(&self) -> memsnap::Result<Report> {
+        let (file, wait, input) = (&self.target.file, self.target.wait, Path::new(&self.input));
+        if self.persistence {
+            return vec::push(file, Input::Persistence(input, self.magic, self.data_version), wait);
+        }
+        let mut from: Box<dyn io::Read> = match self.input == "-" {
+            true => Box::new(io::stdin()),
+            false => Box::new(File::open(input).at("opening", input)?),
+        };
+        match self.raw {
+            true => vec::push(file, Input::Raw(&mut from), wait),
+            false => vec::push(file, Input::Text(&mut BufReader::new(from)), wait),
+        }
+    }
+}

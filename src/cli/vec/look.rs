@@ -1,0 +1,206 @@
+//! The verbs of `memsnap vec` that only read.
+
+use std::io::Write;
+
+use anyhow::Context;
+use memsnap::ops::vec::{self, Number, Span};
+use serde::Serialize;
+
+use super::super::json::JsonPath;
+use super::super::restore::no_binary_on_terminal;
+use super::super::screen::Screen;
+use super::super::units::count;
+use super::super::{escape, text};
+use super::Target;
+use super::words::{self, JsonNumber, name_of};
+
+/// Show what a vector holds: type, length, state
+///
+/// Reads the header and the state, and the log of a commit that was cut
+/// short, if there is one. Never writes.
+///
+/// Example:
+///
+///   memsnap vec stat counts
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment, after_long_help = text::VEC_EXIT)]
+pub(super) struct Stat {
+    #[command(flatten)]
+    target: Target,
+}
+
+/// Print the number of elements
+///
+/// Example:
+///
+///   memsnap vec len counts
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment, after_long_help = text::VEC_EXIT)]
+pub(super) struct Len {
+    #[command(flatten)]
+    target: Target,
+}
+
+/// Print elements, one a line
+///
+/// Examples:
+///
+///   memsnap vec get counts 3 -1        the fourth, and the last
+///   memsnap vec get counts 10..20      ten of them
+///   memsnap vec get counts -- -3..     the last three
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment, after_long_help = text::VEC_EXIT)]
+pub(super) struct Get {
+    #[command(flatten)]
+    target: Target,
+    /// Indexes or ranges
+    #[arg(value_name = "INDEX", required = true, value_parser = words::span, allow_negative_numbers = true)]
+    spans: Vec<Span>,
+}
+
+/// Write elements out: as text, or as their bytes
+///
+/// Text is one number a line, in a form that import reads back as the same
+/// number. Bytes are those of the file, in the order of this machine.
+///
+/// Examples:
+///
+///   memsnap vec dump counts | sort -n | tail -1
+///   memsnap vec dump --raw counts 100.. > rest.bin
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment, after_long_help = text::VEC_EXIT)]
+pub(super) struct Dump {
+    #[command(flatten)]
+    target: Target,
+    /// An index or a range; without it, all
+    #[arg(value_name = "RANGE", value_parser = words::span, allow_negative_numbers = true)]
+    span: Option<Span>,
+    /// The bytes of the elements; for elements of any type
+    #[arg(long, conflicts_with = "text")]
+    raw: bool,
+    /// One number a line; the default
+    #[arg(long)]
+    text: bool,
+    /// Write bytes even to a terminal
+    #[arg(long, requires = "raw")]
+    force: bool,
+}
+
+#[derive(Serialize)]
+struct JsonStat {
+    schema: &'static str,
+    #[serde(flatten)]
+    path: JsonPath,
+    r#type: &'static str,
+    element_size: u64,
+    align: u64,
+    tag: String,
+    version: u32,
+    len: u64,
+    bytes: u64,
+    left_over: u64,
+    unfinished: bool,
+}
+
+#[derive(Serialize)]
+struct JsonLen {
+    schema: &'static str,
+    #[serde(flatten)]
+    path: JsonPath,
+    len: u64,
+}
+
+/// An element.
+#[derive(Serialize)]
+pub(super) struct JsonElement {
+    schema: &'static str,
+    index: u64,
+    value: JsonNumber,
+}
+
+impl Stat {
+    pub(super) fn run(&self, screen: &mut Screen) -> anyhow::Result<()> {
+        let stat = vec::stat(&self.target.file, self.target.wait)
+            .with_context(|| format!("looking at {}", escape::path(&self.target.file)))?;
+        show_stat(&stat, screen)
+    }
+}
+
+/// Shows what a vector holds.
+pub(super) fn show_stat(stat: &vec::Stat, screen: &mut Screen) -> anyhow::Result<()> {
+    let kind = &stat.kind;
+    if screen.is_json() {
+        return screen.json(&JsonStat {
+            schema: "memsnap.vec.stat.1",
+            path: JsonPath::of(&stat.path),
+            r#type: name_of(kind),
+            element_size: kind.size,
+            align: kind.align,
+            tag: kind.tag_text(),
+            version: kind.version,
+            len: stat.len,
+            bytes: stat.bytes,
+            left_over: stat.left_over,
+            unfinished: stat.unfinished,
+        });
+    }
+    screen.line(&format!("type    {}", kind.describe()))?;
+    screen.line(&format!("length  {}, {}", count(stat.len, "element"), screen.sizes.show(stat.bytes)))?;
+    match (stat.unfinished, stat.left_over) {
+        (true, _) => screen.line("state   the last commit is whole, and will be put in place by the next writer"),
+        (false, 0) => Ok(()),
+        (false, n) => screen.line(&format!(
+            "state   {} behind the elements, left by a commit that was cut short; the next writer takes it away",
+            screen.sizes.show(n)
+        )),
+    }
+}
+
+impl Len {
+    pub(super) fn run(&self, screen: &mut Screen) -> anyhow::Result<()> {
+        let stat = vec::stat(&self.target.file, self.target.wait)
+            .with_context(|| format!("looking at {}", escape::path(&self.target.file)))?;
+        if screen.is_json() {
+            return screen.json(&JsonLen {
+                schema: "memsnap.vec.len.1",
+                path: JsonPath::of(&stat.path),
+                len: stat.len,
+            });
+        }
+        screen.line(&stat.len.to_string())
+    }
+}
+
+impl Get {
+    pub(super) fn run(&self, screen: &mut Screen) -> anyhow::Result<()> {
+        vec::get(&self.target.file, &self.spans, self.target.wait, &mut |index, number| show(index, number, screen))
+            .with_context(|| format!("reading {}", escape::path(&self.target.file)))
+    }
+}
+
+/// Shows an element.
+pub(super) fn show(index: u64, number: Number, screen: &mut Screen) -> anyhow::Result<()> {
+    if screen.is_json() {
+        let value = JsonNumber(number);
+        return screen.json(&JsonElement { schema: "memsnap.vec.element.1", index, value });
+    }
+    screen.line(&number.to_string())
+}
+
+impl Dump {
+    pub(super) fn run(&self, screen: &mut Screen) -> anyhow::Result<()> {
+        let doing = || format!("reading {}", escape::path(&self.target.file));
+        let span = self.span.unwrap_or(Span::Range(None, None));
+        if !self.raw {
+            let mut each = |index, number| show(index, number, screen);
+            return vec::get(&self.target.file, &[span], self.target.wait, &mut each).with_context(doing);
+        }
+        no_binary_on_terminal(self.force, screen)?;
+        let mut each = |bytes: &[u8]| screen.stream().write_all(bytes).context("writing to stdout");
+        let done = vec::dump(&self.target.file, span, self.target.wait, &mut each);
+        match done {
+            Err(_) if screen.closed() => Ok(()),
+            done => done.with_context(doing),
+        }
+    }
+}

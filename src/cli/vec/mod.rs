@@ -1,0 +1,76 @@
+//! `memsnap vec`.
+
+mod change;
+mod look;
+mod words;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Subcommand, ValueHint};
+
+use super::exit::Exit;
+use super::screen::Screen;
+use super::units;
+
+/// Work on persistent vectors: typed arrays in files
+///
+/// A persistent vector is a file with a header and elements of one type,
+/// made here or by the library. Every change is atomic and durable: after a
+/// crash at any moment the file holds all of it, or nothing of it. Writers
+/// keep each other and readers out by a lock on the file.
+///
+/// Elements are numbered from 0, or -1, -2, ... from the last. Ranges are
+/// 10..20 (without 20), 5.., ..5, and .. for all. What begins with a minus and
+/// is no number, such as -3.. or -inf, stands behind `--`.
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment, subcommand_value_name = "VERB", subcommand_help_heading = "Verbs")]
+#[command(disable_help_subcommand = true, arg_required_else_help = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Create(change::Create),
+    Stat(look::Stat),
+    Push(change::Push),
+    Pop(change::Pop),
+    Get(look::Get),
+    Set(change::Set),
+    Len(look::Len),
+    Truncate(change::Truncate),
+    Dump(look::Dump),
+    Import(change::Import),
+}
+
+/// The file, and how long to wait for it.
+#[derive(clap::Args)]
+struct Target {
+    /// The vector
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    file: PathBuf,
+    /// Wait so long for others to finish; 0 gives up at once
+    #[arg(long, value_name = "SECS", default_value = "10", value_parser = units::seconds)]
+    #[arg(allow_negative_numbers = true)]
+    wait: Duration,
+}
+
+impl Args {
+    pub(crate) fn run(&self, screen: &mut Screen) -> anyhow::Result<Exit> {
+        match &self.verb {
+            Verb::Create(verb) => verb.run(screen),
+            Verb::Stat(verb) => verb.run(screen),
+            Verb::Push(verb) => verb.run(screen),
+            Verb::Pop(verb) => verb.run(screen),
+            Verb::Get(verb) => verb.run(screen),
+            Verb::Set(verb) => verb.run(screen),
+            Verb::Len(verb) => verb.run(screen),
+            Verb::Truncate(verb) => verb.run(screen),
+            Verb::Dump(verb) => verb.run(screen),
+            Verb::Import(verb) => verb.run(screen),
+        }?;
+        Ok(Exit::Done)
+    }
+}

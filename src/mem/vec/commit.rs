@@ -1,0 +1,351 @@
+//! A persistent vector opened for writing: commits, and finishing one that was cut short.
+//!
+//! The order in which bytes reach the disk is argued in docs/persistent-vec.md; the steps are named there.
+
+use std::ops::Deref;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::time::Duration;
+
+use super::file::VecFile;
+use super::format::{self, ELEMENTS, ElementType, LogPlace, MAX_ALIGN, State};
+use super::log::{self, BLOCK, Edit, Log};
+use super::open::Content;
+use crate::sys::create::{self, Pending, Published};
+use crate::sys::lock::Kind;
+use crate::sys::{open, sparse};
+use crate::{At, Error, Result};
+
+/// What fails when nobody knows any more what is on the disk.
+const SYNCING: &str = "bringing to the disk";
+
+/// A persistent vector, written by offsets, each commit as a whole. While it lives, nobody else who asks for the lock
+/// gets it.
+#[derive(Debug)]
+pub struct VecFileMut {
+    inner: VecFile,
+    /// Why nothing may be written any more.
+    broken: Option<&'static str>,
+}
+
+/// A commit that is sealed, and not all in place.
+#[derive(Debug)]
+#[must_use]
+pub(super) struct Sealed;
+
+impl Deref for VecFileMut {
+    type Target = VecFile;
+
+    fn deref(&self) -> &VecFile {
+        &self.inner
+    }
+}
+
+impl VecFileMut {
+    /// Makes a new file at `path`, without elements, mode 0600. It appears whole and durable, and locked by us.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when there is something at `path`, or no file can hold such elements; what the system says.
+    pub fn create(path: &Path, kind: &ElementType) -> Result<VecFileMut> {
+        if let Some(what) = kind.fault() {
+            let hint = format!("use elements of some bytes, aligned to a power of two up to {MAX_ALIGN}");
+            return Err(Error::refused(format!("a persistent vector cannot hold {what}"), hint));
+        }
+        let path = open::resolve_new(path)?;
+        let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(Error::refused(format!("{} does not end in a file name", path.display()), "name a file"));
+        };
+        let pending = Pending::new(dir)?;
+        let file = pending.file().try_clone().at("opening", &path)?;
+        file.write_all_at(&format::new_page(kind), 0).at("writing", &path)?;
+        // Locked before it has its name: the lock is of the open file, which both descriptors share.
+        let unnamed = crate::sys::lock::flock(&file, &path, Kind::Exclusive, Duration::ZERO)?;
+        debug_assert_eq!(unnamed, crate::sys::lock::Held::ByUs, "nobody else knows the file");
+        match pending.publish(name)? {
+            Published::New => create::sync_dir(dir)?,
+            Published::Existed => {
+                let what = format!("{} exists already", path.display());
+                return Err(Error::refused(what, "choose another name, or open it"));
+            }
+        }
+        Ok(VecFileMut { inner: VecFile::locked(file, path, Kind::Exclusive, Duration::ZERO)?, broken: None })
+    }
+
+    /// Opens `path` for writing, waiting up to `wait` for others to finish. A symbolic link is followed once, now. A
+    /// commit that was cut short is finished if it was sealed, else taken away.
+    ///
+    /// # Errors
+    /// As [`VecFile::open`], and when finishing fails: then another try may succeed, and nothing is lost.
+    pub fn open(path: &Path, wait: Duration) -> Result<VecFileMut> {
+        let path = open::resolve(path)?;
+        let file = open::target_write(&path)?;
+        let mut vec = VecFileMut { inner: VecFile::locked(file, path, Kind::Exclusive, wait)?, broken: None };
+        vec.recover()?;
+        Ok(vec)
+    }
+
+    /// Makes `count` the number of elements and lets them have the bytes of `edits`, all or nothing, and durable when it
+    /// returns. Edits are ascending, apart, and within the new elements; elements that are new and in no edit are zeros.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] and [`Error::Damaged`] as [`VecFile::check`], with nothing written; no space, likewise. After a
+    /// failed write or fsync the file is whole, but whether it holds the last commit or this one shows only when it is
+    /// opened again, and later commits are refused.
+    ///
+    /// # Panics
+    /// When the edits are not as described.
+    pub fn commit(&mut self, edits: &[Edit<'_>], count: u64) -> Result<()> {
+        match self.prepare(edits, count)? {
+            Some(sealed) => self.complete(sealed),
+            None => Ok(()),
+        }
+    }
+
+    /// The first half of a commit: afterwards it is sealed, and no byte of an element has been written over. `None` when
+    /// there is nothing to do.
+    pub(super) fn prepare(&mut self, edits: &[Edit<'_>], count: u64) -> Result<Option<Sealed>> {
+        self.must_be_sound()?;
+        let kind = *self.element_type();
+        if count > kind.most() {
+            let what = format!("{} cannot hold {count} elements", self.path.display());
+            return Err(Error::refused(what, format!("its elements are at most {}", kind.most())));
+        }
+        let (old_end, new_end) = (self.byte_len(), count * kind.size);
+        let mut done = 0;
+        for edit in edits {
+            assert!(edit.offset >= done && edit.end() <= new_end, "edits are ascending, and within the elements");
+            done = edit.end();
+        }
+        let (over, behind) = split(edits, old_end);
+        if over.is_empty() && behind.is_empty() && old_end == new_end {
+            return Ok(None);
+        }
+        let place = self.undone_on_failure(|vec| vec.stage(&over, &behind, new_end))?;
+        self.seal(count, place)?;
+        if let Some(place) = place {
+            self.inner.content.log = Log::of(&over, place.offset);
+            self.seal(count, Some(place))?; // no slot speaks of the old state any more: now it may be written over
+        }
+        Ok(Some(Sealed))
+    }
+
+    /// The second half: what is in the log comes to its place.
+    pub(super) fn complete(&mut self, _: Sealed) -> Result<()> {
+        let entries = std::mem::take(&mut self.inner.content.log.entries);
+        if !entries.is_empty() {
+            let copied = |vec: &mut VecFileMut| {
+                entries.iter().try_for_each(|entry| vec.copy(entry.at, ELEMENTS + entry.offset, entry.len))
+            };
+            let done = self.or_broken(copied).and_then(|()| self.settle());
+            // Until it is in place, it is read from the log.
+            if done.is_err() {
+                self.inner.content.log.entries = entries;
+            }
+            done?;
+        }
+        self.tidy()
+    }
+
+    /// Appends all that `read` gives, as one commit, in bounded memory. `read` fills the buffer it gets as far as it
+    /// can, and says how far; less than all of it is the end. Returns the number of new elements.
+    ///
+    /// # Errors
+    /// As [`VecFileMut::commit`], and what `read` says; [`Error::Refused`] when the end is not that of an element.
+    pub fn append(&mut self, mut read: impl FnMut(&mut [u8]) -> Result<usize>) -> Result<u64> {
+        self.must_be_sound()?;
+        let (kind, old_end) = (*self.element_type(), self.byte_len());
+        let most = kind.most() * kind.size;
+        let end = self.undone_on_failure(|vec| {
+            let mut block = vec![0; BLOCK];
+            let mut end = old_end;
+            loop {
+                let n = read(&mut block)?;
+                if end + n as u64 > most {
+                    return Err(Error::refused("there are more elements than a file can hold", "use several files"));
+                }
+                vec.put(&block[..n], ELEMENTS + end)?;
+                end += n as u64;
+                if n < block.len() {
+                    break;
+                }
+            }
+            if (end - old_end) % kind.size != 0 {
+                let what = format!("{} bytes are no whole number of elements of {}", end - old_end, kind.size);
+                return Err(Error::refused(what, "check that the input is of the type of the vector"));
+            }
+            vec.sync_staged()?;
+            Ok(end)
+        })?;
+        if end == old_end {
+            return Ok(0);
+        }
+        self.seal(end / kind.size, None)?;
+        self.tidy()?;
+        Ok((end - old_end) / kind.size)
+    }
+
+    /// Step 1: all that the new state needs is on the disk, and nothing of the old one is touched. Where its log is.
+    fn stage(&self, over: &[Edit<'_>], behind: &[Edit<'_>], new_end: u64) -> Result<Option<LogPlace>> {
+        let path = &self.path;
+        for edit in over.iter().chain(behind) {
+            let len = edit.bytes.len() as u64;
+            sparse::allocate(&self.file, ELEMENTS + edit.offset, len).at("making room in", path)?;
+        }
+        for edit in behind {
+            self.put(edit.bytes, ELEMENTS + edit.offset)?;
+        }
+        let (old_file, new_file) = (self.stamp.len, ELEMENTS + new_end);
+        let mut place = None;
+        if !over.is_empty() {
+            let at = log::place_behind(old_file.max(new_file));
+            sparse::allocate(&self.file, at, log::len_of(over)).at("making room in", path)?;
+            place = Some(log::write(over, at, |bytes, at| self.put(bytes, at))?);
+        } else if new_file > old_file {
+            self.file.set_len(new_file).at("lengthening", path)?;
+        }
+        self.sync_staged()?;
+        Ok(place)
+    }
+
+    /// Says the present state once more before it is relied on: after a failed fsync of somebody else's, the cache may
+    /// hold what the disk does not.
+    fn sync_staged(&self) -> Result<()> {
+        self.put_state(&self.content.state)?;
+        self.sync()
+    }
+
+    /// Step 2: the commit point; also each later state that must be on the disk before what follows.
+    fn seal(&mut self, count: u64, log: Option<LogPlace>) -> Result<()> {
+        let state = State { seq: self.content.state.seq + 1, count, log };
+        self.or_broken(|vec| vec.put_state(&state).and_then(|()| vec.sync()))?;
+        self.inner.content.state = state;
+        Ok(())
+    }
+
+    /// Steps 3 and 4: what the log holds is in place; then no slot needs it.
+    fn settle(&mut self) -> Result<()> {
+        self.or_broken(|vec| vec.sync())?;
+        self.seal(self.len(), None)
+    }
+
+    /// Step 5: the length is that of the elements, and the other slot says the same. Needs no fsync: until it is on the
+    /// disk, the file is what a crash at this moment leaves, and the next commit begins with one.
+    fn tidy(&mut self) -> Result<()> {
+        let state = State { seq: self.content.state.seq + 1, ..self.content.state };
+        let len = state.file_len(&self.content.kind);
+        self.or_broken(|vec| {
+            if open::stamp(&vec.file, &vec.path)?.len != len {
+                vec.file.set_len(len).at("shortening", &vec.path)?;
+            }
+            vec.put_state(&state)
+        })?;
+        self.inner.content = Content { kind: self.content.kind, state, log: Log::default(), left_over: 0 };
+        self.inner.stamp.len = len;
+        Ok(())
+    }
+
+    /// After a crash. Log and slot are written again first: if an fsync of them had failed, the disk may not have what
+    /// the cache shows, and then nothing may be overwritten yet.
+    fn recover(&mut self) -> Result<()> {
+        let Some(place) = self.content.state.log else {
+            if self.content.left_over > 0 {
+                self.sync_staged()?;
+                self.tidy()?;
+            }
+            return Ok(());
+        };
+        for entry in &self.content.log.entries {
+            let (offset, len) = (ELEMENTS + entry.offset, entry.len);
+            sparse::allocate(&self.file, offset, len).at("making room in", &self.path)?;
+        }
+        self.copy(place.offset, place.offset, place.len)?;
+        self.sync_staged()?;
+        self.seal(self.len(), Some(place))?;
+        self.complete(Sealed)
+    }
+
+    /// Copies `len` bytes within the file.
+    fn copy(&self, mut from: u64, mut to: u64, mut len: u64) -> Result<()> {
+        let mut block = vec![0; len.min(BLOCK as u64) as usize];
+        while len > 0 {
+            let n = len.min(BLOCK as u64) as usize;
+            self.file.read_exact_at(&mut block[..n], from).at("reading", &self.path)?;
+            self.put(&block[..n], to)?;
+            (from, to, len) = (from + n as u64, to + n as u64, len - n as u64);
+        }
+        Ok(())
+    }
+
+    fn put(&self, bytes: &[u8], offset: u64) -> Result<()> {
+        self.file.write_all_at(bytes, offset).at("writing", &self.path)
+    }
+
+    fn put_state(&self, state: &State) -> Result<()> {
+        let (at, bytes) = state.encode(&self.content.kind);
+        self.put(&bytes, at)
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.file.sync_data().at(SYNCING, &self.path)
+    }
+
+    fn must_be_sound(&self) -> Result<()> {
+        if let Some(why) = self.broken {
+            return Err(Error::refused(format!("{}: {why}", self.path.display()), "open it again: it is whole"));
+        }
+        self.check()
+    }
+
+    /// Nothing has been sealed yet when `work` fails: what it wrote behind the elements is taken away.
+    fn undone_on_failure<T>(&mut self, work: impl FnOnce(&mut VecFileMut) -> Result<T>) -> Result<T> {
+        let result = work(self);
+        if result.is_err() {
+            // Also after a failed fsync, which the kernel reports once: later ones would say nothing.
+            let synced = self.file.set_len(self.stamp.len).and_then(|()| self.file.sync_data());
+            if synced.is_err() || matches!(&result, Err(Error::Io { doing: SYNCING, .. })) {
+                self.broken = Some("an earlier commit failed, and so may have the disk");
+            }
+        }
+        result
+    }
+
+    /// When `work` fails, nobody knows what is on the disk.
+    fn or_broken(&mut self, work: impl FnOnce(&mut VecFileMut) -> Result<()>) -> Result<()> {
+        let result = work(self);
+        if result.is_err() {
+            self.broken = Some("an earlier commit failed halfway");
+        }
+        result
+    }
+}
+
+#[cfg(test)]
+impl VecFileMut {
+    /// A commit up to its commit point, as a kill would leave it.
+    pub(super) fn sealed_only(&mut self, edits: &[Edit<'_>], count: u64) {
+        let (over, behind) = split(edits, self.byte_len());
+        let place = self.stage(&over, &behind, count * self.content.kind.size).unwrap();
+        self.seal(count, place).unwrap();
+        self.seal(count, place).unwrap();
+    }
+}
+
+/// The parts of `edits` before and from `end` on.
+fn split<'a>(edits: &[Edit<'a>], end: u64) -> (Vec<Edit<'a>>, Vec<Edit<'a>>) {
+    let (mut over, mut behind) = (Vec::new(), Vec::new());
+    for edit in edits.iter().filter(|edit| !edit.bytes.is_empty()) {
+        let (first, second) =
+            edit.bytes.split_at(end.saturating_sub(edit.offset).min(edit.bytes.len() as u64) as usize);
+        if !first.is_empty() {
+            over.push(Edit { offset: edit.offset, bytes: first });
+        }
+        if !second.is_empty() {
+            behind.push(Edit { offset: edit.offset + first.len() as u64, bytes: second });
+        }
+    }
+    (over, behind)
+}
+
+#[cfg(test)]
+#[path = "commit_test.rs"]
+mod tests;

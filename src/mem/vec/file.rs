@@ -1,0 +1,149 @@
+//! A persistent vector opened for reading: locked against writers, and known to be the file of its path.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::format::{ELEMENTS, ElementType};
+use super::open::Content;
+use crate::sys::lock::{self, Held, Kind};
+use crate::sys::open::{self, Stamp};
+use crate::{At, Error, Result};
+
+/// A persistent vector, read by offsets. While it lives, no writer that asks for the lock gets it.
+#[derive(Debug)]
+pub struct VecFile {
+    pub(super) file: File,
+    pub(super) path: PathBuf,
+    pub(super) stamp: Stamp,
+    pub(super) content: Content,
+}
+
+impl VecFile {
+    /// Opens `path` for reading, waiting up to `wait` for a writer to finish. A symbolic link is followed once, now. A
+    /// commit that was cut short is seen as done if it was sealed, else as never begun; nothing is written.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] while somebody writes; [`Error::Refused`] when it is no persistent vector, of another byte order,
+    /// or no regular file; [`Error::Damaged`] or [`Error::Version`] when it cannot be used.
+    pub fn open(path: &Path, wait: Duration) -> Result<VecFile> {
+        let path = open::resolve(path)?;
+        let file = open::target_read(&path)?;
+        VecFile::locked(file, path, Kind::Shared, wait)
+    }
+
+    pub(super) fn locked(file: File, path: PathBuf, kind: Kind, wait: Duration) -> Result<VecFile> {
+        take_lock(&file, &path, kind, wait)?;
+        let stamp = open::stamp(&file, &path)?;
+        must_be_named(&path, &stamp)?;
+        let content = Content::read(&file, stamp.len).map_err(|fault| fault.of(&path))?;
+        Ok(VecFile { file, path, stamp, content })
+    }
+
+    /// Where it was when it was opened, with all links followed.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What its elements are.
+    pub fn element_type(&self) -> &ElementType {
+        self.content.element_type()
+    }
+
+    /// Number of elements.
+    pub fn len(&self) -> u64 {
+        self.content.len()
+    }
+
+    /// Whether it has no elements.
+    pub fn is_empty(&self) -> bool {
+        self.content.is_empty()
+    }
+
+    /// Bytes of all elements.
+    pub fn byte_len(&self) -> u64 {
+        self.content.byte_len()
+    }
+
+    /// Bytes behind the elements that an interrupted commit left, and that the next writer takes away: its log, when
+    /// it was sealed.
+    pub fn left_over(&self) -> u64 {
+        self.stamp.len - ELEMENTS - self.byte_len()
+    }
+
+    /// Whether the last commit is sealed, but not all in place yet; the next writer finishes it.
+    pub fn is_unfinished(&self) -> bool {
+        self.content.state.log.is_some()
+    }
+
+    /// What is in it, to be read elsewhere.
+    pub fn content(&self) -> &Content {
+        &self.content
+    }
+
+    /// Fills `buf` with bytes of elements, from byte `offset` of them on.
+    ///
+    /// # Errors
+    /// When there are not so many, or they cannot be read; [`Error::Damaged`] when somebody cut the file meanwhile.
+    pub fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
+        match self.content.read_at(&self.file, buf, offset) {
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof && offset + buf.len() as u64 <= self.byte_len() => {
+                Err(Error::damaged(&self.path, "it was cut short by somebody else while it was open"))
+            }
+            done => done.at("reading", &self.path),
+        }
+    }
+
+    /// Checks that the path still names this file, and that nobody changed its length.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when it was moved, removed or replaced; [`Error::Damaged`] when it was cut, [`Error::Refused`]
+    /// when it was lengthened.
+    pub fn check(&self) -> Result<()> {
+        must_be_named(&self.path, &self.stamp)?;
+        let (left, found) = (self.stamp.len, open::stamp(&self.file, &self.path)?.len);
+        if found < left {
+            let what = format!("it was cut by somebody else while it was open: it had {left} bytes, and has {found}");
+            return Err(Error::damaged(&self.path, what));
+        }
+        if found > left {
+            let path = self.path.display();
+            return Err(Error::refused(
+                format!("{path} was lengthened by somebody else while it was open, from {left} bytes to {found}"),
+                "find out who writes to it without its lock; opened anew, it is cut to its elements",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Nobody else may write: an ancestor's lock is not enough, as it may itself be writing through it.
+fn take_lock(file: &File, path: &Path, kind: Kind, wait: Duration) -> Result<()> {
+    let busy = |holder: String, hint: &str| Error::Busy { path: path.into(), holder, hint: hint.into() };
+    match lock::flock(file, path, kind, wait) {
+        Ok(Held::ByUs) => Ok(()),
+        Ok(Held::ByAncestor) => Err(busy(
+            "a process that this one runs under has it locked".into(),
+            "run it outside of that lock: persistent vectors take their own",
+        )),
+        Err(Error::Busy { .. }) if lock::holders(file).iter().any(|h| h.pid == Some(std::process::id())) => {
+            let holder = format!("this process (PID {}) has it open already", std::process::id());
+            Err(busy(holder, "use the one that is open, or drop it first"))
+        }
+        Err(e) => Err(e),
+    }
+}
+
+fn must_be_named(path: &Path, stamp: &Stamp) -> Result<()> {
+    let why = match open::stamp_path(path) {
+        Ok(found) if found.same_file(stamp) => return Ok(()),
+        Ok(_) => "another file has taken its place",
+        Err(e) if e.kind() == io::ErrorKind::NotFound => "it was moved or removed",
+        Err(e) => return Err(e).at("looking at", path),
+    };
+    Err(Error::refused(
+        format!("{} is no longer the file that was opened: {why}", path.display()),
+        "open it again where it is now; what was not committed is lost",
+    ))
+}

@@ -1,0 +1,172 @@
+//! The redo log: what a commit has to write over elements that are there already.
+//!
+//! It is a table of ranges and then their bytes, one after another; see docs/persistent-vec.md.
+
+use std::io;
+
+use super::format::{Fault, LogPlace, u64_at};
+use super::open::ReadAt;
+use crate::page::PAGE64;
+
+const MAGIC: [u8; 8] = *b"memsnapL";
+/// Bytes before the table.
+const HEAD: u64 = 16;
+/// Bytes of an entry of the table.
+const ENTRY: u64 = 16;
+/// Bytes that are moved at once.
+pub(super) const BLOCK: usize = 256 << 10;
+
+/// Bytes that elements are to have.
+#[derive(Clone, Copy, Debug)]
+pub struct Edit<'a> {
+    /// Offset among the elements, in bytes.
+    pub offset: u64,
+    /// The bytes.
+    pub bytes: &'a [u8],
+}
+
+impl Edit<'_> {
+    /// Offset past its last byte.
+    pub fn end(&self) -> u64 {
+        self.offset + self.bytes.len() as u64
+    }
+}
+
+/// A range of elements' bytes that is in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// Offset among the elements.
+    pub(super) offset: u64,
+    pub(super) len: u64,
+    /// Offset of its bytes in the file.
+    pub(super) at: u64,
+}
+
+/// A log that has been found whole.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Log {
+    /// Ascending, apart, none empty.
+    pub(super) entries: Vec<Entry>,
+}
+
+/// Length of the log of `edits`.
+pub(super) fn len_of(edits: &[Edit<'_>]) -> u64 {
+    HEAD + edits.iter().map(|edit| ENTRY + edit.bytes.len() as u64).sum::<u64>()
+}
+
+/// The bytes of the log of `edits`, a block at a time, for `put`; and where it is, if it is at `offset`.
+pub(super) fn write<E>(
+    edits: &[Edit<'_>],
+    offset: u64,
+    mut put: impl FnMut(&[u8], u64) -> Result<(), E>,
+) -> Result<LogPlace, E> {
+    let mut hasher = blake3::Hasher::new();
+    let mut block = Vec::with_capacity(BLOCK);
+    let mut at = offset;
+    let mut push = |mut bytes: &[u8], last: bool| {
+        loop {
+            let (now, later) = bytes.split_at(bytes.len().min(BLOCK - block.len()));
+            block.extend_from_slice(now);
+            bytes = later;
+            if block.len() == BLOCK || last {
+                hasher.update(&block);
+                put(&block, at)?;
+                at += block.len() as u64;
+                block.clear();
+            }
+            if bytes.is_empty() {
+                return Ok(());
+            }
+        }
+    };
+    push(&MAGIC, false)?;
+    push(&(edits.len() as u64).to_le_bytes(), false)?;
+    for edit in edits {
+        push(&edit.offset.to_le_bytes(), false)?;
+        push(&(edit.bytes.len() as u64).to_le_bytes(), false)?;
+    }
+    for edit in edits {
+        push(edit.bytes, false)?;
+    }
+    push(&[], true)?;
+    Ok(LogPlace { offset, len: at - offset, digest: hasher.finalize().into() })
+}
+
+impl Log {
+    /// What is in the log of `edits` at `offset`.
+    pub(super) fn of(edits: &[Edit<'_>], offset: u64) -> Log {
+        let mut at = offset + HEAD + ENTRY * edits.len() as u64;
+        let entry = |edit: &Edit<'_>| {
+            let entry = Entry { offset: edit.offset, len: edit.bytes.len() as u64, at };
+            at += entry.len;
+            entry
+        };
+        Log { entries: edits.iter().map(entry).collect() }
+    }
+
+    /// Reads and proves the log at `place` in `file`, whose elements take `end` bytes.
+    pub(super) fn read(file: &dyn ReadAt, place: &LogPlace, end: u64) -> Result<Log, Fault> {
+        prove(file, place)?;
+        let bad = |what: &str| Fault::damaged(format!("its log {what}"));
+        let mut head = [0; HEAD as usize];
+        if place.len < HEAD {
+            return Err(bad("is too short"));
+        }
+        file.read_at(&mut head, place.offset)?;
+        let count = u64_at(&head, 8);
+        if head[..8] != MAGIC {
+            return Err(bad("does not begin with the right magic bytes"));
+        }
+        let table =
+            count.checked_mul(ENTRY).filter(|table| *table <= place.len - HEAD).ok_or_else(|| bad("is too short"))?;
+        let mut bytes = vec![0; table as usize];
+        file.read_at(&mut bytes, place.offset + HEAD)?;
+        let (mut at, mut done) = (place.offset + HEAD + table, 0);
+        let mut entries = Vec::with_capacity(count as usize);
+        for entry in bytes.chunks_exact(ENTRY as usize) {
+            let (offset, len) = (u64_at(entry, 0), u64_at(entry, 8));
+            let past = offset.checked_add(len).filter(|past| *past <= end && offset >= done && len > 0);
+            done = past.ok_or_else(|| bad("speaks of bytes that no element has"))?;
+            entries.push(Entry { offset, len, at });
+            at += len;
+        }
+        match at == place.offset + place.len {
+            true => Ok(Log { entries }),
+            false => Err(bad("has another length than its table says")),
+        }
+    }
+
+    /// Puts what the log says of the bytes from `offset` on into `buf`.
+    pub(super) fn overlay(&self, file: &dyn ReadAt, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        let end = offset + buf.len() as u64;
+        let first = self.entries.partition_point(|entry| entry.offset + entry.len <= offset);
+        for entry in self.entries[first..].iter().take_while(|entry| entry.offset < end) {
+            let (from, to) = (entry.offset.max(offset), (entry.offset + entry.len).min(end));
+            let part = &mut buf[(from - offset) as usize..(to - offset) as usize];
+            file.read_at(part, entry.at + (from - entry.offset))?;
+        }
+        Ok(())
+    }
+}
+
+/// Holds all bytes of the log against the digest in the slot.
+fn prove(file: &dyn ReadAt, place: &LogPlace) -> Result<(), Fault> {
+    let mut hasher = blake3::Hasher::new();
+    let mut block = vec![0; BLOCK.min(place.len as usize)];
+    let mut at = 0;
+    while at < place.len {
+        let n = (place.len - at).min(BLOCK as u64) as usize;
+        file.read_at(&mut block[..n], place.offset + at)?;
+        hasher.update(&block[..n]);
+        at += n as u64;
+    }
+    if *hasher.finalize().as_bytes() != place.digest {
+        return Err(Fault::damaged("the log of its last commit is damaged, and that commit may be half in place"));
+    }
+    Ok(())
+}
+
+/// The first page at or past `end`, as an offset.
+pub(super) fn place_behind(end: u64) -> u64 {
+    end.next_multiple_of(PAGE64)
+}

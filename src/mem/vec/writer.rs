@@ -1,0 +1,293 @@
+//! A persistent vector, worked on as a `Vec<T>` and committed as a whole.
+
+use std::io;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut, Range};
+use std::path::Path;
+use std::sync::Arc;
+
+use zerocopy::FromBytes;
+
+use super::commit::VecFileMut;
+use super::format::ELEMENTS;
+use super::log::Edit;
+use super::typed::{Options, Plain, in_memory, kind_of, must_hold};
+use crate::mem::{self, ArcView, Snapshot, Tracking};
+use crate::sys::steady::Promise;
+use crate::{At, Error, Result};
+
+/// Addresses that are taken for the vector to grow into, if they can be had: they cost no memory.
+const ROOM: u64 = if usize::BITS == 64 { 64 << 30 } else { 256 << 20 };
+/// What is added to the bytes that are there when even less can be had.
+const LEAST: u64 = 1 << 20;
+
+/// A resizable array in a file. It is a view: elements are worked on in memory, as those of a `Vec<T>` are, and
+/// [`commit`](PersistentVec::commit) brings all that changed to the file, as a whole. Dropping it without a commit drops
+/// what was changed since the last. A crash at any moment leaves the last commit in the file, or the one that was being
+/// made; never a mixture.
+///
+/// ```
+/// use memsnap::mem::vec::{Options, PersistentVec};
+///
+/// # fn main() -> memsnap::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("numbers");
+/// // SAFETY: nobody else knows the file.
+/// let mut numbers = unsafe { PersistentVec::<f64>::create(&path, &Options::default()) }?;
+/// numbers.push(1.5)?;
+/// numbers.extend([2.5, 3.5])?;
+/// numbers[0] = 0.5;
+/// assert_eq!(numbers.commit()?, 1); // one page
+/// numbers.clear();
+/// drop(numbers); // not committed
+///
+/// // SAFETY: as before.
+/// let numbers = unsafe { PersistentVec::<f64>::open(&path, &Options::default()) }?;
+/// assert_eq!(*numbers, [0.5, 2.5, 3.5]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Elements of a program's own type derive what proves them plain bytes:
+///
+/// ```
+/// use memsnap::mem::vec::{Options, PersistentVec};
+/// use zerocopy::{FromBytes, Immutable, IntoBytes};
+///
+/// #[derive(FromBytes, IntoBytes, Immutable, Clone, Copy)]
+/// #[repr(C)]
+/// struct Point {
+///     x: f32,
+///     y: f32,
+/// }
+///
+/// # fn main() -> memsnap::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// let options = Options { tag: *b"point           ", version: 1, ..Options::default() };
+/// // SAFETY: nobody else knows the file.
+/// let mut points = unsafe { PersistentVec::create(&folder.path().join("points"), &options) }?;
+/// points.push(Point { x: 1.0, y: 2.0 })?;
+/// points.commit()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct PersistentVec<T> {
+    /// Dropped before the file is written to, and made anew afterwards; so it is there unless a commit failed halfway.
+    view: Option<ArcView>,
+    promise: Promise,
+    file: VecFileMut,
+    pub(super) len: usize,
+    /// Elements that the view has room for.
+    pub(super) capacity: usize,
+    elements: PhantomData<T>,
+}
+
+impl<T: Plain> PersistentVec<T> {
+    /// Bytes of an element.
+    pub(super) const SIZE: usize = size_of::<T>();
+
+    /// Makes a new file at `path`, without elements, mode 0600.
+    ///
+    /// # Errors
+    /// As [`VecFileMut::create`].
+    ///
+    /// # Safety
+    /// As [`PersistentVec::open`].
+    #[allow(unsafe_code, unsafe_op_in_unsafe_fn, reason = "the promise is handed on as it is")]
+    pub unsafe fn create(path: &Path, options: &Options) -> Result<PersistentVec<T>> {
+        PersistentVec::of(VecFileMut::create(path, &kind_of::<T>(options))?)
+    }
+
+    /// Opens `path`. No other writer or reader that asks for the lock gets it meanwhile.
+    ///
+    /// # Errors
+    /// As [`VecFileMut::open`]; [`Error::Refused`] when its elements are of another type.
+    ///
+    /// # Safety
+    /// While this exists, nobody else, in any process, may write to the file or cut it: what was not changed here is read
+    /// from the mapped file, so bytes would change behind `&[T]`, and reading past a new end kills the process (SIGBUS).
+    /// Everything in this crate that writes to such files takes the lock that this holds; other programs need not.
+    #[allow(unsafe_code, unsafe_op_in_unsafe_fn, reason = "the promise is handed on as it is")]
+    pub unsafe fn open(path: &Path, options: &Options) -> Result<PersistentVec<T>> {
+        let file = VecFileMut::open(path, options.wait)?;
+        must_hold::<T>(&file, options)?;
+        PersistentVec::of(file)
+    }
+
+    /// # Safety
+    /// As [`PersistentVec::open`]. That we ourselves write to the file only while nothing of it is mapped is seen in
+    /// [`PersistentVec::commit`].
+    #[allow(unsafe_code, unsafe_op_in_unsafe_fn, reason = "the promise is handed on as it is")]
+    unsafe fn of(file: VecFileMut) -> Result<PersistentVec<T>> {
+        let promise = Promise::new(file.file.try_clone().at("mapping", &file.path)?);
+        let mut vec = PersistentVec { view: None, promise, file, len: 0, capacity: 0, elements: PhantomData };
+        vec.remap(0)?;
+        vec.len = in_memory(vec.file.len()).at("mapping", &vec.file.path)?;
+        Ok(vec)
+    }
+
+    /// Where the file was when it was opened, with all links followed.
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// Elements that were there after the last commit.
+    pub fn committed_len(&self) -> u64 {
+        self.file.len()
+    }
+
+    /// Elements that there is room for without mapping the file anew.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Sees to room for `more` elements. Where that needs a new map, the file is checked.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when the file was moved or replaced, or an earlier commit failed halfway; [`Error::Damaged`]
+    /// when it was cut; when there are no addresses or no memory for that many.
+    pub fn reserve(&mut self, more: usize) -> Result<()> {
+        if more > self.capacity - self.len {
+            self.grow(more)?;
+        }
+        Ok(())
+    }
+
+    /// Gives back the room that is not needed, and the memory of elements that were taken away.
+    ///
+    /// # Errors
+    /// As [`PersistentVec::reserve`].
+    pub fn shrink(&mut self) -> Result<()> {
+        self.file.check()?;
+        let len = in_memory(self.file.byte_len()).at("mapping", self.path())?.max(self.len * Self::SIZE);
+        self.move_to(|vec| vec.map(len).at("mapping", &vec.file.path))
+    }
+
+    /// Brings the elements to the file, as a whole, and durable when it returns. Says how many pages had changed, of
+    /// [`mem::page_size`] bytes; also when these are none, a changed length is committed.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when the file was moved, replaced or lengthened, [`Error::Damaged`] when it was cut, no space:
+    /// then nothing was written, and all is as before. When writing fails later, the file is whole, but which of the two
+    /// commits it holds shows when it is opened again; this vector may then be empty, and refuses further commits.
+    pub fn commit(&mut self) -> Result<u64> {
+        let Some(view) = &self.view else { return Err(self.lost()) };
+        let end = self.len * Self::SIZE;
+        let dirty = view.dirty_within(..end).at("looking for changes in", &self.file.path)?;
+        let unit = view.page_size();
+        let edits: Vec<Edit<'_>> = dirty
+            .runs()
+            .map(|run| {
+                let range = run.start as usize * unit..(run.end as usize * unit).min(end);
+                Edit { offset: range.start as u64, bytes: &view[range] }
+            })
+            .collect();
+        if let Some(sealed) = self.file.prepare(&edits, self.len as u64)? {
+            // What is to be written over is mapped no more; it comes from the log.
+            let len = std::mem::take(&mut self.len);
+            (self.view, self.capacity) = (None, 0);
+            self.file.complete(sealed)?;
+            self.remap(0)?;
+            self.len = len;
+        }
+        Ok(dirty.len())
+    }
+
+    fn lost(&self) -> Error {
+        Error::refused(
+            format!("{}: an earlier commit failed halfway", self.path().display()),
+            "open it again: it is whole",
+        )
+    }
+
+    /// Room for `more` elements than there are.
+    #[cold]
+    pub(super) fn grow(&mut self, more: usize) -> Result<()> {
+        self.file.check()?;
+        let wanted = self.len.checked_add(more).and_then(|len| len.checked_mul(Self::SIZE)).unwrap_or(usize::MAX);
+        if wanted as u64 > self.file.element_type().most() * Self::SIZE as u64 {
+            let what = format!("{} cannot hold {more} more elements", self.path().display());
+            return Err(Error::refused(what, "use several files"));
+        }
+        self.move_to(|vec| vec.remap(wanted as u64))
+    }
+
+    /// To a new view, which `make` makes, with all elements as they are.
+    fn move_to(&mut self, make: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        let Some(old) = self.view.take() else { return Err(self.lost()) };
+        let (capacity, end) = (self.capacity, self.len * Self::SIZE);
+        let dirty = old.dirty_within(..end).at("looking for changes in", &self.file.path);
+        let moved = dirty.and_then(|dirty| {
+            make(self)?;
+            let (unit, new) = (old.page_size(), self.bytes_mut());
+            for run in dirty.runs() {
+                let range: Range<usize> = run.start as usize * unit..(run.end as usize * unit).min(end);
+                new[range.clone()].copy_from_slice(&old[range]);
+            }
+            Ok(())
+        });
+        if moved.is_err() {
+            (self.view, self.capacity) = (Some(old), capacity);
+        }
+        moved
+    }
+
+    /// Maps what the file has, with much room behind it: for `least` bytes in any case.
+    fn remap(&mut self, least: u64) -> Result<()> {
+        let have = self.file.byte_len().max(least);
+        let mut room = ROOM.max(have.saturating_mul(3));
+        loop {
+            let done = in_memory(have.saturating_add(room)).and_then(|len| self.map(len));
+            match done {
+                Err(_) if room > LEAST => room /= 2,
+                done => return done.at("mapping", &self.file.path),
+            }
+        }
+    }
+
+    /// Maps what the file has into a view of `len` bytes.
+    fn map(&mut self, len: usize) -> io::Result<()> {
+        let bytes = in_memory(self.file.byte_len())?;
+        let snapshot = Snapshot::compose(len).steady(0, self.promise.steady()?, ELEMENTS, bytes)?.build()?;
+        let snapshot = Arc::new(snapshot);
+        // Which pages are still the file's is all that is asked, and asking costs writes nothing.
+        let options = mem::Options { tracking: Some(Tracking::Pagemap), ..mem::Options::default() };
+        self.view = Some(snapshot.view_arc_with(&options).or_else(|_| snapshot.view_arc())?);
+        self.capacity = len / Self::SIZE;
+        Ok(())
+    }
+
+    #[inline]
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.view.as_ref().map_or(&[], |view| view.as_slice())
+    }
+
+    #[inline]
+    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
+        self.view.as_mut().map_or(&mut [], |view| view.as_mut_slice())
+    }
+}
+
+impl<T: Plain> Deref for PersistentVec<T> {
+    type Target = [T];
+
+    #[inline]
+    fn deref(&self) -> &[T] {
+        if self.len == 0 {
+            return &[];
+        }
+        <[T]>::ref_from_bytes(&self.bytes()[..self.len * Self::SIZE]).expect("whole elements, aligned to a page")
+    }
+}
+
+impl<T: Plain> DerefMut for PersistentVec<T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [T] {
+        if self.len == 0 {
+            return &mut [];
+        }
+        let end = self.len * Self::SIZE;
+        <[T]>::mut_from_bytes(&mut self.bytes_mut()[..end]).expect("whole elements, aligned to a page")
+    }
+}

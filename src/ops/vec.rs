@@ -1,0 +1,391 @@
+//! `vec`: persistent vectors from outside: made, looked at, and changed by whole commits.
+
+use std::io::{self, BufRead, Read};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use crate::mem::vec::{ElementType, Number, Scalar, Tag};
+
+use crate::error::{At, Error, Result};
+use crate::mem::vec::{Edit, PersistenceFile, VecFile, VecFileMut};
+
+/// Bytes of elements that are read at once.
+const BLOCK: u64 = 256 << 10;
+
+/// What a file holds.
+#[derive(Clone, Debug)]
+pub struct Stat {
+    /// The file, links followed.
+    pub path: PathBuf,
+    /// What its elements are.
+    pub kind: ElementType,
+    /// Number of elements.
+    pub len: u64,
+    /// Bytes that they take.
+    pub bytes: u64,
+    /// Bytes behind them that a commit cut short has left, for the next writer to take away.
+    pub left_over: u64,
+    /// Whether the last commit is not all in place yet; it counts all the same, and the next writer finishes it.
+    pub unfinished: bool,
+}
+
+/// What a change did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Elements that were added, set or removed.
+    pub changed: u64,
+    /// Elements now.
+    pub len: u64,
+}
+
+/// A place between elements, counted from either end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// So many after the start.
+    Start(u64),
+    /// So many before the end.
+    End(u64),
+}
+
+/// Elements, before it is known how many there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Span {
+    /// One.
+    One(Place),
+    /// From one place up to another; an open end is the first or the last.
+    Range(Option<Place>, Option<Place>),
+}
+
+impl Span {
+    /// The indexes meant in a vector of `len` elements, as `start..end`.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when there are no such elements.
+    pub fn within(&self, len: u64, path: &Path) -> Result<(u64, u64)> {
+        let at = |place: Place| match place {
+            Place::Start(n) => Some(n),
+            Place::End(n) => len.checked_sub(n),
+        };
+        let (start, end) = match *self {
+            Span::One(place) => (at(place), at(place).and_then(|n| n.checked_add(1))),
+            Span::Range(start, end) => (start.map_or(Some(0), at), end.map_or(Some(len), at)),
+        };
+        match (start, end) {
+            (Some(start), Some(end)) if start <= end && end <= len => Ok((start, end)),
+            _ => Err(Error::refused(
+                format!("{} has {len} elements, and so not all of those that are meant", path.display()),
+                "indexes count from 0, or as -1, -2, ... from the end",
+            )),
+        }
+    }
+}
+
+/// Where new elements come from.
+pub enum Input<'a> {
+    /// Numbers as words.
+    Words(&'a [String]),
+    /// Numbers as text, between white space.
+    Text(&'a mut dyn BufRead),
+    /// The bytes of elements, in the order of this machine.
+    Raw(&'a mut dyn Read),
+    /// A file of `persistence` 0.0.5, with its magic bytes and the version of its contents, where they are to be checked.
+    Persistence(&'a Path, Option<[u8; 8]>, Option<[u8; 3]>),
+}
+
+impl std::fmt::Debug for Input<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Input::Words(_) => "Words",
+            Input::Text(_) => "Text",
+            Input::Raw(_) => "Raw",
+            Input::Persistence(..) => "Persistence",
+        })
+    }
+}
+
+/// Makes a new file without elements.
+///
+/// # Errors
+/// As [`VecFileMut::create`].
+pub fn create(path: &Path, kind: &ElementType) -> Result<Stat> {
+    VecFileMut::create(path, kind).map(|vec| stat_of(&vec))
+}
+
+/// What is in `path`. Nothing is written.
+///
+/// # Errors
+/// As [`VecFile::open`].
+pub fn stat(path: &Path, wait: Duration) -> Result<Stat> {
+    Ok(stat_of(&VecFile::open(path, wait)?))
+}
+
+fn stat_of(vec: &VecFile) -> Stat {
+    Stat {
+        path: vec.path().into(),
+        kind: *vec.element_type(),
+        len: vec.len(),
+        bytes: vec.byte_len(),
+        left_over: vec.left_over(),
+        unfinished: vec.is_unfinished(),
+    }
+}
+
+/// Appends all elements of `input`, or none.
+///
+/// # Errors
+/// As [`VecFileMut::commit`]; [`Error::Refused`] when `input` holds something else than elements of this type.
+pub fn push(path: &Path, input: Input<'_>, wait: Duration) -> Result<Report> {
+    let mut vec = VecFileMut::open(path, wait)?;
+    let changed = match input {
+        Input::Words(words) => {
+            let bytes = parse(scalar(&vec)?, words)?;
+            let mut rest = &bytes[..];
+            vec.append(|block| Ok(rest.read(block).unwrap_or(0)))?
+        }
+        Input::Raw(from) => vec.append(|block| fill(from, block).at("reading", Path::new("the input")))?,
+        Input::Text(from) => {
+            let mut words = Words { scalar: scalar(&vec)?, from, line: 0, ready: Vec::new(), given: 0 };
+            vec.append(|block| words.fill(block))?
+        }
+        Input::Persistence(from, magic, version) => append_persistence(&mut vec, from, magic, version)?,
+    };
+    Ok(Report { changed, len: vec.len() })
+}
+
+fn append_persistence(
+    vec: &mut VecFileMut,
+    from: &Path,
+    magic: Option<[u8; 8]>,
+    version: Option<[u8; 3]>,
+) -> Result<u64> {
+    let size = vec.element_type().size;
+    let old = PersistenceFile::open(from, size, magic, version)?;
+    let (mut at, end) = (0, old.len() * size);
+    vec.append(|block| {
+        let n = block.len().min((end - at) as usize);
+        old.read_at(&mut block[..n], at)?;
+        at += n as u64;
+        Ok(n)
+    })
+}
+
+/// Reads until `block` is full or there is no more.
+fn fill(from: &mut dyn Read, block: &mut [u8]) -> io::Result<usize> {
+    let mut n = 0;
+    while n < block.len() {
+        match from.read(&mut block[n..]) {
+            Ok(0) => break,
+            Ok(more) => n += more,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(n)
+}
+
+/// Numbers out of text, a line at a time.
+struct Words<'a> {
+    scalar: Scalar,
+    from: &'a mut dyn BufRead,
+    line: u64,
+    ready: Vec<u8>,
+    given: usize,
+}
+
+/// Far more than any number takes; one endless line must not fill the memory.
+const LONGEST_LINE: u64 = 64 << 20;
+
+impl Words<'_> {
+    fn fill(&mut self, block: &mut [u8]) -> Result<usize> {
+        let mut n = 0;
+        while n < block.len() {
+            if self.given == self.ready.len() && !self.next_line()? {
+                break;
+            }
+            let part = &self.ready[self.given..];
+            let take = part.len().min(block.len() - n);
+            block[n..n + take].copy_from_slice(&part[..take]);
+            (n, self.given) = (n + take, self.given + take);
+        }
+        Ok(n)
+    }
+
+    /// False at the end.
+    fn next_line(&mut self) -> Result<bool> {
+        let input = Path::new("the input");
+        let mut line = String::new();
+        (self.line, self.given) = (self.line + 1, 0);
+        self.ready.clear();
+        let read = self.from.take(LONGEST_LINE).read_line(&mut line).at("reading", input)?;
+        if read as u64 == LONGEST_LINE {
+            return Err(Error::refused(
+                format!("line {} of the input is too long", self.line),
+                "write one number a line",
+            ));
+        }
+        for word in line.split_ascii_whitespace() {
+            self.scalar.parse(word, &mut self.ready).map_err(|why| {
+                Error::refused(format!("line {} of the input: {why}", self.line), "correct it; nothing was added")
+            })?;
+        }
+        Ok(read > 0)
+    }
+}
+
+fn parse(scalar: Scalar, words: &[String]) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    for word in words {
+        scalar.parse(word, &mut bytes).map_err(|why| Error::refused(why, "correct it; nothing was written"))?;
+    }
+    Ok(bytes)
+}
+
+fn scalar(vec: &VecFile) -> Result<Scalar> {
+    let kind = vec.element_type();
+    kind.scalar.ok_or_else(|| {
+        let what = format!("{} has {}, which are no numbers", vec.path().display(), kind.describe());
+        Error::refused(what, "read and add them as bytes, with `vec dump --raw` and `vec import --raw`")
+    })
+}
+
+/// Takes away the last `n` elements, and gives them to `each` in their order, if they are numbers.
+///
+/// # Errors
+/// As [`VecFileMut::commit`]; [`Error::Refused`] when there are fewer.
+pub fn pop(path: &Path, n: u64, wait: Duration, each: &mut dyn FnMut(u64, Number)) -> Result<Report> {
+    let mut vec = VecFileMut::open(path, wait)?;
+    let (start, end) = Span::Range(Some(Place::End(n)), None).within(vec.len(), vec.path())?;
+    let mut popped = Vec::new();
+    numbers(&vec, start, end, &mut |index, number| {
+        popped.push((index, number));
+        Ok(())
+    })?;
+    vec.commit(&[], start)?;
+    popped.into_iter().for_each(|(index, number)| each(index, number));
+    Ok(Report { changed: end - start, len: vec.len() })
+}
+
+/// Gives all numbers of `span` to `each`, with their indexes.
+///
+/// # Errors
+/// As [`VecFile::open`]; [`Error::Refused`] when there are no such elements, or they are no numbers; what `each` says.
+pub fn get<E: From<Error>>(
+    path: &Path,
+    spans: &[Span],
+    wait: Duration,
+    each: &mut dyn FnMut(u64, Number) -> Result<(), E>,
+) -> Result<(), E> {
+    let vec = VecFile::open(path, wait)?;
+    let found: Result<Vec<_>> = spans.iter().map(|span| span.within(vec.len(), vec.path())).collect();
+    found?.into_iter().try_for_each(|(start, end)| numbers(&vec, start, end, each))
+}
+
+fn numbers<E: From<Error>>(
+    vec: &VecFile,
+    start: u64,
+    end: u64,
+    each: &mut dyn FnMut(u64, Number) -> Result<(), E>,
+) -> Result<(), E> {
+    let scalar = scalar(vec)?;
+    let mut index = start;
+    raw(vec, start, end, &mut |bytes| {
+        bytes.chunks_exact(scalar.size()).try_for_each(|bytes| {
+            each(index, scalar.number(bytes))?;
+            index += 1;
+            Ok(())
+        })
+    })
+}
+
+/// Gives the bytes of elements `start..end` to `each`, whole elements at a time.
+fn raw<E: From<Error>>(
+    vec: &VecFile,
+    start: u64,
+    end: u64,
+    each: &mut dyn FnMut(&[u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    let size = vec.element_type().size;
+    let step = (BLOCK / size).max(1);
+    let mut block = vec![0; (step.min(end - start) * size) as usize];
+    let mut at = start;
+    while at < end {
+        let n = step.min(end - at);
+        let part = &mut block[..(n * size) as usize];
+        vec.read_at(part, at * size)?;
+        each(part)?;
+        at += n;
+    }
+    Ok(())
+}
+
+/// Gives the bytes of the elements of `span` to `each`, whole elements at a time.
+///
+/// # Errors
+/// As [`VecFile::open`]; [`Error::Refused`] when there are no such elements; what `each` says.
+pub fn dump<E: From<Error>>(
+    path: &Path,
+    span: Span,
+    wait: Duration,
+    each: &mut dyn FnMut(&[u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    let vec = VecFile::open(path, wait)?;
+    let (start, end) = span.within(vec.len(), vec.path())?;
+    raw(&vec, start, end, each)
+}
+
+/// Gives the elements from `at` on the values that `words` say.
+///
+/// # Errors
+/// As [`VecFileMut::commit`]; [`Error::Refused`] when there are not so many elements, or a word is no such number.
+pub fn set(path: &Path, at: Place, words: &[String], wait: Duration) -> Result<Report> {
+    let mut vec = VecFileMut::open(path, wait)?;
+    let bytes = parse(scalar(&vec)?, words)?;
+    let len = vec.len();
+    let (start, _) = Span::Range(Some(at), None).within(len, vec.path())?;
+    let changed = words.len() as u64;
+    if changed > len - start {
+        let what =
+            format!("{} has {len} elements, and {changed} from {start} on would go past them", vec.path().display());
+        return Err(Error::refused(what, "use `memsnap vec push` to add elements"));
+    }
+    vec.commit(&[Edit { offset: start * vec.element_type().size, bytes: &bytes }], len)?;
+    Ok(Report { changed, len })
+}
+
+/// Takes away all elements but the first `len`.
+///
+/// # Errors
+/// As [`VecFileMut::commit`]; [`Error::Refused`] when there are fewer.
+pub fn truncate(path: &Path, len: u64, wait: Duration) -> Result<Report> {
+    let mut vec = VecFileMut::open(path, wait)?;
+    let (end, before) = Span::Range(Some(Place::Start(len)), None).within(vec.len(), vec.path())?;
+    vec.commit(&[], end)?;
+    Ok(Report { changed: before - end, len: end })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans() {
+        use Place::{End, Start};
+        let table = [
+            (Span::One(Start(3)), Some((3, 4))),
+            (Span::One(Start(5)), None),
+            (Span::One(End(1)), Some((4, 5))),
+            (Span::One(End(5)), Some((0, 1))),
+            (Span::One(End(6)), None),
+            (Span::One(End(0)), None),
+            (Span::One(Start(u64::MAX)), None),
+            (Span::Range(None, None), Some((0, 5))),
+            (Span::Range(Some(Start(2)), Some(Start(2))), Some((2, 2))),
+            (Span::Range(Some(Start(3)), Some(Start(2))), None),
+            (Span::Range(Some(End(2)), None), Some((3, 5))),
+            (Span::Range(None, Some(Start(6))), None),
+        ];
+        for (span, expected) in table {
+            assert_eq!(span.within(5, Path::new("v")).ok(), expected, "{span:?}");
+        }
+    }
+}
