@@ -170,10 +170,11 @@ impl Tracker {
     }
 
     fn arm_all(&self, region: &Region) {
-        let Some(watch) = self.watch().filter(|_| !region.is_empty()) else { return };
-        match watch.arm(region, std::slice::from_ref(&(0..region.len()))) {
-            Ok(()) => self.all.store(true, Relaxed),
-            Err(_) => self.lose(),
+        let Some(watch) = self.watch() else { return };
+        if region.is_empty() || watch.arm(region, std::slice::from_ref(&(0..region.len()))).is_ok() {
+            self.all.store(true, Relaxed);
+        } else {
+            self.lose();
         }
     }
 
