@@ -91,7 +91,7 @@ fn pages_go_to_the_swap() {
         advise(view, Advice::LinuxPageOut).unwrap();
         most = most.max(swapped());
     });
-    assert!(most >= (20 * PAGE >> 10) as u64, "only {most} KiB went to the swap");
+    assert!(most >= ((20 * PAGE) >> 10) as u64, "only {most} KiB went to the swap");
 }
 
 const KSM: &str = "/sys/kernel/mm/ksm";
