@@ -41,7 +41,7 @@ complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "snap" -d 'Keep each
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "log" -d 'List the snapshots of FILE, or of all files'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "diff" -d 'Show which pages differ between A and B'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "revert" -d 'Bring FILE back to a snapshot, in place'
-complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "undo" -d 'Take back the last revert, apply or undo of FILE'
+complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "undo" -d 'Take back the last revert, apply, edit or undo of FILE'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "edit" -d 'Change bytes of FILE, in place'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "recover" -d 'Finish or roll back a change of FILE that was interrupted'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "restore" -d 'Write a snapshot to another file'

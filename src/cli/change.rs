@@ -20,6 +20,8 @@ use super::units::{count, duration};
 
 /// Ranges shown of a plan before the rest is only counted.
 const SHOWN: usize = 20;
+/// Bytes of an edit that are shown in one line, old and new.
+const SHORT: usize = 8;
 /// The note of a recovery that found nothing to do; it is all there is to say.
 const NOT_INTERRUPTED: &str = "no change was interrupted";
 
@@ -104,6 +106,11 @@ struct JsonEdit {
 }
 
 impl ChangeFlags {
+    /// Whether consent has to be asked for.
+    pub(crate) fn must_ask(&self) -> bool {
+        !self.yes && !self.dry_run
+    }
+
     /// Whether nothing is to be written.
     pub(crate) fn is_dry(&self) -> bool {
         self.dry_run
@@ -233,7 +240,7 @@ fn plan_lines(plan: &Plan, verb: &Verb, screen: &Screen) -> Vec<String> {
     if plan.from_len != plan.to_len {
         lines.push(format!("  length   {}", sizes.change(plan.from_len, plan.to_len)));
     }
-    lines.extend(plan.edits.iter().take(SHOWN).map(edit_line));
+    lines.extend(plan.edits.iter().take(SHOWN).flat_map(edit_lines));
     if let Some(rest) = plan.edits.len().checked_sub(SHOWN).filter(|rest| *rest > 0) {
         lines.push(format!("  and      {} more", count(rest as u64, "edit")));
     }
@@ -251,14 +258,18 @@ fn plan_lines(plan: &Plan, verb: &Verb, screen: &Screen) -> Vec<String> {
 }
 
 /// `  at       0x1000  00 00 -> de ad`
-fn edit_line(edit: &Replaced) -> String {
+fn edit_lines(edit: &Replaced) -> Vec<String> {
     let side = |bytes: &[u8]| match bytes {
         [] => "nothing".into(),
         _ if edit.len > bytes.len() as u64 && bytes.len() == edit.new.len() => format!("{} ...", hex::show(bytes)),
         _ => hex::show(bytes),
     };
-    let len = if edit.len > edit.new.len() as u64 { format!("{} bytes: ", edit.len) } else { String::new() };
-    format!("  at       {:#x}  {len}{} -> {}", edit.at, side(&edit.old), side(&edit.new))
+    let (at, old, new) = (edit.at, side(&edit.old), side(&edit.new));
+    if edit.new.len() <= SHORT && edit.len == edit.new.len() as u64 {
+        return vec![format!("  at       {at:#x}  {old} -> {new}")];
+    }
+    let len = count(edit.len, "byte");
+    vec![format!("  at       {at:#x}, {len}"), format!("  was      {old}"), format!("  now      {new}")]
 }
 
 fn json(report: &Report, dry_run: bool, verb: &Verb) -> JsonReport {

@@ -12,6 +12,7 @@ use memsnap::Error;
 use memsnap::ops::edit::{Edit, Patch, delta, edit};
 
 use super::change::{ChangeFlags, Verb};
+use super::confirm::{self, Consent};
 use super::exit::Exit;
 use super::flags::Global;
 use super::screen::Screen;
@@ -131,9 +132,14 @@ fn collect<T: Clone + Send + Sync + 'static>(
 
 impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
-        let edits = self.words.edits()?;
         let name = escape::path(&self.file);
         let doing = format!("editing {name}");
+        let from_stdin = self.words.0.iter().any(is_stdin);
+        if from_stdin && self.output.is_none() && self.change.must_ask() {
+            // Not after all has been typed in.
+            return Err(confirm::refusal(Consent::Unasked, &doing));
+        }
+        let edits = self.words.edits().context(doing.clone())?;
         if let Some(output) = self.output.as_ref().filter(|_| !self.change.is_dry()) {
             let (output, options) = self.change.for_delta(output, LEVEL, global);
             let bar = screen.bar();
@@ -152,7 +158,7 @@ impl Args {
             name,
             file: self.file.clone(),
             in_place: true,
-            stdin_free: !self.words.0.iter().any(is_stdin),
+            stdin_free: !from_stdin,
         };
         self.change.run(global, screen, &verb, |options, confirm, progress| {
             edit(&self.file, &edits, self.grow, options, confirm, progress)
@@ -173,7 +179,8 @@ impl Words {
                 Err(refused(&format!("nothing says what is to be at {at}")))
             }
             [Word::At(at), new] => Ok(Edit { at: *at, new: new.patch()? }),
-            _ => Err(refused("nothing says where the bytes are to be")),
+            [word, ..] => Err(refused(&format!("nothing says where what {} gives is to be", word.flag()))),
+            [] => unreachable!("chunks are not empty"),
         });
         let edits: Vec<_> = pairs.collect::<anyhow::Result<_>>()?;
         if edits.is_empty() { Err(refused("there is no edit")) } else { Ok(edits) }
@@ -181,6 +188,16 @@ impl Words {
 }
 
 impl Word {
+    fn flag(&self) -> &'static str {
+        match self {
+            Word::At(_) => "--at",
+            Word::Hex(_) => "--hex",
+            Word::Text(_) => "--text",
+            Word::From(_) => "--from",
+            Word::Zero(_) => "--zero",
+        }
+    }
+
     fn patch(&self) -> anyhow::Result<Patch> {
         Ok(match self {
             Word::Hex(bytes) => Patch::Bytes(bytes.clone()),

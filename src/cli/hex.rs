@@ -1,7 +1,8 @@
 //! Bytes as hexadecimal digits.
 
-/// Reads `deadbeef`, also with spaces, `_` or `:` between bytes.
+/// Reads `deadbeef`, also with `0x` before it, and with spaces, `_` or `:` between bytes.
 pub(crate) fn parse(text: &str) -> Result<Vec<u8>, String> {
+    let text = text.strip_prefix("0x").unwrap_or(text);
     let alone = |(at, digit): (usize, char)| {
         format!("the digit `{digit}` at position {} is alone: a byte is two digits", at + 1)
     };
@@ -47,11 +48,12 @@ mod tests {
         {
             assert!(parse(text).unwrap_err().contains(place), "{text}");
         }
-        for (text, place) in [("0xde", "`x` at position 2"), ("de,ad", "`,` at position 3"), ("é", "`é` at position 1")]
+        for (text, place) in [("dex0", "`x` at position 3"), ("de,ad", "`,` at position 3"), ("é", "`é` at position 1")]
         {
             assert!(parse(text).unwrap_err().contains(place), "{text}");
         }
-        assert!(parse("").is_err() && parse(" : ").is_err());
+        assert_eq!(parse("0xde ad"), Ok(vec![0xde, 0xad]));
+        assert!(parse("").is_err() && parse("0x").is_err() && parse(" : ").is_err());
     }
 
     proptest! {

@@ -13,7 +13,7 @@ use super::{escape, text};
 
 /// Finish or roll back a change of FILE that was interrupted
 ///
-/// When a revert, undo or apply was cut short (power, kill -9, a full disk),
+/// When a revert, undo, apply or edit was cut short (power, kill -9, a full disk),
 /// the file holds old and new pages. If every page is the one or the other,
 /// recover makes the file whole again, by itself when there is only one right
 /// way. Otherwise it says what it found, and you choose:

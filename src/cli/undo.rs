@@ -11,7 +11,7 @@ use super::flags::Global;
 use super::screen::Screen;
 use super::{escape, text};
 
-/// Take back the last revert, apply or undo of FILE
+/// Take back the last revert, apply, edit or undo of FILE
 ///
 /// Brings the file to what it was before memsnap last wrote to it. The undo
 /// of an undo does the change again.

@@ -44,7 +44,9 @@ pub(crate) fn rate(text: &str) -> Result<u64, String> {
 
 /// Reads the place of a byte: a size, `page:17`, `page:17+64`.
 pub(crate) fn offset(text: &str) -> Result<u64, String> {
-    let Some(place) = text.strip_prefix("page:") else { return size(text) };
+    let Some(place) = text.strip_prefix("page:") else {
+        return size(text).map_err(|why| format!("{why}; or a page, such as page:17 or page:17+64"));
+    };
     let (page, rest) = place.split_once('+').unwrap_or((place, "0"));
     let start = size(page)?.checked_mul(PAGE64).ok_or("there is no such page")?;
     start.checked_add(size(rest)?).ok_or_else(|| "no file is that long".into())

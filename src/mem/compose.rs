@@ -88,12 +88,16 @@ impl Compose {
     /// # Errors
     /// When the file does not have them, they are past the end or over another part, or there is no room for the copy.
     pub fn file(mut self, at: usize, file: &File, offset: u64, len: usize) -> io::Result<Compose> {
+        self.place(at, file, offset, len).map_err(|e| part(at, &e))?;
+        Ok(self)
+    }
+
+    fn place(&mut self, at: usize, file: &File, offset: u64, len: usize) -> io::Result<()> {
         self.take(at, len)?;
         if len >= LEAST
             && let Some(clone) = Steady::clone_of(file)
         {
-            self.lay(at, clone, offset, len)?;
-            return Ok(self);
+            return self.lay(at, clone, offset, len);
         }
         let end = span(offset, len, file.metadata()?.len())?;
         let mut position = file;
@@ -102,7 +106,7 @@ impl Compose {
         position.seek(SeekFrom::Start(before))?; // to look for holes moves it
         copied?;
         span(offset, len, file.metadata()?.len())?; // what was cut off meanwhile may have looked like a hole
-        Ok(self)
+        Ok(())
     }
 
     /// Copies the bytes `offset..end` of a file to `at`, without its holes.
@@ -136,9 +140,8 @@ impl Compose {
     /// past a new end kills the process (SIGBUS). A lock keeps away only those who ask for it.
     #[allow(unsafe_code, unsafe_op_in_unsafe_fn, reason = "the promise is handed on as it is")]
     pub unsafe fn share(mut self, at: usize, file: File, offset: u64, len: usize) -> io::Result<Compose> {
-        self.take(at, len)?;
-        let file = Steady::promised(file)?;
-        self.lay(at, file, offset, len)?;
+        let laid = self.take(at, len).and_then(|()| self.lay(at, Steady::promised(file)?, offset, len));
+        laid.map_err(|e| part(at, &e))?;
         Ok(self)
     }
 
@@ -256,6 +259,11 @@ impl Compose {
         }
         Ok(())
     }
+}
+
+/// An error, with the part that it is about.
+fn part(at: usize, e: &io::Error) -> io::Error {
+    io::Error::new(e.kind(), format!("the part at {at}: {e}"))
 }
 
 /// The end of `len` bytes from `offset` on in a file of `has` bytes.

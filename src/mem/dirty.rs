@@ -1,7 +1,7 @@
 //! Looking at what a view changed.
 
 use std::io;
-use std::ops::RangeBounds;
+use std::ops::{Range, RangeBounds};
 
 use super::history::Unit;
 use super::root::Root;
@@ -20,9 +20,29 @@ pub struct DirtyPage<'a> {
 }
 
 impl<S: Root> View<S> {
+    /// The bytes that pages of this view have: a range for each run of them, ascending.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let snapshot = memsnap::mem::Snapshot::zeroed(20_000)?;
+    /// let mut view = snapshot.view()?;
+    /// view[4095..4097].fill(1);
+    /// view[19_999] = 1;
+    /// let ranges: Vec<_> = view.byte_ranges(&view.dirty()).collect();
+    /// assert_eq!(ranges, [0..8192, 16_384..20_000]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn byte_ranges<'a>(&self, pages: &'a PageSet) -> impl Iterator<Item = Range<usize>> + use<'a, S> {
+        let (unit, len) = (self.page_size(), self.len());
+        let end =
+            move |page: u64| usize::try_from(page).ok().and_then(|page| page.checked_mul(unit)).unwrap_or(len).min(len);
+        pages.runs().map(move |run| end(run.start)..end(run.end)).filter(|range| !range.is_empty())
+    }
+
     /// The pages whose bytes differ from those at the last checkpoint, or, where there is none, from the snapshot's.
     /// Exact: a page that was written and holds the same bytes is not among them. Numbers count pages of
-    /// [`View::page_size`] bytes.
+    /// [`View::page_size`] bytes; [`View::byte_ranges`] makes bytes of them.
     pub fn dirty(&self) -> PageSet {
         self.dirty_since(self.checkpoints())
     }

@@ -14,6 +14,7 @@
 //! taking away access to memory. There is no signal handler, no thread and no mapping for each page.
 
 mod arena;
+mod bytes;
 mod compose;
 mod dirty;
 mod history;

@@ -1,5 +1,6 @@
 //! A snapshot in memory: bytes that stay as they are, and the views that begin with them.
 
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::ops::{Deref, Range};
@@ -35,7 +36,7 @@ use crate::sys::open;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Snapshot {
     image: Arc<Image>,
 }
@@ -216,6 +217,12 @@ fn length(file: &File) -> io::Result<usize> {
     }
     let len = metadata.len();
     usize::try_from(len).map_err(|_| io::Error::new(io::ErrorKind::OutOfMemory, "longer than there are addresses"))
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot").field("len", &self.len()).finish_non_exhaustive()
+    }
 }
 
 impl Deref for Snapshot {

@@ -1,7 +1,7 @@
 //! A view: private copy-on-write memory that begins with a snapshot's bytes and knows what was changed.
 
 use std::io;
-use std::ops::{Bound, Deref, DerefMut, Range, RangeBounds};
+use std::ops::{Bound, Range, RangeBounds};
 use std::sync::Arc;
 
 use super::history::{History, Unit};
@@ -61,7 +61,6 @@ pub struct Options {
 ///
 /// After fork(2) the child has the bytes, but what the kernel notes stays with the parent: in the child the view finds
 /// its dirty pages by comparing ([`View::tracking`] says so).
-#[derive(Debug)]
 pub struct View<S: Root> {
     root: S,
     pub(super) image: Arc<Image>,
@@ -74,8 +73,8 @@ pub struct View<S: Root> {
 impl<S: Root> View<S> {
     pub(super) fn new(root: S, options: &Options) -> io::Result<View<S>> {
         let unit = options.page_size.unwrap_or_else(page_size);
-        if unit == 0 || !unit.is_multiple_of(page_size()) {
-            let what = format!("a page of {unit} bytes is not a multiple of {}", page_size());
+        if unit == 0 || !unit.is_multiple_of(page_size()) || isize::try_from(unit).is_err() {
+            let what = format!("a page of {unit} bytes is no multiple of {} that memory can have", page_size());
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
         let image = root.image().clone();
@@ -206,7 +205,7 @@ impl<S: Root> View<S> {
         self.history.name(checkpoint)
     }
 
-    /// The first checkpoint of that name.
+    /// The first checkpoint of that name, if there are several.
     pub fn checkpoint(&self, name: &str) -> Option<usize> {
         self.history.find(name)
     }
@@ -360,34 +359,6 @@ impl<S: Root> Drop for View<S> {
             let region = std::mem::replace(region, Region::empty());
             snapshot.set(image.turned_into(region, &changed));
         }
-    }
-}
-
-impl<S: Root> Deref for View<S> {
-    type Target = [u8];
-
-    #[inline]
-    fn deref(&self) -> &[u8] {
-        self.as_slice()
-    }
-}
-
-impl<S: Root> DerefMut for View<S> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut [u8] {
-        self.as_mut_slice()
-    }
-}
-
-impl<S: Root> AsRef<[u8]> for View<S> {
-    fn as_ref(&self) -> &[u8] {
-        self
-    }
-}
-
-impl<S: Root> AsMut<[u8]> for View<S> {
-    fn as_mut(&mut self) -> &mut [u8] {
-        self
     }
 }
 

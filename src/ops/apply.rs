@@ -101,7 +101,7 @@ impl Job<'_> {
         if self.options.dry_run || !confirm(&report.plan) {
             return Ok(report);
         }
-        report.bytes_written = into_file(out, self.options.force, |copy| {
+        report.bytes_written = into_file(out, self.options.force, &[self.target], |copy| {
             let len = self.delta.head.result.len;
             copy.set_len(len).at("lengthening", out)?;
             let written = copy_data(&live, copy, out, len, progress)?;

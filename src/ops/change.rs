@@ -5,6 +5,7 @@
 //! intent becomes the record of the last change. So at any moment the target is X, or Y, or known to be between.
 
 use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use super::take::{How, Target, take};
 use super::{Progress, Reading, Reserve, recover, write};
 use crate::capture::sidecar;
 use crate::error::{At, Error, Result};
+use crate::mem::vec::is_vec;
 use crate::pack::{Compress, Kind, differing};
 use crate::page::{Digest, PageSet, pages_of};
 use crate::store::{Image, Intent, Mark, Room, Shelf, Writing};
@@ -110,6 +112,13 @@ pub(crate) fn with_target<R>(room: &Room, options: &Options, f: impl FnOnce(&mut
     let held = lock::flock(&live, &path, lock::Kind::Exclusive, options.reading.wait)?;
     // `flock F memsnap revert F`: those who hold the lock for us have the file open, and wait for us.
     let family = if held == Held::ByAncestor { procs::ancestors() } else { Vec::new() };
+    if held == Held::ByAncestor && may_be_mapped(&live).at("reading", &path)? {
+        return Err(Error::Busy {
+            path,
+            holder: "a process that this one runs under has it locked".into(),
+            hint: "run it outside of that lock: whoever holds it for a persistent vector has the file mapped".into(),
+        });
+    }
     let lease = alone(&live, &path, options, &family, &mut notes)?;
     let target = Target { file: &live, path: &path };
     let exclusive = lease.is_some();
@@ -117,6 +126,13 @@ pub(crate) fn with_target<R>(room: &Room, options: &Options, f: impl FnOnce(&mut
     let result = f(&mut work);
     drop(lease);
     result
+}
+
+/// Whether it is a persistent vector, which whoever has it locked may have mapped: its bytes must not change then.
+fn may_be_mapped(live: &File) -> std::io::Result<bool> {
+    let mut first = [0; 8];
+    let n = live.read_at(&mut first, 0)?;
+    Ok(is_vec(&first[..n]))
 }
 
 /// Makes sure that nobody else has the target open: a write lease proves it.

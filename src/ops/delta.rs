@@ -80,8 +80,8 @@ impl Stat {
 /// is there and not to be replaced. Then no file appears.
 pub fn make(a: &Operand, b: &Operand, out: Out<'_>, options: &MakeOptions, progress: &dyn Progress) -> Result<Stat> {
     let (a, b) = Side::open_both(a, b, options.store.as_deref())?;
-    let scratch = scratch_beside(&out);
-    into(out, options.force, |out, path| make_into((&a, &b), out, path, &scratch, options, progress))
+    let (scratch, apart) = (scratch_beside(&out), [a.target(), b.target()]);
+    into(out, options.force, &apart, |out, path| make_into((&a, &b), out, path, &scratch, options, progress))
 }
 
 fn make_into(
@@ -137,11 +137,7 @@ pub(crate) fn unchanged(side: &Side, before: Option<open::Stamp>) -> Result<()> 
 
 pub(crate) fn name_of(side: &Side) -> Vec<u8> {
     use std::os::unix::ffi::OsStrExt;
-    let path = match side {
-        Side::Stored(side) => side.room.target(),
-        Side::Live(side) => &side.path,
-    };
-    path.file_name().unwrap_or_default().as_bytes().to_vec()
+    side.target().file_name().unwrap_or_default().as_bytes().to_vec()
 }
 
 /// Says what a delta is about; all of it is read and checked.
@@ -170,7 +166,7 @@ pub fn invert(input: Input, out: Out<'_>, force: bool) -> Result<Stat> {
             "make it with --reversible",
         ));
     }
-    into(out, force, |out, to| {
+    into(out, force, &[], |out, to| {
         let bytes = pack::invert(&delta, out).at("writing", to)?;
         let head = DeltaHead { base: delta.head.result, result: delta.head.base, ..delta.head.clone() };
         let mut set = PageSet::new();
@@ -226,16 +222,25 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
 }
 
 /// Runs `f` on where its bytes are to go. A file appears under its name when all of it is written and on the disk.
-pub(crate) fn into<T>(out: Out<'_>, force: bool, f: impl FnOnce(&mut dyn Write, &Path) -> Result<T>) -> Result<T> {
+pub(crate) fn into<T>(
+    out: Out<'_>,
+    force: bool,
+    apart: &[&Path],
+    f: impl FnOnce(&mut dyn Write, &Path) -> Result<T>,
+) -> Result<T> {
     match out {
         Out::Stream(stream) => f(stream, Path::new("the output")),
-        Out::Path(path) => into_file(path, force, |file| f(&mut &*file, path)),
+        Out::Path(path) => into_file(path, force, apart, |file| f(&mut &*file, path)),
     }
 }
 
-/// Runs `f` on a new file, which then gets the name `path`: one that is there is refused, or with `force` replaced.
-pub(crate) fn into_file<T>(path: &Path, force: bool, f: impl FnOnce(&File) -> Result<T>) -> Result<T> {
+/// Runs `f` on a new file, which then gets the name `path`: one that is there is refused, or with `force` replaced. Files
+/// whose history this is about, `apart`, are never replaced, by whatever name.
+pub(crate) fn into_file<T>(path: &Path, force: bool, apart: &[&Path], f: impl FnOnce(&File) -> Result<T>) -> Result<T> {
     let path = &open::resolve_new(path)?;
+    if apart.iter().any(|file| open::same_file(path, file)) {
+        return Err(Error::refused(format!("{} is the target itself", path.display()), "name another file"));
+    }
     let taken = || Error::refused(format!("{} is there already", path.display()), "replace it with --force");
     match std::fs::symlink_metadata(path) {
         Ok(there) if !force || !(there.is_file() || there.is_symlink()) => {

@@ -172,7 +172,9 @@ pub fn delta(
         name: name_of(&side),
     };
     let scratch = scratch_beside(&out);
-    into(out, options.force, |out, path| write_delta(&pages, &head, options.level, (out, path, &scratch), progress))
+    into(out, options.force, &[&target], |out, path| {
+        write_delta(&pages, &head, options.level, (out, path, &scratch), progress)
+    })
 }
 
 /// The room that the target has, if it has one.
@@ -248,7 +250,7 @@ impl Touched {
 
     fn plan(&self, edits: &[Edit], pages: &[Dirty<'_>]) -> Plan {
         let s = if edits.len() == 1 { "" } else { "s" };
-        let to = format!("the same with {} edit{s}", edits.len());
+        let to = format!("now with {} edit{s}", edits.len());
         let mut plan = Plan::new(&self.target, ("now".into(), self.len), (to, self.result_len), &numbers(pages));
         plan.edits = edits.iter().map(|edit| self.replaced(edit)).collect();
         plan
@@ -336,7 +338,7 @@ fn end_of(edit: &Edit, len: u64, grow: bool, target: &Path) -> Result<u64> {
     let end = end.ok_or_else(|| Error::refused("no file is that long", "check the offset"))?;
     if end > len && !grow {
         return Err(Error::refused(
-            format!("the edit at {} ends at byte {end}, and {} has {len}", edit.at, target.display()),
+            format!("the edit at {0} ({0:#x}) ends at byte {end}, and {1} has {len}", edit.at, target.display()),
             "choose another offset, or make the file longer with --grow",
         ));
     }

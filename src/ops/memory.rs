@@ -312,7 +312,9 @@ pub fn delta<S: Root>(
         name: origin.name.clone().into_bytes(),
     };
     let scratch = scratch_beside(&out);
-    into(out, options.force, |out, path| write_delta(&pages, &head, options.level, (out, path, &scratch), progress))
+    into(out, options.force, &[], |out, path| {
+        write_delta(&pages, &head, options.level, (out, path, &scratch), progress)
+    })
 }
 
 /// A length in memory.

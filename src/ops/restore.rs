@@ -120,9 +120,7 @@ fn check_out(out: &Path, target: &Path, force: bool) -> Result<()> {
     if !there.is_file() && !there.is_symlink() {
         return Err(Error::refused(format!("{} is not a regular file", out.display()), "name another file"));
     }
-    let live = std::fs::metadata(target).map(|m| open::Stamp::from(&m));
-    let same = |stamp: open::Stamp| live.is_ok_and(|live| live.same_file(&stamp));
-    if std::fs::metadata(out).is_ok_and(|m| same(open::Stamp::from(&m))) {
+    if open::same_file(out, target) {
         return Err(Error::refused(
             format!("{} is the target itself", out.display()),
             "`memsnap revert` changes it in place, and can be undone",

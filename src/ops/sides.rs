@@ -52,6 +52,14 @@ impl Side {
         }
     }
 
+    /// The file that it is, or is a snapshot of.
+    pub(crate) fn target(&self) -> &Path {
+        match self {
+            Side::Stored(side) => side.room.target(),
+            Side::Live(side) => &side.path,
+        }
+    }
+
     /// Opens what two operands name; two snapshots of one room share its packs.
     pub(crate) fn open_both(a: &Operand, b: &Operand, store: Option<&Path>) -> Result<(Side, Side)> {
         let first = Side::open(a, store)?;

@@ -1,13 +1,17 @@
 //! `vec`: persistent vectors from outside: made, looked at, and changed by whole commits.
 
+mod span;
+
 use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use self::span::elements;
+pub use self::span::{Place, Span};
 pub use crate::mem::vec::{ElementType, Number, Scalar, Tag};
 
 use crate::error::{At, Error, Result};
-use crate::mem::vec::{Edit, PersistenceFile, VecFile, VecFileMut};
+use crate::mem::vec::{Edit, PersistenceFile, VecFile, VecFileMut, is_vec};
 
 /// Bytes of elements that are read at once.
 const BLOCK: u64 = 256 << 10;
@@ -38,56 +42,14 @@ pub struct Report {
     pub len: u64,
 }
 
-/// A place between elements, counted from either end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// So many after the start.
-    Start(u64),
-    /// So many before the end.
-    End(u64),
-}
-
-/// Elements, before it is known how many there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Span {
-    /// One.
-    One(Place),
-    /// From one place up to another; an open end is the first or the last.
-    Range(Option<Place>, Option<Place>),
-}
-
-impl Span {
-    /// The indexes meant in a vector of `len` elements, as `start..end`.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] when there are no such elements.
-    pub fn within(&self, len: u64, path: &Path) -> Result<(u64, u64)> {
-        let at = |place: Place| match place {
-            Place::Start(n) => Some(n),
-            Place::End(n) => len.checked_sub(n),
-        };
-        let (start, end) = match *self {
-            Span::One(place) => (at(place), at(place).and_then(|n| n.checked_add(1))),
-            Span::Range(start, end) => (start.map_or(Some(0), at), end.map_or(Some(len), at)),
-        };
-        match (start, end) {
-            (Some(start), Some(end)) if start <= end && end <= len => Ok((start, end)),
-            _ => Err(Error::refused(
-                format!("{} has {len} elements, and so not all of those that are meant", path.display()),
-                "indexes count from 0, or as -1, -2, ... from the end",
-            )),
-        }
-    }
-}
-
 /// Where new elements come from.
 pub enum Input<'a> {
     /// Numbers as words.
     Words(&'a [String]),
-    /// Numbers as text, between white space.
-    Text(&'a mut dyn BufRead),
-    /// The bytes of elements, in the order of this machine.
-    Raw(&'a mut dyn Read),
+    /// Numbers as text, between white space; and what to call it in errors.
+    Text(&'a mut dyn BufRead, &'a Path),
+    /// The bytes of elements, in the order of this machine; and what to call it in errors.
+    Raw(&'a mut dyn BufRead, &'a Path),
     /// A file of `persistence` 0.0.5, with its magic bytes and the version of its contents, where they are to be checked.
     Persistence(&'a Path, Option<[u8; 8]>, Option<[u8; 3]>),
 }
@@ -96,8 +58,8 @@ impl std::fmt::Debug for Input<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Input::Words(_) => "Words",
-            Input::Text(_) => "Text",
-            Input::Raw(_) => "Raw",
+            Input::Text(..) => "Text",
+            Input::Raw(..) => "Raw",
             Input::Persistence(..) => "Persistence",
         })
     }
@@ -142,14 +104,27 @@ pub fn push(path: &Path, input: Input<'_>, wait: Duration) -> Result<Report> {
             let mut rest = &bytes[..];
             vec.append(|block| Ok(rest.read(block).unwrap_or(0)))?
         }
-        Input::Raw(from) => vec.append(|block| fill(from, block).at("reading", Path::new("the input")))?,
-        Input::Text(from) => {
-            let mut words = Words { scalar: scalar(&vec)?, from, line: 0, ready: Vec::new(), given: 0 };
+        Input::Raw(from, name) => {
+            no_vector(from, name)?;
+            vec.append(|block| fill(from, block).at("reading", name))?
+        }
+        Input::Text(from, name) => {
+            no_vector(from, name)?;
+            let mut words = Words { scalar: scalar(&vec)?, from, name, line: 0, ready: Vec::new(), given: 0 };
             vec.append(|block| words.fill(block))?
         }
         Input::Persistence(from, magic, version) => append_persistence(&mut vec, from, magic, version)?,
     };
     Ok(Report { changed, len: vec.len() })
+}
+
+/// The header of a vector is not to be taken for elements.
+fn no_vector(from: &mut dyn BufRead, name: &Path) -> Result<()> {
+    if is_vec(from.fill_buf().at("reading", name)?) {
+        let what = format!("{} is a persistent vector itself, with a header", name.display());
+        return Err(Error::refused(what, "write its elements with `memsnap vec dump`, and append those: `-` is stdin"));
+    }
+    Ok(())
 }
 
 fn append_persistence(
@@ -187,6 +162,7 @@ fn fill(from: &mut dyn Read, block: &mut [u8]) -> io::Result<usize> {
 struct Words<'a> {
     scalar: Scalar,
     from: &'a mut dyn BufRead,
+    name: &'a Path,
     line: u64,
     ready: Vec<u8>,
     given: usize,
@@ -212,20 +188,23 @@ impl Words<'_> {
 
     /// False at the end.
     fn next_line(&mut self) -> Result<bool> {
-        let input = Path::new("the input");
+        let name = self.name.display();
         let mut line = String::new();
         (self.line, self.given) = (self.line + 1, 0);
         self.ready.clear();
-        let read = self.from.take(LONGEST_LINE).read_line(&mut line).at("reading", input)?;
+        let read = match self.from.take(LONGEST_LINE).read_line(&mut line) {
+            Err(e) if e.kind() == io::ErrorKind::InvalidData => {
+                let hint = "`vec import` takes bytes of elements with --raw, files of persistence with --persistence";
+                return Err(Error::refused(format!("line {} of {name} is no text", self.line), hint));
+            }
+            read => read.at("reading", self.name)?,
+        };
         if read as u64 == LONGEST_LINE {
-            return Err(Error::refused(
-                format!("line {} of the input is too long", self.line),
-                "write one number a line",
-            ));
+            return Err(Error::refused(format!("line {} of {name} is too long", self.line), "write one number a line"));
         }
         for word in line.split_ascii_whitespace() {
             self.scalar.parse(word, &mut self.ready).map_err(|why| {
-                Error::refused(format!("line {} of the input: {why}", self.line), "correct it; nothing was added")
+                Error::refused(format!("line {} of {name}: {why}", self.line), "correct it; nothing was added")
             })?;
         }
         Ok(read > 0)
@@ -248,20 +227,23 @@ fn scalar(vec: &VecFile) -> Result<Scalar> {
     })
 }
 
-/// Takes away the last `n` elements, and gives them to `each` in their order, if they are numbers.
+/// Gives the last `n` elements with their indexes to `take`, then `None`; and removes them when it has always succeeded.
 ///
 /// # Errors
-/// As [`VecFileMut::commit`]; [`Error::Refused`] when there are fewer.
-pub fn pop(path: &Path, n: u64, wait: Duration, each: &mut dyn FnMut(u64, Number)) -> Result<Report> {
+/// As [`VecFileMut::commit`]; [`Error::Refused`] when there are fewer, or they are no numbers; what `take` says, and then
+/// nothing is removed.
+pub fn pop<E: From<Error>>(
+    path: &Path,
+    n: u64,
+    wait: Duration,
+    take: &mut dyn FnMut(Option<(u64, Number)>) -> Result<(), E>,
+) -> Result<Report, E> {
     let mut vec = VecFileMut::open(path, wait)?;
-    let (start, end) = Span::Range(Some(Place::End(n)), None).within(vec.len(), vec.path())?;
-    let mut popped = Vec::new();
-    numbers(&vec, start, end, &mut |index, number| {
-        popped.push((index, number));
-        Ok(())
-    })?;
+    let (start, end) = (vec.len().checked_sub(n), vec.len());
+    let start = start.ok_or_else(|| fewer(&vec, n))?;
+    numbers(&vec, start, end, &mut |index, number| take(Some((index, number))))?;
+    take(None)?;
     vec.commit(&[], start)?;
-    popped.into_iter().for_each(|(index, number)| each(index, number));
     Ok(Report { changed: end - start, len: vec.len() })
 }
 
@@ -358,34 +340,13 @@ pub fn set(path: &Path, at: Place, words: &[String], wait: Duration) -> Result<R
 /// As [`VecFileMut::commit`]; [`Error::Refused`] when there are fewer.
 pub fn truncate(path: &Path, len: u64, wait: Duration) -> Result<Report> {
     let mut vec = VecFileMut::open(path, wait)?;
-    let (end, before) = Span::Range(Some(Place::Start(len)), None).within(vec.len(), vec.path())?;
-    vec.commit(&[], end)?;
-    Ok(Report { changed: before - end, len: end })
+    let before = vec.len();
+    let removed = before.checked_sub(len).ok_or_else(|| fewer(&vec, len))?;
+    vec.commit(&[], len)?;
+    Ok(Report { changed: removed, len })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn spans() {
-        use Place::{End, Start};
-        let table = [
-            (Span::One(Start(3)), Some((3, 4))),
-            (Span::One(Start(5)), None),
-            (Span::One(End(1)), Some((4, 5))),
-            (Span::One(End(5)), Some((0, 1))),
-            (Span::One(End(6)), None),
-            (Span::One(End(0)), None),
-            (Span::One(Start(u64::MAX)), None),
-            (Span::Range(None, None), Some((0, 5))),
-            (Span::Range(Some(Start(2)), Some(Start(2))), Some((2, 2))),
-            (Span::Range(Some(Start(3)), Some(Start(2))), None),
-            (Span::Range(Some(End(2)), None), Some((3, 5))),
-            (Span::Range(None, Some(Start(6))), None),
-        ];
-        for (span, expected) in table {
-            assert_eq!(span.within(5, Path::new("v")).ok(), expected, "{span:?}");
-        }
-    }
+fn fewer(vec: &VecFile, wanted: u64) -> Error {
+    let what = format!("{} has only {}, and {wanted} are meant", vec.path().display(), elements(vec.len()));
+    Error::refused(what, "see how many there are with `memsnap vec len`")
 }

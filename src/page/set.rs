@@ -1,6 +1,7 @@
 //! A set of pages, small whether they are few, all, or scattered.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::{PageNo, PageRange};
 
@@ -15,9 +16,16 @@ enum Chunk {
 }
 
 /// A set of pages. A full stretch costs one entry for 4096 pages, a scattered one a bit a page; empty ones nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct PageSet {
     chunks: BTreeMap<u64, Chunk>,
+}
+
+/// As its runs: `{1..2, 5..9}`.
+impl fmt::Debug for PageSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.runs().map(|run| run.start..run.end)).finish()
+    }
 }
 
 impl PageSet {
@@ -100,6 +108,11 @@ impl PageSet {
     /// Its runs of neighbouring pages, ascending, as long as they can be.
     pub fn runs(&self) -> impl Iterator<Item = PageRange> + '_ {
         self.runs_within(PageRange { start: 0, end: u64::MAX })
+    }
+
+    /// Its pages, ascending.
+    pub fn pages(&self) -> impl Iterator<Item = PageNo> + '_ {
+        self.runs().flat_map(|run| run.start..run.end)
     }
 
     /// The runs within `range`, cut to it.

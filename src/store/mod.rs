@@ -228,6 +228,10 @@ pub(crate) fn refuse_stored(target: &Path) -> Result<()> {
 fn check_format(dir: &Path) -> Result<()> {
     let path = dir.join("format");
     if fs::symlink_metadata(&path).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
+        if check_empty(dir).is_ok() {
+            let what = format!("there is no store at {} yet: making it was cut short", dir.display());
+            return Err(Error::missing(what, "make a first snapshot with `memsnap snap FILE`"));
+        }
         return Err(Error::refused(
             format!("{} is not a store: it has no file named format", dir.display()),
             "choose another folder with --store DIR",

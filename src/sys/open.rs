@@ -214,6 +214,12 @@ pub fn stamp_path(path: &Path) -> io::Result<Stamp> {
     Ok(Stamp::from(&std::fs::symlink_metadata(path)?))
 }
 
+/// Whether both paths lead to one file, by whatever name or link.
+pub fn same_file(a: &Path, b: &Path) -> bool {
+    let at = |path: &Path| std::fs::metadata(path).map(|found| Stamp::from(&found));
+    matches!((at(a), at(b)), (Ok(a), Ok(b)) if a.same_file(&b))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -60,11 +60,7 @@ fn a_dry_run_shows_and_writes_nothing() {
     let old = case.read("f");
     let words = "edit -n f --at 4k --hex aabb --at 8k --zero 20 --at page:3 --from patch";
     case.write("patch", &[7; 40]);
-    case.ok(words)
-        .shows("0x1000  01 02 -> aa bb")
-        .shows("0x3000  40 bytes: 00 00")
-        .shows("2 pages in 2 ranges")
-        .shows("1..2");
+    case.ok(words).shows("0x1000  01 02 -> aa bb").shows("0x3000, 40 bytes").shows("2 pages in 2 ranges").shows("1..2");
     let json = &case.ok(&format!("--json {words}")).json()[0];
     assert_eq!((json["pages"].as_u64(), json["dry_run"].as_bool()), (Some(2), Some(true)));
     assert_eq!((json["edits"][0]["old"].as_str(), json["edits"][0]["new"].as_str()), (Some("01 02"), Some("aa bb")));
@@ -209,4 +205,43 @@ fn an_interrupted_change_is_finished_first() {
     assert!(case.read("f") == patched(&old, &[(0, b"x")]));
     case.ok("undo --yes f");
     assert!(case.read("f") == old);
+}
+
+#[test]
+fn the_target_is_not_replaced_by_its_delta() {
+    let case = Case::with_pages(3);
+    let old = case.read("f");
+    case.ok("snap f");
+    std::os::unix::fs::symlink("f", case.path("link")).unwrap();
+    std::fs::hard_link(case.path("f"), case.path("other")).unwrap();
+    for out in ["f", "./f", "link", "other"] {
+        case.exits(&format!("edit f --at 0 --hex 00 -o {out} --force"), 2).says("the target itself");
+        case.exits(&format!("delta make f@1 f -o {out} --force"), 2).says("the target itself");
+        case.exits(&format!("delta make f@1 f@1 -o {out} --force"), 2).says("the target itself");
+    }
+    case.ok("edit f --at 0 --hex 00 -o d");
+    case.exits("apply --yes f d -o link --force", 2).says("the target itself");
+    case.ok("edit f --at 0 --hex 0x01 -o d --force");
+    assert!(case.read("f") == old);
+}
+
+#[test]
+fn stdin_is_not_read_before_consent() {
+    let case = Case::with_pages(3);
+    case.exits("edit f --at 0 --from -", 2).says("needs consent").says("editing f");
+    case.exits("edit --yes f --at 0 --from nothing", 2).says("editing f").says("reading nothing");
+    case.exits("edit --yes f --hex 00", 2).says("--hex");
+}
+
+#[test]
+fn a_store_whose_making_was_cut_short_is_made_on() {
+    for made in [&[][..], &[".gitignore"]] {
+        let case = Case::with_pages(3);
+        std::fs::create_dir(case.path(".memsnap")).unwrap();
+        std::fs::set_permissions(case.path(".memsnap"), std::fs::Permissions::from_mode(0o700)).unwrap();
+        made.iter().for_each(|name| case.write(format!(".memsnap/{name}"), b"*\n"));
+        case.exits("log f", 2).says("cut short");
+        case.ok("edit --yes f --at 0 --hex 00");
+        case.ok("undo --yes f");
+    }
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::Stdio;
 use std::time::Duration;
 
-use super::case::{Case, Ran, has, noise, skip, start};
+use super::case::{Case, Ran, finish, has, noise, skip, start};
 use super::grades::holder_of;
 
 fn with(kind: &str, values: &str) -> Case {
@@ -40,7 +40,7 @@ fn elements_go_in_and_come_out() {
     assert_eq!(lines(&case.ok("vec pop v -n 2")), ["-2", "-32768"]);
     case.ok("vec truncate v 0").says("1 element taken, 0 now");
     assert_eq!(case.read("v").len(), 4096);
-    case.exits("vec pop v", 2).says("0 elements");
+    case.exits("vec pop v", 2).says("only 0 elements");
     case.exits("vec get v 0", 2).says("indexes count from 0");
     case.exits("vec truncate v 1", 2);
     case.ok("vec pop v -n 0");
@@ -52,7 +52,7 @@ fn values_are_read_strictly() {
     for bad in ["300", "-1", "1.5", "x", "0x100"] {
         case.exits(&format!("vec push v 1 {bad}"), 2).says("from 0 to 255");
     }
-    piped(&case, "vec push v -", b"1 2\n3 300\n").exits(2).says("line 2 of the input").says("from 0 to 255");
+    piped(&case, "vec push v -", b"1 2\n3 300\n").exits(2).says("line 2 of stdin").says("from 0 to 255");
     assert_eq!(case.ok("vec len v").out, "1\n", "all or nothing");
     case.exits("vec set v 0 1 2", 2).says("go past them");
     case.exits("vec set v 5 1", 2);
@@ -190,4 +190,92 @@ fn diff_shows_elements() {
     case.exits("diff --elements v f", 2).says("cannot be compared");
     case.write("plain", &noise(1, 9000));
     case.exits("diff --elements v plain", 2).says("no persistent vector");
+}
+
+#[test]
+fn what_could_not_be_shown_is_not_taken() {
+    let case = with("u32", "1 2 3");
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = case.memsnap(["vec", "pop", "v", "-n", "2"]);
+    command.stdout(full()).stderr(Stdio::piped());
+    let ran = Ran::of(start(&mut command).wait_with_output().unwrap(), "vec pop".into());
+    ran.exits(2).says("taking from v").says("No space left");
+    assert_eq!(case.ok("vec len v").out, "3\n");
+
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = case.memsnap(["vec", "pop", "v"]);
+    command.stdout(writer).stderr(Stdio::piped());
+    let ran = Ran::of(start(&mut command).wait_with_output().unwrap(), "vec pop".into());
+    ran.exits(2).says("nothing was taken");
+    assert_eq!(case.ok("vec len v").out, "3\n");
+}
+
+#[test]
+fn a_vector_is_not_taken_for_its_elements() {
+    let case = with("u32", "1 2 3");
+    case.ok("vec create w --type u32");
+    for how in ["", " --raw"] {
+        case.exits(&format!("vec import w v{how}"), 2).says("v is a persistent vector itself").says("vec dump");
+    }
+    case.write("bytes", &[0xff; 40]);
+    case.exits("vec import w bytes", 2).says("line 1 of bytes is no text").says("--raw");
+    case.exits("vec import w bytes --persistence", 2).says("no file of persistence 0.0.5");
+    assert_eq!(case.ok("vec len w").out, "0\n");
+}
+
+#[test]
+fn others_do_not_write_under_a_vector_that_is_open() {
+    if !has("flock") {
+        return skip("flock is not there");
+    }
+    let case = with("u64", "1 2 3");
+    case.ok("snap v");
+    case.ok("vec push v 4");
+    let bytes = case.read("v");
+    // flock stands for a program that has the vector open, and so locked, and runs memsnap.
+    for verb in ["edit --yes v --at 5000 --hex 00", "revert --yes v", "undo --yes v"] {
+        let mut command = case.command("flock");
+        command.arg("v").arg(super::case::program()).args(verb.split(' '));
+        let ran = finish(&mut command);
+        assert!(ran.code != Some(0), "{ran:?}");
+        assert!(case.read("v") == bytes, "{verb}");
+    }
+    case.ok("revert --yes v");
+}
+
+#[test]
+fn what_happens_to_the_file_while_more_is_read_is_noticed() {
+    type Act = fn(&Case);
+    let acts: [(&str, Act, i32); 4] = [
+        ("replaced", |case| std::fs::rename(case.path("other"), case.path("v")).unwrap(), 2),
+        ("removed", |case| std::fs::remove_file(case.path("v")).unwrap(), 2),
+        ("cut", |case| case.set_len("v", 0), 4),
+        ("lengthened", |case| case.set_len("v", 20_000), 2),
+    ];
+    for (what, act, code) in acts {
+        let case = with("u8", "1 2 3");
+        std::fs::copy(case.path("v"), case.path("other")).unwrap();
+        let mut command = case.memsnap(["vec", "import", "v", "-", "--raw"]);
+        let mut child = start(command.stdin(Stdio::piped()).stderr(Stdio::piped()));
+        while case.run(["vec", "stat", "--wait", "0", "v"]).code != Some(75) {}
+        act(&case);
+        child.stdin.take().unwrap().write_all(b"defgh").unwrap();
+        Ran::of(child.wait_with_output().unwrap(), what.into()).exits(code).says("appending to v");
+        match what {
+            "lengthened" => assert_eq!(case.read("v").len(), 20_000, "what others wrote is left"),
+            "replaced" => assert_eq!(case.ok("vec len v").out, "3\n"),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn a_vector_is_not_appended_to_itself() {
+    let case = with("u8", "1 2 3");
+    std::fs::hard_link(case.path("v"), case.path("same")).unwrap();
+    for input in ["v", "same", "./v"] {
+        case.exits(&format!("vec import v {input} --raw"), 2).says("appended to itself");
+    }
+    assert_eq!(case.ok("vec len v").out, "3\n");
 }

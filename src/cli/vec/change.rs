@@ -74,7 +74,7 @@ pub(super) struct Pop {
     #[command(flatten)]
     target: Target,
     /// How many; they are printed in their order
-    #[arg(short = 'n', long = "number", value_name = "N", default_value = "1")]
+    #[arg(short = 'n', long = "number", value_name = "N", default_value = "1", value_parser = words::number)]
     number: u64,
 }
 
@@ -110,7 +110,7 @@ pub(super) struct Truncate {
     #[command(flatten)]
     target: Target,
     /// How many to keep
-    #[arg(value_name = "N")]
+    #[arg(value_name = "N", value_parser = words::number)]
     len: u64,
 }
 
@@ -182,9 +182,10 @@ impl Create {
 impl Push {
     pub(super) fn run(&self, screen: &mut Screen) -> anyhow::Result<()> {
         let file = &self.target.file;
-        let stdin = || io::stdin().lock();
         let report = match &self.values[..] {
-            [one] if one == "-" => vec::push(file, Input::Text(&mut stdin()), self.target.wait),
+            [one] if one == "-" => {
+                vec::push(file, Input::Text(&mut io::stdin().lock(), Path::new("stdin")), self.target.wait)
+            }
             values => vec::push(file, Input::Words(values), self.target.wait),
         };
         let report = report.with_context(|| format!("appending to {}", escape::path(file)))?;
@@ -195,14 +196,15 @@ impl Push {
 impl Pop {
     pub(super) fn run(&self, screen: &mut Screen) -> anyhow::Result<()> {
         let file = &self.target.file;
-        let mut shown = Ok(());
-        let report = vec::pop(file, self.number, self.target.wait, &mut |index, number| {
-            if shown.is_ok() {
-                shown = show(index, number, screen);
+        let report = vec::pop(file, self.number, self.target.wait, &mut |element| {
+            if let Some((index, number)) = element {
+                return show(index, number, screen);
             }
+            screen.flush()?;
+            anyhow::ensure!(!screen.closed(), "nobody reads stdout any more; nothing was taken");
+            Ok(())
         });
         let report = report.with_context(|| format!("taking from {}", escape::path(file)))?;
-        shown?;
         render("pop", "taken", file, report, screen)
     }
 }
@@ -237,13 +239,17 @@ impl Import {
         if self.persistence {
             return vec::push(file, Input::Persistence(input, self.magic, self.data_version), wait);
         }
-        let mut from: Box<dyn io::Read> = match self.input == "-" {
-            true => Box::new(io::stdin()),
-            false => Box::new(File::open(input).at("opening", input)?),
+        if memsnap::sys::open::same_file(file, input) {
+            let what = format!("{} cannot be appended to itself", input.display());
+            return Err(memsnap::Error::refused(what, "dump it to another file first"));
+        }
+        let (mut from, name): (Box<dyn io::BufRead>, _) = match self.input == "-" {
+            true => (Box::new(io::stdin().lock()), Path::new("stdin")),
+            false => (Box::new(BufReader::new(File::open(input).at("opening", input)?)), input),
         };
         match self.raw {
-            true => vec::push(file, Input::Raw(&mut from), wait),
-            false => vec::push(file, Input::Text(&mut BufReader::new(from)), wait),
+            true => vec::push(file, Input::Raw(&mut from, name), wait),
+            false => vec::push(file, Input::Text(&mut from, name), wait),
         }
     }
 }

@@ -195,6 +195,10 @@ impl Dump {
             let mut each = |index, number| show(index, number, screen);
             return vec::get(&self.target.file, &[span], self.target.wait, &mut each).with_context(doing);
         }
+        if screen.is_json() {
+            let what = "--raw writes bytes, and --json numbers";
+            return Err(memsnap::Error::refused(what, "leave one of them out").into());
+        }
         no_binary_on_terminal(self.force, screen)?;
         let mut each = |bytes: &[u8]| screen.stream().write_all(bytes).context("writing to stdout");
         let done = vec::dump(&self.target.file, span, self.target.wait, &mut each);

@@ -3,6 +3,11 @@
 use memsnap::ops::vec::{ElementType, Number, Place, Scalar, Span, Tag};
 use serde::{Serialize, Serializer};
 
+/// Reads a number of elements.
+pub(super) fn number(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "write how many elements, such as 100".into())
+}
+
 /// Reads `3`, `-1`.
 pub(super) fn place(text: &str) -> Result<Place, String> {
     let (from_end, digits) = match text.strip_prefix('-') {

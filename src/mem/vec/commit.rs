@@ -163,12 +163,14 @@ impl VecFileMut {
                 if end + n as u64 > most {
                     return Err(Error::refused("there are more elements than a file can hold", "use several files"));
                 }
+                vec.still(ELEMENTS + end)?;
                 vec.put(&block[..n], ELEMENTS + end)?;
                 end += n as u64;
                 if n < block.len() {
                     break;
                 }
             }
+            vec.still(ELEMENTS + end)?;
             if (end - old_end) % kind.size != 0 {
                 let what = format!("{} bytes are no whole number of elements of {}", end - old_end, kind.size);
                 return Err(Error::refused(what, "check that the input is of the type of the vector"));
@@ -296,10 +298,20 @@ impl VecFileMut {
         self.check()
     }
 
+    /// Reading what is appended may have taken long: nobody else has touched the file meanwhile, and it has `len` bytes.
+    /// Otherwise it is left as it is.
+    fn still(&mut self, len: u64) -> Result<()> {
+        let still = self.check_with(len);
+        if still.is_err() {
+            self.broken = Some("somebody else changed it while more was appended");
+        }
+        still
+    }
+
     /// Nothing has been sealed yet when `work` fails: what it wrote behind the elements is taken away.
     fn undone_on_failure<T>(&mut self, work: impl FnOnce(&mut VecFileMut) -> Result<T>) -> Result<T> {
         let result = work(self);
-        if result.is_err() {
+        if result.is_err() && self.broken.is_none() {
             // Also after a failed fsync, which the kernel reports once: later ones would say nothing.
             let synced = self.file.set_len(self.stamp.len).and_then(|()| self.file.sync_data());
             if synced.is_err() || matches!(&result, Err(Error::Io { doing: SYNCING, .. })) {

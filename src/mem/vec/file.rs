@@ -88,7 +88,10 @@ impl VecFile {
     /// When there are not so many, or they cannot be read; [`Error::Damaged`] when somebody cut the file meanwhile.
     pub fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
         match self.content.read_at(&self.file, buf, offset) {
-            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof && offset + buf.len() as u64 <= self.byte_len() => {
+            Err(e)
+                if e.kind() == io::ErrorKind::UnexpectedEof
+                    && offset.checked_add(buf.len() as u64).is_some_and(|end| end <= self.byte_len()) =>
+            {
                 Err(Error::damaged(&self.path, "it was cut short by somebody else while it was open"))
             }
             done => done.at("reading", &self.path),
@@ -101,8 +104,13 @@ impl VecFile {
     /// [`Error::Refused`] when it was moved, removed or replaced; [`Error::Damaged`] when it was cut, [`Error::Refused`]
     /// when it was lengthened.
     pub fn check(&self) -> Result<()> {
+        self.check_with(self.stamp.len)
+    }
+
+    /// The same, when it was left with `left` bytes.
+    pub(super) fn check_with(&self, left: u64) -> Result<()> {
         must_be_named(&self.path, &self.stamp)?;
-        let (left, found) = (self.stamp.len, open::stamp(&self.file, &self.path)?.len);
+        let found = open::stamp(&self.file, &self.path)?.len;
         if found < left {
             let what = format!("it was cut by somebody else while it was open: it had {left} bytes, and has {found}");
             return Err(Error::damaged(&self.path, what));

@@ -25,11 +25,29 @@ const SLOTS: [usize; 2] = [1024, 2048];
 const SLOT: usize = 64;
 /// Bytes of a digest.
 const DIGEST: usize = 32;
+/// The largest element, in bytes: one at least must fit into memory.
+const MAX_SIZE: u64 = 64 << 20;
+/// Sequences end here; a file that says more was never written by us.
+const MAX_SEQ: u64 = u64::MAX / 2;
 /// The largest alignment that a file can keep: elements begin on a page.
 pub(super) const MAX_ALIGN: u64 = PAGE64;
 
 /// Sixteen bytes by which a program tells its own types apart; zeros for none.
 pub type Tag = [u8; 16];
+
+/// A tag out of text.
+///
+/// # Panics
+/// When it has more than 16 bytes; in a constant, that is an error of the compiler.
+pub const fn tag(text: &str) -> Tag {
+    let (bytes, mut tag, mut i) = (text.as_bytes(), [0; 16], 0);
+    assert!(bytes.len() <= tag.len(), "a tag has up to 16 bytes");
+    while i < bytes.len() {
+        tag[i] = bytes[i];
+        i += 1;
+    }
+    tag
+}
 
 /// What the elements of a file are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +75,7 @@ impl ElementType {
     pub(super) fn fault(&self) -> Option<String> {
         match self {
             ElementType { size: 0, .. } => Some("elements of no bytes".into()),
-            ElementType { size, .. } if *size > MAX_LEN / 4 => Some(format!("elements of {size} bytes")),
+            ElementType { size, .. } if *size > MAX_SIZE => Some(format!("elements of {size} bytes")),
             ElementType { align, .. } if !align.is_power_of_two() || *align > MAX_ALIGN => {
                 Some(format!("an alignment of {align}"))
             }
@@ -191,7 +209,7 @@ fn digest_of(parts: &[&[u8]]) -> [u8; DIGEST] {
 }
 
 /// Whether a file that begins with `bytes` is meant to be a persistent vector, sound or not.
-pub(super) fn is_vec(bytes: &[u8]) -> bool {
+pub(crate) fn is_vec(bytes: &[u8]) -> bool {
     bytes.starts_with(&MAGIC)
 }
 
@@ -281,7 +299,8 @@ impl State {
         // Its digest, its place and its zeros: all of it has to be as it would be written.
         let (here, bytes) = state.encode(kind);
         let place_is_right = place.offset == 0 || place.is_behind(kind, state.count);
-        (here == at as u64 && bytes == slot && state.count <= kind.most() && place_is_right).then_some(state)
+        let in_bounds = state.count <= kind.most() && state.seq <= MAX_SEQ;
+        (here == at as u64 && bytes == slot && in_bounds && place_is_right).then_some(state)
     }
 
     /// Length of a file in this state: what holds its elements and its log.

@@ -119,16 +119,19 @@ impl Log {
         }
         let table =
             count.checked_mul(ENTRY).filter(|table| *table <= place.len - HEAD).ok_or_else(|| bad("is too short"))?;
-        let mut bytes = vec![0; table as usize];
-        file.read_at(&mut bytes, place.offset + HEAD)?;
         let (mut at, mut done) = (place.offset + HEAD + table, 0);
-        let mut entries = Vec::with_capacity(count as usize);
-        for entry in bytes.chunks_exact(ENTRY as usize) {
-            let (offset, len) = (u64_at(entry, 0), u64_at(entry, 8));
-            let past = offset.checked_add(len).filter(|past| *past <= end && offset >= done && len > 0);
-            done = past.ok_or_else(|| bad("speaks of bytes that no element has"))?;
-            entries.push(Entry { offset, len, at });
-            at += len;
+        let (mut entries, mut block) = (Vec::new(), vec![0; BLOCK]);
+        for read in (0..table).step_by(BLOCK) {
+            let block = &mut block[..(table - read).min(BLOCK as u64) as usize];
+            file.read_at(block, place.offset + HEAD + read)?;
+            for entry in block.chunks_exact(ENTRY as usize) {
+                let (offset, len) = (u64_at(entry, 0), u64_at(entry, 8));
+                let past = offset.checked_add(len).filter(|past| *past <= end && offset >= done && len > 0);
+                done = past.ok_or_else(|| bad("speaks of bytes that no element has"))?;
+                entries.try_reserve(1).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+                entries.push(Entry { offset, len, at });
+                at += len;
+            }
         }
         match at == place.offset + place.len {
             true => Ok(Log { entries }),

@@ -27,7 +27,8 @@ mod writer;
 
 pub use commit::VecFileMut;
 pub use file::VecFile;
-pub use format::{ELEMENTS, ElementType, Fault, Tag};
+pub(crate) use format::is_vec;
+pub use format::{ELEMENTS, ElementType, Fault, Tag, tag};
 pub use log::Edit;
 pub use open::{Content, ReadAt};
 pub use persistence::{PersistenceFile, persistence_header_len};

@@ -136,3 +136,22 @@ fn other_files_are_no_vectors() {
     let vec = f.create();
     assert!(all(&vec).is_empty());
 }
+
+#[test]
+fn sequences_that_nobody_wrote_and_offsets_that_nothing_has() {
+    let f = Fixture::new();
+    let mut vec = f.create();
+    store(&mut vec, &[1, 2, 3, 4]);
+    assert!(matches!(vec.read_at(&mut [0; 3], u64::MAX - 1), Err(Error::Io { .. })));
+    let kind = *vec.element_type();
+    drop(vec);
+    let clean = f.bytes();
+    for seq in [u64::MAX, u64::MAX - 1, 1 << 63, (1 << 63) - 1] {
+        let mut file = clean.clone();
+        let state = State { seq, count: 1, log: None };
+        let (at, slot) = state.encode(&kind);
+        file[at as usize..at as usize + slot.len()].copy_from_slice(&slot);
+        let len = Content::read(&file, file.len() as u64).unwrap().len();
+        assert_eq!(len, if seq < 1 << 63 { 1 } else { 2 }, "{seq}");
+    }
+}

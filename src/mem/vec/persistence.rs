@@ -39,8 +39,8 @@ impl PersistenceFile {
     /// bytes, and the `version` of what is contained.
     ///
     /// # Errors
-    /// [`Error::Busy`] while somebody has it open for writing; [`Error::Refused`] when magic bytes or version are others,
-    /// or it is of the other byte order; [`Error::Version`] and [`Error::Damaged`] when it is no such file.
+    /// [`Error::Busy`] while somebody has it open for writing; [`Error::Refused`] when it is no such file, magic bytes or
+    /// version are others, or it is of the other byte order; [`Error::Version`] when it is of another format.
     ///
     /// # Panics
     /// When `size` is zero.
@@ -93,7 +93,10 @@ fn check(
     magic: Option<[u8; 8]>,
     version: Option<[u8; 3]>,
 ) -> Result<u64, Fault> {
-    let bad = |what: String| Err(Fault::damaged(format!("as a file of persistence 0.0.5, {what}")));
+    let bad = |what: String| {
+        let hint = "name a file of that crate, and a vector whose elements are of its type";
+        Err(Fault::Refused(format!("it is no file of persistence 0.0.5 with such elements: {what}"), hint))
+    };
     let header = persistence_header_len(size);
     if len < FIELDS + size {
         return bad(format!("it is too short: {len} bytes, and its header takes {}", FIELDS + size));

@@ -1,5 +1,6 @@
 //! A persistent vector, worked on as a `Vec<T>` and committed as a whole.
 
+use std::fmt;
 use std::io;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut, Range};
@@ -48,10 +49,11 @@ const LEAST: u64 = 1 << 20;
 /// # }
 /// ```
 ///
-/// Elements of a program's own type derive what proves them plain bytes:
+/// Elements of a program's own type derive what proves them plain bytes (with the crate `zerocopy`, version 0.8, and its
+/// feature `derive`):
 ///
 /// ```
-/// use memsnap::mem::vec::{Options, PersistentVec};
+/// use memsnap::mem::vec::{Options, PersistentVec, tag};
 /// use zerocopy::{FromBytes, Immutable, IntoBytes};
 ///
 /// #[derive(FromBytes, IntoBytes, Immutable, Clone, Copy)]
@@ -63,7 +65,7 @@ const LEAST: u64 = 1 << 20;
 ///
 /// # fn main() -> memsnap::Result<()> {
 /// # let folder = tempfile::tempdir().unwrap();
-/// let options = Options { tag: *b"point           ", version: 1, ..Options::default() };
+/// let options = Options { tag: tag("point"), version: 1, ..Options::default() };
 /// // SAFETY: nobody else knows the file.
 /// let mut points = unsafe { PersistentVec::create(&folder.path().join("points"), &options) }?;
 /// points.push(Point { x: 1.0, y: 2.0 })?;
@@ -71,7 +73,6 @@ const LEAST: u64 = 1 << 20;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
 pub struct PersistentVec<T> {
     /// Dropped before the file is written to, and made anew afterwards; so it is there unless a commit failed halfway.
     view: Option<ArcView>,
@@ -125,6 +126,26 @@ impl<T: Plain> PersistentVec<T> {
         vec.remap(0)?;
         vec.len = in_memory(vec.file.len()).at("mapping", &vec.file.path)?;
         Ok(vec)
+    }
+
+    /// Opens `path`, or makes it when there is nothing.
+    ///
+    /// # Errors
+    /// As [`PersistentVec::open`] and [`PersistentVec::create`].
+    ///
+    /// # Safety
+    /// As [`PersistentVec::open`].
+    #[allow(unsafe_code, unsafe_op_in_unsafe_fn, reason = "the promise is handed on as it is")]
+    pub unsafe fn open_or_create(path: &Path, options: &Options) -> Result<PersistentVec<T>> {
+        match VecFileMut::open(path, options.wait) {
+            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+            file => {
+                let file = file?;
+                must_hold::<T>(&file, options)?;
+                return PersistentVec::of(file);
+            }
+        }
+        PersistentVec::create(path, options)
     }
 
     /// Where the file was when it was opened, with all links followed.
@@ -266,6 +287,12 @@ impl<T: Plain> PersistentVec<T> {
     #[inline]
     pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
         self.view.as_mut().map_or(&mut [], |view| view.as_mut_slice())
+    }
+}
+
+impl<T> fmt::Debug for PersistentVec<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PersistentVec").field("path", &self.file.path()).field("len", &self.len).finish_non_exhaustive()
     }
 }
 
