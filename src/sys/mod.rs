@@ -11,7 +11,8 @@ pub mod epoch; // a process told from those it was forked from
 pub mod fs; // which file system, how much room is left
 pub mod id; // random names, host, user, wall clock
 pub mod lease; // proof that nobody writes
-pub mod lock; // flock that waits and names its holder
+pub mod lock; // flock that waits and names who is in the way
+pub mod locks; // all locks on a file, and who has them
 pub mod map; // read windows of a foreign file, and the SIGBUS guard
 pub mod meta; // mode, owner, times
 pub mod open; // opening without hanging or following; what a file looked like
