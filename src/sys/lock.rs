@@ -110,10 +110,10 @@ fn try_flock(file: &File, path: &Path, kind: Kind) -> Result<bool> {
     }
 }
 
-/// The locks held on `file` that one of `span` must wait for; those of its own open file description are not told apart.
+/// The locks held on `file` that one of `span` must wait for: not those of its own open file description.
 /// See [`locks::Locks::complete`] for how far to believe that there are no others.
 pub fn in_the_way(file: &File, span: Span, kind: Kind) -> locks::Locks {
-    let mut found = locks::of(file);
+    let mut found = locks::of_others(file);
     let meets = |l: &Lock| match (span, l.kind) {
         (Span::Whole, LockKind::Flock) => true,
         (Span::Bytes { start, len }, LockKind::Ofd | LockKind::Posix) => {

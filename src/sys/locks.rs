@@ -86,13 +86,19 @@ impl Process {
 /// All locks on `file` that the kernel tells of, those of this process included. Costs a walk over the descriptors of
 /// all processes when there are any, some 10 ms for 100 processes.
 pub fn of(file: &File) -> Locks {
-    imp::of(file)
+    imp::of(file, false)
+}
+
+/// The same without the locks that the open file description of `file` has itself.
+pub(super) fn of_others(file: &File) -> Locks {
+    imp::of(file, true)
 }
 
 #[cfg(target_os = "linux")]
 mod imp {
     use super::{File, Lock, LockKind, Locks, Process, SystemTime};
     use std::collections::BTreeSet;
+    use std::os::fd::AsRawFd;
     use std::time::Duration;
 
     use crate::sys::procs::{Identity, Seen, in_initial_namespace, pids, scan_fds, stat_fields};
@@ -159,7 +165,7 @@ mod imp {
         Some(text.lines().filter_map(|line| Line::parse(line, file)).collect())
     }
 
-    pub(super) fn of(file: &File) -> Locks {
+    pub(super) fn of(file: &File, of_others: bool) -> Locks {
         let Some(identity) = Identity::of(file) else { return Locks::default() };
         let recorded = table(&identity);
         // The table leaves out who has no number in our namespace, even if it was inherited by somebody who has.
@@ -169,13 +175,16 @@ mod imp {
             return Locks { locks: Vec::new(), complete: true };
         }
         let (mut found, unseen) = found(&identity, &recorded);
+        let own = (std::process::id(), u32::try_from(file.as_raw_fd()).unwrap_or(u32::MAX));
+        let shown = |f: &Found| !of_others || !same_description(f.at, own).unwrap_or(f.at == own);
         let mut still = None;
         let mut all = Locks { locks: Vec::new(), complete: whole };
         for line in &recorded {
             if line.waiting {
                 all.locks.push(line.lock(line.asked_by()));
             } else if let Some(i) = found.iter().position(|f| f.line == *line) {
-                all.locks.push(line.lock(found.remove(i).holders));
+                let one = found.remove(i);
+                all.locks.extend(shown(&one).then(|| line.lock(one.holders)));
             } else if still.get_or_insert_with(|| table(&identity).unwrap_or_default()).contains(line) {
                 // Who asked is believed only where nothing speaks against it: the number may be of another by now. A
                 // lock of a process goes with it.
@@ -185,7 +194,7 @@ mod imp {
                 all.locks.push(lock);
             }
         }
-        all.locks.extend(found.into_iter().map(|f| f.line.lock(f.holders)));
+        all.locks.extend(found.into_iter().filter(shown).map(|f| f.line.lock(f.holders)));
         all
     }
 
@@ -239,7 +248,7 @@ mod imp {
 
 #[cfg(not(target_os = "linux"))]
 mod imp {
-    pub(super) fn of(_file: &super::File) -> super::Locks {
+    pub(super) fn of(_file: &super::File, _of_others: bool) -> super::Locks {
         super::Locks::default()
     }
 

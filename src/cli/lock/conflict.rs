@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 use memsnap::sys::lock::{self, Kind};
-use memsnap::sys::locks::{Lock, Process};
+use memsnap::sys::locks::Process;
 use serde::Serialize;
 
 use super::{Args, Target};
@@ -43,13 +43,15 @@ pub(super) fn tell(file: &File, target: &Target, args: &Args, quiet: bool, scree
     }
     let found = lock::in_the_way(file, args.span(), args.kind().unwrap_or(Kind::Exclusive));
     let us = std::process::id();
-    // What our own open file has is not in our way: it is changed.
-    let locks: Vec<&Lock> = found.locks.iter().filter(|lock| !lock.is_held_by(us)).collect();
-    let mut holders: Vec<&Process> = locks.iter().flat_map(|lock| &lock.holders).collect();
+    let mut holders: Vec<&Process> = found.locks.iter().flat_map(|lock| &lock.holders).collect();
+    // We may have inherited the descriptor that has it: named is who gave it to us.
+    if holders.iter().any(|process| process.pid != us) {
+        holders.retain(|process| process.pid != us);
+    }
     holders.sort();
     holders.dedup_by_key(|process| process.pid);
     let path = target.path();
-    let who = match (&holders[..], locks.is_empty() && found.complete) {
+    let who = match (&holders[..], found.locks.is_empty() && found.complete) {
         ([], true) => " by somebody who has let go since".into(),
         ([], false) => " by a process not visible here".into(),
         (some, _) => format!(" by {}", list(some)),

@@ -59,7 +59,7 @@ const CANNOT_MAKE: u8 = 73;
 pub(crate) struct Args {
     /// What to lock, and the command to run; or the number of a descriptor
     #[arg(value_name = "FILE [CMD]", value_hint = ValueHint::FilePath)]
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(trailing_var_arg = true)]
     words: Vec<OsString>,
     /// Take a shared lock: others may have one, too
     #[arg(short, long, overrides_with_all = ["exclusive", "unlock"])]
@@ -196,7 +196,12 @@ impl Args {
             (None, []) => return Ok((target, None)),
             (None, [flag, line @ ..]) if flag == "-c" || flag == "--command" => match line {
                 [line] => shell(line),
-                _ => return Err(wrong(format!("{} takes exactly one command", escape::os(flag)), "quote it")),
+                _ => {
+                    return Err(wrong(
+                        format!("{} takes exactly one command", escape::os(flag)),
+                        "write it as one word",
+                    ));
+                }
             },
             (None, words) => {
                 let words = if words[0] == "--" { &words[1..] } else { words };
@@ -261,7 +266,8 @@ impl Args {
                 _ if is_short(&source) => SYSTEM,
                 _ => NO_INPUT,
             };
-            coded(code, Error::Io { doing: "opening to lock", path, source })
+            let doing = if code == NOT_LOCKABLE { "using" } else { "opening to lock" };
+            coded(code, Error::Io { doing, path, source })
         })
     }
 
