@@ -42,7 +42,8 @@ EXIT STATUS
   75     busy: locked, or open elsewhere
   128+N  ended by signal N
 
-Where several apply, the first of 4, 2, 5, 75, 3, 1. A reader that closes the
+Where several apply, the first of 4, 2, 5, 75, 3, 1. memsnap lock has those
+of flock(1), and of the command that it runs. A reader that closes the
 pipe ends the output, and changes nothing else.
 
 ENVIRONMENT

@@ -154,9 +154,14 @@ mod imp {
     /// A lock seen in fdinfo.
     struct Found {
         line: Line,
-        /// A descriptor that has it.
-        at: (u32, u32),
-        holders: BTreeSet<u32>,
+        /// The descriptors that have it, each of a process.
+        at: Vec<(u32, u32)>,
+    }
+
+    impl Found {
+        fn lock(&self) -> Lock {
+            self.line.lock(self.at.iter().map(|(pid, _)| *pid).collect::<BTreeSet<_>>())
+        }
     }
 
     /// The locks of /proc/locks, if it can be read.
@@ -176,7 +181,7 @@ mod imp {
         }
         let (mut found, unseen) = found(&identity, &recorded);
         let own = (std::process::id(), u32::try_from(file.as_raw_fd()).unwrap_or(u32::MAX));
-        let shown = |f: &Found| !of_others || !same_description(f.at, own).unwrap_or(f.at == own);
+        let shown = |f: &Found| !of_others || !f.at.contains(&own);
         let mut still = None;
         let mut all = Locks { locks: Vec::new(), complete: whole };
         for line in &recorded {
@@ -184,7 +189,7 @@ mod imp {
                 all.locks.push(line.lock(line.asked_by()));
             } else if let Some(i) = found.iter().position(|f| f.line == *line) {
                 let one = found.remove(i);
-                all.locks.extend(shown(&one).then(|| line.lock(one.holders)));
+                all.locks.extend(shown(&one).then(|| one.lock()));
             } else if still.get_or_insert_with(|| table(&identity).unwrap_or_default()).contains(line) {
                 // Who asked is believed only where nothing speaks against it: the number may be of another by now. A
                 // lock of a process goes with it.
@@ -194,7 +199,7 @@ mod imp {
                 all.locks.push(lock);
             }
         }
-        all.locks.extend(found.into_iter().filter(shown).map(|f| f.line.lock(f.holders)));
+        all.locks.extend(found.iter().filter(|f| shown(f)).map(Found::lock));
         all
     }
 
@@ -210,11 +215,11 @@ mod imp {
                     let is_it = |f: &&mut Found| {
                         f.line == line
                             && (line.kind == LockKind::Posix
-                                || same_description(f.at, (pid, fd)).unwrap_or_else(one_only))
+                                || same_description(f.at[0], (pid, fd)).unwrap_or_else(one_only))
                     };
                     match all.iter_mut().find(is_it) {
-                        Some(found) => drop(found.holders.insert(pid)),
-                        None => all.push(Found { line, at: (pid, fd), holders: [pid].into() }),
+                        Some(found) => found.at.push((pid, fd)),
+                        None => all.push(Found { line, at: vec![(pid, fd)] }),
                     }
                 }
             });

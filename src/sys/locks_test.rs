@@ -42,8 +42,11 @@ fn target() -> tempfile::NamedTempFile {
     file
 }
 
+/// Kind, exclusive, start, end, waiting, holders.
+type Short = (LockKind, bool, u64, Option<u64>, bool, Vec<u32>);
+
 /// The locks in short, with those who have them; this process is 0. Nobody else may hold on to what we have open.
-fn seen(file: &File) -> Vec<(LockKind, bool, u64, Option<u64>, bool, Vec<u32>)> {
+fn seen(file: &File) -> Vec<Short> {
     let us = std::process::id();
     let pids = |l: &Lock| l.holders.iter().map(|h| if h.pid == us { 0 } else { h.pid }).collect();
     of(file).locks.iter().map(|l| (l.kind, l.exclusive, l.start, l.end, l.waiting, pids(l))).collect()

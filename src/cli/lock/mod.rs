@@ -64,7 +64,7 @@ pub(crate) struct Args {
     /// Take a shared lock: others may have one, too
     #[arg(short, long, overrides_with_all = ["exclusive", "unlock"])]
     shared: bool,
-    /// Take an exclusive lock (the default)
+    /// Take an exclusive lock, also -e (the default)
     #[arg(short = 'x', long, short_alias = 'e', overrides_with_all = ["shared", "unlock"])]
     exclusive: bool,
     /// Drop the lock of a descriptor
@@ -73,7 +73,7 @@ pub(crate) struct Args {
     /// Do not wait for the lock
     #[arg(short, long, aliases = ["nb", "nonblocking"])]
     nonblock: bool,
-    /// Wait so long and no longer; fractions are allowed, 0 is -n
+    /// Wait so long and no longer, also --wait; fractions are allowed, 0 is -n
     #[arg(short = 'w', long, value_name = "SECS", alias = "wait", allow_hyphen_values = true)]
     #[arg(value_parser = |text: &str| text.trim_start().parse::<f64>().map_err(|_| "write seconds, such as 10 or 0.5"))]
     timeout: Option<f64>,
