@@ -352,7 +352,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -s q -l quiet -d 
 complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s w -l timeout -d 'Wait so long and no longer; fractions are allowed, 0 is -n' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s w -l timeout -d 'Wait so long and no longer, also --wait; fractions are allowed, 0 is -n' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s E -l conflict-exit-code -d 'Exit with CODE, 0 to 255, if the lock is not had (1 otherwise)' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s c -l command -d 'Run CMD by the shell ($SHELL, or else /bin/sh); also after FILE' -r -f -a "(__fish_complete_command)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l start -d 'Lock bytes from here on (implies --fcntl)' -r
@@ -366,7 +366,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l progress -d 'Sh
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s s -l shared -d 'Take a shared lock: others may have one, too'
-complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s x -l exclusive -d 'Take an exclusive lock (the default)'
+complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s x -l exclusive -d 'Take an exclusive lock, also -e (the default)'
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s u -l unlock -d 'Drop the lock of a descriptor'
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s n -l nonblock -d 'Do not wait for the lock'
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s o -l close -d 'Do not hand the lock to the command: it ends when the command does'
