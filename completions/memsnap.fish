@@ -49,6 +49,7 @@ complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "delta" -d 'Make pag
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "apply" -d 'Bring FILE forward by a delta'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "verify" -d 'Check that all snapshots can be read back'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "adopt" -d 'Let NEW go on with the history of OLD'
+complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "lock" -d 'Run a command while a file is locked, as flock(1) does'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "vec" -d 'Work on persistent vectors: typed arrays in files'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "completions" -d 'Print completions for a shell'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "man" -d 'Print the manual page'
@@ -351,6 +352,31 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -s q -l quiet -d 
 complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s w -l timeout -d 'Wait so long and no longer, also --wait; fractions are allowed, 0 is -n' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s E -l conflict-exit-code -d 'Exit with CODE, 0 to 255, if the lock is not had (1 otherwise)' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s c -l command -d 'Run CMD by the shell ($SHELL, or else /bin/sh); also after FILE' -r -f -a "(__fish_complete_command)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l start -d 'Lock bytes from here on (implies --fcntl)' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l length -d 'Lock so many bytes; 0 is all that follow (implies --fcntl)' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l fd -d 'Lock this descriptor; all words are of the command, if any' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s s -l shared -d 'Take a shared lock: others may have one, too'
+complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s x -l exclusive -d 'Take an exclusive lock, also -e (the default)'
+complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s u -l unlock -d 'Drop the lock of a descriptor'
+complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s n -l nonblock -d 'Do not wait for the lock'
+complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s o -l close -d 'Do not hand the lock to the command: it ends when the command does'
+complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s F -l no-fork -d 'Run the command in place of memsnap, not beside it'
+complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l fcntl -d 'Lock by fcntl(2) (an OFD lock), not by flock(2)'
+complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l json -d 'Write results and errors as JSON, one object a line'
+complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l bytes -d 'Show sizes to the byte'
+complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'

@@ -21,6 +21,16 @@ pub(crate) enum Exit {
     Base,
     /// Locked, or open elsewhere.
     Busy,
+    /// Of a verb that has codes of its own, or of the command that it ran.
+    Own(u8),
+}
+
+/// An error with an exit code of its own.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub(crate) struct Coded {
+    pub(crate) code: u8,
+    pub(crate) error: Error,
 }
 
 impl Exit {
@@ -34,11 +44,15 @@ impl Exit {
             Exit::Damaged => 4,
             Exit::Base => 5,
             Exit::Busy => 75,
+            Exit::Own(code) => code,
         }
     }
 
     /// What failed, by what can be done about it.
     pub(crate) fn of(error: &anyhow::Error) -> Exit {
+        if let Some(Coded { code, .. }) = error.downcast_ref() {
+            return Exit::Own(*code);
+        }
         match error.chain().find_map(|e| e.downcast_ref::<Error>()) {
             Some(Error::Damaged { .. }) => Exit::Damaged,
             Some(Error::Base { .. }) => Exit::Base,
@@ -47,7 +61,7 @@ impl Exit {
         }
     }
 
-    /// The one of both that matters more: 4, 2, 5, 75, 3, 1, 0.
+    /// The one of both that matters more: one of its own, 4, 2, 5, 75, 3, 1, 0.
     pub(crate) fn worst(self, other: Exit) -> Exit {
         if other.weight() > self.weight() { other } else { self }
     }
@@ -61,6 +75,7 @@ impl Exit {
             Exit::Base => 4,
             Exit::Trouble => 5,
             Exit::Damaged => 6,
+            Exit::Own(_) => 7,
         }
     }
 }

@@ -8,7 +8,7 @@ use memsnap::Error;
 use serde::Serialize;
 
 use super::escape;
-use super::exit::Exit;
+use super::exit::{Coded, Exit};
 use super::json::{self, JsonPath};
 use super::screen::Screen;
 
@@ -65,8 +65,8 @@ pub(crate) fn warning_json(warning: &str) -> String {
     json::line(&JsonWarning { schema: "memsnap.warning.1", warning }).unwrap_or_default()
 }
 
-/// Shows what clap has to say: help and version are results, all else is an error.
-pub(crate) fn usage(error: &clap::Error, screen: &mut Screen) -> anyhow::Result<Exit> {
+/// Shows what clap has to say: help and version are results, all else is an error, and `wrong` its exit code.
+pub(crate) fn usage(error: &clap::Error, wrong: Exit, screen: &mut Screen) -> anyhow::Result<Exit> {
     let rendered = error.render();
     let (color_out, color_err) = screen.colors();
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
@@ -77,20 +77,20 @@ pub(crate) fn usage(error: &clap::Error, screen: &mut Screen) -> anyhow::Result<
     let plain = rendered.to_string();
     let unsafe_text = plain.contains(|c| c != '\n' && escape::acts(c));
     let text = match screen.is_json() {
-        true => usage_json(&plain),
+        true => usage_json(&plain, wrong),
         false if unsafe_text => plain.lines().map(|line| escape::text(line) + "\n").collect(),
         false if color_err => rendered.ansi().to_string(),
         false => plain,
     };
     screen.own_error(&text);
-    Ok(Exit::Trouble)
+    Ok(wrong)
 }
 
-fn usage_json(plain: &str) -> String {
+fn usage_json(plain: &str, wrong: Exit) -> String {
     let said: Vec<_> = plain.lines().take_while(|line| !line.starts_with("Usage:")).map(str::trim).collect();
     let error = said.join(" ").trim().trim_start_matches("error: ").to_string();
     let hint = "see `memsnap --help`".into();
-    let error = JsonError { schema: "memsnap.error.1", error, hint, code: Exit::Trouble.code(), path: None };
+    let error = JsonError { schema: "memsnap.error.1", error, hint, code: wrong.code(), path: None };
     json::line(&error).unwrap_or_default()
 }
 
@@ -119,7 +119,7 @@ fn without_number(text: &str) -> String {
 }
 
 fn library(error: &anyhow::Error) -> Option<&Error> {
-    error.chain().find_map(|cause| cause.downcast_ref())
+    error.chain().find_map(|cause| cause.downcast_ref().or(cause.downcast_ref().map(|coded: &Coded| &coded.error)))
 }
 
 fn hint(error: &anyhow::Error) -> String {

@@ -173,7 +173,8 @@ fn aligned(rows: &[[String; 8]]) -> Vec<String> {
     rows.iter().map(line).collect()
 }
 
-fn local_time(ns: i64) -> String {
+/// Nanoseconds since 1970, as a clock here shows them.
+pub(crate) fn local_time(ns: i64) -> String {
     match Timestamp::from_nanosecond(ns.into()) {
         Ok(time) => time.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
         Err(_) => "?".into(),

@@ -18,6 +18,7 @@ mod flags;
 mod generated;
 mod hex;
 mod json;
+mod lock;
 mod log;
 mod man;
 mod progress;
@@ -92,6 +93,7 @@ enum Verb {
     Apply(apply::Args),
     Verify(verify::Args),
     Adopt(adopt::Args),
+    Lock(lock::Args),
     Vec(vec::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -117,7 +119,7 @@ pub(crate) fn main(args: Vec<OsString>) -> Exit {
         Err(e) => {
             let json = args.iter().take_while(|a| *a != "--").any(|a| a == "--json");
             let mut screen = Screen::of_process(&Global { json, color, ..Global::default() });
-            let verdict = fault::usage(&e, &mut screen);
+            let verdict = fault::usage(&e, wrong_usage(&args), &mut screen);
             (screen, verdict)
         }
     };
@@ -144,6 +146,7 @@ impl Cli {
             Verb::Apply(args) => args.run(global, screen),
             Verb::Verify(args) => args.run(global, screen),
             Verb::Adopt(args) => args.run(global, screen),
+            Verb::Lock(args) => args.run(global, screen),
             Verb::Vec(args) => args.run(screen),
             Verb::Completions(args) => args.run(screen),
             Verb::Man(args) => args.run(screen),
@@ -158,6 +161,13 @@ fn with_help(mut args: Vec<OsString>) -> Vec<OsString> {
         args.push("--help".into());
     }
     args
+}
+
+/// The exit code for words that mean nothing: `lock` has flock(1)'s.
+fn wrong_usage(args: &[OsString]) -> Exit {
+    let parsed = Cli::command().ignore_errors(true).try_get_matches_from(args);
+    let verb = parsed.ok().and_then(|matches| matches.subcommand_name().map(str::to_owned));
+    if verb.as_deref() == Some("lock") { lock::USAGE } else { Exit::Trouble }
 }
 
 /// `--color` as it was typed, needed before the arguments are parsed, because help and usage errors come from there.

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use clap::{CommandFactory, Parser};
 
+use super::exit::Exit;
 use super::flags::Global;
 use super::screen::{Screen, Terminals};
 use super::{Cli, escape, fault};
@@ -77,7 +78,7 @@ fn nothing_acts_on_a_terminal() {
         screen.warn(bad);
         screen.fail(&anyhow::anyhow!("{bad}"));
         let usage = Cli::try_parse_from(["memsnap", "sn\x1b[1mp"]).map(drop).unwrap_err();
-        fault::usage(&usage, &mut screen).unwrap();
+        fault::usage(&usage, Exit::Trouble, &mut screen).unwrap();
     }
     for text in [out.text(), err.text()] {
         assert!(!text.contains(|c| c != '\n' && escape::acts(c)), "{text:?}");
@@ -89,7 +90,7 @@ fn errors_are_json_where_results_are() {
     let (out, err) = (Tape::default(), Tape::default());
     let mut screen = screen(&out, &err, &Global { json: true, ..Global::default() });
     let usage = Cli::try_parse_from(["memsnap", "log", "--nope"]).map(drop).unwrap_err();
-    fault::usage(&usage, &mut screen).unwrap();
+    fault::usage(&usage, Exit::Trouble, &mut screen).unwrap();
     screen.warn("careful");
     screen.say("a story");
     let lines: Vec<serde_json::Value> = err.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();

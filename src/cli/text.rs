@@ -42,7 +42,8 @@ EXIT STATUS
   75     busy: locked, or open elsewhere
   128+N  ended by signal N
 
-Where several apply, the first of 4, 2, 5, 75, 3, 1. A reader that closes the
+Where several apply, the first of 4, 2, 5, 75, 3, 1. memsnap lock has those
+of flock(1), and of the command that it runs. A reader that closes the
 pipe ends the output, and changes nothing else.
 
 ENVIRONMENT
@@ -138,6 +139,25 @@ EXIT STATUS
   0   done
   2   something went wrong
   75  somebody else is writing to the store
+";
+
+/// Of `lock`.
+pub(crate) const LOCK_EXIT: &str = "\
+EXIT STATUS
+
+Those of flock(1):
+
+  1      somebody else holds the lock, and it was not waited for, or not for
+         longer (-n, -w); another code with -E
+  64     used wrongly
+  65     this cannot be locked
+  66     the file cannot be opened, or made
+  69     the command cannot be run
+  71     the system has not enough of something
+  73     the file cannot be made: the disk is full, or cannot be written
+  128+N  the command was ended by signal N
+
+Otherwise the code of the command.
 ";
 
 /// Of `vec`.

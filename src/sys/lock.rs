@@ -1,17 +1,20 @@
 //! flock(2) that waits for so long and no longer, and says who is in the way.
 //!
 //! A lock is of an open file description, not of a process: children inherit it, and the number in /proc/locks may be of
-//! one that is long gone (`exec 9>F; flock 9` in a shell: the shell holds it, the table names the dead `flock`). So the
-//! holders are looked for among all descriptors (fdinfo). Where they are our own ancestors, as in `flock F memsnap snap
-//! F`, the lock protects us already and waiting for it would be for ever.
+//! one that is long gone, so the holders are looked for among all descriptors ([`locks`]). Where they are our own
+//! ancestors, as in `flock F memsnap snap F`, the lock protects us already and waiting for it would be for ever.
+#![allow(unsafe_code, reason = "OFD locks and inherited descriptors have no safe wrapper")]
 
 use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rustix::fs::FlockOperation;
+use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::locks::{self, Lock, LockKind, Process};
 use crate::{At, Error, Result};
 
 /// Shared with others of its kind, or alone.
@@ -23,6 +26,32 @@ pub enum Kind {
     Exclusive,
 }
 
+/// What of a file is locked, and in which family of locks: one does not see the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Span {
+    /// All of it, by flock(2).
+    Whole,
+    /// Bytes, by an OFD lock of fcntl(2), which also keeps out those of processes (POSIX).
+    Bytes {
+        /// The first.
+        start: u64,
+        /// How many; 0: to the end of the file, wherever that will be.
+        len: u64,
+    },
+}
+
+/// How a file is opened in order to lock it: for flock(2) it does not matter, an OFD lock that excludes others needs
+/// writing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// For reading.
+    Read,
+    /// For writing.
+    Write,
+    /// For both: NFS makes POSIX locks of all, which need it.
+    Both,
+}
+
 /// Who holds the lock that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -31,32 +60,6 @@ pub enum Held {
     ByUs,
     /// A process that we run under, which has to keep it as long as we run. Its other children are not kept out.
     ByAncestor,
-}
-
-/// Families of locks; one does not see the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Family {
-    /// flock(2).
-    Flock,
-    /// fcntl(2) of a process.
-    Posix,
-    /// fcntl(2) of an open file description.
-    Ofd,
-    /// A lease: see [`super::lease`].
-    Lease,
-}
-
-/// Somebody who holds a lock on a file.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Holder {
-    /// The process, unless it is out of our sight.
-    pub pid: Option<u32>,
-    /// Its name, to be escaped before a terminal sees it; empty when unknown.
-    pub command: String,
-    /// Shared or alone.
-    pub kind: Kind,
-    /// Which sort of lock.
-    pub family: Family,
 }
 
 /// Locks `file`, waiting up to `wait` (zero: not at all) while somebody else holds it. `path` is for the message.
@@ -107,111 +110,147 @@ fn try_flock(file: &File, path: &Path, kind: Kind) -> Result<bool> {
     }
 }
 
-fn conflicting(file: &File, kind: Kind) -> Vec<Holder> {
-    let conflicts = |h: &Holder| kind == Kind::Exclusive || h.kind == Kind::Exclusive;
-    holders(file).into_iter().filter(|h| h.family == Family::Flock && conflicts(h)).collect()
+/// The locks held on `file` that one of `span` must wait for: not those of its own open file description.
+/// See [`locks::Locks::complete`] for how far to believe that there are no others.
+pub fn in_the_way(file: &File, span: Span, kind: Kind) -> locks::Locks {
+    let mut found = locks::of_others(file);
+    let meets = |l: &Lock| match (span, l.kind) {
+        (Span::Whole, LockKind::Flock) => true,
+        (Span::Bytes { start, len }, LockKind::Ofd | LockKind::Posix) => {
+            l.end.is_none_or(|end| start < end) && (len == 0 || l.start < start.saturating_add(len))
+        }
+        _ => false,
+    };
+    found.locks.retain(|l| !l.waiting && meets(l) && (kind == Kind::Exclusive || l.exclusive));
+    found
+}
+
+fn conflicting(file: &File, kind: Kind) -> Vec<Lock> {
+    in_the_way(file, Span::Whole, kind).locks
+}
+
+/// Takes a lock of the open file description, changes it, or (no `kind`) drops it: one system call. With `wait`, in the
+/// kernel's queue, until it is ours or a signal handler has run.
+///
+/// # Errors
+/// `WouldBlock` when somebody is in the way and `wait` is false, `Interrupted` after a handler; what the system says.
+pub fn ask(file: &File, span: Span, kind: Option<Kind>, wait: bool) -> io::Result<()> {
+    use FlockOperation::{
+        LockExclusive, LockShared, NonBlockingLockExclusive, NonBlockingLockShared, NonBlockingUnlock, Unlock,
+    };
+    let Span::Bytes { start, len } = span else {
+        let operation = match (kind, wait) {
+            (Some(Kind::Shared), true) => LockShared,
+            (Some(Kind::Shared), false) => NonBlockingLockShared,
+            (Some(Kind::Exclusive), true) => LockExclusive,
+            (Some(Kind::Exclusive), false) => NonBlockingLockExclusive,
+            (None, true) => Unlock,
+            (None, false) => NonBlockingUnlock,
+        };
+        return Ok(rustix::fs::flock(file, operation)?);
+    };
+    imp::ask(file, start, len, kind, wait)
+}
+
+/// Opens, or makes, a file or directory in order to lock it. Close-on-exec unless `inherited`: else a command that is run
+/// has it too, and with it the lock. Does not wait for the other end of a FIFO.
+///
+/// # Errors
+/// What open(2) says.
+pub fn open(path: &Path, access: Access, inherited: bool) -> io::Result<File> {
+    let access = match access {
+        Access::Read => OFlags::RDONLY,
+        Access::Write => OFlags::WRONLY,
+        Access::Both => OFlags::RDWR,
+    };
+    let base = OFlags::NOCTTY | if inherited { OFlags::empty() } else { OFlags::CLOEXEC };
+    let once = |flags| rustix::fs::open(path, base | flags, Mode::from_raw_mode(0o666));
+    let opened = match once(access | OFlags::CREATE | OFlags::NONBLOCK) {
+        // A directory; that cannot be written to.
+        Err(Errno::ISDIR) => once(OFlags::RDONLY | OFlags::NONBLOCK),
+        // In a sticky directory, somebody else's file may be opened, but not with O_CREAT (fs.protected_regular).
+        Err(Errno::ACCESS) => once(access | OFlags::NONBLOCK).map_err(|_| Errno::ACCESS),
+        // Somebody's lease: it is given back, or taken by the kernel after some seconds.
+        Err(Errno::AGAIN) => once(access),
+        opened => opened,
+    }?;
+    let flags = rustix::fs::fcntl_getfl(&opened)?;
+    rustix::fs::fcntl_setfl(&opened, flags - OFlags::NONBLOCK)?;
+    Ok(opened.into())
+}
+
+/// A copy of a descriptor that this process was started with: of the same open file description, so that a lock taken
+/// through it stays with whoever else has it when we are gone.
+///
+/// # Errors
+/// When there is no such descriptor.
+pub fn inherited(fd: i32) -> io::Result<File> {
+    // SAFETY: fcntl(2) with F_DUPFD_CLOEXEC takes numbers only, and refuses one that is no open descriptor.
+    let copy = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) };
+    if copy < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel just gave it to us, and nobody else knows of it.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) }.into())
 }
 
 /// None: no ancestor holds it. Otherwise whether what it holds is as strong as what is wanted.
-fn by_ancestors(in_the_way: &[Holder], kind: Kind) -> Option<bool> {
+fn by_ancestors(in_the_way: &[Lock], kind: Kind) -> Option<bool> {
     let ancestors = super::procs::ancestors();
-    let theirs = in_the_way.iter().filter(|h| h.pid.is_some_and(|pid| ancestors.contains(&pid)));
-    theirs.map(|h| h.kind).max().map(|held| held >= kind)
+    let theirs = in_the_way.iter().filter(|l| ancestors.iter().any(|pid| l.is_held_by(*pid)));
+    theirs.map(|l| l.exclusive || kind == Kind::Shared).max()
 }
 
-fn busy(path: &Path, in_the_way: &[Holder], hint: &str) -> Error {
-    let seen: Vec<u32> = in_the_way.iter().filter_map(|h| h.pid).collect();
+fn busy(path: &Path, in_the_way: &[Lock], hint: &str) -> Error {
+    let mut seen: Vec<_> = in_the_way.iter().flat_map(|l| &l.holders).collect();
+    seen.sort();
+    seen.dedup_by_key(|process| process.pid);
+    let name =
+        |p: &Process| p.command.as_ref().filter(|c| !c.is_empty()).map(|c| format!(" ({c})")).unwrap_or_default();
     let holder = match seen.as_slice() {
         [] => "locked by a process not visible here".into(),
-        [pid] => format!("locked by PID {pid}{}", name_of(in_the_way, *pid)),
-        [pid, others @ ..] => format!("locked by PID {pid}{} and {} more", name_of(in_the_way, *pid), others.len()),
+        [one] => format!("locked by PID {}{}", one.pid, name(one)),
+        [one, others @ ..] => format!("locked by PID {}{} and {} more", one.pid, name(one), others.len()),
     };
     Error::Busy { path: path.into(), holder, hint: hint.into() }
 }
 
-fn name_of(holders: &[Holder], pid: u32) -> String {
-    let known = holders.iter().find(|h| h.pid == Some(pid) && !h.command.is_empty());
-    known.map(|h| format!(" ({})", h.command)).unwrap_or_default()
-}
-
-/// Everybody who holds a lock or lease on `file`, this process included. Those that only wait for one do not count.
-pub fn holders(file: &File) -> Vec<Holder> {
-    imp::holders(file)
-}
-
 #[cfg(target_os = "linux")]
 mod imp {
-    use super::{Family, File, Holder, Kind};
-    use std::collections::BTreeSet;
+    use super::{AsRawFd, File, Kind, io};
 
-    use crate::sys::procs::{Identity, command_of, pids, scan_fds};
-
-    /// A line of /proc/locks, or of fdinfo after "lock:".
-    #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-    pub(super) struct Entry {
-        pub(super) family: Family,
-        pub(super) kind: Kind,
-        /// As recorded: 0 or -1 for nobody in particular.
-        pub(super) pid: i64,
-    }
-
-    impl Entry {
-        /// `1: FLOCK  ADVISORY  WRITE 123 fe:00:4711 0 EOF`; a waiter has `->` before the family.
-        pub(super) fn parse(line: &str, file: &Identity) -> Option<Entry> {
-            let mut fields = line.split_ascii_whitespace().skip(1);
-            let family = match fields.next()? {
-                "FLOCK" => Family::Flock,
-                "POSIX" => Family::Posix,
-                "OFDLCK" => Family::Ofd,
-                "LEASE" | "DELEG" => Family::Lease,
-                _ => return None,
-            };
-            let kind = match fields.nth(1)? {
-                "WRITE" => Kind::Exclusive,
-                "READ" => Kind::Shared,
-                _ => return None, // a lease about to be given back
-            };
-            let pid = fields.next()?.parse().ok()?;
-            let (device, ino) = fields.next()?.rsplit_once(':')?;
-            file.is(device, ino).then_some(Entry { family, kind, pid })
+    pub(super) fn ask(file: &File, start: u64, len: u64, kind: Option<Kind>, wait: bool) -> io::Result<()> {
+        let number = |n| libc::off_t::try_from(n).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL));
+        let of_kind = match kind {
+            Some(Kind::Shared) => libc::F_RDLCK,
+            Some(Kind::Exclusive) => libc::F_WRLCK,
+            None => libc::F_UNLCK,
+        };
+        // SAFETY: `flock` is a C struct of integers; all zero is a valid one (and OFD locks want no process named).
+        let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+        lock.l_type = of_kind as libc::c_short;
+        lock.l_whence = libc::SEEK_SET as libc::c_short;
+        lock.l_start = number(start)?;
+        lock.l_len = number(len)?;
+        let command = if wait { libc::F_OFD_SETLKW } else { libc::F_OFD_SETLK };
+        // SAFETY: the descriptor is open as long as `file` lives, and these commands read a `flock`, which is valid.
+        if unsafe { libc::fcntl(file.as_raw_fd(), command, &raw const lock) } == 0 {
+            return Ok(());
         }
-    }
-
-    pub(super) fn holders(file: &File) -> Vec<Holder> {
-        let Some(identity) = Identity::of(file) else { return Vec::new() };
-        let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
-        let recorded: BTreeSet<Entry> = locks.lines().filter_map(|line| Entry::parse(line, &identity)).collect();
-        if recorded.is_empty() {
-            return Vec::new();
+        match io::Error::last_os_error() {
+            // POSIX allows either.
+            e if e.raw_os_error() == Some(libc::EACCES) => Err(io::ErrorKind::WouldBlock.into()),
+            e => Err(e),
         }
-        let mut found = BTreeSet::new();
-        let mut explained = BTreeSet::new();
-        for pid in pids().unwrap_or_default() {
-            scan_fds(pid, &identity, |info| {
-                let lines = info.lines().filter_map(|line| line.strip_prefix("lock:"));
-                for entry in lines.filter_map(|line| Entry::parse(line, &identity)) {
-                    found.insert(holder(Some(pid), entry));
-                    explained.insert(entry);
-                }
-            });
-        }
-        // Whoever could not be looked at: the number on record is the best there is, if it is of anybody.
-        for entry in recorded.difference(&explained) {
-            let pid = u32::try_from(entry.pid).ok().filter(|pid| *pid != 0 && command_of(*pid).is_some());
-            found.insert(holder(pid, *entry));
-        }
-        found.into_iter().collect()
-    }
-
-    fn holder(pid: Option<u32>, entry: Entry) -> Holder {
-        Holder { pid, command: pid.and_then(command_of).unwrap_or_default(), kind: entry.kind, family: entry.family }
     }
 }
 
 #[cfg(not(target_os = "linux"))]
 mod imp {
-    pub(super) fn holders(_file: &super::File) -> Vec<super::Holder> {
-        Vec::new()
+    use super::{File, Kind, io};
+
+    pub(super) fn ask(_file: &File, _start: u64, _len: u64, _kind: Option<Kind>, _wait: bool) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 }
 

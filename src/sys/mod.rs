@@ -6,18 +6,20 @@
 //! stands behind an `imp` module with an honest "not here" for others.
 
 pub mod cache; // what of a file is in the page cache; giving back what reading brought in
+pub mod child; // a command run in our place
 pub mod create; // files nobody sees half-written, private folders
 pub mod epoch; // a process told from those it was forked from
 pub mod fs; // which file system, how much room is left
 pub mod id; // random names, host, user, wall clock
 pub mod lease; // proof that nobody writes
-pub mod lock; // flock that waits and names its holder
+pub mod lock; // flock that waits and names who is in the way
+pub mod locks; // all locks on a file, and who has them
 pub mod map; // read windows of a foreign file, and the SIGBUS guard
 pub mod meta; // mode, owner, times
 pub mod open; // opening without hanging or following; what a file looked like
 pub mod procs; // who has a file open or mapped
 pub mod region; // private memory with files laid in it
-pub mod signal; // signals that must not kill
+pub mod signal; // signals that must not kill, end a wait, or are for others
 pub mod sparse; // holes
 pub mod steady; // files that cannot change
 pub mod written; // which pages of private memory were written

@@ -64,7 +64,7 @@ pub fn command_of(pid: u32) -> Option<String> {
 }
 
 #[cfg(target_os = "linux")]
-pub(super) use imp::{Identity, pids, scan_fds};
+pub(super) use imp::{Identity, Seen, in_initial_namespace, pids, scan_fds, stat_fields};
 
 #[cfg(target_os = "linux")]
 mod imp {
@@ -80,6 +80,8 @@ mod imp {
     pub(in crate::sys) struct Identity {
         dev: u64,
         ino: u64,
+        /// As the kernel numbers it in /proc/locks and maps: on overlayfs not always the number of stat(2).
+        own_ino: u64,
         /// `major:minor` in hex, as in /proc/locks and maps: the file system's own number, which on btrfs is not the
         /// one of stat(2), so both are taken.
         devices: Vec<(u32, u32)>,
@@ -90,8 +92,10 @@ mod imp {
             let metadata = file.metadata().ok()?;
             let (dev, ino) = (metadata.dev(), metadata.ino());
             let mut devices = vec![(major(dev), minor(dev))];
-            devices.extend(mount_device(file));
-            Some(Identity { dev, ino, devices })
+            let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).unwrap_or_default();
+            devices.extend(mount_device(&info));
+            let own_ino = info.lines().find_map(|line| line.strip_prefix("ino:")?.trim().parse().ok()); // Linux 5.14
+            Some(Identity { dev, ino, own_ino: own_ino.unwrap_or(ino), devices })
         }
 
         /// Whether `device` ("fe:00", hex) and `ino` (decimal) name this file.
@@ -99,13 +103,13 @@ mod imp {
             let number = |text| u32::from_str_radix(text, 16).ok();
             let Some((major, minor)) = device.split_once(':') else { return false };
             let (Some(major), Some(minor)) = (number(major), number(minor)) else { return false };
-            ino.parse() == Ok(self.ino) && self.devices.contains(&(major, minor))
+            ino.parse().is_ok_and(|ino: u64| ino == self.ino || ino == self.own_ino)
+                && self.devices.contains(&(major, minor))
         }
     }
 
-    /// The device of the mount that `file` was opened through, from /proc/self/mountinfo.
-    fn mount_device(file: &File) -> Option<(u32, u32)> {
-        let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).ok()?;
+    /// The device of the mount that a file was opened through, by its `info` of fdinfo and /proc/self/mountinfo.
+    fn mount_device(info: &str) -> Option<(u32, u32)> {
         let mount = info.lines().find_map(|line| line.strip_prefix("mnt_id:"))?.trim().to_owned();
         let mounts = std::fs::read("/proc/self/mountinfo").ok()?;
         let mounts = String::from_utf8_lossy(&mounts).into_owned();
@@ -130,19 +134,19 @@ mod imp {
         Ok(entries.filter_map(|e| e.ok()?.file_name().to_str()?.parse().ok()).collect())
     }
 
-    /// Calls `found` with the text of fdinfo for each descriptor of `pid` that is open on the file.
-    pub(in crate::sys) fn scan_fds(pid: u32, file: &Identity, mut found: impl FnMut(&str)) -> Seen {
+    /// Calls `found` with number and fdinfo of each descriptor of `pid` that is open on the file.
+    pub(in crate::sys) fn scan_fds(pid: u32, file: &Identity, mut found: impl FnMut(u32, &str)) -> Seen {
         let entries = match std::fs::read_dir(format!("/proc/{pid}/fd")) {
             Ok(entries) => entries,
             Err(e) => return unless_gone(pid, &e),
         };
         for entry in entries.filter_map(Result::ok) {
-            let Some(fd) = entry.file_name().to_str().map(str::to_owned) else { continue };
+            let Some(fd) = entry.file_name().to_str().and_then(|fd| fd.parse().ok()) else { continue };
             if !is_the_file(&entry.path(), file) {
                 continue;
             }
             if let Ok(info) = std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{fd}")) {
-                found(&info);
+                found(fd, &info);
             }
         }
         Seen::Yes
@@ -166,7 +170,7 @@ mod imp {
     }
 
     /// The fields of /proc/PID/stat after the name, which may hold anything: state, parent, ...
-    fn stat_fields(pid: u32) -> Option<Vec<String>> {
+    pub(in crate::sys) fn stat_fields(pid: u32) -> Option<Vec<String>> {
         let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
         let after = stat.iter().rposition(|b| *b == b')')? + 1;
         Some(String::from_utf8_lossy(&stat[after..]).split_ascii_whitespace().map(str::to_owned).collect())
@@ -191,7 +195,7 @@ mod imp {
         let mut ways = BTreeSet::new();
         let mut unseen = some_are_hidden();
         for pid in pids.into_iter().filter(|pid| *pid != us) {
-            let fds = scan_fds(pid, &identity, |info| ways.extend(how_open(info).map(|how| (pid, how))));
+            let fds = scan_fds(pid, &identity, |_, info| ways.extend(how_open(info).map(|how| (pid, how))));
             let maps = scan_maps(pid, &identity, |how| {
                 ways.insert((pid, how));
             });
@@ -217,9 +221,13 @@ mod imp {
 
     /// Whether processes may exist that have no folder in /proc: it is of another container's, or mounted with hidepid.
     fn some_are_hidden() -> bool {
+        !in_initial_namespace() || !Path::new("/proc/1/stat").exists()
+    }
+
+    /// Whether there are no processes but those that we have numbers for.
+    pub(in crate::sys) fn in_initial_namespace() -> bool {
         const INITIAL: &str = "pid:[4026531836]"; // PROC_PID_INIT_INO, the same on every Linux
-        let ours = std::fs::read_link("/proc/self/ns/pid");
-        !ours.is_ok_and(|ns| ns.as_os_str() == INITIAL) || !Path::new("/proc/1/stat").exists()
+        std::fs::read_link("/proc/self/ns/pid").is_ok_and(|ns| ns.as_os_str() == INITIAL)
     }
 
     fn how_open(info: &str) -> Option<How> {

@@ -1,19 +1,190 @@
-//! Signals that must not kill the program.
-#![allow(unsafe_code, reason = "sigaction(2) has no safe wrapper")]
+//! Signals that must not kill, that end a wait, or that are for somebody else. Only the program uses this room: a
+//! library leaves the signals of its process alone.
+#![allow(unsafe_code, reason = "signals have no safe wrapper")]
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::time::Duration;
+
+use libc::{c_int, sigset_t};
+
+extern "C" fn nothing(_signal: c_int) {}
 
 /// Makes a write past the file size limit (`ulimit -f`) an ordinary error instead of a death that leaves litter.
 ///
 /// By a handler that does nothing rather than by ignoring: ignored signals stay ignored in the commands that `try` and
 /// `lock` run, a handler does not outlive exec.
 pub fn ignore_sigxfsz() {
-    extern "C" fn nothing(_signal: libc::c_int) {}
+    act(libc::SIGXFSZ, nothing as extern "C" fn(c_int) as libc::sighandler_t, libc::SA_RESTART);
+}
+
+/// Lets children be waited for, whoever started us with SIGCHLD ignored.
+pub(super) fn default_sigchld() {
+    act(libc::SIGCHLD, libc::SIG_DFL, 0);
+}
+
+/// Sets what a signal does, and returns what it did.
+fn act(signal: c_int, handler: libc::sighandler_t, flags: c_int) -> libc::sigaction {
     // SAFETY: `sigaction` is a C struct of integers and pointers; all zero is a valid one (no flags, empty mask).
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-    action.sa_sigaction = nothing as extern "C" fn(libc::c_int) as libc::sighandler_t;
-    action.sa_flags = libc::SA_RESTART;
-    // SAFETY: sigaction(2) wants a valid new action and a null or valid old one. The handler does nothing, so it may
-    // run at any time on any thread; it is a plain function that lives for ever.
-    unsafe { libc::sigaction(libc::SIGXFSZ, &raw const action, std::ptr::null_mut()) };
+    action.sa_sigaction = handler;
+    action.sa_flags = flags;
+    set_action(signal, &action)
+}
+
+fn set_action(signal: c_int, action: &libc::sigaction) -> libc::sigaction {
+    // SAFETY: as above.
+    let mut before: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: sigaction(2) wants a valid new action and a null or valid old one, and both are. The handler is the
+    // default, one that was there before, or `nothing`, which may run at any time on any thread and lives for ever.
+    unsafe { libc::sigaction(signal, &raw const *action, &raw mut before) };
+    before
+}
+
+fn set_of(signals: &[c_int]) -> sigset_t {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: sigemptyset(3) writes a whole set to where it is told, which is room for one.
+    unsafe { libc::sigemptyset(set.as_mut_ptr()) };
+    // SAFETY: it was just made.
+    let mut set = unsafe { set.assume_init() };
+    for signal in signals {
+        // SAFETY: the set is valid; a number that is no signal is refused.
+        unsafe { libc::sigaddset(&raw mut set, *signal) };
+    }
+    set
+}
+
+/// Changes the signals that this thread blocks, and returns those that it did. Allocates nothing and may be called
+/// between fork and exec.
+pub(super) fn mask(how: c_int, set: &sigset_t) -> io::Result<sigset_t> {
+    let mut before = MaybeUninit::uninit();
+    // SAFETY: both sets are valid places; pthread_sigmask(3) is async-signal-safe.
+    let result = unsafe { libc::pthread_sigmask(how, &raw const *set, before.as_mut_ptr()) };
+    if result != 0 {
+        return Err(io::Error::from_raw_os_error(result));
+    }
+    // SAFETY: it was filled in, as the call succeeded.
+    Ok(unsafe { before.assume_init() })
+}
+
+/// While it lives, and its time has come, system calls that wait are interrupted: they return `Interrupted`, soon after
+/// the time and again every 10 ms, so that none can slip into its wait just after the signal. For one at a time, in a
+/// process of one thread; not inherited by commands.
+pub struct Alarm {
+    action: libc::sigaction,
+    mask: sigset_t,
+}
+
+impl std::fmt::Debug for Alarm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Alarm")
+    }
+}
+
+impl Alarm {
+    /// Of now plus `wait`, to the microsecond.
+    ///
+    /// # Errors
+    /// When the system has no timer to give.
+    pub fn after(wait: Duration) -> io::Result<Alarm> {
+        // No SA_RESTART: to interrupt is what it is for.
+        let action = act(libc::SIGALRM, nothing as extern "C" fn(c_int) as libc::sighandler_t, 0);
+        let alarm = Alarm { action, mask: mask(libc::SIG_UNBLOCK, &set_of(&[libc::SIGALRM]))? };
+        const LONG: Duration = Duration::from_secs(1 << 40); // some 30,000 years, which the kernel takes
+        set_timer(wait.clamp(Duration::from_micros(1), LONG), Duration::from_millis(10))?;
+        Ok(alarm)
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        // None of these can fail: they restore what was there.
+        let _ = set_timer(Duration::ZERO, Duration::ZERO);
+        let _ = mask(libc::SIG_SETMASK, &self.mask);
+        set_action(libc::SIGALRM, &self.action);
+    }
+}
+
+fn set_timer(first: Duration, then: Duration) -> io::Result<()> {
+    let time = |t: Duration| libc::timeval {
+        tv_sec: libc::time_t::try_from(t.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_usec: libc::suseconds_t::from(t.subsec_micros()),
+    };
+    let timer = libc::itimerval { it_value: time(first), it_interval: time(then) };
+    // SAFETY: setitimer(2) reads a valid timer; the old one is not asked for.
+    match unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// A signal that arrived while it was blocked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arrived {
+    /// Its number.
+    pub(super) signal: c_int,
+    /// The process that sent it with kill(2) or the like. None: the kernel, such as for a key of the terminal, which
+    /// sends it to the whole foreground group.
+    pub(super) sender: Option<i32>,
+}
+
+/// Signals that wait to be looked at; those of them that nobody has looked at when this is dropped are lost.
+pub(super) struct Blocked {
+    signals: sigset_t,
+    before: sigset_t,
+}
+
+impl Blocked {
+    pub(super) fn these(signals: &[c_int]) -> io::Result<Blocked> {
+        let signals = set_of(signals);
+        Ok(Blocked { signals, before: mask(libc::SIG_BLOCK, &signals)? })
+    }
+
+    /// What was blocked before: for a command.
+    pub(super) fn before(&self) -> sigset_t {
+        self.before
+    }
+
+    /// The next one, waiting for it.
+    pub(super) fn wait(&self) -> io::Result<Arrived> {
+        loop {
+            let mut info = MaybeUninit::uninit();
+            // SAFETY: the set is valid, and there is room for what is told of the signal.
+            let signal = unsafe { libc::sigwaitinfo(&raw const self.signals, info.as_mut_ptr()) };
+            match arrived(signal, info) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                arrived => return arrived,
+            }
+        }
+    }
+
+    /// The next one, if there is one already.
+    pub(super) fn pending(&self) -> Option<Arrived> {
+        let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        let mut info = MaybeUninit::uninit();
+        // SAFETY: the set and the time are valid, and there is room for what is told of the signal.
+        let signal = unsafe { libc::sigtimedwait(&raw const self.signals, info.as_mut_ptr(), &raw const at_once) };
+        arrived(signal, info).ok()
+    }
+}
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        while self.pending().is_some() {}
+        // What was there before is valid.
+        let _ = mask(libc::SIG_SETMASK, &self.before);
+    }
+}
+
+fn arrived(signal: c_int, info: MaybeUninit<libc::siginfo_t>) -> io::Result<Arrived> {
+    if signal < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: it was filled in, as the call succeeded.
+    let info = unsafe { info.assume_init() };
+    // SAFETY: signals sent by a process (codes 0 and below) tell its number; others have that field for something else.
+    let sender = (info.si_code <= 0).then(|| unsafe { info.si_pid() });
+    Ok(Arrived { signal, sender })
 }
 
 #[cfg(test)]
@@ -39,5 +210,28 @@ mod tests {
             .status()
             .unwrap();
         assert!(status.success(), "{status}");
+    }
+
+    #[test]
+    fn an_alarm_interrupts_and_is_gone() {
+        // Of a process with one thread: again a child.
+        const CHILD: &str = "MEMSNAP_TEST_ALARM";
+        if std::env::var_os(CHILD).is_none() {
+            let status = std::process::Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "sys::signal::tests::an_alarm_interrupts_and_is_gone"])
+                .env(CHILD, "1")
+                .status()
+                .unwrap();
+            return assert!(status.success(), "{status}");
+        }
+        let start = std::time::Instant::now();
+        let alarm = Alarm::after(Duration::from_millis(30)).unwrap();
+        while start.elapsed() < Duration::from_millis(200) {
+            std::thread::yield_now();
+        }
+        drop(alarm);
+        let action = act(libc::SIGALRM, libc::SIG_DFL, 0);
+        assert_eq!(action.sa_sigaction, libc::SIG_DFL);
+        std::thread::sleep(Duration::from_millis(50)); // an alarm now would kill
     }
 }

@@ -10,6 +10,8 @@ mod edit;
 mod grades;
 mod help;
 mod kill;
+mod lock;
+mod lock_table;
 mod log;
 mod names;
 mod output;

@@ -1,0 +1,97 @@
+//! Who is in the way of a lock.
+
+use std::fs::File;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use jiff::Timestamp;
+use memsnap::sys::lock::{self, Kind};
+use memsnap::sys::locks::Process;
+use serde::Serialize;
+
+use super::{Args, Target};
+use crate::cli::escape;
+use crate::cli::json::{self, JsonPath};
+use crate::cli::log::local_time;
+use crate::cli::screen::Screen;
+
+/// So many are named in a line for people.
+const NAMED: usize = 5;
+
+#[derive(Serialize)]
+struct JsonConflict<'a> {
+    schema: &'static str,
+    error: &'a str,
+    hint: &'static str,
+    code: u8,
+    #[serde(flatten)]
+    path: Option<JsonPath>,
+    holders: Vec<JsonProcess<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonProcess<'a> {
+    pid: u32,
+    command: Option<&'a str>,
+    started: Option<String>,
+}
+
+/// Says who holds the lock that `args` ask for.
+pub(super) fn tell(file: &File, target: &Target, args: &Args, quiet: bool, screen: &mut Screen) -> anyhow::Result<()> {
+    if quiet && !screen.is_json() {
+        return Ok(());
+    }
+    let found = lock::in_the_way(file, args.span(), args.kind().unwrap_or(Kind::Exclusive));
+    let us = std::process::id();
+    let mut holders: Vec<&Process> = found.locks.iter().flat_map(|lock| &lock.holders).collect();
+    // We may have inherited the descriptor that has it: named is who gave it to us.
+    if holders.iter().any(|process| process.pid != us) {
+        holders.retain(|process| process.pid != us);
+    }
+    holders.sort();
+    holders.dedup_by_key(|process| process.pid);
+    let path = target.path();
+    let who = match (&holders[..], found.locks.is_empty() && found.complete) {
+        ([], true) => " by somebody who has let go since".into(),
+        ([], false) => " by a process not visible here".into(),
+        (some, _) => format!(" by {}", list(some)),
+    };
+    let what = format!("{} is locked{who}", escape::path(&path));
+    if screen.is_json() {
+        let path = matches!(target, Target::File(_)).then(|| JsonPath::of(Path::new(&path)));
+        let holders = holders.iter().map(|p| json_process(p)).collect();
+        let code = args.conflict_exit_code;
+        let conflict = JsonConflict { schema: "memsnap.error.1", error: &what, hint: "", code, path, holders };
+        screen.own_error(&json::line(&conflict)?);
+    } else {
+        screen.tell(&format!("memsnap: {what}"));
+    }
+    Ok(())
+}
+
+fn list(holders: &[&Process]) -> String {
+    let mut named: Vec<String> = holders.iter().take(NAMED).map(|p| describe(p)).collect();
+    if holders.len() > NAMED {
+        named.push(format!("{} more", holders.len() - NAMED));
+    }
+    named.join("; ")
+}
+
+/// `PID 4711 (python3), started 2026-01-31 12:00:00`
+fn describe(process: &Process) -> String {
+    let command = process.command.as_deref().filter(|c| !c.is_empty());
+    let command = command.map(|c| format!(" ({})", escape::text(c))).unwrap_or_default();
+    let started = process.started.map(|t| format!(", started {}", local_time(nanos(t)))).unwrap_or_default();
+    format!("PID {}{command}{started}", process.pid)
+}
+
+fn json_process(process: &Process) -> JsonProcess<'_> {
+    // To the second: the kernel's ticks are no better than a hundredth, and the clock is set meanwhile.
+    let started = process.started.and_then(|t| Timestamp::from_second(nanos(t).div_euclid(1_000_000_000)).ok());
+    let started = started.map(|time| time.to_string());
+    JsonProcess { pid: process.pid, command: process.command.as_deref(), started }
+}
+
+fn nanos(time: SystemTime) -> i64 {
+    time.duration_since(UNIX_EPOCH).ok().and_then(|d| i64::try_from(d.as_nanos()).ok()).unwrap_or(0)
+}

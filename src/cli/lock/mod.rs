@@ -1,0 +1,359 @@
+//! `memsnap lock`: flock(1) of util-linux, that also says who is in the way.
+
+mod conflict;
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use clap::ValueHint;
+use memsnap::Error;
+use memsnap::sys::lock::{self, Access, Kind, Span};
+use memsnap::sys::{child, signal};
+
+use super::exit::{Coded, Exit};
+use super::flags::Global;
+use super::screen::Screen;
+use super::{escape, text, units};
+
+/// The exit code for a wrong use of this verb.
+pub(crate) const USAGE: Exit = Exit::Own(64);
+const NOT_LOCKABLE: u8 = 65;
+const NO_INPUT: u8 = 66;
+const CANNOT_RUN: u8 = 69;
+const SYSTEM: u8 = 71;
+const CANNOT_MAKE: u8 = 73;
+
+/// Run a command while a file is locked, as flock(1) does
+///
+/// Takes an exclusive lock on FILE, waiting for it if need be, runs CMD, and
+/// ends with its exit code. FILE may be a directory; a new file is made. With
+/// a number alone, locks that descriptor of the shell, and leaves it locked.
+///
+/// The lock is held by the open file, which CMD inherits: it is let go when
+/// CMD and all processes that it left behind have ended (with -o: when CMD
+/// has). Signals sent to memsnap are passed on to CMD.
+///
+/// Where somebody else holds the lock and it is not waited for (-n), or not
+/// for longer (-w), that process is named: who has it now, even if it
+/// inherited the lock from one that has ended.
+///
+/// All options of flock(1) mean the same, and as there they come before FILE;
+/// what follows FILE is of CMD.
+///
+/// Examples:
+///
+///   memsnap lock db.bin -- ./migrate db.bin
+///   memsnap lock -n /run/job.lock ./job || echo 'still running'
+///   memsnap lock -s -w 2.5 db.bin -c 'cat db.bin | wc -c'
+///   (memsnap lock -n 9 || exit 1; ./job) 9>job.lock
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment, after_long_help = text::LOCK_EXIT, infer_long_args = true, args_override_self = true)]
+#[command(override_usage = "memsnap lock [OPTIONS] FILE [--] CMD [ARG]...
+       memsnap lock [OPTIONS] FILE -c SHELL_CMD
+       memsnap lock [OPTIONS] DESCRIPTOR")]
+pub(crate) struct Args {
+    /// What to lock, and the command to run; or the number of a descriptor
+    #[arg(value_name = "FILE [CMD]", value_hint = ValueHint::FilePath)]
+    #[arg(trailing_var_arg = true)]
+    words: Vec<OsString>,
+    /// Take a shared lock: others may have one, too
+    #[arg(short, long, overrides_with_all = ["exclusive", "unlock"])]
+    shared: bool,
+    /// Take an exclusive lock, also -e (the default)
+    #[arg(short = 'x', long, short_alias = 'e', overrides_with_all = ["shared", "unlock"])]
+    exclusive: bool,
+    /// Drop the lock of a descriptor
+    #[arg(short, long, overrides_with_all = ["shared", "exclusive"])]
+    unlock: bool,
+    /// Do not wait for the lock
+    #[arg(short, long, aliases = ["nb", "nonblocking"])]
+    nonblock: bool,
+    /// Wait so long and no longer, also --wait; fractions are allowed, 0 is -n
+    #[arg(short = 'w', long, value_name = "SECS", alias = "wait", allow_hyphen_values = true)]
+    #[arg(value_parser = |text: &str| text.trim_start().parse::<f64>().map_err(|_| "write seconds, such as 10 or 0.5"))]
+    timeout: Option<f64>,
+    /// Exit with CODE, 0 to 255, if the lock is not had (1 otherwise)
+    #[arg(short = 'E', long, value_name = "CODE", default_value = "1", hide_default_value = true)]
+    #[arg(allow_hyphen_values = true)]
+    #[arg(value_parser = |text: &str| text.trim_start().parse::<u8>().map_err(|_| "codes go from 0 to 255"))]
+    conflict_exit_code: u8,
+    /// Do not hand the lock to the command: it ends when the command does
+    #[arg(short = 'o', long)]
+    close: bool,
+    /// Run the command in place of memsnap, not beside it
+    #[arg(short = 'F', long, conflicts_with = "close")]
+    no_fork: bool,
+    /// Run CMD by the shell ($SHELL, or else /bin/sh); also after FILE
+    #[arg(short, long, value_name = "CMD", value_hint = ValueHint::CommandString)]
+    command: Option<OsString>,
+    /// Lock by fcntl(2) (an OFD lock), not by flock(2)
+    #[arg(long)]
+    fcntl: bool,
+    /// Lock bytes from here on (implies --fcntl)
+    #[arg(long, value_name = "OFFSET", value_parser = units::offset)]
+    start: Option<u64>,
+    /// Lock so many bytes; 0 is all that follow (implies --fcntl)
+    #[arg(long, value_name = "SIZE", value_parser = units::size)]
+    length: Option<u64>,
+    /// Lock this descriptor; all words are of the command, if any
+    #[arg(long, value_name = "N", conflicts_with = "close")]
+    fd: Option<i32>,
+}
+
+/// What is to be locked.
+enum Target {
+    File(PathBuf),
+    Descriptor(i32),
+}
+
+impl Target {
+    /// For messages; not escaped.
+    fn path(&self) -> PathBuf {
+        match self {
+            Target::File(path) => path.clone(),
+            Target::Descriptor(number) => format!("descriptor {number}").into(),
+        }
+    }
+}
+
+impl Args {
+    pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
+        let (target, command) = self.read()?;
+        let wait = self.wait()?;
+        let mut file = self.open(&target, self.access())?;
+        let start = Instant::now();
+        let mut had = self.take(&file, wait);
+        if matches!(&had, Err(e) if is_nfs(e)) && self.kind() != Some(Kind::Shared) && matches!(target, Target::File(_))
+        {
+            // NFS makes POSIX locks of all, and those want a file that is open for writing.
+            if let Ok(again) = self.open(&target, Access::Both) {
+                file = again;
+                had = self.take(&file, wait);
+            }
+        }
+        match had {
+            Ok(true) => {}
+            Ok(false) => {
+                let why = if wait == Some(Duration::ZERO) {
+                    "failed to get lock"
+                } else {
+                    "timeout while waiting to get lock"
+                };
+                if global.verbose {
+                    screen.tell(&format!("memsnap: {why}"));
+                }
+                conflict::tell(&file, &target, self, global.quiet, screen)?;
+                return Ok(Exit::Own(self.conflict_exit_code));
+            }
+            Err(source) => return Err(no_lock(&target, source)),
+        }
+        if global.verbose && !global.json {
+            screen.line(&format!("memsnap: getting lock took {:.6} seconds", start.elapsed().as_secs_f64()))?;
+        }
+        match command {
+            Some(command) => self.execute(command, global, screen),
+            None => Ok(Exit::Done),
+        }
+        // `file` is closed, and its lock let go unless somebody inherited it.
+    }
+
+    /// What to lock, and what to run then.
+    fn read(&self) -> anyhow::Result<(Target, Option<Command>)> {
+        let mut words = &self.words[..];
+        let target = match (self.fd, words) {
+            (Some(fd), _) => Target::Descriptor(fd),
+            (None, [only]) if self.command.is_none() => Target::Descriptor(descriptor(only)?),
+            (None, [first, rest @ ..]) => {
+                words = rest;
+                Target::File(first.into())
+            }
+            (None, []) => {
+                return Err(wrong("nothing to lock", "name a file and a command, or the number of a descriptor"));
+            }
+        };
+        if self.fd.is_none() && matches!(target, Target::Descriptor(_)) {
+            return Ok((target, None));
+        }
+        let shell = |line: &OsStr| {
+            let shell = std::env::var_os("SHELL").filter(|shell| !shell.is_empty()).unwrap_or("/bin/sh".into());
+            let mut command = Command::new(shell);
+            command.arg("-c").arg(line);
+            command
+        };
+        let command = match (&self.command, words) {
+            (Some(line), []) => shell(line),
+            (Some(_), [more, ..]) => {
+                return Err(wrong(
+                    format!("-c takes one command, and there is {} as well", escape::os(more)),
+                    "quote it",
+                ));
+            }
+            (None, []) => return Ok((target, None)),
+            (None, [flag, line @ ..]) if flag == "-c" || flag == "--command" => match line {
+                [line] => shell(line),
+                _ => {
+                    return Err(wrong(
+                        format!("{} takes exactly one command", escape::os(flag)),
+                        "write it as one word",
+                    ));
+                }
+            },
+            (None, words) => {
+                let words = if words[0] == "--" { &words[1..] } else { words };
+                let Some((program, args)) = words.split_first() else {
+                    return Err(wrong("no command after --", "name a command to run"));
+                };
+                let mut command = Command::new(program);
+                command.args(args);
+                command
+            }
+        };
+        Ok((target, Some(command)))
+    }
+
+    fn kind(&self) -> Option<Kind> {
+        match (self.unlock, self.shared) {
+            (true, _) => None,
+            (false, true) => Some(Kind::Shared),
+            (false, false) => Some(Kind::Exclusive),
+        }
+    }
+
+    fn span(&self) -> Span {
+        match self.fcntl || self.start.is_some() || self.length.is_some() {
+            true => Span::Bytes { start: self.start.unwrap_or(0), len: self.length.unwrap_or(0) },
+            false => Span::Whole,
+        }
+    }
+
+    fn access(&self) -> Access {
+        match (self.span(), self.kind()) {
+            (Span::Bytes { .. }, Some(Kind::Exclusive)) => Access::Write,
+            _ => Access::Read,
+        }
+    }
+
+    /// How long to wait; None: for ever.
+    fn wait(&self) -> anyhow::Result<Option<Duration>> {
+        if self.nonblock {
+            return Ok(Some(Duration::ZERO));
+        }
+        let Some(secs) = self.timeout else { return Ok(None) };
+        let time = Duration::try_from_secs_f64(secs).or(match secs.is_finite() && secs > 0.0 {
+            true => Ok(Duration::MAX),
+            false => {
+                Err(coded(SYSTEM, Error::refused(format!("no timer waits for {secs} s"), "name a time from 0 on")))
+            }
+        })?;
+        Ok(Some(time))
+    }
+
+    fn open(&self, target: &Target, access: Access) -> anyhow::Result<File> {
+        let path = target.path();
+        let opened = match target {
+            Target::File(path) => lock::open(path, access, !self.close),
+            Target::Descriptor(number) => lock::inherited(*number),
+        };
+        opened.map_err(|source| {
+            let code = match (target, source.kind()) {
+                (Target::Descriptor(_), _) => NOT_LOCKABLE,
+                (_, ErrorKind::ReadOnlyFilesystem | ErrorKind::StorageFull) => CANNOT_MAKE,
+                _ if is_short(&source) => SYSTEM,
+                _ => NO_INPUT,
+            };
+            let doing = if code == NOT_LOCKABLE { "using" } else { "opening to lock" };
+            coded(code, Error::Io { doing, path, source })
+        })
+    }
+
+    /// Whether the lock is ours: by one call that waits in the kernel's queue.
+    fn take(&self, file: &File, wait: Option<Duration>) -> io::Result<bool> {
+        let (span, kind) = (self.span(), self.kind());
+        let waits = wait != Some(Duration::ZERO);
+        let start = Instant::now();
+        let _alarm = wait.filter(|wait| !wait.is_zero()).map(signal::Alarm::after).transpose()?;
+        loop {
+            match lock::ask(file, span, kind, waits) {
+                Ok(()) => return Ok(true),
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(e) if e.kind() == ErrorKind::Interrupted => {
+                    if wait.is_some_and(|wait| start.elapsed() >= wait) {
+                        return Ok(false);
+                    }
+                }
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    fn execute(&self, mut command: Command, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
+        let program = PathBuf::from(command.get_program());
+        if global.verbose && !global.json {
+            screen.line(&format!("memsnap: executing {}", escape::path(&program)))?;
+        }
+        screen.flush()?;
+        let failed = |source| cannot_run(&program, source);
+        if self.no_fork {
+            return Err(failed(child::replace(&mut command)));
+        }
+        let ended = child::run(&mut command).map_err(failed)?;
+        if ended.interrupted {
+            child::die_of_interrupt();
+        }
+        let code = ended.status.code().or(ended.status.signal().map(|signal| 128 + signal));
+        Ok(Exit::Own(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(SYSTEM)))
+    }
+}
+
+/// The number of a descriptor, in decimal.
+fn descriptor(word: &OsStr) -> anyhow::Result<i32> {
+    word.to_str().and_then(|word| word.trim_start().parse().ok()).ok_or_else(|| {
+        let what = format!("{} is no number of a descriptor, and no command follows it", escape::os(word));
+        wrong(what, "name a command to run while the file is locked")
+    })
+}
+
+fn coded(code: u8, error: Error) -> anyhow::Error {
+    Coded { code, error }.into()
+}
+
+fn wrong(what: impl Into<String>, hint: &str) -> anyhow::Error {
+    coded(USAGE.code(), Error::refused(what, hint))
+}
+
+fn no_lock(target: &Target, source: io::Error) -> anyhow::Error {
+    let code = if is_short(&source) { SYSTEM } else { NOT_LOCKABLE };
+    coded(code, Error::Io { doing: "locking", path: target.path(), source })
+}
+
+fn cannot_run(program: &Path, source: io::Error) -> anyhow::Error {
+    let code = if is_short(&source) { SYSTEM } else { CANNOT_RUN };
+    let words = program.as_os_str().as_encoded_bytes();
+    if words.starts_with(b"-") {
+        let what = format!("running {}: {source}", program.display());
+        return coded(code, Error::refused(what, "options come before the file; what follows it is the command"));
+    }
+    coded(code, Error::Io { doing: "running", path: program.into(), source })
+}
+
+/// What a system that has run out of something says: memory, descriptors, processes, locks.
+fn is_short(e: &io::Error) -> bool {
+    const ENOLCK: i32 = 37;
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    e.kind() == ErrorKind::OutOfMemory
+        || e.kind() == ErrorKind::WouldBlock
+        || [ENOLCK, ENFILE, EMFILE].contains(&e.raw_os_error().unwrap_or(0))
+}
+
+/// What NFS says to an exclusive lock of a file that is not open for writing.
+fn is_nfs(e: &io::Error) -> bool {
+    const EIO: i32 = 5;
+    const EBADF: i32 = 9;
+    [EIO, EBADF].contains(&e.raw_os_error().unwrap_or(0))
+}

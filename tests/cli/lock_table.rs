@@ -1,0 +1,235 @@
+//! `memsnap lock` held against flock(1) of util-linux: the same words give the same codes, the same output and the same
+//! locks.
+
+use super::case::{Case, Ran, finish, has, no_forks, skip};
+
+/// States of the file: nobody has it, somebody has it shared, somebody has it alone.
+const STATES: [&str; 3] = ["free", "shared", "alone"];
+const OPTIONS: [&str; 25] = [
+    "",
+    "-s",
+    "-x",
+    "-e",
+    "-u",
+    "-n",
+    "-sn",
+    "-xn",
+    "-un",
+    "-e -n -s",
+    "-w 0.02",
+    "-s -w .02",
+    "-w 0 -E 0",
+    "-n -E 9",
+    "-nE5",
+    "-n -w 5",
+    "-o",
+    "-n -o",
+    "-F",
+    "-F -n -s",
+    "--nonblock --shared",
+    "--nb --exclusive --conflict-exit-code 255",
+    "--timeout 0.02 --close",
+    "--wait=0.02 --no-fork",
+    "--nonb --excl",
+];
+/// Commands after the file; `PROBE` is a script that tells how the file is locked.
+const COMMANDS: [&[&str]; 8] = [
+    &["true"],
+    &["sh", "-c", "echo out; echo err >&2; exit 7"],
+    &["missing-program"],
+    &["./not-executable"],
+    &["sh", "-c", "kill -9 $$"],
+    &["-c", "kill -TERM $$"],
+    &["--command", "PROBE"],
+    // A descendant that stays has the lock, unless it was not handed on.
+    &["-c", "exec >/dev/null 2>&1; sleep 0.06 & exit 3"],
+];
+
+/// Tells how the file is locked, and whether the shell has it open.
+fn probe(file: &str) -> String {
+    format!(
+        "flock -n {file} echo not locked || flock -sn {file} echo shared || echo exclusive; \
+         readlink /proc/$$/fd/* | grep -c {file}$; true"
+    )
+}
+
+/// flock(1) and `memsnap lock`.
+fn both(case: &Case) -> [Vec<String>; 2] {
+    let program = case.memsnap([""; 0]).get_program().to_string_lossy().into_owned();
+    [vec!["flock".into()], vec![program, "lock".into()]]
+}
+
+fn run(case: &Case, tool: &[String], words: &[&str]) -> Ran {
+    finish(case.command(&tool[0]).args(&tool[1..]).args(words).env_remove("SHELL"))
+}
+
+/// Whether the words wait for ever where somebody else is in the way.
+fn waits(options: &str) -> bool {
+    !["n", "-w", "wait", "timeout"].iter().any(|word| options.contains(word)) && !options.contains('u')
+}
+
+/// How the file is locked now.
+fn locked(case: &Case, file: &str) -> String {
+    finish(case.command("sh").args(["-c", &probe(file)])).exits(0).out
+}
+
+fn needs_flock() -> bool {
+    has("flock") || {
+        skip("flock is not there");
+        false
+    }
+}
+
+#[test]
+fn the_same_as_flock() {
+    if !needs_flock() {
+        return;
+    }
+    let case = Case::new();
+    for file in ["not-executable", "shared", "alone"] {
+        case.write(file, b"");
+    }
+    let held = {
+        let _alone = no_forks();
+        STATES[1..].iter().map(|s| std::fs::File::open(case.path(s)).unwrap()).collect::<Vec<_>>()
+    };
+    held[0].lock_shared().unwrap();
+    held[1].lock().unwrap();
+    let mut ran = 0;
+    for (state, options, command) in
+        STATES.iter().flat_map(|s| OPTIONS.iter().flat_map(move |o| COMMANDS.iter().map(move |c| (*s, *o, *c))))
+    {
+        let shared = options.contains("-s") || options.contains("-F -n -s");
+        if waits(options) && (state == "alone" || state == "shared" && !shared) {
+            continue;
+        }
+        let script = probe(state);
+        let mut words: Vec<&str> = options.split_whitespace().collect();
+        words.push(state);
+        words.extend(command.iter().map(|word| if *word == "PROBE" { &script[..] } else { *word }));
+        let [theirs, ours] = both(&case).map(|tool| {
+            let ran = run(&case, &tool, &words);
+            if state != "free" {
+                return (ran, String::new()); // it is as the test holds it
+            }
+            let after = locked(&case, state);
+            if !after.starts_with("not locked") {
+                finish(case.command("flock").args([state, "true"])).exits(0); // it must end
+            }
+            (ran, after)
+        });
+        let (a, b) = (&theirs.0, &ours.0);
+        assert_eq!((a.code, a.signal, &a.out), (b.code, b.signal, &b.out), "{state} {words:?}\n{a:?}\n{b:?}");
+        assert_eq!(theirs.1, ours.1, "{state} {words:?}");
+        ran += 1;
+    }
+    assert!(ran > 400, "{ran}");
+}
+
+#[test]
+fn descriptors_as_flock_locks_them() {
+    if !needs_flock() {
+        return;
+    }
+    let case = Case::new();
+    case.write("f", b"");
+    let scripts = [
+        "exec 9<>f; LOCK 9; echo $?; PROBE",
+        "exec 9<f; LOCK -s 9; echo $?; PROBE",
+        "exec 9>f; LOCK -n 9; echo $?; LOCK -u 9; echo $?; PROBE",
+        "exec 9>f; LOCK -x 9; LOCK -s 9; PROBE; LOCK -xn 9; PROBE",
+        "exec 8>f 9>f; LOCK 8; LOCK -n 9; echo $?; LOCK -w 0.02 -E 4 9; echo $?; LOCK -sn 9; echo $?; PROBE",
+        "exec 8>f 9>f; LOCK -s 8; LOCK -sn 9; echo $?; LOCK -n 9; echo $?; PROBE",
+        "(LOCK -n 9 || exit 3; echo in; PROBE) 9>f; echo $?; PROBE",
+        "exec 9>f; LOCK 9 & wait $!; PROBE",
+        "exec 9>f; LOCK 8; echo $?; LOCK ' 9'; echo $?; LOCK +9; echo $?; PROBE",
+        "exec 9>f; LOCK 9; (sleep 0.05 &) >/dev/null 2>&1; exec 9>&-; PROBE",
+    ];
+    for script in scripts {
+        let script = script.replace("PROBE", "{ flock -n f echo free || flock -sn f echo shared || echo exclusive; }");
+        let [theirs, ours] = both(&case).map(|tool| {
+            let script = script.replace("LOCK", &tool.join(" "));
+            let ran = finish(case.command("sh").args(["-c", &script]));
+            finish(case.command("flock").args(["f", "true"])).exits(0); // wait for what it left behind
+            ran
+        });
+        assert_eq!((theirs.code, &theirs.out), (ours.code, &ours.out), "{script}\n{theirs:?}\n{ours:?}");
+        assert!(!ours.out.is_empty());
+    }
+}
+
+/// Newer than some flock(1): compared with it where it has these, and with what it would say where it has not.
+#[test]
+fn bytes_are_locked_apart() {
+    let case = Case::new();
+    let scripts = [
+        (
+            "exec 8<>f 9<>f; LOCK --fcntl 8; LOCK --fcntl -n 9; echo $?; LOCK --fcntl -u 8; LOCK --fcntl -sn 9; echo $?",
+            "1 0",
+        ),
+        (
+            "exec 8<>f 9<>f; LOCK --start 10 --length 5 8
+             for i in 9 10 14 15; do LOCK --start $i --length 1 -nE7 9; echo $?; done",
+            "0 7 7 0",
+        ),
+        ("exec 9<f; LOCK --length 1 -n 9; echo $?; LOCK --start 1K -sn 9; echo $?", "65 0"),
+        ("LOCK --fcntl f true; echo $?; LOCK --fcntl d true; echo $?; LOCK --fcntl -s d true; echo $?", "0 65 0"),
+        ("LOCK --start -1 f true; echo $?; LOCK --length x f true; echo $?", "64 64"),
+    ];
+    case.write("f", b"");
+    std::fs::create_dir(case.path("d")).unwrap();
+    let knows = has("flock") && finish(case.command("flock").arg("--help")).out.contains("--fcntl");
+    for (script, expected) in scripts {
+        for tool in &both(&case)[usize::from(!knows)..] {
+            let script = script.replace("LOCK", &tool.join(" "));
+            let ran = finish(case.command("sh").args(["-c", &script]));
+            assert_eq!(ran.out.split_whitespace().collect::<Vec<_>>().join(" "), expected, "{script}\n{}", ran.err);
+        }
+    }
+}
+
+#[test]
+fn used_wrongly_as_flock_is() {
+    if !needs_flock() {
+        return;
+    }
+    let case = Case::new();
+    for name in ["f", "d/x"] {
+        std::fs::create_dir_all(case.path(name).parent().unwrap()).unwrap();
+        case.write(name, b"");
+    }
+    #[rustfmt::skip]
+    let lines: [&[&str]; 45] = [
+        &[], &["f"], &["77"], &["-1"], &["0x3"], &["9999999999999"], &["-n"], &[""], &["", "true"],
+        &["-w", "-1", "f", "true"], &["-w", "abc", "f", "true"], &["-w", "1e-3", "f", "true"], &["-w", "", "f", "true"],
+        &["-w", "inf", "f", "true"], &["-w", "nan", "f", "true"], &["-w", "5s", "f", "true"], &["-w", "1,5", "f", "true"],
+        &["-w", "+1", "f", "true"], &["-w", " 1", "f", "true"], &["-w", "0.0000001", "f", "true"], &["-w"], &["-E"],
+        &["-w", "99999999999999", "f", "true"],
+        &["-E", "256", "f", "true"], &["-E", "-1", "f", "true"], &["-E", "abc", "f", "true"], &["-E", "0x10", "f", "true"],
+        &["-E", "", "f", "true"], &["-E", " 7", "f", "true"], &["-Fo", "f", "true"], &["--nope", "f", "true"],
+        &["-y", "f", "true"], &["f", "-c"], &["f", "-c", "true", "x"], &["f", "--command"], &["f", "-n", "true"],
+        &["--", "f", "true"], &["f", "true", "--", "-x"], &["nodir/x", "true"], &["f/x", "true"], &["f", ""],
+        &["d", "true"], &["d/", "true"], &["-s", "d", "true"], &["/dev/null", "true"],
+    ];
+    for words in lines {
+        let [theirs, ours] = both(&case).map(|tool| run(&case, &tool, words));
+        assert_eq!((theirs.code, &theirs.out), (ours.code, &ours.out), "{words:?}\n{theirs:?}\n{ours:?}");
+        assert_eq!(theirs.err.is_empty(), ours.err.is_empty(), "{words:?}\n{theirs:?}\n{ours:?}");
+    }
+    // New files, as open(2) makes them.
+    for (tool, name) in both(&case).iter().zip(["theirs", "ours"]) {
+        run(&case, tool, &[name, "true"]).exits(0);
+    }
+    let mode = |name| std::os::unix::fs::PermissionsExt::mode(&case.path(name).metadata().unwrap().permissions());
+    assert_eq!((mode("theirs"), case.read("theirs")), (mode("ours"), case.read("ours")));
+    // What flock(1) does not know.
+    case.ok("lock -c true f");
+    case.ok("lock f -- true");
+    case.exits("lock f --", 64);
+    case.exits("lock -c true f true", 64);
+    case.exits("lock --fd 9 --close true", 64);
+    let ran = case.exits("lock --json f", 64);
+    assert!(ran.err.contains("\"code\":64"), "{}", ran.err);
+    let ran = case.exits("lock --json --nope f", 64);
+    assert!(ran.err.contains("\"code\":64"), "{}", ran.err);
+}
