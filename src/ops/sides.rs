@@ -21,6 +21,7 @@ use crate::sys::{lock, open, sparse};
 use super::compose::read_zero_extended;
 
 /// One side of a comparison.
+#[derive(Debug)]
 pub(crate) enum Side {
     Stored(Box<StoredSide>),
     Live(LiveSide),
@@ -36,6 +37,7 @@ pub(crate) struct StoredSide {
 }
 
 /// A file as it is, at the length it had when it was opened.
+#[derive(Debug)]
 pub(crate) struct LiveSide {
     pub(crate) name: String,
     pub(crate) path: PathBuf,
@@ -103,13 +105,19 @@ impl StoredSide {
 
 impl LiveSide {
     pub(crate) fn open(path: &Path) -> Result<LiveSide> {
+        match LiveSide::open_any(path)? {
+            (side, None) => Ok(side),
+            (_, Some(mark)) => Err(mark.refusal_to_read(path)),
+        }
+    }
+
+    /// Opens a file even if it is half changed; what says so comes with it.
+    pub(crate) fn open_any(path: &Path) -> Result<(LiveSide, Option<Mark>)> {
         let real = resolve(path)?;
         let file = open::target_read(&real)?;
-        if let Some(mark) = Mark::get(&file) {
-            return Err(mark.refusal_to_read(path));
-        }
+        let mark = Mark::get(&file);
         let len = open::stamp(&file, &real)?.len;
-        Ok(LiveSide { name: format!("{} now", path.display()), path: real, file, len })
+        Ok((LiveSide { name: format!("{} now", path.display()), path: real, file, len }, mark))
     }
 }
 
