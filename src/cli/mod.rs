@@ -9,7 +9,6 @@ mod confirm;
 mod delta;
 mod diff;
 mod edit;
-mod elements;
 mod escape;
 mod exit;
 mod fault;
@@ -20,21 +19,23 @@ mod hex;
 mod json;
 mod log;
 mod man;
+mod pager;
 mod progress;
 mod recover;
 mod restore;
 mod revert;
 mod screen;
 mod snap;
-#[allow(dead_code, reason = "diff and stat draw with it")]
 mod strip;
 #[cfg(test)]
 mod tests;
 mod text;
+mod typed;
 mod undo;
 mod units;
 mod vec;
 mod verify;
+mod view;
 
 use std::ffi::OsString;
 
@@ -85,6 +86,7 @@ enum Verb {
     Snap(snap::Args),
     Log(log::Args),
     Diff(diff::Args),
+    View(view::Args),
     Revert(revert::Args),
     Undo(undo::Args),
     Edit(edit::Args),
@@ -137,6 +139,7 @@ impl Cli {
             Verb::Snap(args) => args.run(global, screen),
             Verb::Log(args) => args.run(global, screen),
             Verb::Diff(args) => args.run(global, screen),
+            Verb::View(args) => args.run(global, screen),
             Verb::Revert(args) => args.run(global, screen),
             Verb::Undo(args) => args.run(global, screen),
             Verb::Edit(args) => args.run(global, screen),
