@@ -68,7 +68,7 @@ fn rows_old_and_new() {
                     let longer = if a.len() > b.len() { a } else { b };
                     assert!(start >= a.len().min(b.len()) as u64, "{name}");
                     assert!(longer[start as usize..end as usize].iter().all(|byte| *byte == 0), "{name}");
-                    (start / 8..end.div_ceil(8)).for_each(|row| drop(seen.insert(row * 8, true)));
+                    (start / 8..end.div_ceil(8)).for_each(|row| _ = seen.insert(row * 8, true));
                     continue;
                 }
                 let offset = line["offset"].as_u64().unwrap();
@@ -104,7 +104,7 @@ fn numbers_from_what_to_what() {
             let out = case.exits(&format!("diff --as u32be {way}"), 1).out;
             let number = |all: &[u8], i: usize| {
                 let bytes = all.get(i * 4..i * 4 + 4)?;
-                Some(u32::from_be_bytes(bytes.try_into().unwrap()))
+                Some(bytes.iter().fold(0, |number, byte| number << 8 | u32::from(*byte)))
             };
             let mut lines = out.lines().peekable();
             for i in 0..a.len().max(b.len()) / 4 {
@@ -179,14 +179,10 @@ fn a_map_shows_every_change() {
     case.set_len("b", 1 << 30);
     case.patch("b", 3 << 28, b"x");
     let out = case.exits("diff --map a b", 1).out;
-    let cells: String =
-        out.lines().filter(|line| line.starts_with("00") || line.starts_with('3')).map(|line| &line[10..]).collect();
+    let cells: String = out.lines().take(8).map(|line| &line[10..]).collect();
     assert_eq!(cells.matches('+').count(), 1);
     assert_eq!(cells.find('+'), Some(cells.len() / 4 * 3));
-    assert!(
-        out.lines().all(|line| line.len() <= 80) || out.lines().last().is_some_and(|line| line.len() > 80),
-        "{out}"
-    );
+    assert!(out.lines().take(9).all(|line| line.len() <= 80), "{out}");
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn both(case: &Case, name: &str, words: &str, code: i32) {
     let colored = case.exits(&format!("--color always {words}"), code);
     golden(&format!("{name}-color"), &(colored.out.clone() + &colored.err));
     assert_eq!(bare(&colored.out).replace([' ', '[', ']'], ""), plain.out.replace([' ', '[', ']'], ""), "{words}");
-    for line in plain.out.lines() {
+    for line in plain.out.lines().filter(|_| !words.contains("--json")) {
         assert!(line.chars().count() <= 80, "{words}: {line:?}");
     }
 }
@@ -41,7 +41,7 @@ fn sample() -> Case {
     let case = Case::new();
     let mut bytes: Vec<u8> = (0..=255).collect();
     bytes.extend([0; 1024]);
-    bytes.extend(b"a line of text\tand\r\nanother \x1b[31mone\n");
+    bytes.extend(b"a line of text\tand\r\nothers \x1b[31mone\n");
     bytes.extend([0; 20]);
     bytes.extend([1.5f32, -0.0, f32::NAN, f32::MIN, 1e-40].iter().flat_map(|n| n.to_le_bytes()));
     bytes.extend([0; 37]);
@@ -54,7 +54,7 @@ fn golden_view() {
     let case = sample();
     both(&case, "view/hex", "view f", 0);
     both(&case, "view/all", "view -a --range 240+48 f", 0);
-    both(&case, "view/group", "view --group 4 --columns 24 --range ..64 f", 0);
+    both(&case, "view/group", "view --group 4 --range ..64 f", 0);
     both(&case, "view/plain", "view --plain --range ..300 f", 0);
     both(&case, "view/u16be", "view --as u16be --range ..300 f", 0);
     both(&case, "view/i64", "view --as i64 f", 0);
@@ -63,8 +63,8 @@ fn golden_view() {
     both(&case, "view/json", "view --json --range 250..1350 f", 0);
     both(&case, "view/json-f32", "view --json --as f32 --range 1336+24 f", 0);
     case.write("big", &[0; 10]);
-    case.set_len("big", 1 << 44);
-    case.patch("big", (1 << 43) + 3, b"here");
+    case.set_len("big", 1 << 43);
+    case.patch("big", (1 << 42) + 3, b"here");
     both(&case, "view/big", "view big", 0);
     case.write("empty", b"");
     both(&case, "view/empty", "view empty", 0);
