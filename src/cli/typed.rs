@@ -33,7 +33,17 @@ impl Typed {
         format!("{}{}", self.scalar.name(), if self.big { "be" } else { "" })
     }
 
-    /// Columns for numbers of this type; only few floats need more.
+    /// A number as it is shown in columns: floats that would be too wide with all their digits have an exponent.
+    pub(crate) fn text(self, number: Number) -> String {
+        let text = number.to_string();
+        match number {
+            Number::Single(n) if text.len() > self.width() => format!("{n:e}"),
+            Number::Double(n) if text.len() > self.width() => format!("{n:e}"),
+            _ => text,
+        }
+    }
+
+    /// Columns that [`Typed::text`] needs at most.
     pub(crate) fn width(self) -> usize {
         match self.scalar {
             Scalar::U8 => 3,
@@ -75,6 +85,23 @@ pub(crate) fn is_nan(number: Number) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_number_fits_its_column_and_is_read_back(bytes: [u8; 8], which in 0..10usize) {
+            let typed = Typed { scalar: Scalar::ALL[which], big: false };
+            let number = typed.number(&bytes[..typed.size()]);
+            let text = typed.text(number);
+            prop_assert!(text.len() <= typed.width(), "{}", text);
+            let same = match number {
+                Number::Whole(n) => text.parse() == Ok(n),
+                Number::Single(n) => n.is_nan() || text.parse() == Ok(n),
+                Number::Double(n) => n.is_nan() || text.parse() == Ok(n),
+            };
+            prop_assert!(same, "{}", text);
+        }
+    }
 
     #[test]
     fn both_orders() {

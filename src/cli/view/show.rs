@@ -130,7 +130,7 @@ impl Shown {
         let mut line = self.layout.offset(at);
         for (i, number) in numbers.enumerate() {
             let space = if i == 0 { "" } else { " " };
-            let _ = write!(line, "{space}{:>width$}", number.to_string(), width = typed.width());
+            let _ = write!(line, "{space}{:>width$}", typed.text(number), width = typed.width());
         }
         if bytes.len() >= typed.size() {
             screen.own_text(&(line + "\n"))?;
