@@ -51,7 +51,10 @@ pub(crate) struct Screen {
 /// stdout, which may have been closed by its reader.
 struct Pipe {
     to: Box<dyn Write>,
+    /// Nothing is written any more.
     closed: bool,
+    /// Because nobody reads it.
+    gone: bool,
 }
 
 impl Screen {
@@ -76,7 +79,7 @@ impl Screen {
             When::Never => false,
         };
         Screen {
-            out: Pipe { to: out, closed: false },
+            out: Pipe { to: out, closed: false, gone: false },
             err,
             late: None,
             json: global.json,
@@ -134,7 +137,7 @@ impl Screen {
 
     /// Whether the reader of stdout has gone.
     pub(crate) fn closed(&self) -> bool {
-        self.out.closed
+        self.out.gone
     }
 
     /// A line of the story, for people.
@@ -243,7 +246,7 @@ impl Pipe {
         }
         match write(&mut *self.to) {
             Err(e) if e.kind() == io::ErrorKind::BrokenPipe => {
-                self.closed = true;
+                (self.closed, self.gone) = (true, true);
                 Ok(())
             }
             Err(e) => {
@@ -259,7 +262,8 @@ struct Stream<'a>(&'a mut Pipe);
 
 impl Stream<'_> {
     fn note<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
-        self.0.closed |= matches!(&result, Err(e) if e.kind() == io::ErrorKind::BrokenPipe);
+        self.0.gone |= matches!(&result, Err(e) if e.kind() == io::ErrorKind::BrokenPipe);
+        self.0.closed |= self.0.gone;
         result
     }
 }
