@@ -95,9 +95,11 @@ impl Pager {
         if std::env::var_os("LESS").is_none() {
             command.env("LESS", "FRX");
         }
+        // Before it starts, so that there is no moment at which Ctrl-C would end us and leave it alone.
+        let deaf = Deaf::to_interrupts();
         let mut child = command.stdin(Stdio::piped()).spawn()?;
         let to = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        Ok(Pager { child, to: BufWriter::new(to), _deaf: Deaf::to_interrupts() })
+        Ok(Pager { child, to: BufWriter::new(to), _deaf: deaf })
     }
 
     /// Waits until it is left.

@@ -249,6 +249,8 @@ fn a_pager_for_what_is_longer_than_the_screen() {
     assert!(used && out.trim() == "code 0", "{out}");
     assert_eq!(super::golden::bare(&String::from_utf8(case.read("paged")).unwrap()), case.ok("view f").out);
     assert!(!paged("view --range ..64 f", tee).0, "fits the screen");
+    let (used, out) = paged("view f", "kill -INT $PPID; cat > paged");
+    assert!(used && out.trim() == "code 0", "an interrupt is for the pager: {out}");
     for words in ["view --no-pager f", "view --raw --force f", "log f"] {
         assert!(!paged(words, tee).0, "{words}");
     }
