@@ -52,9 +52,9 @@ pub(crate) struct Screen {
 struct Pipe {
     to: Box<dyn Write>,
     /// Nothing is written any more.
-    closed: bool,
+    ended: bool,
     /// Because nobody reads it.
-    gone: bool,
+    closed: bool,
 }
 
 impl Screen {
@@ -79,7 +79,7 @@ impl Screen {
             When::Never => false,
         };
         Screen {
-            out: Pipe { to: out, closed: false, gone: false },
+            out: Pipe { to: out, ended: false, closed: false },
             err,
             late: None,
             json: global.json,
@@ -137,7 +137,7 @@ impl Screen {
 
     /// Whether the reader of stdout has gone.
     pub(crate) fn closed(&self) -> bool {
-        self.out.gone
+        self.out.closed
     }
 
     /// A line of the story, for people.
@@ -241,16 +241,16 @@ impl Pipe {
     }
 
     fn check(&mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
-        if self.closed {
+        if self.ended {
             return Ok(());
         }
         match write(&mut *self.to) {
             Err(e) if e.kind() == io::ErrorKind::BrokenPipe => {
-                (self.closed, self.gone) = (true, true);
+                (self.ended, self.closed) = (true, true);
                 Ok(())
             }
             Err(e) => {
-                self.closed = true; // said once
+                self.ended = true; // said once
                 Err(anyhow::Error::new(e).context("writing to stdout"))
             }
             Ok(()) => Ok(()),
@@ -262,8 +262,8 @@ struct Stream<'a>(&'a mut Pipe);
 
 impl Stream<'_> {
     fn note<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
-        self.0.gone |= matches!(&result, Err(e) if e.kind() == io::ErrorKind::BrokenPipe);
-        self.0.closed |= self.0.gone;
+        self.0.closed |= matches!(&result, Err(e) if e.kind() == io::ErrorKind::BrokenPipe);
+        self.0.ended |= self.0.closed;
         result
     }
 }

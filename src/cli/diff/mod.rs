@@ -49,7 +49,7 @@ use tally::Tally;
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = text::DIFF_EXIT)]
 #[command(group = clap::ArgGroup::new("form")
-    .args(["stat", "pages", "unit", "hex", "as_type", "map", "elements"]))]
+    .args(["pages", "unit", "hex", "as_type", "map", "elements"]))]
 pub(crate) struct Args {
     /// A file, a snapshot FILE@REF, or two of them FILE@A..B
     #[arg(value_name = "A", value_hint = ValueHint::FilePath)]
@@ -61,7 +61,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "REF", allow_hyphen_values = true)]
     at: Vec<String>,
     /// Only the summary
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["pages", "unit", "hex", "as_type", "map"])]
     stat: bool,
     /// Only page numbers, one a line
     #[arg(long)]
@@ -230,7 +230,7 @@ impl Args {
         let mut shown = Ok(());
         let mut tally = Tally::new(self.limit);
         let report = diff_elements(a, b, options, &bar, &mut |start, end| {
-            if shown.is_ok() && tally.take(1) {
+            if shown.is_ok() && !self.stat && tally.take(1) {
                 shown = elements::show(start, end, screen);
             }
         });
