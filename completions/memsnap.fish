@@ -40,6 +40,7 @@ complete -c memsnap -n "__fish_memsnap_needs_command" -s V -l version -d 'Print 
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "snap" -d 'Keep each FILE as it is now'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "log" -d 'List the snapshots of FILE, or of all files'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "diff" -d 'Show which pages differ between A and B'
+complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "view" -d 'Show the bytes of a file or a snapshot'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "revert" -d 'Bring FILE back to a snapshot, in place'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "undo" -d 'Take back the last revert, apply, edit or undo of FILE'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "edit" -d 'Change bytes of FILE, in place'
@@ -94,6 +95,11 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand log" -s v -l verbose -d 
 complete -c memsnap -n "__fish_memsnap_using_subcommand log" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand log" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l at -d 'The REF of A, and when given twice that of B; names are taken whole' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l unit -d 'Ranges of what: page or byte' -r -f -a "page\t'Pages of 4096 bytes'
+byte\t'Bytes'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -s U -l context -d 'Show N rows around those that changed' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l as -d 'Show numbers that changed, as index: old -> new' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l limit -d 'Show at most N changes, and say how many more there are' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l io -d 'Read through maps, by pread, or what is faster here: auto, map or pread' -r -f -a "auto\t''
 map\t''
 pread\t''"
@@ -108,13 +114,39 @@ always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l stat -d 'Only the summary'
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l pages -d 'Only page numbers, one a line'
+complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l hex -d 'Show rows of bytes that changed, old beside new'
+complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l nan-equal -d 'Take all NaN for the same, whatever their bits'
+complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l map -d 'Draw where in the file the changes lie'
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l elements -d 'Show which elements of persistent vectors differ, by their indexes'
+complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l no-pager -d 'Never start a pager'
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l lock -d 'Hold a shared flock on the file while reading it'
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l json -d 'Write results and errors as JSON, one object a line'
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l at -d 'The REF; the name is taken whole' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l range -d 'Only these bytes, such as 4k..1M, 0x1000+64 or page:17' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l group -d 'Put N bytes together, without spaces; 0 all of a row' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l columns -d 'Put N bytes, or numbers, in a row' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l as -d 'Numbers: u8 to u64, i8 to i64, f32 or f64; u32be if the high byte comes first' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand view" -s a -l no-fold -d 'Show rows of zeros like all others'
+complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l plain -d 'Only digits, as xxd -p writes them'
+complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l raw -d 'The bytes themselves'
+complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l force -d 'Write bytes even to a terminal'
+complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l no-pager -d 'Never start a pager'
+complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l json -d 'Write results and errors as JSON, one object a line'
+complete -c memsnap -n "__fish_memsnap_using_subcommand view" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand view" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l bytes -d 'Show sizes to the byte'
+complete -c memsnap -n "__fish_memsnap_using_subcommand view" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l at -d 'The REF; the name is taken whole' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -s r -l range -d 'Bring back only these bytes; the length stays as it is' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l compress -d 'Compress stored pages: none, zstd or zstd:LEVEL (1 to 19)' -r

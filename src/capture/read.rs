@@ -104,7 +104,7 @@ impl<'a> Source<'a> {
             let (groups, _) = bytes.as_chunks::<GROUP>();
             groups.iter().zip(start / GROUP64..).try_for_each(|(group, number)| each(number, group, true))
         });
-        read.map_err(|e| self.failed(e))?
+        read.map_err(|e| self.fault(e, start, end))?
     }
 
     fn pread_groups(
@@ -130,13 +130,24 @@ impl<'a> Source<'a> {
         Ok(())
     }
 
-    fn failed(&self, e: io::Error) -> Error {
-        let len = self.file.metadata().map_or(0, |m| m.len());
-        if e.kind() == io::ErrorKind::UnexpectedEof && len >= self.len {
-            // A mapped page that is not to be had: a bad sector, most likely.
-            let source = io::Error::other("a page of it cannot be read; --io pread tells why");
-            return Error::Io { doing: "reading", path: self.path.into(), source };
+    /// Why a mapped window could not be read, which `pread` tells better than a signal: the file is shorter, was shorter
+    /// for a while, or has a bad sector.
+    fn fault(&self, e: io::Error, start: u64, end: u64) -> Error {
+        if e.kind() != io::ErrorKind::UnexpectedEof {
+            return self.failed(e);
         }
+        let mut block = vec![0; BLOCK];
+        let read = |at: u64| self.file.read_exact_at(&mut block[..(end - at).min(BLOCK as u64) as usize], at);
+        match (start..end).step_by(BLOCK).try_for_each(read) {
+            Err(e) => self.failed(e),
+            Ok(()) => {
+                let what = "it was cut short, and has grown again".into();
+                Error::Changed { path: self.path.into(), what }
+            }
+        }
+    }
+
+    fn failed(&self, e: io::Error) -> Error {
         if e.kind() == io::ErrorKind::UnexpectedEof {
             let what = format!("it is shorter than the {} bytes it began with", self.len);
             return Error::Changed { path: self.path.into(), what };

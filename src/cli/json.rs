@@ -3,8 +3,9 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use memsnap::ops::vec::Number;
 use memsnap::page::PageRange;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::escape;
 
@@ -38,6 +39,24 @@ impl JsonRange {
     /// Of `range`.
     pub(crate) fn of(range: &PageRange) -> JsonRange {
         JsonRange { first_page: range.start, end_page: range.end, start: range.offset(), end: range.end_offset() }
+    }
+}
+
+/// A number; floats that JSON has no numbers for are strings.
+pub(crate) struct JsonNumber(pub(crate) Number);
+
+impl Serialize for JsonNumber {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Number::Whole(n) => match (u64::try_from(n), i64::try_from(n)) {
+                (Ok(n), _) => to.serialize_u64(n),
+                (_, Ok(n)) => to.serialize_i64(n),
+                _ => to.serialize_str(&n.to_string()),
+            },
+            Number::Single(n) if n.is_finite() => to.serialize_f32(n),
+            Number::Double(n) if n.is_finite() => to.serialize_f64(n),
+            other => to.serialize_str(&other.to_string()),
+        }
     }
 }
 

@@ -9,7 +9,6 @@ mod confirm;
 mod delta;
 mod diff;
 mod edit;
-mod elements;
 mod escape;
 mod exit;
 mod fault;
@@ -21,19 +20,23 @@ mod json;
 mod lock;
 mod log;
 mod man;
+mod pager;
 mod progress;
 mod recover;
 mod restore;
 mod revert;
 mod screen;
 mod snap;
+mod strip;
 #[cfg(test)]
 mod tests;
 mod text;
+mod typed;
 mod undo;
 mod units;
 mod vec;
 mod verify;
+mod view;
 
 use std::ffi::OsString;
 
@@ -84,6 +87,7 @@ enum Verb {
     Snap(snap::Args),
     Log(log::Args),
     Diff(diff::Args),
+    View(view::Args),
     Revert(revert::Args),
     Undo(undo::Args),
     Edit(edit::Args),
@@ -137,6 +141,7 @@ impl Cli {
             Verb::Snap(args) => args.run(global, screen),
             Verb::Log(args) => args.run(global, screen),
             Verb::Diff(args) => args.run(global, screen),
+            Verb::View(args) => args.run(global, screen),
             Verb::Revert(args) => args.run(global, screen),
             Verb::Undo(args) => args.run(global, screen),
             Verb::Edit(args) => args.run(global, screen),

@@ -45,17 +45,6 @@ impl Bar {
         Bar { shown, terminal, sizes, step: Mutex::new(None), pending: AtomicU64::new(0) }
     }
 
-    /// Runs `print`, which writes to the same terminal, with the bar out of its way.
-    pub(crate) fn aside<T>(&self, print: impl FnOnce() -> T) -> T {
-        match self.step.lock() {
-            Ok(step) => match step.as_ref() {
-                Some(step) => step.bar.suspend(print),
-                None => print(),
-            },
-            Err(_) => print(),
-        }
-    }
-
     fn with_step(&self, act: impl FnOnce(&mut Option<Step>)) {
         if let Ok(mut step) = self.step.lock() {
             act(&mut step);

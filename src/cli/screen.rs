@@ -9,9 +9,13 @@ use serde::Serialize;
 
 use super::exit::Exit;
 use super::flags::{Global, When};
+use super::pager::Paged;
 use super::progress::Bar;
 use super::units::Sizes;
 use super::{escape, fault, json};
+
+/// Rows and columns of a terminal that does not tell.
+const SIZE: (usize, usize) = (24, 80);
 
 /// Which standard streams are terminals.
 #[derive(Clone, Copy, Default)]
@@ -36,6 +40,8 @@ pub(crate) struct Screen {
     progress: When,
     color_out: bool,
     color_err: bool,
+    /// The command that shows long output, where there is a terminal that can.
+    pager: Option<String>,
     /// Which streams are terminals.
     pub(crate) terminals: Terminals,
     /// How sizes are shown.
@@ -45,6 +51,9 @@ pub(crate) struct Screen {
 /// stdout, which may have been closed by its reader.
 struct Pipe {
     to: Box<dyn Write>,
+    /// Nothing is written any more.
+    ended: bool,
+    /// Because nobody reads it.
     closed: bool,
 }
 
@@ -70,7 +79,7 @@ impl Screen {
             When::Never => false,
         };
         Screen {
-            out: Pipe { to: out, closed: false },
+            out: Pipe { to: out, ended: false, closed: false },
             err,
             late: None,
             json: global.json,
@@ -79,6 +88,7 @@ impl Screen {
             progress: global.progress,
             color_out: color(terminals.stdout),
             color_err: color(terminals.stderr),
+            pager: pager(),
             terminals,
             sizes: Sizes { exact: global.bytes },
         }
@@ -109,6 +119,20 @@ impl Screen {
     /// stdout for binary; a closed pipe is an error here, so that the work can end early.
     pub(crate) fn stream(&mut self) -> impl Write + '_ {
         Stream(&mut self.out)
+    }
+
+    /// From here on, output that is longer than the terminal goes through a pager, unless `never`. Ends where stdout is
+    /// flushed: before anything is said on stderr, and at the end.
+    pub(crate) fn page(&mut self, never: bool) {
+        if self.terminals.stdout && !never && self.pager.is_some() {
+            let direct = std::mem::replace(&mut self.out.to, Box::new(io::sink()));
+            self.out.to = Box::new(Paged::new(direct, size_of_stdout(), self.pager.take().unwrap_or_default()));
+        }
+    }
+
+    /// Columns of the terminal that stdout is; 80 where it is none.
+    pub(crate) fn columns(&self) -> usize {
+        if self.terminals.stdout { size_of_stdout().1 } else { SIZE.1 }
     }
 
     /// Whether the reader of stdout has gone.
@@ -175,11 +199,6 @@ impl Screen {
         let _ = self.err.flush();
     }
 
-    /// Whether results and progress appear on terminals, in all likelihood the same one.
-    pub(crate) fn is_shared(&self) -> bool {
-        self.terminals.stdout && self.terminals.stderr
-    }
-
     /// Whether output is for programs.
     pub(crate) fn is_json(&self) -> bool {
         self.json
@@ -222,16 +241,16 @@ impl Pipe {
     }
 
     fn check(&mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
-        if self.closed {
+        if self.ended {
             return Ok(());
         }
         match write(&mut *self.to) {
             Err(e) if e.kind() == io::ErrorKind::BrokenPipe => {
-                self.closed = true;
+                (self.ended, self.closed) = (true, true);
                 Ok(())
             }
             Err(e) => {
-                self.closed = true; // said once
+                self.ended = true; // said once
                 Err(anyhow::Error::new(e).context("writing to stdout"))
             }
             Ok(()) => Ok(()),
@@ -244,6 +263,7 @@ struct Stream<'a>(&'a mut Pipe);
 impl Stream<'_> {
     fn note<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
         self.0.closed |= matches!(&result, Err(e) if e.kind() == io::ErrorKind::BrokenPipe);
+        self.0.ended |= self.0.closed;
         result
     }
 }
@@ -260,6 +280,20 @@ impl Write for Stream<'_> {
     }
 }
 
-fn paint(on: bool, code: &str, text: &str) -> String {
+/// As the environment says: `PAGER`, or less; none if that is empty, `cat`, or the terminal is dumb.
+fn pager() -> Option<String> {
+    let dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+    let named = std::env::var("PAGER").unwrap_or_else(|_| "less".into());
+    Some(named).filter(|name| !dumb && !["", "cat"].contains(&name.trim()))
+}
+
+/// Rows and columns of the terminal that stdout is, or of a usual one if it does not tell.
+fn size_of_stdout() -> (usize, usize) {
+    let or = |told: u16, usual| if told == 0 { usual } else { usize::from(told) };
+    let told = rustix::termios::tcgetwinsize(io::stdout()).ok();
+    told.map_or(SIZE, |told| (or(told.ws_row, SIZE.0), or(told.ws_col, SIZE.1)))
+}
+
+pub(super) fn paint(on: bool, code: &str, text: &str) -> String {
     if on { format!("\x1b[{code}m{text}\x1b[0m") } else { text.into() }
 }

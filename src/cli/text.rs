@@ -50,6 +50,8 @@ ENVIRONMENT
 
   MEMSNAP_STORE   the folder for snapshots, as --store
   NO_COLOR        no colours, if not empty
+  PAGER           shows long output of view and diff on a terminal; less if
+                  not set, no pager if empty
   TERM            no colours, if it is dumb
 
 FILES
@@ -83,6 +85,14 @@ EXIT STATUS
   2   something went wrong
   4   the store is damaged
   75  the file is locked
+";
+
+/// Of `view`.
+pub(crate) const VIEW_EXIT: &str = "\
+EXIT STATUS
+  0   shown, be it nothing
+  2   something went wrong; the file was cut short meanwhile
+  4   the store is damaged
 ";
 
 /// Of the verbs that write to the file.

@@ -1,13 +1,17 @@
-//! `diff`: the pages in which two images differ.
+//! `diff`: the pages in which two images differ, and what is in them.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use super::operand::Operand;
 use super::sides::{Side as Open, compare};
 use super::{Progress, Reading};
-use crate::error::Result;
-use crate::page::PageRange;
+use crate::error::{Error, Result};
+use crate::page::{PageRange, PageSet};
 use crate::store::Ref;
+
+/// Bytes of each side read at once: whole pages.
+const BLOCK: u64 = 256 << 10;
 
 /// How to compare.
 #[derive(Clone, Debug, Default)]
@@ -56,24 +60,117 @@ pub fn diff(
     progress: &dyn Progress,
     each: &mut dyn FnMut(PageRange),
 ) -> Result<Report> {
-    let (a, b) = sides(a, b, options)?;
-    let set = compare(&a, &b, &options.reading, progress)?;
-    let len = a.len().max(b.len());
-    let (mut ranges, mut bytes) = (0, 0);
-    for range in set.runs() {
-        ranges += 1;
-        bytes += range.end_offset().min(len) - range.offset().min(len);
-        each(range);
+    let compared = Compared::new(a, b, options, progress)?;
+    compared.pages().runs().for_each(each);
+    Ok(compared.report())
+}
+
+/// Two images that were compared, still open: what differs can be read.
+///
+/// Bytes of a live file are those it has when they are read, which may be later than the comparison.
+#[derive(Debug)]
+pub struct Compared {
+    a: Open,
+    b: Open,
+    set: PageSet,
+}
+
+/// Something in which two images differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// Bytes of pages that differ, from offset `at` (that of a page) on. A side that ends within them has fewer.
+    Bytes {
+        /// Where they are.
+        at: u64,
+        /// Those of the first image.
+        a: &'a [u8],
+        /// Those of the second.
+        b: &'a [u8],
+    },
+    /// Bytes that only the longer image has, all of them zeros.
+    Tail(Range<u64>),
+}
+
+impl Compared {
+    /// Compares two images, as [`diff`] does.
+    ///
+    /// # Errors
+    /// When either cannot be read.
+    pub fn new(a: &Operand, b: Option<&Operand>, options: &Options, progress: &dyn Progress) -> Result<Compared> {
+        let (a, b) = sides(a, b, options)?;
+        let set = compare(&a, &b, &options.reading, progress)?;
+        Ok(Compared { a, b, set })
     }
-    let side = |side: &Open| Side { name: side.name().into(), len: side.len() };
-    Ok(Report {
-        pages_changed: set.len(),
-        ranges,
-        bytes_changed: bytes,
-        same: set.is_empty() && a.len() == b.len(),
-        a: side(&a),
-        b: side(&b),
-    })
+
+    /// What was found.
+    pub fn report(&self) -> Report {
+        let len = self.len();
+        let (mut ranges, mut bytes) = (0, 0);
+        for range in self.set.runs() {
+            ranges += 1;
+            bytes += range.end_offset().min(len) - range.offset().min(len);
+        }
+        let side = |side: &Open| Side { name: side.name().into(), len: side.len() };
+        Report {
+            pages_changed: self.set.len(),
+            ranges,
+            bytes_changed: bytes,
+            same: self.set.is_empty() && self.a.len() == self.b.len(),
+            a: side(&self.a),
+            b: side(&self.b),
+        }
+    }
+
+    /// The pages that differ; what lies past the end of one counts as zeros.
+    pub fn pages(&self) -> &PageSet {
+        &self.set
+    }
+
+    /// The length of the longer one.
+    pub fn len(&self) -> u64 {
+        self.a.len().max(self.b.len())
+    }
+
+    /// Whether neither has a byte.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes of `span`, of the first image and of the second, as far as they have them.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn read(&self, span: Range<u64>) -> Result<[Vec<u8>; 2]> {
+        let read = |side: &Open| {
+            let mut bytes = vec![0; (span.end.min(side.len()).saturating_sub(span.start)) as usize];
+            side.read(&mut bytes, span.start)?;
+            Ok::<_, Error>(bytes)
+        };
+        Ok([read(&self.a)?, read(&self.b)?])
+    }
+
+    /// Calls `each` with everything in which they differ, ascending. An error of `each` ends it.
+    ///
+    /// # Errors
+    /// When either cannot be read; what `each` says.
+    pub fn pieces<E: From<Error>>(&self, each: &mut dyn FnMut(Piece<'_>) -> Result<(), E>) -> Result<(), E> {
+        // From here to the next page that differs the longer one has nothing but zeros.
+        let mut tail = self.a.len().min(self.b.len());
+        for run in self.set.runs() {
+            let (mut at, end) = (run.offset(), run.end_offset().min(self.len()));
+            if at > tail {
+                each(Piece::Tail(tail..at))?;
+            }
+            while at < end {
+                let next = end.min(at + BLOCK);
+                let [a, b] = self.read(at..next)?;
+                each(Piece::Bytes { at, a: &a, b: &b })?;
+                at = next;
+            }
+            tail = tail.max(end);
+        }
+        if self.len() > tail { each(Piece::Tail(tail..self.len())) } else { Ok(()) }
+    }
 }
 
 /// Opens and locks what is to be compared.

@@ -6,11 +6,10 @@ use std::path::Path;
 use super::Progress;
 use super::diff::{Options, Side as Named, sides};
 use super::operand::Operand;
-use super::sides::{Side, StoredSide, compare};
+use super::sides::{Side, compare};
 use crate::error::{Error, Result};
 use crate::mem::vec::{Content, ELEMENTS, ElementType, Fault, ReadAt};
-use crate::pack::Source;
-use crate::page::{PAGE, PageRange, PageSet};
+use crate::page::PageSet;
 
 /// Bytes of elements compared at once, about.
 const BLOCK: u64 = 256 << 10;
@@ -117,29 +116,8 @@ impl ReadAt for Bytes<'_> {
         if offset.checked_add(buf.len() as u64).is_none_or(|end| end > self.0.len()) {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        match self.0 {
-            Side::Live(live) => ReadAt::read_at(&live.file, buf, offset),
-            Side::Stored(stored) => read_stored(stored, buf, offset).map_err(io::Error::other),
-        }
+        self.0.read(buf, offset).map_err(io::Error::other)
     }
-}
-
-fn read_stored(stored: &StoredSide, buf: &mut [u8], offset: u64) -> Result<()> {
-    buf.fill(0);
-    let end = offset + buf.len() as u64;
-    let mut reader = stored.shelf.pages();
-    let mut page = [0; PAGE];
-    stored.image.each_run(PageRange::of_bytes(offset, end), |run| {
-        for n in 0..run.pages.len() {
-            let Source::Pack(pack, at) = run.source.advance(n) else { break };
-            reader.read(pack, at, &mut page)?;
-            let start = (run.pages.start + n) * PAGE as u64;
-            let (from, to) = (start.max(offset), (start + PAGE as u64).min(end));
-            buf[(from - offset) as usize..(to - offset) as usize]
-                .copy_from_slice(&page[(from - start) as usize..(to - start) as usize]);
-        }
-        Ok(())
-    })
 }
 
 struct Found<'a> {

@@ -5,6 +5,7 @@
 pub mod adopt;
 pub mod apply;
 mod apply_memory;
+mod bytes;
 pub mod change;
 mod compose;
 pub mod delta;
@@ -33,6 +34,7 @@ mod take;
 pub mod undo;
 pub mod vec;
 pub mod verify;
+pub mod view;
 mod write;
 
 use std::path::{Path, PathBuf};

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::change::{Options, Plan, Report, Stop};
 use super::operand::Operand;
@@ -18,9 +18,8 @@ use crate::page::{
 use crate::store::{Image, ImageBase, Mark, Ref, Room, Shelf, Spool, StoredBase, Tree};
 use crate::sys::{lock, open, sparse};
 
-use super::compose::read_zero_extended;
-
 /// One side of a comparison.
+#[derive(Debug)]
 pub(crate) enum Side {
     Stored(Box<StoredSide>),
     Live(LiveSide),
@@ -36,6 +35,7 @@ pub(crate) struct StoredSide {
 }
 
 /// A file as it is, at the length it had when it was opened.
+#[derive(Debug)]
 pub(crate) struct LiveSide {
     pub(crate) name: String,
     pub(crate) path: PathBuf,
@@ -111,13 +111,19 @@ impl StoredSide {
 
 impl LiveSide {
     pub(crate) fn open(path: &Path) -> Result<LiveSide> {
+        match LiveSide::open_any(path)? {
+            (side, None) => Ok(side),
+            (_, Some(mark)) => Err(mark.refusal_to_read(path)),
+        }
+    }
+
+    /// Opens a file even if it is half changed; what says so comes with it.
+    pub(crate) fn open_any(path: &Path) -> Result<(LiveSide, Option<Mark>)> {
         let real = resolve(path)?;
         let file = open::target_read(&real)?;
-        if let Some(mark) = Mark::get(&file) {
-            return Err(mark.refusal_to_read(path));
-        }
+        let mark = Mark::get(&file);
         let len = open::stamp(&file, &real)?.len;
-        Ok(LiveSide { name: format!("{} now", path.display()), path: real, file, len })
+        Ok((LiveSide { name: format!("{} now", path.display()), path: real, file, len }, mark))
     }
 }
 
@@ -130,7 +136,13 @@ pub(crate) fn compare(a: &Side, b: &Side, reading: &Reading, progress: &dyn Prog
         }
         (Side::Live(a), Side::Live(b)) => {
             let (long, short) = if a.len >= b.len { (a, b) } else { (b, a) };
-            Ok(read(long, &FileBase { side: short }, reading, progress, None)?.0)
+            let base = FileBase { side: short, data: Mutex::default() };
+            let set = read(long, &base, reading, progress, None)?.0;
+            // One that was cut short looks like holes to its end.
+            if open::stamp(&short.file, &short.path)?.len < short.len {
+                return Err(short.cut());
+            }
+            Ok(set)
         }
     }
 }
@@ -319,33 +331,49 @@ impl Base for Marked<'_> {
 /// Another file as a base: read where the first has to be compared with it.
 struct FileBase<'a> {
     side: &'a LiveSide,
+    /// Groups that hold data, of all windows asked about so far (their numbers stand where pages do).
+    data: Mutex<PageSet>,
 }
 
 impl FileBase<'_> {
-    fn group_bytes(&self, group: u64) -> Result<Vec<u8>> {
-        read_zero_extended(&self.side.file, group * GROUP64, GROUP, self.side.len).at("reading", &self.side.path)
+    /// The bytes of a group; none where there is no data.
+    fn group_bytes(&self, group: u64) -> Result<Option<Vec<u8>>> {
+        if !self.data.lock().unwrap_or_else(PoisonError::into_inner).contains(group) {
+            return Ok(None);
+        }
+        let mut bytes = vec![0; GROUP];
+        let there = self.side.len.saturating_sub(group * GROUP64).min(GROUP64) as usize;
+        self.side.read(&mut bytes[..there], group * GROUP64)?;
+        Ok(Some(bytes))
     }
 }
 
 impl Base for FileBase<'_> {
     fn known(&self, window: PageRange) -> Result<Known> {
-        let (start, end) = (window.offset(), window.end_offset().min(self.side.len));
-        if start >= end {
-            return Ok(Known::Nothing);
+        let (mut at, end) = (window.offset(), window.end_offset().min(self.side.len));
+        let mut known = Known::Nothing;
+        while let Some((start, stop)) =
+            sparse::next_data(&self.side.file, at, end).at("looking for holes in", &self.side.path)?
+        {
+            let groups = PageRange { start: start / GROUP64, end: stop.div_ceil(GROUP64) };
+            self.data.lock().unwrap_or_else(PoisonError::into_inner).insert_range(groups);
+            known = Known::Ask;
+            at = groups.end * GROUP64;
         }
-        let data = sparse::next_data(&self.side.file, start, end).at("looking for holes in", &self.side.path)?;
-        Ok(if data.is_some() { Known::Ask } else { Known::Nothing })
+        Ok(known)
     }
 
     fn group(&self, group: u64) -> Result<Digest> {
-        Ok(group_digest(self.group_bytes(group)?[..].try_into().expect("a group is 64 KiB")))
+        let bytes = self.group_bytes(group)?;
+        Ok(bytes.map_or(Digest::ZERO, |bytes| group_digest(bytes[..].try_into().expect("a group is 64 KiB"))))
     }
 
     fn pages(&self, group: u64) -> Result<[Digest; GROUP_PAGES as usize]> {
-        let bytes = self.group_bytes(group)?;
-        let (pages, _) = bytes.as_chunks::<PAGE>();
         let mut out = [Digest::ZERO; GROUP_PAGES as usize];
-        out.iter_mut().zip(pages).for_each(|(digest, page)| *digest = page_digest(page));
+        if let Some(bytes) = self.group_bytes(group)? {
+            let (pages, _) = bytes.as_chunks::<PAGE>();
+            out.iter_mut().zip(pages).for_each(|(digest, page)| *digest = page_digest(page));
+        }
         Ok(out)
     }
 }

@@ -15,7 +15,36 @@ extern "C" fn nothing(_signal: c_int) {}
 /// By a handler that does nothing rather than by ignoring: ignored signals stay ignored in the commands that `try` and
 /// `lock` run, a handler does not outlive exec.
 pub fn ignore_sigxfsz() {
-    act(libc::SIGXFSZ, nothing as extern "C" fn(c_int) as libc::sighandler_t, libc::SA_RESTART);
+    let_pass(libc::SIGXFSZ);
+}
+
+/// While it lives, SIGINT and SIGQUIT do not end this process: they are for the command that it runs, such as a pager.
+pub struct Deaf([(c_int, libc::sigaction); 2]);
+
+impl Deaf {
+    /// From now on.
+    pub fn to_interrupts() -> Deaf {
+        Deaf([libc::SIGINT, libc::SIGQUIT].map(|signal| (signal, let_pass(signal))))
+    }
+}
+
+impl std::fmt::Debug for Deaf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Deaf").field(&self.0.map(|(signal, _)| signal)).finish()
+    }
+}
+
+impl Drop for Deaf {
+    fn drop(&mut self) {
+        for (signal, before) in &self.0 {
+            set_action(*signal, before);
+        }
+    }
+}
+
+/// Gives `signal` a handler that does nothing; what it had before.
+fn let_pass(signal: c_int) -> libc::sigaction {
+    act(signal, nothing as extern "C" fn(c_int) as libc::sighandler_t, libc::SA_RESTART)
 }
 
 /// Lets children be waited for, whoever started us with SIGCHLD ignored.

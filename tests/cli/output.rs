@@ -16,7 +16,8 @@ fn history() -> Case {
 #[test]
 fn a_closed_pipe_never_changes_the_verdict() {
     let case = history();
-    for (words, code) in [("diff --pages f", 1), ("log f", 0), ("snap f", 0), ("--help", 0), ("man", 0), ("verify", 0)]
+    for (words, code) in
+        [("diff --pages f", 1), ("log f", 0), ("view f", 0), ("snap f", 0), ("--help", 0), ("man", 0), ("verify", 0)]
     {
         let line = format!("{{ \"$M\" {words}; echo $? >&3; }} 3>code | true; sleep 0; cat code");
         let ran = finish(case.command("sh").args(["-c", &line]).env("M", program())).exits(0);
@@ -34,7 +35,17 @@ fn a_closed_pipe_never_changes_the_verdict() {
 #[test]
 fn a_full_disk_is_an_error() {
     let case = history();
-    for words in ["diff --pages f", "log f", "restore f@1 -o -", "--help", "--json log f", "completions bash"] {
+    for words in [
+        "diff --pages f",
+        "diff --hex f",
+        "log f",
+        "view f",
+        "view --raw f",
+        "restore f@1 -o -",
+        "--help",
+        "--json log f",
+        "completions bash",
+    ] {
         let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
         let mut command = case.memsnap(words.split(' '));
         command.stdout(full).stderr(Stdio::piped());
@@ -60,6 +71,7 @@ fn every_verb_speaks_json() {
     one("--json snap f", 0, "memsnap.snap.1");
     one("--json log f", 0, "memsnap.log.1");
     one("--json diff f@1", 1, "memsnap.diff.1");
+    one("--json view f@1", 0, "memsnap.view.1");
     one("--json revert --yes f@1", 0, "memsnap.revert.1");
     one("--json undo --yes f", 0, "memsnap.undo.1");
     one("--json restore f@1 -o out", 0, "memsnap.restore.1");

@@ -6,13 +6,13 @@ use anyhow::Context;
 use memsnap::ops::vec::{self, Number, Span};
 use serde::Serialize;
 
-use super::super::json::JsonPath;
+use super::super::json::{JsonNumber, JsonPath};
 use super::super::restore::no_binary_on_terminal;
 use super::super::screen::Screen;
 use super::super::units::count;
 use super::super::{escape, text};
 use super::Target;
-use super::words::{self, JsonNumber, name_of};
+use super::words::{self, name_of};
 
 /// Show what a vector holds: type, length, state
 ///

@@ -1,7 +1,6 @@
 //! What stands on the command line of `memsnap vec`, read; and what it shows.
 
-use memsnap::ops::vec::{ElementType, Number, Place, Scalar, Span, Tag};
-use serde::{Serialize, Serializer};
+use memsnap::ops::vec::{ElementType, Place, Scalar, Span, Tag};
 
 /// Reads a number of elements.
 pub(super) fn number(text: &str) -> Result<u64, String> {
@@ -71,24 +70,6 @@ pub(super) fn version(text: &str) -> Result<[u8; 3], String> {
 /// What a scalar is called in JSON: its name, or `other`.
 pub(super) fn name_of(kind: &ElementType) -> &'static str {
     kind.scalar.map_or("other", Scalar::name)
-}
-
-/// A number; floats that JSON has no numbers for are strings.
-pub(super) struct JsonNumber(pub(super) Number);
-
-impl Serialize for JsonNumber {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            Number::Whole(n) => match (u64::try_from(n), i64::try_from(n)) {
-                (Ok(n), _) => to.serialize_u64(n),
-                (_, Ok(n)) => to.serialize_i64(n),
-                _ => to.serialize_str(&n.to_string()),
-            },
-            Number::Single(n) if n.is_finite() => to.serialize_f32(n),
-            Number::Double(n) if n.is_finite() => to.serialize_f64(n),
-            other => to.serialize_str(&other.to_string()),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 use memsnap::ops::elements::Report;
 use serde::Serialize;
 
-use super::exit::Exit;
-use super::screen::Screen;
-use super::units::count;
+use super::super::exit::Exit;
+use super::super::screen::Screen;
+use super::super::units::count;
 
 #[derive(Serialize)]
 struct JsonRange {

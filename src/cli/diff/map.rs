@@ -1,0 +1,49 @@
+//! `memsnap diff --map`: where in the file the changes lie.
+
+use memsnap::ops::diff::Compared;
+use memsnap::page::{PAGE64, PageRange};
+use serde::Serialize;
+
+use super::super::screen::Screen;
+use super::super::strip::{Class, Strip};
+
+/// Rows of a strip.
+const ROWS: u64 = 8;
+const CLASSES: [Class; 3] = [
+    Class { mark: '.', color: "90", name: "same" },
+    Class { mark: '+', color: "33", name: "some pages differ" },
+    Class { mark: '#', color: "31", name: "all differ" },
+];
+
+#[derive(Serialize)]
+struct JsonMap {
+    schema: &'static str,
+    /// Bytes that a cell stands for.
+    cell: u64,
+    /// A mark for each: `.` same, `+` some pages differ, `#` all differ.
+    cells: String,
+}
+
+/// Draws a strip for the longer one.
+pub(super) fn show(compared: &Compared, screen: &mut Screen) -> anyhow::Result<()> {
+    let strip = Strip::new(compared.len(), PAGE64, screen.columns(), ROWS);
+    let class_of = |span: std::ops::Range<u64>| {
+        let pages = PageRange::of_bytes(span.start, span.end);
+        let changed: u64 = compared.pages().runs_within(pages).map(|run| run.len()).sum();
+        match changed {
+            0 => 0,
+            all if all == pages.len() => 2,
+            _ => 1,
+        }
+    };
+    if screen.is_json() {
+        let cells = strip.spans().map(|span| CLASSES[class_of(span)].mark).collect();
+        return screen.json(&JsonMap { schema: "memsnap.diff.map.1", cell: strip.cell(), cells });
+    }
+    let colored = screen.colors().0;
+    for row in strip.rows(&CLASSES, colored, class_of) {
+        screen.own_text(&(row + "\n"))?;
+    }
+    let cell = screen.sizes.show(strip.cell());
+    screen.own_text(&(strip.legend(&CLASSES, colored, &cell) + "\n"))
+}

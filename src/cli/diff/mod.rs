@@ -1,0 +1,303 @@
+//! `memsnap diff`: what differs, as pages, bytes, rows of digits, numbers, or a strip of cells.
+
+mod bytes;
+mod elements;
+mod map;
+mod numbers;
+mod pages;
+mod rows;
+mod tally;
+
+use std::ffi::OsString;
+
+use anyhow::Context;
+use clap::{ValueEnum, ValueHint};
+use memsnap::ops::diff::{Compared, Options, Report};
+use memsnap::ops::elements::diff_elements;
+use memsnap::ops::operand::{Operand, Ref};
+use memsnap::page::PageRange;
+use serde::Serialize;
+
+use super::exit::Exit;
+use super::flags::{Global, LockFlag, ReadingFlags, two_sides};
+use super::screen::Screen;
+use super::typed::{Typed, typed};
+use super::units::count;
+use super::{escape, text};
+use tally::Tally;
+
+/// Show which pages differ between A and B
+///
+/// A and B are files or snapshots, in any mix: FILE, FILE@3, FILE@latest.
+/// With A alone, its latest snapshot is compared with the file as it is. Two
+/// plain files need no store. One line for each run of pages that differ (the
+/// end is not part of it), then a summary. On a terminal, what is longer than
+/// the screen goes through a pager.
+///
+/// Compares bytes, never times. Snapshots are compared by what the store
+/// knows of their pages; those are read only where that does not tell.
+///
+/// Examples:
+///
+///   memsnap diff db.bin              what changed since the last snapshot?
+///   memsnap diff db.bin@1..latest    and since the first?
+///   memsnap diff old.img new.img     two files, no snapshots
+///   memsnap diff --hex -U 2 db.bin   the bytes themselves, old beside new
+///   memsnap diff --as f32 w.bin@1..2 which numbers, from what to what?
+///   memsnap diff --elements counts@1 which elements of a persistent vector?
+///   memsnap diff --pages db.bin | while read -r page; do ...; done
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment, after_long_help = text::DIFF_EXIT)]
+#[command(group = clap::ArgGroup::new("form")
+    .args(["pages", "unit", "hex", "as_type", "map", "elements"]))]
+pub(crate) struct Args {
+    /// A file, a snapshot FILE@REF, or two of them FILE@A..B
+    #[arg(value_name = "A", value_hint = ValueHint::FilePath)]
+    a: OsString,
+    /// The other side; without it, the file as it is
+    #[arg(value_name = "B", value_hint = ValueHint::FilePath)]
+    b: Option<OsString>,
+    /// The REF of A, and when given twice that of B; names are taken whole
+    #[arg(long, value_name = "REF", allow_hyphen_values = true)]
+    at: Vec<String>,
+    /// Only the summary
+    #[arg(long, conflicts_with_all = ["pages", "unit", "hex", "as_type", "map"])]
+    stat: bool,
+    /// Only page numbers, one a line
+    #[arg(long)]
+    pages: bool,
+    /// Ranges of what: page or byte
+    ///
+    /// Bytes that only one side has count as changed; zeros past the end of
+    /// one side change no page.
+    #[arg(long, value_name = "UNIT", value_enum, verbatim_doc_comment, hide_possible_values = true)]
+    unit: Option<Unit>,
+    /// Show rows of bytes that changed, old beside new
+    ///
+    /// 8 bytes in a row, or 16 where the terminal is wide enough. Changed bytes
+    /// are coloured, or else stand in brackets.
+    #[arg(long, verbatim_doc_comment)]
+    hex: bool,
+    /// Show N rows around those that changed
+    #[arg(short = 'U', long, value_name = "N", default_value = "0", requires = "hex", hide_default_value = true)]
+    context: u32,
+    /// Show numbers that changed, as index: old -> new
+    ///
+    /// u8 to u64, i8 to i64, f32 or f64; u32be if the high byte comes first.
+    /// The index is that from the start of the file. Numbers that only one
+    /// side has count as changed.
+    #[arg(long = "as", id = "as_type", value_name = "TYPE", value_parser = typed, verbatim_doc_comment)]
+    as_type: Option<Typed>,
+    /// Take all NaN for the same, whatever their bits
+    #[arg(long, requires = "as_type")]
+    nan_equal: bool,
+    /// Draw where in the file the changes lie
+    #[arg(long)]
+    map: bool,
+    /// Show at most N changes, and say how many more there are
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+    /// Show which elements of persistent vectors differ, by their indexes
+    ///
+    /// Both sides must hold elements of the same type. Elements that only one
+    /// side has count as changed.
+    #[arg(long, verbatim_doc_comment)]
+    elements: bool,
+    /// Never start a pager
+    #[arg(long)]
+    no_pager: bool,
+    #[command(flatten)]
+    lock: LockFlag,
+    #[command(flatten)]
+    reading: ReadingFlags,
+}
+
+/// What ranges are made of.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Unit {
+    /// Pages of 4096 bytes
+    Page,
+    /// Bytes
+    Byte,
+}
+
+#[derive(Serialize)]
+struct JsonSummary {
+    schema: &'static str,
+    a: JsonSide,
+    b: JsonSide,
+    pages_changed: u64,
+    ranges: u64,
+    bytes_changed: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changes: Option<JsonChanges>,
+    same: bool,
+}
+
+#[derive(Serialize)]
+struct JsonSide {
+    name: String,
+    len: u64,
+}
+
+/// What was counted in another unit than pages.
+#[derive(Clone, Copy, Serialize)]
+struct JsonChanges {
+    unit: &'static str,
+    count: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ranges: Option<u64>,
+    shown: u64,
+}
+
+/// What a form of output found in what differs.
+struct Found {
+    /// As the summary says it: `5 bytes in 2 rows`; none: pages.
+    what: Option<String>,
+    json: Option<JsonChanges>,
+    /// Whether what was found is a difference.
+    same: bool,
+}
+
+impl Args {
+    pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
+        if self.at.len() > 2 {
+            return Err(memsnap::Error::refused("--at was given more than twice", "once for A, once for B").into());
+        }
+        let (a, b) = two_sides(&self.a, self.b.as_ref(), &self.at, screen)?;
+        let options = Options { store: global.store.clone(), reading: self.reading.reading(self.lock.lock) };
+        if self.elements {
+            return self.elements(&a, b.as_ref(), &options, screen);
+        }
+        let bar = screen.bar();
+        let compared = Compared::new(&a, b.as_ref(), &options, &bar);
+        drop(bar);
+        let compared = compared.with_context(|| self.doing())?;
+        screen.page(self.no_pager);
+        let mut report = compared.report();
+        let live = |side: &Operand| matches!(side.at, None | Some(Ref::Now));
+        if live(&a) && b.as_ref().is_some_and(live) {
+            plain_names(&mut report);
+        }
+        let found = match self.show(&compared, &report, screen) {
+            // What was found so far was enough for whoever reads.
+            Err(_) if screen.closed() => return Ok(Exit::Differs),
+            found => found.with_context(|| self.doing())?,
+        };
+        let same = found.same;
+        self.summary(&report, found, screen)?;
+        Ok(if same { Exit::Done } else { Exit::Differs })
+    }
+
+    fn doing(&self) -> String {
+        match &self.b {
+            Some(b) => format!("comparing {} with {}", escape::os(&self.a), escape::os(b)),
+            None => format!("comparing {}", escape::os(&self.a)),
+        }
+    }
+
+    /// Shows what differs, in the form that was asked for.
+    fn show(&self, compared: &Compared, report: &Report, screen: &mut Screen) -> anyhow::Result<Found> {
+        let tally = Tally::new(self.limit);
+        let pages = Found { what: None, json: None, same: report.same };
+        if self.stat {
+            return Ok(pages);
+        }
+        if self.map {
+            return map::show(compared, screen).map(|()| pages);
+        }
+        if self.hex {
+            return rows::show(compared, report, u64::from(self.context), tally, screen);
+        }
+        if let Some(typed) = self.as_type {
+            return numbers::show(compared, report, (typed, self.nan_equal), tally, screen);
+        }
+        match self.unit {
+            Some(Unit::Byte) => bytes::show(compared, report, tally, screen),
+            _ => pages::show(compared, self.pages, tally, screen).map(|()| pages),
+        }
+    }
+
+    fn elements(
+        &self,
+        a: &Operand,
+        b: Option<&Operand>,
+        options: &Options,
+        screen: &mut Screen,
+    ) -> anyhow::Result<Exit> {
+        let bar = screen.bar();
+        screen.page(self.no_pager);
+        let mut shown = Ok(());
+        let mut tally = Tally::new(self.limit);
+        let report = diff_elements(a, b, options, &bar, &mut |start, end| {
+            if shown.is_ok() && !self.stat && tally.take(1) {
+                shown = elements::show(start, end, screen);
+            }
+        });
+        drop(bar);
+        let report = report.with_context(|| self.doing())?;
+        shown?;
+        tally.tell_rest("range", screen)?;
+        elements::summary(&report, screen)
+    }
+
+    fn summary(&self, report: &Report, found: Found, screen: &mut Screen) -> anyhow::Result<()> {
+        if screen.is_json() {
+            return screen.json(&json(report, &found));
+        }
+        let text = summary_line(report, found.what, screen);
+        if self.pages || found.same && !self.stat {
+            screen.say(&text);
+            return Ok(());
+        }
+        screen.line(&text)
+    }
+}
+
+/// The columns of a range: its pages, and its bytes.
+pub(crate) fn columns(range: &PageRange) -> (String, String) {
+    let pages = format!("{}..{}", range.start, range.end);
+    let bytes = format!("{:#x}..{:#x}", range.offset(), range.end_offset());
+    (format!("{pages:<18}"), format!("{bytes:<26}"))
+}
+
+/// Ends the work when nobody reads what comes of it.
+fn while_read(screen: &Screen) -> anyhow::Result<()> {
+    if screen.closed() { Err(anyhow::anyhow!("nobody reads any more")) } else { Ok(()) }
+}
+
+/// Two files without any snapshot: that both are meant as they are now goes without saying.
+fn plain_names(report: &mut Report) {
+    for side in [&mut report.a, &mut report.b] {
+        side.name.truncate(side.name.strip_suffix(" now").unwrap_or(&side.name).len());
+    }
+}
+
+fn summary_line(report: &Report, what: Option<String>, screen: &Screen) -> String {
+    let (a, b, sizes) = (&report.a, &report.b, screen.sizes);
+    if report.same {
+        return format!("{} and {} are the same, {}", a.name, b.name, sizes.show(a.len));
+    }
+    let length = match a.len == b.len {
+        true => format!("length {}", sizes.show(a.len)),
+        false => format!("length {}", sizes.change(a.len, b.len)),
+    };
+    let what = what.unwrap_or_else(|| {
+        let (pages, ranges) = (count(report.pages_changed, "page"), count(report.ranges, "range"));
+        format!("{pages} in {ranges} differ ({})", sizes.show(report.bytes_changed))
+    });
+    format!("{} -> {}: {what}, {length}", a.name, b.name)
+}
+
+fn json(report: &Report, found: &Found) -> JsonSummary {
+    JsonSummary {
+        schema: "memsnap.diff.1",
+        a: JsonSide { name: report.a.name.clone(), len: report.a.len },
+        b: JsonSide { name: report.b.name.clone(), len: report.b.len },
+        pages_changed: report.pages_changed,
+        ranges: report.ranges,
+        bytes_changed: report.bytes_changed,
+        changes: found.json,
+        same: found.same,
+    }
+}

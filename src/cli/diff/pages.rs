@@ -1,0 +1,47 @@
+//! `memsnap diff`: ranges of pages; `--pages`: their numbers.
+
+use memsnap::ops::diff::Compared;
+use memsnap::page::{PAGE64, PageRange};
+use serde::Serialize;
+
+use super::super::json::JsonRange;
+use super::super::screen::Screen;
+use super::super::units::count;
+use super::{Tally, columns, while_read};
+
+#[derive(Serialize)]
+struct JsonDiffRange {
+    schema: &'static str,
+    #[serde(flatten)]
+    range: JsonRange,
+}
+
+/// Shows the ranges, or all pages one by one.
+pub(super) fn show(compared: &Compared, one_by_one: bool, mut tally: Tally, screen: &mut Screen) -> anyhow::Result<()> {
+    for range in compared.pages().runs() {
+        if one_by_one && !screen.is_json() {
+            let shown = tally.take_part(range.len());
+            (range.start..range.start + shown).try_for_each(|page| screen.line(&page.to_string()))?;
+        } else if tally.take(1) {
+            show_range(&range, compared.len(), screen)?;
+        }
+        while_read(screen)?;
+    }
+    match tally.total - tally.shown {
+        // stdout has numbers, and nothing else.
+        more if one_by_one && more > 0 => {
+            screen.say(&format!("and {}", count(more, "more page")));
+            Ok(())
+        }
+        _ => tally.tell_rest("range", screen),
+    }
+}
+
+fn show_range(range: &PageRange, len: u64, screen: &mut Screen) -> anyhow::Result<()> {
+    if screen.is_json() {
+        return screen.json(&JsonDiffRange { schema: "memsnap.diff.range.1", range: JsonRange::of(range) });
+    }
+    let (pages, place) = columns(range);
+    let bytes = (range.len() * PAGE64).min(len.saturating_sub(range.offset()));
+    screen.line(&format!("pages {pages} {place} {:>8}", screen.sizes.show(bytes)))
+}

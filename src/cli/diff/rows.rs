@@ -1,0 +1,260 @@
+//! `memsnap diff --hex`: rows of bytes that changed, old beside new.
+
+use std::ops::Range;
+
+use memsnap::ops::diff::{Compared, Piece, Report};
+use serde::Serialize;
+
+use super::super::screen::Screen;
+use super::super::strip::digits;
+use super::super::units::count;
+use super::super::view::character;
+use super::super::{escape, hex};
+use super::{Found, JsonChanges, Tally, while_read};
+
+/// How old and new are coloured.
+const COLORS: [&str; 2] = ["31", "32"];
+
+#[derive(Serialize)]
+struct JsonRow<'a> {
+    schema: &'static str,
+    offset: u64,
+    old: &'a str,
+    new: &'a str,
+    changed: bool,
+}
+
+#[derive(Serialize)]
+struct JsonZeros<'a> {
+    schema: &'static str,
+    start: u64,
+    end: u64,
+    only_in: &'a str,
+}
+
+/// Shows rows that changed, and those around them.
+struct Rows<'a> {
+    compared: &'a Compared,
+    report: &'a Report,
+    /// Bytes in a row.
+    width: u64,
+    /// Bytes around what changed.
+    around: u64,
+    digits: usize,
+    tally: Tally,
+    /// Bytes that differ.
+    bytes: u64,
+    /// The end of what was shown, and of what is to be shown after it.
+    shown: u64,
+    wanted: u64,
+    begun: bool,
+}
+
+/// Shows the rows.
+pub(super) fn show(
+    compared: &Compared,
+    report: &Report,
+    context: u64,
+    tally: Tally,
+    screen: &mut Screen,
+) -> anyhow::Result<Found> {
+    let digits = digits(compared.len());
+    let width = if columns(digits, 16) <= screen.columns() { 16 } else { 8 };
+    let around = context * width;
+    let mut rows = Rows { compared, report, width, around, digits, tally, bytes: 0, shown: 0, wanted: 0, begun: false };
+    compared.pieces(&mut |piece| {
+        match piece {
+            Piece::Bytes { at, a, b } => rows.piece(at, a, b, screen),
+            Piece::Tail(tail) => rows.tail(tail, screen),
+        }?;
+        while_read(screen)
+    })?;
+    rows.finish_hunk(compared.len(), screen)?;
+    let Rows { tally, bytes, .. } = rows;
+    tally.tell_rest("row", screen)?;
+    Ok(Found {
+        what: Some(format!("{} in {} differ", count(bytes, "byte"), count(tally.total, "row"))),
+        json: Some(JsonChanges { unit: "row", count: tally.total, ranges: None, shown: tally.shown }),
+        same: report.same,
+    })
+}
+
+/// Columns that a line takes with so many bytes a side.
+fn columns(digits: usize, width: usize) -> usize {
+    digits + 1 + 2 * (3 * width + 1 + width) + 2
+}
+
+impl Rows<'_> {
+    fn piece(&mut self, at: u64, a: &[u8], b: &[u8], screen: &mut Screen) -> anyhow::Result<()> {
+        for (i, (x, y)) in rows_of(a, b, self.width as usize).enumerate() {
+            if x == y {
+                continue;
+            }
+            self.bytes += (0..x.len().max(y.len())).filter(|n| x.get(*n) != y.get(*n)).count() as u64;
+            let at = at + i as u64 * self.width;
+            if !self.tally.take(1) {
+                self.finish_hunk(at, screen)?;
+                continue;
+            }
+            self.lead_to(at, screen)?;
+            self.row(at, x, y, screen)?;
+            self.shown = at + self.width;
+            self.wanted = self.shown + self.around;
+        }
+        Ok(())
+    }
+
+    /// Zeros that only one side has.
+    fn tail(&mut self, tail: Range<u64>, screen: &mut Screen) -> anyhow::Result<()> {
+        self.bytes += tail.end - tail.start;
+        self.finish_hunk(tail.start, screen)?;
+        if !self.tally.take(tail.end.div_ceil(self.width) - tail.start / self.width) {
+            return Ok(());
+        }
+        let longer = if self.report.a.len > self.report.b.len { &self.report.a } else { &self.report.b };
+        if screen.is_json() {
+            let (schema, only_in) = ("memsnap.diff.zeros.1", longer.name.as_str());
+            screen.json(&JsonZeros { schema, start: tail.start, end: tail.end, only_in })?;
+        } else {
+            self.separate(tail.start, screen)?;
+            let (digits, n) = (self.digits, count(tail.end - tail.start, "zero byte"));
+            screen.line(&format!("{:0digits$x}  {n} only in {}", tail.start, longer.name))?;
+        }
+        (self.shown, self.wanted) = (tail.end, tail.end);
+        Ok(())
+    }
+
+    /// Shows what is wanted after the rows shown last, and before the one at `at`.
+    fn lead_to(&mut self, at: u64, screen: &mut Screen) -> anyhow::Result<()> {
+        self.finish_hunk(at, screen)?;
+        let from = at.saturating_sub(self.around).max(self.shown);
+        self.separate(from, screen)?;
+        self.same_rows(from..at, screen)
+    }
+
+    fn finish_hunk(&mut self, before: u64, screen: &mut Screen) -> anyhow::Result<()> {
+        let to = self.wanted.min(before);
+        if to > self.shown {
+            self.same_rows(self.shown..to, screen)?;
+            self.shown = to;
+        }
+        self.wanted = self.shown;
+        Ok(())
+    }
+
+    /// Begins with what the columns are; shows a gap before `at`, where rows around changes are wanted.
+    fn separate(&mut self, at: u64, screen: &mut Screen) -> anyhow::Result<()> {
+        if screen.is_json() {
+            return Ok(());
+        }
+        if !std::mem::replace(&mut self.begun, true) {
+            let column = 4 * self.width as usize;
+            let name = |side: &str| escape::text(side).chars().take(column).collect::<String>();
+            let (a, b) = (name(&self.report.a.name), name(&self.report.b.name));
+            return screen.heading(&format!("{:digits$}  {a:<column$} | {b}", "", digits = self.digits));
+        }
+        if self.around > 0 && at > self.shown { screen.line("--") } else { Ok(()) }
+    }
+
+    /// Rows that did not change.
+    fn same_rows(&self, span: Range<u64>, screen: &mut Screen) -> anyhow::Result<()> {
+        let [a, b] = self.compared.read(span.clone())?;
+        let offsets = (span.start..).step_by(self.width as usize);
+        rows_of(&a, &b, self.width as usize).zip(offsets).try_for_each(|((x, y), at)| self.row(at, x, y, screen))
+    }
+
+    fn row(&self, at: u64, a: &[u8], b: &[u8], screen: &mut Screen) -> anyhow::Result<()> {
+        if screen.is_json() {
+            let [old, new] = [a, b].map(|bytes| hex::show(bytes).replace(' ', ""));
+            let schema = "memsnap.diff.row.1";
+            return screen.json(&JsonRow { schema, offset: at, old: &old, new: &new, changed: a != b });
+        }
+        let (digits, width) = (self.digits, self.width as usize);
+        let [old, new] = if screen.colors().0 { COLORS.map(Some) } else { [None; 2] };
+        let line = format!("{at:0digits$x} {} |{}", side(a, b, width, old), side(b, a, width, new));
+        screen.own_text(&(line.trim_end().to_string() + "\n"))
+    }
+}
+
+/// The rows of two sides; where one ends, its are short or empty.
+fn rows_of<'a>(a: &'a [u8], b: &'a [u8], width: usize) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+    let row = move |all: &'a [u8], i: usize| &all[i.min(all.len())..(i + width).min(all.len())];
+    (0..a.len().max(b.len())).step_by(width).map(move |i| (row(a, i), row(b, i)))
+}
+
+/// A row of one side. Bytes that the other has not are coloured, or else stand in brackets.
+fn side(own: &[u8], other: &[u8], width: usize, color: Option<&str>) -> String {
+    let differs = |i: usize| i < width && own.get(i) != other.get(i);
+    let (mut digits, mut text) = (String::new(), String::new());
+    let on = color.map_or(String::new(), |color| format!("\x1b[{color}m"));
+    let off = if color.is_some() { "\x1b[0m" } else { "" };
+    for i in 0..=width {
+        let edge = (i > 0 && differs(i - 1), differs(i));
+        let space = match edge {
+            (false, true) if color.is_none() => "[",
+            (true, false) if color.is_none() => "]",
+            _ => " ",
+        };
+        match edge {
+            (false, true) => {
+                digits += &format!("{space}{on}");
+                text += &on;
+            }
+            (true, false) => {
+                digits += &format!("{off}{space}");
+                text += off;
+            }
+            _ => digits += space,
+        }
+        if i == width {
+            break;
+        }
+        match own.get(i) {
+            Some(byte) => {
+                digits += &format!("{byte:02x}");
+                text.push(character(*byte));
+            }
+            None => {
+                digits += "  ";
+                text.push(' ');
+            }
+        }
+    }
+    digits + &text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn changes_stand_in_brackets() {
+        assert_eq!(side(b"abcd", b"aXXd", 4, None), " 61[62 63]64 abcd");
+        assert_eq!(side(b"abcd", b"abc", 4, None), " 61 62 63[64]abcd");
+        assert_eq!(side(b"abc", b"abcd", 4, None), " 61 62 63[  ]abc ");
+        assert_eq!(side(b"ab", b"ab", 4, None), " 61 62       ab  ");
+        assert_eq!(side(b"ab", b"aX", 2, Some("31")), " 61 \x1b[31m62\x1b[0m a\x1b[31mb\x1b[0m");
+    }
+
+    proptest! {
+        #[test]
+        fn every_changed_byte_is_marked_and_no_other(
+            own in prop::collection::vec(0u8..3, 0..9), other in prop::collection::vec(0u8..3, 0..9))
+        {
+            let row: Vec<char> = side(&own, &other, 8, None).chars().collect();
+            prop_assert_eq!(row.len() * 2 + 2 + 8 + 1, columns(8, 8));
+            let mut inside = false;
+            for i in 0..8 {
+                match row[3 * i] {
+                    '[' => inside = true,
+                    ']' => inside = false,
+                    _ => {}
+                }
+                prop_assert_eq!(inside, own.get(i) != other.get(i), "byte {}", i);
+                let digits: String = row[3 * i + 1..3 * i + 3].iter().collect();
+                prop_assert_eq!(digits.trim(), own.get(i).map_or(String::new(), |b| format!("{b:02x}")));
+            }
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Long output on a terminal, shown by a pager: started only when there is more than fits the screen.
+//!
+//! Ctrl-C meanwhile is for the pager. One that is left early has closed its pipe, which is no error; one that cannot be
+//! started is done without.
+
+use std::io::{self, BufWriter, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+use memsnap::sys::signal::Deaf;
+
+/// Output that is held back until it ends, or is longer than the screen.
+pub(crate) struct Paged {
+    direct: Box<dyn Write>,
+    size: (usize, usize),
+    command: String,
+    state: State,
+}
+
+enum State {
+    Held(Vec<u8>, Rows),
+    Piped(Box<Pager>),
+    Direct,
+}
+
+struct Pager {
+    child: Child,
+    to: BufWriter<ChildStdin>,
+    _deaf: Deaf,
+}
+
+/// Counts the rows that text takes on a screen.
+#[derive(Default)]
+struct Rows {
+    full: usize,
+    column: usize,
+    /// Within an escape sequence, which takes no column.
+    escape: bool,
+}
+
+impl Rows {
+    fn count(&mut self, bytes: &[u8], columns: usize) {
+        for byte in bytes {
+            match byte {
+                b'\n' => {
+                    self.full += self.column.max(1).div_ceil(columns.max(1));
+                    self.column = 0;
+                }
+                0x1b => self.escape = true,
+                _ if self.escape => self.escape = !byte.is_ascii_alphabetic(),
+                // The first byte of a character stands for all of them.
+                0x80..0xc0 => {}
+                _ => self.column += 1,
+            }
+        }
+    }
+}
+
+impl Paged {
+    /// Output to `direct`, or where it has more rows than a terminal of this `size` (rows, columns), to `command`.
+    pub(crate) fn new(direct: Box<dyn Write>, size: (usize, usize), command: String) -> Paged {
+        Paged { direct, size, command, state: State::Held(Vec::new(), Rows::default()) }
+    }
+
+    fn overflow(&mut self, held: &[u8]) -> io::Result<()> {
+        match Pager::start(&self.command) {
+            Ok(mut pager) => {
+                let done = pager.to.write_all(held);
+                self.state = State::Piped(Box::new(pager));
+                done
+            }
+            Err(_) => {
+                self.state = State::Direct;
+                self.direct.write_all(held)
+            }
+        }
+    }
+}
+
+impl Pager {
+    fn start(command: &str) -> io::Result<Pager> {
+        let mut words = command.split_whitespace();
+        // A shell is asked only for what needs one: so that a pager that is not there is noticed here.
+        let mut command = match command.contains(['\'', '"', '$', '|', '&', ';', '<', '>', '(', '`', '\\', '*', '=']) {
+            true => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", command]);
+                shell
+            }
+            false => {
+                let mut plain = Command::new(words.next().unwrap_or("less"));
+                plain.args(words);
+                plain
+            }
+        };
+        if std::env::var_os("LESS").is_none() {
+            command.env("LESS", "FRX");
+        }
+        // Before it starts, so that there is no moment at which Ctrl-C would end us and leave it alone.
+        let deaf = Deaf::to_interrupts();
+        let mut child = command.stdin(Stdio::piped()).spawn()?;
+        let to = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        Ok(Pager { child, to: BufWriter::new(to), _deaf: deaf })
+    }
+
+    /// Waits until it is left.
+    fn end(self: Box<Pager>) -> io::Result<()> {
+        let Pager { mut child, to, _deaf } = *self;
+        let written = match to.into_inner() {
+            Ok(stdin) => {
+                drop(stdin);
+                Ok(())
+            }
+            Err(e) => Err(e.into_parts().0),
+        };
+        child.wait()?;
+        written
+    }
+}
+
+impl Write for Paged {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.state {
+            State::Direct => return self.direct.write(bytes),
+            State::Piped(pager) => return pager.to.write(bytes),
+            State::Held(held, rows) => {
+                held.extend_from_slice(bytes);
+                rows.count(bytes, self.size.1);
+                // The last row is for the prompt that follows.
+                if rows.full + 1 > self.size.0 {
+                    let held = std::mem::take(held);
+                    self.overflow(&held)?;
+                }
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    /// Ends what is shown so far.
+    fn flush(&mut self) -> io::Result<()> {
+        let fresh = State::Held(Vec::new(), Rows::default());
+        match std::mem::replace(&mut self.state, fresh) {
+            State::Held(held, _) => self.direct.write_all(&held)?,
+            State::Piped(pager) => return pager.end(),
+            State::Direct => self.state = State::Direct,
+        }
+        self.direct.flush()
+    }
+}
+
+impl Drop for Paged {
+    fn drop(&mut self) {
+        let _ = self.flush();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    #[derive(Clone, Default)]
+    struct Tape(Rc<RefCell<Vec<u8>>>);
+
+    impl Write for Tape {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.borrow_mut().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn shown(lines: usize, command: &str) -> (String, io::Result<()>) {
+        let tape = Tape::default();
+        let mut paged = Paged::new(Box::new(tape.clone()), (5, 10), command.into());
+        let done = (0..lines).try_for_each(|n| writeln!(paged, "{n}")).and_then(|()| paged.flush());
+        drop(paged);
+        let text = String::from_utf8(tape.0.borrow().clone()).unwrap();
+        (text, done)
+    }
+
+    #[test]
+    fn a_pager_only_for_what_is_longer_than_the_screen() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("out");
+        let command = format!("cat > {}", out.display());
+        assert_eq!(shown(4, &command).0, "0\n1\n2\n3\n");
+        assert!(!out.exists());
+        let (text, done) = shown(5, &command);
+        assert!(text.is_empty() && done.is_ok());
+        assert_eq!(std::fs::read_to_string(&out).unwrap(), "0\n1\n2\n3\n4\n");
+    }
+
+    #[test]
+    fn one_that_is_missing_is_done_without() {
+        assert_eq!(shown(7, "no-such-pager -R").0, "0\n1\n2\n3\n4\n5\n6\n");
+    }
+
+    #[test]
+    fn one_that_is_left_early_is_a_closed_pipe() {
+        let (_, done) = shown(100_000, "true");
+        assert_eq!(done.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn rows_as_a_terminal_counts_them() {
+        let count = |text: &str| {
+            let mut rows = Rows::default();
+            rows.count(text.as_bytes(), 10);
+            rows.full
+        };
+        assert_eq!((count("\n"), count("0123456789\n"), count("0123456789a\n\n")), (1, 1, 3));
+        assert_eq!((count("\x1b[1;31m0123456789\x1b[0m\n"), count("ééééé ééé\n")), (1, 1));
+    }
+}

@@ -1,0 +1,165 @@
+//! A row as hexadecimal digits and as characters.
+
+use std::fmt::Write;
+
+use super::super::screen::paint;
+
+/// What a byte is, for its colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    Nul,
+    Printable,
+    White,
+    Control,
+    High,
+}
+
+impl Class {
+    fn of(byte: u8) -> Class {
+        match byte {
+            0 => Class::Nul,
+            b' ' | b'\t'..=b'\r' => Class::White,
+            0x21..=0x7e => Class::Printable,
+            0x80..=0xff => Class::High,
+            _ => Class::Control,
+        }
+    }
+
+    fn color(self) -> &'static str {
+        match self {
+            Class::Nul => NUL,
+            Class::Printable => "36",
+            Class::White => "32",
+            Class::Control => "35",
+            Class::High => "33",
+        }
+    }
+}
+
+/// The colour of zeros.
+pub(super) const NUL: &str = "90";
+
+/// How rows are laid out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Layout {
+    /// Digits of an offset.
+    pub(super) digits: usize,
+    /// Bytes in a row.
+    pub(super) width: usize,
+    /// Bytes without a space between them; none: a space after every byte, two after eight.
+    pub(super) group: Option<usize>,
+    /// Whether classes of bytes are coloured.
+    pub(super) colored: bool,
+}
+
+/// As it is shown beside the digits.
+pub(crate) fn character(byte: u8) -> char {
+    if matches!(byte, 0x20..0x7f) { char::from(byte) } else { '.' }
+}
+
+impl Layout {
+    /// Between the columns: narrow where offsets are so long that 16 bytes would not fit 80 columns.
+    pub(super) fn gap(&self) -> &'static str {
+        if self.digits > 10 { " " } else { "  " }
+    }
+
+    /// The offset that a line begins with.
+    pub(super) fn offset(&self, at: u64) -> String {
+        format!("{at:0digits$x}{}", self.gap(), digits = self.digits)
+    }
+
+    /// A line, with its end.
+    pub(super) fn row(&self, at: u64, bytes: &[u8]) -> String {
+        let mut line = self.offset(at);
+        let mut text = String::new();
+        let mut shown = 0;
+        for same in bytes.chunk_by(|a, b| Class::of(*a) == Class::of(*b)) {
+            let color = Class::of(same[0]).color();
+            let mut digits = String::new();
+            for (i, byte) in same.iter().enumerate() {
+                // A space before a colour begins is not coloured.
+                let to = if i == 0 { &mut line } else { &mut digits };
+                to.push_str(self.space(shown + i));
+                let _ = write!(digits, "{byte:02x}");
+            }
+            line += &paint(self.colored, color, &digits);
+            let characters: String = same.iter().map(|byte| character(*byte)).collect();
+            text += &paint(self.colored, color, &characters);
+            shown += same.len();
+        }
+        for i in shown..self.width {
+            line += self.space(i);
+            line += "  ";
+        }
+        line + self.gap() + "|" + &text + "|\n"
+    }
+
+    /// What stands before byte `i` of a row.
+    fn space(&self, i: usize) -> &'static str {
+        match self.group {
+            _ if i == 0 => "",
+            None if i.is_multiple_of(8) => "  ",
+            None => " ",
+            Some(n) if n > 0 && i.is_multiple_of(n) => " ",
+            Some(_) => "",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const PLAIN: Layout = Layout { digits: 8, width: 16, group: None, colored: false };
+
+    #[test]
+    fn as_hexdump_shows_it() {
+        let row = PLAIN.row(0x10, b"memsnap\0\xff\n");
+        let expected = "00000010  6d 65 6d 73 6e 61 70 00  ff 0a                    |memsnap...|\n";
+        assert_eq!(row, expected);
+        let four = Layout { group: Some(4), width: 8, ..PLAIN };
+        assert_eq!(four.row(0, b"memsna"), "00000000  6d656d73 6e61      |memsna|\n");
+        let none = Layout { group: Some(0), width: 2, ..PLAIN };
+        assert_eq!(none.row(0, b"me"), "00000000  6d65  |me|\n");
+    }
+
+    #[test]
+    fn colours_change_with_the_class() {
+        let colored = Layout { colored: true, width: 4, ..PLAIN };
+        let row = colored.row(0, b"ab\0\n");
+        assert_eq!(
+            row,
+            "00000000  \x1b[36m61 62\x1b[0m \x1b[90m00\x1b[0m \x1b[32m0a\x1b[0m  \
+             |\x1b[36mab\x1b[0m\x1b[90m.\x1b[0m\x1b[32m.\x1b[0m|\n"
+        );
+    }
+
+    /// `text` without what colours it.
+    fn bare(text: &str) -> String {
+        let mut parts = text.split('\x1b');
+        let first = parts.next().unwrap().to_string();
+        parts.fold(first, |all, part| all + part.split_once('m').unwrap().1)
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_can_be_read_back(
+            bytes in prop::collection::vec(any::<u8>(), 1..40), group in prop::option::of(0usize..9), at: u64)
+        {
+            let layout = Layout { width: 40, group, ..PLAIN };
+            let row = layout.row(at, &bytes);
+            let (offset, rest) = row.split_once("  ").unwrap();
+            prop_assert_eq!(u64::from_str_radix(offset, 16), Ok(at));
+            let digits: String = rest.split('|').next().unwrap().split_whitespace().collect();
+            prop_assert_eq!(digits, bytes.iter().map(|b| format!("{b:02x}")).collect::<String>());
+            prop_assert_eq!(bare(&Layout { colored: true, ..layout }.row(at, &bytes)), row);
+        }
+
+        #[test]
+        fn a_row_fits_80_columns(bytes in prop::collection::vec(any::<u8>(), 1..17), digits in 8usize..13) {
+            let layout = Layout { digits, ..PLAIN };
+            prop_assert!(layout.row(0, &bytes).trim_end().len() <= 80);
+        }
+    }
+}

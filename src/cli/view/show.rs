@@ -1,0 +1,165 @@
+//! A row in each of its forms.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use super::super::json::JsonNumber;
+use super::super::screen::{Screen, paint};
+use super::super::typed::Typed;
+use super::super::units::count;
+use super::hex::{Layout, NUL};
+use super::rows::Row;
+
+/// How bytes are shown.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Form {
+    /// Digits and characters, grouped by so many bytes.
+    Hex(Option<usize>),
+    /// Digits only.
+    Plain,
+    /// Numbers.
+    Numbers(Typed),
+}
+
+/// Bytes in a row of digits and characters.
+const HEX_BYTES: usize = 16;
+/// Bytes in a row of digits, as xxd has it.
+const PLAIN_BYTES: usize = 30;
+/// Columns of a row of numbers, where nobody says how many.
+const COLUMNS: usize = 80;
+
+/// Shows rows, and knows how many bytes it has shown.
+pub(super) struct Shown {
+    form: Form,
+    layout: Layout,
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+struct JsonRow<'a> {
+    schema: &'static str,
+    offset: u64,
+    hex: &'a str,
+}
+
+#[derive(Serialize)]
+struct JsonZeros {
+    schema: &'static str,
+    offset: u64,
+    len: u64,
+}
+
+#[derive(Serialize)]
+struct JsonValues {
+    schema: &'static str,
+    offset: u64,
+    r#type: String,
+    values: Vec<JsonNumber>,
+    /// Bytes at the end that are no whole number.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    left_over: String,
+}
+
+#[derive(Serialize)]
+struct JsonEnd<'a> {
+    schema: &'static str,
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    len: Option<u64>,
+    start: u64,
+    end: u64,
+}
+
+impl Shown {
+    /// In rows of so many `columns`, or of as many as are usual.
+    pub(super) fn new(form: Form, columns: Option<usize>, digits: usize, screen: &Screen) -> Shown {
+        let width = match form {
+            Form::Hex(_) => columns.unwrap_or(HEX_BYTES),
+            Form::Plain => columns.unwrap_or(PLAIN_BYTES),
+            Form::Numbers(typed) => {
+                let fit = (COLUMNS - digits - 1) / (typed.width() + 1);
+                columns.unwrap_or(1 << fit.max(1).ilog2()) * typed.size()
+            }
+        };
+        let group = if let Form::Hex(group) = form { group } else { None };
+        Shown { form, layout: Layout { digits, width, group, colored: screen.colors().0 }, bytes: 0 }
+    }
+
+    /// Bytes in a row.
+    pub(super) fn row_bytes(&self) -> usize {
+        self.layout.width
+    }
+
+    /// Shows a row. An error when nobody reads any more.
+    pub(super) fn row(&mut self, at: u64, row: &Row<'_>, screen: &mut Screen) -> anyhow::Result<()> {
+        match (row, self.form) {
+            (Row::Zeros(n), _) => self.zeros(at, *n, screen)?,
+            (Row::Bytes(bytes), Form::Numbers(typed)) => self.numbers(at, bytes, typed, screen)?,
+            (Row::Bytes(bytes), _) if screen.is_json() => {
+                screen.json(&JsonRow { schema: "memsnap.view.row.1", offset: at, hex: &digits(bytes) })?;
+            }
+            (Row::Bytes(bytes), Form::Plain) => screen.own_text(&(digits(bytes) + "\n"))?,
+            (Row::Bytes(bytes), Form::Hex(_)) => screen.own_text(&self.layout.row(at, bytes))?,
+        }
+        self.bytes += match row {
+            Row::Zeros(n) => *n,
+            Row::Bytes(bytes) => bytes.len() as u64,
+        };
+        if screen.closed() { Err(anyhow::anyhow!("nobody reads any more")) } else { Ok(()) }
+    }
+
+    fn zeros(&self, at: u64, n: u64, screen: &mut Screen) -> anyhow::Result<()> {
+        if screen.is_json() {
+            return screen.json(&JsonZeros { schema: "memsnap.view.zeros.1", offset: at, len: n });
+        }
+        let size = if n < 1024 { String::new() } else { format!(" ({})", screen.sizes.show(n)) };
+        let text = format!("* {}{size}", count(n, "zero byte"));
+        screen.own_text(&format!("{}{}\n", self.layout.offset(at), paint(self.layout.colored, NUL, &text)))
+    }
+
+    fn numbers(&self, at: u64, bytes: &[u8], typed: Typed, screen: &mut Screen) -> anyhow::Result<()> {
+        let elements = bytes.chunks_exact(typed.size());
+        let rest = elements.remainder();
+        let numbers = elements.map(|element| typed.number(element));
+        if screen.is_json() {
+            let values = numbers.map(JsonNumber).collect();
+            let (schema, r#type) = ("memsnap.view.values.1", typed.name());
+            return screen.json(&JsonValues { schema, offset: at, r#type, values, left_over: digits(rest) });
+        }
+        let mut line = self.layout.offset(at);
+        for (i, number) in numbers.enumerate() {
+            let space = if i == 0 { "" } else { " " };
+            let _ = write!(line, "{space}{:>width$}", typed.text(number), width = typed.width());
+        }
+        if bytes.len() >= typed.size() {
+            screen.own_text(&(line + "\n"))?;
+        }
+        if rest.is_empty() {
+            return Ok(());
+        }
+        let offset = self.layout.offset(at + (bytes.len() - rest.len()) as u64);
+        let (over, kind) = (count(rest.len() as u64, "byte"), typed.name());
+        screen.own_text(&format!("{offset}{over} left, not a whole {kind}: {}\n", digits(rest)))
+    }
+
+    /// Says what was shown in all, to who asks for it.
+    pub(super) fn end(&self, name: &str, len: Option<u64>, start: u64, screen: &mut Screen) -> anyhow::Result<()> {
+        if screen.is_json() {
+            return screen.json(&JsonEnd { schema: "memsnap.view.1", name, len, start, end: start + self.bytes });
+        }
+        if self.bytes == 0 {
+            screen.say(&format!("{name} is empty"));
+        }
+        Ok(())
+    }
+}
+
+/// `deadbeef`.
+fn digits(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
