@@ -26,6 +26,8 @@ mod restore;
 mod revert;
 mod screen;
 mod snap;
+#[allow(dead_code, reason = "diff and stat draw with it")]
+mod strip;
 #[cfg(test)]
 mod tests;
 mod text;

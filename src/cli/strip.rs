@@ -1,0 +1,149 @@
+//! A file as a strip of cells: each cell stands for a stretch of bytes, and shows by its mark what is there.
+//!
+//! Cells show the same marks with colour and without, so that a strip can be read, copied and compared either way.
+
+use std::ops::Range;
+
+/// What a cell can say.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Class {
+    /// Its mark: one ASCII character.
+    pub(crate) mark: char,
+    /// How it is coloured, as the parameters of SGR: `31`, `1;33`; empty for no colour.
+    pub(crate) color: &'static str,
+    /// What the legend calls it.
+    pub(crate) name: &'static str,
+}
+
+/// How a file is cut into cells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Strip {
+    len: u64,
+    /// Bytes that a cell stands for: a power of two times the unit.
+    cell: u64,
+    /// Cells in a row: a power of two, so that rows begin at round offsets.
+    row: u64,
+}
+
+impl Strip {
+    /// Cuts `len` bytes into cells of `unit` bytes, or of as many more as it takes to need no more than `rows` rows of
+    /// up to `width` columns.
+    ///
+    /// # Panics
+    /// When `unit` or `rows` is zero.
+    pub(crate) fn new(len: u64, unit: u64, width: usize, rows: u64) -> Strip {
+        assert!(unit > 0 && rows > 0, "a strip has cells");
+        let room = (width.saturating_sub(digits(len) + 2) as u64).max(1);
+        let row = 1 << room.ilog2();
+        let mut cell = unit;
+        while len.div_ceil(cell) > row * rows {
+            cell *= 2;
+        }
+        Strip { len, cell, row }
+    }
+
+    /// Bytes that a cell stands for.
+    pub(crate) fn cell(&self) -> u64 {
+        self.cell
+    }
+
+    /// The bytes of each cell, in order; the last ends with the file.
+    pub(crate) fn spans(&self) -> impl Iterator<Item = Range<u64>> + use<> {
+        let Strip { len, cell, .. } = *self;
+        (0..len.div_ceil(cell)).map(move |n| n * cell..((n + 1).saturating_mul(cell)).min(len))
+    }
+
+    /// The rows, each with the offset of its first byte. `class_of` says, for the bytes of a cell, which of `classes`
+    /// they are.
+    pub(crate) fn rows(
+        &self,
+        classes: &[Class],
+        colored: bool,
+        mut class_of: impl FnMut(Range<u64>) -> usize,
+    ) -> Vec<String> {
+        let all: Vec<usize> = self.spans().map(&mut class_of).collect();
+        let digits = digits(self.len);
+        let row = |(n, cells): (usize, &[usize])| {
+            let mut text = format!("{:0digits$x}  ", n as u64 * self.row * self.cell);
+            for same in cells.chunk_by(|a, b| a == b) {
+                let class = &classes[same[0]];
+                push(&mut text, class, same.len(), colored);
+            }
+            text
+        };
+        all.chunks(self.row as usize).enumerate().map(row).collect()
+    }
+
+    /// What the marks mean, and how much a cell is (`cell`, as it is to be shown).
+    pub(crate) fn legend(&self, classes: &[Class], colored: bool, cell: &str) -> String {
+        let mut text = " ".repeat(digits(self.len) + 2);
+        for class in classes {
+            push(&mut text, class, 1, colored);
+            text += &format!(" {}  ", class.name);
+        }
+        text + &format!("(a cell is {cell})")
+    }
+}
+
+/// Hexadecimal digits of the offsets of a file of `len` bytes: 8, or as many as it takes.
+pub(crate) fn digits(len: u64) -> usize {
+    let last = len.saturating_sub(1).max(1);
+    (last.ilog2() as usize / 4 + 1).max(8)
+}
+
+fn push(text: &mut String, class: &Class, times: usize, colored: bool) {
+    let paint = colored && !class.color.is_empty();
+    if paint {
+        *text += &format!("\x1b[{}m", class.color);
+    }
+    text.extend(std::iter::repeat_n(class.mark, times));
+    if paint {
+        *text += "\x1b[0m";
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const CLASSES: [Class; 2] =
+        [Class { mark: '.', color: "", name: "same" }, Class { mark: '#', color: "31", name: "changed" }];
+
+    #[test]
+    fn rows_begin_at_round_offsets() {
+        let strip = Strip::new(100 * 4096, 4096, 80, 4);
+        let rows = strip.rows(&CLASSES, false, |span| usize::from(span.contains(&(65 * 4096))));
+        assert_eq!(rows, [format!("00000000  {}", ".".repeat(64)), format!("00040000  .#{}", ".".repeat(34))]);
+        assert_eq!(strip.legend(&CLASSES, false, "4.0 KiB"), "          . same  # changed  (a cell is 4.0 KiB)");
+        let strip = Strip::new(1 << 40, 4096, 80, 1);
+        assert_eq!((strip.cell(), strip.spans().count()), (1 << 34, 64));
+        assert_eq!(Strip::new(0, 4096, 80, 4).rows(&CLASSES, false, |_| 0), [""; 0]);
+    }
+
+    #[test]
+    fn colour_changes_no_mark() {
+        let strip = Strip::new(4 * 4096, 4096, 80, 1);
+        let rows = strip.rows(&CLASSES, true, |span| (span.start / 4096 % 3 > 0).into());
+        assert_eq!(rows, ["00000000  .\x1b[31m##\x1b[0m."]);
+    }
+
+    proptest! {
+        #[test]
+        fn cells_cover_the_file_and_fit(len in 0u64..1 << 50, width in 0usize..300, rows in 1u64..9) {
+            let strip = Strip::new(len, 4096, width, rows);
+            let mut at = 0;
+            for span in strip.spans() {
+                prop_assert!(span.start == at && span.end > at);
+                at = span.end;
+            }
+            prop_assert_eq!(at, len);
+            let drawn = strip.rows(&CLASSES, false, |_| 1);
+            prop_assert!(drawn.len() as u64 <= rows);
+            let fits = |row: &String| row.len() <= width.max(digits(len) + 3);
+            prop_assert!(drawn.iter().all(fits));
+            // No coarser than it must be.
+            prop_assert!(strip.cell() == 4096 || len.div_ceil(strip.cell() / 2) > rows * strip.row);
+        }
+    }
+}
