@@ -50,9 +50,9 @@ fn shared_and_alone() {
     let (one, two) = (open(&path), open(&path));
     assert_eq!(flock(&one, &path, Kind::Shared, Duration::ZERO).unwrap(), Held::ByUs);
     assert_eq!(flock(&two, &path, Kind::Shared, Duration::ZERO).unwrap(), Held::ByUs);
-    let ours = Some(std::process::id());
-    let is_ours = |h: &Holder| h.pid == ours && h.kind == Kind::Shared && h.family == Family::Flock;
-    assert!(eventually(|| holders(&one).iter().all(is_ours)));
+    let ours = std::process::id();
+    let is_ours = |l: &Lock| !l.exclusive && l.kind == LockKind::Flock && l.holders.iter().all(|h| h.pid == ours);
+    assert!(eventually(|| locks::of(&one).held().all(is_ours)));
     let holder = busy_holder(flock(&one, &path, Kind::Exclusive, Duration::ZERO));
     assert!(holder.starts_with("locked by PID "), "{holder}");
 }
@@ -85,7 +85,7 @@ fn the_holder_is_named_though_who_locked_is_gone() {
     let expected = format!("locked by PID {} (sh)", child.id());
     assert!(eventually(|| busy_holder(flock(&file, &path, Kind::Shared, Duration::ZERO)) == expected));
     end(child);
-    assert!(eventually(|| holders(&file).is_empty()));
+    assert!(eventually(|| locks::of(&file).locks.is_empty()));
 }
 
 #[test]
@@ -103,8 +103,8 @@ fn a_waiter_is_no_holder() {
         std::thread::sleep(Duration::from_millis(5));
     }
     assert!(waits());
-    assert!(eventually(|| holders(&file).iter().all(|h| h.pid == Some(std::process::id()))));
-    assert!(!holders(&file).is_empty());
+    assert!(eventually(|| locks::of(&file).held().all(|l| l.holders.iter().all(|h| h.pid == std::process::id()))));
+    assert_eq!(locks::of(&file).held().count(), 1);
     drop(file);
     end(child);
 }

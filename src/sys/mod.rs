@@ -12,7 +12,8 @@ pub mod extents; // where the bytes of a file are on its device
 pub mod fs; // which file system, how much room is left
 pub mod id; // random names, host, user, wall clock
 pub mod lease; // proof that nobody writes
-pub mod lock; // flock that waits and names its holder
+pub mod lock; // flock that waits and names who is in the way
+pub mod locks; // all locks on a file, and who has them
 pub mod map; // read windows of a foreign file, and the SIGBUS guard
 pub mod maps; // who has a file mapped, and which parts
 pub mod meta; // mode, owner, times

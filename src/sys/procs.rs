@@ -64,13 +64,16 @@ pub fn command_of(pid: u32) -> Option<String> {
 }
 
 #[cfg(target_os = "linux")]
-pub(super) use imp::{Identity, Seen, living, pids, scan_fds, some_are_hidden, unless_gone};
+pub(super) use imp::{
+    Identity, Seen, in_initial_namespace, living, pids, scan_fds, some_are_hidden, stat_fields, unless_gone,
+};
 
 #[cfg(target_os = "linux")]
 mod imp {
     use super::{File, How, Opener, Openers, Path, command_of};
     use std::collections::BTreeSet;
     use std::io;
+    use std::os::fd::AsRawFd;
     use std::os::unix::fs::MetadataExt;
 
     use crate::sys::{maps, mount};
@@ -80,6 +83,8 @@ mod imp {
     pub(in crate::sys) struct Identity {
         dev: u64,
         ino: u64,
+        /// As the kernel numbers it in /proc/locks and maps: on overlayfs not always the number of stat(2).
+        own_ino: u64,
         /// `major:minor` in hex, as in /proc/locks and maps: the file system's own number, which on btrfs is not the
         /// one of stat(2), so both are taken.
         devices: Vec<(u32, u32)>,
@@ -91,7 +96,9 @@ mod imp {
             let (dev, ino) = (metadata.dev(), metadata.ino());
             let mut devices = vec![(major(dev), minor(dev))];
             devices.extend(mount::of(file).map(|mount| mount.device));
-            Some(Identity { dev, ino, devices })
+            let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).unwrap_or_default();
+            let own_ino = info.lines().find_map(|line| line.strip_prefix("ino:")?.trim().parse().ok()); // Linux 5.14
+            Some(Identity { dev, ino, own_ino: own_ino.unwrap_or(ino), devices })
         }
 
         /// Whether `device` ("fe:00", hex) and `ino` (decimal) name this file.
@@ -99,7 +106,8 @@ mod imp {
             let number = |text| u32::from_str_radix(text, 16).ok();
             let Some((major, minor)) = device.split_once(':') else { return false };
             let (Some(major), Some(minor)) = (number(major), number(minor)) else { return false };
-            ino.parse() == Ok(self.ino) && self.devices.contains(&(major, minor))
+            ino.parse().is_ok_and(|ino: u64| ino == self.ino || ino == self.own_ino)
+                && self.devices.contains(&(major, minor))
         }
     }
 
@@ -116,19 +124,19 @@ mod imp {
         Ok(entries.filter_map(|e| e.ok()?.file_name().to_str()?.parse().ok()).collect())
     }
 
-    /// Calls `found` with the text of fdinfo for each descriptor of `pid` that is open on the file.
-    pub(in crate::sys) fn scan_fds(pid: u32, file: &Identity, mut found: impl FnMut(&str)) -> Seen {
+    /// Calls `found` with number and fdinfo of each descriptor of `pid` that is open on the file.
+    pub(in crate::sys) fn scan_fds(pid: u32, file: &Identity, mut found: impl FnMut(u32, &str)) -> Seen {
         let entries = match std::fs::read_dir(format!("/proc/{pid}/fd")) {
             Ok(entries) => entries,
             Err(e) => return unless_gone(pid, &e),
         };
         for entry in entries.filter_map(Result::ok) {
-            let Some(fd) = entry.file_name().to_str().map(str::to_owned) else { continue };
+            let Some(fd) = entry.file_name().to_str().and_then(|fd| fd.parse().ok()) else { continue };
             if !is_the_file(&entry.path(), file) {
                 continue;
             }
             if let Ok(info) = std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{fd}")) {
-                found(&info);
+                found(fd, &info);
             }
         }
         Seen::Yes
@@ -152,7 +160,7 @@ mod imp {
     }
 
     /// The fields of /proc/PID/stat after the name, which may hold anything: state, parent, ...
-    fn stat_fields(pid: u32) -> Option<Vec<String>> {
+    pub(in crate::sys) fn stat_fields(pid: u32) -> Option<Vec<String>> {
         let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
         let after = stat.iter().rposition(|b| *b == b')')? + 1;
         Some(String::from_utf8_lossy(&stat[after..]).split_ascii_whitespace().map(str::to_owned).collect())
@@ -177,7 +185,7 @@ mod imp {
         let mut ways = BTreeSet::new();
         let mut unseen = some_are_hidden();
         for pid in pids.into_iter().filter(|pid| *pid != us) {
-            let fds = scan_fds(pid, &identity, |info| ways.extend(how_open(info).map(|how| (pid, how))));
+            let fds = scan_fds(pid, &identity, |_, info| ways.extend(how_open(info).map(|how| (pid, how))));
             let maps = maps::scan(pid, &identity, |range| {
                 let how = if range.changes_file() { How::MappedWrite } else { How::MappedRead };
                 ways.insert((pid, how));
@@ -204,9 +212,13 @@ mod imp {
 
     /// Whether processes may exist that have no folder in /proc: it is of another container's, or mounted with hidepid.
     pub(in crate::sys) fn some_are_hidden() -> bool {
+        !in_initial_namespace() || !Path::new("/proc/1/stat").exists()
+    }
+
+    /// Whether there are no processes but those that we have numbers for.
+    pub(in crate::sys) fn in_initial_namespace() -> bool {
         const INITIAL: &str = "pid:[4026531836]"; // PROC_PID_INIT_INO, the same on every Linux
-        let ours = std::fs::read_link("/proc/self/ns/pid");
-        !ours.is_ok_and(|ns| ns.as_os_str() == INITIAL) || !Path::new("/proc/1/stat").exists()
+        std::fs::read_link("/proc/self/ns/pid").is_ok_and(|ns| ns.as_os_str() == INITIAL)
     }
 
     fn how_open(info: &str) -> Option<How> {

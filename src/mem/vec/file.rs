@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::format::{ELEMENTS, ElementType};
 use super::open::Content;
 use crate::sys::lock::{self, Held, Kind};
+use crate::sys::locks;
 use crate::sys::open::{self, Stamp};
 use crate::{At, Error, Result};
 
@@ -127,7 +128,7 @@ fn take_lock(file: &File, path: &Path, kind: Kind, wait: Duration) -> Result<()>
             "a process that this one runs under has it locked".into(),
             "run it outside of that lock: persistent vectors take their own",
         )),
-        Err(Error::Busy { .. }) if lock::holders(file).iter().any(|h| h.pid == Some(std::process::id())) => {
+        Err(Error::Busy { .. }) if locks::of(file).locks.iter().any(|l| l.is_held_by(std::process::id())) => {
             let holder = format!("this process (PID {}) has it open already", std::process::id());
             Err(busy(holder, "use the one that is open, or drop it first"))
         }
