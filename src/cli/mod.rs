@@ -26,7 +26,7 @@ mod restore;
 mod revert;
 mod screen;
 mod snap;
-#[allow(dead_code, reason = "diff and stat draw with it")]
+mod stat;
 mod strip;
 #[cfg(test)]
 mod tests;
@@ -85,6 +85,7 @@ enum Verb {
     Snap(snap::Args),
     Log(log::Args),
     Diff(diff::Args),
+    Stat(stat::Args),
     Revert(revert::Args),
     Undo(undo::Args),
     Edit(edit::Args),
@@ -137,6 +138,7 @@ impl Cli {
             Verb::Snap(args) => args.run(global, screen),
             Verb::Log(args) => args.run(global, screen),
             Verb::Diff(args) => args.run(global, screen),
+            Verb::Stat(args) => args.run(global, screen),
             Verb::Revert(args) => args.run(global, screen),
             Verb::Undo(args) => args.run(global, screen),
             Verb::Edit(args) => args.run(global, screen),

@@ -84,6 +84,15 @@ EXIT STATUS
   75  the file is locked
 ";
 
+/// Of `stat`.
+pub(crate) const STAT_EXIT: &str = "\
+EXIT STATUS
+  0   told, be it in part; with --locks: there are locks
+  1   with --locks: no lock can be seen on any of the files
+  2   something went wrong with a file; the others were told of all the same
+  4   the store is damaged
+";
+
 /// Of the verbs that write to the file.
 pub(crate) const CHANGE_EXIT: &str = "\
 EXIT STATUS
