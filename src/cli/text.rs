@@ -34,7 +34,7 @@ each; also KiB, MiB, GiB, TiB). Ranges of bytes are
 EXIT STATUS
 
   0      done; both sides are the same
-  1      the sides differ
+  1      the sides differ; with stat --locks, no lock can be seen
   2      used wrongly, or something went wrong
   3      done, but the snapshot is below the required grade
   4      a store or a delta is damaged

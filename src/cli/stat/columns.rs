@@ -82,7 +82,17 @@ const ALL: [(&str, Column); 27] = [
 ];
 
 /// Those shown for several files.
-pub(super) const USUAL: [Column; 9] = [Length, Allocated, Pieces, Resident, Dirty, Mapped, Writers, Locks, File];
+pub(super) fn usual(content: bool, changes: bool) -> Vec<Column> {
+    let mut columns = vec![Length, Allocated, Pieces, Resident, Dirty, Mapped, Writers, Locks];
+    if content {
+        columns.extend([Zero, Duplicate, Compressed]);
+    }
+    if changes {
+        columns.extend([Snapshots, Changed]);
+    }
+    columns.push(File);
+    columns
+}
 
 /// Reads `-o`.
 pub(crate) fn parse(text: &str) -> Result<Vec<Column>, String> {

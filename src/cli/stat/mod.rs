@@ -58,7 +58,7 @@ pub(crate) struct Args {
     /// duplicate, compressed, snapshots, changed. Those after kind read the
     /// whole file. A ? stands for what could not be seen.
     #[arg(short = 'o', long, value_name = "COLS", value_parser = columns::parse, verbatim_doc_comment)]
-    #[arg(conflicts_with_all = ["map", "locks"])]
+    #[arg(conflicts_with_all = ["map", "locks", "content", "changes"])]
     columns: Option<Columns>,
     /// Draw the file as a strip of cells
     ///
@@ -113,10 +113,11 @@ impl Args {
     fn look(&self, global: &Global, screen: &Screen) -> anyhow::Result<Look> {
         let mut look = Look::default();
         let columns = match &self.columns {
-            Some(columns) => Some(&columns[..]),
-            None if self.files.len() > 1 && !self.map => Some(&columns::USUAL[..]),
+            Some(columns) => Some(columns.clone()),
+            None if self.files.len() > 1 && !self.map => Some(columns::usual(self.content, self.changes)),
             None => None,
         };
+        let columns = columns.as_deref();
         let aspects = self.aspects(columns, screen.is_json());
         let mut rows = Vec::new();
         for file in &self.files {

@@ -35,6 +35,8 @@ struct Page<'a> {
     sizes: Sizes,
     /// Lists are shown whole.
     all: bool,
+    /// The file could not be opened.
+    closed: bool,
 }
 
 /// All that was found of a file; not `full`: only its name.
@@ -43,7 +45,7 @@ pub(super) fn block(file: &Path, report: &Report, full: bool, all: bool, screen:
     if !full {
         return;
     }
-    let mut page = Page { lines, width: terminal(screen).0, sizes: screen.sizes, all };
+    let mut page = Page { lines, width: terminal(screen).0, sizes: screen.sizes, all, closed: report.closed.is_some() };
     page.length(report);
     page.aspect("data", &report.layout, Page::layout);
     page.aspect("extents", &report.extents, Page::extents);
@@ -103,6 +105,7 @@ impl Page<'_> {
         match aspect {
             None => {}
             Some(Ok(found)) => show(self, found),
+            Some(Err(Unseen::Hidden(_))) if self.closed => {} // said once, below
             Some(Err(Unseen::Hidden(why))) => self.put(label, &format!("not seen: {why}")),
             Some(Err(Unseen::Failed(_))) => self.put(label, "not seen: something went wrong, see below"),
         }
@@ -127,7 +130,7 @@ impl Page<'_> {
     fn extents(&mut self, extents: &Extents) {
         let mut parts = vec![match (extents.count, extents.fragments) {
             (0, _) => "none".into(),
-            (n, pieces) => format!("{} in {}", count(n, "extent"), count(pieces, "fragment")),
+            (n, pieces) => format!("{n} in {}", count(pieces, "fragment")),
         }];
         let sums = [
             (extents.shared, "shared with others"),
@@ -250,7 +253,7 @@ impl Page<'_> {
 
     fn unseen(&mut self, report: &Report) {
         if let Some(why) = &report.closed {
-            self.put("unseen", &format!("what is in it: {}", escape::text(why)));
+            self.put("unseen", &format!("its holes, extents, page cache and bytes: {}", escape::text(why)));
         }
         let users =
             report.mappers.as_ref().is_some_and(|m| m.unseen) || report.openers.as_ref().is_some_and(|o| o.unseen);
@@ -303,7 +306,7 @@ mod tests {
     #[test]
     fn lines_are_broken_between_words() {
         let mut lines = Vec::new();
-        let mut page = Page { lines: &mut lines, width: 40, sizes: Sizes { exact: false }, all: false };
+        let mut page = Page { lines: &mut lines, width: 40, sizes: Sizes { exact: false }, all: false, closed: false };
         page.put("label", "one two three four five six seven");
         page.list("list", (0..9).map(|n| n.to_string()), 3);
         let Line::Text(first) = &lines[0] else { panic!() };
