@@ -21,7 +21,7 @@ use super::{escape, text, units};
 use columns::Column;
 use show::Line;
 
-/// Show all that can be seen of a file: holes, extents, page cache, users, locks
+/// Show all there is to see of a file: holes, cache, users, locks
 ///
 /// One file is told of at length, several in one row each. Nothing is written,
 /// and no lease is broken. What could not be seen is said: without privilege
@@ -84,7 +84,7 @@ pub(crate) struct Args {
     reading: ReadingFlags,
 }
 
-/// What clap would otherwise take for many values.
+/// By this name clap takes it for one value, not for many.
 type Columns = Vec<Column>;
 
 /// One look at all files: what is to be shown, and how it went.
@@ -104,8 +104,8 @@ impl Args {
             None => {
                 let look = self.look(global, screen)?;
                 look.show(screen)?;
-                let quiet_verdict = if self.locks && !look.locked { Exit::Differs } else { Exit::Done };
-                Ok(look.errors.iter().fold(quiet_verdict, |exit, e| exit.worst(screen.fail(e))))
+                let verdict = if self.locks && !look.locked { Exit::Differs } else { Exit::Done };
+                Ok(look.errors.iter().fold(verdict, |exit, e| exit.worst(screen.fail(e))))
             }
         }
     }
@@ -157,12 +157,11 @@ impl Args {
         Ok(look)
     }
 
-    /// What has to be looked at for what is to be shown.
+    /// What has to be looked at for what is to be shown; `all`: at least what reads nothing.
     fn aspects(&self, columns: Option<&[Column]>, all: bool) -> Aspects {
-        let of_columns = |aspect: fn(&Aspects) -> bool| match columns {
-            Some(columns) if !all => columns.iter().any(|column| aspect(&column.aspects())),
-            Some(columns) => columns.iter().any(|column| aspect(&column.aspects())) || aspect(&columns::CHEAP),
-            None => aspect(&columns::CHEAP),
+        let of_columns = |aspect: fn(&Aspects) -> bool| {
+            let is_shown = columns.is_some_and(|columns| columns.iter().any(|column| aspect(&column.aspects())));
+            is_shown || (all || columns.is_none()) && aspect(&columns::CHEAP)
         };
         Aspects {
             layout: of_columns(|a| a.layout),
