@@ -40,7 +40,7 @@ complete -c memsnap -n "__fish_memsnap_needs_command" -s V -l version -d 'Print 
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "snap" -d 'Keep each FILE as it is now'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "log" -d 'List the snapshots of FILE, or of all files'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "diff" -d 'Show which pages differ between A and B'
-complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "stat" -d 'Show all that can be seen of a file: holes, extents, page cache, users, locks'
+complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "stat" -d 'Show all there is to see of a file: holes, cache, users, locks'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "revert" -d 'Bring FILE back to a snapshot, in place'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "undo" -d 'Take back the last revert, apply or undo of FILE'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "edit" -d 'Change bytes of FILE, in place'
