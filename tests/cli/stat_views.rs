@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use super::case::{Case, PAGE, Ran, has, noise, skip, start};
+use super::case::{Case, PAGE, Ran, has, noise, program, skip, start};
 use super::golden;
 use super::grades::holder_of;
 
@@ -124,7 +124,9 @@ fn numbers_for_programs() {
 #[test]
 fn watching_goes_on_until_it_is_interrupted() {
     let case = Case::with_pages(2);
-    let mut command = case.memsnap(["stat", "--watch=0.05", "-o", "length,file", "f"]);
+    // Who runs the tests in the background of a shell ignores this signal, and so would the program.
+    let mut command = case.command("env");
+    command.arg("--default-signal=INT").arg(program()).args(["stat", "--watch=0.05", "-o", "length,file", "f"]);
     let mut child = start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
     let block = ["LENGTH  FILE", "8.0 KiB  f"];
@@ -150,6 +152,6 @@ fn watching_ends_with_its_reader() {
     let case = Case::with_pages(2);
     let mut command = case.command("sh");
     let script = "\"$0\" stat --watch=0.01 f | head -1; echo done";
-    let ran = super::case::finish(command.args(["-c", script]).arg(super::case::program()));
+    let ran = super::case::finish(command.args(["-c", script]).arg(program()));
     assert_eq!(ran.exits(0).out, "f\ndone\n");
 }
