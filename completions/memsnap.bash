@@ -55,6 +55,9 @@ _memsnap() {
             memsnap,snap)
                 cmd="memsnap__subcmd__snap"
                 ;;
+            memsnap,stat)
+                cmd="memsnap__subcmd__stat"
+                ;;
             memsnap,undo)
                 cmd="memsnap__subcmd__undo"
                 ;;
@@ -113,7 +116,7 @@ _memsnap() {
 
     case "${cmd}" in
         memsnap)
-            opts="snap log diff revert undo edit recover restore delta apply verify adopt lock vec completions man -q -v -h -V --store --json --quiet --verbose --color --progress --bytes --help --version"
+            opts="snap log diff view stat revert undo edit recover restore delta apply verify adopt lock vec completions man -q -v -h -V --store --json --quiet --verbose --color --progress --bytes --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -989,6 +992,59 @@ _memsnap() {
                     return 0
                     ;;
                 --reserve)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --io)
+                    COMPREPLY=($(compgen -W "auto map pread" -- "${cur}"))
+                    return 0
+                    ;;
+                --limit-rate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --store)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --progress)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        memsnap__subcmd__stat)
+            opts="-o -q -v -h --columns --map --locks --content --changes --watch --io --limit-rate --wait --store --json --quiet --verbose --color --progress --bytes --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --columns)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --watch)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

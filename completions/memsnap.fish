@@ -41,6 +41,7 @@ complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "snap" -d 'Keep each
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "log" -d 'List the snapshots of FILE, or of all files'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "diff" -d 'Show which pages differ between A and B'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "view" -d 'Show the bytes of a file or a snapshot'
+complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "stat" -d 'Show all there is to see of a file: holes, cache, users, locks'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "revert" -d 'Bring FILE back to a snapshot, in place'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "undo" -d 'Take back the last revert, apply, edit or undo of FILE'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "edit" -d 'Change bytes of FILE, in place'
@@ -147,6 +148,29 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand view" -s q -l quiet -d '
 complete -c memsnap -n "__fish_memsnap_using_subcommand view" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand view" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -s o -l columns -d 'Show these columns, one row for each file' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l watch -d 'Show it again every second, or every SECS, until Ctrl-C' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l io -d 'Read through maps, by pread, or what is faster here: auto, map or pread' -r -f -a "auto\t''
+map\t''
+pread\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l limit-rate -d 'Read at most SIZE bytes a second' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l wait -d 'Wait so long for locks; 0 gives up at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+always\t'In any case'
+never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l map -d 'Draw the file as a strip of cells'
+complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l locks -d 'Only the locks; exits with 0 if there are any, with 1 if not'
+complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l content -d 'Count zero pages and duplicate pages, and see how far it compresses'
+complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l changes -d 'Count the pages that changed since the latest snapshot'
+complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l json -d 'Write results and errors as JSON, one object a line'
+complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l bytes -d 'Show sizes to the byte'
+complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l at -d 'The REF; the name is taken whole' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -s r -l range -d 'Bring back only these bytes; the length stays as it is' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l compress -d 'Compress stored pages: none, zstd or zstd:LEVEL (1 to 19)' -r

@@ -153,7 +153,10 @@ fn option(page: &mut Roff, arg: &Arg) {
         }
         head.push(bold(format!("--{long}")));
     }
-    if arg.is_positional() || arg.get_action().takes_values() {
+    let may_have_value = arg.is_require_equals_set();
+    if may_have_value {
+        head.extend([roman("[="), italic(value_name(arg)), roman("]")]);
+    } else if arg.is_positional() || arg.get_action().takes_values() {
         if !head.is_empty() {
             head.push(roman(" "));
         }

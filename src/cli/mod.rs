@@ -27,6 +27,7 @@ mod restore;
 mod revert;
 mod screen;
 mod snap;
+mod stat;
 mod strip;
 #[cfg(test)]
 mod tests;
@@ -88,6 +89,7 @@ enum Verb {
     Log(log::Args),
     Diff(diff::Args),
     View(view::Args),
+    Stat(stat::Args),
     Revert(revert::Args),
     Undo(undo::Args),
     Edit(edit::Args),
@@ -142,6 +144,7 @@ impl Cli {
             Verb::Log(args) => args.run(global, screen),
             Verb::Diff(args) => args.run(global, screen),
             Verb::View(args) => args.run(global, screen),
+            Verb::Stat(args) => args.run(global, screen),
             Verb::Revert(args) => args.run(global, screen),
             Verb::Undo(args) => args.run(global, screen),
             Verb::Edit(args) => args.run(global, screen),

@@ -34,7 +34,7 @@ each; also KiB, MiB, GiB, TiB). Ranges of bytes are
 EXIT STATUS
 
   0      done; both sides are the same
-  1      the sides differ
+  1      the sides differ; with stat --locks, no lock can be seen
   2      used wrongly, or something went wrong
   3      done, but the snapshot is below the required grade
   4      a store or a delta is damaged
@@ -92,6 +92,15 @@ pub(crate) const VIEW_EXIT: &str = "\
 EXIT STATUS
   0   shown, be it nothing
   2   something went wrong; the file was cut short meanwhile
+  4   the store is damaged
+";
+
+/// Of `stat`.
+pub(crate) const STAT_EXIT: &str = "\
+EXIT STATUS
+  0   told, be it in part; with --locks: there are locks
+  1   with --locks: no lock can be seen on any of the files
+  2   something went wrong with a file; the others were told of all the same
   4   the store is damaged
 ";
 

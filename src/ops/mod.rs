@@ -30,6 +30,7 @@ pub mod restore;
 pub mod revert;
 mod sides;
 pub mod snap;
+pub mod stat;
 mod take;
 pub mod undo;
 pub mod vec;

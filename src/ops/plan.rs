@@ -1,8 +1,14 @@
 //! What a verb that changes a target shows before it does so.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::page::{PageRange, PageSet};
+use super::Progress;
+use super::change::{Options, Report};
+use super::sides::{LiveSide, StoredSide, compare_live, refuse_unfinished_to_read};
+use crate::error::{Error, Result};
+use crate::page::{Digest, PageRange, PageSet};
+use crate::store::{Image, Ref, Room, Shelf};
 
 /// Ranges that a plan lists.
 const LISTED: usize = 1000;
@@ -67,4 +73,30 @@ impl Plan {
     pub fn is_empty(&self) -> bool {
         self.pages == 0 && self.from_len == self.to_len
     }
+}
+
+/// What `dry_run` says of bringing the target of `room` to a snapshot: nothing is locked, stored or written.
+pub(crate) fn plan_only(
+    room: &Room,
+    to: &Ref,
+    range: Option<PageRange>,
+    base: Option<Digest>,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<Report> {
+    let began = std::time::Instant::now();
+    let live = LiveSide::open(room.target())?;
+    refuse_unfinished_to_read(room)?;
+    let shelf = Arc::new(Shelf::new(room.dir()));
+    let image = Image::open(room, &shelf, room.resolve(to)?)?;
+    let stored = StoredSide { name: format!("@{}", image.name.number), room: room.clone(), shelf, image };
+    let (set, found) = compare_live(&live, &stored, &options.reading, progress, None)?;
+    if let Some(expected) = base.filter(|b| *b != found) {
+        return Err(Error::Base { path: live.path, expected, found });
+    }
+    let len = if range.is_some() { live.len } else { stored.image.len() };
+    let within = range.unwrap_or(PageRange::of_len(len));
+    let set: PageSet = set.runs().map(|r| r.intersect(&within)).filter(|r| !r.is_empty()).collect();
+    let plan = Plan::new(&live.path, ("now".into(), live.len), (stored.name.clone(), len), &set);
+    Ok(Report { plan, done: false, undo: None, notes: Vec::new(), bytes_written: 0, elapsed: began.elapsed() })
 }

@@ -3,7 +3,7 @@
 use super::change::{Asked, Base, Confirm, Goal, Options, Plan, Report, Stop, Work, ask_first, change};
 use super::compose::{Composer, New, read_zero_extended};
 use super::operand::Operand;
-use super::{Progress, find_room, sides};
+use super::{Progress, find_room, plan};
 use crate::error::{At, Error, Result};
 use crate::pack::{Source, differing};
 use crate::page::{PAGE, PAGE64, PageRange};
@@ -26,7 +26,7 @@ pub fn revert(
     let asked = ask_first(Some(&room), options, confirm, || {
         let pages = range.map(|(start, end)| PageRange::of_bytes(start, end));
         let exact = Ref::Prefix(wanted.id.to_hex());
-        sides::plan_only(&room, &exact, pages, None, options, progress)
+        plan::plan_only(&room, &exact, pages, None, options, progress)
     })?;
     let mut agreed = |_: &Plan| true;
     let confirm = match asked {

@@ -5,12 +5,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::change::{Options, Plan, Report, Stop};
+use super::change::Stop;
 use super::operand::Operand;
 use super::take::Target;
 use super::{Progress, Reading, find_room, resolve};
 use crate::capture::{Base, Found, Known, scan};
-use crate::error::{At, Error, Result};
+use crate::error::{At, Result};
 use crate::pack::{Bad, ReadAt, Run, RunStream, Source, differing};
 use crate::page::{
     Digest, GROUP, GROUP_PAGES, GROUP64, ImageHasher, PAGE, PageRange, PageSet, group_digest, page_digest, pages_of,
@@ -376,30 +376,4 @@ impl Base for FileBase<'_> {
         }
         Ok(out)
     }
-}
-
-/// What `dry_run` says of bringing the target of `room` to a snapshot: nothing is locked, stored or written.
-pub(crate) fn plan_only(
-    room: &Room,
-    to: &Ref,
-    range: Option<PageRange>,
-    base: Option<Digest>,
-    options: &Options,
-    progress: &dyn Progress,
-) -> Result<Report> {
-    let began = std::time::Instant::now();
-    let live = LiveSide::open(room.target())?;
-    refuse_unfinished_to_read(room)?;
-    let shelf = Arc::new(Shelf::new(room.dir()));
-    let image = Image::open(room, &shelf, room.resolve(to)?)?;
-    let stored = StoredSide { name: format!("@{}", image.name.number), room: room.clone(), shelf, image };
-    let (set, found) = compare_live(&live, &stored, &options.reading, progress, None)?;
-    if let Some(expected) = base.filter(|b| *b != found) {
-        return Err(Error::Base { path: live.path, expected, found });
-    }
-    let len = if range.is_some() { live.len } else { stored.image.len() };
-    let within = range.unwrap_or(PageRange::of_len(len));
-    let set: PageSet = set.runs().map(|r| r.intersect(&within)).filter(|r| !r.is_empty()).collect();
-    let plan = Plan::new(&live.path, ("now".into(), live.len), (stored.name.clone(), len), &set);
-    Ok(Report { plan, done: false, undo: None, notes: Vec::new(), bytes_written: 0, elapsed: began.elapsed() })
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::change::{Asked, Base, Confirm, Goal, Options, Plan, Report, ask_first, change};
-use super::{Progress, find_room, sides};
+use super::{Progress, find_room, plan};
 use crate::error::{Error, Result};
 use crate::store::{Image, Intent, Ref, Room};
 
@@ -17,7 +17,7 @@ pub fn undo(file: &Path, options: &Options, confirm: Confirm<'_>, progress: &dyn
     let asked = ask_first(Some(&room), options, confirm, || {
         let last = last_change(&room)?;
         let base = (!options.force).then_some(last.to_image);
-        sides::plan_only(&room, &Ref::Prefix(last.from.to_hex()), None, base, options, progress)
+        plan::plan_only(&room, &Ref::Prefix(last.from.to_hex()), None, base, options, progress)
     })?;
     let mut agreed = |_: &Plan| true;
     let confirm = match asked {

@@ -22,11 +22,41 @@ pub struct Counts {
     pub dirty: u64,
     /// Of these, on their way to the disk.
     pub writeback: u64,
+    /// Not in memory any more, as far as the kernel still knows that they were.
+    pub evicted: u64,
+    /// Of these, evicted so recently that reading them again would show that memory is too small.
+    pub recently_evicted: u64,
 }
 
 /// Counts the cached pages of `off..off + len`; none where the system does not say (Linux before 6.5, somebody else's file).
 pub fn count(file: &File, off: u64, len: u64) -> Option<Counts> {
+    try_count(file, off, len).ok()
+}
+
+/// As [`count`], with the reason why not.
+///
+/// # Errors
+/// `Unsupported` before Linux 6.5, and where the file system has no page cache of this kind; `PermissionDenied` for
+/// files that are neither ours nor writable by us.
+pub fn try_count(file: &File, off: u64, len: u64) -> io::Result<Counts> {
     imp::count(file, off, len)
+}
+
+/// Counts the cached pages of `off..off + len` one by one, by mincore(2), which knows nothing else of them; none where
+/// it would lie. Slower than [`count`]: 20-30 ms a GiB cached.
+///
+/// # Errors
+/// As [`residency`].
+pub fn count_resident(file: &File, off: u64, len: u64) -> io::Result<Option<u64>> {
+    let (mut at, mut cached) = (off / PAGE_UNIT * PAGE_UNIT, 0);
+    let end = off.saturating_add(len);
+    while at < end {
+        let stop = end.min(at + STRETCH);
+        let Some(pages) = residency(file, at, (stop - at) as usize)? else { return Ok(None) };
+        cached += pages.iter().filter(|cached| **cached).count() as u64;
+        at = stop;
+    }
+    Ok(Some(cached))
 }
 
 /// Which of the machine's pages of `off..off + len` are in the page cache; none where the system does not say, as for
@@ -48,6 +78,8 @@ pub fn drop_pages(file: &File, off: u64, len: u64) {
 
 /// What one look at a mixed stretch covers: a byte a page is 4 KiB then.
 const STRETCH: u64 = 16 << 20;
+/// A multiple of the page size of every machine.
+const PAGE_UNIT: u64 = 64 << 10;
 /// Larger than any folio of a file.
 const SEAM: u64 = 4 << 20;
 
@@ -179,9 +211,9 @@ mod imp {
         recently_evicted: u64,
     }
 
-    pub(super) fn count(file: &File, off: u64, len: u64) -> Option<Counts> {
+    pub(super) fn count(file: &File, off: u64, len: u64) -> io::Result<Counts> {
         if len == 0 {
-            return Some(Counts::default()); // zero would mean: to the end of the file
+            return Ok(Counts::default()); // zero would mean: to the end of the file
         }
         let range = CachestatRange { off, len };
         let mut stat = Cachestat::default();
@@ -189,8 +221,16 @@ mod imp {
         // SAFETY: cachestat(2) reads a `cachestat_range` and fills in a `cachestat`, both laid out as in
         // linux/mman.h, both valid for the call; the descriptor is open; flags must be 0. Elsewhere it is ENOSYS.
         let rc = unsafe { libc::syscall(SYS_CACHESTAT, fd, &raw const range, &raw mut stat, flags) };
-        let counts = Counts { cached: stat.cache, dirty: stat.dirty, writeback: stat.writeback };
-        (rc == 0).then_some(counts)
+        if rc != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(Counts {
+            cached: stat.cache,
+            dirty: stat.dirty,
+            writeback: stat.writeback,
+            evicted: stat.evicted,
+            recently_evicted: stat.recently_evicted,
+        })
     }
 
     pub(super) fn residency(file: &File, off: u64, len: usize) -> io::Result<Option<Vec<bool>>> {
@@ -226,8 +266,8 @@ mod imp {
 mod imp {
     use super::{Counts, File, io};
 
-    pub(super) fn count(_file: &File, _off: u64, _len: u64) -> Option<Counts> {
-        None
+    pub(super) fn count(_file: &File, _off: u64, _len: u64) -> io::Result<Counts> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     pub(super) fn residency(_file: &File, _off: u64, _len: usize) -> io::Result<Option<Vec<bool>>> {
@@ -308,6 +348,8 @@ mod tests {
         let counts = count(&file, 0, 4 * MIB).unwrap();
         assert!(counts.dirty + counts.writeback >= 1);
         assert_eq!(count(&file, 0, 0).unwrap().cached, 0);
+        let cached = count(&file, 0, 4 * MIB).unwrap().cached;
+        assert_eq!(count_resident(&file, 0, 4 * MIB).unwrap(), Some(cached), "both ways count the same");
         assert_eq!(residency(&file, 0, 0).unwrap().unwrap(), []);
     }
 

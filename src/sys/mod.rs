@@ -9,15 +9,19 @@ pub mod cache; // what of a file is in the page cache; giving back what reading 
 pub mod child; // a command run in our place
 pub mod create; // files nobody sees half-written, private folders
 pub mod epoch; // a process told from those it was forked from
+pub mod extents; // where the bytes of a file are on its device
 pub mod fs; // which file system, how much room is left
 pub mod id; // random names, host, user, wall clock
 pub mod lease; // proof that nobody writes
 pub mod lock; // flock that waits and names who is in the way
 pub mod locks; // all locks on a file, and who has them
 pub mod map; // read windows of a foreign file, and the SIGBUS guard
+pub mod maps; // who has a file mapped, and which parts
 pub mod meta; // mode, owner, times
+pub mod mount; // the mount that a file was reached through
 pub mod open; // opening without hanging or following; what a file looked like
 pub mod procs; // who has a file open or mapped
+pub mod reflink; // whether a file system can share blocks
 pub mod region; // private memory with files laid in it
 pub mod signal; // signals that must not kill, end a wait, or are for others
 pub mod sparse; // holes

@@ -34,6 +34,28 @@ pub fn target_write(path: &Path) -> Result<File> {
     target(path, OFlags::RDWR)
 }
 
+/// Opens a target to ask what the system knows of it, not to read it: needs no permission for the file, and nobody who
+/// has a lease on it is disturbed.
+///
+/// # Errors
+/// When it cannot be found, or is not a regular file.
+#[cfg(target_os = "linux")]
+pub fn target_name(path: &Path) -> Result<File> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty()).at("opening", path)?);
+    must_be_regular(path, file.metadata().at("looking at", path)?.file_type())?;
+    Ok(file)
+}
+
+/// Opens a target to ask what the system knows of it. Here it has to be readable for that.
+///
+/// # Errors
+/// As [`target_read`].
+#[cfg(not(target_os = "linux"))]
+pub fn target_name(path: &Path) -> Result<File> {
+    target_read(path)
+}
+
 fn target(path: &Path, access: OFlags) -> Result<File> {
     // Looked at first because opening a device can act on it, and for the better message; proven below.
     must_be_regular(path, std::fs::symlink_metadata(path).at("opening", path)?.file_type())?;

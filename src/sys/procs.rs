@@ -64,16 +64,19 @@ pub fn command_of(pid: u32) -> Option<String> {
 }
 
 #[cfg(target_os = "linux")]
-pub(super) use imp::{Identity, Seen, in_initial_namespace, pids, scan_fds, stat_fields};
+pub(super) use imp::{
+    Identity, Seen, in_initial_namespace, living, pids, scan_fds, some_are_hidden, stat_fields, unless_gone,
+};
 
 #[cfg(target_os = "linux")]
 mod imp {
     use super::{File, How, Opener, Openers, Path, command_of};
     use std::collections::BTreeSet;
-    use std::io::{self, BufRead, BufReader};
+    use std::io;
     use std::os::fd::AsRawFd;
     use std::os::unix::fs::MetadataExt;
 
+    use crate::sys::{maps, mount};
     use rustix::fs::{AtFlags, CWD, StatxFlags, major, makedev, minor, statx};
 
     /// A file as the different tables of /proc name it.
@@ -92,8 +95,8 @@ mod imp {
             let metadata = file.metadata().ok()?;
             let (dev, ino) = (metadata.dev(), metadata.ino());
             let mut devices = vec![(major(dev), minor(dev))];
+            devices.extend(mount::of(file).map(|mount| mount.device));
             let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).unwrap_or_default();
-            devices.extend(mount_device(&info));
             let own_ino = info.lines().find_map(|line| line.strip_prefix("ino:")?.trim().parse().ok()); // Linux 5.14
             Some(Identity { dev, ino, own_ino: own_ino.unwrap_or(ino), devices })
         }
@@ -106,19 +109,6 @@ mod imp {
             ino.parse().is_ok_and(|ino: u64| ino == self.ino || ino == self.own_ino)
                 && self.devices.contains(&(major, minor))
         }
-    }
-
-    /// The device of the mount that a file was opened through, by its `info` of fdinfo and /proc/self/mountinfo.
-    fn mount_device(info: &str) -> Option<(u32, u32)> {
-        let mount = info.lines().find_map(|line| line.strip_prefix("mnt_id:"))?.trim().to_owned();
-        let mounts = std::fs::read("/proc/self/mountinfo").ok()?;
-        let mounts = String::from_utf8_lossy(&mounts).into_owned();
-        let mut fields = mounts
-            .lines()
-            .map(str::split_ascii_whitespace)
-            .find_map(|mut fields| (fields.next() == Some(&mount)).then_some(fields))?;
-        let (major, minor) = fields.nth(1)?.split_once(':')?;
-        Some((major.parse().ok()?, minor.parse().ok()?))
     }
 
     /// Whether a process could be looked at.
@@ -159,7 +149,7 @@ mod imp {
     }
 
     /// A process that has ended, or that is of the kernel itself, has nothing open.
-    fn unless_gone(pid: u32, error: &io::Error) -> Seen {
+    pub(in crate::sys) fn unless_gone(pid: u32, error: &io::Error) -> Seen {
         const PF_KTHREAD: u64 = 0x0020_0000;
         if error.kind() != io::ErrorKind::PermissionDenied {
             return Seen::Yes;
@@ -196,7 +186,8 @@ mod imp {
         let mut unseen = some_are_hidden();
         for pid in pids.into_iter().filter(|pid| *pid != us) {
             let fds = scan_fds(pid, &identity, |_, info| ways.extend(how_open(info).map(|how| (pid, how))));
-            let maps = scan_maps(pid, &identity, |how| {
+            let maps = maps::scan(pid, &identity, |range| {
+                let how = if range.changes_file() { How::MappedWrite } else { How::MappedRead };
                 ways.insert((pid, how));
             });
             unseen |= fds == Seen::No || maps == Seen::No;
@@ -206,7 +197,7 @@ mod imp {
     }
 
     /// The name of a process, unless it has ended since: then it has nothing open any more.
-    fn living(pid: u32) -> Option<String> {
+    pub(in crate::sys) fn living(pid: u32) -> Option<String> {
         match command_of(pid) {
             Some(name) if !name.is_empty() => Some(name),
             // Any process may call itself nothing, and go on.
@@ -220,7 +211,7 @@ mod imp {
     }
 
     /// Whether processes may exist that have no folder in /proc: it is of another container's, or mounted with hidepid.
-    fn some_are_hidden() -> bool {
+    pub(in crate::sys) fn some_are_hidden() -> bool {
         !in_initial_namespace() || !Path::new("/proc/1/stat").exists()
     }
 
@@ -239,31 +230,6 @@ mod imp {
             return None; // a name for the file, not a way into it
         }
         Some(if flags & WRITES != 0 { How::OpenWrite } else { How::OpenRead })
-    }
-
-    fn scan_maps(pid: u32, file: &Identity, mut found: impl FnMut(How)) -> Seen {
-        let maps = match File::open(format!("/proc/{pid}/maps")) {
-            Ok(maps) => maps,
-            Err(e) => return unless_gone(pid, &e),
-        };
-        // A line: 7f00-7f01 rw-s 00000000 fe:00 123   /path, of bytes that need not be UTF-8.
-        for line in BufReader::new(maps).split(b'\n') {
-            let line = match line {
-                Ok(line) => line,
-                Err(e) => return unless_gone(pid, &e),
-            };
-            let line = String::from_utf8_lossy(&line);
-            let mut fields = line.split_ascii_whitespace().skip(1);
-            let (Some(may), Some(_), Some(device), Some(ino)) =
-                (fields.next(), fields.next(), fields.next(), fields.next())
-            else {
-                continue;
-            };
-            if file.is(device, ino) {
-                found(if may.starts_with("rw") && may.ends_with('s') { How::MappedWrite } else { How::MappedRead });
-            }
-        }
-        Seen::Yes
     }
 
     #[cfg(test)]

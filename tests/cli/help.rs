@@ -5,9 +5,9 @@ use std::process::Stdio;
 
 use super::case::{Case, finish_with, has, skip};
 
-const VERBS: [&str; 14] = [
-    "snap", "log", "diff", "view", "revert", "undo", "edit", "recover", "restore", "delta", "apply", "verify", "adopt",
-    "lock",
+const VERBS: [&str; 15] = [
+    "snap", "log", "diff", "view", "stat", "revert", "undo", "edit", "recover", "restore", "delta", "apply", "verify",
+    "adopt", "lock",
 ];
 
 #[test]

@@ -1,0 +1,130 @@
+//! The locks of a file: as part of all, and alone, for scripts.
+
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+use memsnap::sys::locks::{Lock, LockKind, Locks, Process};
+use serde::Serialize;
+
+use super::super::escape;
+use super::super::flags::Global;
+use super::super::json::{self, JsonPath};
+use super::super::screen::Screen;
+use super::Look;
+use super::show::Line;
+
+/// A lock, for programs.
+#[derive(Serialize)]
+pub(super) struct JsonLock {
+    kind: &'static str,
+    exclusive: bool,
+    start: u64,
+    end: Option<u64>,
+    waiting: bool,
+    holders: Vec<JsonProcess>,
+}
+
+#[derive(Serialize)]
+struct JsonProcess {
+    pid: u32,
+    command: Option<String>,
+    started_ns: Option<i64>,
+}
+
+#[derive(Serialize)]
+struct JsonLocks {
+    schema: &'static str,
+    #[serde(flatten)]
+    path: JsonPath,
+    locked: bool,
+    complete: bool,
+    locks: Vec<JsonLock>,
+}
+
+/// Adds the locks of `file` to what is shown; `named` where there are other files.
+pub(super) fn show(
+    file: &Path,
+    locks: &Locks,
+    named: bool,
+    global: &Global,
+    screen: &Screen,
+    look: &mut Look,
+) -> anyhow::Result<()> {
+    if screen.is_json() {
+        let locked = locks.held().next().is_some();
+        let (path, complete) = (JsonPath::of(file), locks.complete);
+        let all = JsonLocks { schema: "memsnap.stat.locks.1", path, locked, complete, locks: of(locks) };
+        look.json.push(json::line(&all)?);
+    } else if !global.quiet {
+        let name = if named { format!("{}: ", escape::path(file)) } else { String::new() };
+        look.lines.extend(locks.locks.iter().map(|lock| Line::Text(format!("{name}{}", describe(lock)))));
+    }
+    Ok(())
+}
+
+/// `flock exclusive by 123 sh, 124 sleep`, `posix shared 0..4096, wanted by 5 x`.
+pub(super) fn describe(lock: &Lock) -> String {
+    let family = family(lock.kind);
+    let kind = if lock.exclusive { "exclusive" } else { "shared" };
+    let range = match (lock.start, lock.end) {
+        (0, None) => String::new(),
+        (start, None) => format!(" {start:#x}.."),
+        (start, Some(end)) => format!(" {start:#x}..{end:#x}"),
+    };
+    let who = |p: &Process| format!("{} {}", p.pid, escape::text(p.command.as_deref().unwrap_or("?")));
+    let who = match &lock.holders[..] {
+        [] => "somebody not visible here".into(),
+        all => all.iter().map(who).collect::<Vec<_>>().join(", "),
+    };
+    let by = if lock.waiting { ", wanted by" } else { " by" };
+    format!("{family} {kind}{range}{by} {who}")
+}
+
+fn family(kind: LockKind) -> &'static str {
+    match kind {
+        LockKind::Flock => "flock",
+        LockKind::Posix => "posix",
+        LockKind::Ofd => "ofd",
+        LockKind::Lease => "lease",
+    }
+}
+
+/// All of them, for programs.
+pub(super) fn of(locks: &Locks) -> Vec<JsonLock> {
+    let process = |process: &Process| JsonProcess {
+        pid: process.pid,
+        command: process.command.clone(),
+        started_ns: process.started.and_then(|at| i64::try_from(at.duration_since(UNIX_EPOCH).ok()?.as_nanos()).ok()),
+    };
+    let lock = |lock: &Lock| JsonLock {
+        kind: family(lock.kind),
+        exclusive: lock.exclusive,
+        start: lock.start,
+        end: lock.end,
+        waiting: lock.waiting,
+        holders: lock.holders.iter().map(process).collect(),
+    };
+    locks.locks.iter().map(lock).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_words() {
+        let process = |pid| Process { pid, command: Some("sh".into()), started: None };
+        let mut lock = Lock {
+            kind: LockKind::Flock,
+            exclusive: true,
+            start: 0,
+            end: None,
+            waiting: false,
+            holders: vec![process(7), process(8)],
+        };
+        assert_eq!(describe(&lock), "flock exclusive by 7 sh, 8 sh");
+        (lock.kind, lock.exclusive, lock.end, lock.waiting) = (LockKind::Ofd, false, Some(4096), true);
+        lock.holders.clear();
+        assert_eq!(describe(&lock), "ofd shared 0x0..0x1000, wanted by somebody not visible here");
+    }
+}

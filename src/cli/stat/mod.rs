@@ -1,0 +1,218 @@
+//! `memsnap stat`.
+
+mod columns;
+mod json;
+mod locks;
+mod map;
+mod show;
+mod watch;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::ValueHint;
+use memsnap::ops::stat::{Aspects, Options, Report, Subject, Unseen};
+
+use super::exit::Exit;
+use super::flags::{Global, ReadingFlags};
+use super::screen::Screen;
+use super::{escape, text, units};
+use columns::Column;
+use show::Line;
+
+/// Show all there is to see of a file: holes, cache, users, locks
+///
+/// One file is told of at length, several in one row each. Nothing is written,
+/// and no lease is broken. What could not be seen is said: without privilege
+/// that is the processes of others, and the page cache of files that you may
+/// not write to.
+///
+///   cached   counted by the kernel in whole folios: one byte written to a
+///            file that was read in large pieces may show as 2 MiB dirty
+///   evicted  not in memory any more, as far as the kernel remembers
+///   mapped   with the part of the file; private maps never change it
+///   locked   flock, fcntl locks of processes (posix) and of open files (ofd),
+///            leases; by all that share the lock now, not who once asked
+///
+/// --content and --changes read the whole file, but for holes, and leave the
+/// page cache as it was. --map does when there is a snapshot.
+///
+/// Examples:
+///
+///   memsnap stat db.bin
+///   memsnap stat --map --watch db.bin          see what a program writes
+///   memsnap stat -o file,length,dirty,locks *.bin
+///   memsnap stat -q --locks db.bin || start    only if nobody has it locked
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment, after_long_help = text::STAT_EXIT)]
+pub(crate) struct Args {
+    /// The files
+    #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
+    files: Vec<PathBuf>,
+    /// Show these columns, one row for each file
+    ///
+    /// Separated by commas, of: file, inode, length, allocated, data, runs,
+    /// holes, extents, fragments, shared, unwritten, fs, reflink, resident,
+    /// dirty, writeback, evicted, mapped, writers, readers, locks, kind, zero,
+    /// duplicate, compressed, snapshots, changed. Those after kind read the
+    /// whole file. A ? stands for what could not be seen.
+    #[arg(short = 'o', long, value_name = "COLS", value_parser = columns::parse, verbatim_doc_comment)]
+    #[arg(conflicts_with_all = ["map", "locks", "content", "changes"])]
+    columns: Option<Columns>,
+    /// Draw the file as a strip of cells
+    ///
+    /// A cell is a stretch of the file, and shows the first of these that it
+    /// holds: pages that changed since the latest snapshot (#), dirty pages
+    /// (*), pages in memory (=), data that is not in memory (-), holes (.).
+    #[arg(long, verbatim_doc_comment)]
+    map: bool,
+    /// Only the locks; exits with 0 if there are any, with 1 if not
+    #[arg(long, conflicts_with_all = ["map", "content", "changes"])]
+    locks: bool,
+    /// Count zero pages and duplicate pages, and see how far it compresses
+    #[arg(long)]
+    content: bool,
+    /// Count the pages that changed since the latest snapshot
+    #[arg(long)]
+    changes: bool,
+    /// Show it again every second, or every SECS, until Ctrl-C
+    #[arg(long, value_name = "SECS", num_args = 0..=1, require_equals = true, default_missing_value = "1")]
+    #[arg(value_parser = watch::every)]
+    watch: Option<Duration>,
+    #[command(flatten)]
+    reading: ReadingFlags,
+}
+
+/// By this name clap takes it for one value, not for many.
+type Columns = Vec<Column>;
+
+/// One look at all files: what is to be shown, and how it went.
+#[derive(Default)]
+struct Look {
+    lines: Vec<Line>,
+    errors: Vec<anyhow::Error>,
+    json: Vec<String>,
+    /// Whether any file is locked.
+    locked: bool,
+}
+
+impl Args {
+    pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
+        match self.watch {
+            Some(every) => watch::watch(every, screen, |screen| self.look(global, screen)),
+            None => {
+                let look = self.look(global, screen)?;
+                look.show(screen)?;
+                let verdict = if self.locks && !look.locked { Exit::Differs } else { Exit::Done };
+                Ok(look.errors.iter().fold(verdict, |exit, e| exit.worst(screen.fail(e))))
+            }
+        }
+    }
+
+    fn look(&self, global: &Global, screen: &Screen) -> anyhow::Result<Look> {
+        let mut look = Look::default();
+        let columns = match &self.columns {
+            Some(columns) => Some(columns.clone()),
+            None if self.files.len() > 1 && !self.map => Some(columns::usual(self.content, self.changes)),
+            None => None,
+        };
+        let columns = columns.as_deref();
+        let aspects = self.aspects(columns, screen.is_json());
+        let mut rows = Vec::new();
+        for file in &self.files {
+            let subject = Subject::find(file).with_context(|| format!("looking at {}", escape::path(file)));
+            match subject {
+                Err(e) => look.errors.push(e),
+                Ok(subject) if self.locks => {
+                    look.locked |= subject.locks().held().next().is_some();
+                    locks::show(file, subject.locks(), self.files.len() > 1, global, screen, &mut look)?;
+                }
+                Ok(subject) => {
+                    let strip = self.map.then(|| map::strip(subject.len(), screen));
+                    let cells = strip.iter().flat_map(|strip| strip.spans()).collect();
+                    let reading = self.reading.reading(false);
+                    let options = Options { store: global.store.clone(), reading, aspects, cells };
+                    let bar = screen.bar();
+                    let report = subject.look(&options, &bar);
+                    drop(bar);
+                    if screen.is_json() {
+                        look.json.push(super::json::line(&json::of(file, &report))?);
+                    } else if let Some(columns) = columns {
+                        rows.push(columns::row(file, &report, columns, screen.sizes));
+                    } else {
+                        let gap = (!look.lines.is_empty()).then(|| Line::Text(String::new()));
+                        look.lines.extend(gap);
+                        let (strip, full) = (strip.as_ref(), self.files.len() == 1);
+                        show::block(file, &report, full, global.verbose, screen, &mut look.lines);
+                        strip.iter().for_each(|strip| map::draw(strip, &report, screen, &mut look.lines));
+                    }
+                    look.errors.extend(failures(file, report));
+                }
+            }
+        }
+        if let Some(columns) = columns.filter(|_| !rows.is_empty()) {
+            columns::table(columns, rows, &mut look.lines);
+        }
+        Ok(look)
+    }
+
+    /// What has to be looked at for what is to be shown; `all`: at least what reads nothing.
+    fn aspects(&self, columns: Option<&[Column]>, all: bool) -> Aspects {
+        let of_columns = |aspect: fn(&Aspects) -> bool| {
+            let is_shown = columns.is_some_and(|columns| columns.iter().any(|column| aspect(&column.aspects())));
+            is_shown || (all || columns.is_none()) && aspect(&columns::CHEAP)
+        };
+        Aspects {
+            layout: of_columns(|a| a.layout),
+            cache: of_columns(|a| a.cache),
+            users: of_columns(|a| a.users),
+            format: of_columns(|a| a.format),
+            content: self.content || of_columns(|a| a.content),
+            changes: self.changes || self.map || of_columns(|a| a.changes),
+        }
+    }
+}
+
+impl Look {
+    fn show(&self, screen: &mut Screen) -> anyhow::Result<()> {
+        self.json.iter().try_for_each(|line| screen.own_text(line))?;
+        self.lines.iter().try_for_each(|line| match line {
+            Line::Head(text) => screen.heading(text),
+            Line::Text(text) => screen.line(text),
+            Line::Own(text) => screen.own_text(&format!("{text}\n")),
+        })
+    }
+}
+
+/// What went wrong with single aspects.
+fn failures(file: &Path, report: Report) -> Vec<anyhow::Error> {
+    let aspects = [
+        report.layout.and_then(Result::err),
+        report.extents.and_then(Result::err),
+        report.cache.and_then(Result::err),
+        report.content.and_then(Result::err),
+        report.changes.and_then(Result::err),
+    ];
+    let failed = |unseen| match unseen {
+        Unseen::Failed(e) => Some(anyhow::Error::new(e).context(format!("looking at {}", escape::path(file)))),
+        Unseen::Hidden(_) => None,
+    };
+    aspects.into_iter().flatten().filter_map(failed).collect()
+}
+
+/// Columns and rows of the terminal that results go to; 80 where there is none.
+fn terminal(screen: &Screen) -> (usize, usize) {
+    let told = || rustix::termios::tcgetwinsize(std::io::stdout()).ok();
+    let size = screen.terminals.stdout.then(told).flatten();
+    let or = |n: u16, default| if n == 0 { default } else { usize::from(n) };
+    size.map_or((80, usize::MAX), |size| (or(size.ws_col, 80), or(size.ws_row, 24)))
+}
+
+/// `5 min ago`, `now`.
+fn ago(now_ns: i64, then_ns: i64) -> String {
+    match units::age(now_ns, then_ns) {
+        age if age == "now" || age.starts_with("in ") => age,
+        age => format!("{age} ago"),
+    }
+}

@@ -1,0 +1,317 @@
+//! One file at length: a label and what there is to say, within the width of the screen.
+
+use std::path::Path;
+
+use memsnap::ops::stat::{Cache, Changes, Content, Extents, Format, Fs, Layout, Report, Seen, Unseen};
+use memsnap::page::PAGE64;
+use memsnap::sys::extents::Extent;
+use memsnap::sys::id::now_ns;
+use memsnap::sys::procs::How;
+
+use super::super::escape;
+use super::super::screen::Screen;
+use super::super::units::{Sizes, count};
+use super::{ago, locks, terminal};
+
+/// Columns that labels take.
+const LABELS: usize = 12;
+/// Entries of a list that are shown unless all are asked for.
+const FEW: usize = 4;
+
+/// A line to be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Line {
+    /// Above others.
+    Head(String),
+    /// Plain; to be escaped.
+    Text(String),
+    /// As it is, with its colours.
+    Own(String),
+}
+
+struct Page<'a> {
+    lines: &'a mut Vec<Line>,
+    width: usize,
+    sizes: Sizes,
+    /// Lists are shown whole.
+    all: bool,
+    /// The file could not be opened.
+    closed: bool,
+}
+
+/// All that was found of a file; not `full`: only its name.
+pub(super) fn block(file: &Path, report: &Report, full: bool, all: bool, screen: &Screen, lines: &mut Vec<Line>) {
+    lines.push(Line::Head(escape::path(file)));
+    if !full {
+        return;
+    }
+    let mut page = Page { lines, width: terminal(screen).0, sizes: screen.sizes, all, closed: report.closed.is_some() };
+    page.length(report);
+    page.aspect("data", &report.layout, Page::layout);
+    page.aspect("extents", &report.extents, Page::extents);
+    page.fs(&report.fs);
+    page.aspect("cached", &report.cache, |page, cache| page.cache(cache, report.stamp.len));
+    page.users(report);
+    page.locks(report);
+    if let Some(format) = &report.format {
+        page.format(format);
+    }
+    page.aspect("content", &report.content, Page::content);
+    page.aspect("changed", &report.changes, |page, found| page.changes(found.as_ref()));
+    page.unseen(report);
+}
+
+impl Page<'_> {
+    fn size(&self, bytes: u64) -> String {
+        self.sizes.show(bytes)
+    }
+
+    /// A label, and words that go on in the next line where they do not fit.
+    fn put(&mut self, label: &str, text: &str) {
+        let room = self.width.saturating_sub(LABELS + 2).max(20);
+        let mut label = label;
+        let mut line = String::new();
+        let mut flush = |line: &mut String| {
+            self.lines.push(Line::Text(format!("  {label:<LABELS$}{line}").trim_end().to_owned()));
+            label = "";
+            line.clear();
+        };
+        for word in text.split(' ') {
+            if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > room {
+                flush(&mut line);
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line += word;
+        }
+        flush(&mut line);
+    }
+
+    /// A list, of which only the first are shown.
+    fn list(&mut self, label: &str, entries: impl ExactSizeIterator<Item = String>, more: u64) {
+        let n = entries.len();
+        let shown = if self.all || n <= FEW + 1 && more == 0 { n } else { FEW };
+        for (i, entry) in entries.take(shown).enumerate() {
+            self.put(if i == 0 { label } else { "" }, &entry);
+        }
+        let rest = (n - shown) as u64 + more;
+        if rest > 0 {
+            self.put("", &format!("and {rest} more{}", if self.all { "" } else { " (-v lists them)" }));
+        }
+    }
+
+    fn aspect<T>(&mut self, label: &str, aspect: &Option<Seen<T>>, show: impl FnOnce(&mut Self, &T)) {
+        match aspect {
+            None => {}
+            Some(Ok(found)) => show(self, found),
+            Some(Err(Unseen::Hidden(_))) if self.closed => {} // said once, below
+            Some(Err(Unseen::Hidden(why))) => self.put(label, &format!("not seen: {why}")),
+            Some(Err(Unseen::Failed(_))) => self.put(label, "not seen: something went wrong, see below"),
+        }
+    }
+
+    fn length(&mut self, report: &Report) {
+        let len = report.stamp.len;
+        let exact = if self.sizes.exact || len < 1024 { String::new() } else { format!(" ({len} bytes)") };
+        self.put("length", &format!("{}{exact}", self.size(len)));
+        self.put("allocated", &self.size(report.stamp.blocks * 512));
+    }
+
+    fn layout(&mut self, layout: &Layout) {
+        let holes = match layout.holes {
+            0 => "no holes".into(),
+            n => format!("{} ({})", count(n, "hole"), self.size(layout.hole_bytes)),
+        };
+        let text = format!("{} in {}, {holes}", self.size(layout.data), count(layout.runs, "run"));
+        self.put("data", &text);
+    }
+
+    fn extents(&mut self, extents: &Extents) {
+        let mut parts = vec![match (extents.count, extents.fragments) {
+            (0, _) => "none".into(),
+            (n, pieces) => format!("{n} in {}", count(pieces, "fragment")),
+        }];
+        let sums = [
+            (extents.shared, "shared with others"),
+            (extents.unwritten, "unwritten"),
+            (extents.unplaced, "without a place yet"),
+            (extents.encoded, "compressed or encrypted"),
+            (extents.inline, "inline"),
+        ];
+        parts.extend(sums.iter().filter(|(sum, _)| *sum > 0).map(|(sum, what)| format!("{} {what}", self.size(*sum))));
+        self.put("extents", &parts.join(", "));
+        self.list("", extents.list.iter().map(place), extents.count - extents.list.len() as u64);
+    }
+
+    fn fs(&mut self, fs: &Fs) {
+        let kind = fs.kind.as_deref().unwrap_or("a file system that is not told");
+        let mount = fs.mount.as_ref().map_or(String::new(), |point| format!(" at {}", escape::path(point)));
+        let only = if fs.read_only { ", read-only" } else { "" };
+        let reflink = match fs.reflink {
+            Some(true) => "can share blocks (reflinks)",
+            Some(false) => "cannot share blocks (no reflinks)",
+            None => "may share blocks or not",
+        };
+        self.put("on", &format!("{kind}{mount}{only}, {reflink}"));
+    }
+
+    fn cache(&mut self, cache: &Cache, len: u64) {
+        let mut text = format!("{} ({})", self.size(cache.resident), percent(cache.resident.min(len), len));
+        match &cache.state {
+            None => text += "; this system does not tell what of it is dirty",
+            Some(state) => {
+                text += &format!(", {} dirty", self.size(state.dirty));
+                let sums = [
+                    (state.writeback, "under writeback"),
+                    (state.evicted, "evicted"),
+                    (state.recently_evicted, "of it recently"),
+                ];
+                for (sum, what) in sums.iter().filter(|(sum, _)| *sum > 0) {
+                    text += &format!(", {} {what}", self.size(*sum));
+                }
+            }
+        }
+        self.put("cached", &text);
+    }
+
+    fn users(&mut self, report: &Report) {
+        if let Some(mappers) = &report.mappers {
+            let ranges = mappers.list.iter().flat_map(|mapper| {
+                let who = format!("{} {}", mapper.pid, escape::text(&mapper.command));
+                mapper.ranges.iter().map(move |r| format!("{who}: {:#x}..{:#x} {}", r.start, r.end, r.describe()))
+            });
+            self.some("mapped by", "mapped", ranges.collect(), mappers.unseen);
+        }
+        if let Some(openers) = &report.openers {
+            let open = |how, what: &str| {
+                let these = openers.list.iter().filter(move |opener| opener.how == how);
+                these.map(|o| format!("{} {}{what}", o.pid, escape::text(&o.command))).collect::<Vec<_>>()
+            };
+            let all = [open(How::OpenWrite, " for writing"), open(How::OpenRead, " for reading")].concat();
+            self.some("open in", "open", all, openers.unseen);
+        }
+    }
+
+    fn some(&mut self, label: &str, none: &str, list: Vec<String>, unseen: bool) {
+        if list.is_empty() {
+            self.put(none, if unseen { "by nobody that can be seen" } else { "by nobody" });
+        }
+        self.list(label, list.into_iter(), 0);
+    }
+
+    fn locks(&mut self, report: &Report) {
+        let list: Vec<_> = report.locks.locks.iter().map(locks::describe).collect();
+        self.some("locked", "locked", list, !report.locks.complete);
+    }
+
+    fn format(&mut self, format: &Format) {
+        match format {
+            Format::Vec { kind, len } => {
+                self.put("holds", &format!("a persistent vector: {} of {}", count(*len, "element"), kind.describe()));
+            }
+            Format::BrokenVec(what) => self.put("holds", &format!("a persistent vector, not whole: {what}")),
+            Format::Delta => self.put("holds", "a delta; `memsnap delta stat` tells more"),
+            Format::Stored(what) => self.put("holds", &format!("a {what} of a store")),
+        }
+    }
+
+    fn content(&mut self, content: &Content) {
+        let pages = |n: u64| format!("{} ({})", count(n, "page"), self.size(n * PAGE64));
+        let holes = match content.hole_pages {
+            0 => String::new(),
+            n => format!(", and {} in holes", pages(n)),
+        };
+        let zeros = format!("{}{holes}", pages(content.zero_pages));
+        let about = if content.exact { "" } else { "about " };
+        let duplicates = format!("{about}{}", pages(content.duplicate_pages));
+        let all = (content.pages - content.hole_pages - content.zero_pages) * PAGE64;
+        let of = match content.sampled {
+            n if n >= all => String::new(),
+            n => format!(", by a sample of {}", self.size(n)),
+        };
+        let shrinks = match content.sampled {
+            0 => "nothing to compress".into(),
+            n => format!("to {} by zstd at level 1{of}", percent(content.compressed, n)),
+        };
+        self.put("zeros", &zeros);
+        self.put("duplicates", &duplicates);
+        self.put("compresses", &shrinks);
+    }
+
+    fn changes(&mut self, found: Option<&Changes>) {
+        let Some(found) = found else { return self.put("changed", "no snapshots") };
+        let latest = &found.latest;
+        let what = match found.pages {
+            0 => "nothing".into(),
+            n => format!("{} in {} ({})", count(n, "page"), count(found.ranges, "range"), self.size(found.bytes)),
+        };
+        let when = ago(now_ns(), latest.time_ns);
+        let text = format!("{what} since @{} ({when}), {}", latest.number, count(found.snapshots, "snapshot"));
+        self.put("changed", &text);
+    }
+
+    fn unseen(&mut self, report: &Report) {
+        if let Some(why) = &report.closed {
+            self.put("unseen", &format!("its holes, extents, page cache and bytes: {}", escape::text(why)));
+        }
+        let users =
+            report.mappers.as_ref().is_some_and(|m| m.unseen) || report.openers.as_ref().is_some_and(|o| o.unseen);
+        if users || !report.locks.complete {
+            self.put("unseen", "processes of others, or of other containers");
+        }
+    }
+}
+
+/// `0x0..0x1000 at 0x7000, shared`.
+fn place(extent: &Extent) -> String {
+    let end = extent.logical.saturating_add(extent.len);
+    let at = match extent.is_unplaced() || extent.is_inline() {
+        true => String::new(),
+        false => format!(" at {:#x}", extent.physical),
+    };
+    let marks = [
+        (extent.is_shared(), ", shared"),
+        (extent.is_unwritten(), ", unwritten"),
+        (extent.is_unplaced(), ", no place yet"),
+        (extent.is_encoded(), ", encoded"),
+        (extent.is_inline(), ", inline"),
+    ];
+    let marks: String = marks.iter().filter(|(is, _)| *is).map(|(_, mark)| *mark).collect();
+    format!("{:#x}..{end:#x}{at}{marks}", extent.logical)
+}
+
+/// `48 %`; never 0 % of something, nor 100 % of less than all.
+pub(super) fn percent(part: u64, whole: u64) -> String {
+    let rounded = (u128::from(part) * 100 + u128::from(whole) / 2).checked_div(whole.into());
+    match rounded {
+        None => "-".into(),
+        Some(0) if part > 0 => "<1 %".into(),
+        Some(100) if part < whole => ">99 %".into(),
+        Some(n) => format!("{n} %"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percents() {
+        assert_eq!((percent(0, 0), percent(0, 9), percent(1, 1000)), ("-".into(), "0 %".into(), "<1 %".into()));
+        assert_eq!((percent(999, 1000), percent(1, 2), percent(7, 7)), (">99 %".into(), "50 %".into(), "100 %".into()));
+        assert_eq!(percent(u64::MAX, u64::MAX), "100 %");
+    }
+
+    #[test]
+    fn lines_are_broken_between_words() {
+        let mut lines = Vec::new();
+        let mut page = Page { lines: &mut lines, width: 40, sizes: Sizes { exact: false }, all: false, closed: false };
+        page.put("label", "one two three four five six seven");
+        page.list("list", (0..9).map(|n| n.to_string()), 3);
+        let Line::Text(first) = &lines[0] else { panic!() };
+        assert_eq!(first, "  label       one two three four five");
+        assert!(lines.iter().all(|line| matches!(line, Line::Text(text) if text.len() <= 40)), "{lines:?}");
+        assert_eq!(lines.last(), Some(&Line::Text("              and 8 more (-v lists them)".into())));
+    }
+}

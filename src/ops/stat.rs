@@ -1,0 +1,290 @@
+//! `stat`: what the system, the store and its own bytes tell of a file. Nothing is written, and what could not be seen is
+//! told as such.
+
+mod changes;
+mod content;
+mod format;
+mod layout;
+
+use std::fs::File;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+pub use changes::{Changes, Latest};
+pub use content::Content;
+pub use format::Format;
+pub use layout::{Extents, Fs, Layout, MOST_LISTED};
+
+use super::{Progress, Reading};
+use crate::error::{Error, Result};
+use crate::sys::cache::{self, Counts};
+use crate::sys::locks::{self, LockKind, Locks};
+use crate::sys::maps::{Mappers, mappers};
+use crate::sys::open::{self, Stamp};
+use crate::sys::procs::{How, Openers, openers};
+
+/// What is asked.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The store; `None`: beside the file.
+    pub store: Option<PathBuf>,
+    /// How the file is read, where it is.
+    pub reading: Reading,
+    /// Which aspects are looked at.
+    pub aspects: Aspects,
+    /// Stretches of the file to be told of one by one, ascending and without overlap.
+    pub cells: Vec<Range<u64>>,
+}
+
+/// What is looked at. The length and such are told in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Aspects {
+    /// Data and holes, extents.
+    pub layout: bool,
+    /// The page cache.
+    pub cache: bool,
+    /// Who has it mapped and open: looks at every process.
+    pub users: bool,
+    /// What kind of file of this program's it is.
+    pub format: bool,
+    /// Zeros, duplicates and how far it compresses: reads all of it.
+    pub content: bool,
+    /// What changed since the latest snapshot: reads all of it.
+    pub changes: bool,
+}
+
+/// Why something is not told.
+#[derive(Debug)]
+pub enum Unseen {
+    /// Not to us, or not on this system; in words. Nothing went wrong.
+    Hidden(String),
+    /// Something went wrong.
+    Failed(Error),
+}
+
+/// An aspect, or why it is not told.
+pub type Seen<T> = std::result::Result<T, Unseen>;
+
+impl From<Error> for Unseen {
+    fn from(e: Error) -> Unseen {
+        match e {
+            Error::Io { ref source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+                Unseen::Hidden("no permission".into())
+            }
+            e => Unseen::Failed(e),
+        }
+    }
+}
+
+/// All that was found. An aspect is `None` when it was not asked for.
+#[derive(Debug)]
+pub struct Report {
+    /// The file, with all symbolic links followed.
+    pub path: PathBuf,
+    /// Length, space, times and such.
+    pub stamp: Stamp,
+    /// Why its bytes were out of reach; `None`: they were not.
+    pub closed: Option<String>,
+    /// Its file system.
+    pub fs: Fs,
+    /// Data and holes.
+    pub layout: Option<Seen<Layout>>,
+    /// Places on the device.
+    pub extents: Option<Seen<Extents>>,
+    /// What of it is in memory.
+    pub cache: Option<Seen<Cache>>,
+    /// Who has it mapped.
+    pub mappers: Option<Mappers>,
+    /// Who has it open.
+    pub openers: Option<Openers>,
+    /// Who locks it.
+    pub locks: Locks,
+    /// What kind of file of this program's it is, if it is one.
+    pub format: Option<Format>,
+    /// What it holds.
+    pub content: Option<Seen<Content>>,
+    /// What changed; `Ok(None)` without any snapshot.
+    pub changes: Option<Seen<Option<Changes>>>,
+    /// The stretches that were asked for.
+    pub cells: Vec<Cell>,
+}
+
+/// What of a file is in the page cache; the unit is a byte, counted in pages of the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cache {
+    /// Bytes of a page of this machine.
+    pub page: u64,
+    /// In memory.
+    pub resident: u64,
+    /// What only cachestat(2) tells; `None` where mincore(2) had to do.
+    pub state: Option<CacheState>,
+}
+
+/// The state of what is, or was, in the page cache, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheState {
+    /// Changed and not yet on disk. The kernel counts whole folios: up to 2 MiB for one byte changed.
+    pub dirty: u64,
+    /// On their way to the disk; in whole folios too.
+    pub writeback: u64,
+    /// Not in memory any more, as far as the kernel remembers.
+    pub evicted: u64,
+    /// Of these, evicted so recently that it shows a lack of memory.
+    pub recently_evicted: u64,
+}
+
+/// What is in a stretch of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cell {
+    /// Its bytes.
+    pub span: Range<u64>,
+    /// Bytes that are not in holes; `None` where that was not seen.
+    pub data: Option<u64>,
+    /// Its pages in memory, and of these the dirty ones; `None` where that was not seen.
+    pub cached: Option<(u64, u64)>,
+    /// Pages of 4096 bytes that differ from the latest snapshot; `None` where they were not compared.
+    pub changed: Option<u64>,
+}
+
+/// A file about to be looked at: found, and its locks noted.
+#[derive(Debug)]
+pub struct Subject {
+    path: PathBuf,
+    /// A name for it, not a way into it.
+    name: File,
+    stamp: Stamp,
+    locks: Locks,
+}
+
+impl Subject {
+    /// Finds a file. Nothing is opened for reading yet: that would break a lease.
+    ///
+    /// # Errors
+    /// When there is no such file, or it is no regular one.
+    pub fn find(file: &Path) -> Result<Subject> {
+        let path = open::resolve(file)?;
+        let name = open::target_name(&path)?;
+        let stamp = open::stamp(&name, &path)?;
+        let locks = locks::of(&name);
+        Ok(Subject { path, name, stamp, locks })
+    }
+
+    /// Its length in bytes.
+    pub fn len(&self) -> u64 {
+        self.stamp.len
+    }
+
+    /// Whether it has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Who locks it.
+    pub fn locks(&self) -> &Locks {
+        &self.locks
+    }
+
+    /// Opens it for reading, unless that would disturb somebody; or why not.
+    fn open(&self) -> std::result::Result<File, String> {
+        let lease = |lock: &&locks::Lock| lock.kind == LockKind::Lease && lock.exclusive;
+        if let Some(lock) = self.locks.held().find(lease) {
+            let who = lock.holders.first().map_or("somebody".into(), |holder| format!("process {}", holder.pid));
+            return Err(format!("{who} has a write lease on it, which opening it would break"));
+        }
+        let file = open::target_read(&self.path).map_err(|e| match Unseen::from(e) {
+            Unseen::Hidden(_) => "no permission to read it".into(),
+            Unseen::Failed(e) => e.to_string(),
+        })?;
+        match open::stamp(&file, &self.path) {
+            Ok(stamp) if stamp.same_file(&self.stamp) => Ok(file),
+            _ => Err("it was replaced by another file just now".into()),
+        }
+    }
+
+    /// Looks at it. The page cache first: what is read later would show there.
+    pub fn look(self, options: &Options, progress: &dyn Progress) -> Report {
+        let file = self.open();
+        let asked = options.aspects;
+        let len = self.stamp.len;
+        let closed = |why: &String| Unseen::Hidden(why.clone());
+        let with = |wanted: bool| wanted.then_some(file.as_ref().map_err(closed));
+
+        let mut cells: Vec<Cell> = options.cells.iter().map(|span| look_at_cell(file.as_ref().ok(), span)).collect();
+        let cache = with(asked.cache).map(|file| look_at_cache(file?, &self.path, len));
+        let layout =
+            with(asked.layout || !cells.is_empty()).map(|file| Layout::look(file?, &self.path, len, &mut cells));
+        let extents = with(asked.layout).map(|file| Extents::look(file?, &self.path));
+        let users = asked.users.then(|| (mappers(&self.name), opened_only(openers(&self.name))));
+        let (mappers, openers) = users.unzip();
+        let format = file.as_ref().ok().filter(|_| asked.format).and_then(|file| Format::look(file, len));
+        let content =
+            with(asked.content).map(|file| Ok(Content::look(file?, &self.path, len, &options.reading, progress)?));
+        let changes = with(asked.changes).map(|file| {
+            file?;
+            let found = changes::look(&self.path, options, progress)?;
+            if let Some(found) = &found {
+                found.mark(&mut cells);
+            }
+            Ok(found)
+        });
+        Report {
+            fs: Fs::look(&self.name, file.as_ref().ok()),
+            closed: file.err(),
+            path: self.path,
+            stamp: self.stamp,
+            layout: layout.filter(|_| asked.layout),
+            extents,
+            cache,
+            mappers,
+            openers,
+            locks: self.locks,
+            format,
+            content,
+            changes,
+            cells,
+        }
+    }
+}
+
+/// Maps are told of in more detail elsewhere.
+fn opened_only(mut openers: Openers) -> Openers {
+    openers.list.retain(|opener| matches!(opener.how, How::OpenWrite | How::OpenRead));
+    openers
+}
+
+fn look_at_cell(file: Option<&File>, span: &Range<u64>) -> Cell {
+    let count = |file| match cache::try_count(file, span.start, span.end - span.start) {
+        Ok(counts) => Some((counts.cached, counts.dirty + counts.writeback)),
+        Err(e) if e.kind() == std::io::ErrorKind::Unsupported => {
+            let resident = cache::count_resident(file, span.start, span.end - span.start).ok().flatten();
+            resident.map(|pages| (pages, 0))
+        }
+        Err(_) => None,
+    };
+    Cell { span: span.clone(), data: None, cached: file.and_then(count), changed: None }
+}
+
+fn look_at_cache(file: &File, path: &Path, len: u64) -> Seen<Cache> {
+    let page = rustix::param::page_size() as u64;
+    let hidden = || Unseen::Hidden("told only to the owner, and to those who may write to it".into());
+    let failed =
+        |source| Unseen::Failed(Error::Io { doing: "counting the cached pages of", path: path.into(), source });
+    match cache::try_count(file, 0, len) {
+        Ok(Counts { cached, dirty, writeback, evicted, recently_evicted }) => {
+            let [dirty, writeback, evicted, recently_evicted] =
+                [dirty, writeback, evicted, recently_evicted].map(|pages| pages * page);
+            let state = CacheState { dirty, writeback, evicted, recently_evicted };
+            Ok(Cache { page, resident: cached * page, state: Some(state) })
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => Err(hidden()),
+        Err(e) if e.kind() == std::io::ErrorKind::Unsupported => {
+            let pages = cache::count_resident(file, 0, len).map_err(failed)?.ok_or_else(hidden)?;
+            Ok(Cache { page, resident: pages * page, state: None })
+        }
+        Err(e) => Err(failed(e)),
+    }
+}
+
+#[cfg(test)]
+#[path = "stat_test.rs"]
+mod tests;

@@ -1,0 +1,75 @@
+//! What is remembered of a file, and what changed since.
+
+use std::path::Path;
+
+use super::{Cell, Options};
+use crate::error::{Error, Result};
+use crate::ops::operand::Operand;
+use crate::ops::{Progress, diff, find_room};
+use crate::page::{Digest, PageRange, PageSet};
+use crate::store::{Image, Ref, Shelf};
+
+/// The snapshots of a file, and what changed since the latest.
+#[derive(Clone, Debug)]
+pub struct Changes {
+    /// Snapshots in all, those that memsnap made by itself included.
+    pub snapshots: u64,
+    /// The latest that somebody asked for.
+    pub latest: Latest,
+    /// Pages that differ from it.
+    pub pages: u64,
+    /// Ranges of such pages.
+    pub ranges: u64,
+    /// Bytes in those pages.
+    pub bytes: u64,
+    set: PageSet,
+}
+
+/// A snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Latest {
+    /// Its number.
+    pub number: u64,
+    /// Its id.
+    pub id: Digest,
+    /// When it was made, nanoseconds since 1970.
+    pub time_ns: i64,
+    /// Length of its image in bytes.
+    pub len: u64,
+}
+
+impl Changes {
+    /// Counts the pages of each cell that changed.
+    pub(super) fn mark(&self, cells: &mut [Cell]) {
+        for cell in cells {
+            let within = PageRange::of_bytes(cell.span.start, cell.span.end);
+            cell.changed = Some(self.set.runs_within(within).map(|run| run.len()).sum());
+        }
+    }
+}
+
+/// Compares a file with its latest snapshot; none without any.
+pub(super) fn look(path: &Path, options: &Options, progress: &dyn Progress) -> Result<Option<Changes>> {
+    let room = match find_room(options.store.as_deref(), path) {
+        Err(Error::Missing { .. }) => return Ok(None),
+        room => room?,
+    };
+    let snapshots = room.snapshots()?.len() as u64;
+    if snapshots == 0 {
+        return Ok(None);
+    }
+    let name = room.resolve(&Ref::Latest)?;
+    let meta = Image::open_snap(&room, &Shelf::new(room.dir()), name)?.meta;
+    let stored = Operand { path: path.into(), at: Some(Ref::Number(name.number)), doubt: None };
+    let how = diff::Options { store: options.store.clone(), reading: options.reading.clone() };
+    let mut set = PageSet::new();
+    let found = diff::diff(&stored, None, &how, progress, &mut |range| set.insert_range(range))?;
+    Ok(Some(Changes {
+        snapshots,
+        latest: Latest { number: name.number, id: name.id, time_ns: meta.time_ns, len: meta.len },
+        pages: found.pages_changed,
+        ranges: found.ranges,
+        bytes: found.bytes_changed,
+        set,
+    }))
+}

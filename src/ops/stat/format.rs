@@ -1,0 +1,51 @@
+//! Files of this program's own, known by their first bytes.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+use crate::mem::vec::{self, ElementType, Fault};
+use crate::pack::FileKind;
+
+/// What a file is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A persistent vector.
+    Vec {
+        /// What its elements are.
+        kind: ElementType,
+        /// How many there are.
+        len: u64,
+    },
+    /// A persistent vector that cannot be used as it is, and why. Somebody may be writing to it.
+    BrokenVec(String),
+    /// A delta.
+    Delta,
+    /// A file of a store.
+    Stored(&'static str),
+}
+
+const STORED: [(FileKind, &str); 5] = [
+    (FileKind::Pack, "pack"),
+    (FileKind::Map, "map"),
+    (FileKind::Snapshot, "snapshot"),
+    (FileKind::Tree, "digest cache"),
+    (FileKind::Intent, "record of a change under way"),
+];
+
+impl Format {
+    /// Of `file` of `len` bytes, by its beginning; `None` for all other files, and where it cannot be read.
+    pub(super) fn look(file: &File, len: u64) -> Option<Format> {
+        match vec::Content::read(file, len) {
+            Ok(content) => return Some(Format::Vec { kind: *content.element_type(), len: content.len() }),
+            Err(Fault::Damaged(what) | Fault::Version(what)) => return Some(Format::BrokenVec(what)),
+            Err(Fault::Refused(..) | Fault::Io(_)) => {}
+        }
+        let mut magic = [0; 8];
+        file.read_exact_at(&mut magic, 0).ok()?;
+        let is = |kind: FileKind| kind.head(0)[..8] == magic;
+        if is(FileKind::Delta) {
+            return Some(Format::Delta);
+        }
+        STORED.iter().find(|(kind, _)| is(*kind)).map(|(_, name)| Format::Stored(name))
+    }
+}
