@@ -237,6 +237,12 @@ fn extent(plan: &Plan, verb: &Verb, screen: &Screen) -> String {
 fn plan_lines(plan: &Plan, verb: &Verb, screen: &Screen) -> Vec<String> {
     let sizes = screen.sizes;
     let mut lines = vec![format!("{}: from {} to {}", verb.name, plan.from, plan.to)];
+    if plan.stores_all && verb.in_place {
+        lines.push(format!(
+            "  first    all of it is stored ({}), for undo: there is no snapshot yet",
+            sizes.show(plan.from_len)
+        ));
+    }
     if plan.from_len != plan.to_len {
         lines.push(format!("  length   {}", sizes.change(plan.from_len, plan.to_len)));
     }

@@ -7,6 +7,8 @@ use clap::ValueHint;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use memsnap::ops::operand::check_tag;
 use memsnap::ops::snap::{Options, Report, snap};
+use memsnap::ops::stat::Format;
+use memsnap::ops::vec::ElementType;
 use memsnap::pack::Grade;
 use serde::Serialize;
 
@@ -85,6 +87,10 @@ struct JsonReport {
     reason: String,
     below: bool,
     repaired: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    elements: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    r#type: Option<String>,
     warnings: Vec<String>,
     seconds: f64,
 }
@@ -127,6 +133,9 @@ fn render(report: &Report, file: &Path, global: &Global, screen: &mut Screen) ->
         return screen.flush();
     }
     report.warnings.iter().for_each(|warning| screen.warn(warning));
+    if let Some(Format::BrokenVec(what)) = &report.format {
+        screen.warn(&format!("{} is a persistent vector that cannot be used as it is: {what}", escape::path(file)));
+    }
     if let Some(id) = &report.id {
         screen.line(&id.to_hex())?;
         screen.flush()?;
@@ -163,7 +172,22 @@ fn story(report: &Report, file: &Path, global: &Global, screen: &Screen) -> Stri
         0 => String::new(),
         n => format!(", {} stored again", count(n, "damaged page")),
     };
-    format!("{file}@{number}  {id}  {pages}{changed} ({bytes}), {stored} stored{repaired}, {time}, {grade}")
+    format!(
+        "{file}@{number}  {id}  {pages}{changed} ({bytes}), {stored} stored{repaired}, {time}, {grade}{}",
+        holds(report)
+    )
+}
+
+/// What a snapshot of a persistent vector holds.
+fn holds(report: &Report) -> String {
+    vector(report).map_or(String::new(), |(kind, len)| format!("; {} ({})", count(len, "element"), kind.describe()))
+}
+
+fn vector(report: &Report) -> Option<(&ElementType, u64)> {
+    match &report.format {
+        Some(Format::Vec { kind, len }) => Some((kind, *len)),
+        _ => None,
+    }
 }
 
 fn below(report: &Report) -> String {
@@ -176,6 +200,7 @@ fn below(report: &Report) -> String {
 }
 
 fn json(report: &Report) -> JsonReport {
+    let vector = vector(report);
     JsonReport {
         schema: "memsnap.snap.1",
         path: JsonPath::of(&report.path),
@@ -190,6 +215,8 @@ fn json(report: &Report) -> JsonReport {
         reason: report.reason.clone(),
         below: report.below,
         repaired: report.repaired,
+        elements: vector.map(|(_, len)| len),
+        r#type: vector.map(|(kind, _)| kind.describe()),
         warnings: report.warnings.clone(),
         seconds: report.elapsed.as_secs_f64(),
     }

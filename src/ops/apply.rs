@@ -10,6 +10,7 @@ use super::Progress;
 use super::change::{Base, Confirm, Goal, Options, Plan, Report, Stop, Work};
 use super::compose::{Composer, New};
 use super::delta::{Delta, folder_of, into_file, open_delta, pages_in};
+use super::edit::{has_none, room_of};
 use super::in_place::{Place, in_place};
 use super::sides::{LiveSide, digest_of};
 use crate::error::{At, Error, Result};
@@ -56,7 +57,10 @@ pub fn apply(
     let job = Job { target: &target, delta: &delta, name: &name, options, began: Instant::now() };
     match out {
         Some(out) => job.copy(out, confirm, progress),
-        None if options.dry_run => job.plan(&target, progress).map(|(_, plan)| job.report(plan)),
+        None if options.dry_run => {
+            let stores_all = has_none(room_of(options.store.as_deref(), &target)?.as_ref())?;
+            job.plan(&target, progress).map(|(_, plan)| job.report(Plan { stores_all, ..plan }))
+        }
         None => job.in_place(confirm, progress),
     }
 }

@@ -98,6 +98,7 @@ pub fn edit(
     let target = open::resolve(file)?;
     let room = room_of(options.store.as_deref(), &target)?;
     let mut notes = Vec::new();
+    let stores_all = has_none(room.as_ref())?;
     if let Some(room) = room.filter(|room| matches!(room.intent(), Ok(Some(_)))) {
         if options.dry_run {
             refuse_unfinished_to_read(&room)?;
@@ -111,7 +112,7 @@ pub fn edit(
     }
     let touched = Touched::open(&target, edits, grow)?;
     let pages = touched.dirty();
-    let plan = touched.plan(edits, &pages);
+    let plan = Plan { stores_all, ..touched.plan(edits, &pages) };
     let report = || Report {
         plan: plan.clone(),
         done: false,
@@ -177,8 +178,13 @@ pub fn delta(
     })
 }
 
+/// Whether there is no snapshot.
+pub(crate) fn has_none(room: Option<&Room>) -> Result<bool> {
+    room.map_or(Ok(true), Room::is_new)
+}
+
 /// The room that the target has, if it has one.
-fn room_of(store: Option<&Path>, target: &Path) -> Result<Option<Room>> {
+pub(crate) fn room_of(store: Option<&Path>, target: &Path) -> Result<Option<Room>> {
     match Store::open(&Store::place(store, target)) {
         Ok(store) => store.room(target),
         Err(Error::Missing { .. }) => Ok(None),

@@ -197,6 +197,7 @@ pub fn keep<S: Root>(
         reason: format!("made in memory from @{}", side.image.name.number),
         below: from.grade < options.require,
         repaired: 0,
+        format: None,
         warnings: Vec::new(),
         elapsed: began.elapsed(),
     };

@@ -34,6 +34,8 @@ pub struct Plan {
     pub ranges: Vec<PageRange>,
     /// Number of all ranges.
     pub ranges_total: u64,
+    /// Whether there is no snapshot yet, so that all of the target is stored first, for undo.
+    pub stores_all: bool,
     /// What single edits replace; only `edit` tells.
     pub edits: Vec<Replaced>,
 }
@@ -65,6 +67,7 @@ impl Plan {
             bytes,
             ranges: pages.runs().take(LISTED).collect(),
             ranges_total: pages.runs().count() as u64,
+            stores_all: false,
             edits: Vec::new(),
         }
     }

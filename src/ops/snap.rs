@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::stat::Format;
 use super::take::{How, Taken, Target, take};
 use super::{Progress, Reading, Reserve};
 use crate::capture::sidecar;
@@ -83,6 +84,8 @@ pub struct Report {
     pub below: bool,
     /// Damaged pages of earlier snapshots that were stored again.
     pub repaired: u64,
+    /// What the file is, where it is of a kind that this program knows.
+    pub format: Option<Format>,
     /// What the user should know.
     pub warnings: Vec<String>,
     /// How long it took.
@@ -128,6 +131,7 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
         reason: taken.reason.clone(),
         below: taken.grade < options.require,
         repaired: taken.repaired,
+        format: Format::look(&live, taken.len),
         warnings: sidecar(&path).map(|log| sidecar_warning(&path, &log)).into_iter().collect(),
         elapsed: Duration::ZERO,
     };

@@ -279,3 +279,13 @@ fn a_vector_is_not_appended_to_itself() {
     }
     assert_eq!(case.ok("vec len v").out, "3\n");
 }
+
+#[test]
+fn a_snapshot_says_that_it_is_of_a_vector() {
+    let case = with("u16", "1 2 3");
+    case.ok("snap v").says("; 3 elements (u16)");
+    let json = &case.ok("--json snap v").json()[0];
+    assert_eq!((json["elements"].as_u64(), json["type"].as_str()), (Some(3), Some("u16")));
+    case.set_len("v", 4097);
+    case.ok("snap v").says("cannot be used as it is");
+}

@@ -34,7 +34,7 @@ const STORED: [(FileKind, &str); 5] = [
 
 impl Format {
     /// Of `file` of `len` bytes, by its beginning; `None` for all other files, and where it cannot be read.
-    pub(super) fn look(file: &File, len: u64) -> Option<Format> {
+    pub(crate) fn look(file: &File, len: u64) -> Option<Format> {
         match vec::Content::read(file, len) {
             Ok(content) => return Some(Format::Vec { kind: *content.element_type(), len: content.len() }),
             Err(Fault::Damaged(what) | Fault::Version(what)) => return Some(Format::BrokenVec(what)),
