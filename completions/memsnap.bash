@@ -653,7 +653,7 @@ _memsnap() {
             return 0
             ;;
         memsnap__subcmd__lock)
-            opts="-s -x -u -n -w -E -o -F -c -q -v -h --shared --exclusive --unlock --nonblock --timeout --conflict-exit-code --close --no-fork --command --fcntl --start --length --fd --store --json --quiet --verbose --color --progress --bytes --help"
+            opts="-s -x -u -n -w -E -o -F -c -q -v -h -V --shared --exclusive --unlock --nonblock --timeout --conflict-exit-code --close --no-fork --command --fcntl --start --length --fd --store --json --quiet --verbose --color --progress --bytes --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

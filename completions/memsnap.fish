@@ -410,7 +410,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -l bytes -d 'Show
 complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s w -l timeout -d 'Wait so long and no longer, also --wait; fractions are allowed, 0 is -n' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s E -l conflict-exit-code -d 'Exit with CODE, 0 to 255, if the lock is not had (1 otherwise)' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s c -l command -d 'Run CMD by the shell ($SHELL, or else /bin/sh); also after FILE' -r -f -a "(__fish_complete_command)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s c -l command -d 'After FILE, or with --fd: run CMD by the shell ($SHELL or /bin/sh)' -r -f -a "(__fish_complete_command)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l start -d 'Lock bytes from here on (implies --fcntl)' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l length -d 'Lock so many bytes; 0 is all that follow (implies --fcntl)' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l fd -d 'Lock this descriptor; all words are of the command, if any' -r
@@ -433,6 +433,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s q -l quiet -d '
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s V -l version -d 'Print version'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'

@@ -223,7 +223,12 @@ fn used_wrongly_as_flock_is() {
     let mode = |name| std::os::unix::fs::PermissionsExt::mode(&case.path(name).metadata().unwrap().permissions());
     assert_eq!((mode("theirs"), case.read("theirs")), (mode("ours"), case.read("ours")));
     // What flock(1) does not know.
-    case.ok("lock -c true f");
+    case.exits("lock -c true f", 64).says("before the file");
+    assert!(!case.path("true").exists());
+    case.ok("lock --fd 0 -c true");
+    case.ok("lock -V").shows("memsnap");
+    case.exits("lock --fcntl d true", 65).says("directory").says("-s");
+    case.ok("lock -s --fcntl d true");
     case.ok("lock f -- true");
     case.exits("lock f --", 64);
     case.exits("lock -c true f true", 64);

@@ -52,6 +52,7 @@ pub(super) fn tell(file: &File, target: &Target, args: &Args, quiet: bool, scree
     holders.dedup_by_key(|process| process.pid);
     let path = target.path();
     let who = match (&holders[..], found.locks.is_empty() && found.complete) {
+        ([only], _) if only.pid == us => " through another descriptor of this process, which it inherited".into(),
         ([], true) => " by somebody who has let go since".into(),
         ([], false) => " by a process not visible here".into(),
         (some, _) => format!(" by {}", list(some)),
@@ -61,7 +62,14 @@ pub(super) fn tell(file: &File, target: &Target, args: &Args, quiet: bool, scree
         let path = matches!(target, Target::File(_)).then(|| JsonPath::of(Path::new(&path)));
         let holders = holders.iter().map(|p| json_process(p)).collect();
         let code = args.conflict_exit_code;
-        let conflict = JsonConflict { schema: "memsnap.error.1", error: &what, hint: "", code, path, holders };
+        let conflict = JsonConflict {
+            schema: "memsnap.error.1",
+            error: &what,
+            hint: "wait for it, without -n or with a longer -w",
+            code,
+            path,
+            holders,
+        };
         screen.own_error(&json::line(&conflict)?);
     } else {
         screen.tell(&format!("memsnap: {what}"));

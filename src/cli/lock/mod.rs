@@ -52,7 +52,7 @@ const CANNOT_MAKE: u8 = 73;
 ///   memsnap lock -s -w 2.5 db.bin -c 'cat db.bin | wc -c'
 ///   (memsnap lock -n 9 || exit 1; ./job) 9>job.lock
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment, after_long_help = text::LOCK_EXIT, infer_long_args = true, args_override_self = true)]
+#[command(version, verbatim_doc_comment, after_long_help = text::LOCK_EXIT, infer_long_args = true, args_override_self = true)]
 #[command(override_usage = "memsnap lock [OPTIONS] FILE [--] CMD [ARG]...
        memsnap lock [OPTIONS] FILE -c SHELL_CMD
        memsnap lock [OPTIONS] DESCRIPTOR")]
@@ -88,7 +88,7 @@ pub(crate) struct Args {
     /// Run the command in place of memsnap, not beside it
     #[arg(short = 'F', long, conflicts_with = "close")]
     no_fork: bool,
-    /// Run CMD by the shell ($SHELL, or else /bin/sh); also after FILE
+    /// After FILE, or with --fd: run CMD by the shell ($SHELL or /bin/sh)
     #[arg(short, long, value_name = "CMD", value_hint = ValueHint::CommandString)]
     command: Option<OsString>,
     /// Lock by fcntl(2) (an OFD lock), not by flock(2)
@@ -165,9 +165,13 @@ impl Args {
     /// What to lock, and what to run then.
     fn read(&self) -> anyhow::Result<(Target, Option<Command>)> {
         let mut words = &self.words[..];
+        if self.command.is_some() && self.fd.is_none() {
+            // Taken as a command, a file in the wrong place would be run, and a file with the name of the command made.
+            return Err(wrong("-c stands before the file", "write the file first: memsnap lock FILE -c CMD"));
+        }
         let target = match (self.fd, words) {
             (Some(fd), _) => Target::Descriptor(fd),
-            (None, [only]) if self.command.is_none() => Target::Descriptor(descriptor(only)?),
+            (None, [only]) => Target::Descriptor(descriptor(only)?),
             (None, [first, rest @ ..]) => {
                 words = rest;
                 Target::File(first.into())
@@ -266,7 +270,15 @@ impl Args {
                 _ if is_short(&source) => SYSTEM,
                 _ => NO_INPUT,
             };
-            let doing = if code == NOT_LOCKABLE { "using" } else { "opening to lock" };
+            let doing = match (target, path.exists()) {
+                (Target::Descriptor(_), _) => "using",
+                (_, true) if access == Access::Write && source.kind() == ErrorKind::PermissionDenied => {
+                    let what = format!("opening {} for writing, for an exclusive fcntl lock: {source}", path.display());
+                    return coded(code, Error::refused(what, FCNTL_HINT));
+                }
+                (_, true) => "opening to lock",
+                (_, false) => "making, to lock it,",
+            };
             coded(code, Error::Io { doing, path, source })
         })
     }
@@ -326,8 +338,16 @@ fn wrong(what: impl Into<String>, hint: &str) -> anyhow::Error {
     coded(USAGE.code(), Error::refused(what, hint))
 }
 
+/// What a file that cannot be written to can have.
+const FCNTL_HINT: &str = "take a shared lock with -s, or leave --fcntl out: flock locks whatever can be opened";
+
 fn no_lock(target: &Target, source: io::Error) -> anyhow::Error {
     let code = if is_short(&source) { SYSTEM } else { NOT_LOCKABLE };
+    if target.path().is_dir() && is_nfs(&source) {
+        let what =
+            format!("locking {}, a directory, which cannot be opened for writing: {source}", target.path().display());
+        return coded(code, Error::refused(what, FCNTL_HINT));
+    }
     coded(code, Error::Io { doing: "locking", path: target.path(), source })
 }
 
