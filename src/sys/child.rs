@@ -9,6 +9,7 @@ use libc::c_int;
 use rustix::process::{Pid, Signal, getpid, kill_process};
 
 use super::signal::{self, Arrived, Blocked};
+use super::start;
 
 /// Those that are passed on. Stopping and going on are left alone: the terminal tells both of us.
 const PASSED: [c_int; 7] =
@@ -32,10 +33,13 @@ pub fn run(command: &mut Command) -> io::Result<Ended> {
     signal::default_sigchld();
     let signals = Blocked::these(&[&PASSED[..], &[libc::SIGCHLD]].concat())?;
     let before = signals.before();
-    let unblock = move || signal::mask(libc::SIG_SETMASK, &before).map(drop);
-    // SAFETY: what runs between fork and exec is one async-signal-safe call on a set that is its own; it allocates
-    // nothing and takes no lock.
-    unsafe { command.pre_exec(unblock) };
+    let prepare = move || {
+        start::hand_on();
+        signal::mask(libc::SIG_SETMASK, &before).map(drop)
+    };
+    // SAFETY: what runs between fork and exec is async-signal-safe calls on what is its own; it allocates nothing and
+    // takes no lock.
+    unsafe { command.pre_exec(prepare) };
     let mut child = command.spawn()?;
     let mut from_terminal = false;
     let mut note = |arrived: Arrived| from_terminal |= arrived.signal == libc::SIGINT && arrived.sender.is_none();
@@ -67,6 +71,12 @@ fn pass_on(arrived: Arrived, child: u32) {
 /// Runs `command` in our place. Returns only when it cannot be started.
 pub fn replace(command: &mut Command) -> io::Error {
     signal::default_sigchld();
+    let prepare = || {
+        start::hand_on();
+        Ok(())
+    };
+    // SAFETY: as in `run`; and where exec fails, this process only says so, by what is left of its descriptors.
+    unsafe { command.pre_exec(prepare) };
     command.exec()
 }
 

@@ -185,6 +185,9 @@ pub fn open(path: &Path, access: Access, inherited: bool) -> io::Result<File> {
 /// # Errors
 /// When there is no such descriptor.
 pub fn inherited(fd: i32) -> io::Result<File> {
+    if super::start::was_closed(fd) {
+        return Err(rustix::io::Errno::BADF.into());
+    }
     // SAFETY: fcntl(2) with F_DUPFD_CLOEXEC takes numbers only, and refuses one that is no open descriptor.
     let copy = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) };
     if copy < 0 {

@@ -97,14 +97,14 @@ pub(super) fn of_others(file: &File) -> Locks {
 #[cfg(target_os = "linux")]
 mod imp {
     use super::{File, Lock, LockKind, Locks, Process, SystemTime};
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
     use std::os::fd::AsRawFd;
     use std::time::Duration;
 
     use crate::sys::procs::{Identity, Seen, in_initial_namespace, pids, scan_fds, stat_fields};
 
     /// A line of /proc/locks, or of fdinfo after "lock:".
-    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
     pub(super) struct Line {
         pub(super) kind: LockKind,
         pub(super) exclusive: bool,
@@ -143,11 +143,22 @@ mod imp {
             u32::try_from(self.pid).ok().filter(|pid| *pid > 0)
         }
 
-        fn lock(&self, holders: impl IntoIterator<Item = u32>) -> Lock {
+        fn lock(&self, holders: impl IntoIterator<Item = u32>, known: &mut Known) -> Lock {
             let Line { kind, exclusive, waiting, start, end, .. } = *self;
-            // Ended since: it holds nothing any more.
-            let holders = holders.into_iter().map(Process::of).filter(|p| p.command.is_some()).collect();
+            let holders = holders.into_iter().filter_map(|pid| known.process(pid)).collect();
             Lock { kind, exclusive, start, end, waiting, holders }
+        }
+    }
+
+    /// Processes that were looked at: thousands of locks may have the same holders.
+    #[derive(Default)]
+    struct Known(HashMap<u32, Option<Process>>);
+
+    impl Known {
+        /// None: it has ended since, and holds nothing any more.
+        fn process(&mut self, pid: u32) -> Option<Process> {
+            let look = || Some(Process::of(pid)).filter(|p| p.command.is_some());
+            self.0.entry(pid).or_insert_with(look).clone()
         }
     }
 
@@ -159,8 +170,8 @@ mod imp {
     }
 
     impl Found {
-        fn lock(&self) -> Lock {
-            self.line.lock(self.at.iter().map(|(pid, _)| *pid).collect::<BTreeSet<_>>())
+        fn lock(&self, known: &mut Known) -> Lock {
+            self.line.lock(self.at.iter().map(|(pid, _)| *pid).collect::<BTreeSet<_>>(), known)
         }
     }
 
@@ -179,47 +190,60 @@ mod imp {
         if whole && recorded.is_empty() {
             return Locks { locks: Vec::new(), complete: true };
         }
-        let (mut found, unseen) = found(&identity, &recorded);
+        let (found, unseen) = found(&identity, &recorded);
+        let mut by_line: HashMap<&Line, VecDeque<usize>> = HashMap::new();
+        found.iter().enumerate().for_each(|(i, f)| by_line.entry(&f.line).or_default().push_back(i));
+        let (mut told, mut known) = (vec![false; found.len()], Known::default());
         let own = (std::process::id(), u32::try_from(file.as_raw_fd()).unwrap_or(u32::MAX));
         let shown = |f: &Found| !of_others || !f.at.contains(&own);
         let mut still = None;
         let mut all = Locks { locks: Vec::new(), complete: whole };
         for line in &recorded {
             if line.waiting {
-                all.locks.push(line.lock(line.asked_by()));
-            } else if let Some(i) = found.iter().position(|f| f.line == *line) {
-                let one = found.remove(i);
-                all.locks.extend(shown(&one).then(|| one.lock()));
-            } else if still.get_or_insert_with(|| table(&identity).unwrap_or_default()).contains(line) {
+                all.locks.push(line.lock(line.asked_by(), &mut known));
+            } else if let Some(i) = by_line.get_mut(line).and_then(VecDeque::pop_front) {
+                told[i] = true;
+                all.locks.extend(shown(&found[i]).then(|| found[i].lock(&mut known)));
+            } else if still.get_or_insert_with(|| lines_now(&identity)).contains(line) {
                 // Who asked is believed only where nothing speaks against it: the number may be of another by now. A
                 // lock of a process goes with it.
                 let of_process = line.kind == LockKind::Posix;
-                let lock = line.lock(line.asked_by().filter(|pid| of_process || unseen.contains(pid)));
+                let asked = line.asked_by().filter(|pid| of_process || unseen.contains(pid));
+                let lock = line.lock(asked, &mut known);
                 all.complete &= of_process && !lock.holders.is_empty();
                 all.locks.push(lock);
             }
         }
-        all.locks.extend(found.iter().filter(|f| shown(f)).map(Found::lock));
+        let rest = found.iter().zip(told).filter(|(f, told)| !told && shown(f));
+        all.locks.extend(rest.map(|(f, _)| f.lock(&mut known)));
         all
+    }
+
+    fn lines_now(file: &Identity) -> HashSet<Line> {
+        table(file).unwrap_or_default().into_iter().collect()
     }
 
     /// The locks of all descriptors that may be looked at, and the processes that may not.
     fn found(file: &Identity, recorded: &[Line]) -> (Vec<Found>, BTreeSet<u32>) {
         let mut all: Vec<Found> = Vec::new();
         let mut unseen = BTreeSet::new();
+        let (mut by_line, mut times): (HashMap<Line, Vec<usize>>, HashMap<&Line, usize>) = Default::default();
+        recorded.iter().for_each(|line| *times.entry(line).or_default() += 1);
         for pid in pids().unwrap_or_default() {
             let seen = scan_fds(pid, file, |fd, info| {
                 let lines = info.lines().filter_map(|line| line.strip_prefix("lock:"));
                 for line in lines.filter_map(|line| Line::parse(line, file)) {
-                    let one_only = || recorded.iter().filter(|r| **r == line).count() < 2;
-                    let is_it = |f: &&mut Found| {
-                        f.line == line
-                            && (line.kind == LockKind::Posix
-                                || same_description(f.at[0], (pid, fd)).unwrap_or_else(one_only))
+                    let one_only = || times.get(&line).is_none_or(|n| *n < 2);
+                    let is_it = |i: &&usize| {
+                        let at = all[**i].at[0];
+                        line.kind == LockKind::Posix || same_description(at, (pid, fd)).unwrap_or_else(one_only)
                     };
-                    match all.iter_mut().find(is_it) {
-                        Some(found) => found.at.push((pid, fd)),
-                        None => all.push(Found { line, at: vec![(pid, fd)] }),
+                    let same = by_line.entry(line.clone()).or_default();
+                    if let Some(i) = same.iter().find(is_it) {
+                        all[*i].at.push((pid, fd));
+                    } else {
+                        same.push(all.len());
+                        all.push(Found { line, at: vec![(pid, fd)] });
                     }
                 }
             });

@@ -25,6 +25,7 @@ pub mod reflink; // whether a file system can share blocks
 pub mod region; // private memory with files laid in it
 pub mod signal; // signals that must not kill, end a wait, or are for others
 pub mod sparse; // holes
+mod start; // how this process was started
 pub mod steady; // files that cannot change
 pub mod written; // which pages of private memory were written
 pub mod xattr; // extended attributes

@@ -12,8 +12,8 @@ extern "C" fn nothing(_signal: c_int) {}
 
 /// Makes a write past the file size limit (`ulimit -f`) an ordinary error instead of a death that leaves litter.
 ///
-/// By a handler that does nothing rather than by ignoring: ignored signals stay ignored in the commands that `try` and
-/// `lock` run, a handler does not outlive exec.
+/// By a handler that does nothing rather than by ignoring: a handler does not outlive exec, so commands that we run do not
+/// inherit it.
 pub fn ignore_sigxfsz() {
     let_pass(libc::SIGXFSZ);
 }

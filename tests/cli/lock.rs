@@ -346,3 +346,28 @@ fn descendants_keep_it() {
     assert!(is_free(&case));
     case.write("p", b"end\n");
 }
+
+#[test]
+fn an_interrupted_call_is_no_conflict() {
+    if !needs_strace() {
+        return;
+    }
+    let case = Case::new();
+    let mut command = case.command("strace");
+    command.args(["-f", "-qq", "-o", "/dev/null", "-e", "inject=flock:error=EINTR:when=1..5"]);
+    finish(command.arg(program()).args(["lock", "-n", "f", "true"])).exits(0);
+}
+
+/// 4000 locks with 40 descriptors were a matter of seconds once: each was looked for among all.
+#[test]
+fn many_locks_are_told_apart() {
+    if !needs("python3") {
+        return;
+    }
+    let case = case();
+    let many = "for i in range(4000): lock(fcntl.F_SETLK,fcntl.F_WRLCK,10*i,5)\nfor i in range(40): os.dup(f)\nready()";
+    let _peer = Peer::new(&case, many);
+    let ran = case.ok("--json stat --locks f");
+    assert_eq!(ran.json()[0]["locks"].as_array().map(Vec::len), Some(4000), "{}", &ran.out[..400]);
+    case.exits("lock -n --start 0 --length 1 f true", 1).says("python3");
+}

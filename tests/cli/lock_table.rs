@@ -238,3 +238,24 @@ fn used_wrongly_as_flock_is() {
     let ran = case.exits("lock --json --nope f", 64);
     assert!(ran.err.contains("\"code\":64"), "{}", ran.err);
 }
+
+#[test]
+fn commands_find_what_they_would_find_without_us() {
+    if !needs_flock() {
+        return;
+    }
+    let case = Case::new();
+    let scripts = [
+        "trap '' PIPE XFSZ HUP USR1; TOOL f grep SigIgn /proc/self/status",
+        "TOOL f grep SigIgn /proc/self/status",
+        "trap '' PIPE; TOOL -w 5 f grep SigIgn /proc/self/status; TOOL -F f grep SigIgn /proc/self/status",
+        "TOOL f sh -c 'echo lost' >&-",
+        "TOOL 1 >&-",
+        "TOOL 0 <&-",
+    ];
+    for script in scripts {
+        let [theirs, ours] =
+            both(&case).map(|tool| finish(case.command("sh").args(["-c", &script.replace("TOOL", &tool.join(" "))])));
+        assert_eq!((theirs.code, theirs.out), (ours.code, ours.out), "{script}\n{}\n{}", theirs.err, ours.err);
+    }
+}

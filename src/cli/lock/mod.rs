@@ -294,7 +294,7 @@ impl Args {
                 Ok(()) => return Ok(true),
                 Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(false),
                 Err(e) if e.kind() == ErrorKind::Interrupted => {
-                    if wait.is_some_and(|wait| start.elapsed() >= wait) {
+                    if waits && wait.is_some_and(|wait| start.elapsed() >= wait) {
                         return Ok(false);
                     }
                 }
