@@ -120,8 +120,8 @@ pub(crate) struct LockFlag {
 pub(crate) struct StoringFlags {
     /// Compress stored pages: none, zstd or zstd:LEVEL (1 to 19)
     ///
-    /// What does not shrink is stored as it is. The default, level 1, is about
-    /// as fast as a disk; higher levels are slower and smaller.
+    /// What does not shrink is stored as it is. The default, level 1, is
+    /// about as fast as a disk; higher levels are slower and smaller.
     #[arg(long, value_name = "HOW", default_value = "zstd:1", value_parser = units::compress, verbatim_doc_comment)]
     pub(crate) compress: Compress,
     /// Keep so much of the store's disk free: a size, or a part such as 5%
