@@ -32,7 +32,7 @@ pub(crate) enum When {
 /// Options that every verb takes, before or after the verb.
 #[derive(Args, Default)]
 pub(crate) struct Global {
-    /// Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)
+    /// Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE
     #[arg(long, value_name = "DIR", global = true, help_heading = HEADING)]
     #[arg(value_hint = ValueHint::DirPath)]
     pub(crate) store: Option<PathBuf>,
@@ -83,7 +83,7 @@ impl Global {
 /// How a live file is read.
 #[derive(Args)]
 pub(crate) struct ReadingFlags {
-    /// Read through maps, by pread, or what is faster here: auto, map or pread
+    /// Read through maps or by pread; auto: what is faster here
     #[arg(long, value_name = "WAY", default_value = "auto", help_heading = READING, hide_possible_values = true)]
     #[arg(value_parser = PossibleValuesParser::new(["auto", "map", "pread"]).try_map(|way| units::io(&way)))]
     io: Io,

@@ -56,7 +56,9 @@ fn plain_files_need_no_store() {
     assert!(row.lines().next().unwrap().ends_with(" 1 B"), "only what the longer file has: {row}");
     assert!(row.ends_with("a -> b: 1 page in 1 range differs (1 B), length 12 KiB + 1 B\n"), "{row}");
     case.write("b", &[&[1; 3 * PAGE][..], &[0]].concat());
-    case.exits("diff a b", 1).shows("a -> b: ").shows("a -> b: 0 pages in 0 ranges differ (0 B), length 12 KiB + 1 B\n");
+    case.exits("diff a b", 1)
+        .shows("a -> b: ")
+        .shows("a -> b: 0 pages in 0 ranges differ (0 B), length 12 KiB + 1 B\n");
     case.exits("diff --bytes a b", 1).shows("length 12288 B -> 12289 B\n");
     case.exits("diff a b@now", 1).shows("a -> b: ");
     case.exits("diff a a", 0).says("a and a are the same");
