@@ -252,7 +252,7 @@ fn plan_lines(plan: &Plan, verb: &Verb, screen: &Screen) -> Vec<String> {
     }
     let (pages, ranges) = (count(plan.pages, "page"), count(plan.ranges_total, "range"));
     lines.push(format!("  writes   {pages} in {ranges} ({})", sizes.show(plan.bytes)));
-    let last = plan.ranges.iter().take(SHOWN).last().map_or(0, |range| range.end);
+    let last = plan.ranges.iter().take(SHOWN).next_back().map_or(0, |range| range.end);
     for range in plan.ranges.iter().take(SHOWN) {
         let (pages, bytes) = columns(range, last);
         lines.push(format!("  pages    {pages} {}", bytes.trim_end()));

@@ -9,7 +9,7 @@ NAMES OF SNAPSHOTS
 A snapshot is named FILE@REF, split at the last @ after the last /. REF is
 
   latest     the newest snapshot that you asked for: those that memsnap
-             made by itself, (undo) and (result) in the log, are passed over
+             made by itself, (undo) and (result) in the log, do not count
   3          the snapshot of that number
   -1         the one before the latest; -2 the one before that
   1a2b       the one whose id starts so (at least 4 digits)
