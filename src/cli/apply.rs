@@ -27,7 +27,7 @@ use super::{escape, text};
 /// Examples:
 ///
 ///   memsnap apply db.bin monday.delta
-///   ssh host memsnap delta make db.bin@1..2 -o - | memsnap apply --yes db.bin -
+///   ssh host memsnap delta make db@1..2 -o - | memsnap apply --yes db -
 ///   memsnap apply db.bin monday.delta -o db-monday.bin
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = text::CHANGE_EXIT)]

@@ -252,8 +252,9 @@ fn plan_lines(plan: &Plan, verb: &Verb, screen: &Screen) -> Vec<String> {
     }
     let (pages, ranges) = (count(plan.pages, "page"), count(plan.ranges_total, "range"));
     lines.push(format!("  writes   {pages} in {ranges} ({})", sizes.show(plan.bytes)));
+    let last = plan.ranges.iter().take(SHOWN).next_back().map_or(0, |range| range.end);
     for range in plan.ranges.iter().take(SHOWN) {
-        let (pages, bytes) = columns(range);
+        let (pages, bytes) = columns(range, last);
         lines.push(format!("  pages    {pages} {}", bytes.trim_end()));
     }
     let rest = plan.ranges_total.saturating_sub(plan.ranges.len().min(SHOWN) as u64);

@@ -33,7 +33,7 @@ use super::{escape, hex, text, units};
 /// Examples:
 ///
 ///   memsnap edit db.bin --at 4k --hex 'de ad be ef'
-///   memsnap edit -n db.bin --at page:17 --from patch.bin --at 0 --text SQLite
+///   memsnap edit -n db.bin --at page:17 --from patch --at 0 --text SQLite
 ///   memsnap edit db.bin --at 1M --zero 64k -o wipe.delta
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = text::CHANGE_EXIT)]

@@ -32,7 +32,7 @@ pub(crate) enum When {
 /// Options that every verb takes, before or after the verb.
 #[derive(Args, Default)]
 pub(crate) struct Global {
-    /// Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)
+    /// Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE
     #[arg(long, value_name = "DIR", global = true, help_heading = HEADING)]
     #[arg(value_hint = ValueHint::DirPath)]
     pub(crate) store: Option<PathBuf>,
@@ -83,7 +83,7 @@ impl Global {
 /// How a live file is read.
 #[derive(Args)]
 pub(crate) struct ReadingFlags {
-    /// Read through maps, by pread, or what is faster here: auto, map or pread
+    /// Read through maps or by pread; auto: what is faster here
     #[arg(long, value_name = "WAY", default_value = "auto", help_heading = READING, hide_possible_values = true)]
     #[arg(value_parser = PossibleValuesParser::new(["auto", "map", "pread"]).try_map(|way| units::io(&way)))]
     io: Io,
@@ -120,8 +120,8 @@ pub(crate) struct LockFlag {
 pub(crate) struct StoringFlags {
     /// Compress stored pages: none, zstd or zstd:LEVEL (1 to 19)
     ///
-    /// What does not shrink is stored as it is. The default, level 1, is about
-    /// as fast as a disk; higher levels are slower and smaller.
+    /// What does not shrink is stored as it is. The default, level 1, is
+    /// about as fast as a disk; higher levels are slower and smaller.
     #[arg(long, value_name = "HOW", default_value = "zstd:1", value_parser = units::compress, verbatim_doc_comment)]
     pub(crate) compress: Compress,
     /// Keep so much of the store's disk free: a size, or a part such as 5%

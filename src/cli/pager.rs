@@ -1,12 +1,15 @@
 //! Long output on a terminal, shown by a pager: started only when there is more than fits the screen.
 //!
 //! Ctrl-C meanwhile is for the pager. One that is left early has closed its pipe, which is no error; one that cannot be
-//! started is done without.
+//! started is done without, and that is said.
 
+use std::ffi::OsString;
 use std::io::{self, BufWriter, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 use memsnap::sys::signal::Deaf;
+
+use super::escape;
 
 /// Output that is held back until it ends, or is longer than the screen.
 pub(crate) struct Paged {
@@ -68,7 +71,10 @@ impl Paged {
                 self.state = State::Piped(Box::new(pager));
                 done
             }
-            Err(_) => {
+            Err(e) => {
+                // Nobody else can say it: stderr waits for stdout.
+                let pager = escape::text(&self.command);
+                let _ = writeln!(io::stderr(), "memsnap: warning: the pager {pager} cannot be started: {e}");
                 self.state = State::Direct;
                 self.direct.write_all(held)
             }
@@ -92,9 +98,16 @@ impl Pager {
                 plain
             }
         };
-        if std::env::var_os("LESS").is_none() {
-            command.env("LESS", "FRX");
-        }
+        // In any case less has to show colours as such (-R).
+        let less = match std::env::var_os("LESS") {
+            None => "FRX".into(),
+            Some(own) => {
+                let mut less = OsString::from("-R ");
+                less.push(own);
+                less
+            }
+        };
+        command.env("LESS", less);
         // Before it starts, so that there is no moment at which Ctrl-C would end us and leave it alone.
         let deaf = Deaf::to_interrupts();
         let mut child = command.stdin(Stdio::piped()).spawn()?;

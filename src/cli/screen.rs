@@ -42,6 +42,8 @@ pub(crate) struct Screen {
     color_err: bool,
     /// The command that shows long output, where there is a terminal that can.
     pager: Option<String>,
+    /// It is in use.
+    paged: bool,
     /// Which streams are terminals.
     pub(crate) terminals: Terminals,
     /// How sizes are shown.
@@ -89,6 +91,7 @@ impl Screen {
             color_out: color(terminals.stdout),
             color_err: color(terminals.stderr),
             pager: pager(),
+            paged: false,
             terminals,
             sizes: Sizes { exact: global.bytes },
         }
@@ -127,7 +130,13 @@ impl Screen {
         if self.terminals.stdout && !never && self.pager.is_some() {
             let direct = std::mem::replace(&mut self.out.to, Box::new(io::sink()));
             self.out.to = Box::new(Paged::new(direct, size_of_stdout(), self.pager.take().unwrap_or_default()));
+            self.paged = true;
         }
+    }
+
+    /// Brings out what there is so far, as more may be long in coming. A pager shows it when it has enough.
+    pub(crate) fn bring_out(&mut self) -> anyhow::Result<()> {
+        if self.paged { Ok(()) } else { self.flush() }
     }
 
     /// Columns of the terminal that stdout is; 80 where it is none.

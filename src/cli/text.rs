@@ -8,8 +8,8 @@ NAMES OF SNAPSHOTS
 
 A snapshot is named FILE@REF, split at the last @ after the last /. REF is
 
-  latest     the newest snapshot that you asked for: those that memsnap made
-             by itself, (undo) and (result) in the log, are passed over
+  latest     the newest snapshot that you asked for: those that memsnap
+             made by itself, (undo) and (result) in the log, do not count
   3          the snapshot of that number
   -1         the one before the latest; -2 the one before that
   1a2b       the one whose id starts so (at least 4 digits)
@@ -50,8 +50,8 @@ ENVIRONMENT
 
   MEMSNAP_STORE   the folder for snapshots, as --store
   NO_COLOR        no colours, if not empty
-  PAGER           shows long output of view and diff on a terminal; less if
-                  not set, no pager if empty
+  PAGER           shows long output of view and diff on a terminal; less
+                  if not set, no pager if empty
   TERM            no colours, if it is dumb
 
 FILES
@@ -100,7 +100,7 @@ pub(crate) const STAT_EXIT: &str = "\
 EXIT STATUS
   0   told, be it in part; with --locks: there are locks
   1   with --locks: no lock can be seen on any of the files
-  2   something went wrong with a file; the others were told of all the same
+  2   something went wrong with a file; the others were told of
   4   the store is damaged
 ";
 
@@ -166,8 +166,8 @@ EXIT STATUS
 
 Those of flock(1):
 
-  1      somebody else holds the lock, and it was not waited for, or not for
-         longer (-n, -w); another code with -E
+  1      somebody else holds the lock, and it was not waited for, or not
+         for longer (-n, -w); another code with -E
   64     used wrongly
   65     this cannot be locked
   66     the file cannot be opened, or made

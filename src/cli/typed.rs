@@ -82,6 +82,15 @@ pub(crate) fn is_nan(number: Number) -> bool {
     }
 }
 
+/// The bits of a number as hexadecimal digits, the highest first.
+pub(crate) fn bits(number: Number) -> String {
+    match number {
+        Number::Whole(n) => format!("{n:x}"),
+        Number::Single(n) => format!("{:08x}", n.to_bits()),
+        Number::Double(n) => format!("{:016x}", n.to_bits()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

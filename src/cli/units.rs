@@ -173,12 +173,26 @@ impl Sizes {
         let sizes = Sizes { exact: self.exact || alike };
         format!("{} -> {}", sizes.show(from), sizes.show(to))
     }
+
+    /// The same in fewer columns: `256 KiB + 4 B` where both would look the same.
+    pub(crate) fn step(self, from: u64, to: u64) -> String {
+        if from == to || self.show(from) != self.show(to) {
+            return self.change(from, to);
+        }
+        let sign = if from < to { '+' } else { '-' };
+        format!("{} {sign} {}", self.show(from), self.show(from.abs_diff(to)))
+    }
 }
 
 /// `1 page`, `105 pages`.
 pub(crate) fn count(n: u64, noun: &str) -> String {
     let s = if n == 1 { "" } else { "s" };
     format!("{n} {noun}{s}")
+}
+
+/// The verb for so many: one differs, others differ.
+pub(crate) fn differ(n: u64) -> &'static str {
+    if n == 1 { "differs" } else { "differ" }
 }
 
 /// `0.12 s`, `12 s`, `3 min 20 s`, `2 h 5 min`.
@@ -291,6 +305,10 @@ mod tests {
             assert_eq!(sizes.show(bytes), text);
         }
         assert_eq!(Sizes { exact: true }.show(430_080), "430080 B");
+        assert_eq!(sizes.step(1 << 18, (1 << 18) + 4), "256 KiB + 4 B");
+        assert_eq!(sizes.step((1 << 30) + 2048, 1 << 30), "1.0 GiB - 2.0 KiB");
+        assert_eq!((sizes.step(1, 2), sizes.step(5, 5)), ("1 B -> 2 B".into(), "5 B -> 5 B".into()));
+        assert_eq!(Sizes { exact: true }.step(4096, 4097), "4096 B -> 4097 B");
     }
 
     #[test]

@@ -10,13 +10,13 @@ use super::operand::Operand;
 use super::take::Target;
 use super::{Progress, Reading, find_room, resolve};
 use crate::capture::{Base, Found, Known, scan};
-use crate::error::{At, Result};
+use crate::error::{At, Error, Result};
 use crate::pack::{Bad, ReadAt, Run, RunStream, Source, differing};
 use crate::page::{
     Digest, GROUP, GROUP_PAGES, GROUP64, ImageHasher, PAGE, PageRange, PageSet, group_digest, page_digest, pages_of,
 };
 use crate::store::{Image, ImageBase, Mark, Ref, Room, Shelf, Spool, StoredBase, Tree};
-use crate::sys::{lock, open, sparse};
+use crate::sys::{fs, lock, open, sparse};
 
 /// One side of a comparison.
 #[derive(Debug)]
@@ -121,6 +121,10 @@ impl LiveSide {
     pub(crate) fn open_any(path: &Path) -> Result<(LiveSide, Option<Mark>)> {
         let real = resolve(path)?;
         let file = open::target_read(&real)?;
+        if !fs::kind(&file).at("looking at", &real)?.tells_lengths() {
+            let what = format!("{} is made up by the kernel when it is read: it has no length", path.display());
+            return Err(Error::refused(what, format!("copy it: `cat {} >COPY`", path.display())));
+        }
         let mark = Mark::get(&file);
         let len = open::stamp(&file, &real)?.len;
         Ok((LiveSide { name: format!("{} now", path.display()), path: real, file, len }, mark))

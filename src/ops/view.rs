@@ -3,6 +3,7 @@
 
 use std::io::{self, Read};
 use std::ops::Range;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use super::operand::Operand;
@@ -27,6 +28,17 @@ pub enum Piece<'a> {
     Zeros(u64),
 }
 
+/// What cannot be read at any place may be readable as a stream.
+fn as_stream(e: Error, path: &Path) -> Error {
+    let kind = std::fs::metadata(path).map(|found| found.file_type());
+    match e {
+        Error::Refused { what, .. } if kind.is_ok_and(|kind| !kind.is_dir() && !kind.is_socket()) => {
+            Error::refused(what, format!("read it as a stream: `memsnap view - < {}`", path.display()))
+        }
+        e => e,
+    }
+}
+
 /// A file or a snapshot, open.
 #[derive(Debug)]
 pub struct Opened {
@@ -44,7 +56,7 @@ impl Opened {
     pub fn open(operand: &Operand, store: Option<PathBuf>) -> Result<Opened> {
         match &operand.at {
             None | Some(Ref::Now) => {
-                let (side, mark) = LiveSide::open_any(&operand.path)?;
+                let (side, mark) = LiveSide::open_any(&operand.path).map_err(|e| as_stream(e, &operand.path))?;
                 let unfinished = mark.map(|mark| mark.refusal_to_read(&operand.path));
                 Ok(Opened { side: Side::Live(side), name: operand.path.display().to_string(), unfinished })
             }

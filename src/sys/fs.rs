@@ -36,6 +36,15 @@ impl FsKind {
         matches!(self, FsKind::Ext4 | FsKind::Xfs | FsKind::Btrfs | FsKind::F2fs | FsKind::Tmpfs)
     }
 
+    /// Whether files have the length that the system tells. Those that the kernel makes up when they are read (as in /proc
+    /// and /sys) have none, or one that means nothing.
+    pub fn tells_lengths(&self) -> bool {
+        // proc, sysfs, cgroup, cgroup2, debugfs, tracefs, securityfs, configfs.
+        const MADE_UP: [i64; 8] =
+            [0x9fa0, 0x6265_6572, 0x0027_e0eb, 0x6367_7270, 0x6462_6720, 0x7472_6163, 0x7363_6673, 0x6265_6570];
+        !matches!(self, FsKind::Other(magic) if MADE_UP.contains(magic))
+    }
+
     /// Its name in messages.
     pub fn name(&self) -> &'static str {
         match self {

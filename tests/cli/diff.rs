@@ -54,13 +54,33 @@ fn plain_files_need_no_store() {
     assert_eq!(pages(&case, "a b", 1), [3]);
     let row = case.exits("diff a b", 1).out;
     assert!(row.lines().next().unwrap().ends_with(" 1 B"), "only what the longer file has: {row}");
+    assert!(row.ends_with("a -> b: 1 page in 1 range differs (1 B), length 12 KiB + 1 B\n"), "{row}");
     case.write("b", &[&[1; 3 * PAGE][..], &[0]].concat());
-    case.exits("diff a b", 1).shows("a -> b: ").shows("length 12288 B -> 12289 B");
+    case.exits("diff a b", 1)
+        .shows("a -> b: ")
+        .shows("a -> b: 0 pages in 0 ranges differ (0 B), length 12 KiB + 1 B\n");
+    case.exits("diff --bytes a b", 1).shows("length 12288 B -> 12289 B\n");
     case.exits("diff a b@now", 1).shows("a -> b: ");
     case.exits("diff a a", 0).says("a and a are the same");
     case.exits("diff a a", 0);
     case.exits("diff a missing", 2).says("missing");
     assert!(!case.path(".memsnap").exists());
+}
+
+#[test]
+fn columns_are_kept_in_files_of_any_size() {
+    let case = Case::new();
+    for name in ["a", "b"] {
+        case.write(name, b"");
+        case.set_len(name, 1 << 40);
+    }
+    [0, 5 << 12, 1 << 32, (1 << 40) - 1].iter().for_each(|at| case.patch("b", *at, b"x"));
+    let out = case.exits("diff a b", 1).out;
+    let lines: Vec<&str> = out.lines().filter(|line| line.starts_with("pages")).collect();
+    assert_eq!(lines.len(), 4, "{out}");
+    let column = |line: &str| line.find("0x");
+    assert!(lines.iter().all(|line| column(line) == column(lines[0]) && line.len() == lines[0].len()), "{out}");
+    assert!(lines[0].len() <= 80, "{out}");
 }
 
 #[test]

@@ -137,7 +137,9 @@ fn all_nan_may_count_as_the_same() {
     let (quiet, loud, one) = (0x7fc0_0000, 0xffc0_0001, 0x3f80_0000);
     case.write("a", &bytes(&[quiet, one, quiet]));
     case.write("b", &bytes(&[loud, one, quiet]));
-    case.exits("diff --as f32 a b", 1).shows("0: NaN -> NaN").shows("1 value (f32) differ");
+    case.exits("diff --as f32 a b", 1).shows("0: NaN (7fc00000) -> NaN (ffc00001)\n").shows("1 value (f32) differs");
+    let json = case.exits("diff --json --as f32 a b", 1).json();
+    assert_eq!((json[0]["old_bits"].as_str(), json[0]["new_bits"].as_str()), (Some("7fc00000"), Some("ffc00001")));
     assert!(case.exits("diff --as f32 --nan-equal a b", 0).out.is_empty());
     let json = case.exits("diff --json --as f32 --nan-equal a b", 0).json();
     assert_eq!(json[0]["same"].as_bool(), Some(true));
@@ -166,8 +168,55 @@ fn a_limit_is_honest() {
             assert_eq!(out.contains(&format!("and {more} more {noun}{s}")), more > 0, "{form} {limit}: {out}");
         }
     }
+    for (form, bytes) in [("", None), ("--unit byte", Some(20)), ("--hex", Some(20)), ("--as u64", Some(20))] {
+        let lines = case.exits(&format!("diff --json {form} --limit 3 a b"), 1).json();
+        let summary = lines.last().unwrap();
+        assert_eq!(summary["bytes_in_pages"].as_u64(), Some(20 * PAGE as u64), "{form}");
+        assert_eq!(summary["bytes_changed"].as_u64(), bytes, "{form}: those that differ, or nothing");
+        let shown = (summary["changes"]["shown"].as_u64(), summary["changes"]["more"].as_u64());
+        assert!(bytes.is_none() || shown == (Some(3), Some(17)), "{form}: {shown:?}");
+    }
     let ran = case.exits("diff --pages --limit 3 a b", 1).says("and 17 more pages");
     assert_eq!(ran.out, "0\n2\n4\n");
+}
+
+/// One file ends early; the other has zeros, a change in the middle of a page, zeros, another change, and a hole.
+#[test]
+fn zeros_of_one_side_are_one_change() {
+    let case = Case::new();
+    case.write("a", &[7; 10 * PAGE]);
+    case.write("b", &[7; 10 * PAGE]);
+    case.set_len("b", 8 << 30);
+    case.patch("b", (4 << 30) + 2048, b"one");
+    case.patch("b", (4 << 30) + 3 * PAGE as u64, b"other");
+    case.patch("b", (6 << 30) + 64, &[0; 64]);
+    for (form, noun) in [("--hex", "row"), ("--as u64", "value")] {
+        let out = case.exits(&format!("diff {form} a b"), 1).out;
+        let lines: Vec<&str> = out.lines().filter(|line| !line.contains(" | ")).collect();
+        assert_eq!(lines.len(), 6, "{out}");
+        let out = case.exits(&format!("diff {form} --limit 2 a b"), 1).out;
+        let shown = if form == "--hex" { "|[6f 6e 65" } else { ": - -> 6647407" };
+        assert!(out.contains(shown) && out.contains(&format!("and 3 more {noun}s\n")), "{out}");
+        let lines = case.exits(&format!("diff --json {form} --limit 2 a b"), 1).json();
+        assert_eq!(lines.len(), 3);
+        let summary = lines.last().unwrap();
+        assert_eq!((summary["changes"]["shown"].as_u64(), summary["changes"]["more"].as_u64()), (Some(2), Some(3)));
+        assert_eq!(summary["bytes_changed"].as_u64(), Some((8 << 30) - 10 * PAGE as u64), "{form}");
+    }
+    case.write("b", &[&[7; 10 * PAGE][..], &[0; 8]].concat());
+    case.exits("diff --as u64 a b", 1).shows("5120: - -> 0\n");
+    case.exits("diff --hex a b", 1).shows("[00 00 00 00 00 00 00 00]");
+}
+
+#[test]
+fn long_names_are_told_apart() {
+    let case = Case::new();
+    let (a, b) = ("a-name-longer-than-its-column-is-wide.1", "a-name-longer-than-its-column-is-wide.2");
+    case.write(a, b"a");
+    case.write(b, b"b");
+    let out = case.exits(&format!("diff --hex {a} {b}"), 1).out;
+    let heading = out.lines().next().unwrap();
+    assert!(heading.contains("is-wide.1 |") && heading.trim_end().ends_with("is-wide.2"), "{out}");
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! `view`: the bytes are those of the file, in every form, of every kind of image.
 
+use std::io::{BufReader, Read, Write};
 use std::process::Stdio;
 
-use super::case::{Case, PAGE, finish, finish_with, has, is_root, noise, program, skip};
+use super::case::{Case, PAGE, finish, finish_with, has, is_root, noise, program, skip, start};
 use super::kill::needs_strace;
 
 /// Noise with zeros in it.
@@ -116,7 +117,7 @@ fn any_range_of_any_image() {
             assert_eq!(case.ok(&format!("view --raw --range {range} f")).bytes, cut(&now, place));
             assert_eq!(case.ok(&format!("view --raw --range {range} f --at now")).bytes, cut(&now, place));
         } else {
-            case.exits(&format!("view --range {range} f"), 2).says("the range begins at byte").says("hint");
+            case.exits(&format!("view --range {range} f"), 2).says("viewing f: the range begins at byte").says("hint");
         }
     }
     assert_eq!(case.ok("view --raw f@latest").bytes, kept);
@@ -158,7 +159,66 @@ fn what_is_refused() {
     case.exits("view missing", 2).says("missing");
     case.exits("view f@1", 2).says("memsnap snap");
     case.exits("view --range 5..5 f", 2);
-    case.exits("view --range 1M.. -", 2).says("has 0");
+    case.exits("view --range 1M.. -", 2).says("viewing -: the range begins at byte 1048576 (0x100000)").says("only 0");
+    case.exits("view --range -4.. -", 2).says("hint: cut it before: `tail -c 4 |");
+    case.exits("view --range -4 f", 2);
+    finish(case.command("mkfifo").arg("fifo")).exits(0);
+    for name in ["fifo", "/dev/zero"] {
+        case.exits(&format!("view {name}"), 2).says(&format!("hint: read it as a stream: `memsnap view - < {name}`"));
+    }
+    case.exits("diff - f", 2).says("does not read standard input");
+    case.exits("diff f -", 2).says("does not read standard input");
+}
+
+#[test]
+fn what_the_kernel_makes_up() {
+    let case = Case::new();
+    for name in ["/proc/version", "/sys/kernel/mm/transparent_hugepage/enabled"] {
+        let Ok(bytes) = std::fs::read(name) else {
+            skip(&format!("needs {name}"));
+            continue;
+        };
+        case.exits(&format!("view {name}"), 2)
+            .says("made up by the kernel")
+            .says(&format!("`memsnap view - < {name}`"));
+        case.exits(&format!("diff {name} {name}"), 2).says("made up by the kernel").says("copy it");
+        let file = std::fs::File::open(name).unwrap();
+        let ran = finish(case.memsnap(["view", "--raw", "-"]).stdin(file)).exits(0);
+        assert_eq!(ran.bytes, bytes);
+    }
+}
+
+#[test]
+fn the_end_of_a_file() {
+    let case = mixed();
+    let bytes = case.read("f");
+    for n in [1, 16, 5000, bytes.len(), bytes.len() + 7] {
+        let raw = case.ok(&format!("view --raw f --range -{n}..")).bytes;
+        assert!(raw == bytes[bytes.len().saturating_sub(n)..], "{n}");
+    }
+    let offset = format!("{:08x}  ", bytes.len() - 16);
+    assert!(case.ok("view --range=-16.. f").out.starts_with(&offset), "as xxd -s -16");
+    case.write("empty", b"");
+    case.ok("view --range=-16.. empty").says("empty is empty");
+}
+
+#[test]
+fn a_stream_is_shown_as_it_comes() {
+    let case = Case::new();
+    for form in ["--plain", "--raw", "--columns=8"] {
+        let mut command = case.memsnap(["view", form, "-"]);
+        let mut child = start(command.stdin(Stdio::piped()).stdout(Stdio::piped()));
+        let mut stdin = child.stdin.take().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        for n in 0..3 {
+            stdin.write_all(&[b'a' + n; 60]).unwrap();
+            let mut some = [0; 60];
+            stdout.read_exact(&mut some).unwrap();
+        }
+        drop(stdin);
+        std::io::copy(&mut stdout, &mut std::io::sink()).unwrap();
+        assert!(child.wait().unwrap().success());
+    }
 }
 
 #[test]
@@ -265,6 +325,17 @@ fn a_pager_for_what_is_longer_than_the_screen() {
     assert!(out.contains("code 1"), "{out}");
     let (_, out) = paged("view f", "no-such-pager");
     assert!(out.contains("00005ff0") && out.contains("code 0"), "{out}");
+    let said = out.matches("memsnap: warning: the pager no-such-pager cannot be started: No such file").count();
+    assert_eq!(said, 1, "{out}");
+    // Whatever LESS says, less shows colours as such.
+    for (less, expected) in [(None, "FRX"), (Some("-S"), "-R -S"), (Some(""), "-R ")] {
+        let own = less.map_or("unset LESS".to_string(), |less| format!("LESS='{less}'; export LESS"));
+        let line = format!("{own}; stty rows 20 cols 80; \"$M\" view f");
+        let mut command = case.command("script");
+        command.args(["-qec", &line, "/dev/null"]).env("M", program()).env("TERM", "xterm");
+        let out = finish(command.env("PAGER", "printf '<%s>' \"$LESS\"; cat >/dev/null")).exits(0).out;
+        assert_eq!(out.trim_end(), format!("<{expected}>").trim_end());
+    }
     assert!(!finish(&mut case.memsnap(["view", "f"])).out.is_empty(), "never where there is no terminal");
     let refused = on_terminal(&case, tee, "view --raw f");
     assert!(refused.contains("binary does not go to a terminal") && refused.contains("code 2"), "{refused}");

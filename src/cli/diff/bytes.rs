@@ -4,7 +4,7 @@ use memsnap::ops::diff::{Compared, Piece, Report};
 use serde::Serialize;
 
 use super::super::screen::Screen;
-use super::super::units::count;
+use super::super::units::{count, differ};
 use super::{Found, JsonChanges, Tally, while_read};
 
 #[derive(Serialize)]
@@ -80,8 +80,15 @@ pub(super) fn show(
     tally.tell_rest("range", screen)?;
     let (bytes, n) = (count(ranges.bytes, "byte"), count(tally.total, "range"));
     Ok(Found {
-        what: Some(format!("{bytes} in {n} differ")),
-        json: Some(JsonChanges { unit: "byte", count: ranges.bytes, ranges: Some(tally.total), shown: tally.shown }),
+        what: Some(format!("{bytes} in {n} {}", differ(ranges.bytes))),
+        json: Some(JsonChanges {
+            unit: "byte",
+            count: ranges.bytes,
+            ranges: Some(tally.total),
+            shown: tally.shown,
+            more: tally.left_out(),
+        }),
+        bytes: Some(ranges.bytes),
         same: report.same,
     })
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::super::exit::Exit;
 use super::super::screen::Screen;
-use super::super::units::count;
+use super::super::units::{count, differ};
 
 #[derive(Serialize)]
 struct JsonRange {
@@ -57,9 +57,9 @@ pub(crate) fn summary(report: &Report, screen: &mut Screen) -> anyhow::Result<Ex
         screen.say(&format!("{} and {} have the same {}", a.name, b.name, count(a.len, "element")));
     } else {
         let (changed, ranges) = (count(report.changed, "element"), count(report.ranges, "range"));
-        let kind = report.kind.describe();
+        let (kind, differ) = (report.kind.describe(), differ(report.changed));
         let lengths = if a.len == b.len { a.len.to_string() } else { format!("{} -> {}", a.len, b.len) };
-        screen.line(&format!("{} -> {}: {changed} ({kind}) in {ranges} differ, length {lengths}", a.name, b.name))?;
+        screen.line(&format!("{} -> {}: {changed} ({kind}) in {ranges} {differ}, length {lengths}", a.name, b.name))?;
     }
     Ok(if same { Exit::Done } else { Exit::Differs })
 }

@@ -15,14 +15,14 @@ use clap::{ValueEnum, ValueHint};
 use memsnap::ops::diff::{Compared, Options, Report};
 use memsnap::ops::elements::diff_elements;
 use memsnap::ops::operand::{Operand, Ref};
-use memsnap::page::PageRange;
+use memsnap::page::{PAGE64, PageRange};
 use serde::Serialize;
 
 use super::exit::Exit;
 use super::flags::{Global, LockFlag, ReadingFlags, two_sides};
 use super::screen::Screen;
 use super::typed::{Typed, typed};
-use super::units::count;
+use super::units::{self, count};
 use super::{escape, text};
 use tally::Tally;
 
@@ -74,8 +74,8 @@ pub(crate) struct Args {
     unit: Option<Unit>,
     /// Show rows of bytes that changed, old beside new
     ///
-    /// 8 bytes in a row, or 16 where the terminal is wide enough. Changed bytes
-    /// are coloured, or else stand in brackets.
+    /// 8 bytes in a row, or 16 where the terminal is wide enough. Changed
+    /// bytes are coloured, or else stand in brackets.
     #[arg(long, verbatim_doc_comment)]
     hex: bool,
     /// Show N rows around those that changed
@@ -95,6 +95,8 @@ pub(crate) struct Args {
     #[arg(long)]
     map: bool,
     /// Show at most N changes, and say how many more there are
+    ///
+    /// Rows of zeros that only one side has are one change.
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
     /// Show which elements of persistent vectors differ, by their indexes
@@ -128,7 +130,11 @@ struct JsonSummary {
     b: JsonSide,
     pages_changed: u64,
     ranges: u64,
-    bytes_changed: u64,
+    /// In those pages, as far as the longer side reaches.
+    bytes_in_pages: u64,
+    /// That differ, where they were counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes_changed: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     changes: Option<JsonChanges>,
     same: bool,
@@ -147,7 +153,9 @@ struct JsonChanges {
     count: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     ranges: Option<u64>,
+    /// Lines shown, and left out.
     shown: u64,
+    more: u64,
 }
 
 /// What a form of output found in what differs.
@@ -155,6 +163,8 @@ struct Found {
     /// As the summary says it: `5 bytes in 2 rows`; none: pages.
     what: Option<String>,
     json: Option<JsonChanges>,
+    /// Bytes that differ, where they were counted.
+    bytes: Option<u64>,
     /// Whether what was found is a difference.
     same: bool,
 }
@@ -163,6 +173,10 @@ impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
         if self.at.len() > 2 {
             return Err(memsnap::Error::refused("--at was given more than twice", "once for A, once for B").into());
+        }
+        if self.a == "-" || self.b.as_ref().is_some_and(|b| b == "-") {
+            let hint = "keep it in a file; ./- is a file of that name";
+            return Err(memsnap::Error::refused("diff does not read standard input", hint).into());
         }
         let (a, b) = two_sides(&self.a, self.b.as_ref(), &self.at, screen)?;
         let options = Options { store: global.store.clone(), reading: self.reading.reading(self.lock.lock) };
@@ -199,7 +213,7 @@ impl Args {
     /// Shows what differs, in the form that was asked for.
     fn show(&self, compared: &Compared, report: &Report, screen: &mut Screen) -> anyhow::Result<Found> {
         let tally = Tally::new(self.limit);
-        let pages = Found { what: None, json: None, same: report.same };
+        let pages = Found { what: None, json: None, bytes: None, same: report.same };
         if self.stat {
             return Ok(pages);
         }
@@ -254,11 +268,18 @@ impl Args {
     }
 }
 
-/// The columns of a range: its pages, and its bytes.
-pub(crate) fn columns(range: &PageRange) -> (String, String) {
+/// The columns of a range: its pages, and its bytes; as wide as those of a range that ends with page `last` can be.
+pub(crate) fn columns(range: &PageRange, last: u64) -> (String, String) {
     let pages = format!("{}..{}", range.start, range.end);
     let bytes = format!("{:#x}..{:#x}", range.offset(), range.end_offset());
-    (format!("{pages:<18}"), format!("{bytes:<26}"))
+    let widest = (2 * last.to_string().len() + 2, 2 * format!("{:#x}", last.saturating_mul(PAGE64)).len() + 2);
+    let (wide, wider) = (widest.0.max(18), widest.1.max(26));
+    (format!("{pages:<wide$}"), format!("{bytes:<wider$}"))
+}
+
+/// Bytes that differ; those that only one side has count.
+fn differing(a: &[u8], b: &[u8]) -> u64 {
+    (0..a.len().max(b.len())).filter(|i| a.get(*i) != b.get(*i)).count() as u64
 }
 
 /// Ends the work when nobody reads what comes of it.
@@ -280,11 +301,12 @@ fn summary_line(report: &Report, what: Option<String>, screen: &Screen) -> Strin
     }
     let length = match a.len == b.len {
         true => format!("length {}", sizes.show(a.len)),
-        false => format!("length {}", sizes.change(a.len, b.len)),
+        false => format!("length {}", sizes.step(a.len, b.len)),
     };
     let what = what.unwrap_or_else(|| {
         let (pages, ranges) = (count(report.pages_changed, "page"), count(report.ranges, "range"));
-        format!("{pages} in {ranges} differ ({})", sizes.show(report.bytes_changed))
+        let differ = units::differ(report.pages_changed);
+        format!("{pages} in {ranges} {differ} ({})", sizes.show(report.bytes_changed))
     });
     format!("{} -> {}: {what}, {length}", a.name, b.name)
 }
@@ -296,7 +318,8 @@ fn json(report: &Report, found: &Found) -> JsonSummary {
         b: JsonSide { name: report.b.name.clone(), len: report.b.len },
         pages_changed: report.pages_changed,
         ranges: report.ranges,
-        bytes_changed: report.bytes_changed,
+        bytes_in_pages: report.bytes_changed,
+        bytes_changed: found.bytes,
         changes: found.json,
         same: found.same,
     }

@@ -4,13 +4,14 @@ use std::ops::Range;
 
 use memsnap::ops::diff::{Compared, Piece, Report};
 use memsnap::ops::vec::Number;
+use memsnap::page::is_zero;
 use serde::Serialize;
 
 use super::super::json::JsonNumber;
 use super::super::screen::Screen;
-use super::super::typed::{Typed, is_nan};
-use super::super::units::count;
-use super::{Found, JsonChanges, Tally, while_read};
+use super::super::typed::{Typed, bits, is_nan};
+use super::super::units::{count, differ};
+use super::{Found, JsonChanges, Tally, differing, while_read};
 
 #[derive(Serialize)]
 struct JsonValue {
@@ -18,6 +19,16 @@ struct JsonValue {
     index: u64,
     old: Option<JsonNumber>,
     new: Option<JsonNumber>,
+    /// Where the numbers do not tell what differs: two NaN.
+    #[serde(flatten)]
+    bits: Option<JsonBits>,
+}
+
+/// Digits, the highest first.
+#[derive(Serialize)]
+struct JsonBits {
+    old_bits: String,
+    new_bits: String,
 }
 
 #[derive(Serialize)]
@@ -36,6 +47,10 @@ struct Numbers<'a> {
     typed: Typed,
     nan_equal: bool,
     tally: Tally,
+    /// Bytes that differ.
+    bytes: u64,
+    /// Indexes of zeros that only one side has, which may go on.
+    zeros: Option<Range<u64>>,
     /// Bytes differ that belong to no whole number of either side.
     rest: bool,
 }
@@ -49,7 +64,7 @@ pub(super) fn show(
     screen: &mut Screen,
 ) -> anyhow::Result<Found> {
     let longer = if report.a.len > report.b.len { &report.a.name } else { &report.b.name };
-    let mut numbers = Numbers { compared, longer, typed, nan_equal, tally, rest: false };
+    let mut numbers = Numbers { compared, longer, typed, nan_equal, tally, bytes: 0, zeros: None, rest: false };
     compared.pieces(&mut |piece| {
         match piece {
             Piece::Bytes { at, a, b } => numbers.piece(at, a, b, screen),
@@ -57,15 +72,23 @@ pub(super) fn show(
         }?;
         while_read(screen)
     })?;
-    let Numbers { tally, rest, .. } = numbers;
+    numbers.end_zeros(screen)?;
+    let Numbers { tally, rest, bytes, .. } = numbers;
     tally.tell_rest("value", screen)?;
     let name = typed.name();
     if rest {
         screen.say(&format!("bytes at the end that are no whole {name} differ too"));
     }
     Ok(Found {
-        what: Some(format!("{} ({name}) differ", count(tally.total, "value"))),
-        json: Some(JsonChanges { unit: "value", count: tally.total, ranges: None, shown: tally.shown }),
+        what: Some(format!("{} ({name}) {}", count(tally.total, "value"), differ(tally.total))),
+        json: Some(JsonChanges {
+            unit: "value",
+            count: tally.total,
+            ranges: None,
+            shown: tally.shown,
+            more: tally.left_out(),
+        }),
+        bytes: Some(bytes),
         same: report.same || nan_equal && tally.total == 0 && !rest && report.a.len == report.b.len,
     })
 }
@@ -86,12 +109,32 @@ impl Numbers<'_> {
     /// Compares what both sides have of a number.
     fn compare(&mut self, index: u64, a: &[u8], b: &[u8], screen: &mut Screen) -> anyhow::Result<()> {
         let whole = |bytes: &[u8]| (bytes.len() == self.typed.size()).then(|| self.typed.number(bytes));
+        self.bytes += differing(a, b);
         match (whole(a), whole(b)) {
             (None, None) => self.rest |= a != b,
             (Some(x), Some(y)) if self.nan_equal && is_nan(x) && is_nan(y) => {}
             _ if a == b => {}
-            (x, y) if self.tally.take(1) => show_number(index, x, y, screen)?,
-            _ => {}
+            _ if (a.is_empty() || b.is_empty()) && is_zero(a) && is_zero(b) => {
+                self.add_zeros(index..index + 1, screen)?;
+            }
+            (x, y) => {
+                self.end_zeros(screen)?;
+                if self.tally.take(1) {
+                    show_number(index, x, y, screen)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes zeros that only one side has, which are shown as one line as far as they go.
+    fn add_zeros(&mut self, more: Range<u64>, screen: &mut Screen) -> anyhow::Result<()> {
+        match &mut self.zeros {
+            Some(zeros) if zeros.end == more.start => zeros.end = more.end,
+            _ => {
+                self.end_zeros(screen)?;
+                self.zeros = Some(more);
+            }
         }
         Ok(())
     }
@@ -107,8 +150,21 @@ impl Numbers<'_> {
         }
         let end = tail.end / size;
         self.rest |= !tail.end.is_multiple_of(size);
-        if first >= end || !self.tally.take(end - first) {
+        self.bytes += tail.end.saturating_sub(first * size);
+        if first < end { self.add_zeros(first..end, screen) } else { Ok(()) }
+    }
+
+    /// Shows the zeros that were held back: more than one as one line.
+    fn end_zeros(&mut self, screen: &mut Screen) -> anyhow::Result<()> {
+        let Some(Range { start: first, end }) = self.zeros.take() else { return Ok(()) };
+        if !self.tally.take(end - first) {
             return Ok(());
+        }
+        if end - first == 1 {
+            let size = self.typed.size() as u64;
+            let [a, b] = self.compared.read(first * size..end * size)?;
+            let whole = |bytes: &[u8]| (bytes.len() == self.typed.size()).then(|| self.typed.number(bytes));
+            return show_number(first, whole(&a), whole(&b), screen);
         }
         let only_in = self.longer;
         if screen.is_json() {
@@ -120,10 +176,16 @@ impl Numbers<'_> {
 }
 
 fn show_number(index: u64, old: Option<Number>, new: Option<Number>, screen: &mut Screen) -> anyhow::Result<()> {
+    let alike = old.zip(new).filter(|(old, new)| is_nan(*old) && is_nan(*new));
     if screen.is_json() {
+        let bits = alike.map(|(old, new)| JsonBits { old_bits: bits(old), new_bits: bits(new) });
         let (old, new) = (old.map(JsonNumber), new.map(JsonNumber));
-        return screen.json(&JsonValue { schema: "memsnap.diff.value.1", index, old, new });
+        return screen.json(&JsonValue { schema: "memsnap.diff.value.1", index, old, new, bits });
     }
-    let text = |number: Option<Number>| number.map_or("-".into(), |n| n.to_string());
+    let text = |number: Option<Number>| match number {
+        None => "-".into(),
+        Some(number) if alike.is_some() => format!("{number} ({})", bits(number)),
+        Some(number) => number.to_string(),
+    };
     screen.line(&format!("{index}: {} -> {}", text(old), text(new)))
 }

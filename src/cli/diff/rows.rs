@@ -3,14 +3,15 @@
 use std::ops::Range;
 
 use memsnap::ops::diff::{Compared, Piece, Report};
+use memsnap::page::is_zero;
 use serde::Serialize;
 
 use super::super::screen::Screen;
 use super::super::strip::digits;
-use super::super::units::count;
+use super::super::units::{count, differ};
 use super::super::view::character;
 use super::super::{escape, hex};
-use super::{Found, JsonChanges, Tally, while_read};
+use super::{Found, JsonChanges, Tally, differing, while_read};
 
 /// How old and new are coloured.
 const COLORS: [&str; 2] = ["31", "32"];
@@ -47,6 +48,8 @@ struct Rows<'a> {
     /// The end of what was shown, and of what is to be shown after it.
     shown: u64,
     wanted: u64,
+    /// Zeros that only one side has, which may go on.
+    zeros: Option<Range<u64>>,
     begun: bool,
 }
 
@@ -60,21 +63,40 @@ pub(super) fn show(
 ) -> anyhow::Result<Found> {
     let digits = digits(compared.len());
     let width = if columns(digits, 16) <= screen.columns() { 16 } else { 8 };
-    let around = context * width;
-    let mut rows = Rows { compared, report, width, around, digits, tally, bytes: 0, shown: 0, wanted: 0, begun: false };
+    let mut rows = Rows {
+        compared,
+        report,
+        width,
+        around: context * width,
+        digits,
+        tally,
+        bytes: 0,
+        shown: 0,
+        wanted: 0,
+        zeros: None,
+        begun: false,
+    };
     compared.pieces(&mut |piece| {
         match piece {
             Piece::Bytes { at, a, b } => rows.piece(at, a, b, screen),
-            Piece::Tail(tail) => rows.tail(tail, screen),
+            Piece::Tail(tail) => rows.add_zeros(tail, screen),
         }?;
         while_read(screen)
     })?;
+    rows.end_zeros(screen)?;
     rows.finish_hunk(compared.len(), screen)?;
     let Rows { tally, bytes, .. } = rows;
     tally.tell_rest("row", screen)?;
     Ok(Found {
-        what: Some(format!("{} in {} differ", count(bytes, "byte"), count(tally.total, "row"))),
-        json: Some(JsonChanges { unit: "row", count: tally.total, ranges: None, shown: tally.shown }),
+        what: Some(format!("{} in {} {}", count(bytes, "byte"), count(tally.total, "row"), differ(bytes))),
+        json: Some(JsonChanges {
+            unit: "row",
+            count: tally.total,
+            ranges: None,
+            shown: tally.shown,
+            more: tally.left_out(),
+        }),
+        bytes: Some(bytes),
         same: report.same,
     })
 }
@@ -90,23 +112,49 @@ impl Rows<'_> {
             if x == y {
                 continue;
             }
-            self.bytes += (0..x.len().max(y.len())).filter(|n| x.get(*n) != y.get(*n)).count() as u64;
             let at = at + i as u64 * self.width;
-            if !self.tally.take(1) {
-                self.finish_hunk(at, screen)?;
+            if (x.is_empty() || y.is_empty()) && is_zero(x) && is_zero(y) {
+                self.add_zeros(at..at + x.len().max(y.len()) as u64, screen)?;
                 continue;
             }
-            self.lead_to(at, screen)?;
-            self.row(at, x, y, screen)?;
-            self.shown = at + self.width;
-            self.wanted = self.shown + self.around;
+            self.end_zeros(screen)?;
+            self.bytes += differing(x, y);
+            self.changed_row(at, x, y, screen)?;
         }
         Ok(())
     }
 
-    /// Zeros that only one side has.
-    fn tail(&mut self, tail: Range<u64>, screen: &mut Screen) -> anyhow::Result<()> {
-        self.bytes += tail.end - tail.start;
+    fn changed_row(&mut self, at: u64, x: &[u8], y: &[u8], screen: &mut Screen) -> anyhow::Result<()> {
+        if !self.tally.take(1) {
+            return self.finish_hunk(at, screen);
+        }
+        self.lead_to(at, screen)?;
+        self.row(at, x, y, screen)?;
+        self.shown = at + self.width;
+        self.wanted = self.shown + self.around;
+        Ok(())
+    }
+
+    /// Takes zeros that only one side has, which are shown as one line as far as they go.
+    fn add_zeros(&mut self, more: Range<u64>, screen: &mut Screen) -> anyhow::Result<()> {
+        self.bytes += more.end - more.start;
+        match &mut self.zeros {
+            Some(zeros) if zeros.end == more.start => zeros.end = more.end,
+            _ => {
+                self.end_zeros(screen)?;
+                self.zeros = Some(more);
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows the zeros that were held back: more than one row as one line.
+    fn end_zeros(&mut self, screen: &mut Screen) -> anyhow::Result<()> {
+        let Some(tail) = self.zeros.take() else { return Ok(()) };
+        if tail.start.is_multiple_of(self.width) && tail.end - tail.start <= self.width {
+            let [a, b] = self.compared.read(tail.clone())?;
+            return self.changed_row(tail.start, &a, &b, screen);
+        }
         self.finish_hunk(tail.start, screen)?;
         if !self.tally.take(tail.end.div_ceil(self.width) - tail.start / self.width) {
             return Ok(());
@@ -149,8 +197,7 @@ impl Rows<'_> {
         }
         if !std::mem::replace(&mut self.begun, true) {
             let column = 4 * self.width as usize;
-            let name = |side: &str| escape::text(side).chars().take(column).collect::<String>();
-            let (a, b) = (name(&self.report.a.name), name(&self.report.b.name));
+            let (a, b) = (end_of(&self.report.a.name, column), end_of(&self.report.b.name, column));
             return screen.heading(&format!("{:digits$}  {a:<column$} | {b}", "", digits = self.digits));
         }
         if self.around > 0 && at > self.shown { screen.line("--") } else { Ok(()) }
@@ -174,6 +221,17 @@ impl Rows<'_> {
         let line = format!("{at:0digits$x} {} |{}", side(a, b, width, old), side(b, a, width, new));
         screen.own_text(&(line.trim_end().to_string() + "\n"))
     }
+}
+
+/// A name, escaped; of a long one the end, which is what tells it from others.
+fn end_of(name: &str, columns: usize) -> String {
+    let name = escape::text(name);
+    let long = name.chars().count();
+    if long <= columns {
+        return name;
+    }
+    let kept = columns.saturating_sub(3);
+    "...".to_string() + &name.chars().skip(long - kept).collect::<String>()
 }
 
 /// The rows of two sides; where one ends, its are short or empty.
@@ -227,6 +285,12 @@ fn side(own: &[u8], other: &[u8], width: usize, color: Option<&str>) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn long_names_keep_their_end() {
+        assert_eq!((end_of("short@1", 8), end_of("a-long-name@1", 8)), ("short@1".into(), "...ame@1".into()));
+        assert_eq!(end_of("\x1b[31m", 20), "\\u{1b}[31m");
+    }
 
     #[test]
     fn changes_stand_in_brackets() {

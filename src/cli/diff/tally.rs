@@ -3,41 +3,51 @@
 use super::super::screen::Screen;
 use super::super::units::count;
 
-/// Counts changes; those past the limit are counted too, so that what is left out is told exactly.
+/// Counts changes, and the lines that show them, each of one change or of many; those past the limit are counted too, so
+/// that what is left out is told exactly.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tally {
     limit: Option<u64>,
-    /// All there are.
+    /// All changes there are.
     pub(super) total: u64,
-    /// Those shown.
+    /// The lines that show them.
+    lines: u64,
+    /// Those lines that are shown.
     pub(super) shown: u64,
 }
 
 impl Tally {
     /// None yet.
     pub(super) fn new(limit: Option<u64>) -> Tally {
-        Tally { limit, total: 0, shown: 0 }
+        Tally { limit, total: 0, lines: 0, shown: 0 }
     }
 
-    /// Counts `n` changes that are shown together, or not at all: whether they are.
+    /// Counts `n` changes that one line shows: whether it is shown.
     pub(super) fn take(&mut self, n: u64) -> bool {
-        let show = self.limit.is_none_or(|limit| self.shown < limit && self.total == self.shown);
+        let show = self.limit.is_none_or(|limit| self.shown < limit);
         self.total += n;
-        self.shown += if show { n } else { 0 };
+        self.lines += 1;
+        self.shown += u64::from(show);
         show
     }
 
-    /// Counts `n` changes of which any part can be shown: how many are.
+    /// Counts `n` changes with a line each: how many are shown.
     pub(super) fn take_part(&mut self, n: u64) -> u64 {
         let part = n.min(self.limit.map_or(n, |limit| limit.saturating_sub(self.shown)));
         self.total += n;
+        self.lines += n;
         self.shown += part;
         part
     }
 
+    /// Lines left out.
+    pub(super) fn left_out(&self) -> u64 {
+        self.lines - self.shown
+    }
+
     /// Says how many were left out, if any.
     pub(super) fn tell_rest(&self, noun: &str, screen: &mut Screen) -> anyhow::Result<()> {
-        match self.total - self.shown {
+        match self.left_out() {
             0 => Ok(()),
             _ if screen.is_json() => Ok(()),
             more => screen.line(&format!("and {}", count(more, &format!("more {noun}")))),
@@ -52,11 +62,11 @@ mod tests {
     #[test]
     fn what_is_left_out_is_counted() {
         let mut tally = Tally::new(Some(2));
-        assert_eq!([1, 1, 5].map(|n| tally.take(n)), [true, true, false]);
-        assert_eq!((tally.total, tally.shown), (7, 2));
+        assert_eq!([1, 900, 5, 1].map(|n| tally.take(n)), [true, true, false, false]);
+        assert_eq!((tally.total, tally.shown, tally.left_out()), (907, 2, 2));
         let mut tally = Tally::new(Some(4));
         assert_eq!([3, 3, 3].map(|n| tally.take_part(n)), [3, 1, 0]);
-        assert_eq!((tally.total, tally.shown), (9, 4));
+        assert_eq!((tally.total, tally.shown, tally.left_out()), (9, 4, 5));
         assert!(Tally::new(None).take(u64::MAX) && !Tally::new(Some(0)).take(1));
     }
 }

@@ -73,7 +73,7 @@ pub(crate) struct Args {
     /// Do not wait for the lock
     #[arg(short, long, aliases = ["nb", "nonblocking"])]
     nonblock: bool,
-    /// Wait so long and no longer, also --wait; fractions are allowed, 0 is -n
+    /// Wait so long and no longer, also --wait; 0.5 is half a second, 0 is -n
     #[arg(short = 'w', long, value_name = "SECS", alias = "wait", allow_hyphen_values = true)]
     #[arg(value_parser = |text: &str| text.trim_start().parse::<f64>().map_err(|_| "write seconds, such as 10 or 0.5"))]
     timeout: Option<f64>,

@@ -32,7 +32,7 @@ use show::Line;
 ///            file that was read in large pieces may show as 2 MiB dirty
 ///   evicted  not in memory any more, as far as the kernel remembers
 ///   mapped   with the part of the file; private maps never change it
-///   locked   flock, fcntl locks of processes (posix) and of open files (ofd),
+///   locked   flock, fcntl locks of processes (posix), of open files (ofd),
 ///            leases; by all that share the lock now, not who once asked
 ///
 /// --content and --changes read the whole file, but for holes, and leave the
@@ -54,9 +54,9 @@ pub(crate) struct Args {
     ///
     /// Separated by commas, of: file, inode, length, allocated, data, runs,
     /// holes, extents, fragments, shared, unwritten, fs, reflink, resident,
-    /// dirty, writeback, evicted, mapped, writers, readers, locks, kind, zero,
-    /// duplicate, compressed, snapshots, changed. Those after kind read the
-    /// whole file. A ? stands for what could not be seen.
+    /// dirty, writeback, evicted, mapped, writers, readers, locks, kind,
+    /// zero, duplicate, compressed, snapshots, changed. Those after kind read
+    /// the whole file. A ? stands for what could not be seen.
     #[arg(short = 'o', long, value_name = "COLS", value_parser = columns::parse, verbatim_doc_comment)]
     #[arg(conflicts_with_all = ["map", "locks", "content", "changes"])]
     columns: Option<Columns>,

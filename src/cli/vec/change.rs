@@ -124,7 +124,8 @@ pub(super) struct Truncate {
 /// Examples:
 ///
 ///   memsnap vec import counts numbers.txt
-///   memsnap vec create new --type u64 && memsnap vec import new old --persistence
+///   memsnap vec create new --type u64
+///   memsnap vec import new old --persistence
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = text::VEC_EXIT)]
 pub(super) struct Import {

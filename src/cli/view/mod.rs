@@ -49,9 +49,9 @@ pub(crate) struct Args {
     /// The REF; the name is taken whole
     #[arg(long, value_name = "REF", allow_hyphen_values = true)]
     at: Option<String>,
-    /// Only these bytes, such as 4k..1M, 0x1000+64 or page:17
-    #[arg(long, value_name = "RANGE", value_parser = units::range)]
-    range: Option<Bytes>,
+    /// Only these bytes: 4k..1M, 0x1000+64, page:17; -64.. is the last 64
+    #[arg(long, value_name = "RANGE", value_parser = wanted, allow_hyphen_values = true)]
+    range: Option<Wanted>,
     /// Show rows of zeros like all others
     #[arg(short = 'a', long)]
     no_fold: bool,
@@ -67,8 +67,7 @@ pub(crate) struct Args {
     /// The bytes themselves
     #[arg(long)]
     raw: bool,
-    /// Numbers: u8 to u64, i8 to i64, f32 or f64; u32be if the high byte comes
-    /// first
+    /// Numbers: u8 to u64, i8 to i64, f32 or f64; u32be: high byte first
     ///
     /// The low byte comes first if not said otherwise, on every machine. The
     /// first number begins with the range.
@@ -82,6 +81,24 @@ pub(crate) struct Args {
     no_pager: bool,
 }
 
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    Span(Bytes),
+    /// So many bytes at the end.
+    Last(u64),
+}
+
+/// Reads a range of bytes; `-64..` is the last 64.
+fn wanted(text: &str) -> Result<Wanted, String> {
+    let Some(last) = text.strip_prefix('-') else { return units::range(text).map(Wanted::Span) };
+    let last = last.strip_suffix("..").ok_or("from the end goes only -N.., the last N bytes")?;
+    match units::size(last)? {
+        0 => Err("it holds no byte".into()),
+        n => Ok(Wanted::Last(n)),
+    }
+}
+
 /// Where bytes come from.
 enum Origin {
     File(Opened),
@@ -93,18 +110,18 @@ impl Args {
         self.check(screen)?;
         let doing = || format!("viewing {}", escape::os(&self.file));
         let origin = self.open(global, screen)?;
-        let (start, end) = self.range.unwrap_or((0, memsnap::page::MAX_LEN));
+        let span = self.span(&origin).with_context(doing)?;
         if let Origin::File(opened) = &origin {
-            self.must_begin_within(opened.len())?;
+            must_begin_within(span, opened.len()).with_context(doing)?;
             if let Some(e) = opened.unfinished() {
                 screen.warn(&format!("{e}; it is shown as it is"));
             }
         }
         let done = match self.raw {
-            true => self.write(&origin, screen),
+            true => write(&origin, span, screen),
             false => {
                 screen.page(self.no_pager);
-                self.show(&origin, (start, end), screen)
+                self.show(&origin, span, screen)
             }
         };
         match done {
@@ -133,35 +150,19 @@ impl Args {
         opened.map(Origin::File).with_context(|| format!("viewing {}", escape::os(&self.file)))
     }
 
-    fn must_begin_within(&self, len: u64) -> anyhow::Result<()> {
-        match self.range {
-            Some((start, _)) if start > 0 && start >= len => Err(memsnap::Error::refused(
-                format!("the range begins at byte {start}, and {} has {len}", escape::os(&self.file)),
-                "name a range that begins before its end",
-            )
-            .into()),
-            _ => Ok(()),
-        }
-    }
-
-    /// The bytes themselves.
-    fn write(&self, origin: &Origin, screen: &mut Screen) -> anyhow::Result<()> {
-        static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
-        let mut out = screen.stream();
-        self.read(origin, &mut |_, piece| {
-            match piece {
-                Piece::Bytes(bytes) => out.write_all(bytes),
-                Piece::Zeros(mut n) => loop {
-                    let some = n.min(ZEROS.len() as u64);
-                    n -= some;
-                    match out.write_all(&ZEROS[..some as usize]) {
-                        Ok(()) if n > 0 => {}
-                        done => break done,
-                    }
-                },
+    /// What is asked for, from the start on.
+    fn span(&self, origin: &Origin) -> anyhow::Result<Bytes> {
+        match (self.range, origin) {
+            (None, _) => Ok((0, memsnap::page::MAX_LEN)),
+            (Some(Wanted::Span(span)), _) => Ok(span),
+            (Some(Wanted::Last(n)), Origin::File(opened)) => {
+                Ok((opened.len().saturating_sub(n), memsnap::page::MAX_LEN))
             }
-            .context("writing to stdout")
-        })
+            (Some(Wanted::Last(n)), Origin::Stdin) => {
+                let hint = format!("cut it before: `tail -c {n} | memsnap view -`");
+                Err(memsnap::Error::refused("where a stream ends is not known when it begins", hint).into())
+            }
+        }
     }
 
     /// Rows, in the form that was asked for.
@@ -179,19 +180,66 @@ impl Args {
         };
         let mut shown = Shown::new(form, self.columns, digits, screen);
         let mut rows = Rows::new(shown.row_bytes(), !self.no_fold && !self.plain, start);
-        self.read(origin, &mut |_, piece| rows.feed(&piece, &mut |at, row| shown.row(at, &row, screen)))?;
+        origin.read((start, end), &mut |_, piece| {
+            rows.feed(&piece, &mut |at, row| shown.row(at, &row, screen))?;
+            if let Origin::Stdin = origin { screen.bring_out() } else { Ok(()) }
+        })?;
         rows.finish(&mut |at, row| shown.row(at, &row, screen))?;
         shown.end(name, len, start, screen)
     }
+}
 
-    fn read(&self, origin: &Origin, each: &mut dyn FnMut(u64, Piece<'_>) -> anyhow::Result<()>) -> anyhow::Result<()> {
-        let (start, end) = self.range.unwrap_or((0, memsnap::page::MAX_LEN));
-        match origin {
-            Origin::File(opened) => opened.read(start..end, each),
+impl Origin {
+    fn read(&self, span: Bytes, each: &mut dyn FnMut(u64, Piece<'_>) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        match self {
+            Origin::File(opened) => opened.read(span.0..span.1, each),
             Origin::Stdin => {
-                let seen = read_stream(&mut std::io::stdin().lock(), start..end, each)?;
-                self.must_begin_within(seen)
+                let seen = read_stream(&mut std::io::stdin().lock(), span.0..span.1, each)?;
+                must_begin_within(span, seen)
             }
+        }
+    }
+}
+
+fn must_begin_within((start, _): Bytes, len: u64) -> anyhow::Result<()> {
+    if start == 0 || start < len {
+        return Ok(());
+    }
+    let what = format!("the range begins at byte {start} ({start:#x}), but there are only {len} ({len:#x})");
+    Err(memsnap::Error::refused(what, "name a range that begins before the end").into())
+}
+
+/// The bytes themselves.
+fn write(origin: &Origin, span: Bytes, screen: &mut Screen) -> anyhow::Result<()> {
+    static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+    let mut out = screen.stream();
+    origin.read(span, &mut |_, piece| {
+        match piece {
+            Piece::Bytes(bytes) => out.write_all(bytes),
+            Piece::Zeros(mut n) => loop {
+                let some = n.min(ZEROS.len() as u64);
+                n -= some;
+                match out.write_all(&ZEROS[..some as usize]) {
+                    Ok(()) if n > 0 => {}
+                    done => break done,
+                }
+            },
+        }
+        .and_then(|()| if let Origin::Stdin = origin { out.flush() } else { Ok(()) })
+        .context("writing to stdout")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_from_the_end() {
+        assert_eq!((wanted("-16.."), wanted("-4k..")), (Ok(Wanted::Last(16)), Ok(Wanted::Last(4096))));
+        assert_eq!(wanted("1..2"), Ok(Wanted::Span((1, 2))));
+        for text in ["-", "-16", "-0..", "-16..-8", "-x..", "--raw", "-..", "16..-1"] {
+            assert!(wanted(text).is_err(), "{text}");
         }
     }
 }
