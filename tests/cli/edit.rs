@@ -60,7 +60,12 @@ fn a_dry_run_shows_and_writes_nothing() {
     let old = case.read("f");
     let words = "edit -n f --at 4k --hex aabb --at 8k --zero 20 --at page:3 --from patch";
     case.write("patch", &[7; 40]);
-    case.ok(words).shows("there is no snapshot yet").shows("0x1000  01 02 -> aa bb").shows("0x3000, 40 bytes").shows("2 pages in 2 ranges").shows("1..2");
+    case.ok(words)
+        .shows("there is no snapshot yet")
+        .shows("0x1000  01 02 -> aa bb")
+        .shows("0x3000, 40 bytes")
+        .shows("2 pages in 2 ranges")
+        .shows("1..2");
     let json = &case.ok(&format!("--json {words}")).json()[0];
     assert_eq!((json["pages"].as_u64(), json["dry_run"].as_bool()), (Some(2), Some(true)));
     assert_eq!((json["edits"][0]["old"].as_str(), json["edits"][0]["new"].as_str()), (Some("01 02"), Some("aa bb")));

@@ -148,6 +148,22 @@ fn watching_goes_on_until_it_is_interrupted() {
 }
 
 #[test]
+fn watching_goes_on_without_those_that_go() {
+    let case = Case::with_pages(2);
+    case.write("g", b"g");
+    let mut child = start(case.memsnap(["stat", "--watch=0.02", "-o", "length,file", "f", "g"]).stdout(Stdio::piped()));
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.by_ref().take(3).any(|line| line.ends_with(" g")));
+    std::fs::remove_file(case.path("g")).unwrap();
+    assert!(lines.by_ref().take(1000).any(|line| line.starts_with("looking at g: ") && line.contains("No such file")));
+    assert!(lines.by_ref().take(10).any(|line| line.ends_with("8.0 KiB  f")), "still there");
+    std::fs::remove_file(case.path("f")).unwrap();
+    assert!(lines.count() < 1000);
+    assert_eq!(child.wait().unwrap().code(), Some(2), "nothing is left");
+    case.exits("stat --watch 1 f", 2).says("there is no file 1").says("--watch=1");
+}
+
+#[test]
 fn watching_ends_with_its_reader() {
     let case = Case::with_pages(2);
     let mut command = case.command("sh");
