@@ -163,7 +163,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l progress -d 'Sh
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l map -d 'Draw the file as a strip of cells'
-complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l locks -d 'Only the locks; exits with 0 if there are any, with 1 if not'
+complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l locks -d 'Only the locks, of directories too; exit status 1 if none is held'
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l content -d 'Count zero pages and duplicate pages, and see how far it compresses'
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l changes -d 'Count the pages that changed since the latest snapshot'
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l json -d 'Write results and errors as JSON, one object a line'

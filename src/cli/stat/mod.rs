@@ -28,8 +28,8 @@ use show::Line;
 /// and no lease is broken. What could not be seen is said: without privilege
 /// that is the processes of others, and the page cache of files that you may
 /// not write to. In a table, 2+ stands for two that were seen where there may
-/// be others, and ? where nothing was seen. The first process of the system,
-/// and what runs outside of this container, count for nothing there.
+/// be others, and ? where none was seen. The first process of the system and
+/// those outside of this container are not reckoned with there.
 ///
 ///   cached   counted by the kernel in whole folios: one byte written to a
 ///            file that was read in large pieces may show as 2 MiB dirty
@@ -58,10 +58,10 @@ pub(crate) struct Args {
     ///
     /// Separated by commas, of: file, inode, length, allocated, data, runs,
     /// holes, extents, fragments, shared, unwritten, fs, reflink, resident,
-    /// dirty, writeback, evicted, mapped, writers, readers, locks, kind, zero,
-    /// duplicate, compressed, snapshots, changed. Those after kind read the
-    /// whole file. A ? stands for what could not be seen. Repeated, it adds
-    /// columns, and so do --content and --changes.
+    /// dirty, writeback, evicted, mapped, writers, readers, locks, kind,
+    /// zero, duplicate, compressed, snapshots, changed. Those after kind
+    /// read the whole file. A ? stands for what could not be seen. Given
+    /// again, it adds columns, and so do --content and --changes.
     #[arg(short = 'o', long, value_name = "COLS", value_parser = columns::parse, verbatim_doc_comment)]
     #[arg(conflicts_with_all = ["map", "locks"])]
     columns: Vec<Columns>,
@@ -72,7 +72,7 @@ pub(crate) struct Args {
     /// (*), pages in memory (=), data that is not in memory (-), holes (.).
     #[arg(long, verbatim_doc_comment)]
     map: bool,
-    /// Only the locks, of directories too; exits with 0 if any are held, 1 if not
+    /// Only the locks, of directories too; exit status 1 if none is held
     #[arg(long, conflicts_with_all = ["map", "content", "changes"])]
     locks: bool,
     /// Count zero pages and duplicate pages, and see how far it compresses
