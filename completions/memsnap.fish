@@ -24,7 +24,7 @@ function __fish_memsnap_using_subcommand
     contains -- $cmd[1] $argv
 end
 
-complete -c memsnap -n "__fish_memsnap_needs_command" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_needs_command" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_needs_command" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
@@ -62,12 +62,12 @@ claimed\t''
 proven\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l compress -d 'Compress stored pages: none, zstd or zstd:LEVEL (1 to 19)' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l reserve -d 'Keep so much of the store\'s disk free: a size, or a part such as 5%' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l io -d 'Read through maps, by pread, or what is faster here: auto, map or pread' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l io -d 'Read through maps or by pread; auto: what is faster here' -r -f -a "auto\t''
 map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l limit-rate -d 'Read at most SIZE bytes a second' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l wait -d 'Wait so long for locks; 0 gives up at once' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
@@ -83,7 +83,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -s v -l verbose -d
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand log" -s r -l range -d 'Only snapshots that changed any byte of this range' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand log" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand log" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand log" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
@@ -101,12 +101,12 @@ byte\t'Bytes'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -s U -l context -d 'Show N rows around those that changed' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l as -d 'Show numbers that changed, as index: old -> new' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l limit -d 'Show at most N changes, and say how many more there are' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l io -d 'Read through maps, by pread, or what is faster here: auto, map or pread' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l io -d 'Read through maps or by pread; auto: what is faster here' -r -f -a "auto\t''
 map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l limit-rate -d 'Read at most SIZE bytes a second' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l wait -d 'Wait so long for locks; 0 gives up at once' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
@@ -127,11 +127,11 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -s v -l verbose -d
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l at -d 'The REF; the name is taken whole' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l range -d 'Only these bytes, such as 4k..1M, 0x1000+64 or page:17' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l range -d 'Only these bytes: 4k..1M, 0x1000+64, page:17; -64.. is the last 64' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l group -d 'Put N bytes together, without spaces; 0 all of a row' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l columns -d 'Put N bytes, or numbers, in a row' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l as -d 'Numbers: u8 to u64, i8 to i64, f32 or f64; u32be if the high byte comes first' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l as -d 'Numbers: u8 to u64, i8 to i64, f32 or f64; u32be: high byte first' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
@@ -150,12 +150,12 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l bytes -d 'Show 
 complete -c memsnap -n "__fish_memsnap_using_subcommand view" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -s o -l columns -d 'Show these columns, one row for each file' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l watch -d 'Show it again every second, or every SECS, until Ctrl-C' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l io -d 'Read through maps, by pread, or what is faster here: auto, map or pread' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l io -d 'Read through maps or by pread; auto: what is faster here' -r -f -a "auto\t''
 map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l limit-rate -d 'Read at most SIZE bytes a second' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l wait -d 'Wait so long for locks; 0 gives up at once' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
@@ -163,7 +163,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l progress -d 'Sh
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l map -d 'Draw the file as a strip of cells'
-complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l locks -d 'Only the locks; exits with 0 if there are any, with 1 if not'
+complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l locks -d 'Only the locks, of directories too; exit status 1 if none is held'
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l content -d 'Count zero pages and duplicate pages, and see how far it compresses'
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l changes -d 'Count the pages that changed since the latest snapshot'
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l json -d 'Write results and errors as JSON, one object a line'
@@ -175,12 +175,12 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l at -d 'The RE
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -s r -l range -d 'Bring back only these bytes; the length stays as it is' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l compress -d 'Compress stored pages: none, zstd or zstd:LEVEL (1 to 19)' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l reserve -d 'Keep so much of the store\'s disk free: a size, or a part such as 5%' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l io -d 'Read through maps, by pread, or what is faster here: auto, map or pread' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l io -d 'Read through maps or by pread; auto: what is faster here' -r -f -a "auto\t''
 map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l limit-rate -d 'Read at most SIZE bytes a second' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l wait -d 'Wait so long for locks; 0 gives up at once' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
@@ -198,12 +198,12 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l bytes -d 'Sho
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l compress -d 'Compress stored pages: none, zstd or zstd:LEVEL (1 to 19)' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l reserve -d 'Keep so much of the store\'s disk free: a size, or a part such as 5%' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l io -d 'Read through maps, by pread, or what is faster here: auto, map or pread' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l io -d 'Read through maps or by pread; auto: what is faster here' -r -f -a "auto\t''
 map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l limit-rate -d 'Read at most SIZE bytes a second' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l wait -d 'Wait so long for locks; 0 gives up at once' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
@@ -227,12 +227,12 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l zero -d 'So man
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -s o -l output -d 'Write the edits to DELTA, and leave FILE alone; - is stdout' -r -F
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l compress -d 'Compress stored pages: none, zstd or zstd:LEVEL (1 to 19)' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l reserve -d 'Keep so much of the store\'s disk free: a size, or a part such as 5%' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l io -d 'Read through maps, by pread, or what is faster here: auto, map or pread' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l io -d 'Read through maps or by pread; auto: what is faster here' -r -f -a "auto\t''
 map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l limit-rate -d 'Read at most SIZE bytes a second' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l wait -d 'Wait so long for locks; 0 gives up at once' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
@@ -251,12 +251,12 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l bytes -d 'Show 
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l compress -d 'Compress stored pages: none, zstd or zstd:LEVEL (1 to 19)' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l reserve -d 'Keep so much of the store\'s disk free: a size, or a part such as 5%' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l io -d 'Read through maps, by pread, or what is faster here: auto, map or pread' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l io -d 'Read through maps or by pread; auto: what is faster here' -r -f -a "auto\t''
 map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l limit-rate -d 'Read at most SIZE bytes a second' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l wait -d 'Wait so long for locks; 0 gives up at once' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
@@ -278,7 +278,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -s h -l help -d
 complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -s o -l output -d 'The file to write; - is stdout' -r -F
 complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -l at -d 'The REF; the name is taken whole' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -l limit-rate -d 'Read at most SIZE bytes a second' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
@@ -293,7 +293,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -s q -l quiet -
 complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_seen_subcommand_from make stat invert" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_seen_subcommand_from make stat invert" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_seen_subcommand_from make stat invert" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
@@ -311,12 +311,12 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_se
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l at -d 'The REF of A, and when given twice that of B; names are taken whole' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l level -d 'Level of zstd, 1 to 19' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -s o -l output -d 'The delta to write; - is stdout' -r -F
-complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l io -d 'Read through maps, by pread, or what is faster here: auto, map or pread' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l io -d 'Read through maps or by pread; auto: what is faster here' -r -f -a "auto\t''
 map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l limit-rate -d 'Read at most SIZE bytes a second' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l wait -d 'Wait so long for locks; 0 gives up at once' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
@@ -331,7 +331,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_s
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from stat" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from stat" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from stat" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
@@ -344,7 +344,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_s
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from stat" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from stat" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -s o -l output -d 'The delta to write; - is stdout' -r -F
-complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
@@ -360,12 +360,12 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_s
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -s o -l output -d 'Write the result to OUT, and leave FILE alone' -r -F
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l compress -d 'Compress stored pages: none, zstd or zstd:LEVEL (1 to 19)' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l reserve -d 'Keep so much of the store\'s disk free: a size, or a part such as 5%' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l io -d 'Read through maps, by pread, or what is faster here: auto, map or pread' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l io -d 'Read through maps or by pread; auto: what is faster here' -r -f -a "auto\t''
 map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l limit-rate -d 'Read at most SIZE bytes a second' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l wait -d 'Wait so long for locks; 0 gives up at once' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
@@ -382,7 +382,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -s v -l verbose -
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -l at -d 'The REF; the name is taken whole' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
@@ -396,7 +396,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -s q -l quiet -d
 complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
@@ -408,13 +408,13 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -s q -l quiet -d 
 complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s w -l timeout -d 'Wait so long and no longer, also --wait; fractions are allowed, 0 is -n' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s w -l timeout -d 'Wait so long and no longer, also --wait; 0.5 is half a second, 0 is -n' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s E -l conflict-exit-code -d 'Exit with CODE, 0 to 255, if the lock is not had (1 otherwise)' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s c -l command -d 'After FILE, or with --fd: run CMD by the shell ($SHELL or /bin/sh)' -r -f -a "(__fish_complete_command)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l start -d 'Lock bytes from here on (implies --fcntl)' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l length -d 'Lock so many bytes; 0 is all that follow (implies --fcntl)' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l fd -d 'Lock this descriptor; all words are of the command, if any' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
@@ -434,7 +434,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s v -l verbose -d
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s V -l version -d 'Print version'
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
@@ -459,7 +459,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -l type -d 'Type of the elements: u8 to u64, i8 to i64, f32 or f64' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -l tag -d 'What a program calls its type: up to 16 bytes' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -l version -d 'The program\'s version of the type' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
@@ -472,7 +472,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -l wait -d 'Wait so long for others to finish; 0 gives up at once' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
@@ -485,7 +485,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -l wait -d 'Wait so long for others to finish; 0 gives up at once' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
@@ -499,7 +499,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l wait -d 'Wait so long for others to finish; 0 gives up at once' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -s n -l number -d 'How many; they are printed in their order' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
@@ -512,7 +512,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -l wait -d 'Wait so long for others to finish; 0 gives up at once' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
@@ -525,7 +525,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -l wait -d 'Wait so long for others to finish; 0 gives up at once' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
@@ -538,7 +538,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -l wait -d 'Wait so long for others to finish; 0 gives up at once' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
@@ -551,7 +551,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -l wait -d 'Wait so long for others to finish; 0 gives up at once' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
@@ -564,7 +564,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -l wait -d 'Wait so long for others to finish; 0 gives up at once' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
@@ -582,7 +582,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l wait -d 'Wait so long for others to finish; 0 gives up at once' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l magic -d 'Its magic bytes must be these: 8 characters, or 0x and 16 digits' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l data-version -d 'The version of its contents must be this, such as 0.1.0' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
@@ -596,7 +596,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
@@ -608,7 +608,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -s q -l qui
 complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c memsnap -n "__fish_memsnap_using_subcommand man" -l store -d 'Keep snapshots in DIR, not in .memsnap beside the file (or MEMSNAP_STORE)' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand man" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand man" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"

@@ -81,6 +81,8 @@ impl From<Error> for Unseen {
 pub struct Report {
     /// The file, with all symbolic links followed.
     pub path: PathBuf,
+    /// Whether it was named by a symbolic link.
+    pub is_link: bool,
     /// Length, space, times and such.
     pub stamp: Stamp,
     /// Why its bytes were out of reach; `None`: they were not.
@@ -146,10 +148,19 @@ pub struct Cell {
     pub changed: Option<u64>,
 }
 
+/// Who locks `file`, which may be whatever can be locked: a directory too.
+///
+/// # Errors
+/// When there is no such file.
+pub fn locks_of(file: &Path) -> Result<Locks> {
+    Ok(locks::of(&open::any_name(file)?))
+}
+
 /// A file about to be looked at: found, and its locks noted.
 #[derive(Debug)]
 pub struct Subject {
     path: PathBuf,
+    is_link: bool,
     /// A name for it, not a way into it.
     name: File,
     stamp: Stamp,
@@ -166,7 +177,8 @@ impl Subject {
         let name = open::target_name(&path)?;
         let stamp = open::stamp(&name, &path)?;
         let locks = locks::of(&name);
-        Ok(Subject { path, name, stamp, locks })
+        let is_link = std::fs::symlink_metadata(file).is_ok_and(|found| found.is_symlink());
+        Ok(Subject { path, is_link, name, stamp, locks })
     }
 
     /// Its length in bytes.
@@ -177,11 +189,6 @@ impl Subject {
     /// Whether it has no bytes.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    /// Who locks it.
-    pub fn locks(&self) -> &Locks {
-        &self.locks
     }
 
     /// Opens it for reading, unless that would disturb somebody; or why not.
@@ -231,6 +238,7 @@ impl Subject {
             fs: Fs::look(&self.name, file.as_ref().ok()),
             closed: file.err(),
             path: self.path,
+            is_link: self.is_link,
             stamp: self.stamp,
             layout: layout.filter(|_| asked.layout),
             extents,

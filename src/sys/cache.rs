@@ -76,6 +76,17 @@ pub fn drop_pages(file: &File, off: u64, len: u64) {
     imp::drop_pages(file, off, len);
 }
 
+/// Runs `read`, which reads a few pages in `off..off + len` of `file`: without readahead, and what it brought in goes
+/// again.
+pub fn in_passing<T>(file: &File, off: u64, len: u64, read: impl FnOnce() -> T) -> T {
+    let before = Before::look(file, off, len);
+    imp::read_ahead(file, false);
+    let found = read();
+    imp::read_ahead(file, true);
+    before.restore(file);
+    found
+}
+
 /// What one look at a mixed stretch covers: a byte a page is 4 KiB then.
 const STRETCH: u64 = 16 << 20;
 /// A multiple of the page size of every machine.
@@ -255,6 +266,10 @@ mod imp {
         Ok(us == 0 || us == file.metadata()?.uid())
     }
 
+    pub(super) fn read_ahead(file: &File, ahead: bool) {
+        let _ = rustix::fs::fadvise(file, 0, None, if ahead { Advice::Normal } else { Advice::Random });
+    }
+
     pub(super) fn drop_pages(file: &File, off: u64, len: u64) {
         if let Some(len) = std::num::NonZeroU64::new(len) {
             let _ = rustix::fs::fadvise(file, off, Some(len), Advice::DontNeed);
@@ -273,6 +288,8 @@ mod imp {
     pub(super) fn residency(_file: &File, _off: u64, _len: usize) -> io::Result<Option<Vec<bool>>> {
         Ok(None)
     }
+
+    pub(super) fn read_ahead(_file: &File, _ahead: bool) {}
 
     pub(super) fn drop_pages(_file: &File, _off: u64, _len: u64) {}
 }

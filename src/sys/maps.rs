@@ -2,6 +2,8 @@
 
 use std::fs::File;
 
+use super::unseen::Unseen;
+
 /// A part of a file in the memory of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MappedRange {
@@ -50,8 +52,8 @@ pub struct Mapper {
 pub struct Mappers {
     /// Those that were seen, by number.
     pub list: Vec<Mapper>,
-    /// Whether there are, or may be, processes that could not be looked at.
-    pub unseen: bool,
+    /// Who could not be looked at.
+    pub unseen: Unseen,
 }
 
 /// Everybody but this process who has `file` mapped.
@@ -80,20 +82,22 @@ pub(super) use imp::scan;
 
 #[cfg(target_os = "linux")]
 mod imp {
-    use super::{File, MappedRange, Mapper, Mappers, joined};
-    use crate::sys::procs::{Identity, Seen, living, pids, some_are_hidden, unless_gone};
+    use super::{File, MappedRange, Mapper, Mappers, Unseen, joined};
+    use crate::sys::procs::{Identity, Seen, living, pids, unless_gone, unseen_from_here};
     use std::io::{BufRead, BufReader};
 
     pub(super) fn mappers(file: &File) -> Mappers {
         let (Some(identity), Ok(mut pids)) = (Identity::of(file), pids()) else {
-            return Mappers { list: Vec::new(), unseen: true };
+            return Mappers { list: Vec::new(), unseen: Unseen::everybody() };
         };
-        let mut found = Mappers { list: Vec::new(), unseen: some_are_hidden() };
+        let mut found = Mappers { list: Vec::new(), unseen: unseen_from_here() };
         pids.retain(|pid| *pid != std::process::id());
         pids.sort_unstable();
         for pid in pids {
             let mut ranges = Vec::new();
-            found.unseen |= scan(pid, &identity, |range| ranges.push(range)) == Seen::No;
+            if scan(pid, &identity, |range| ranges.push(range)) == Seen::No {
+                found.unseen.pids.insert(pid);
+            }
             if let Some(command) = (!ranges.is_empty()).then(|| living(pid)).flatten() {
                 found.list.push(Mapper { pid, command, ranges: joined(ranges) });
             }
@@ -142,7 +146,7 @@ mod imp {
 #[cfg(not(target_os = "linux"))]
 mod imp {
     pub(super) fn mappers(_file: &super::File) -> super::Mappers {
-        super::Mappers { list: Vec::new(), unseen: true }
+        super::Mappers { list: Vec::new(), unseen: super::Unseen::everybody() }
     }
 }
 

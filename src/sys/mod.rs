@@ -2,7 +2,7 @@
 //!
 //! It promises that nothing here hangs on a FIFO or a stale lock, follows a symbolic link unasked, shows anybody a
 //! half-written file, or takes silence for proof: where the system cannot tell, the answer says so ([`lease`] has
-//! `NotOwner` and `Unsupported`, [`procs`] has `unseen`, [`cache`] has `None`). Linux first; what only Linux has
+//! `NotOwner` and `Unsupported`, [`procs`] has [`unseen`], [`cache`] has `None`). Linux first; what only Linux has
 //! stands behind an `imp` module with an honest "not here" for others.
 
 pub mod cache; // what of a file is in the page cache; giving back what reading brought in
@@ -27,6 +27,7 @@ pub mod signal; // signals that must not kill, end a wait, or are for others
 pub mod sparse; // holes
 mod start; // how this process was started
 pub mod steady; // files that cannot change
+pub mod unseen; // processes that could not be looked at
 pub mod written; // which pages of private memory were written
 pub mod xattr; // extended attributes
 

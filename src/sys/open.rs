@@ -47,6 +47,25 @@ pub fn target_name(path: &Path) -> Result<File> {
     Ok(file)
 }
 
+/// Opens what there is at `path`, a directory or device too, to ask what the system knows of it: nothing happens to it.
+///
+/// # Errors
+/// When it cannot be found.
+#[cfg(target_os = "linux")]
+pub fn any_name(path: &Path) -> Result<File> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    Ok(File::from(rustix::fs::open(path, flags, Mode::empty()).at("opening", path)?))
+}
+
+/// Opens a target to ask what the system knows of it; elsewhere only of files that may be read.
+///
+/// # Errors
+/// As [`target_read`].
+#[cfg(not(target_os = "linux"))]
+pub fn any_name(path: &Path) -> Result<File> {
+    target_read(path)
+}
+
 /// Opens a target to ask what the system knows of it. Here it has to be readable for that.
 ///
 /// # Errors

@@ -1,10 +1,12 @@
 //! Who has a file open or mapped, as far as /proc shows it.
 //!
 //! What is not seen proves nothing: processes of others, of other containers, and those that a mount of /proc hides are
-//! out of sight, and somebody may open the file right after. Hence [`Openers::unseen`]; proof is for [`super::lease`].
+//! out of sight, and somebody may open the file right after. Hence [`Unseen`]; proof is for [`super::lease`].
 
 use std::fs::File;
 use std::path::Path;
+
+use super::unseen::Unseen;
 
 /// How a process has a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,8 +37,8 @@ pub struct Opener {
 pub struct Openers {
     /// Those that were seen, by number.
     pub list: Vec<Opener>,
-    /// Whether there are, or may be, processes that could not be looked at.
-    pub unseen: bool,
+    /// Who could not be looked at.
+    pub unseen: Unseen,
 }
 
 impl Openers {
@@ -65,12 +67,12 @@ pub fn command_of(pid: u32) -> Option<String> {
 
 #[cfg(target_os = "linux")]
 pub(super) use imp::{
-    Identity, Seen, in_initial_namespace, living, pids, scan_fds, some_are_hidden, stat_fields, unless_gone,
+    Identity, Seen, in_initial_namespace, living, pids, scan_fds, stat_fields, unless_gone, unseen_from_here,
 };
 
 #[cfg(target_os = "linux")]
 mod imp {
-    use super::{File, How, Opener, Openers, Path, command_of};
+    use super::{File, How, Opener, Openers, Path, Unseen, command_of};
     use std::collections::BTreeSet;
     use std::io;
     use std::os::fd::AsRawFd;
@@ -179,18 +181,20 @@ mod imp {
 
     pub(super) fn openers(file: &File) -> Openers {
         let (Some(identity), Ok(pids)) = (Identity::of(file), pids()) else {
-            return Openers { list: Vec::new(), unseen: true };
+            return Openers { list: Vec::new(), unseen: Unseen::everybody() };
         };
         let us = std::process::id();
         let mut ways = BTreeSet::new();
-        let mut unseen = some_are_hidden();
+        let mut unseen = unseen_from_here();
         for pid in pids.into_iter().filter(|pid| *pid != us) {
             let fds = scan_fds(pid, &identity, |_, info| ways.extend(how_open(info).map(|how| (pid, how))));
             let maps = maps::scan(pid, &identity, |range| {
                 let how = if range.changes_file() { How::MappedWrite } else { How::MappedRead };
                 ways.insert((pid, how));
             });
-            unseen |= fds == Seen::No || maps == Seen::No;
+            if fds == Seen::No || maps == Seen::No {
+                unseen.pids.insert(pid);
+            }
         }
         let opener = |(pid, how)| Some(Opener { pid, command: living(pid)?, how });
         Openers { list: ways.into_iter().filter_map(opener).collect(), unseen }
@@ -210,9 +214,10 @@ mod imp {
         fields.first().is_some_and(|state| state == "Z" || state == "X")
     }
 
-    /// Whether processes may exist that have no folder in /proc: it is of another container's, or mounted with hidepid.
-    pub(in crate::sys) fn some_are_hidden() -> bool {
-        !in_initial_namespace() || !Path::new("/proc/1/stat").exists()
+    /// The processes that have no folder in /proc, before any is looked at.
+    pub(in crate::sys) fn unseen_from_here() -> Unseen {
+        let hidden = !Path::new("/proc/1/stat").exists();
+        Unseen { pids: BTreeSet::new(), hidden, outside: !in_initial_namespace() }
     }
 
     /// Whether there are no processes but those that we have numbers for.
@@ -269,10 +274,10 @@ mod imp {
 
 #[cfg(not(target_os = "linux"))]
 mod imp {
-    use super::{File, Openers};
+    use super::{File, Openers, Unseen};
 
     pub(super) fn openers(_file: &File) -> Openers {
-        Openers { list: Vec::new(), unseen: true }
+        Openers { list: Vec::new(), unseen: Unseen::everybody() }
     }
 
     pub(super) fn ancestors() -> Vec<u32> {
@@ -328,7 +333,7 @@ mod tests {
     #[test]
     fn writers_are_told() {
         let opener = |how| Opener { pid: 1, command: String::new(), how };
-        let with = |how| Openers { list: vec![opener(How::OpenRead), opener(how)], unseen: false };
+        let with = |how| Openers { list: vec![opener(How::OpenRead), opener(how)], unseen: Unseen::default() };
         assert!(with(How::OpenWrite).any_writer() && with(How::MappedWrite).any_writer());
         assert!(!with(How::MappedRead).any_writer() && !Openers::default().any_writer());
     }

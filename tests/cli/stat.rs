@@ -1,14 +1,15 @@
 //! `stat` against the tools that tell the same, and while files change under it.
 
 use std::fs::OpenOptions;
+use std::io::Read;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::case::{Case, PAGE, Ran, finish, has, is_root, no_forks, noise, program, skip};
+use super::case::{Case, PAGE, Ran, finish, has, is_root, no_forks, noise, program, skip, start};
 
 /// All that is said of `f`.
 fn json(case: &Case, words: &str) -> Value {
@@ -175,7 +176,7 @@ fn without_privilege_it_shows_what_it_may() {
     mode("f", 0o644);
     let ran = stat("stat --content --changes --map f").exits(0);
     let ran = ran.shows("cached      not seen: told only to the owner").shows("zeros       0 pages");
-    ran.shows("changed     no snapshots").shows("? not seen").shows("unseen      processes of others");
+    ran.shows("changed     no snapshots").shows("? not seen").shows("processes that could not be looked at");
     mode("f", 0o600);
     let ran = stat("stat --content f").exits(0).shows("length      32 KiB").shows("no permission to read it");
     assert!(!ran.out.contains("cached"), "said once: {}", ran.out);
@@ -183,8 +184,83 @@ fn without_privilege_it_shows_what_it_may() {
     assert_eq!((number(&ours["len"]), ours["cache"].is_null()), (8 * PAGE as u64, true));
     assert!(ours["unseen"]["cache"].is_string() && ours["unseen"]["processes"].is_string(), "{ours}");
     stat("stat -o length,resident,holes,file f f").exits(0).shows("32 KiB         ?      ?  f");
+    // Nobody was seen, and there are processes that were not looked at: nobody knows.
+    stat("stat -o mapped,writers,readers,locks f").exits(0).shows("     ?        ?        ?      0\n");
+    assert!(ours["mappers"].is_null() && ours["openers"].is_null() && ours["users_complete"] == false, "{ours}");
     mode("f", 0o666);
     assert!(stat("--json stat f").exits(0).json()[0]["cache"]["resident"].is_u64(), "who may write may know");
+    let mut command = case.command("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "sh", "-c", "exec 7<>f; echo; exec cat"]);
+    let mut peer = start(command.stdin(Stdio::piped()).stdout(Stdio::piped()));
+    peer.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+    let ran = stat("stat -o mapped,writers,readers f").exits(0).shows("     ?       1+        ?\n");
+    let ours = stat("--json stat f").exits(0).json().remove(0);
+    assert!(ours["mappers"].is_null() && ours["openers"][0]["writes"] == true, "{ours} {}", ran.out);
+    drop(peer.stdin.take());
+    peer.wait().unwrap();
+}
+
+/// Whoever looks at a file must not see himself in it.
+#[test]
+fn a_cold_file_stays_cold() {
+    let case = Case::with_pages(64);
+    case.ok("snap f");
+    case.ok("vec create v --type u16");
+    case.run(["vec", "push", "v"].into_iter().map(str::to_owned).chain((0..999).map(|n| n.to_string()))).exits(0);
+    if has("fallocate") {
+        finish(case.command("fallocate").args(["-l", "1M", "unwritten"])).exits(0);
+    } else {
+        case.write("unwritten", b"");
+    }
+    for name in ["f", "v", "unwritten"] {
+        let file = OpenOptions::new().read(true).write(true).open(case.path(name)).unwrap();
+        file.sync_all().unwrap();
+        let cold = || {
+            memsnap::sys::cache::drop_pages(&file, 0, u64::MAX);
+            memsnap::sys::cache::count_resident(&file, 0, file.metadata().unwrap().len()).unwrap()
+        };
+        if cold() != Some(0) {
+            return skip("pages cannot be dropped here");
+        }
+        let layout = json(&case, name)["layout"].clone();
+        for words in ["", "--content", "-o kind", "--changes", "--map", "--content --changes --map"] {
+            let resident = || memsnap::sys::cache::count_resident(&file, 0, file.metadata().unwrap().len()).unwrap();
+            // The machine may bring in pages at any time.
+            let stays = (0..5).any(|_| {
+                cold();
+                case.ok(&format!("stat {words} {name}"));
+                resident() == Some(0)
+            });
+            assert!(stays, "stat {words} {name} leaves {:?} pages", resident());
+        }
+        assert_eq!(json(&case, name)["layout"], layout, "{name}");
+        assert_eq!(json(&case, name)["cache"]["resident"], 0, "{name}");
+    }
+}
+
+#[test]
+fn what_a_link_leads_to() {
+    let case = Case::with_pages(1);
+    std::os::unix::fs::symlink("f", case.path("link")).unwrap();
+    let to = case.path("f").canonicalize().unwrap();
+    // Long paths are not broken.
+    case.ok("stat link").shows(&format!("  leads to    {}\n", to.display()));
+    assert_eq!(json(&case, "link")["leads_to"]["path"], to.to_str().unwrap());
+    assert!(json(&case, "f")["leads_to"].is_null() && !case.ok("stat f").out.contains("leads"));
+}
+
+#[test]
+fn columns_add_up() {
+    let case = Case::with_pages(4);
+    case.ok("stat -o length -o file f").shows("LENGTH  FILE");
+    case.ok("stat -o file,changed --content --changes f")
+        .shows("FILE  CHANGED  ZERO  DUPLICATE  COMPRESSED  SNAPSHOTS");
+    case.ok("snap f");
+    for words in ["--content", "--changes", "--content --changes"] {
+        let ran = case.ok(&format!("stat {words} f f"));
+        assert!(ran.out.lines().all(|line| line.len() <= 72), "{}", ran.out);
+    }
+    case.exits("--json stat -o length f", 2).says("leave out -o");
 }
 
 /// Truncated and grown a thousand times while it is read: an error that says so, or an answer, and never a signal.

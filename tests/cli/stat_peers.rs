@@ -156,6 +156,51 @@ fn locks_alone_for_scripts() {
 }
 
 #[test]
+fn what_can_be_locked_can_be_asked_for() {
+    let case = Case::with_pages(1);
+    std::fs::create_dir(case.path("dir")).unwrap();
+    case.exits("stat --locks dir", 1);
+    if !has("flock") {
+        return skip("flock is not there");
+    }
+    let mut holder = holder_of(&case, "dir", "-x");
+    case.ok("stat --locks dir").shows(&format!("flock exclusive by {} sh", holder.id()));
+    drop(holder.stdin.take());
+    holder.wait().unwrap();
+}
+
+#[test]
+fn holders_come_before_waiters() {
+    let case = Case::with_pages(1);
+    let script = "fcntl.lockf(fd,fcntl.LOCK_EX,1,0)\nfcntl.lockf(fd,fcntl.LOCK_EX,1,9)";
+    let Some(peer) = python(&case, script) else { return };
+    // Each waits for the first byte in a process of its own; the last one by its description.
+    let wait = |script: &str| {
+        let script = format!("import fcntl,os,struct\nfd=os.open('f',os.O_RDWR)\n{script}");
+        start(case.command("python3").args(["-c", &script]).stdin(Stdio::null()))
+    };
+    let posix = "fcntl.lockf(fd,fcntl.LOCK_EX,1,0)";
+    let ofd = "fcntl.fcntl(fd,38,struct.pack('hhqqixxxx',fcntl.F_WRLCK,0,0,1,0))"; // F_OFD_SETLKW
+    let waiters: Vec<_> = [posix, posix, posix, posix, posix, ofd].into_iter().map(wait).collect();
+    let text = || case.ok("stat -v f").out;
+    let all = (0..500).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        text().matches("wanted by").count() == waiters.len()
+    });
+    let whole = text();
+    assert!(all, "{whole}");
+    let (held, waiting) = (whole.rfind(&format!("exclusive 0x9..0xa by {}", peer.id())), whole.find("wanted by"));
+    assert!(held.unwrap() < waiting.unwrap(), "{whole}");
+    assert!(whole.split_whitespace().collect::<Vec<_>>().join(" ").contains("the kernel tells nothing"), "{whole}");
+    case.ok("stat f").shows("exclusive 0x9..0xa by").shows("more (-v lists them)");
+    case.ok("stat -o locks f").shows("    2\n");
+    end(peer);
+    for mut waiter in waiters {
+        waiter.wait().unwrap();
+    }
+}
+
+#[test]
 fn a_lease_is_told_and_not_broken() {
     let case = Case::with_pages(4);
     // The default action of SIGIO would end the peer.

@@ -2,14 +2,15 @@
 
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::FileExt;
 use std::process::Stdio;
 
 use super::case::{Case, PAGE, Ran, has, noise, program, skip, start};
 use super::golden;
 use super::grades::holder_of;
 
-/// `f`: zeros, the same pages twice, noise, a hole, and a page changed since its snapshot; all of it on the disk and in
-/// memory.
+/// `f`: zeros, the same pages twice, noise, a hole, and a page changed since its snapshot; all of it on the disk, and in
+/// memory but for the hole.
 fn known() -> Option<Case> {
     let case = Case::new();
     let pages = [noise(1, 4 * PAGE), noise(1, 4 * PAGE), vec![0; 8 * PAGE], b"text".repeat(4 * PAGE)].concat();
@@ -19,8 +20,13 @@ fn known() -> Option<Case> {
     case.ok("snap --require none f");
     case.touch(210, 7);
     case.touch(211, 8);
-    OpenOptions::new().write(true).open(case.path("f")).unwrap().sync_all().unwrap();
-    case.read("f");
+    let file = OpenOptions::new().read(true).write(true).open(case.path("f")).unwrap();
+    file.sync_all().unwrap();
+    // Page by page: reading ahead would bring in pages of the hole.
+    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::Random).unwrap();
+    for page in (0..32).chain(200..300) {
+        file.read_exact_at(&mut [0; PAGE], page * PAGE as u64).unwrap();
+    }
     let layout = case.ok("--json stat f").json().remove(0)["layout"].clone();
     if layout["runs"] != 2 || layout["holes"] != 1 {
         skip("holes are otherwise here");
@@ -145,6 +151,22 @@ fn watching_goes_on_until_it_is_interrupted() {
     assert_eq!((ran.signal, &ran.err[..]), (Some(2), ""), "to a shell, 130");
     case.exits("stat --watch=0 f", 2).says("at least");
     case.exits("stat --watch=0.05 none", 2);
+}
+
+#[test]
+fn watching_goes_on_without_those_that_go() {
+    let case = Case::with_pages(2);
+    case.write("g", b"g");
+    let mut child = start(case.memsnap(["stat", "--watch=0.02", "-o", "length,file", "f", "g"]).stdout(Stdio::piped()));
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.by_ref().take(3).any(|line| line.ends_with(" g")));
+    std::fs::remove_file(case.path("g")).unwrap();
+    assert!(lines.by_ref().take(1000).any(|line| line.starts_with("looking at g: ") && line.contains("No such file")));
+    assert!(lines.by_ref().take(10).any(|line| line.ends_with("8.0 KiB  f")), "still there");
+    std::fs::remove_file(case.path("f")).unwrap();
+    assert!(lines.count() < 1000);
+    assert_eq!(child.wait().unwrap().code(), Some(2), "nothing is left");
+    case.exits("stat --watch 1 f", 2).says("there is no file 1").says("--watch=1");
 }
 
 #[test]

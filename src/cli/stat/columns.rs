@@ -5,6 +5,7 @@ use std::path::Path;
 use memsnap::ops::stat::{Aspects, Cache, CacheState, Changes, Content, Extents, Format, Layout, Report, Seen};
 use memsnap::page::PAGE64;
 use memsnap::sys::procs::How;
+use memsnap::sys::unseen::Unseen;
 
 use super::super::escape;
 use super::super::units::Sizes;
@@ -81,17 +82,29 @@ const ALL: [(&str, Column); 27] = [
     ("changed", Changed),
 ];
 
-/// Those shown for several files.
+/// Those shown for several files: what was asked for, and of all else what there is room for in 80 columns.
 pub(super) fn usual(content: bool, changes: bool) -> Vec<Column> {
-    let mut columns = vec![Length, Allocated, Pieces, Resident, Dirty, Mapped, Writers, Locks];
-    if content {
-        columns.extend([Zero, Duplicate, Compressed]);
-    }
-    if changes {
-        columns.extend([Snapshots, Changed]);
-    }
+    let first: &[Column] = match (content, changes) {
+        (false, false) => &[Length, Allocated, Pieces, Resident, Dirty, Mapped, Writers, Locks],
+        (true, false) => &[Length, Allocated, Resident],
+        (false, true) => &[Length, Allocated, Resident, Dirty],
+        (true, true) => &[Length],
+    };
+    let mut columns = first.to_vec();
+    add(&mut columns, content, changes);
     columns.push(File);
     columns
+}
+
+/// Adds what --content and --changes tell, unless it is there.
+pub(super) fn add(columns: &mut Vec<Column>, content: bool, changes: bool) {
+    let content: &[Column] = if content { &[Zero, Duplicate, Compressed] } else { &[] };
+    let changes: &[Column] = if changes { &[Snapshots, Changed] } else { &[] };
+    for column in content.iter().chain(changes) {
+        if !columns.contains(column) {
+            columns.push(*column);
+        }
+    }
 }
 
 /// Reads `-o`.
@@ -134,7 +147,10 @@ impl Column {
         let state =
             |of: fn(&CacheState) -> u64| seen(&report.cache).and_then(|cache: &Cache| cache.state.as_ref()).map(of);
         let content = |of: fn(&Content) -> u64| seen(&report.content).map(of);
-        let openers = |how| report.openers.as_ref().map(|o| o.list.iter().filter(|o| o.how == how).count().to_string());
+        let openers = |how| {
+            let openers = report.openers.as_ref()?;
+            counted(openers.list.iter().filter(|o| o.how == how).count(), &openers.unseen)
+        };
         let changes = |of: fn(&Changes) -> u64| seen(&report.changes).map(|found| found.as_ref().map(of));
         let shown = match self {
             File => Some(escape::path(file)),
@@ -154,7 +170,7 @@ impl Column {
             Dirty => state(|s| s.dirty).map(size),
             Writeback => state(|s| s.writeback).map(size),
             Evicted => state(|s| s.evicted).map(size),
-            Mapped => report.mappers.as_ref().map(|m| m.list.len().to_string()),
+            Mapped => report.mappers.as_ref().and_then(|m| counted(m.list.len(), &m.unseen)),
             Writers => openers(How::OpenWrite),
             Readers => openers(How::OpenRead),
             Locks => Some(report.locks.held().count().to_string()),
@@ -166,6 +182,15 @@ impl Column {
             Changed => changes(|c| c.bytes).map(|bytes| bytes.map_or("-".into(), size)),
         };
         shown.unwrap_or_else(|| "?".into())
+    }
+}
+
+/// `2`, or `2+` where there may be others; none where nobody was seen and there may be somebody.
+fn counted(n: usize, unseen: &Unseen) -> Option<String> {
+    match (n, unseen.may_use_files()) {
+        (0, true) => None,
+        (n, true) => Some(format!("{n}+")),
+        (n, false) => Some(n.to_string()),
     }
 }
 
@@ -230,6 +255,26 @@ mod tests {
         for (name, _) in ALL {
             assert!(named.contains(&name), "{name} is not in the help");
         }
+    }
+
+    #[test]
+    fn usual_columns_fit() {
+        for (content, changes) in [(false, true), (true, false), (true, true)] {
+            let columns = usual(content, changes);
+            let widest = |c: &Column| c.heading().len().max(if c.is_text() { 4 } else { "1023 KiB".len() });
+            let width = columns.iter().map(|column| widest(column) + 2).sum::<usize>();
+            assert!(width <= 70, "{width}: no room for names");
+        }
+        let mut columns = vec![File, Changed];
+        add(&mut columns, true, true);
+        assert_eq!(columns, [File, Changed, Zero, Duplicate, Compressed, Snapshots]);
+    }
+
+    #[test]
+    fn counts_of_what_was_seen() {
+        let some = Unseen { hidden: true, ..Unseen::default() };
+        assert_eq!((counted(0, &some), counted(2, &some)), (None, Some("2+".into())));
+        assert_eq!(counted(0, &Unseen::default()), Some("0".into()));
     }
 
     #[test]

@@ -11,12 +11,15 @@ use serde::Serialize;
 
 use super::super::json::JsonPath;
 use super::locks::{self, JsonLock};
+use super::show;
 
 #[derive(Serialize)]
 pub(super) struct JsonStat {
     schema: &'static str,
     #[serde(flatten)]
     path: JsonPath,
+    /// Where it leads, if it is a symbolic link.
+    leads_to: Option<JsonPath>,
     len: u64,
     allocated: u64,
     inode: u64,
@@ -29,8 +32,11 @@ pub(super) struct JsonStat {
     layout: Option<JsonLayout>,
     extents: Option<JsonExtents>,
     cache: Option<JsonCache>,
+    /// These two are null where nobody was seen and there may be somebody.
     mappers: Option<Vec<JsonMapper>>,
     openers: Option<Vec<JsonOpener>>,
+    /// Whether these are all of this system, or container.
+    users_complete: Option<bool>,
     locks: Vec<JsonLock>,
     format: Option<JsonFormat>,
     content: Option<JsonContent>,
@@ -172,9 +178,8 @@ pub(super) fn of(file: &Path, report: &Report) -> JsonStat {
     if let Some(why) = &report.closed {
         unseen.insert("file", why.clone());
     }
-    let users = report.mappers.as_ref().is_some_and(|m| m.unseen) || report.openers.as_ref().is_some_and(|o| o.unseen);
-    if users {
-        unseen.insert("processes", "some could not be looked at".into());
+    if let Some(which) = show::users_unseen(report) {
+        unseen.insert("processes", which);
     }
     if !report.locks.complete {
         unseen.insert("locks", "there may be others, or other holders".into());
@@ -183,6 +188,7 @@ pub(super) fn of(file: &Path, report: &Report) -> JsonStat {
     JsonStat {
         schema: "memsnap.stat.1",
         path: JsonPath::of(file),
+        leads_to: report.is_link.then(|| JsonPath::of(&report.path)),
         len: stamp.len,
         allocated: stamp.blocks * 512,
         inode: stamp.ino,
@@ -201,8 +207,9 @@ pub(super) fn of(file: &Path, report: &Report) -> JsonStat {
         layout: aspect("layout", &report.layout, &mut unseen).map(layout),
         extents: aspect("extents", &report.extents, &mut unseen).map(extents),
         cache: aspect("cache", &report.cache, &mut unseen).map(cache),
-        mappers: report.mappers.as_ref().map(mappers),
-        openers: report.openers.as_ref().map(openers),
+        mappers: report.mappers.as_ref().and_then(mappers),
+        openers: report.openers.as_ref().and_then(openers),
+        users_complete: report.openers.as_ref().map(|openers| !openers.unseen.may_use_files()),
         locks: locks::of(&report.locks),
         format: report.format.as_ref().map(format),
         content: aspect("content", &report.content, &mut unseen).map(content),
@@ -264,7 +271,7 @@ fn cache(cache: &Cache) -> JsonCache {
     }
 }
 
-fn mappers(mappers: &Mappers) -> Vec<JsonMapper> {
+fn mappers(mappers: &Mappers) -> Option<Vec<JsonMapper>> {
     let range = |r: &MappedRange| JsonMapped {
         start: r.start,
         end: r.end,
@@ -278,16 +285,18 @@ fn mappers(mappers: &Mappers) -> Vec<JsonMapper> {
         command: m.command.clone(),
         ranges: m.ranges.iter().map(range).collect(),
     };
-    mappers.list.iter().map(one).collect()
+    let hidden = mappers.list.is_empty() && mappers.unseen.may_use_files();
+    (!hidden).then(|| mappers.list.iter().map(one).collect())
 }
 
-fn openers(openers: &Openers) -> Vec<JsonOpener> {
+fn openers(openers: &Openers) -> Option<Vec<JsonOpener>> {
     let one = |o: &memsnap::sys::procs::Opener| JsonOpener {
         pid: o.pid,
         command: o.command.clone(),
         writes: o.how == How::OpenWrite,
     };
-    openers.list.iter().map(one).collect()
+    let hidden = openers.list.is_empty() && openers.unseen.may_use_files();
+    (!hidden).then(|| openers.list.iter().map(one).collect())
 }
 
 fn format(format: &Format) -> JsonFormat {

@@ -50,8 +50,10 @@ pub(super) fn show(
     screen: &Screen,
     look: &mut Look,
 ) -> anyhow::Result<()> {
+    let locked = locks.held().next().is_some();
+    look.seen += 1;
+    look.locked |= locked;
     if screen.is_json() {
-        let locked = locks.held().next().is_some();
         let (path, complete) = (JsonPath::of(file), locks.complete);
         let all = JsonLocks { schema: "memsnap.stat.locks.1", path, locked, complete, locks: of(locks) };
         look.json.push(json::line(&all)?);
@@ -73,6 +75,7 @@ pub(super) fn describe(lock: &Lock) -> String {
     };
     let who = |p: &Process| format!("{} {}", p.pid, escape::text(p.command.as_deref().unwrap_or("?")));
     let who = match &lock.holders[..] {
+        [] if lock.waiting && lock.kind == LockKind::Ofd => "somebody (of whom the kernel tells nothing)".into(),
         [] => "somebody not visible here".into(),
         all => all.iter().map(who).collect::<Vec<_>>().join(", "),
     };
@@ -125,6 +128,8 @@ mod tests {
         assert_eq!(describe(&lock), "flock exclusive by 7 sh, 8 sh");
         (lock.kind, lock.exclusive, lock.end, lock.waiting) = (LockKind::Ofd, false, Some(4096), true);
         lock.holders.clear();
-        assert_eq!(describe(&lock), "ofd shared 0x0..0x1000, wanted by somebody not visible here");
+        assert_eq!(describe(&lock), "ofd shared 0x0..0x1000, wanted by somebody (of whom the kernel tells nothing)");
+        lock.waiting = false;
+        assert_eq!(describe(&lock), "ofd shared 0x0..0x1000 by somebody not visible here");
     }
 }

@@ -45,8 +45,8 @@ fn class(cell: &Cell) -> usize {
     match cell {
         Cell { changed: Some(1..), .. } => 0,
         Cell { cached: Some((_, 1..)), .. } => 1,
-        Cell { data: Some(0), .. } => 4,
         Cell { cached: Some((1.., _)), .. } => 2,
+        Cell { data: Some(0), .. } => 4,
         Cell { cached: Some((0, _)), data: Some(_), .. } => 3,
         _ => 5,
     }
@@ -63,7 +63,8 @@ mod tests {
         assert_eq!(mark(Some(4096), Some((1, 1)), Some(0)), '*');
         assert_eq!(mark(Some(4096), Some((1, 0)), None), '=');
         assert_eq!(mark(Some(4096), Some((0, 0)), None), '-');
-        assert_eq!(mark(Some(0), Some((9, 0)), Some(0)), '.', "zeros of a hole that were read");
+        assert_eq!(mark(Some(0), Some((9, 0)), Some(0)), '=', "zeros of a hole that were read");
+        assert_eq!(mark(Some(0), Some((0, 0)), Some(0)), '.');
         assert_eq!(mark(Some(4096), None, None), '?');
         assert_eq!(mark(None, None, None), '?');
     }

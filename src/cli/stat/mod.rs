@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::ValueHint;
-use memsnap::ops::stat::{Aspects, Options, Report, Subject, Unseen};
+use memsnap::Error;
+use memsnap::ops::stat::{self, Aspects, Options, Report, Subject, Unseen};
 
 use super::exit::Exit;
 use super::flags::{Global, ReadingFlags};
@@ -26,14 +27,17 @@ use show::Line;
 /// One file is told of at length, several in one row each. Nothing is written,
 /// and no lease is broken. What could not be seen is said: without privilege
 /// that is the processes of others, and the page cache of files that you may
-/// not write to.
+/// not write to. In a table, 2+ stands for two that were seen where there may
+/// be others, and ? where none was seen. The first process of the system and
+/// those outside of this container are not reckoned with there.
 ///
 ///   cached   counted by the kernel in whole folios: one byte written to a
 ///            file that was read in large pieces may show as 2 MiB dirty
 ///   evicted  not in memory any more, as far as the kernel remembers
 ///   mapped   with the part of the file; private maps never change it
 ///   locked   flock, fcntl locks of processes (posix), of open files (ofd),
-///            leases; by all that share the lock now, not who once asked
+///            leases; by all that share the lock now, not who once asked;
+///            then who waits. The column counts those that are held.
 ///
 /// --content and --changes read the whole file, but for holes, and leave the
 /// page cache as it was. --map does when there is a snapshot.
@@ -43,7 +47,7 @@ use show::Line;
 ///   memsnap stat db.bin
 ///   memsnap stat --map --watch db.bin          see what a program writes
 ///   memsnap stat -o file,length,dirty,locks *.bin
-///   memsnap stat -q --locks db.bin || start    only if nobody has it locked
+///   memsnap lock -n db.bin start               only if nobody has it locked
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = text::STAT_EXIT)]
 pub(crate) struct Args {
@@ -55,11 +59,12 @@ pub(crate) struct Args {
     /// Separated by commas, of: file, inode, length, allocated, data, runs,
     /// holes, extents, fragments, shared, unwritten, fs, reflink, resident,
     /// dirty, writeback, evicted, mapped, writers, readers, locks, kind,
-    /// zero, duplicate, compressed, snapshots, changed. Those after kind read
-    /// the whole file. A ? stands for what could not be seen.
+    /// zero, duplicate, compressed, snapshots, changed. Those after kind
+    /// read the whole file. A ? stands for what could not be seen. Given
+    /// again, it adds columns, and so do --content and --changes.
     #[arg(short = 'o', long, value_name = "COLS", value_parser = columns::parse, verbatim_doc_comment)]
-    #[arg(conflicts_with_all = ["map", "locks", "content", "changes"])]
-    columns: Option<Columns>,
+    #[arg(conflicts_with_all = ["map", "locks"])]
+    columns: Vec<Columns>,
     /// Draw the file as a strip of cells
     ///
     /// A cell is a stretch of the file, and shows the first of these that it
@@ -67,7 +72,7 @@ pub(crate) struct Args {
     /// (*), pages in memory (=), data that is not in memory (-), holes (.).
     #[arg(long, verbatim_doc_comment)]
     map: bool,
-    /// Only the locks; exits with 0 if there are any, with 1 if not
+    /// Only the locks, of directories too; exit status 1 if none is held
     #[arg(long, conflicts_with_all = ["map", "content", "changes"])]
     locks: bool,
     /// Count zero pages and duplicate pages, and see how far it compresses
@@ -91,6 +96,10 @@ type Columns = Vec<Column>;
 #[derive(Default)]
 struct Look {
     lines: Vec<Line>,
+    /// Of a table that is not laid out yet.
+    rows: Vec<Vec<String>>,
+    /// How many files were there.
+    seen: usize,
     errors: Vec<anyhow::Error>,
     json: Vec<String>,
     /// Whether any file is locked.
@@ -99,6 +108,9 @@ struct Look {
 
 impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
+        if screen.is_json() && !self.columns.is_empty() {
+            return Err(Error::refused("JSON has no columns, it tells everything", "leave out -o").into());
+        }
         match self.watch {
             Some(every) => watch::watch(every, screen, |screen| self.look(global, screen)),
             None => {
@@ -112,49 +124,78 @@ impl Args {
 
     fn look(&self, global: &Global, screen: &Screen) -> anyhow::Result<Look> {
         let mut look = Look::default();
-        let columns = match &self.columns {
-            Some(columns) => Some(columns.clone()),
-            None if self.files.len() > 1 && !self.map => Some(columns::usual(self.content, self.changes)),
-            None => None,
-        };
+        let columns = self.columns();
         let columns = columns.as_deref();
-        let aspects = self.aspects(columns, screen.is_json());
-        let mut rows = Vec::new();
         for file in &self.files {
-            let subject = Subject::find(file).with_context(|| format!("looking at {}", escape::path(file)));
-            match subject {
-                Err(e) => look.errors.push(e),
-                Ok(subject) if self.locks => {
-                    look.locked |= subject.locks().held().next().is_some();
-                    locks::show(file, subject.locks(), self.files.len() > 1, global, screen, &mut look)?;
+            let doing = || format!("looking at {}", escape::path(file));
+            if self.locks {
+                match self.found(file, stat::locks_of(file)).with_context(doing) {
+                    Err(e) => look.errors.push(e),
+                    Ok(found) => locks::show(file, &found, self.files.len() > 1, global, screen, &mut look)?,
                 }
-                Ok(subject) => {
-                    let strip = self.map.then(|| map::strip(subject.len(), screen));
-                    let cells = strip.iter().flat_map(|strip| strip.spans()).collect();
-                    let reading = self.reading.reading(false);
-                    let options = Options { store: global.store.clone(), reading, aspects, cells };
-                    let bar = screen.bar();
-                    let report = subject.look(&options, &bar);
-                    drop(bar);
-                    if screen.is_json() {
-                        look.json.push(super::json::line(&json::of(file, &report))?);
-                    } else if let Some(columns) = columns {
-                        rows.push(columns::row(file, &report, columns, screen.sizes));
-                    } else {
-                        let gap = (!look.lines.is_empty()).then(|| Line::Text(String::new()));
-                        look.lines.extend(gap);
-                        let (strip, full) = (strip.as_ref(), self.files.len() == 1);
-                        show::block(file, &report, full, global.verbose, screen, &mut look.lines);
-                        strip.iter().for_each(|strip| map::draw(strip, &report, screen, &mut look.lines));
-                    }
-                    look.errors.extend(failures(file, report));
+            } else {
+                match self.found(file, Subject::find(file)).with_context(doing) {
+                    Err(e) => look.errors.push(e),
+                    Ok(subject) => self.one(file, subject, columns, global, screen, &mut look)?,
                 }
             }
         }
-        if let Some(columns) = columns.filter(|_| !rows.is_empty()) {
-            columns::table(columns, rows, &mut look.lines);
+        if let Some(columns) = columns.filter(|_| !look.rows.is_empty()) {
+            columns::table(columns, std::mem::take(&mut look.rows), &mut look.lines);
         }
         Ok(look)
+    }
+
+    /// The columns of a table, if it is one.
+    fn columns(&self) -> Option<Vec<Column>> {
+        if self.columns.is_empty() {
+            return (self.files.len() > 1 && !self.map).then(|| columns::usual(self.content, self.changes));
+        }
+        let mut columns = self.columns.concat();
+        columns::add(&mut columns, self.content, self.changes);
+        Some(columns)
+    }
+
+    /// `found`, but who is missing may have been meant as a number of seconds.
+    fn found<T>(&self, file: &Path, found: memsnap::Result<T>) -> memsnap::Result<T> {
+        found.map_err(|e| match file.to_str().filter(|_| self.watch.is_some() && !file.exists()) {
+            Some(text) if units::seconds(text).is_ok() => {
+                Error::refused(format!("there is no file {text}"), format!("for seconds write --watch={text}"))
+            }
+            _ => e,
+        })
+    }
+
+    fn one(
+        &self,
+        file: &Path,
+        subject: Subject,
+        columns: Option<&[Column]>,
+        global: &Global,
+        screen: &Screen,
+        look: &mut Look,
+    ) -> anyhow::Result<()> {
+        let strip = self.map.then(|| map::strip(subject.len(), screen));
+        let cells = strip.iter().flat_map(|strip| strip.spans()).collect();
+        let (reading, aspects) = (self.reading.reading(false), self.aspects(columns, screen.is_json()));
+        let options = Options { store: global.store.clone(), reading, aspects, cells };
+        let bar = screen.bar();
+        let report = subject.look(&options, &bar);
+        drop(bar);
+        look.seen += 1;
+        if screen.is_json() {
+            look.json.push(super::json::line(&json::of(file, &report))?);
+        } else if let Some(columns) = columns {
+            look.rows.push(columns::row(file, &report, columns, screen.sizes));
+        } else {
+            let gap = (!look.lines.is_empty()).then(|| Line::Text(String::new()));
+            look.lines.extend(gap);
+            let full = self.files.len() == 1;
+            show::block(file, &report, full, global.verbose, screen, &mut look.lines);
+            strip.iter().for_each(|strip| map::draw(strip, &report, screen, &mut look.lines));
+        }
+        look.errors.extend(failures(file, report));
+        Ok(())
     }
 
     /// What has to be looked at for what is to be shown; `all`: at least what reads nothing.

@@ -1,5 +1,6 @@
 //! One file at length: a label and what there is to say, within the width of the screen.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use memsnap::ops::stat::{Cache, Changes, Content, Extents, Format, Fs, Layout, Report, Seen, Unseen};
@@ -46,6 +47,9 @@ pub(super) fn block(file: &Path, report: &Report, full: bool, all: bool, screen:
         return;
     }
     let mut page = Page { lines, width: terminal(screen).0, sizes: screen.sizes, all, closed: report.closed.is_some() };
+    if report.is_link {
+        page.put("leads to", &escape::path(&report.path));
+    }
     page.length(report);
     page.aspect("data", &report.layout, Page::layout);
     page.aspect("extents", &report.extents, Page::extents);
@@ -181,7 +185,7 @@ impl Page<'_> {
                 let who = format!("{} {}", mapper.pid, escape::text(&mapper.command));
                 mapper.ranges.iter().map(move |r| format!("{who}: {:#x}..{:#x} {}", r.start, r.end, r.describe()))
             });
-            self.some("mapped by", "mapped", ranges.collect(), mappers.unseen);
+            self.some("mapped by", "mapped", ranges.collect(), !mappers.unseen.is_nobody());
         }
         if let Some(openers) = &report.openers {
             let open = |how, what: &str| {
@@ -189,7 +193,7 @@ impl Page<'_> {
                 these.map(|o| format!("{} {}{what}", o.pid, escape::text(&o.command))).collect::<Vec<_>>()
             };
             let all = [open(How::OpenWrite, " for writing"), open(How::OpenRead, " for reading")].concat();
-            self.some("open in", "open", all, openers.unseen);
+            self.some("open in", "open", all, !openers.unseen.is_nobody());
         }
     }
 
@@ -201,7 +205,8 @@ impl Page<'_> {
     }
 
     fn locks(&mut self, report: &Report) {
-        let list: Vec<_> = report.locks.locks.iter().map(locks::describe).collect();
+        let (waiting, held): (Vec<_>, Vec<_>) = report.locks.locks.iter().partition(|lock| lock.waiting);
+        let list = held.into_iter().chain(waiting).map(locks::describe).collect();
         self.some("locked", "locked", list, !report.locks.complete);
     }
 
@@ -255,12 +260,31 @@ impl Page<'_> {
         if let Some(why) = &report.closed {
             self.put("unseen", &format!("its holes, extents, page cache and bytes: {}", escape::text(why)));
         }
-        let users =
-            report.mappers.as_ref().is_some_and(|m| m.unseen) || report.openers.as_ref().is_some_and(|o| o.unseen);
-        if users || !report.locks.complete {
-            self.put("unseen", "processes of others, or of other containers");
+        if let Some(unseen) = users_unseen(report) {
+            self.put("unseen", &unseen);
+        }
+        if !report.locks.complete {
+            self.put("unseen", "perhaps other locks, or who has one");
         }
     }
+}
+
+/// Which processes were out of sight, in words; `None`: nobody, or they were not asked for.
+pub(super) fn users_unseen(report: &Report) -> Option<String> {
+    let mappers = report.mappers.iter().map(|mappers| &mappers.unseen);
+    let all: Vec<_> = mappers.chain(report.openers.iter().map(|openers| &openers.unseen)).collect();
+    let pids: BTreeSet<_> = all.iter().flat_map(|unseen| &unseen.pids).collect();
+    let parts = [
+        (!pids.is_empty()).then(|| format!("{} that could not be looked at", processes(pids.len()))),
+        all.iter().any(|unseen| unseen.hidden).then(|| "processes that /proc does not show".into()),
+        all.iter().any(|unseen| unseen.outside).then(|| "processes outside of this container".into()),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+fn processes(n: usize) -> String {
+    if n == 1 { "1 process".into() } else { format!("{n} processes") }
 }
 
 /// `0x0..0x1000 at 0x7000, shared`.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::super::escape;
 use super::super::exit::Exit;
+use super::super::fault;
 use super::super::screen::Screen;
 use super::super::units;
 use super::show::Line;
@@ -17,8 +18,9 @@ pub(super) fn every(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Looks and shows until something goes wrong, the reader of stdout has gone, or Ctrl-C ends the program (by its signal:
-/// nothing has to be put in order, as each look is written at once and the cursor stays below it).
+/// Looks and shows until there is nothing left to look at, the reader of stdout has gone, or Ctrl-C ends the program (by
+/// its signal: nothing has to be put in order, as each look is written at once and the cursor stays below it). What goes
+/// wrong at the first look ends it too; later it is shown, and the others are watched on.
 pub(super) fn watch(
     every: Duration,
     screen: &mut Screen,
@@ -26,8 +28,20 @@ pub(super) fn watch(
 ) -> anyhow::Result<Exit> {
     let in_place = screen.terminals.stdout && !screen.is_json();
     let mut first = true;
+    let mut known = String::new();
     loop {
-        let found = look(screen)?;
+        let mut found = look(screen)?;
+        let is_over = !found.errors.is_empty() && (first || found.seen == 0);
+        let errors = if is_over { Vec::new() } else { std::mem::take(&mut found.errors) };
+        let wrong: Vec<_> = errors.iter().map(|e| fault::text(e, false).0).collect();
+        if !screen.is_json() {
+            found.lines.extend(wrong.iter().cloned().map(Line::Text));
+        } else if wrong.concat() != known {
+            for e in &errors {
+                screen.fail(e);
+            }
+            known = wrong.concat();
+        }
         if in_place {
             let (columns, rows) = terminal(screen);
             let start = if first { "\x1b[2J\x1b[H" } else { "\x1b[H" };
@@ -39,7 +53,7 @@ pub(super) fn watch(
             found.show(screen)?;
         }
         screen.flush()?;
-        if !found.errors.is_empty() {
+        if is_over {
             return Ok(found.errors.iter().fold(Exit::Done, |exit, e| exit.worst(screen.fail(e))));
         }
         if screen.closed() {
@@ -53,7 +67,11 @@ pub(super) fn watch(
 /// What fits on the screen, each line clearing what was there before.
 fn frame(lines: &[Line], columns: usize, rows: usize, colored: bool) -> String {
     let mut out = String::new();
-    for line in lines.iter().take(rows.saturating_sub(1)) {
+    let room = rows.saturating_sub(1);
+    // The last line is for what there is no room for.
+    let shown = if lines.len() > room { room.saturating_sub(1) } else { lines.len() };
+    let rest = (lines.len() > room).then(|| format!("and {}", units::count((lines.len() - shown) as u64, "more line")));
+    for line in lines[..shown].iter().chain(&rest.map(Line::Text)) {
         let cut = |text: &String| escape::text(text).chars().take(columns).collect::<String>();
         out += &match line {
             Line::Head(text) if colored => format!("\x1b[1m{}\x1b[0m", cut(text)),
@@ -73,7 +91,8 @@ mod tests {
     fn a_frame_fits() {
         let lines = [Line::Head("name".into()), Line::Text("abcdefgh\x07".into()), Line::Own("last".into())];
         assert_eq!(frame(&lines, 5, 9, false), "name\x1b[K\nabcde\x1b[K\nlast\x1b[K\n\x1b[J");
-        assert_eq!(frame(&lines, 5, 2, true), "\x1b[1mname\x1b[0m\x1b[K\n\x1b[J");
+        assert_eq!(frame(&lines, 20, 3, true), "\x1b[1mname\x1b[0m\x1b[K\nand 2 more lines\x1b[K\n\x1b[J");
+        assert_eq!(frame(&lines, 20, 2, true), "and 3 more lines\x1b[K\n\x1b[J");
         assert!(every("0").is_err() && every("x").is_err());
         assert_eq!(every("0.5"), Ok(Duration::from_millis(500)));
     }

@@ -5,6 +5,10 @@ use std::os::unix::fs::FileExt;
 
 use crate::mem::vec::{self, ElementType, Fault};
 use crate::pack::FileKind;
+use crate::sys::cache;
+
+/// The largest folio that its first bytes may come in.
+const BEGINNING: u64 = 2 << 20;
 
 /// What a file is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,19 +37,27 @@ const STORED: [(FileKind, &str); 5] = [
 ];
 
 impl Format {
-    /// Of `file` of `len` bytes, by its beginning; `None` for all other files, and where it cannot be read.
+    /// Of `file` of `len` bytes, by its beginning; `None` for all other files, and where it cannot be read. Leaves the
+    /// page cache as it was: who looks at a file must not see himself in it.
     pub(crate) fn look(file: &File, len: u64) -> Option<Format> {
-        match vec::Content::read(file, len) {
-            Ok(content) => return Some(Format::Vec { kind: *content.element_type(), len: content.len() }),
-            Err(Fault::Damaged(what) | Fault::Version(what)) => return Some(Format::BrokenVec(what)),
-            Err(Fault::Refused(..) | Fault::Io(_)) => {}
-        }
         let mut magic = [0; 8];
-        file.read_exact_at(&mut magic, 0).ok()?;
+        cache::in_passing(file, 0, len.min(BEGINNING), || file.read_exact_at(&mut magic, 0)).ok()?;
+        if vec::is_vec(&magic) {
+            // Of a vector that was cut short while it was changed, the log behind all elements is read too.
+            return cache::in_passing(file, 0, len, || Format::of_vec(file, len));
+        }
         let is = |kind: FileKind| kind.head(0)[..8] == magic;
         if is(FileKind::Delta) {
             return Some(Format::Delta);
         }
         STORED.iter().find(|(kind, _)| is(*kind)).map(|(_, name)| Format::Stored(name))
+    }
+
+    fn of_vec(file: &File, len: u64) -> Option<Format> {
+        match vec::Content::read(file, len) {
+            Ok(content) => Some(Format::Vec { kind: *content.element_type(), len: content.len() }),
+            Err(Fault::Damaged(what) | Fault::Version(what)) => Some(Format::BrokenVec(what)),
+            Err(Fault::Refused(..) | Fault::Io(_)) => None,
+        }
     }
 }
