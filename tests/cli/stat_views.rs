@@ -20,19 +20,25 @@ fn known() -> Option<Case> {
     case.ok("snap --require none f");
     case.touch(210, 7);
     case.touch(211, 8);
-    let file = OpenOptions::new().read(true).write(true).open(case.path("f")).unwrap();
-    file.sync_all().unwrap();
-    // Page by page: reading ahead would bring in pages of the hole.
-    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::Random).unwrap();
-    for page in (0..32).chain(200..300) {
-        file.read_exact_at(&mut [0; PAGE], page * PAGE as u64).unwrap();
-    }
+    warm(&case);
     let layout = case.ok("--json stat f").json().remove(0)["layout"].clone();
     if layout["runs"] != 2 || layout["holes"] != 1 {
         skip("holes are otherwise here");
         return None;
     }
     Some(case)
+}
+
+/// Brings `f` into memory, but for its hole, whatever was read before.
+fn warm(case: &Case) {
+    let file = OpenOptions::new().read(true).write(true).open(case.path("f")).unwrap();
+    file.sync_all().unwrap();
+    memsnap::sys::cache::drop_pages(&file, 0, u64::MAX >> 1);
+    // Page by page: reading ahead would bring in pages of the hole.
+    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::Random).unwrap();
+    for page in (0..32).chain(200..300) {
+        file.read_exact_at(&mut [0; PAGE], page * PAGE as u64).unwrap();
+    }
 }
 
 /// Without what differs from machine to machine: each such line keeps its label.
@@ -76,6 +82,7 @@ fn golden_views() {
     ] {
         case.write("empty", b"");
         for (color, suffix) in [("never", ""), ("always", "-color")] {
+            warm(&case);
             let ran = case.ok(&format!("--color {color} {words}"));
             let plain = |line: &str| {
                 let mut rest = line;
@@ -100,6 +107,7 @@ fn golden_rows_and_locks() {
     OpenOptions::new().write(true).open(case.path("with a space\n")).unwrap().sync_all().unwrap();
     let rows = case.run(["stat", "-o", "length,holes,mapped,locks,file", "f", "with a space\n"]).exits(0);
     golden::golden("stat/rows", &normal(&rows));
+    warm(&case);
     let rows = case.run(["stat", "--map", "f", "with a space\n"]).exits(0);
     golden::golden("stat/maps", &normal(&rows));
     if !has("flock") {
