@@ -11,14 +11,14 @@ static WAS: AtomicU8 = AtomicU8::new(0);
 /// What std and we change.
 const SIGNALS: [c_int; 2] = [libc::SIGPIPE, libc::SIGXFSZ];
 
-/// The loader calls what stands in this section, before the runtime begins (System V ABI, gABI 4.1, chapter 5,
+/// Miri has no sigaction(2). The loader calls what stands in this section, before the runtime begins (System V ABI, gABI 4.1, chapter 5,
 /// "Initialization and Termination Functions").
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(miri)))]
 #[used]
 #[unsafe(link_section = ".init_array")]
 static NOTE: extern "C" fn() = note;
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(miri)))]
 extern "C" fn note() {
     let mut was = 0;
     for fd in 0..3 {
