@@ -182,6 +182,7 @@ pub mod mem;
 pub mod ops;
 pub mod pack;
 pub mod page;
+mod planted;
 pub mod store;
 pub mod sys;
 

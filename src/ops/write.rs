@@ -13,6 +13,7 @@ use crate::capture::{Base, Leaf};
 use crate::error::{At, Error, Result};
 use crate::pack::{Run, RunStream, Source};
 use crate::page::{Digest, GROUP, GROUP_PAGES, GROUP64, PAGE, PAGE64, PageRange, PageSet, group_digest, groups_of};
+use crate::planted::{Bug, sync_once};
 use crate::store::{Image, Shelf, Tree, TreeUpdate};
 use crate::sys::sparse;
 
@@ -45,7 +46,7 @@ pub(crate) fn write(
         written?
     };
     // Once only: after an error the cache no longer tells what is on the disk.
-    file.sync_all().at("bringing to the disk", path)?;
+    sync_once(Bug::NoTargetSync, || file.sync_all()).at("bringing to the disk", path)?;
     prove(work, from, to, pages)?;
     Ok(written)
 }

@@ -13,6 +13,7 @@ use crate::pack::{
     Source, Stored, write_map,
 };
 use crate::page::{Digest, PageRange};
+use crate::planted::{Bug, planted};
 use crate::sys::create::Pending;
 
 /// Differences smaller than this are not worth a map of their own.
@@ -62,10 +63,16 @@ pub fn commit(
     let update = Runs { section: update, spool: Arc::new(spool), packs: order.clone().into() };
     let mut all = Layers { room, shelf, parent, update: &update, len: meta.len };
     meta.stored = Stored::default();
+    let mut late = None;
     if let Some((pending, summary)) = pack {
         meta.stored.pack = summary.id;
         meta.stored.pack_bytes = summary.bytes;
-        writing.publish(pending, &format!("{}.pack", summary.id))?;
+        let name = format!("{}.pack", summary.id);
+        if planted(Bug::SnapBeforePack) {
+            late = Some((pending, name));
+        } else {
+            writing.publish(pending, &name)?;
+        }
     }
     let (over, order) = all.place(&mut meta.stored, order, writing)?;
     if !writing.is_clean() {
@@ -80,6 +87,9 @@ pub fn commit(
     drop(out);
     let name = SnapName { number, id };
     writing.publish(file, &name.file_name())?;
+    if let Some((pending, name)) = late {
+        writing.publish(pending, &name)?;
+    }
     writing.sync()?;
     writing.committed();
     Ok((name, meta))

@@ -9,6 +9,7 @@ use super::room::{Room, Writing, is_being_written};
 use crate::error::{At, Error, Result};
 use crate::pack::{Bad, Fields, FileKind};
 use crate::page::Digest;
+use crate::planted::{Bug, planted};
 use crate::sys::{create, xattr};
 
 const NAME: &str = "intent";
@@ -110,6 +111,9 @@ impl Room {
     /// # Errors
     /// What writing says.
     pub fn begin_change(&self, _writing: &Writing, intent: &Intent) -> Result<()> {
+        if planted(Bug::NoIntent) {
+            return Ok(());
+        }
         create::write_small(self.dir(), OsStr::new(NAME), &intent.encode())
     }
 
@@ -123,7 +127,10 @@ impl Room {
             // Written anew, not renamed: a rollback ends a change other than the one that was begun.
             create::write_small(self.dir(), OsStr::new(UNDO), &intent.encode())?;
         }
-        fs::remove_file(&path).at("removing", &path)?;
+        match fs::remove_file(&path) {
+            Err(_) if planted(Bug::NoIntent) => {}
+            removed => removed.at("removing", &path)?,
+        }
         create::sync_dir(self.dir())
     }
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::error::{Error, Result};
 use crate::pack::{Block, PackReader, Packs};
 use crate::page::{Digest, PAGE, PageNo, page_digest};
+use crate::planted::{Bug, planted};
 use crate::sys::create;
 
 /// Most packs open at once.
@@ -209,7 +210,7 @@ impl PageReader<'_> {
                 digest
             }
         };
-        if page_digest(out) != digest {
+        if page_digest(out) != digest && !planted(Bug::NoPageCheck) {
             return Err(Error::damaged(&path(), format!("page {page} does not match its digest")));
         }
         Ok(digest)
@@ -250,7 +251,7 @@ impl PageReader<'_> {
             return Ok(0);
         }
         for (bytes, (page, digest)) in out.iter().zip(&wanted[..n]) {
-            if page_digest(bytes) != *digest {
+            if page_digest(bytes) != *digest && !planted(Bug::NoPageCheck) {
                 return Err(Error::damaged(&path(), format!("page {page} does not match its digest")));
             }
         }

@@ -15,6 +15,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, linkat, openat, renameat, r
 use rustix::io::Errno;
 
 use super::id;
+use crate::planted::{Bug, sync_once};
 use crate::{At, Error, Result};
 
 pub use super::cache::drop_pages as drop_cache;
@@ -97,7 +98,7 @@ impl Pending {
     /// # Errors
     /// When the disk or the folder refuses. After a failed fsync nothing has been named.
     pub fn publish(mut self, name: &OsStr) -> Result<Published> {
-        self.file.sync_all().at("writing", &self.path)?;
+        sync_once(Bug::NoFileSync, || self.file.sync_all()).at("writing", &self.path)?;
         let result = match &self.temporary {
             None => imp::link_unnamed(&self.file, &self.dir, name),
             Some(temporary) => rename_new(&self.dir, temporary, name),
@@ -118,7 +119,7 @@ impl Pending {
     /// # Errors
     /// When the disk or the folder refuses; what had the name is then untouched.
     pub fn replace(self, name: &OsStr) -> Result<()> {
-        self.file.sync_all().at("writing", &self.path)?;
+        sync_once(Bug::NoFileSync, || self.file.sync_all()).at("writing", &self.path)?;
         self.replace_unsynced(name)
     }
 
@@ -191,7 +192,7 @@ fn give_to_owner_of(dir: &File, made: &File) -> Result<(), Errno> {
 /// When the disk refuses: what was named may not be there after a crash.
 pub fn sync_dir(dir: &Path) -> Result<()> {
     let folder = open_dir(dir).at("opening", dir)?;
-    match folder.sync_all() {
+    match sync_once(Bug::NoDirSync, || folder.sync_all()) {
         // Some network file systems have no such call for folders, and no names that are not durable.
         Err(e) if e.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => Ok(()),
         done => done.at("writing", dir),

@@ -61,12 +61,20 @@ fn folder() -> TempDir {
 
 /// A folder with files in it.
 pub(crate) struct Case {
-    dir: TempDir,
+    dir: PathBuf,
+    _removed_at_the_end: Option<TempDir>,
 }
 
 impl Case {
     pub(crate) fn new() -> Case {
-        Case { dir: folder() }
+        let dir = folder();
+        Case { dir: dir.path().into(), _removed_at_the_end: Some(dir) }
+    }
+
+    /// In a folder of somebody else's, who removes it.
+    #[allow(dead_code, reason = "for tests/crash")]
+    pub(crate) fn at(dir: &Path) -> Case {
+        Case { dir: dir.into(), _removed_at_the_end: None }
     }
 
     /// With `f` of so many pages of noise.
@@ -77,7 +85,7 @@ impl Case {
     }
 
     pub(crate) fn dir(&self) -> &Path {
-        self.dir.path()
+        &self.dir
     }
 
     pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {

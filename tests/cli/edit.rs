@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use super::case::{Case, PAGE, finish_with, is_root, no_forks, noise};
-use super::kill::{interrupted, needs_strace};
+use super::trace::{interrupted, needs_strace};
 
 /// What the edits of these tests make of `old`.
 fn patched(old: &[u8], patches: &[(usize, &[u8])]) -> Vec<u8> {

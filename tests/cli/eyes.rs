@@ -1,7 +1,7 @@
 //! `diff` for eyes: bytes, rows and numbers that differ, held against what is found the simple way.
 
 use super::case::{Case, PAGE, finish, noise, program};
-use super::kill::needs_strace;
+use super::trace::needs_strace;
 use super::view::reads;
 
 /// Pairs of files: (name of the pair, one, other).

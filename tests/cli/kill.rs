@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
-use std::sync::OnceLock;
 
-use super::case::{Case, PAGE, Ran, finish, has, program, skip};
+use super::case::{Case, PAGE, finish, program};
+use super::trace::{changed, needs_strace, was_killed};
 
 /// Calls that change files, or the order in which changes reach the disk.
 const CALLS: &str = "write,pwrite64,pwritev,linkat,renameat,renameat2,rename,unlink,unlinkat,mkdir,mkdirat,ftruncate,\
@@ -14,55 +14,10 @@ const CALLS: &str = "write,pwrite64,pwritev,linkat,renameat,renameat2,rename,unl
 /// Kills for each scenario.
 const KILLS: usize = 60;
 
-/// Whether processes can be traced here.
-pub(crate) fn needs_strace() -> bool {
-    static TRACED: OnceLock<bool> = OnceLock::new();
-    let works = *TRACED.get_or_init(|| {
-        has("strace") && {
-            let case = Case::new();
-            finish(case.command("strace").args(["-f", "-qq", "-o", "/dev/null", "true"])).code == Some(0)
-        }
-    });
-    if !works {
-        skip("strace is not there, or may not trace");
-    }
-    works
-}
-
 fn strace(case: &Case, options: &[&str], words: &str) -> Command {
     let mut command = case.command("strace");
     command.args(["-f", "-qq"]).args(options).arg(program()).args(words.split(' '));
     command
-}
-
-/// A target with a change to be reverted, in several separate runs of pages; and what it was.
-fn changed() -> (Case, Vec<u8>) {
-    let case = Case::with_pages(40);
-    let old = case.read("f");
-    case.ok("snap f");
-    [2, 6, 10, 30].iter().for_each(|page| case.touch(*page, page + 100));
-    (case, old)
-}
-
-/// A revert that was killed between its writes: the folder, and the two images that the target lies between.
-pub(crate) fn interrupted() -> (Case, Vec<u8>, Vec<u8>) {
-    for n in 1..30 {
-        let (case, old) = changed();
-        let new = case.read("f");
-        let inject = format!("inject=pwrite64:signal=SIGKILL:when={n}");
-        let options = ["-o", "/dev/null", "-e", "trace=pwrite64", "-e", &inject];
-        let ran = finish(&mut strace(&case, &options, "revert --yes f@1"));
-        assert!(was_killed(&ran), "{ran:?}");
-        let now = case.read("f");
-        if now != old && now != new {
-            return (case, old, new);
-        }
-    }
-    panic!("no kill fell between the writes");
-}
-
-fn was_killed(ran: &Ran) -> bool {
-    ran.signal == Some(9) || ran.code == Some(137)
 }
 
 /// How often each call is made by one thread, at most.

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::case::{Case, Ran, finish, has, is_root, json_lines, no_forks, program, skip, start};
-use super::kill::needs_strace;
+use super::trace::needs_strace;
 
 /// Python that takes a lock on argv[1], says `ready PID` and lives until its stdin is closed.
 const PEER: &str = "import fcntl,os,signal,struct,sys

@@ -28,6 +28,8 @@ mod stat_views;
 mod store_rules;
 mod storm;
 mod targets;
+#[allow(dead_code, reason = "tests/crash needs more of it")]
+mod trace;
 mod undo;
 mod vec;
 mod vec_kill;

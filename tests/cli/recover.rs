@@ -1,7 +1,7 @@
 //! `recover`: what it says when there is nothing, and when there is.
 
 use super::case::Case;
-use super::kill::{interrupted, needs_strace};
+use super::trace::{interrupted, needs_strace};
 
 #[test]
 fn nothing_to_recover() {

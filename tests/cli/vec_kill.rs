@@ -2,7 +2,7 @@
 //! of the last commit, or that of the one in flight, whole.
 
 use super::case::{Case, Ran, finish, program};
-use super::kill::needs_strace;
+use super::trace::needs_strace;
 
 /// Calls that change files, or the order in which changes reach the disk.
 const CALLS: [&str; 6] = ["pwrite64", "write", "ftruncate", "fallocate", "fdatasync", "fsync"];

@@ -4,7 +4,7 @@ use std::io::{BufReader, Read, Write};
 use std::process::Stdio;
 
 use super::case::{Case, PAGE, finish, finish_with, has, is_root, noise, program, skip, start};
-use super::kill::needs_strace;
+use super::trace::needs_strace;
 
 /// Noise with zeros in it.
 fn mixed() -> Case {

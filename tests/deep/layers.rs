@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A room and the rooms that it may import. All may import `error`; `error` itself knows digests.
-const TABLE: [(&str, &[&str]); 9] = [
+/// A room and the rooms that it may import. All may import `error` (which itself knows digests) and `planted`.
+const TABLE: [(&str, &[&str]); 10] = [
     ("error", &["page"]),
+    ("planted", &[]),
     ("page", &[]),
     ("sys", &[]),
     ("pack", &["page"]),
@@ -129,7 +130,9 @@ fn imported(code: &str, root: &str) -> BTreeSet<String> {
         }
     }
     // Names at the root of the crate that are no rooms.
-    out.retain(|name| name.starts_with(|c: char| c.is_lowercase()) && name != "error" && name != "command_of");
+    out.retain(|name| {
+        name.starts_with(|c: char| c.is_lowercase()) && name != "error" && name != "planted" && name != "command_of"
+    });
     out
 }
 

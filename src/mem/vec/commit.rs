@@ -11,6 +11,7 @@ use super::file::VecFile;
 use super::format::{self, ELEMENTS, ElementType, LogPlace, MAX_ALIGN, State};
 use super::log::{self, BLOCK, Edit, Log};
 use super::open::Content;
+use crate::planted::{Bug, sync_once};
 use crate::sys::create::{self, Pending, Published};
 use crate::sys::lock::Kind;
 use crate::sys::{open, sparse};
@@ -288,7 +289,7 @@ impl VecFileMut {
     }
 
     fn sync(&self) -> Result<()> {
-        self.file.sync_data().at(SYNCING, &self.path)
+        sync_once(Bug::NoVecSync, || self.file.sync_data()).at(SYNCING, &self.path)
     }
 
     fn must_be_sound(&self) -> Result<()> {

@@ -1,0 +1,28 @@
+//! The program stopped where it hurts: killed, the power cut, a call that fails; and programs with bugs planted in them,
+//! to prove that this would be noticed.
+//!
+//! All of it at full size with `MEMSNAP_NIGHTLY=1`; without, a part that takes minutes.
+#![cfg(target_os = "linux")]
+#![allow(clippy::print_stderr, reason = "figures and reasons for skipping are for whoever runs the tests")]
+
+#[path = "../cli/case.rs"]
+#[allow(dead_code, reason = "made for tests/cli; not all of it is needed here")]
+mod case;
+mod scene;
+#[path = "../cli/trace.rs"]
+#[allow(dead_code, reason = "made for tests/cli too")]
+mod trace;
+
+#[test]
+fn every_scene_can_be_played() {
+    for scene in scene::scenes() {
+        let known = scene.know();
+        let case = case::Case::new();
+        scene.prepare(&case);
+        scene.check(&case, &known, false).unwrap_or_else(|why| panic!("{}, not begun: {why}", scene.name));
+        let case = case::Case::new();
+        scene.prepare(&case);
+        case.ok(scene.words);
+        scene.check(&case, &known, true).unwrap_or_else(|why| panic!("{}, completed: {why}", scene.name));
+    }
+}

@@ -1,0 +1,396 @@
+//! What can be interrupted: the ground that is laid, the command that is stopped somewhere, and what must hold of the
+//! wreck, whoever stopped it and where.
+
+use std::sync::OnceLock;
+
+use crate::case::{Case, PAGE, noise};
+use crate::trace::{Subject, was_killed};
+
+/// A command that writes, and what it works on.
+pub(crate) struct Scene {
+    pub(crate) name: &'static str,
+    /// The command that is stopped.
+    pub(crate) words: &'static str,
+    ground: fn(&Case),
+    /// The file that the command changes or makes.
+    watched: &'static str,
+    kind: Kind,
+    /// Paths whose history is kept; at any moment one of them has it.
+    histories: &'static [&'static str],
+    /// What the same command does when it had been completed.
+    again: Again,
+}
+
+/// What the watched file holds, and what lies between its two states.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Pages, changed in place: `recover` brings a mixture to one of the two.
+    Target,
+    /// Made or replaced at once: never anything between.
+    Output,
+    /// A persistent vector: its elements are those of one commit.
+    Vector,
+    /// As a target; and the store is damaged until the command ends.
+    Damaged,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Again {
+    /// The same state.
+    Same,
+    /// Goes on from there: it succeeds, and leaves something else.
+    Further,
+    /// It is refused with this code.
+    Refused(i32),
+}
+
+/// What is known of a ground before anything is stopped; it is the same each time it is laid.
+pub(crate) struct Known {
+    before: State,
+    after: State,
+    /// What snapshot 1, 2, ... hold.
+    kept: Vec<Vec<u8>>,
+    snapshots_after: usize,
+}
+
+type State = Option<Vec<u8>>;
+
+const NEW: Scene = Scene {
+    name: "",
+    words: "",
+    ground: |_| (),
+    watched: "f",
+    kind: Kind::Target,
+    histories: &["f"],
+    again: Again::Same,
+};
+
+/// Every verb that writes.
+pub(crate) fn scenes() -> Vec<Scene> {
+    let mut scenes = of_snapshots();
+    scenes.extend(of_changes());
+    scenes.extend(of_outputs());
+    scenes.extend(of_vectors());
+    scenes
+}
+
+/// The one of that name.
+pub(crate) fn scene(name: &str) -> Scene {
+    scenes().into_iter().find(|scene| scene.name == name).unwrap_or_else(|| panic!("no scene {name}"))
+}
+
+fn of_snapshots() -> Vec<Scene> {
+    vec![
+        Scene { name: "snap first", words: "snap f", ground: pages, ..NEW },
+        Scene {
+            name: "snap later",
+            words: "snap -m why --tag gold f",
+            ground: changed,
+            again: Again::Refused(2),
+            ..NEW
+        },
+        Scene { name: "repair", words: "verify --repair f", ground: damaged, kind: Kind::Damaged, ..NEW },
+        Scene {
+            name: "adopt",
+            words: "adopt f g",
+            ground: moved,
+            watched: "g",
+            kind: Kind::Output,
+            histories: &["f", "g"],
+            again: Again::Refused(2),
+        },
+    ]
+}
+
+fn of_changes() -> Vec<Scene> {
+    vec![
+        Scene { name: "revert", words: "revert --yes f@1", ground: grown, ..NEW },
+        Scene { name: "undo", words: "undo --yes f", ground: reverted, again: Again::Further, ..NEW },
+        Scene { name: "apply", words: "apply --yes f d", ground: with_delta, again: Again::Refused(5), ..NEW },
+        Scene {
+            name: "edit",
+            words: "edit --yes f --at page:3 --text new --at 100000 --zero 9000 --at 500000 --hex ff --grow",
+            ground: changed,
+            ..NEW
+        },
+        Scene { name: "recover", words: "recover --yes f", ground: wreck, ..NEW },
+        Scene { name: "roll back", words: "recover --rollback --yes f", ground: wreck, ..NEW },
+    ]
+}
+
+fn of_outputs() -> Vec<Scene> {
+    let new = Scene { watched: "out", kind: Kind::Output, ..NEW };
+    vec![
+        Scene { name: "restore", words: "restore f@1 -o out", ground: changed, again: Again::Refused(2), ..new },
+        Scene { name: "restore over", words: "restore f@1 --force --yes -o out", ground: with_output, ..new },
+        Scene {
+            name: "delta make",
+            words: "delta make f@1 f -o out",
+            ground: changed,
+            again: Again::Refused(2),
+            ..new
+        },
+        Scene { name: "apply to", words: "apply f d -o out", ground: with_delta, again: Again::Refused(2), ..new },
+    ]
+}
+
+fn of_vectors() -> Vec<Scene> {
+    let new = Scene { watched: "v", kind: Kind::Vector, histories: &[], again: Again::Further, ..NEW };
+    vec![
+        Scene { name: "vec create", words: "vec create v --type u64", again: Again::Refused(2), ..new },
+        Scene { name: "vec push", words: "vec push v 1 2 3", ground: vector, ..new },
+        Scene { name: "vec set", words: "vec set v 510 9 8 7 6", ground: vector, again: Again::Same, ..new },
+        Scene { name: "vec truncate", words: "vec truncate v 600", ground: vector, again: Again::Same, ..new },
+        Scene { name: "vec import", words: "vec import v more", ground: vector, ..new },
+    ]
+}
+
+fn pages(case: &Case) {
+    case.write("f", &noise(1, 40 * PAGE));
+}
+
+/// Several separate runs of pages differ from the snapshot.
+fn changed(case: &Case) {
+    pages(case);
+    case.ok("snap f");
+    [2, 6, 10, 30].iter().for_each(|page| case.touch(*page, page + 100));
+}
+
+/// It has also become longer, and ends within a page.
+fn grown(case: &Case) {
+    changed(case);
+    case.set_len("f", 45 * PAGE as u64 + 7);
+}
+
+fn reverted(case: &Case) {
+    grown(case);
+    case.ok("revert --yes f@1");
+}
+
+fn with_delta(case: &Case) {
+    changed(case);
+    case.ok("delta make f@1 f -o d");
+    case.ok("revert --yes f@1");
+}
+
+fn with_output(case: &Case) {
+    changed(case);
+    case.write("out", &noise(7, 3 * PAGE + 5));
+}
+
+/// A revert was killed between its writes.
+fn wreck(case: &Case) {
+    /// Which of its writes to stop before: the third into the target.
+    static NTH: OnceLock<usize> = OnceLock::new();
+    let nth = NTH.get_or_init(|| {
+        let between = |n: &usize| {
+            let case = Case::new();
+            grown(&case);
+            killed_revert(&case, *n);
+            case.read("f")[..PAGE * 7] == noise(1, PAGE * 7) && case.run(["snap", "f"]).code == Some(2)
+        };
+        (1..30).find(between).expect("no kill fell between the writes")
+    });
+    grown(case);
+    killed_revert(case, *nth);
+    case.exits("snap f", 2).says("interrupted");
+}
+
+fn killed_revert(case: &Case, nth: usize) {
+    let ran = Subject::sound().inject(case, "revert --yes f@1", "pwrite64", &format!("signal=SIGKILL:when={nth}"));
+    assert!(was_killed(&ran), "{ran:?}");
+}
+
+/// A page of the pack has rotted; the file still has it.
+fn damaged(case: &Case) {
+    changed(case);
+    case.ok("snap f");
+    let pack = case.stored(".pack").remove(0);
+    let mut bytes = std::fs::read(&pack).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&pack, bytes).unwrap();
+}
+
+fn moved(case: &Case) {
+    changed(case);
+    std::fs::rename(case.path("f"), case.path("g")).unwrap();
+}
+
+fn vector(case: &Case) {
+    case.ok("vec create v --type u64");
+    let text: String = (0..1500).map(|n: u64| format!("{}\n", n * 0x0101_0101)).collect();
+    case.write("numbers", text.as_bytes());
+    case.ok("vec import v numbers");
+    case.write("more", b"5\n6\n7\n");
+}
+
+impl Scene {
+    /// Lays the ground in an empty folder.
+    pub(crate) fn prepare(&self, case: &Case) {
+        (self.ground)(case);
+    }
+
+    /// Lays the ground once elsewhere, and runs the command to its end.
+    pub(crate) fn know(&self) -> Known {
+        let case = Case::new();
+        self.prepare(&case);
+        let before = self.state(&case).unwrap();
+        let snapshots = if self.kind == Kind::Vector { 0 } else { case.snapshots() };
+        let restore = |n: usize| self.restored(&case, n).unwrap();
+        let kept = if self.kind == Kind::Damaged { Vec::new() } else { (1..=snapshots).map(restore).collect() };
+        case.ok(self.words);
+        let after = self.state(&case).unwrap();
+        let snapshots_after = if self.kind == Kind::Vector { 0 } else { case.snapshots() };
+        let kept = if self.kind == Kind::Damaged {
+            (1..=snapshots).map(|n| self.restored(&case, n).unwrap()).collect()
+        } else {
+            kept
+        };
+        Known { before, after, kept, snapshots_after }
+    }
+
+    /// What is wrong with the wreck, in the first words that can be said of it. With `acknowledged`, the command had
+    /// ended with success. The program that looks is the sound one.
+    pub(crate) fn check(&self, case: &Case, known: &Known, acknowledged: bool) -> Result<(), String> {
+        if acknowledged {
+            self.is_done(case, known)?;
+        }
+        self.is_old_or_new(case, known)?;
+        if self.kind != Kind::Damaged {
+            self.store_is_sound(case)?;
+            self.keeps(case, known)?;
+        }
+        self.goes_on(case, known)?;
+        self.store_is_sound(case)?;
+        self.keeps(case, known)?;
+        let litter: Vec<_> = litter(case);
+        if litter.is_empty() { Ok(()) } else { Err(format!("litter: {litter:?}")) }
+    }
+
+    /// All that success promises.
+    fn is_done(&self, case: &Case, known: &Known) -> Result<(), String> {
+        if self.state(case)? != known.after {
+            return Err("it was acknowledged, and is not there".into());
+        }
+        if self.kind != Kind::Vector && case.snapshots() != known.snapshots_after {
+            return Err(format!("{} snapshots, not the {} acknowledged", case.snapshots(), known.snapshots_after));
+        }
+        Ok(())
+    }
+
+    /// The watched file is that before or that after; a target between the two can be recovered.
+    fn is_old_or_new(&self, case: &Case, known: &Known) -> Result<(), String> {
+        let now = self.state(case)?;
+        if now == known.before || now == known.after {
+            return Ok(());
+        }
+        if self.kind != Kind::Target {
+            return Err("it is neither old nor new".into());
+        }
+        if !is_mixture(&now, known) {
+            return Err("a page is that of neither".into());
+        }
+        expect(case, "recover --yes f", 0)?;
+        let now = self.state(case)?;
+        if now == known.before || now == known.after { Ok(()) } else { Err("recovered to neither".into()) }
+    }
+
+    fn store_is_sound(&self, case: &Case) -> Result<(), String> {
+        if !case.path(".memsnap/format").exists() {
+            return Ok(());
+        }
+        expect(case, "verify", 0)
+    }
+
+    /// Every snapshot that was there is there.
+    fn keeps(&self, case: &Case, known: &Known) -> Result<(), String> {
+        for (i, image) in known.kept.iter().enumerate() {
+            if self.restored(case, i + 1)? != *image {
+                return Err(format!("@{} is not what it was", i + 1));
+            }
+        }
+        Ok(())
+    }
+
+    fn restored(&self, case: &Case, number: usize) -> Result<Vec<u8>, String> {
+        let mut said = String::new();
+        for file in self.histories {
+            let ran = case.run(["restore", &format!("{file}@{number}"), "-o", "-"]);
+            if ran.code == Some(0) {
+                return Ok(ran.bytes);
+            }
+            said = format!("{ran:?}");
+        }
+        Err(said)
+    }
+
+    /// The next try succeeds.
+    fn goes_on(&self, case: &Case, known: &Known) -> Result<(), String> {
+        let done = self.state(case)? == known.after;
+        let ran = case.run(self.words.split_whitespace());
+        match (ran.code, self.again) {
+            (Some(0), Again::Further) if done => Ok(()),
+            (Some(0), _) if self.state(case)? == known.after => Ok(()),
+            (Some(0), _) => Err("the next try left something else".into()),
+            (Some(code), Again::Refused(refused)) if code == refused => self.is_new(case, known),
+            _ => Err(format!("the next try: {ran:?}")),
+        }
+    }
+
+    fn is_new(&self, case: &Case, known: &Known) -> Result<(), String> {
+        let done = self.state(case)? == known.after;
+        if done { Ok(()) } else { Err("the next try was refused, and the first had not been completed".into()) }
+    }
+
+    /// What the watched file holds; of a vector, its elements. None when there is none.
+    fn state(&self, case: &Case) -> Result<State, String> {
+        if !case.path(self.watched).exists() {
+            return Ok(None);
+        }
+        if self.kind != Kind::Vector {
+            return Ok(Some(case.read(self.watched)));
+        }
+        let ran = case.run(["vec", "dump", self.watched]);
+        if ran.code == Some(0) { Ok(Some(ran.bytes)) } else { Err(format!("{ran:?}")) }
+    }
+}
+
+/// Whether each page is that before or that after, with zeros past an end.
+fn is_mixture(now: &State, known: &Known) -> bool {
+    let (Some(now), Some(before), Some(after)) = (now, &known.before, &known.after) else { return false };
+    let zero = [0; PAGE];
+    let of = |image: &[u8], at: usize, len: usize| -> Vec<u8> {
+        let mut page = zero[..len].to_vec();
+        let there = image.get(at..).unwrap_or_default();
+        let n = there.len().min(len);
+        page[..n].copy_from_slice(&there[..n]);
+        page
+    };
+    now.chunks(PAGE).enumerate().all(|(i, page)| {
+        let (at, len) = (i * PAGE, page.len());
+        page == of(before, at, len) || page == of(after, at, len)
+    })
+}
+
+fn expect(case: &Case, words: &str, code: i32) -> Result<(), String> {
+    let ran = case.run(words.split_whitespace());
+    if ran.code == Some(code) { Ok(()) } else { Err(format!("{words}: {ran:?}")) }
+}
+
+/// Temporary files anywhere in the folder.
+fn litter(case: &Case) -> Vec<String> {
+    fn walk(dir: &std::path::Path, found: &mut Vec<String>) {
+        for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if entry.path().is_dir() {
+                walk(&entry.path(), found);
+            } else if name.starts_with("tmp-") {
+                found.push(name);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(case.dir(), &mut found);
+    found
+}
