@@ -32,7 +32,17 @@ impl Subject {
     /// The program with these words, under strace with these options.
     pub(crate) fn strace(&self, case: &Case, options: &[&str], words: &str) -> Command {
         let mut command = case.command("strace");
-        command.args(["-f", "-qq"]).args(options).arg(&self.program).args(words.split_whitespace());
+        command.args(["-f", "-qq"]).args(options).arg(&self.program);
+        self.with(command, words)
+    }
+
+    /// Runs it to its end.
+    pub(crate) fn run(&self, case: &Case, words: &str) -> Ran {
+        finish(&mut self.with(case.command(&self.program), words))
+    }
+
+    fn with(&self, mut command: Command, words: &str) -> Command {
+        command.args(words.split_whitespace());
         if let Some(bug) = self.bug {
             command.env("MEMSNAP_PLANTED", bug);
         }

@@ -5,10 +5,17 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::print_stderr, reason = "figures and reasons for skipping are for whoever runs the tests")]
 
+mod blocks;
 #[path = "../cli/case.rs"]
 #[allow(dead_code, reason = "made for tests/cli; not all of it is needed here")]
 mod case;
+mod disk;
+mod findings;
+mod mount;
+mod power;
+mod replay;
 mod scene;
+mod stage;
 #[path = "../cli/trace.rs"]
 #[allow(dead_code, reason = "made for tests/cli too")]
 mod trace;
