@@ -51,6 +51,36 @@ fn check(name: &str, fresh: &str) {
     assert!(committed == fresh, "{name} is stale: run MEMSNAP_BLESS=1 cargo test generated");
 }
 
+/// What the README promises, in the words of a manual page.
+const PROMISES: &str = "\
+PROMISES
+
+  1   What a verb did that has ended well survives a loss of power.
+  2   After a crash every snapshot that was acknowledged is there, whole,
+      and at most the one in flight besides.
+  3   Files that hold snapshots are named by a hash of what they hold, and
+      never changed; a repair replaces them at once.
+  4   A change in place leaves the old image, the new one, or a record from
+      which it is finished or rolled back (memsnap recover).
+  5   A changed bit in a store is noticed before its bytes are used.
+  6   A snapshot is of one moment, or its grade says that this is not proven.
+  7   What goes wrong (no space, I/O errors, limits, signals, closed pipes)
+      harms nothing that was there before.
+  8   A failed fsync fails the verb, and is not tried again on that file.
+  9   Nothing needs cleaning up by hand: locks end with their process.
+  10  Stores are private; no link in them is followed; what was read reaches
+      the terminal escaped.
+  11  A store or a delta made by somebody else cannot make memsnap write
+      elsewhere, use memory without bound, or give out wrong bytes.
+
+Not promised: that a disk which says it has written what it has not loses
+nothing; that locks reach other machines (NFS); that writers which ignore
+locks are noticed where there is no lease; that a store copied while it is
+written to is whole; that somebody who can write to a store did not replace
+whole snapshots, unless you keep their ids elsewhere. A store on the same
+disk is not a backup.
+";
+
 /// One page for the whole program.
 fn man() -> String {
     let mut program = Cli::command();
@@ -79,6 +109,7 @@ fn man() -> String {
         describe(&mut page, verb);
     }
     prose(&mut page, &program.get_after_long_help().unwrap().to_string(), None);
+    prose(&mut page, PROMISES, None);
     section(&mut page, "SEE ALSO");
     page.text([bold("memsnap-store"), roman("(5), "), bold("flock"), roman("(1), "), bold("cmp"), roman("(1)")]);
     page.to_roff()

@@ -1,0 +1,17 @@
+# What is run by hand. `just` lists it.
+
+_list:
+    @just --list --unsorted
+
+# What must hold before a change goes in: from a clean checkout, in less than half an hour.
+ci:
+    .ci/run
+
+# Everything at full size: hours.
+nightly:
+    .ci/nightly
+
+# Writes the manual page, the completions and the golden outputs anew.
+bless:
+    MEMSNAP_BLESS=1 cargo test --release --bin memsnap generated
+    MEMSNAP_BLESS=1 cargo test --release --test cli golden
