@@ -56,15 +56,21 @@ pub fn recover(
                 let mut ways = Ways::new(work, &intent, how.is_none())?;
                 match how {
                     None => ways.check(work)?,
-                    Some(how) => ways.widen(work, options, how == How::Finish, progress)?,
+                    Some(_) => ways.widen(work, options, forward(&intent, how), progress)?,
                 }
-                ways.go(work, &intent, how != Some(How::Rollback), Some(confirm), progress)?
+                ways.go(work, &intent, forward(&intent, how), Some(confirm), progress)?
             }
         };
         report.notes.append(&mut work.notes);
         report.elapsed = began.elapsed();
         Ok(report)
     })
+}
+
+/// Whether this way is that of the record. To finish or to roll back is said of the change that was begun first, also
+/// when its way back was cut short: said again, it leads to the same end.
+fn forward(intent: &Intent, how: Option<How>) -> bool {
+    how.is_none_or(|how| (how == How::Finish) != intent.is_way_back())
 }
 
 /// Another verb is about to change the target: what was interrupted is finished first.
@@ -121,7 +127,8 @@ impl Ways {
     /// With `same`, the target must be the very file whose change was interrupted.
     fn new(work: &Work<'_>, intent: &Intent, same: bool) -> Result<Ways> {
         let stamp = open::stamp(work.target.file, work.target.path)?;
-        if same && (stamp.dev, stamp.ino) != intent.file {
+        // Its device may have another number since a restart. That no other file is taken for it, the pages must show.
+        if same && stamp.ino != intent.file.1 {
             return Err(Error::refused(
                 format!("{} is not the file whose change was interrupted", work.target.path.display()),
                 "put that file back, or choose: `memsnap recover` with --finish, --rollback or --abandon",
@@ -197,14 +204,7 @@ impl Ways {
         let mut intent = intent.clone();
         if !forward {
             // The way back is a change of its own: one cut short must go on backwards.
-            intent = Intent {
-                from: from.name.id,
-                from_image: from.digest(),
-                to: to.name.id,
-                to_image: to.digest(),
-                time_ns: id::now_ns(),
-                ..intent
-            };
+            intent = intent.turned(id::now_ns());
             work.room.begin_change(work.writing, &intent)?;
             Mark::set(work.target.file, work.room, &intent);
         }

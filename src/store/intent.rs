@@ -17,6 +17,8 @@ const NAME: &str = "intent";
 const UNDO: &str = "undo";
 const MOST: usize = 256 << 10;
 const ATTR: &[u8] = b"user.memsnap.intent";
+/// How the verb of a change begins that is the way back of an interrupted one.
+const WAY_BACK: &str = "rollback of ";
 
 /// "Bring the target from image X to image Y." Both are snapshots of the room; the pages to write follow from their
 /// maps, so they are not listed again.
@@ -30,15 +32,34 @@ pub struct Intent {
     pub to: Digest,
     /// Its image digest.
     pub to_image: Digest,
-    /// Device and inode of the target.
+    /// Device and inode of the target. After a restart, a device may have another number.
     pub file: (u64, u64),
     /// When it was begun, nanoseconds since 1970.
     pub time_ns: i64,
-    /// The verb: "revert", "undo", "apply".
+    /// The verb: "revert", "undo", "apply"; "rollback of revert" when that was interrupted and is taken back.
     pub verb: String,
 }
 
 impl Intent {
+    /// Whether this takes back a change that was interrupted.
+    pub fn is_way_back(&self) -> bool {
+        self.verb.starts_with(WAY_BACK)
+    }
+
+    /// The change the other way round, begun at this time.
+    pub fn turned(&self, time_ns: i64) -> Intent {
+        let verb = self.verb.strip_prefix(WAY_BACK).map_or_else(|| format!("{WAY_BACK}{}", self.verb), String::from);
+        Intent {
+            from: self.to,
+            from_image: self.to_image,
+            to: self.from,
+            to_image: self.from_image,
+            file: self.file,
+            time_ns,
+            verb,
+        }
+    }
+
     fn encode(&self) -> Vec<u8> {
         let mut out = FileKind::Intent.head(0).to_vec();
         for digest in [&self.from, &self.from_image, &self.to, &self.to_image] {

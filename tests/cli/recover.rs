@@ -1,7 +1,7 @@
 //! `recover`: what it says when there is nothing, and when there is.
 
 use super::case::Case;
-use super::trace::{interrupted, needs_strace};
+use super::trace::{Subject, interrupted, needs_strace, was_killed};
 
 #[test]
 fn nothing_to_recover() {
@@ -41,6 +41,26 @@ fn the_three_ways() {
         }
         case.ok("snap f");
         case.ok("verify");
+    }
+}
+
+/// A rollback that was killed, wherever it writes, is a rollback still when it is said again.
+#[test]
+fn a_rollback_that_is_killed_is_said_again() {
+    if !needs_strace() {
+        return;
+    }
+    let words = "recover --rollback --yes f";
+    for n in 1.. {
+        let (case, _, new) = interrupted();
+        let ran =
+            Subject::sound().inject(&case, words, "pwrite64,fsync,fdatasync", &format!("signal=SIGKILL:when={n}"));
+        case.ok(words);
+        assert!(case.read("f") == new, "killed at write or sync {n}");
+        if !was_killed(&ran) {
+            assert!(n > 3, "{ran:?}");
+            break;
+        }
     }
 }
 

@@ -19,6 +19,7 @@ mod stage;
 #[path = "../cli/trace.rs"]
 #[allow(dead_code, reason = "made for tests/cli too")]
 mod trace;
+mod unsynced;
 
 #[test]
 fn every_scene_can_be_played() {

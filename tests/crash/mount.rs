@@ -2,6 +2,7 @@
 //! away with the value, also when a test panics.
 
 use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -117,6 +118,23 @@ impl Device {
     }
 }
 
+impl Device {
+    /// Waits until no file system is on it: one that is mounted in another name space too, as of a container that was
+    /// just made, lives on there, and would be what is mounted next, whatever the device holds by then.
+    fn wait_until_free(&self) {
+        let exclusive = rustix::fs::OFlags::EXCL.bits() as i32;
+        let is_free = || File::options().read(true).custom_flags(exclusive).open(&self.path).is_ok();
+        let freed = (0..3000).any(|_| {
+            let free = is_free();
+            if !free {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            free
+        });
+        assert!(freed, "{} stays in use", self.path.display());
+    }
+}
+
 impl Drop for Device {
     fn drop(&mut self) {
         // If it is in use still, it goes when that ends.
@@ -204,6 +222,7 @@ impl Mount {
         });
         assert!(done, "{} stays busy", self.at().display());
         self.up = false;
+        self.device.wait_until_free();
     }
 }
 

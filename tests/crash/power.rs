@@ -29,7 +29,7 @@ pub(crate) fn shutdown_cuts(scene: &Scene, fs: Fs, subject: &Subject, limit: usi
         findings.note(&what, cut(scene, &known, &mut stage, false));
     }
     let what = format!("{} on {fs:?}, power cut at the end", scene.name);
-    subject.run(&stage.up(), scene.words).exits(0);
+    finish(&mut subject.command(&stage.up(), scene.words)).exits(0);
     findings.note(&what, cut(scene, &known, &mut stage, true));
     findings
 }

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use crate::blocks::Blocks;
-use crate::case::noise;
+use crate::case::{finish, noise};
 use crate::disk::{Disk, Event, needs_fuse};
 use crate::findings::{Findings, chosen, nightly, nothing_found};
 use crate::mount::{Device, Fs, Mount, needs_mounts};
@@ -32,8 +32,9 @@ struct Image {
 /// Tries at most `limit` different images of what the scene's command writes.
 pub(crate) fn replayed(scene: &Scene, fs: Fs, subject: &Subject, limit: usize, seed: u64) -> Findings {
     let known = scene.know();
-    let recording = record(scene, fs, subject);
+    // Its device is there first, so that it has another number: so may a disk after a restart.
     let mut stage = Stage::of(fs);
+    let recording = record(scene, fs, subject);
     let mut findings = Findings::default();
     for image in sample(images(&recording, seed), limit) {
         let what = format!("{} on {fs:?}, {}", scene.name, image.what);
@@ -56,7 +57,7 @@ fn record(scene: &Scene, fs: Fs, subject: &Subject) -> Recording {
     scene.prepare(&case);
     mount.sync();
     let before = disk.watch();
-    subject.run(&case, scene.words).exits(0);
+    finish(&mut subject.command(&case, scene.words)).exits(0);
     disk.acknowledge();
     mount.sync();
     mount.down();

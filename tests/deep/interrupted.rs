@@ -209,6 +209,50 @@ fn a_strange_length_is_refused() {
     }
 }
 
+/// As after a restart: the file is the same, its device has another number.
+#[test]
+fn a_device_with_another_number() {
+    let ends = Ends::new(0);
+    for by_revert in [false, true] {
+        let ground = ends.ground();
+        let mut intent = interrupt(&ground, &ends.mixture(0b0110, ends.old.len()));
+        intent.file.0 += 1;
+        let room = ground.room();
+        let writing = room.write(Duration::ZERO).unwrap();
+        room.end_change(&writing, None).unwrap();
+        room.begin_change(&writing, &intent).unwrap();
+        drop(writing);
+        if by_revert { ground.revert(1, None) } else { ground.recover(None) }.unwrap();
+        settled(&ground, &ends, &ends.new, "on another device");
+    }
+}
+
+/// A rollback that was cut short is the way back still: said again, it does not lead forward.
+#[test]
+fn to_finish_and_to_roll_back_mean_the_first_change() {
+    let ends = Ends::new(0);
+    for turns in 0..4 {
+        for way in [None, Some(How::Finish), Some(How::Rollback)] {
+            let ground = ends.ground();
+            let mut intent = interrupt(&ground, &ends.mixture(0b0110, ends.old.len()));
+            let room = ground.room();
+            let writing = room.write(Duration::ZERO).unwrap();
+            room.end_change(&writing, None).unwrap();
+            for turn in 0..turns {
+                intent = intent.turned(2 + turn);
+            }
+            room.begin_change(&writing, &intent).unwrap();
+            drop(writing);
+            let back = match way {
+                None => turns % 2 == 1,
+                Some(way) => way == How::Rollback,
+            };
+            ground.recover(way).unwrap();
+            settled(&ground, &ends, if back { &ends.old } else { &ends.new }, &format!("{turns} turns, {way:?}"));
+        }
+    }
+}
+
 #[test]
 fn another_file_in_its_place_is_refused() {
     let ends = Ends::new(0);
