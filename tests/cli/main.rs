@@ -2,6 +2,8 @@
 #![allow(clippy::print_stderr, reason = "reasons for skipping are for whoever runs the tests")]
 
 mod adopt;
+mod attack;
+mod attack_store;
 mod case;
 mod clock;
 mod delta;
