@@ -1,5 +1,9 @@
 //! The one error type of the library: few variants, by what the caller can do about them.
 
+mod words;
+
+pub use words::{acts, shell_word, shown};
+
 use std::io;
 use std::path::{Path, PathBuf};
 

@@ -72,10 +72,23 @@ pub(super) fn read_packs(file: &impl ReadAt, offset: u64, n: u32, packs: &mut Pa
     if u64::from(n) * 32 > size.saturating_sub(offset) {
         return Err(Bad::new("it names more packs than it has bytes for"));
     }
-    let mut ids = vec![0; n as usize * 32];
-    file.read_at(&mut ids, offset)?;
-    Ok(ids.chunks_exact(32).map(|id| packs.intern(Digest::from_slice(id))).collect())
+    // Piece by piece: in a file of holes there may be said to be any number, and the first of them is no id.
+    let (mut numbers, mut ids) = (Vec::new(), vec![0; n.min(PIECE) as usize * 32]);
+    for first in (0..n).step_by(PIECE as usize) {
+        let ids = &mut ids[..(n - first).min(PIECE) as usize * 32];
+        file.read_at(ids, offset + u64::from(first) * 32)?;
+        for id in ids.chunks_exact(32).map(Digest::from_slice) {
+            if id.is_zero() {
+                return Err(Bad::new("it names an impossible pack"));
+            }
+            numbers.push(packs.intern(id));
+        }
+    }
+    Ok(numbers.into())
 }
+
+/// Ids of packs read at once.
+const PIECE: u32 = 4096;
 
 /// Writes a full map of an image of `len` bytes; `scratch` keeps the runs until their packs are known. Gives the
 /// map's id and size.

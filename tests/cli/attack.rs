@@ -76,11 +76,23 @@ fn look(dir: &Path) -> Vec<Seen> {
 /// Runs the program, which must end by itself and in good order.
 #[track_caller]
 pub(crate) fn bounded(case: &Case, verb: &str, what: &str) -> Ran {
-    let args = [PATIENCE, program().to_str().unwrap()].map(String::from).into_iter();
-    let mut command = case.command("timeout");
-    command.args(["-k", "1"]).args(args).args(verb.split(' '));
+    run_bounded(case, verb.split(' '), "unlimited", what)
+}
+
+/// As [`bounded`], with no more than 512 MiB of addresses.
+#[track_caller]
+pub(crate) fn frugal(case: &Case, verb: &str, what: &str) -> Ran {
+    run_bounded(case, verb.split(' '), "524288", what)
+}
+
+#[track_caller]
+fn run_bounded<'a>(case: &Case, args: impl Iterator<Item = &'a str>, kib: &str, what: &str) -> Ran {
+    let script = "ulimit -v $1 && shift && exec timeout -k 1 $0 \"$@\"";
+    let mut command = case.command("sh");
+    command.args(["-c", script, PATIENCE, kib]).arg(program()).args(args);
     let ran = finish(&mut command);
-    assert!(matches!(ran.code, Some(0..=5 | 75)), "{what}: {verb}: {ran:?}");
+    let end = (ran.code, ran.signal);
+    assert!(matches!(ran.code, Some(0..=5 | 75)), "{what}: {end:?}: {}", ran.err);
     ran
 }
 
@@ -176,6 +188,13 @@ impl Pattern {
         assert!(copied.success());
         self.case.write("f", &self.bytes);
         fs::write(self.case.room().join("lock"), b"w").unwrap();
+    }
+
+    /// A place in the store.
+    pub(crate) fn at(&self, place: &Path) -> PathBuf {
+        let store = self.case.path(".memsnap");
+        // Joined with nothing it would end in a slash, and lead through a link.
+        if place.as_os_str().is_empty() { store } else { store.join(place) }
     }
 
     /// Every place of a store where something can be planted, from the store's folder on; `""` is that folder itself.

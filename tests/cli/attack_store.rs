@@ -31,7 +31,7 @@ fn everywhere(plant: Plant) {
     let victim = Victim::new(case);
     for place in pattern.places() {
         pattern.renew();
-        let path = case.path(".memsnap").join(&place);
+        let path = pattern.at(&place);
         let what = format!("{plant:?} at {}", place.display());
         for verb in VERBS {
             // A verb may put a file of ours in its place, which is as good; here the attacker does not give up.
@@ -90,7 +90,7 @@ fn hard_links() {
     let victim = Victim::new(case);
     for place in pattern.places() {
         pattern.renew();
-        let path = case.path(".memsnap").join(&place);
+        let path = pattern.at(&place);
         if path.is_dir() {
             continue;
         }
@@ -152,7 +152,7 @@ fn modes_that_let_others_write() {
     let victim = Victim::new(case);
     for place in pattern.places() {
         pattern.renew();
-        let path = case.path(".memsnap").join(&place);
+        let path = pattern.at(&place);
         let Ok(meta) = path.symlink_metadata() else { continue };
         for bits in [0o020, 0o002] {
             fs::set_permissions(&path, fs::Permissions::from_mode(meta.mode() & 0o777 | bits)).unwrap();

@@ -3,13 +3,17 @@
 
 mod adopt;
 mod attack;
+mod attack_forged;
+mod attack_powers;
 mod attack_store;
+mod attack_swap;
 mod case;
 mod clock;
 mod delta;
 mod diff;
 mod edit;
 mod eyes;
+mod forge;
 mod golden;
 mod grades;
 mod help;
