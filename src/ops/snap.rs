@@ -214,7 +214,7 @@ fn keep(
     report.id = Some(name.id);
     report.number = name.number;
     report.new = true;
-    report.bytes_stored = own + map + meta.stored.pack_bytes;
+    report.bytes_stored = meta.stored.pack_bytes.saturating_add(map).saturating_add(own);
     Ok(())
 }
 

@@ -156,7 +156,8 @@ pub(crate) struct Pattern {
 
 impl Pattern {
     pub(crate) fn new() -> Pattern {
-        let case = Case::with_pages(6);
+        let case = Case::in_memory();
+        case.write("f", &noise(1, 6 * PAGE));
         case.ok("snap --tag gold f");
         // Pages here and there among many, until a full map is due.
         let mut bytes = vec![0; 1500 * PAGE];

@@ -38,7 +38,10 @@ fn numbers_of_snapshots() {
                 forge.snapshot(&forge.second(), |snap| {
                     snap[*at..at + bytes].copy_from_slice(&number.to_le_bytes()[..bytes]);
                 });
-                read_all(&forge, &format!("snapshot, {number:#x} at {at}"));
+                let what = format!("snapshot, {number:#x} at {at}");
+                read_all(&forge, &what);
+                frugal(&forge.case, "snap --always f", &what);
+                frugal(&forge.case, "log f", &what);
             }
         }
     }
@@ -106,8 +109,8 @@ fn holes_that_claim_to_be_much() {
     file.write_all_at(&tail, size - 64).unwrap();
     read_all(&forge, "a pack of holes");
     forge.renew();
-    // Ids of packs, and a block of runs: 1 GiB each.
-    let hole = 1u32 << 30;
+    // Ids of packs, and a block of runs: more than there are addresses.
+    let hole = 640u32 << 20;
     for what in ["packs", "runs"] {
         forge.renew();
         forge.snapshot_with_hole(hole.into(), |snap| {

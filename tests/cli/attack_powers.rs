@@ -99,8 +99,8 @@ fn capabilities_go_and_are_told_of() {
     }
     // They are no part of a snapshot.
     xattr::set(&File::open(case.path("f")).unwrap(), name, &value).unwrap();
-    case.ok("snap --always --tag c f");
-    case.ok("restore f@c -o out");
+    case.ok("snap --always --tag caps f");
+    case.ok("restore f@caps -o out");
     assert_eq!(xattr::get(&File::open(case.path("out")).unwrap(), name).unwrap(), None);
 }
 

@@ -61,7 +61,7 @@ fn race(case: &Case, target: &str, [one, other]: [&str; 2], victim: &Victim) {
 }
 
 fn prepare(target: &str) -> (Case, Victim) {
-    let case = Case::new();
+    let case = Case::in_memory();
     let victim = Victim::new(&case);
     fs::create_dir(case.path("folder")).unwrap();
     case.write(target, &noise(1, 8 * PAGE));

@@ -24,7 +24,7 @@ pub(crate) struct Forge {
 
 impl Forge {
     pub(crate) fn new() -> Forge {
-        let case = Case::new();
+        let case = Case::in_memory();
         let mut bytes = noise(1, 20 * PAGE);
         bytes[3 * PAGE..9 * PAGE].fill(7);
         case.write("f", &bytes);

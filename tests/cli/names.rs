@@ -237,7 +237,7 @@ fn ids_are_plain_words() {
 fn paths_as_long_as_can_be() {
     let case = Case::new();
     let script = "n=$(printf %0240d 0); cd \"$(pwd -P)\" || exit 9
-        while [ $(($(pwd | wc -c) + 241)) -le $1 ]; do mkdir $n && cd $n || exit 9; done
+        while [ $(($(pwd | wc -c) + 241)) -le $1 ]; do mkdir -p $n && cd $n || exit 9; done
         printf x >f; timeout 10 \"$M\" snap --require none f; code=$?
         [ $code != 0 ] || timeout 10 \"$M\" log f >/dev/null || exit 8
         exit $code";
