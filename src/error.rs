@@ -1,5 +1,9 @@
 //! The one error type of the library: few variants, by what the caller can do about them.
 
+mod words;
+
+pub use words::{acts, shell_word, shown};
+
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -139,6 +143,7 @@ fn is_stored(path: &Path) -> bool {
 fn io_hint(e: &io::Error) -> &'static str {
     match e.kind() {
         io::ErrorKind::NotFound => "check the path",
+        io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => "move away what is there",
         io::ErrorKind::PermissionDenied => "run as a user who may access it",
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some space, or use --store on another disk",
         io::ErrorKind::ReadOnlyFilesystem => "use --store DIR on a disk that can be written",

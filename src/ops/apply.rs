@@ -105,17 +105,22 @@ impl Job<'_> {
         if self.options.dry_run || !confirm(&report.plan) {
             return Ok(report);
         }
+        let mut notes = Vec::new();
         report.bytes_written = into_file(out, self.options.force, &[self.target], |copy| {
             let len = self.delta.head.result.len;
             copy.set_len(len).at("lengthening", out)?;
             let written = copy_data(&live, copy, out, len, progress)?;
             let written = written + self.change_copy(&live, copy, out)?;
-            let mode = live.file.metadata().at("looking at", &live.path)?;
-            meta::set_mode(copy, std::os::unix::fs::MetadataExt::mode(&mode) & 0o777).at("setting the mode of", out)?;
+            let mode = open::stamp(&live.file, &live.path)?.mode & 0o7777;
+            if mode & 0o6000 != 0 {
+                notes.push(format!("the file has mode {mode:04o}: set-uid and set-gid are not given to the copy"));
+            }
+            meta::set_mode(copy, mode & 0o777).at("setting the mode of", out)?;
             self.prove(copy, out, progress)?;
             Ok(written)
         })?;
         report.done = true;
+        report.notes = notes;
         report.elapsed = self.began.elapsed();
         Ok(report)
     }

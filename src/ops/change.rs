@@ -357,9 +357,9 @@ fn restore_mode(work: &mut Work<'_>, to: &Image) -> Result<()> {
     let now = open::stamp(work.target.file, work.target.path)?.mode & 0o7777;
     let then = to.meta().mode & 0o7777;
     let wanted = then & 0o1777;
-    if (now | then) & 0o6000 != 0 {
-        work.notes
-            .push("its set-uid and set-gid bits were not restored: give them with chmod if they are right".into());
+    if then & 0o6000 != 0 && !work.notes.iter().any(|note| note.contains("set-uid")) {
+        let note = format!("the snapshot has mode {then:04o}: set-uid and set-gid are not given back; chmod does it");
+        work.notes.push(note);
     }
     if wanted != now {
         // Only the owner may; the content is right all the same.

@@ -151,6 +151,21 @@ impl<'a> Ahead<'a> {
         Ahead { stream: Box::new(stream), head: None }
     }
 
+    /// The first page from `at` on that may be anything but a hole; a hole in which `at` lies may end before it.
+    pub(super) fn data_from(&mut self, at: PageNo) -> Result<PageNo, Bad> {
+        loop {
+            if self.head.is_none() {
+                self.head = self.stream.next_run()?;
+            }
+            match self.head {
+                None => return Ok(PageNo::MAX),
+                Some(run) if run.source == Source::Hole && run.pages.end <= at => self.head = None,
+                Some(run) if run.source == Source::Hole => return Ok(run.pages.end),
+                Some(run) => return Ok(run.pages.start.max(at)),
+            }
+        }
+    }
+
     /// The runs, or their parts, before page `end` that have not been taken.
     pub(super) fn before(&mut self, end: PageNo) -> Result<Vec<Run>, Bad> {
         let mut out = Vec::new();

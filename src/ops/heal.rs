@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::io::Write as _;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::{At, Error, Result};
@@ -39,10 +40,18 @@ pub(crate) fn suspects(_room: &Room, shelf: &Shelf, image: &Image) -> Result<Vec
 
 /// Marks a pack as suspect, for the next writer. Only a hint: where it cannot be done, nothing is.
 pub(crate) fn suspect(shelf: &Shelf, pack: u32) {
-    if let Ok(file) = create::open_own(&shelf.pack_path(pack)) {
+    let path = shelf.pack_path(pack);
+    if let Ok(file) = create::open_own(&path)
+        && is_only_ours(&file, &path).unwrap_or(false)
+    {
         let now = i128::from(id::now_ns());
         let _ = meta::set_times(&file, now, now);
     }
+}
+
+/// Whether a file has no other name: what else has one may be anybody's, and its times are not ours to set.
+fn is_only_ours(file: &File, path: &Path) -> Result<bool> {
+    Ok(open::stamp(file, path)?.nlink == 1)
 }
 
 /// Checks every page of `packs`. A pack with bad pages is written anew under the same id, with the pages that `live`
@@ -61,7 +70,9 @@ pub(crate) fn heal(room: &Room, _writing: &Writing, shelf: &Shelf, packs: &[u32]
             Some(bad) if bad.is_empty() => {
                 let path = shelf.pack_path(number);
                 let file = create::open_own(&path)?;
-                meta::set_times(&file, calm, calm).at("setting the times of", &path)?;
+                if is_only_ours(&file, &path)? {
+                    meta::set_times(&file, calm, calm).at("setting the times of", &path)?;
+                }
             }
             Some(bad) => {
                 let lost = rewrite(room, shelf, number, &bad, live, calm)?;

@@ -109,7 +109,8 @@ fn history(room: &Room, range: Option<(u64, u64)>) -> Result<History> {
             Ok((touches, meta)) => {
                 let map = if maps.insert(meta.stored.map) { meta.stored.map_bytes } else { 0 };
                 let own = open::stamp_path(&room.dir().join(name.file_name())).map_or(0, |stamp| stamp.len);
-                let stored = own + map + meta.stored.pack_bytes;
+                // What a snapshot says of sizes is only its word.
+                let stored = meta.stored.pack_bytes.saturating_add(map).saturating_add(own);
                 if touches {
                     snapshots.push(entry(name, meta, stored, tags.remove(&name.id).unwrap_or_default()));
                 }

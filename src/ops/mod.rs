@@ -25,6 +25,7 @@ pub mod memory;
 pub mod operand;
 mod pack_file;
 mod plan;
+mod powers;
 pub mod recover;
 pub mod restore;
 pub mod revert;

@@ -10,7 +10,7 @@ use super::change::{Confirm, Options, Plan, Report, Stop, Work, finish, pages_be
 use super::compose::read_zero_extended;
 use super::write::write;
 use super::{Progress, find_room, sides};
-use crate::error::{At, Error, Result};
+use crate::error::{At, Error, Result, shell_word};
 use crate::pack::{Source, differing};
 use crate::page::{Digest, PAGE, PAGE64, PageSet, page_digest};
 use crate::store::{Image, Intent, Mark, Room, SnapName};
@@ -98,7 +98,7 @@ fn nothing(work: &mut Work<'_>, how: Option<How>, confirm: Confirm<'_>) -> Resul
         if how == Some(How::Abandon) {
             return abandon(work, false, confirm);
         }
-        let store = mark.room.parent().unwrap_or(&mark.room).display().to_string();
+        let store = shell_word(mark.room.parent().unwrap_or(&mark.room));
         return Err(Error::refused(
             format!("the change that was interrupted is recorded in {}", mark.room.display()),
             format!("name its store with --store {store}, or forget the change with --abandon"),

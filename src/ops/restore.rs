@@ -155,13 +155,28 @@ impl<'a> Reader<'a> {
     }
 
     /// Calls `each` with windows of `pages` pages, and what they are made of.
-    fn windows(&mut self, pages: u64, mut each: impl FnMut(&mut Self, PageRange, &[Run]) -> Result<()>) -> Result<()> {
+    /// `sparse`: those in which there are only holes are passed over, however many they are.
+    fn windows(
+        &mut self,
+        pages: u64,
+        sparse: bool,
+        mut each: impl FnMut(&mut Self, PageRange, &[Run]) -> Result<()>,
+    ) -> Result<()> {
         let mut runs = Ahead::new(self.image.runs());
-        let all = self.image.pages();
-        for start in (0..all).step_by(pages as usize) {
+        let (mut start, all) = (0, self.image.pages());
+        while start < all {
+            if sparse {
+                let data = runs.data_from(start).map_err(|e| e.of(self.image.path()))?;
+                start = start.max(data.min(all) / pages * pages);
+                if start == all {
+                    break;
+                }
+            }
             let window = PageRange { start, end: all.min(start + pages) };
-            let runs = runs.before(window.end).map_err(|e| e.of(self.image.path()))?;
+            let mut runs = runs.before(window.end).map_err(|e| e.of(self.image.path()))?;
+            runs.iter_mut().for_each(|run| *run = run.clip(&window));
             each(self, window, &runs)?;
+            start = window.end.max(start + pages);
         }
         if self.hasher.finish() == self.image.digest() {
             return Ok(());
@@ -183,7 +198,7 @@ impl<'a> Reader<'a> {
         let to = Path::new("-");
         let (len, shelf) = (self.image.len(), self.shelf);
         let mut buf = vec![0; (WINDOW.min(groups_of(len) * GROUP_PAGES) * PAGE64) as usize];
-        self.windows(WINDOW, |this, window, runs| {
+        self.windows(WINDOW, false, |this, window, runs| {
             let pieces = slots(&mut buf, window.start, runs);
             gather(shelf, pieces, &|reader, piece| {
                 this.spend(piece.pages * PAGE64);
@@ -210,7 +225,7 @@ impl<'a> Reader<'a> {
             let n = (len - at).min(bytes.len() as u64) as usize;
             file.write_all_at(&bytes[..n], at).at("writing", path)
         };
-        self.windows(STRETCH, |this, window, runs| {
+        self.windows(STRETCH, true, |this, window, runs| {
             gather(this.shelf, pieces(runs, &write)?, &|reader, piece: Piece<u64>| {
                 this.spend(piece.pages * PAGE64);
                 let mut bytes = vec![0; (piece.pages * PAGE64) as usize];

@@ -10,12 +10,12 @@ use super::operand::Operand;
 use super::take::Target;
 use super::{Progress, Reading, find_room, resolve};
 use crate::capture::{Base, Found, Known, scan};
-use crate::error::{At, Error, Result};
+use crate::error::{At, Error, Result, shell_word, shown};
 use crate::pack::{Bad, ReadAt, Run, RunStream, Source, differing};
 use crate::page::{
     Digest, GROUP, GROUP_PAGES, GROUP64, ImageHasher, PAGE, PageRange, PageSet, group_digest, page_digest, pages_of,
 };
-use crate::store::{Image, ImageBase, Mark, Ref, Room, Shelf, Spool, StoredBase, Tree};
+use crate::store::{CachedBase, Image, ImageBase, Mark, Ref, Room, Shelf, Spool, StoredBase, Tree};
 use crate::sys::{fs, lock, open, sparse};
 
 /// One side of a comparison.
@@ -105,7 +105,7 @@ impl StoredSide {
             None => Arc::new(Shelf::new(room.dir())),
         };
         let image = Image::open(&room, &shelf, room.resolve(at)?)?;
-        Ok(StoredSide { name: format!("{}@{}", path.display(), image.name.number), room, shelf, image })
+        Ok(StoredSide { name: format!("{}@{}", shown(path), image.name.number), room, shelf, image })
     }
 }
 
@@ -123,11 +123,11 @@ impl LiveSide {
         let file = open::target_read(&real)?;
         if !fs::kind(&file).at("looking at", &real)?.tells_lengths() {
             let what = format!("{} is made up by the kernel when it is read: it has no length", path.display());
-            return Err(Error::refused(what, format!("copy it: `cat {} >COPY`", path.display())));
+            return Err(Error::refused(what, format!("copy it: `cat {} >COPY`", shell_word(path))));
         }
         let mark = Mark::get(&file);
         let len = open::stamp(&file, &real)?.len;
-        Ok((LiveSide { name: format!("{} now", path.display()), path: real, file, len }, mark))
+        Ok((LiveSide { name: format!("{} now", shown(path)), path: real, file, len }, mark))
     }
 }
 
@@ -212,7 +212,10 @@ pub(crate) fn compare_live(
         refuse_unfinished_to_read(&stored.room)?;
     }
     let tree = Tree::open(&stored.room).filter(|t| (t.image, t.len) == (stored.image.digest(), stored.image.len()));
-    let by_tree = tree.as_ref().map(|tree| read(live, &StoredBase::Tree(tree), reading, progress, seen.as_deref_mut()));
+    let by_tree = tree.as_ref().map(|tree| {
+        let base = StoredBase::Tree(CachedBase::new(tree, &stored.image, &stored.shelf));
+        read(live, &base, reading, progress, seen.as_deref_mut())
+    });
     let (mut set, digest) = match by_tree {
         // The cache turned out broken, and is gone: once more without it.
         Some(Err(e)) if Tree::is_cause(&stored.room, &e) => None,

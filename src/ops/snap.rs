@@ -8,7 +8,7 @@ use super::stat::Format;
 use super::take::{How, Taken, Target, take};
 use super::{Progress, Reading, Reserve};
 use crate::capture::sidecar;
-use crate::error::{At, Error, Result};
+use crate::error::{At, Error, Result, shell_word};
 use crate::pack::{Compress, Grade, Kind};
 use crate::page::{Digest, PAGE64};
 use crate::store::{Mark, Room, Shelf, Store, Writing, check_tag, refuse_stored};
@@ -214,7 +214,7 @@ fn keep(
     report.id = Some(name.id);
     report.number = name.number;
     report.new = true;
-    report.bytes_stored = own + map + meta.stored.pack_bytes;
+    report.bytes_stored = meta.stored.pack_bytes.saturating_add(map).saturating_add(own);
     Ok(())
 }
 
@@ -240,7 +240,7 @@ fn sidecar_warning(path: &Path, log: &Path) -> String {
         "{} is not empty: changes in it are not in this snapshot; close the database or run \
          `sqlite3 {} 'PRAGMA wal_checkpoint(TRUNCATE)'` first",
         log.display(),
-        path.display()
+        shell_word(path)
     )
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::operand::Operand;
 use super::sides::{LiveSide, Side, StoredSide};
-use crate::error::{At, Error, Result};
+use crate::error::{At, Error, Result, shell_word, shown};
 use crate::pack::{RunStream, Source};
 use crate::page::{PAGE, PAGE64, PageRange};
 use crate::store::Ref;
@@ -33,7 +33,7 @@ fn as_stream(e: Error, path: &Path) -> Error {
     let kind = std::fs::metadata(path).map(|found| found.file_type());
     match e {
         Error::Refused { what, .. } if kind.is_ok_and(|kind| !kind.is_dir() && !kind.is_socket()) => {
-            Error::refused(what, format!("read it as a stream: `memsnap view - < {}`", path.display()))
+            Error::refused(what, format!("read it as a stream: `memsnap view - < {}`", shell_word(path)))
         }
         e => e,
     }
@@ -58,7 +58,7 @@ impl Opened {
             None | Some(Ref::Now) => {
                 let (side, mark) = LiveSide::open_any(&operand.path).map_err(|e| as_stream(e, &operand.path))?;
                 let unfinished = mark.map(|mark| mark.refusal_to_read(&operand.path));
-                Ok(Opened { side: Side::Live(side), name: operand.path.display().to_string(), unfinished })
+                Ok(Opened { side: Side::Live(side), name: shown(&operand.path), unfinished })
             }
             Some(_) => {
                 let side = Side::open(operand, store.as_deref())?;

@@ -9,6 +9,7 @@ use super::Progress;
 use super::change::{Work, pages_between};
 use super::compose::read_zero_extended;
 use super::heal::heal;
+use super::powers;
 use crate::capture::{Base, Leaf};
 use crate::error::{At, Error, Result};
 use crate::pack::{Run, RunStream, Source};
@@ -31,6 +32,7 @@ pub(crate) fn write(
     pages: &PageSet,
     progress: &dyn Progress,
 ) -> Result<u64> {
+    powers::take_away(work)?;
     let (file, path) = (work.target.file, work.target.path);
     let written = {
         let now = file.metadata().at("looking at", path)?.len();

@@ -1,6 +1,6 @@
 //! Frames: up to 16 pages coded together.
 
-use zstd::zstd_safe::{CCtx, CParameter, DCtx};
+use zstd::zstd_safe::{CCtx, CParameter, DCtx, DParameter};
 
 use super::kinds::Compress;
 use super::wire::Bad;
@@ -110,6 +110,9 @@ thread_local! {
     static DECODER: std::cell::RefCell<DCtx<'static>> = std::cell::RefCell::new(DCtx::create());
 }
 
+/// Frames of 64 KiB need no window of more than 1 MiB, whatever they say of themselves: it is memory.
+const MOST_WINDOW_LOG: u32 = 20;
+
 /// Decodes a frame into `out`, which is exactly as long as its pages; `old` is their old content for
 /// [`FrameKind::Prefix`].
 ///
@@ -131,6 +134,7 @@ pub fn decode_frame(kind: FrameKind, bytes: &[u8], old: Option<&[u8]>, out: &mut
             let old = old.ok_or_else(wrong)?;
             if old.starts_with(&DICTIONARY) {
                 let mut context = DCtx::create();
+                context.set_parameter(DParameter::WindowLogMax(MOST_WINDOW_LOG)).map_err(|_| wrong())?;
                 context.ref_prefix(old).map_err(|_| wrong())?;
                 decompress_with_prefix(&mut context, out, bytes).ok_or_else(wrong)?
             } else {
@@ -211,6 +215,30 @@ mod tests {
             for kind in [FrameKind::Raw, FrameKind::Zstd, FrameKind::Prefix] {
                 let _ = decode_frame(kind, &bytes, Some(&vec![7; n * PAGE]), &mut out);
             }
+        }
+    }
+
+    /// A window of 128 MiB would be memory asked for by whoever made the frame.
+    #[test]
+    fn huge_windows_are_refused() {
+        let mut old = vec![7; GROUP];
+        old[..4].copy_from_slice(&DICTIONARY);
+        for (log, sound) in [(WINDOW_LOG, true), (27, false)] {
+            let mut context = CCtx::create();
+            context.set_parameter(CParameter::WindowLog(log)).unwrap();
+            context.set_parameter(CParameter::ContentSizeFlag(false)).unwrap();
+            context.ref_prefix(&old).unwrap();
+            let mut coded = vec![0; 1 << 20];
+            let mut output = zstd::zstd_safe::OutBuffer::around(&mut coded[..]);
+            // In two steps, so that the size is not known when the window is written down.
+            let pages = vec![9; PAGE];
+            let mut input = zstd::zstd_safe::InBuffer::around(&pages);
+            context.compress_stream(&mut output, &mut input).unwrap();
+            context.end_stream(&mut output).unwrap();
+            let n = output.pos();
+            let mut out = vec![0; PAGE];
+            let decoded = decode_frame(FrameKind::Prefix, &coded[..n], Some(&old), &mut out);
+            assert_eq!(decoded.is_ok(), sound, "2^{log}: {decoded:?}");
         }
     }
 }

@@ -41,12 +41,12 @@ impl<R: ReadAt + Clone> MapFile<R> {
         if len > MAX_LEN || (FIXED as u64 + table).checked_add(section.bytes) != Some(size) {
             return Err(Bad::new("its parts do not add up"));
         }
+        let ids = read_ids(&file, FIXED as u64, n)?;
         // Last, as a file may be said to be of any size: only one that is as long as it says is read to its end.
         if hash_file(&file, size)? != *id {
             return Err(Bad::new("its bytes are not what its name says"));
         }
-        let packs = read_packs(&file, FIXED as u64, n, packs)?;
-        Ok(MapFile { file, len, packs, section })
+        Ok(MapFile { file, len, packs: numbers(ids, packs), section })
     }
 
     /// Its runs, from the first page to the last.
@@ -66,16 +66,28 @@ impl<R: ReadAt + Clone> MapFile<R> {
     }
 }
 
-/// Reads `n` pack ids at `offset` and gives their numbers.
-pub(super) fn read_packs(file: &impl ReadAt, offset: u64, n: u32, packs: &mut Packs) -> Result<Arc<[u32]>, Bad> {
-    let size = file.size()?;
-    if u64::from(n) * 32 > size.saturating_sub(offset) {
-        return Err(Bad::new("it names more packs than it has bytes for"));
+/// Reads `n` pack ids at `offset`. Piece by piece: in a file of holes there may be said to be any number, and the first of
+/// them is no id.
+pub(super) fn read_ids(file: &impl ReadAt, offset: u64, n: u32) -> Result<Vec<Digest>, Bad> {
+    let (mut all, mut piece) = (Vec::new(), vec![0; n.min(PIECE) as usize * 32]);
+    for first in (0..n).step_by(PIECE as usize) {
+        let piece = &mut piece[..(n - first).min(PIECE) as usize * 32];
+        file.read_at(piece, offset + u64::from(first) * 32)?;
+        all.extend(piece.chunks_exact(32).map(Digest::from_slice));
+        if all.last().is_some_and(Digest::is_zero) {
+            return Err(Bad::new("it names an impossible pack"));
+        }
     }
-    let mut ids = vec![0; n as usize * 32];
-    file.read_at(&mut ids, offset)?;
-    Ok(ids.chunks_exact(32).map(|id| packs.intern(Digest::from_slice(id))).collect())
+    Ok(all)
 }
+
+/// The numbers of packs.
+pub(super) fn numbers(ids: Vec<Digest>, packs: &mut Packs) -> Arc<[u32]> {
+    ids.into_iter().map(|id| packs.intern(id)).collect()
+}
+
+/// Ids of packs read at once.
+const PIECE: u32 = 4096;
 
 /// Writes a full map of an image of `len` bytes; `scratch` keeps the runs until their packs are known. Gives the
 /// map's id and size.

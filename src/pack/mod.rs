@@ -5,6 +5,7 @@
 
 mod delta;
 mod delta_write;
+mod directory;
 mod frame;
 mod kinds;
 mod map;

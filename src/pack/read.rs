@@ -3,6 +3,7 @@
 //! Opening proves the pack's id from the directory; a block is proven by its key in the directory; a page by its
 //! digest in the block. So nothing is believed that the id does not vouch for, and nothing is read that is not used.
 
+use super::directory::{self, DirEntry};
 use super::frame::{FRAME_PAGES, FrameKind, decode_frame};
 use super::wire::{Bad, Fields, FileKind, HEAD, ReadAt};
 use super::write::{TAIL_MAGIC, block_key, pack_id};
@@ -13,50 +14,7 @@ pub const BLOCK_ENTRIES: usize = 4096;
 /// Bytes of the tail: three numbers, a hash, a magic.
 const TAIL: u64 = 24 + 32 + 8;
 /// Bytes of a block before its runs.
-const BLOCK_HEAD: usize = 24;
-
-/// A row of the directory: one block of the index.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct DirEntry {
-    /// Where the block is.
-    pub offset: u64,
-    /// Its bytes.
-    pub len: u32,
-    /// Its pages.
-    pub entries: u32,
-    /// Its first page.
-    pub first: PageNo,
-    /// Its last page.
-    pub last: PageNo,
-    /// Hash of its list of (page, digest).
-    pub key: Digest,
-}
-
-impl DirEntry {
-    /// Bytes of a row.
-    pub(super) const BYTES: usize = 64;
-
-    /// Appends the row.
-    pub(super) fn put(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.offset.to_le_bytes());
-        out.extend_from_slice(&self.len.to_le_bytes());
-        out.extend_from_slice(&self.entries.to_le_bytes());
-        out.extend_from_slice(&self.first.to_le_bytes());
-        out.extend_from_slice(&self.last.to_le_bytes());
-        out.extend_from_slice(&self.key.0);
-    }
-
-    fn take(fields: &mut Fields<'_>) -> Result<DirEntry, Bad> {
-        Ok(DirEntry {
-            offset: fields.u64()?,
-            len: fields.u32()?,
-            entries: fields.u32()?,
-            first: fields.u64()?,
-            last: fields.u64()?,
-            key: fields.digest()?,
-        })
-    }
-}
+pub(super) const BLOCK_HEAD: usize = 24;
 
 /// One frame of a block.
 #[derive(Clone, Copy, Debug)]
@@ -188,16 +146,8 @@ impl<R: ReadAt> PackReader<R> {
         let check = fields.digest()?;
         let bytes = blocks.checked_mul(DirEntry::BYTES as u64).filter(|n| at.checked_add(*n) == Some(tail_at));
         let bytes = bytes.ok_or_else(|| Bad::new("its directory is not where it must be"))?;
-        let mut directory = vec![0; bytes as usize + 24];
-        let n = directory.len() - 24;
-        file.read_at(&mut directory[..n], at)?;
-        directory[n..].copy_from_slice(&tail[..24]);
-        if Digest::of(&directory) != check {
-            return Err(Bad::new("its directory does not match its check"));
-        }
-        let mut fields = Fields::new(&directory[..n]);
-        let directory = (0..blocks).map(|_| DirEntry::take(&mut fields)).collect::<Result<Vec<_>, _>>()?;
-        check_directory(&directory, at, pages)?;
+        let directory = directory::read(&file, (at, bytes), &tail[..24], check)?;
+        directory::check(&directory, at, pages)?;
         let id = pack_id(&directory, pages);
         Ok(PackReader { file, directory, pages, id, kinds: 1 })
     }
@@ -307,27 +257,6 @@ impl<R: ReadAt> PackReader<R> {
     pub fn coded_frame(&self, block: &Block, index: usize) -> Result<super::Frame, Bad> {
         Ok(super::Frame { kind: block.frames[index].0.kind, bytes: self.stored(block, index)? })
     }
-}
-
-fn check_directory(directory: &[DirEntry], end: u64, pages: u64) -> Result<(), Bad> {
-    let (mut at, mut next, mut sum) = (HEAD as u64, 0, 0u64);
-    for row in directory {
-        let fits = row.offset >= at && row.offset.checked_add(u64::from(row.len)).is_some_and(|e| e <= end);
-        let counts = (1..=BLOCK_ENTRIES as u32).contains(&row.entries);
-        let size = BLOCK_HEAD as u32 + 32 + row.entries.min(BLOCK_ENTRIES as u32) * 32;
-        let most = size + row.entries.min(BLOCK_ENTRIES as u32) * (12 + FrameEntry::BYTES as u32);
-        let span = row.first >= next && row.last >= row.first && row.last < MAX_LEN / PAGE64;
-        let wide = row.last.wrapping_sub(row.first) >= u64::from(row.entries) - u64::from(counts);
-        if !(fits && counts && span && wide && (size..=most).contains(&row.len)) {
-            return Err(Bad::new("a row of its directory is impossible"));
-        }
-        (at, next) = (row.offset + u64::from(row.len), row.last + 1);
-        sum += u64::from(row.entries);
-    }
-    if sum != pages || at != end {
-        return Err(Bad::new("its directory does not add up"));
-    }
-    Ok(())
 }
 
 fn decode_block(body: &[u8], row: &DirEntry, kinds: u8) -> Result<Block, Bad> {

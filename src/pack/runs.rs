@@ -275,7 +275,8 @@ impl<R: ReadAt> RunsReader<R> {
         fields.zeros(4)?;
         let head = BlockHead { runs, raw, coded, start: fields.u64()?, end: fields.u64()? };
         let room = self.end - self.at;
-        let fits = u64::from(coded) + BLOCK_HEAD as u64 <= room && raw as usize <= MOST_RAW;
+        let sizes = raw as usize <= MOST_RAW && coded as usize <= zstd::zstd_safe::compress_bound(MOST_RAW);
+        let fits = sizes && u64::from(coded) + BLOCK_HEAD as u64 <= room;
         let counts = (1..=BLOCK_RUNS as u32).contains(&runs) && u64::from(runs) <= self.left.runs;
         let order = self.next_page <= head.start && head.start < head.end && head.end <= MAX_LEN / PAGE64;
         if fits && counts && order { Ok(head) } else { Err(Bad::new("a block of its runs is impossible")) }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use super::kinds::{Grade, Kind};
-use super::map::{HashWriter, copy_all, read_packs};
+use super::map::{HashWriter, copy_all, numbers, read_ids};
 use super::packs::Packs;
 use super::runs::{RunsReader, Section};
 use super::wire::{Bad, Fields, FileKind, HEAD, ReadAt, hash_file};
@@ -122,6 +122,7 @@ impl<R: ReadAt + Clone> SnapshotFile<R> {
         if end != Some(size) {
             return Err(Bad::new("its parts do not add up"));
         }
+        let ids = read_ids(&file, packs_at, sizes.packs)?;
         // Only a file that is as long as it says is read to its end: one of holes may be said to be of any size.
         if hash_file(&file, size)? != *id {
             return Err(Bad::new("its bytes are not what its name says"));
@@ -129,8 +130,7 @@ impl<R: ReadAt + Clone> SnapshotFile<R> {
         let mut rest = vec![0; variable];
         file.read_at(&mut rest, variable_at)?;
         take_variable(&mut Fields::new(&rest), &sizes, &mut meta)?;
-        let packs = read_packs(&file, packs_at, sizes.packs, packs)?;
-        Ok(SnapshotFile { meta, file, packs, runs_at, over: sizes.over, update: sizes.update })
+        Ok(SnapshotFile { meta, file, packs: numbers(ids, packs), runs_at, over: sizes.over, update: sizes.update })
     }
 
     /// The runs that differ from the full map.

@@ -5,8 +5,9 @@
 
 use std::io::{self, Write};
 
+use super::directory::DirEntry;
 use super::frame::Frame;
-use super::read::{BLOCK_ENTRIES, DirEntry, FrameEntry, coded_check};
+use super::read::{BLOCK_ENTRIES, FrameEntry, coded_check};
 use super::wire::{FileKind, HEAD};
 use crate::page::{Digest, PageNo};
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::Store;
 use super::room::{Room, Writing};
-use crate::error::{At, Error, Result};
+use crate::error::{At, Error, Result, shell_word};
 use crate::sys::create;
 
 impl Room {
@@ -25,7 +25,7 @@ impl Room {
             Err(e) if e.kind() == io::ErrorKind::CrossesDevices => {
                 return Err(Error::refused(
                     format!("{} and {} are on different file systems", self.dir().display(), store.dir().display()),
-                    format!("copy the store with `cp -a` first, or name it with --store {}", self.above().display()),
+                    format!("copy the store with `cp -a` first, or name it with --store {}", shell_word(self.above())),
                 ));
             }
             done => done.at("renaming", self.dir())?,

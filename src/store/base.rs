@@ -1,6 +1,6 @@
 //! A stored image as what a target is compared with, by its page digests.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::image::{Image, ImageRuns};
 use super::shelf::Shelf;
@@ -14,7 +14,7 @@ use crate::page::{Digest, GROUP_PAGES, PageRange, pages_of};
 #[derive(Debug)]
 pub enum StoredBase<'a> {
     /// The cache describes this very image.
-    Tree(&'a Tree),
+    Tree(CachedBase<'a>),
     /// No cache: pages are held against pages.
     Image(Box<ImageBase<'a>>),
 }
@@ -54,31 +54,87 @@ impl<'a> ImageBase<'a> {
     pub fn new(image: &'a Image, shelf: &'a Shelf) -> ImageBase<'a> {
         ImageBase { image, shelf, walk: Mutex::new(Walk { runs: image.runs(), head: None }) }
     }
+}
 
-    fn fill(&self, run: &Run, window: &PageRange, digests: &mut [Digest]) -> Result<()> {
-        let Source::Pack(pack, mut source) = run.source else {
-            return Ok(());
-        };
-        let mut page = run.pages.start;
-        while page < run.pages.end {
-            let (_, block) = self.shelf.block(pack, source)?;
-            let wanted = run.pages.end - page;
-            let mut found = 0;
-            for (at, digest) in block.entries_from(source).take(wanted as usize) {
-                if at != source + found {
-                    break;
-                }
-                digests[(page + found - window.start) as usize] = digest;
-                found += 1;
+/// Sets the digests of the pages of `run`, which lie in `window`.
+fn fill(shelf: &Shelf, run: &Run, window: &PageRange, digests: &mut [Digest]) -> Result<()> {
+    let Source::Pack(pack, mut source) = run.source else {
+        return Ok(());
+    };
+    let mut page = run.pages.start;
+    while page < run.pages.end {
+        let (_, block) = shelf.block(pack, source)?;
+        let wanted = run.pages.end - page;
+        let mut found = 0;
+        for (at, digest) in block.entries_from(source).take(wanted as usize) {
+            if at != source + found {
+                break;
             }
-            if found == 0 {
-                let path = self.shelf.pack_path(pack);
-                return Err(Error::damaged(&path, format!("it does not hold page {source}")));
-            }
-            page += found;
-            source += found;
+            digests[(page + found - window.start) as usize] = digest;
+            found += 1;
         }
-        Ok(())
+        if found == 0 {
+            let path = shelf.pack_path(pack);
+            return Err(Error::damaged(&path, format!("it does not hold page {source}")));
+        }
+        page += found;
+        source += found;
+    }
+    Ok(())
+}
+
+/// The digest cache of an image. That nothing changed in a group it proves by itself. Which pages of a group changed it
+/// only claims: there the indexes of the packs have the last word, or a cache that somebody forged could hide a page.
+#[derive(Debug)]
+pub struct CachedBase<'a> {
+    tree: &'a Tree,
+    image: &'a Image,
+    shelf: &'a Shelf,
+    /// The stretches looked up last, with the digests of their pages.
+    known: Mutex<Vec<(u64, Arc<Vec<Digest>>)>>,
+}
+
+/// Groups looked up at once: about those that a block of index is for.
+const STRETCH: u64 = 256;
+/// Stretches kept: more than there are threads that scan.
+const MOST_KEPT: usize = 16;
+
+impl<'a> CachedBase<'a> {
+    /// `tree` describes `image`.
+    pub fn new(tree: &'a Tree, image: &'a Image, shelf: &'a Shelf) -> CachedBase<'a> {
+        CachedBase { tree, image, shelf, known: Mutex::default() }
+    }
+
+    /// What the packs say of the pages of a stretch.
+    fn stretch(&self, number: u64) -> Result<Arc<Vec<Digest>>> {
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, digests)) = known().iter().find(|(n, _)| *n == number) {
+            return Ok(digests.clone());
+        }
+        let pages = STRETCH * GROUP_PAGES;
+        let window = PageRange::new(number * pages, (number + 1) * pages);
+        let mut digests = vec![Digest::ZERO; pages as usize];
+        self.image.each_run(window, |run| fill(self.shelf, &run, &window, &mut digests))?;
+        let digests = Arc::new(digests);
+        let mut known = known();
+        if known.len() == MOST_KEPT {
+            known.remove(0);
+        }
+        known.push((number, digests.clone()));
+        Ok(digests)
+    }
+}
+
+impl Base for CachedBase<'_> {
+    fn known(&self, window: PageRange) -> Result<Known> {
+        self.tree.known(window)
+    }
+
+    fn pages(&self, group: u64) -> Result<[Digest; GROUP_PAGES as usize]> {
+        let claimed = self.tree.pages(group)?;
+        let stretch = self.stretch(group / STRETCH)?;
+        let first = (group % STRETCH * GROUP_PAGES) as usize;
+        if claimed[..] == stretch[first..first + GROUP_PAGES as usize] { Ok(claimed) } else { Err(self.tree.broken()) }
     }
 }
 
@@ -99,7 +155,7 @@ impl Base for ImageBase<'_> {
             let part = run.clip(&window);
             if !part.source.is_zeros() && !part.pages.is_empty() {
                 digests.resize(window.len() as usize, Digest::ZERO);
-                self.fill(&part, &window, &mut digests)?;
+                fill(self.shelf, &part, &window, &mut digests)?;
             }
             let rest = PageRange { start: run.pages.end.min(window.end), end: run.pages.end };
             walk.head = (!rest.is_empty()).then(|| run.clip(&rest));

@@ -135,8 +135,9 @@ impl Layers<'_> {
     fn place(&mut self, stored: &mut Stored, order: Vec<u32>, writing: &mut Writing) -> Result<(Runs, Vec<u32>)> {
         let before = self.parent.map_or(Stored::default(), |p| p.meta().stored);
         let over = self.difference(order.clone())?;
-        let debt = before.debt + over.0.section.bytes;
-        if debt <= before.map_bytes + SMALL {
+        // What the parent says of sizes is only its word.
+        let debt = before.debt.saturating_add(over.0.section.bytes);
+        if debt <= before.map_bytes.saturating_add(SMALL) {
             *stored = Stored { map: before.map, map_bytes: before.map_bytes, debt, ..*stored };
             return Ok(over);
         }

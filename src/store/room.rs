@@ -72,7 +72,7 @@ impl Room {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
             found => {
                 found.at("looking at", &room.dir)?;
-                create::check_private(&room.dir)?;
+                room.check_private()?;
                 Ok(Some(room))
             }
         }
@@ -83,12 +83,17 @@ impl Room {
         create::make_dir(&room.dir)?;
         create::check_private(&room.dir)?;
         create::make_dir(&room.dir.join("names"))?;
+        room.check_private()?;
         // Another's: whoever moved the room was killed before the last step. A missing one is made under the lock.
         if !room.has_no_label() && !room.is_labelled() {
             room.put_label()?;
             create::sync_dir(store.dir())?;
         }
         Ok(room)
+    }
+
+    fn check_private(&self) -> Result<()> {
+        check_private(&self.dir)
     }
 
     /// Whether `target` in it says whose it is.
@@ -108,7 +113,7 @@ impl Room {
     /// A room by its folder's name: `target` in it says whose it is, and the name proves that.
     pub(super) fn open_named(store: &Store, name: &OsStr) -> Result<Room> {
         let dir = store.dir().join(name);
-        create::check_private(&dir)?;
+        check_private(&dir)?;
         let file = dir.join("target");
         let key = create::read_small(&file, MOST_PATH)?;
         if Room::name_of(&key).as_str() != name {
@@ -210,6 +215,17 @@ impl Room {
     }
 }
 
+/// Whether nobody else can write to the room at `dir`, nor to the folder of names in it: both are listed, and litter in
+/// them is removed, so neither may lead elsewhere.
+fn check_private(dir: &Path) -> Result<()> {
+    create::check_private(dir)?;
+    let names = dir.join("names");
+    match fs::symlink_metadata(&names) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        _ => create::check_private(&names),
+    }
+}
+
 /// Whether somebody holds the right to write in the room at `dir`.
 pub(super) fn is_being_written(dir: &Path) -> bool {
     let lock = create::open_own(&dir.join("lock"));
@@ -217,6 +233,16 @@ pub(super) fn is_being_written(dir: &Path) -> bool {
 }
 
 fn open_lock(path: &Path) -> Result<File> {
+    let refused = |what: &str| {
+        let what = format!("{} {what}: it is no lock of memsnap", path.display());
+        Error::refused(what, "move it away and try again: a new one is made")
+    };
+    // Looked at first, as opening a device can act on it; proven below.
+    if let Ok(found) = fs::symlink_metadata(path).map(|found| found.file_type())
+        && !found.is_file()
+    {
+        return Err(refused(if found.is_symlink() { "is a symbolic link" } else { "is not a regular file" }));
+    }
     let flags = (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits();
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(0o600).custom_flags(flags as i32);
@@ -228,10 +254,6 @@ fn open_lock(path: &Path) -> Result<File> {
             options.open(path)
         }
         found => found,
-    };
-    let refused = |what: &str| {
-        let what = format!("{} {what}: it is no lock of memsnap", path.display());
-        Error::refused(what, "move it away and try again: a new one is made")
     };
     let file = match file {
         Err(e) if e.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {

@@ -6,7 +6,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt};
+use std::os::unix::fs::{FileExt as _, MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 
 use super::room::Room;
@@ -14,6 +14,7 @@ use crate::capture::{Base, Known, Leaf};
 use crate::error::{At, Error, Result};
 use crate::pack::{FileKind, ReadAt};
 use crate::page::{Digest, GROUP_PAGES, GROUP64, ImageHasher, PAGE, PageRange, groups_of};
+use crate::sys::open::Stamp;
 use crate::sys::{create, sparse};
 
 /// Name of the file.
@@ -86,6 +87,10 @@ impl Tree {
     pub fn open(room: &Room) -> Option<Tree> {
         let path = room.dir().join(NAME);
         let file = create::open_own(&path).ok()?;
+        // It would be changed in place: what has another name elsewhere is not only ours. A new one takes its place.
+        if file.metadata().ok()?.nlink() > 1 {
+            return None;
+        }
         file.try_lock_shared().ok()?;
         let mut head = [0; HEAD];
         ReadAt::read_at(&file, &mut head, 0).ok()?;
@@ -164,7 +169,7 @@ impl Tree {
     }
 
     /// The error that says this cache is not to be believed after all; it was removed.
-    fn broken(&self) -> Error {
+    pub(super) fn broken(&self) -> Error {
         let _ = std::fs::remove_file(&self.path);
         Error::damaged(&self.path, "its page digests do not match their check; it is only a cache and was removed")
     }
@@ -231,6 +236,11 @@ impl Own {
         let flags = rustix::fs::OFlags::NOFOLLOW.bits();
         let file = OpenOptions::new().read(true).write(true).custom_flags(flags as i32).open(&tree.path).ok()?;
         let lock = tree.file.try_clone().ok()?;
+        // What was proven is what is changed.
+        let (found, proven) = (Stamp::from(&file.metadata().ok()?), Stamp::from(&lock.metadata().ok()?));
+        if !found.same_file(&proven) || found.nlink > 1 {
+            return None;
+        }
         Some(Own { file, lock, wiped: false })
     }
 

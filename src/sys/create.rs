@@ -15,6 +15,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, linkat, openat, renameat, r
 use rustix::io::Errno;
 
 use super::id;
+use crate::error::shell_word;
 use crate::planted::{Bug, sync_once};
 use crate::{At, Error, Result};
 
@@ -156,7 +157,8 @@ impl Drop for Pending {
 }
 
 fn open_dir(dir: &Path) -> Result<File, Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    // A folder that became a link since it was looked at is not the one that was meant.
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     rustix::fs::open(dir, flags, Mode::empty()).map(File::from)
 }
 
@@ -224,7 +226,7 @@ fn must_be_dir(dir: &Path) -> Result<std::fs::Metadata> {
     if !metadata.is_dir() {
         let what = if metadata.is_symlink() { "a symbolic link" } else { "a file" };
         let what = format!("{} is {what}, not a folder", dir.display());
-        return Err(Error::refused(what, "move it away, or use --store with the folder itself"));
+        return Err(Error::refused(what, "move it away, or use --store with another folder"));
     }
     Ok(metadata)
 }
@@ -243,7 +245,7 @@ pub fn check_private(dir: &Path) -> Result<()> {
     }
     if metadata.mode() & 0o022 != 0 {
         let what = format!("others can write to {} (mode {:o})", dir.display(), metadata.mode() & 0o7777);
-        return Err(Error::refused(what, format!("chmod go-w {}", dir.display())));
+        return Err(Error::refused(what, format!("chmod go-w {}", shell_word(dir))));
     }
     Ok(())
 }
@@ -277,6 +279,10 @@ pub fn read_small(path: &Path, max: usize) -> Result<Vec<u8>> {
 /// # Errors
 /// When it cannot be opened; `Damaged` when it is no regular file, as we make no others.
 pub fn open_own(path: &Path) -> Result<File> {
+    // Looked at first, as opening a device can act on it; proven below.
+    if !std::fs::symlink_metadata(path).at("opening", path)?.is_file() {
+        return Err(Error::damaged(path, "it is not a regular file"));
+    }
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = match rustix::fs::open(path, flags, Mode::empty()) {
         // A symbolic link (its name on FreeBSD is EMLINK), a socket.

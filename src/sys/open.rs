@@ -96,6 +96,13 @@ fn open_leased(path: &Path, access: OFlags) -> Result<File> {
                     hint: "see who has it open with `memsnap stat`, or try again later".into(),
                 });
             }
+            Err(Errno::PERM) if access == OFlags::RDWR => {
+                return Err(marked(path).unwrap_or_else(|| io_error("opening", path, Errno::PERM)));
+            }
+            Err(Errno::LOOP) => {
+                let what = format!("{} is reached by a symbolic link that was not there before", path.display());
+                return Err(Error::refused(what, "name the file that is meant, in a folder that only you can change"));
+            }
             opened => return opened.at("opening", path),
         }
     }
@@ -106,12 +113,56 @@ fn open_quietly(path: &Path, access: OFlags) -> Result<File, Errno> {
     #[cfg(target_os = "linux")]
     {
         // Only the owner may leave the access time alone; everybody else gets EPERM.
-        match rustix::fs::open(path, flags | OFlags::NOATIME, Mode::empty()) {
+        match open_straight(path, flags | OFlags::NOATIME) {
             Err(Errno::PERM) => {}
+            opened => return opened,
+        }
+    }
+    open_straight(path, flags)
+}
+
+/// An absolute path is one whose links have been followed: where one has appeared on the way since, it is not followed.
+#[cfg(target_os = "linux")]
+fn open_straight(path: &Path, flags: OFlags) -> Result<File, Errno> {
+    if path.is_absolute() {
+        let resolve = rustix::fs::ResolveFlags::NO_SYMLINKS;
+        match rustix::fs::openat2(rustix::fs::CWD, path, flags, Mode::empty(), resolve) {
+            // Linux before 5.6; some containers forbid what they do not know.
+            Err(Errno::NOSYS) => {}
+            Err(Errno::PERM) if !flags.contains(OFlags::NOATIME) => {}
             opened => return opened.map(File::from),
         }
     }
     rustix::fs::open(path, flags, Mode::empty()).map(File::from)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_straight(path: &Path, flags: OFlags) -> Result<File, Errno> {
+    rustix::fs::open(path, flags, Mode::empty()).map(File::from)
+}
+
+/// Why a file that may be written cannot be opened for it, where it is marked so (chattr(1)).
+#[cfg(target_os = "linux")]
+fn marked(path: &Path) -> Option<Error> {
+    use rustix::fs::IFlags;
+    let file = open_straight(path, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC).ok()?;
+    let flags = rustix::fs::ioctl_getflags(&file).ok()?;
+    let (what, letter) = match () {
+        () if flags.contains(IFlags::IMMUTABLE) => ("immutable", 'i'),
+        () if flags.contains(IFlags::APPEND) => ("for appending only", 'a'),
+        () => return None,
+    };
+    let hint = format!("if it is to be changed all the same: chattr -{letter} {}", crate::error::shell_word(path));
+    Some(Error::refused(format!("{} is marked as {what}", path.display()), hint))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn marked(_: &Path) -> Option<Error> {
+    None
+}
+
+fn io_error(doing: &'static str, path: &Path, source: Errno) -> Error {
+    Error::Io { doing, path: path.into(), source: source.into() }
 }
 
 fn must_be_regular(path: &Path, kind: FileType) -> Result<()> {

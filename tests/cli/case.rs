@@ -77,6 +77,12 @@ impl Case {
         Case { dir: dir.into(), _removed_at_the_end: None }
     }
 
+    /// In memory, where bringing to the disk costs nothing; elsewhere as [`Case::new`].
+    pub(crate) fn in_memory() -> Case {
+        let memory = Path::new("/dev/shm");
+        if memory.is_dir() { Case { dir: tempfile::tempdir_in(memory).unwrap() } } else { Case::new() }
+    }
+
     /// With `f` of so many pages of noise.
     pub(crate) fn with_pages(pages: usize) -> Case {
         let case = Case::new();

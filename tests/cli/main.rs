@@ -2,12 +2,18 @@
 #![allow(clippy::print_stderr, reason = "reasons for skipping are for whoever runs the tests")]
 
 mod adopt;
+mod attack;
+mod attack_forged;
+mod attack_powers;
+mod attack_store;
+mod attack_swap;
 mod case;
 mod clock;
 mod delta;
 mod diff;
 mod edit;
 mod eyes;
+mod forge;
 mod golden;
 mod grades;
 mod help;

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::case::{Case, PAGE, Ran, finish, json_lines, noise};
+use super::case::{Case, PAGE, Ran, finish, json_lines, noise, program};
 
 fn names() -> Vec<Vec<u8>> {
     let mut long = vec![b'n'; 255];
@@ -31,7 +31,8 @@ fn names() -> Vec<Vec<u8>> {
 }
 
 /// Nothing that acts on a terminal, on either stream.
-fn clean(ran: &Ran, name: &[u8]) {
+#[track_caller]
+pub(crate) fn clean(ran: &Ran, name: &[u8]) {
     let acts = |c: char| {
         c.is_control() && c != '\n'
             || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -157,4 +158,97 @@ fn refs_split_at_the_last_at() {
     case.ok("snap d@3/user@host");
     case.ok("diff d@3/user@host@1");
     case.ok("log d@3/user@host");
+}
+
+/// A command in a hint does what it says, whatever the names in it.
+#[test]
+fn hints_can_be_pasted() {
+    if !super::case::has("bash") {
+        return super::case::skip("bash is not there");
+    }
+    for name in ["a;touch canary;b", "$(touch canary)", "`touch canary`", "-R", "a b\n'c", "x\x1b[31m"] {
+        let case = Case::new();
+        let dir = Path::new(name);
+        std::fs::create_dir(case.path(dir)).unwrap();
+        let file = Path::new(".").join(dir).join("f");
+        case.write(&file, &noise(1, PAGE));
+        let words = |verb: &str| [verb.into(), file.clone().into_os_string()];
+        case.run(words("snap")).exits(0);
+        let store = case.path(dir.join(".memsnap"));
+        std::fs::set_permissions(&store, std::os::unix::fs::PermissionsExt::from_mode(0o770)).unwrap();
+        let ran = case.run(words("snap")).exits(2);
+        clean(&ran, name.as_bytes());
+        let hint = ran.err.lines().find_map(|line| line.trim().strip_prefix("hint: ")).unwrap();
+        finish(case.command("bash").args(["-c", hint])).exits(0);
+        case.run(words("snap")).exits(0);
+        // A pipe is read as a stream.
+        let pipe = case.path(dir.join("pipe"));
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        let ran = case.run(["view".into(), pipe.clone().into_os_string()]).exits(2);
+        let word = ran.err.split_once("`memsnap view - < ").and_then(|(_, rest)| rest.rsplit_once('`')).unwrap().0;
+        let meant = finish(case.command("bash").args(["-c", &format!("printf %s {word}")])).exits(0);
+        assert_eq!(Path::new(&meant.out), pipe);
+        assert!(!case.path("canary").exists(), "{name:?}: {hint}");
+    }
+}
+
+/// The store that a mark on a target names is whatever somebody wrote there.
+#[test]
+fn a_mark_is_quoted() {
+    let case = Case::with_pages(3);
+    case.ok("snap f");
+    let mark = b"0123456789abcdef /tmp/x;touch canary;\x1b[31m\n/room";
+    let file = std::fs::File::open(case.path("f")).unwrap();
+    if let Err(e) = memsnap::sys::xattr::set(&file, b"user.memsnap.intent", mark) {
+        return super::case::skip(&format!("no attributes here: {e}"));
+    }
+    drop(file);
+    for verb in ["snap f", "recover --yes f", "revert --yes f@1", "diff f"] {
+        clean(&case.exits(verb, 2), b"mark");
+    }
+    let hint = case.exits("recover --yes f", 2).err;
+    assert!(hint.contains(r"--store $'/tmp/x;touch canary;\033[31m\012'"), "{hint}");
+}
+
+#[test]
+fn names_that_are_no_text_are_shown_byte_by_byte() {
+    let case = Case::new();
+    let (a, b) = (OsStr::from_bytes(b"a\xff\xfe"), OsStr::from_bytes(b"b\xc3"));
+    case.write(a, &noise(1, PAGE));
+    case.write(b, &noise(2, PAGE));
+    case.run([OsStr::new("diff"), a, b]).exits(1).shows(r"a\xff\xfe -> b\xc3: ");
+    case.run([OsStr::new("snap"), a]).exits(0);
+    case.patch(a, 0, b"x");
+    case.run([OsStr::new("diff"), a]).exits(1).shows(r"a\xff\xfe@1 -> a\xff\xfe now: ");
+    let json = case.run([OsStr::new("--json"), OsStr::new("diff"), a]).exits(1).json();
+    assert_eq!(json.last().unwrap()["a"]["name"], r"a\xff\xfe@1");
+}
+
+/// Ids and the words around them mean nothing to a shell.
+#[test]
+fn ids_are_plain_words() {
+    let case = Case::with_pages(2);
+    let id = case.ok("snap f").out;
+    assert!(id.len() == 65 && id.trim_end().bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')), "{id}");
+    case.ok(&format!("restore f@{} -o out", id.trim_end()));
+}
+
+#[test]
+fn paths_as_long_as_can_be() {
+    let case = Case::new();
+    let script = "n=$(printf %0240d 0); cd \"$(pwd -P)\" || exit 9
+        while [ $(($(pwd | wc -c) + 241)) -le $1 ]; do mkdir -p $n && cd $n || exit 9; done
+        printf x >f; timeout 10 \"$M\" snap --require none f; code=$?
+        [ $code != 0 ] || timeout 10 \"$M\" log f >/dev/null || exit 8
+        exit $code";
+    // Room is left for the store's own names.
+    let run = |longest: &str| finish(case.command("sh").args(["-c", script, "sh", longest]).env("M", program()));
+    run("3500").exits(0);
+    let ran = run("4090");
+    assert!(matches!(ran.code, Some(0 | 2)), "{ran:?}");
+    let deeper =
+        "n=$(printf %0240d 0); i=0; while [ $i -lt 20 ]; do mkdir -p $n && cd -P $n || exit 9; i=$((i+1)); done
+        printf x >f; timeout 10 \"$M\" snap f";
+    let ran = finish(case.command("sh").args(["-c", deeper]).env("M", program())).exits(2);
+    clean(&ran, b"deep");
 }

@@ -90,13 +90,22 @@ impl Check<'_> {
         let mut row = row;
         let pages = row.iter().map(|leg| pages_of(leg.len)).max().unwrap_or(0);
         let mut band = Band::new(self, bad, pages);
-        for start in (0..pages).step_by(BAND as usize) {
+        let mut start = 0;
+        while start < pages {
+            let mut data = pages;
+            for leg in &mut row {
+                let path = self.room.dir().join(leg.name.file_name());
+                data = data.min(leg.runs.data_from(start).map_err(|e| e.of(&path))?);
+            }
+            // A hole is one step, however long it is.
+            start = start.max(data / BAND * BAND);
             band.begin(start);
             let mut before = 0;
             for leg in &mut row {
                 band.step(leg, before)?;
                 before = leg.len;
             }
+            start += BAND;
         }
         report.pages += band.read;
         report.bytes += band.read * PAGE64;

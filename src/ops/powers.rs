@@ -1,0 +1,35 @@
+//! Powers that a file lends to whoever runs it: set-uid, set-gid, file capabilities. None survives a change of content,
+//! and none goes without a word.
+
+use super::change::Work;
+use crate::error::{At, Result};
+use crate::sys::{meta, open, xattr};
+
+/// File capabilities, as setcap(8) gives them.
+const CAPABILITY: &[u8] = b"security.capability";
+/// Set-uid and set-gid.
+const SET_ID: u32 = 0o6000;
+
+/// Takes the powers from the target, before the first byte of it changes: the system does so only when others than root
+/// write, and never for what is killed half-way.
+pub(crate) fn take_away(work: &mut Work<'_>) -> Result<()> {
+    let (file, path) = (work.target.file, work.target.path);
+    let mode = open::stamp(file, path)?.mode & 0o7777;
+    if mode & SET_ID != 0 {
+        // Who may write and is not the owner may not set the mode: there the system takes the bits.
+        let _ = meta::set_mode(file, mode & !SET_ID);
+        let note =
+            format!("its set-uid and set-gid bits were taken away: chmod {mode:04o} gives them back if they are right");
+        work.notes.push(note);
+    }
+    if xattr::get(file, CAPABILITY).ok().flatten().is_some() {
+        xattr::remove(file, CAPABILITY).or_else(system_does).at("taking the capabilities from", path)?;
+        work.notes.push("its capabilities were taken away: setcap gives them back if they are right".into());
+    }
+    Ok(())
+}
+
+/// Only root may take capabilities away; the first write of anybody does.
+fn system_does(e: std::io::Error) -> std::io::Result<()> {
+    if e.kind() == std::io::ErrorKind::PermissionDenied { Ok(()) } else { Err(e) }
+}

@@ -1,0 +1,189 @@
+//! Targets and outputs that somebody swaps for links while a verb runs: what the links lead to never changes.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+use super::attack::{Plant, Victim, bounded, clear};
+use super::case::{Case, PAGE, finish, has, is_root, noise, program, skip};
+
+/// Rounds of all verbs.
+const ROUNDS: u64 = 25;
+const VERBS: [&str; 8] = [
+    "snap --quiet --require none",
+    "revert --yes --quiet @1",
+    "edit --yes --quiet --at 8192 --hex 0102030405",
+    "undo --yes --quiet",
+    "apply --yes --quiet d",
+    "recover --yes",
+    "restore --force --yes @1 -o out",
+    "diff --stat @1",
+];
+
+/// Runs all verbs on `target` while another thread exchanges `one` and `other` all the time.
+fn race(case: &Case, target: &str, [one, other]: [&str; 2], victim: &Victim) {
+    let (over, swaps, done) = (AtomicBool::new(false), AtomicU32::new(0), AtomicU32::new(0));
+    let (one, other) = (case.path(one), case.path(other));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                renameat_with(CWD, &one, CWD, &other, RenameFlags::EXCHANGE).unwrap();
+                swaps.fetch_add(1, Ordering::Relaxed);
+                std::thread::sleep(std::time::Duration::from_micros(
+                    u64::from(swaps.load(Ordering::Relaxed) % 7) * 150,
+                ));
+            }
+        });
+        // Whatever fails, the other thread ends.
+        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            for round in 0..ROUNDS {
+                for verb in VERBS {
+                    let words: Vec<_> = verb.split(' ').collect();
+                    let at = words.iter().find(|word| word.starts_with('@')).copied().unwrap_or_default();
+                    let named = format!("{target}{at}");
+                    let (head, tail) = words.split_first().unwrap();
+                    let tail: Vec<_> = tail.iter().filter(|word| !word.starts_with('@')).copied().collect();
+                    let ran = bounded(case, &format!("--store store {head} {named} {}", tail.join(" ")), verb);
+                    victim.is_untouched(&format!("round {round}: {verb}: {ran:?}"));
+                    assert!(ran.code != Some(2) || ran.err.contains("memsnap: "), "{verb}: {ran:?}");
+                    done.fetch_add(u32::from(ran.code == Some(0)), Ordering::Relaxed);
+                }
+            }
+        }));
+        over.store(true, Ordering::Relaxed);
+        ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    });
+    assert!(swaps.load(Ordering::Relaxed) > 100 && done.load(Ordering::Relaxed) > 10, "nothing happened");
+    victim.is_untouched("in the end");
+}
+
+fn prepare(target: &str) -> (Case, Victim) {
+    let case = Case::in_memory();
+    let victim = Victim::new(&case);
+    fs::create_dir(case.path("folder")).unwrap();
+    case.write(target, &noise(1, 8 * PAGE));
+    case.ok(&format!("--store store snap {target}"));
+    case.write("changed", &noise(2, 8 * PAGE));
+    case.ok(&format!("delta make {target} changed -o d"));
+    (case, victim)
+}
+
+#[test]
+fn a_target_that_becomes_a_link() {
+    let (case, victim) = prepare("f");
+    symlink(victim.file(), case.path("link")).unwrap();
+    race(&case, "f", ["f", "link"], &victim);
+}
+
+#[test]
+fn a_target_that_becomes_another_kind_of_file() {
+    let (case, victim) = prepare("f");
+    Plant::Fifo.put(&case.path("other"), &victim);
+    race(&case, "f", ["f", "other"], &victim);
+}
+
+/// The folder of the target becomes a link to one with a file of the same name.
+#[test]
+fn a_folder_that_becomes_a_link() {
+    let (case, victim) = prepare("folder/file");
+    symlink(victim.dir(), case.path("link")).unwrap();
+    race(&case, "folder/file", ["folder", "link"], &victim);
+}
+
+/// Every verb that writes a file of a given name.
+const WRITERS: [&str; 4] = ["restore f@1", "delta make f@1 f", "apply f d", "edit f --at 0 --hex 01"];
+
+/// Writes to `out` with and without `--force`; whether each was done.
+fn write_to(case: &Case, writer: &str, out: &str) -> [bool; 2] {
+    let yes = if writer.starts_with("restore") || writer.starts_with("apply") { " --yes" } else { "" };
+    ["", " --force"].map(|force| {
+        let ran = bounded(case, &format!("{writer} -o {out}{force}{yes}"), out);
+        assert!(matches!(ran.code, Some(0 | 2)), "{writer} {out}: {ran:?}");
+        assert!(ran.code == Some(0) || ran.err.contains(out.rsplit('/').next().unwrap()), "{ran:?}");
+        ran.code == Some(0)
+    })
+}
+
+#[test]
+fn outputs_that_are_there() {
+    let case = Case::with_pages(4);
+    let victim = Victim::new(&case);
+    case.ok("snap f");
+    case.write("g", &noise(3, 4 * PAGE));
+    case.ok("delta make f g -o d");
+    let out = case.path("out");
+    for writer in WRITERS {
+        for (plant, done) in [
+            (Plant::LinkToFile, [false, true]),
+            (Plant::LinkToFolder, [false, true]),
+            (Plant::Dangling, [false, true]),
+            (Plant::HardLink, [false, true]),
+            (Plant::Fifo, [false, false]),
+            (Plant::Folder, [false, false]),
+        ] {
+            plant.put(&out, &victim);
+            assert_eq!(write_to(&case, writer, "out"), done, "{writer} {plant:?}");
+            victim.is_untouched(&format!("{writer}: {plant:?}"));
+            // The name is replaced, never what it leads to.
+            assert_eq!(plant.is_at(&out, &victim), !done[1], "{writer} {plant:?}");
+            assert!(!done[1] || out.symlink_metadata().unwrap().is_file());
+            clear(&out);
+        }
+        // Nor is the target, by whatever name.
+        symlink("f", &out).unwrap();
+        let before = case.read("f");
+        assert_eq!(write_to(&case, writer, "out"), [false, false], "{writer}");
+        assert!(case.read("f") == before && out.is_symlink());
+        clear(&out);
+    }
+}
+
+/// A folder that all may write to, like /tmp: the names of others are theirs.
+#[test]
+fn outputs_in_a_sticky_folder() {
+    if !is_root() || !has("setpriv") {
+        return skip("needs root and setpriv");
+    }
+    let case = Case::with_pages(4);
+    let sticky = case.path("sticky");
+    fs::create_dir(&sticky).unwrap();
+    fs::set_permissions(&sticky, fs::Permissions::from_mode(0o1777)).unwrap();
+    fs::set_permissions(case.dir(), fs::Permissions::from_mode(0o755)).unwrap();
+    case.write("sticky/theirs", b"precious");
+    std::os::unix::fs::chown(sticky.join("theirs"), Some(1234), Some(1234)).unwrap();
+    let copy = case.path("memsnap");
+    fs::copy(program(), &copy).unwrap();
+    let home = case.path("home");
+    fs::create_dir(&home).unwrap();
+    fs::rename(case.path("f"), home.join("f")).unwrap();
+    for path in [home.clone(), home.join("f")] {
+        std::os::unix::fs::chown(path, Some(65534), Some(65534)).unwrap();
+    }
+    let nobody = |verb: &str| {
+        let mut command = case.command("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(&copy);
+        finish(command.args(verb.split(' ')))
+    };
+    nobody("snap home/f").exits(0);
+    nobody("restore home/f@1 -o sticky/mine").exits(0);
+    let mine = sticky.join("mine").metadata().unwrap();
+    assert_eq!(mine.uid(), 65534);
+    nobody("restore home/f@1 -o sticky/theirs").exits(2).says("theirs exists");
+    nobody("restore home/f@1 -o sticky/theirs --force --yes").exits(2).says("theirs");
+    assert_eq!(case.read("sticky/theirs"), b"precious");
+    // A target of somebody else there: it can be read, and its store is made by whoever reads.
+    fs::set_permissions(sticky.join("theirs"), fs::Permissions::from_mode(0o644)).unwrap();
+    let ran = nobody("--store home/own snap --require none sticky/theirs").exits(0);
+    assert!(ran.err.contains("unproven"), "{ran:?}");
+    nobody("--store home/own edit --yes sticky/theirs --at 0 --hex 00").exits(2).says("ermission denied");
+    assert_eq!(case.read("sticky/theirs"), b"precious");
+    assert_litter_free(&sticky, 2);
+}
+
+fn assert_litter_free(dir: &Path, files: usize) {
+    let names: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names.len(), files, "{names:?}");
+}
