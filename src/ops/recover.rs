@@ -27,6 +27,9 @@ pub enum How {
     Abandon,
 }
 
+/// The verb of a change that goes back. Rolling that back means to go on with it: whoever says it twice means one way.
+const ROLLBACK: &str = "rollback";
+
 /// Recovers `file`; without `how` it is finished, if nothing but the change itself has touched it.
 ///
 /// # Errors
@@ -53,6 +56,7 @@ pub fn recover(
         let mut report = match how {
             Some(How::Abandon) => abandon(work, true, confirm)?,
             how => {
+                let how = how.map(|how| if intent.verb == ROLLBACK { How::Finish } else { how });
                 let mut ways = Ways::new(work, &intent, how.is_none())?;
                 match how {
                     None => ways.check(work)?,
@@ -203,6 +207,7 @@ impl Ways {
                 to: to.name.id,
                 to_image: to.digest(),
                 time_ns: id::now_ns(),
+                verb: ROLLBACK.into(),
                 ..intent
             };
             work.room.begin_change(work.writing, &intent)?;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use crate::{At, Error, Result};
 
@@ -42,7 +42,7 @@ pub fn target_write(path: &Path) -> Result<File> {
 #[cfg(target_os = "linux")]
 pub fn target_name(path: &Path) -> Result<File> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = File::from(rustix::fs::open(path, flags, Mode::empty()).at("opening", path)?);
+    let file = File::from(retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty())).at("opening", path)?);
     must_be_regular(path, file.metadata().at("looking at", path)?.file_type())?;
     Ok(file)
 }
@@ -54,7 +54,7 @@ pub fn target_name(path: &Path) -> Result<File> {
 #[cfg(target_os = "linux")]
 pub fn any_name(path: &Path) -> Result<File> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
-    Ok(File::from(rustix::fs::open(path, flags, Mode::empty()).at("opening", path)?))
+    Ok(File::from(retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty())).at("opening", path)?))
 }
 
 /// Opens a target to ask what the system knows of it; elsewhere only of files that may be read.
@@ -106,12 +106,12 @@ fn open_quietly(path: &Path, access: OFlags) -> Result<File, Errno> {
     #[cfg(target_os = "linux")]
     {
         // Only the owner may leave the access time alone; everybody else gets EPERM.
-        match rustix::fs::open(path, flags | OFlags::NOATIME, Mode::empty()) {
+        match retry_on_intr(|| rustix::fs::open(path, flags | OFlags::NOATIME, Mode::empty())) {
             Err(Errno::PERM) => {}
             opened => return opened.map(File::from),
         }
     }
-    rustix::fs::open(path, flags, Mode::empty()).map(File::from)
+    retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty())).map(File::from)
 }
 
 fn must_be_regular(path: &Path, kind: FileType) -> Result<()> {

@@ -29,14 +29,24 @@ impl Subject {
         Subject { program, bug: Some(bug) }
     }
 
-    /// The program with these words, under strace with these options.
-    pub(crate) fn strace(&self, case: &Case, options: &[&str], words: &str) -> Command {
-        let mut command = case.command("strace");
-        command.args(["-f", "-qq"]).args(options).arg(&self.program).args(words.split_whitespace());
+    /// The program with these words, as it is.
+    pub(crate) fn command(&self, case: &Case, words: &str) -> Command {
+        self.with_bug(case.command(&self.program), words)
+    }
+
+    fn with_bug(&self, mut command: Command, words: &str) -> Command {
+        command.args(words.split_whitespace());
         if let Some(bug) = self.bug {
             command.env("MEMSNAP_PLANTED", bug);
         }
         command
+    }
+
+    /// The program with these words, under strace with these options.
+    pub(crate) fn strace(&self, case: &Case, options: &[&str], words: &str) -> Command {
+        let mut command = case.command("strace");
+        command.args(["-f", "-qq"]).args(options).arg(&self.program);
+        self.with_bug(command, words)
     }
 
     /// Runs it with a fault in a call: `calls` as for `-e trace=`, `fault` as what follows them in `-e inject=`.

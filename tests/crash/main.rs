@@ -8,6 +8,13 @@
 #[path = "../cli/case.rs"]
 #[allow(dead_code, reason = "made for tests/cli; not all of it is needed here")]
 mod case;
+mod faults;
+mod folder;
+mod kill;
+mod limits;
+mod planted;
+mod points;
+mod random;
 mod scene;
 #[path = "../cli/trace.rs"]
 #[allow(dead_code, reason = "made for tests/cli too")]
