@@ -8,8 +8,10 @@
 #[path = "../cli/case.rs"]
 #[allow(dead_code, reason = "made for tests/cli; not all of it is needed here")]
 mod case;
+mod disk_faults;
 mod faults;
 mod folder;
+mod grounds;
 mod kill;
 mod limits;
 mod planted;
@@ -19,6 +21,7 @@ mod scene;
 #[path = "../cli/trace.rs"]
 #[allow(dead_code, reason = "made for tests/cli too")]
 mod trace;
+mod wreck;
 
 #[test]
 fn every_scene_can_be_played() {

@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 
 use crate::case::{Case, PAGE, finish, has, noise, skip, start};
-use crate::faults::{a_disk_that_lies, syncs_that_fail};
+use crate::disk_faults::{a_disk_that_lies, syncs_that_fail};
 use crate::folder::in_memory;
 use crate::kill::killed;
 use crate::points::Findings;
