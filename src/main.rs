@@ -4,6 +4,11 @@ mod cli;
 
 use std::process::ExitCode;
 
+use memsnap::sys::heap::Heap;
+
+#[global_allocator]
+static HEAP: Heap = Heap;
+
 fn main() -> ExitCode {
     // A file that reaches `ulimit -f` is an error to report, not a reason to die.
     memsnap::sys::signal::ignore_sigxfsz();

@@ -23,6 +23,10 @@ pub(crate) enum Bug {
     NoVecSync,
     /// A failed fsync is tried again, and the second answer believed.
     SyncAgain,
+    /// What was written to a target is not read back.
+    NoReadBack,
+    /// The right to write in a room is not waited for.
+    NoLock,
 }
 
 /// Whether this bug is planted.

@@ -116,8 +116,10 @@ impl Args {
             drop(bar);
             let exit = match report {
                 Ok(report) => {
-                    render(&report, file, global, screen)?;
-                    if report.below { Exit::Below } else { Exit::Done }
+                    let told = render(&report, file, global, screen);
+                    let exit = if report.below { Exit::Below } else { Exit::Done };
+                    // What cannot be told is kept all the same, and so are the other files.
+                    told.map_or_else(|e| exit.worst(screen.fail(&e)), |()| exit)
                 }
                 Err(e) => screen.fail(&e),
             };
@@ -136,15 +138,15 @@ fn render(report: &Report, file: &Path, global: &Global, screen: &mut Screen) ->
     if let Some(Format::BrokenVec(what)) = &report.format {
         screen.warn(&format!("{} is a persistent vector that cannot be used as it is: {what}", escape::path(file)));
     }
-    if let Some(id) = &report.id {
-        screen.line(&id.to_hex())?;
-        screen.flush()?;
-    }
+    let told = match &report.id {
+        Some(id) => screen.line(&id.to_hex()).and_then(|()| screen.flush()),
+        None => Ok(()),
+    };
     screen.say(&story(report, file, global, screen));
     if report.below {
         screen.warn(&below(report));
     }
-    Ok(())
+    told
 }
 
 /// `db.bin@3  1a2b3c4d5e6f  105 pages changed (420 KiB), 431 KiB stored, 0.12 s, proven`

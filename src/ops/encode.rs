@@ -293,8 +293,14 @@ pub(crate) fn encode<W: Write, S: Write + ReadAt>(
     };
     progress.begin("coding", set.len() * PAGE64);
     let result = thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(worker);
+        for started in 0..workers {
+            // One is enough.
+            if let Err(e) = thread::Builder::new().spawn_scoped(scope, worker) {
+                if started == 0 {
+                    return Err(e).at("starting a thread to code", out);
+                }
+                break;
+            }
         }
         let result = write_all(&order, way, out, progress);
         order.stop(None);

@@ -77,10 +77,11 @@ pub(super) fn workers(pages: u64) -> usize {
     thread::available_parallelism().map_or(1, NonZero::get).min(MOST_WORKERS)
 }
 
-/// Runs `work` on `n` threads, this one among them; gives the first error.
+/// Runs `work` on `n` threads, this one among them, or on as many as may be started; gives the first error.
 pub(super) fn spread(n: usize, work: &(dyn Fn() -> Result<()> + Sync)) -> Result<()> {
     thread::scope(|scope| {
-        let others: Vec<_> = (1..n).map(|_| scope.spawn(work)).collect();
+        let start = |_| thread::Builder::new().spawn_scoped(scope, work).ok();
+        let others: Vec<_> = (1..n).map_while(start).collect();
         let mine = work();
         others.into_iter().fold(mine, |all, other| {
             let done = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));

@@ -120,7 +120,7 @@ pub fn push(path: &Path, input: Input<'_>, wait: Duration) -> Result<Report> {
 
 /// The header of a vector is not to be taken for elements.
 fn no_vector(from: &mut dyn BufRead, name: &Path) -> Result<()> {
-    if is_vec(from.fill_buf().at("reading", name)?) {
+    if is_vec(first_of(from).at("reading", name)?) {
         let what = format!("{} is a persistent vector itself, with a header", name.display());
         return Err(Error::refused(what, "write its elements with `memsnap vec dump`, and append those: `-` is stdin"));
     }
@@ -142,6 +142,17 @@ fn append_persistence(
         at += n as u64;
         Ok(n)
     })
+}
+
+/// What is there at the beginning; nothing is taken.
+fn first_of(from: &mut dyn BufRead) -> io::Result<&[u8]> {
+    // Unlike other reads, this one is not made again by itself when a signal interrupts it.
+    while let Err(e) = from.fill_buf() {
+        if e.kind() != io::ErrorKind::Interrupted {
+            return Err(e);
+        }
+    }
+    from.fill_buf() // what it has by now
 }
 
 /// Reads until `block` is full or there is no more.

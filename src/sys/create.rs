@@ -12,7 +12,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, linkat, openat, renameat, renameat_with, unlinkat};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use super::id;
 use crate::error::shell_word;
@@ -73,7 +73,7 @@ impl Pending {
     fn named(folder: File, dir: &Path) -> Result<Pending> {
         let name = tmp_name();
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = openat(&folder, name.as_os_str(), flags, PRIVATE).at("making a file in", dir)?;
+        let file = retry_on_intr(|| openat(&folder, name.as_os_str(), flags, PRIVATE)).at("making a file in", dir)?;
         let path = dir.join(&name);
         Pending { file: file.into(), dir: folder, path, temporary: Some(name) }.made_ours()
     }
@@ -159,7 +159,7 @@ impl Drop for Pending {
 fn open_dir(dir: &Path) -> Result<File, Errno> {
     // A folder that became a link since it was looked at is not the one that was meant.
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rustix::fs::open(dir, flags, Mode::empty()).map(File::from)
+    retry_on_intr(|| rustix::fs::open(dir, flags, Mode::empty())).map(File::from)
 }
 
 /// Renames without replacing.
@@ -214,7 +214,7 @@ pub fn make_dir(dir: &Path) -> Result<bool> {
         made => made.at("making", dir)?,
     }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let made = File::from(rustix::fs::open(dir, flags, Mode::empty()).at("opening", dir)?);
+    let made = File::from(retry_on_intr(|| rustix::fs::open(dir, flags, Mode::empty())).at("opening", dir)?);
     let parent = dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let parent = open_dir(parent).at("opening", parent)?;
     give_to_owner_of(&parent, &made).at("setting the owner of", dir)?;
@@ -284,7 +284,7 @@ pub fn open_own(path: &Path) -> Result<File> {
         return Err(Error::damaged(path, "it is not a regular file"));
     }
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = match rustix::fs::open(path, flags, Mode::empty()) {
+    let file = match retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty())) {
         // A symbolic link (its name on FreeBSD is EMLINK), a socket.
         Err(Errno::LOOP | Errno::MLINK | Errno::NXIO) => return Err(Error::damaged(path, "it is not a regular file")),
         opened => File::from(opened.at("opening", path)?),
@@ -302,11 +302,11 @@ pub fn start_writeback(file: &File, off: u64, len: u64) {
 
 #[cfg(target_os = "linux")]
 mod imp {
-    use super::{AtFlags, Errno, File, OFlags, OsStr, PRIVATE, linkat, openat};
+    use super::{AtFlags, Errno, File, OFlags, OsStr, PRIVATE, linkat, openat, retry_on_intr};
     use std::os::fd::AsRawFd;
 
     pub(super) fn unnamed(dir: &File) -> Result<File, Errno> {
-        openat(dir, ".", OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, PRIVATE).map(File::from)
+        retry_on_intr(|| openat(dir, ".", OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, PRIVATE)).map(File::from)
     }
 
     pub(super) fn link_unnamed(file: &File, dir: &File, name: &OsStr) -> Result<(), Errno> {

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, Mode, OFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use super::locks::{self, Lock, LockKind, Process};
 use crate::{At, Error, Result};
@@ -164,7 +164,7 @@ pub fn open(path: &Path, access: Access, inherited: bool) -> io::Result<File> {
         Access::Both => OFlags::RDWR,
     };
     let base = OFlags::NOCTTY | if inherited { OFlags::empty() } else { OFlags::CLOEXEC };
-    let once = |flags| rustix::fs::open(path, base | flags, Mode::from_raw_mode(0o666));
+    let once = |flags| retry_on_intr(|| rustix::fs::open(path, base | flags, Mode::from_raw_mode(0o666)));
     let opened = match once(access | OFlags::CREATE | OFlags::NONBLOCK) {
         // A directory; that cannot be written to.
         Err(Errno::ISDIR) => once(OFlags::RDONLY | OFlags::NONBLOCK),

@@ -11,6 +11,7 @@ pub mod create; // files nobody sees half-written, private folders
 pub mod epoch; // a process told from those it was forked from
 pub mod extents; // where the bytes of a file are on its device
 pub mod fs; // which file system, how much room is left
+pub mod heap; // memory that runs out
 pub mod id; // random names, host, user, wall clock
 pub mod lease; // proof that nobody writes
 pub mod lock; // flock that waits and names who is in the way

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use crate::{At, Error, Result};
 
@@ -42,7 +42,7 @@ pub fn target_write(path: &Path) -> Result<File> {
 #[cfg(target_os = "linux")]
 pub fn target_name(path: &Path) -> Result<File> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = File::from(rustix::fs::open(path, flags, Mode::empty()).at("opening", path)?);
+    let file = File::from(retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty())).at("opening", path)?);
     must_be_regular(path, file.metadata().at("looking at", path)?.file_type())?;
     Ok(file)
 }
@@ -54,7 +54,7 @@ pub fn target_name(path: &Path) -> Result<File> {
 #[cfg(target_os = "linux")]
 pub fn any_name(path: &Path) -> Result<File> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
-    Ok(File::from(rustix::fs::open(path, flags, Mode::empty()).at("opening", path)?))
+    Ok(File::from(retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty())).at("opening", path)?))
 }
 
 /// Opens a target to ask what the system knows of it; elsewhere only of files that may be read.
@@ -126,19 +126,19 @@ fn open_quietly(path: &Path, access: OFlags) -> Result<File, Errno> {
 fn open_straight(path: &Path, flags: OFlags) -> Result<File, Errno> {
     if path.is_absolute() {
         let resolve = rustix::fs::ResolveFlags::NO_SYMLINKS;
-        match rustix::fs::openat2(rustix::fs::CWD, path, flags, Mode::empty(), resolve) {
+        match retry_on_intr(|| rustix::fs::openat2(rustix::fs::CWD, path, flags, Mode::empty(), resolve)) {
             // Linux before 5.6; some containers forbid what they do not know.
             Err(Errno::NOSYS) => {}
             Err(Errno::PERM) if !flags.contains(OFlags::NOATIME) => {}
             opened => return opened.map(File::from),
         }
     }
-    rustix::fs::open(path, flags, Mode::empty()).map(File::from)
+    retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty())).map(File::from)
 }
 
 #[cfg(not(target_os = "linux"))]
 fn open_straight(path: &Path, flags: OFlags) -> Result<File, Errno> {
-    rustix::fs::open(path, flags, Mode::empty()).map(File::from)
+    retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty())).map(File::from)
 }
 
 /// Why a file that may be written cannot be opened for it, where it is marked so (chattr(1)).

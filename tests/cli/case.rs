@@ -155,23 +155,22 @@ impl Case {
         self.run(words.split_whitespace()).exits(code)
     }
 
+    fn rooms(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.path(".memsnap")).into_iter().flatten();
+        entries.map(|e| e.unwrap().path()).filter(|path| path.is_dir()).collect()
+    }
+
     /// The room of the only target.
     pub(crate) fn room(&self) -> PathBuf {
-        let mut rooms: Vec<_> = std::fs::read_dir(self.path(".memsnap"))
-            .unwrap()
-            .map(|e| e.unwrap().path())
-            .filter(|path| path.is_dir())
-            .collect();
+        let mut rooms = self.rooms();
         assert_eq!(rooms.len(), 1, "{rooms:?}");
         rooms.remove(0)
     }
 
-    /// Files of the only room with this ending.
+    /// Files in rooms with this ending.
     pub(crate) fn stored(&self, ending: &str) -> Vec<PathBuf> {
-        if !self.path(".memsnap").is_dir() {
-            return Vec::new();
-        }
-        let mut files: Vec<_> = std::fs::read_dir(self.room()).unwrap().map(|e| e.unwrap().path()).collect();
+        let list = |room| std::fs::read_dir(room).unwrap().map(|e| e.unwrap().path());
+        let mut files: Vec<_> = self.rooms().into_iter().flat_map(list).collect();
         files.retain(|path| path.to_string_lossy().ends_with(ending));
         files.sort();
         files

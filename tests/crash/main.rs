@@ -10,16 +10,25 @@ mod blocks;
 #[allow(dead_code, reason = "made for tests/cli; not all of it is needed here")]
 mod case;
 mod disk;
-mod findings;
+mod disk_faults;
+mod faults;
+mod folder;
+mod grounds;
+mod kill;
+mod limits;
 mod mount;
+mod planted;
+mod points;
 mod power;
+mod random;
 mod replay;
 mod scene;
 mod stage;
+mod tour;
 #[path = "../cli/trace.rs"]
 #[allow(dead_code, reason = "made for tests/cli too")]
 mod trace;
-mod unsynced;
+mod wreck;
 
 #[test]
 fn every_scene_can_be_played() {

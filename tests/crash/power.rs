@@ -1,7 +1,6 @@
 //! The power goes at a system call: the victim is killed as it makes the call, and its file system stopped at once, so
 //! that what was not yet on the disk never comes there.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -9,10 +8,11 @@ use std::os::unix::fs::OpenOptionsExt;
 use tempfile::TempDir;
 
 use crate::case::{finish, no_forks, program};
-use crate::findings::{Findings, chosen, nightly, nothing_found};
 use crate::mount::{Fs, needs_mounts, scratch};
+use crate::points::{Calls, Findings, nightly};
 use crate::scene::{Known, Scene, scene};
 use crate::stage::Stage;
+use crate::tour::{chosen, nothing_found};
 use crate::trace::{MUTATING, Subject, needs_strace, was_killed};
 
 /// At most `limit` cuts, evenly from all mutating calls of the scene's command; and one after its end.
@@ -20,11 +20,15 @@ pub(crate) fn shutdown_cuts(scene: &Scene, fs: Fs, subject: &Subject, limit: usi
     let known = scene.know();
     let mut stage = Stage::new(fs, |case| scene.prepare(case));
     let mut findings = Findings::default();
-    let points = if limit == 0 { Vec::new() } else { calls(scene, subject, &mut stage) };
+    let points = match limit {
+        0 => Vec::new(),
+        _ => Calls::of(subject, &stage.up(), scene.words, MUTATING).all(),
+    };
     let step = points.len().div_ceil(limit.max(1)).max(1);
-    for (name, n) in points.iter().step_by(step) {
-        let what = format!("{} on {fs:?}, power cut at {name} {n}", scene.name);
-        let ran = subject.inject(&stage.up(), scene.words, name, &format!("signal=SIGKILL:when={n}"));
+    for point in points.iter().step_by(step) {
+        let what = format!("{} on {fs:?}, power cut at {point}", scene.name);
+        let fault = format!("signal=SIGKILL:when={}", point.nth);
+        let ran = subject.inject(&stage.up(), scene.words, &point.call, &fault);
         assert!(was_killed(&ran), "{what}: not killed: {ran:?}");
         findings.note(&what, cut(scene, &known, &mut stage, false));
     }
@@ -38,28 +42,6 @@ pub(crate) fn shutdown_cuts(scene: &Scene, fs: Fs, subject: &Subject, limit: usi
 fn cut(scene: &Scene, known: &Known, stage: &mut Stage, acknowledged: bool) -> Result<(), String> {
     let case = stage.cut()?;
     scene.check(&case, known, acknowledged)
-}
-
-/// The mutating calls of a run that is not stopped: name, and how manieth of its thread.
-fn calls(scene: &Scene, subject: &Subject, stage: &mut Stage) -> Vec<(String, usize)> {
-    let (case, dir) = (stage.up(), scratch());
-    let log = dir.path().join("trace");
-    let options = ["-o", log.to_str().unwrap(), "-e", &format!("trace={MUTATING}")];
-    finish(&mut subject.strace(&case, &options, scene.words)).exits(0);
-    let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
-    for line in fs::read_to_string(&log).unwrap().lines() {
-        let Some((pid, call)) = line.split_once(' ') else { continue };
-        let Some((name, _)) = call.trim_start().split_once('(') else { continue };
-        if MUTATING.split(',').any(|known| known == name) {
-            *counts.entry((pid.into(), name.into())).or_default() += 1;
-        }
-    }
-    let mut most: BTreeMap<String, usize> = BTreeMap::new();
-    for ((_, name), n) in counts {
-        let entry = most.entry(name).or_default();
-        *entry = n.max(*entry);
-    }
-    most.into_iter().flat_map(|(name, n)| (1..=n).map(move |i| (name.clone(), i))).collect()
 }
 
 fn everywhere(fs: Fs) {

@@ -6,11 +6,12 @@ use std::collections::HashSet;
 use crate::blocks::Blocks;
 use crate::case::{finish, noise};
 use crate::disk::{Disk, Event, needs_fuse};
-use crate::findings::{Findings, chosen, nightly, nothing_found};
 use crate::mount::{Device, Fs, Mount, needs_mounts};
+use crate::points::{Findings, nightly};
 use crate::power::without_syncs;
 use crate::scene::{Scene, scene};
 use crate::stage::Stage;
+use crate::tour::{chosen, nothing_found};
 use crate::trace::{Subject, needs_strace};
 
 /// What a disk was told while the victim ran, and until it was unmounted.

@@ -313,9 +313,10 @@ impl VecFileMut {
     fn undone_on_failure<T>(&mut self, work: impl FnOnce(&mut VecFileMut) -> Result<T>) -> Result<T> {
         let result = work(self);
         if result.is_err() && self.broken.is_none() {
-            // Also after a failed fsync, which the kernel reports once: later ones would say nothing.
-            let synced = self.file.set_len(self.stamp.len).and_then(|()| self.file.sync_data());
-            if synced.is_err() || matches!(&result, Err(Error::Io { doing: SYNCING, .. })) {
+            let cut = self.file.set_len(self.stamp.len);
+            // After a failed fsync no other is made: the kernel reports it once, and later ones would say nothing.
+            let unsynced = matches!(&result, Err(Error::Io { doing: SYNCING, .. }));
+            if unsynced || cut.and_then(|()| self.file.sync_data()).is_err() {
                 self.broken = Some("an earlier commit failed, and so may have the disk");
             }
         }

@@ -1,0 +1,48 @@
+//! Memory that runs out. The standard library then ends the process by SIGABRT; a program that says what happened, and
+//! exits as after any other error, says so here. Nothing is lost by it that a kill would not lose.
+#![allow(unsafe_code, reason = "an allocator is unsafe by its nature")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+
+/// The exit code for trouble, as in memsnap(1).
+const TROUBLE: libc::c_int = 2;
+const SAID: &[u8] = b"memsnap: out of memory\n  hint: raise the limit (ulimit -v), or end other programs\n";
+
+/// The usual allocator, for a program: when it has nothing left, the process ends with an error, at once. A library
+/// leaves that to the program that it is part of.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Heap;
+
+/// Allocates nothing.
+fn or_end(got: *mut u8) -> *mut u8 {
+    if got.is_null() {
+        // SAFETY: the bytes are there for as long as the process is.
+        unsafe { libc::write(2, SAID.as_ptr().cast(), SAID.len()) };
+        // SAFETY: ends the process; nothing of it is used again.
+        unsafe { libc::_exit(TROUBLE) }
+    }
+    got
+}
+
+// SAFETY: all of it is done by the system's allocator, with what we were given; no memory is got otherwise.
+unsafe impl GlobalAlloc for Heap {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller promises what alloc asks for.
+        or_end(unsafe { System.alloc(layout) })
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller promises what alloc_zeroed asks for.
+        or_end(unsafe { System.alloc_zeroed(layout) })
+    }
+
+    unsafe fn realloc(&self, old: *mut u8, layout: Layout, len: usize) -> *mut u8 {
+        // SAFETY: the caller promises what realloc asks for.
+        or_end(unsafe { System.realloc(old, layout, len) })
+    }
+
+    unsafe fn dealloc(&self, old: *mut u8, layout: Layout) {
+        // SAFETY: the caller promises that it came from here, which is from the system's.
+        unsafe { System.dealloc(old, layout) }
+    }
+}

@@ -1,0 +1,169 @@
+//! Bugs that are planted on purpose: each is noticed by a harness here, which finds nothing in the program as it is. A
+//! harness that notices nothing proves nothing.
+//!
+//! `MEMSNAP_PLANTED_PROGRAM` is the path of a program that was built to have them:
+//! `RUSTFLAGS='--cfg planted' cargo build --release --locked --target-dir target/planted`.
+
+use std::path::PathBuf;
+
+use crate::case::{Case, PAGE, finish, has, noise, skip, start};
+use crate::disk::needs_fuse;
+use crate::disk_faults::{a_disk_that_lies, syncs_that_fail};
+use crate::folder::in_memory;
+use crate::kill::killed;
+use crate::mount::{Fs, needs_mounts};
+use crate::points::Findings;
+use crate::power::shutdown_cuts;
+use crate::replay::replayed;
+use crate::scene::scene;
+use crate::trace::{Subject, needs_strace};
+
+/// What looks for a bug.
+enum Harness {
+    /// Here.
+    Here(fn(&Subject) -> Findings),
+    /// Losses of power while this scene is played: only they show what was not brought to the disk.
+    Power(&'static str),
+}
+
+/// Every bug of src/planted.rs, and what notices it.
+const ROWS: &[(&str, Harness)] = &[
+    ("NoFileSync", Harness::Power("snap later")),
+    ("NoDirSync", Harness::Power("snap later")),
+    ("NoTargetSync", Harness::Power("revert")),
+    ("NoIntent", Harness::Here(|subject| killed(subject, &scene("revert"), 1))),
+    ("SnapBeforePack", Harness::Here(|subject| killed(subject, &scene("snap first"), 1))),
+    ("NoPageCheck", Harness::Here(a_rotten_page)),
+    ("NoVecSync", Harness::Power("vec push")),
+    ("SyncAgain", Harness::Here(|subject| syncs_that_fail(subject, &scene("revert")))),
+    ("NoReadBack", Harness::Here(a_disk_that_lies)),
+    ("NoLock", Harness::Here(somebody_else_writes)),
+];
+
+/// The program with bugs in it, where it was built.
+fn planted() -> Option<PathBuf> {
+    let program = std::env::var_os("MEMSNAP_PLANTED_PROGRAM").map(PathBuf::from);
+    if program.is_none() {
+        skip("MEMSNAP_PLANTED_PROGRAM does not name a program with planted bugs");
+    }
+    program.map(|path| path.canonicalize().expect("MEMSNAP_PLANTED_PROGRAM is not there"))
+}
+
+#[test]
+fn every_bug_has_a_row() {
+    let source = include_str!("../../src/planted.rs");
+    let list = source.split_once("enum Bug {").unwrap().1.split_once("\n}").unwrap().0;
+    let bugs: Vec<_> = list.lines().map(str::trim).filter_map(|line| line.strip_suffix(',')).collect();
+    assert!(bugs.len() >= ROWS.len().min(8));
+    assert_eq!(bugs, ROWS.iter().map(|(bug, _)| *bug).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_bug_is_noticed() {
+    let Some(program) = planted().filter(|_| needs_strace()) else { return };
+    for (bug, harness) in ROWS {
+        let Harness::Here(harness) = harness else { continue };
+        let found = harness(&Subject::planted(program.clone(), bug));
+        eprintln!("{bug}: {} of {} points", found.failures.len(), found.points);
+        assert!(!found.failures.is_empty(), "{bug} is not noticed at {} points", found.points);
+    }
+}
+
+#[test]
+fn every_lost_sync_is_noticed() {
+    let Some(program) = planted() else { return };
+    if !needs_mounts() || !needs_strace() || !needs_fuse() {
+        return;
+    }
+    for (bug, harness) in ROWS {
+        let Harness::Power(name) = harness else { continue };
+        let (subject, scene) = (Subject::planted(program.clone(), bug), scene(name));
+        let stops = shutdown_cuts(&scene, Fs::Ext4, &subject, 20);
+        let disks = replayed(&scene, Fs::Ext4, &subject, 40, 1);
+        let of = |found: &Findings| format!("{} of {}", found.failures.len(), found.points);
+        eprintln!("{bug}, {name}: {} stops, {} disks", of(&stops), of(&disks));
+        assert!(!stops.failures.is_empty() || !disks.failures.is_empty(), "{bug} is not noticed");
+    }
+}
+
+/// In a program that has none of the bugs. The machines that cut the power are held against it in their own tests.
+#[test]
+fn without_a_bug_nothing_is_noticed() {
+    if !needs_strace() {
+        return;
+    }
+    for (bug, harness) in ROWS {
+        if let Harness::Here(harness) = harness {
+            let found = harness(&Subject::sound());
+            assert!(found.points > 0, "{bug}");
+            found.must_be_none();
+        }
+    }
+}
+
+/// The program that has bugs behaves as the sound one when none is named.
+#[test]
+fn a_planted_program_without_a_bug_is_sound() {
+    let Some(program) = planted().filter(|_| needs_strace()) else { return };
+    for (_, harness) in ROWS {
+        if let Harness::Here(harness) = harness {
+            harness(&Subject::planted(program.clone(), "none")).must_be_none();
+        }
+    }
+}
+
+/// A bit of a stored page has changed: a revert to it stops before it writes anything.
+fn a_rotten_page(subject: &Subject) -> Findings {
+    let mut found = Findings::default();
+    for (page, bit) in [(2, 0), (6, 3), (30, 7)] {
+        let (_dir, case) = in_memory();
+        case.write("f", &noise(1, 40 * PAGE));
+        case.ok("snap --compress none f");
+        let pack = case.stored(".pack").remove(0);
+        let mut bytes = std::fs::read(&pack).unwrap();
+        let stored = &noise(1, 40 * PAGE)[page * PAGE..][..64];
+        let at = bytes.windows(64).position(|window| window == stored).expect("the page is stored as it is");
+        bytes[at] ^= 1 << bit;
+        std::fs::write(&pack, bytes).unwrap();
+        [2, 6, 30].iter().for_each(|page| case.touch(*page, page + 100));
+        let before = case.read("f");
+        let ran = finish(&mut subject.command(&case, "revert --yes f@1"));
+        let same = case.read("f") == before && case.stored("/intent").is_empty();
+        let result = if same && ran.code == Some(4) { Ok(()) } else { Err(format!("the change was begun: {ran:?}")) };
+        found.note(format!("bit {bit} of page {page}"), result);
+    }
+    found
+}
+
+/// While somebody else has a room locked, nobody writes in it.
+fn somebody_else_writes(subject: &Subject) -> Findings {
+    let mut found = Findings::default();
+    if !has("flock") {
+        skip("flock is not there");
+        return found;
+    }
+    let (_dir, case) = in_memory();
+    scene("snap later").prepare(&case);
+    let lock = case.room().join("lock");
+    let mut command = case.command("flock");
+    let mut holder = start(command.arg(&lock).args(["sleep", "60"]));
+    let held = || finish(case.command("flock").arg("-n").arg(&lock).arg("true")).code == Some(1);
+    while !held() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    for words in ["snap f", "revert --yes f@1", "edit --yes f --at 0 --hex 00"] {
+        let before = (case.snapshots(), case.read("f"));
+        let ran = finish(&mut subject.command(&case, words));
+        let same = before == (case.snapshots(), case.read("f"));
+        let result = if same && ran.code == Some(75) { Ok(()) } else { Err(format!("{ran:?}")) };
+        found.note(words, result);
+    }
+    end(&case, &mut holder);
+    found
+}
+
+/// flock(1) and the command under it, which has the lock as well.
+fn end(case: &Case, holder: &mut std::process::Child) {
+    finish(case.command("pkill").args(["-P", &holder.id().to_string()]));
+    let _ = holder.wait();
+}
