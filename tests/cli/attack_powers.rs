@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use memsnap::sys::xattr;
 
 use super::case::{Case, PAGE, finish, has, is_root, noise, program, skip};
-use super::kill::needs_strace;
+use super::trace::needs_strace;
 
 fn mode(case: &Case, name: &str) -> u32 {
     case.path(name).metadata().unwrap().mode() & 0o7777

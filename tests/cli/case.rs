@@ -67,7 +67,10 @@ pub(crate) struct Case {
 
 impl Case {
     pub(crate) fn new() -> Case {
-        let dir = folder();
+        Case::owning(folder())
+    }
+
+    fn owning(dir: TempDir) -> Case {
         Case { dir: dir.path().into(), _removed_at_the_end: Some(dir) }
     }
 
@@ -80,7 +83,7 @@ impl Case {
     /// In memory, where bringing to the disk costs nothing; elsewhere as [`Case::new`].
     pub(crate) fn in_memory() -> Case {
         let memory = Path::new("/dev/shm");
-        if memory.is_dir() { Case { dir: tempfile::tempdir_in(memory).unwrap() } } else { Case::new() }
+        if memory.is_dir() { Case::owning(tempfile::tempdir_in(memory).unwrap()) } else { Case::new() }
     }
 
     /// With `f` of so many pages of noise.
