@@ -43,7 +43,8 @@ pub(crate) fn a_disk_that_lies(subject: &Subject) -> Findings {
     let trace = std::fs::read_to_string(log.path()).unwrap();
     let target = format!("<{}>", case.path("f").display());
     let mut found = Findings::default();
-    for (i, line) in trace.lines().enumerate().filter(|(_, line)| line.contains(&target)) {
+    let writes = trace.lines().filter(|line| line.contains("pwrite64("));
+    for (i, line) in writes.enumerate().filter(|(_, line)| line.contains(&target)) {
         ground.put_back(&case);
         let claimed = line.rsplit_once("= ").expect("a whole call").1;
         let ran = subject.inject(&case, scene.words, "pwrite64", &format!("retval={claimed}:when={}", i + 1));
