@@ -347,6 +347,24 @@ mod tests {
         assert!(matches!(target_read(&dir.path().join("none")), Err(Error::Io { doing: "opening", .. })));
     }
 
+    /// A folder on the way that became a link after the path was resolved.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn links_that_appear_on_the_way_are_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = dir.path().canonicalize().unwrap();
+        for name in ["a", "victim"] {
+            std::fs::create_dir(home.join(name)).unwrap();
+            std::fs::write(home.join(name).join("f"), name).unwrap();
+        }
+        let path = resolve(&home.join("a/f")).unwrap();
+        target_write(&path).unwrap();
+        std::fs::rename(home.join("a"), home.join("moved")).unwrap();
+        std::os::unix::fs::symlink("victim", home.join("a")).unwrap();
+        assert!(refusal(target_read(&path)).contains("was not there before"));
+        assert!(refusal(target_write(&path)).contains("was not there before"));
+    }
+
     #[test]
     fn paths_are_resolved() {
         let dir = tempfile::tempdir().unwrap();

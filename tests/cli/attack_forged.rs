@@ -70,14 +70,18 @@ fn numbers_of_packs() {
 
 #[test]
 fn numbers_of_deltas() {
-    let forge = Forge::new();
+    let forge = Forge::of(Case::new());
     let case = &forge.case;
+    // Where files can be as long as that (xfs, memory) a copy is scanned hole by hole, which takes hours.
+    case.write("long", b"");
+    let long = fs::OpenOptions::new().write(true).open(case.path("long")).unwrap().set_len(1 << 51).is_ok();
+    case.write("long", b"");
     let len = case.read("d").len();
     let end = end_of_delta(&case.read("d"));
     let mut places = vec![16, 56, 96];
     places.extend((end..end + 64).step_by(8));
     for at in places {
-        for number in NUMBERS {
+        for number in NUMBERS.into_iter().filter(|n| !(long && at == 56 && (1 << 51..1 << 63).contains(n))) {
             let bytes = forge.delta(|delta| delta[at..at + 8].copy_from_slice(&number.to_le_bytes()));
             assert_eq!(bytes.len(), len);
             case.write("forged", &bytes);

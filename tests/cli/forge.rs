@@ -24,7 +24,11 @@ pub(crate) struct Forge {
 
 impl Forge {
     pub(crate) fn new() -> Forge {
-        let case = Case::in_memory();
+        Forge::of(Case::in_memory())
+    }
+
+    /// In the folder of `case`.
+    pub(crate) fn of(case: Case) -> Forge {
         let mut bytes = noise(1, 20 * PAGE);
         bytes[3 * PAGE..9 * PAGE].fill(7);
         case.write("f", &bytes);
