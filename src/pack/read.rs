@@ -282,6 +282,10 @@ fn decode_block(body: &[u8], row: &DirEntry, kinds: u8) -> Result<Block, Bad> {
     if list.len() != entries as usize || list[0].0 != row.first || block_key(&list) != row.key {
         return Err(Bad::new("a block of its index does not match its key"));
     }
+    // Neither is covered by the id: the row's last page, and that no page is of zeros.
+    if list[list.len() - 1].0 != row.last || digests.iter().any(Digest::is_zero) {
+        return Err(Bad::new("a block of its index has impossible pages"));
+    }
     let frames = decode_frames(&mut fields, frames, entries, first_frame, row.offset, kinds)?;
     Ok(Block { pages, digests, frames })
 }

@@ -97,3 +97,44 @@ fn every_flipped_bit_and_every_truncation_is_noticed() {
         assert!(read_all(longer, &id).is_err());
     }
 }
+
+/// A sound pack with its directory changed and sealed again: the id does not cover all of a row.
+fn with_row(at: usize, new: &[u8]) -> Vec<u8> {
+    let (mut bytes, _, _) = small(Compress::None, 3);
+    let tail = bytes.len() - TAIL as usize;
+    let row = tail - DirEntry::BYTES + at;
+    bytes[row..row + new.len()].copy_from_slice(new);
+    let check = Digest::of(&bytes[tail - DirEntry::BYTES..tail + 24]);
+    bytes[tail + 24..tail + 56].copy_from_slice(&check.0);
+    bytes
+}
+
+#[test]
+fn a_block_has_the_pages_that_its_row_says() {
+    let last = 24;
+    let good = PackReader::open_any(with_row(last, &9u64.to_le_bytes())).unwrap();
+    assert!(good.block(0).is_ok());
+    for page in [10u64, 1 << 40] {
+        let pack = PackReader::open_any(with_row(last, &page.to_le_bytes())).unwrap();
+        assert!(matches!(pack.block(0), Err(Bad::Damaged(_))), "last page {page}");
+    }
+}
+
+/// Zeros are in no pack; one that was made on purpose could not be written anew.
+#[test]
+fn a_page_of_zeros_is_refused() {
+    let zero = [(3, Digest::ZERO)];
+    let (mut bytes, _, _) = small(Compress::None, 1);
+    let (tail, block) = (bytes.len() - TAIL as usize, HEAD + PAGE);
+    let body = block + BLOCK_HEAD + 12;
+    bytes[body..body + 32].fill(0);
+    let end = tail - DirEntry::BYTES - 32;
+    let check = Digest::of(&bytes[block..end]);
+    bytes[end..end + 32].copy_from_slice(&check.0);
+    let row = tail - DirEntry::BYTES;
+    bytes[row + 32..row + 64].copy_from_slice(&block_key(&zero).0);
+    let check = Digest::of(&bytes[row..tail + 24]);
+    bytes[tail + 24..tail + 56].copy_from_slice(&check.0);
+    let pack = PackReader::open_any(bytes).unwrap();
+    assert!(matches!(pack.block(0), Err(Bad::Damaged(_))));
+}

@@ -164,7 +164,7 @@ impl<W: Write> RunsWriter<W> {
                 Source::Hole => 0,
                 Source::Zero => 1,
                 Source::Pack(pack, page) => {
-                    let next = self.numbers.len() as u32;
+                    let next = self.order.len() as u32;
                     let number = *self.numbers.entry(pack).or_insert_with(|| {
                         self.order.push(pack);
                         next

@@ -72,3 +72,15 @@ fn many_runs_are_skipped_by_blocks() {
     assert!(rest[0].pages.start <= 70_000 && rest.len() < 15_000);
     assert_eq!(rest.last(), runs.last());
 }
+
+/// A list of packs may name one twice; the others keep their numbers all the same.
+#[test]
+fn packs_named_twice_keep_the_others_apart() {
+    let of = |pack: u32| Run { pages: PageRange::new(pack.into(), u64::from(pack) + 1), source: Source::Pack(pack, 0) };
+    let runs = [4, 5, 9].map(of);
+    let mut writer = RunsWriter::continuing(Vec::new(), vec![4, 4, 5]);
+    runs.iter().for_each(|run| writer.push(*run).unwrap());
+    let (section, packs, bytes) = writer.finish().unwrap();
+    let mut reader = RunsReader::new(bytes, 0, section, packs.into());
+    assert_eq!(collect(&mut reader).unwrap(), runs);
+}

@@ -38,6 +38,11 @@ fn leaf_at(group: u64) -> u64 {
     stretch_at(group) + DIGESTS as u64 + group % STRETCH * LEAF as u64
 }
 
+/// Length of the cache of an image of `len` bytes.
+fn end_of(len: u64) -> u64 {
+    groups_of(len).checked_sub(1).map_or(PAGE as u64, |last| leaf_at(last) + LEAF as u64)
+}
+
 /// The head: which snapshot the cache describes.
 fn encode_head(id: &Digest, image: &Digest, len: u64) -> [u8; HEAD] {
     let mut out = [0; HEAD];
@@ -98,7 +103,9 @@ impl Tree {
         let image = Digest::from_slice(&head[48..80]);
         let len = u64::from_le_bytes(head[80..88].try_into().ok()?);
         let tree = Tree { file, path, snapshot, image, len };
-        let sound = head == encode_head(&snapshot, &image, len) && tree.fold(len).ok()? == image;
+        // Where only zeros are cut off, the fold is the same, and what reads them would fail.
+        let whole = tree.file.size().ok()? >= end_of(len);
+        let sound = whole && head == encode_head(&snapshot, &image, len) && tree.fold(len).ok()? == image;
         sound.then_some(tree)
     }
 
@@ -282,7 +289,7 @@ impl TreeUpdate {
     /// Ends: the cache describes snapshot `id` now.
     pub fn finish(mut self, id: &Digest, image: &Digest, len: u64) {
         let groups = groups_of(len);
-        let end = if groups == 0 { PAGE as u64 } else { leaf_at(groups - 1) + LEAF as u64 };
+        let end = end_of(len);
         let close = |file: &File| {
             // What lies past the end must not come back when the image grows again.
             if groups < groups_of(self.old_len) {
@@ -350,3 +357,7 @@ fn write_leaves(file: &File, leaves: &[Leaf]) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "tree_test.rs"]
+mod tests;

@@ -1,0 +1,181 @@
+//! A target in a folder of its own, and the verbs with plain options.
+
+use std::fs::{File, OpenOptions};
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+
+use memsnap::capture::Io;
+use memsnap::ops::apply::Input;
+use memsnap::ops::operand::Operand;
+use memsnap::ops::restore::Out;
+use memsnap::ops::{Quiet, Reading, Reserve, apply, change, delta, edit, recover, restore, revert, snap, undo, verify};
+use memsnap::pack::{Compress, Grade, Source};
+use memsnap::page::{PAGE, PAGE64, PageRange};
+use memsnap::store::{Image, Ref, Room, Shelf, Store};
+use memsnap::{Error, Result};
+use tempfile::TempDir;
+
+const TAG: &str = "tag";
+
+pub(crate) struct Ground {
+    dir: TempDir,
+    target: PathBuf,
+    compress: Compress,
+}
+
+impl Ground {
+    /// With a target of these bytes.
+    pub(crate) fn new(bytes: &[u8], compress: bool) -> Ground {
+        let dir = tempfile::tempdir().expect("a folder can be made");
+        let target = dir.path().join("target");
+        std::fs::write(&target, bytes).expect("a target can be made");
+        Ground { dir, target, compress: if compress { Compress::Zstd(1) } else { Compress::None } }
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub(crate) fn open(&self) -> File {
+        OpenOptions::new().read(true).write(true).open(&self.target).expect("the target can be opened")
+    }
+
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        std::fs::read(&self.target).expect("the target can be read")
+    }
+
+    fn reading(&self) -> Reading {
+        Reading { io: Io::Pread, wait: std::time::Duration::ZERO, ..Reading::default() }
+    }
+
+    fn options(&self) -> change::Options {
+        change::Options {
+            store: None,
+            reading: self.reading(),
+            dry_run: false,
+            ask: false,
+            live: false,
+            force: false,
+            compress: self.compress,
+            reserve: Reserve::Bytes(0),
+        }
+    }
+
+    pub(crate) fn snap(&self, tag: bool) -> Result<snap::Report> {
+        let options = snap::Options {
+            store: None,
+            message: String::new(),
+            tags: tag.then(|| TAG.into()).into_iter().collect(),
+            compress: self.compress,
+            always: false,
+            require: Grade::Unproven,
+            strict: false,
+            reserve: Reserve::Bytes(0),
+            reading: self.reading(),
+        };
+        snap::snap(&self.target, &options, &Quiet)
+    }
+
+    fn at(&self, number: u64) -> Operand {
+        Operand { path: self.target.clone(), at: Some(Ref::Number(number)), doubt: None }
+    }
+
+    pub(crate) fn revert(&self, number: u64, range: Option<(u64, u64)>) -> Result<()> {
+        revert::revert(&self.at(number), range, &self.options(), &mut |_| true, &Quiet).map(drop)
+    }
+
+    pub(crate) fn undo(&self) -> Result<()> {
+        undo::undo(&self.target, &self.options(), &mut |_| true, &Quiet).map(drop)
+    }
+
+    pub(crate) fn edit(&self, at: u64, bytes: &[u8]) -> Result<()> {
+        let edits = [edit::Edit { at, new: edit::Patch::Bytes(bytes.to_vec()) }];
+        edit::edit(&self.target, &edits, true, &self.options(), &mut |_| true, &Quiet).map(drop)
+    }
+
+    pub(crate) fn recover(&self, how: Option<recover::How>) -> Result<()> {
+        recover::recover(&self.target, how, &self.options(), &mut |_| true, &Quiet).map(drop)
+    }
+
+    pub(crate) fn delta(&self, from: u64, to: u64) -> Vec<u8> {
+        let mut out = Vec::new();
+        let options =
+            delta::MakeOptions { store: None, reading: self.reading(), reversible: true, level: 1, force: false };
+        delta::make(&self.at(from), &self.at(to), Out::Stream(&mut out), &options, &Quiet)
+            .expect("a delta can be made");
+        out
+    }
+
+    pub(crate) fn apply(&self, delta: &[u8]) -> Result<()> {
+        let input = Input::Stream(Box::new(Cursor::new(delta.to_vec())));
+        apply::apply(&self.target, input, None, &self.options(), &mut |_| true, &Quiet).map(drop)
+    }
+
+    /// Writes a snapshot to another file, always the same.
+    pub(crate) fn restore(&self, number: u64) -> Result<()> {
+        let options = restore::Options { store: None, force: true, limit_rate: None };
+        restore::restore(&self.at(number), Out::Path(&self.dir().join("out")), &options, &Quiet).map(drop)
+    }
+
+    /// What is in that file.
+    pub(crate) fn restored(&self) -> Option<Vec<u8>> {
+        std::fs::read(self.dir().join("out")).ok()
+    }
+
+    /// The bytes of a snapshot, page by page: by no verb, and without its threads.
+    pub(crate) fn stored(&self, number: u64) -> Result<Vec<u8>> {
+        let room = self.room().ok_or_else(|| Error::missing("there is no room", ""))?;
+        let shelf = Shelf::new(room.dir());
+        let image = Image::open(&room, &shelf, room.resolve(&Ref::Number(number))?)?;
+        let mut pages = shelf.pages();
+        let mut out = vec![0; image.len().next_multiple_of(PAGE64) as usize];
+        image.each_run(PageRange::of_len(image.len()), |run| {
+            for page in run.pages.start..run.pages.end {
+                if let Source::Pack(pack, source) = run.source.advance(page - run.pages.start) {
+                    let mut bytes = [0; PAGE];
+                    pages.read(pack, source, &mut bytes)?;
+                    out[(page * PAGE64) as usize..][..PAGE].copy_from_slice(&bytes);
+                }
+            }
+            Ok(())
+        })?;
+        out.truncate(image.len() as usize);
+        Ok(out)
+    }
+
+    fn room(&self) -> Option<Room> {
+        let target = self.target.canonicalize().expect("the target is there");
+        match Store::open(&Store::place(None, &target)) {
+            Ok(store) => store.room(&target).expect("a store can be looked at"),
+            Err(Error::Missing { .. }) => None,
+            Err(e) => panic!("the store cannot be opened: {e}"),
+        }
+    }
+
+    /// Number of snapshots; their numbers have no gap.
+    pub(crate) fn snapshots(&self) -> u64 {
+        let names = self.room().map_or(Vec::new(), |room| room.snapshots().expect("a room can be listed"));
+        assert!(names.iter().zip(1..).all(|(name, n)| name.number == n), "{names:?}");
+        names.len() as u64
+    }
+
+    /// The snapshot that the tag names.
+    pub(crate) fn tagged(&self) -> Option<u64> {
+        let room = self.room()?;
+        match room.resolve(&Ref::Tag(TAG.into())) {
+            Ok(name) => Some(name.number),
+            Err(Error::Missing { .. }) => None,
+            Err(e) => panic!("the tag is damaged: {e}"),
+        }
+    }
+
+    /// Whether a change was begun and not ended.
+    pub(crate) fn is_begun(&self) -> bool {
+        self.room().is_some_and(|room| room.intent().expect("a record is there as a whole").is_some())
+    }
+
+    pub(crate) fn faults(&self) -> Result<Vec<verify::Fault>> {
+        let options = verify::Options { store: Some(self.dir().join(".memsnap")), quick: false, repair: false };
+        Ok(verify::verify(None, &options, &Quiet)?.faults)
+    }
+}

@@ -1,0 +1,39 @@
+//! A store with one room, for decoders that read files; kept from one input to the next.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use memsnap::store::{Room, Store};
+use tempfile::TempDir;
+
+/// A folder with a store in it. It goes with its thread; what a fuzzer that ends at once leaves, `fuzz/run` clears away.
+pub(super) struct Ground {
+    dir: TempDir,
+    pub(super) room: Room,
+}
+
+thread_local! {
+    static GROUND: Ground = {
+        let dir = tempfile::tempdir().expect("a folder can be made");
+        let store = Store::open_or_create(&dir.path().join("store")).expect("a store can be made");
+        let room = store.make_room(&dir.path().join("target")).expect("a room can be made");
+        drop(room.write(Duration::ZERO).expect("nobody else writes")); // now it has all that a room has
+        Ground { dir, room }
+    };
+}
+
+/// Calls `f` with the ground of this thread.
+pub(super) fn with<T>(f: impl FnOnce(&Ground) -> T) -> T {
+    GROUND.with(f)
+}
+
+impl Ground {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// A file that is written to, never made anew: making one takes longer.
+    pub(super) fn put(&self, path: &std::path::Path, bytes: &[u8]) {
+        std::fs::write(path, bytes).expect("it can be written");
+    }
+}

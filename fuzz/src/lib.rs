@@ -1,0 +1,22 @@
+//! What must hold of every decoder, whatever bytes it is given: one module a target.
+//!
+//! Nothing gets past a checksum by chance. So most targets *seal* their input: they put the right checksums over the
+//! changed bytes and then decode, as a file would be that somebody made on purpose. The decoders stay as they are.
+//! The tests of memsnap run the same checks over the corpora that are kept here.
+
+pub mod delta;
+pub mod file_ref;
+pub mod format;
+mod ground;
+pub mod intent;
+pub mod map;
+pub mod pack;
+mod runs;
+mod seal;
+pub mod snapshot;
+pub mod tags;
+pub mod tree;
+pub mod vec_header;
+
+pub mod range;
+pub mod words;
