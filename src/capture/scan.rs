@@ -43,6 +43,15 @@ pub trait Base: Sync {
     /// When the base cannot be read.
     fn known(&self, window: PageRange) -> Result<Known>;
 
+    /// The first page from `page` on of which more may be known than that it is zeros: a hole up to there is passed in
+    /// one step, and nothing is asked about it. Asked as [`Base::known`] is.
+    ///
+    /// # Errors
+    /// When the base cannot be read.
+    fn data_from(&self, page: PageNo) -> Result<PageNo> {
+        Ok(page)
+    }
+
     /// The digest of `group`, after [`Known::Ask`]. Asked by any thread, in any order.
     ///
     /// # Errors
@@ -66,6 +75,10 @@ pub struct NoBase;
 impl Base for NoBase {
     fn known(&self, _: PageRange) -> Result<Known> {
         Ok(Known::Nothing)
+    }
+
+    fn data_from(&self, _: PageNo) -> Result<PageNo> {
+        Ok(PageNo::MAX)
     }
 
     fn pages(&self, _: u64) -> Result<[Digest; GROUP_PAGES as usize]> {
@@ -210,12 +223,25 @@ struct Feed<'a> {
 
 impl Feed<'_> {
     fn next(&mut self) -> Result<Option<(u64, Window, Known)>> {
-        let Some(window) = self.windows.next()? else {
-            return Ok(None);
+        let (window, known) = match self.hole()? {
+            Some(hole) => (hole, Known::Nothing),
+            None => {
+                let Some(window) = self.windows.next()? else {
+                    return Ok(None);
+                };
+                let known = self.base.known(window.pages)?;
+                (window, known)
+            }
         };
-        let known = self.base.known(window.pages)?;
         self.next += 1;
         Ok(Some((self.next - 1, window, known)))
+    }
+
+    /// A hole of the target where the base has none but zeros: one step, whatever its length.
+    fn hole(&mut self) -> Result<Option<Window>> {
+        let Some(gap) = self.windows.gap()? else { return Ok(None) };
+        let end = self.base.data_from(gap.start)? / GROUP_PAGES * GROUP_PAGES;
+        Ok((end > gap.start).then(|| self.windows.skip(end.min(gap.end))))
     }
 }
 

@@ -5,12 +5,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::error::{At, Result};
-use crate::page::{GROUP64, PAGE64, PageRange};
+use crate::page::{GROUP64, PAGE64, PageNo, PageRange};
 use crate::sys::sparse;
 
 /// Bytes of data read by one thread at a time.
 pub(super) const WINDOW: u64 = 2 << 20;
-/// Bytes of the target that a window spans at most, holes included.
+/// Bytes of the target that a window with data in it spans at most, holes included.
 const SPAN: u64 = 64 << 20;
 
 /// Whole groups of the target.
@@ -50,6 +50,22 @@ impl<'a> Windows<'a> {
             self.next = sparse::next_data(self.file, from, self.len).at("looking for holes in", self.path)?;
         }
         Ok(self.next.map(|(start, end)| (start.max(from), end)))
+    }
+
+    /// The page at which the next window begins, and the first after it that is not known to be in a hole: whole spans,
+    /// none when the hole is shorter.
+    pub(super) fn gap(&mut self) -> Result<Option<PageRange>> {
+        let end = self.len.next_multiple_of(GROUP64);
+        let data = self.extent(self.at)?.map_or(end, |(data, _)| data / SPAN * SPAN);
+        Ok((data > self.at).then(|| PageRange::new(self.at / PAGE64, data / PAGE64)))
+    }
+
+    /// Passes over a hole up to `page` as one window, however long it is.
+    pub(super) fn skip(&mut self, page: PageNo) -> Window {
+        let pages = PageRange::new(self.at / PAGE64, page);
+        let hole = pages.intersect(&PageRange::of_len(self.len));
+        self.at = page * PAGE64;
+        Window { pages, data: Vec::new(), holes: vec![hole] }
     }
 
     /// The next window, after waiting as long as the rate limit asks for.
@@ -132,7 +148,9 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn windows_cover_the_target_and_miss_no_data(
-            writes in prop::collection::vec((0u64..6000, 1u64..40), 0..12), len in 1u64..6000 * 4096)
+            writes in prop::collection::vec((prop_oneof![0u64..6000, 0u64..100_000], 1u64..40), 0..12),
+            len in 1u64..100_000 * 4096,
+            whole in any::<bool>())
         {
             let file = tempfile::tempfile().unwrap();
             for (page, n) in &writes {
@@ -142,13 +160,18 @@ mod tests {
             let path = Path::new("target");
             let mut windows = Windows::new(&file, path, len, None);
             let mut at = 0;
-            while let Some(window) = windows.next().unwrap() {
+            let mut step = || match windows.gap().unwrap() {
+                Some(gap) if whole => Some(windows.skip(gap.end)),
+                _ => windows.next().unwrap(),
+            };
+            while let Some(window) = step() {
                 prop_assert_eq!(window.pages.start, at);
                 prop_assert!(!window.pages.is_empty() && window.pages.start % 16 == 0);
                 prop_assert!(window.data.iter().all(|d| d.start % 16 == 0 && d.end % 16 == 0));
                 prop_assert!(window.data.windows(2).all(|w| w[0].end < w[1].start));
                 at = window.pages.end;
-                for page in window.pages.start..window.pages.end.min(len.div_ceil(PAGE64)) {
+                let written = writes.iter().flat_map(|(page, n)| *page..page + n);
+                for page in written.filter(|page| window.pages.contains(*page) && *page < len.div_ceil(PAGE64)) {
                     let mut byte = [0];
                     let _ = file.read_at(&mut byte, page * PAGE64).unwrap();
                     if byte[0] == 1 {

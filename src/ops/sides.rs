@@ -13,7 +13,8 @@ use crate::capture::{Base, Found, Known, scan};
 use crate::error::{At, Error, Result, shell_word, shown};
 use crate::pack::{Bad, ReadAt, Run, RunStream, Source, differing};
 use crate::page::{
-    Digest, GROUP, GROUP_PAGES, GROUP64, ImageHasher, PAGE, PageRange, PageSet, group_digest, page_digest, pages_of,
+    Digest, GROUP, GROUP_PAGES, GROUP64, ImageHasher, PAGE, PAGE64, PageNo, PageRange, PageSet, group_digest,
+    page_digest, pages_of,
 };
 use crate::store::{CachedBase, Image, ImageBase, Mark, Ref, Room, Shelf, Spool, StoredBase, Tree};
 use crate::sys::{fs, lock, open, sparse};
@@ -330,6 +331,10 @@ impl Base for Marked<'_> {
         Ok(Known::Marked(groups.map(|group| self.0.meets(PageRange::of_group(group))).collect()))
     }
 
+    fn data_from(&self, _: PageNo) -> Result<PageNo> {
+        Ok(PageNo::MAX) // a group in a hole is never looked at
+    }
+
     fn pages(&self, _: u64) -> Result<[Digest; GROUP_PAGES as usize]> {
         Ok([Digest::ZERO; GROUP_PAGES as usize])
     }
@@ -368,6 +373,13 @@ impl Base for FileBase<'_> {
             at = groups.end * GROUP64;
         }
         Ok(known)
+    }
+
+    fn data_from(&self, page: PageNo) -> Result<PageNo> {
+        let at = page * PAGE64;
+        let data = if at < self.side.len { sparse::next_data(&self.side.file, at, self.side.len) } else { Ok(None) };
+        let data = data.at("looking for holes in", &self.side.path)?;
+        Ok(data.map_or(PageNo::MAX, |(start, _)| start / PAGE64))
     }
 
     fn group(&self, group: u64) -> Result<Digest> {

@@ -12,6 +12,7 @@ use crate::error::{At, Error, Result, shell_word};
 use crate::pack::{Compress, Grade, Kind};
 use crate::page::{Digest, PAGE64};
 use crate::store::{Mark, Room, Shelf, Store, Writing, check_tag, refuse_stored};
+use crate::sys::fs::{self, FsKind};
 use crate::sys::open;
 
 /// Longest message.
@@ -114,7 +115,8 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
     let shelf = Shelf::new(room.dir());
     let how = How { reading: &options.reading, compress: options.compress, reserve: options.reserve, exclusive: false };
     let target = Target { file: &live, path: &path };
-    if room.is_new()? {
+    let is_first = room.is_new()?;
+    if is_first {
         preflight(&room, target, options)?;
     }
     let taken = take(&room, &writing, &shelf, target, &how, progress)?;
@@ -135,12 +137,24 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
         warnings: sidecar(&path).map(|log| sidecar_warning(&path, &log)).into_iter().collect(),
         elapsed: Duration::ZERO,
     };
+    if is_first {
+        report.warnings.extend(lock_warning(store.dir()));
+    }
     keep(taken, &room, &mut writing, &shelf, options, &mut report)?;
     if let Some(id) = report.id {
         report.warnings.extend(tag_all(&room, &writing, &options.tags, &id)?);
     }
     report.elapsed = began.elapsed();
     Ok(report)
+}
+
+/// That others may not see the store's locks, once for each target: nothing else tells of it before it is too late.
+fn lock_warning(dir: &Path) -> Option<String> {
+    let kind = File::open(dir).and_then(|dir| fs::kind(&dir)).ok().filter(FsKind::may_hide_locks)?;
+    Some(format!(
+        "the store is on {}, where other machines may not see its locks: let only one machine write to it at a time",
+        kind.name()
+    ))
 }
 
 /// Gives a snapshot its names; says from which others they were taken.

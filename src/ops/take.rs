@@ -14,7 +14,7 @@ use crate::error::{At, Error, Result};
 use crate::pack::{
     Changed, Compress, Frame, Grade, Kind, Meta, NO_PACK, PackSummary, PackWriter, Run, Source, encode_frame,
 };
-use crate::page::{Digest, ImageHasher, PAGE, PAGE64, PageNo, PageRange, pages_of};
+use crate::page::{Digest, ImageHasher, MAX_LEN, PAGE, PAGE64, PageNo, PageRange, pages_of};
 use crate::store::{
     CachedBase, Draft, Image, ImageBase, Mark, Room, Shelf, SnapName, StoredBase, Tree, TreeUpdate, Writing, commit,
 };
@@ -127,6 +127,14 @@ fn attempt(
     progress: &dyn Progress,
 ) -> Result<Taken> {
     let before = open::stamp(target.file, target.path)?;
+    if before.len > MAX_LEN {
+        let what = format!(
+            "{} is {} bytes long, and no image may be longer than {MAX_LEN}",
+            target.path.display(),
+            before.len
+        );
+        return Err(Error::refused(what, "cut it: the end of a file of that length can only be a hole"));
+    }
     let watch = if how.exclusive {
         None
     } else {

@@ -8,7 +8,7 @@ use super::tree::Tree;
 use crate::capture::{Base, Known};
 use crate::error::{Error, Result};
 use crate::pack::{Run, RunStream, Source};
-use crate::page::{Digest, GROUP_PAGES, PageRange, pages_of};
+use crate::page::{Digest, GROUP_PAGES, PageNo, PageRange, pages_of};
 
 /// What the digest cache knows, or else what the packs' indexes say.
 #[derive(Debug)]
@@ -24,6 +24,13 @@ impl Base for StoredBase<'_> {
         match self {
             StoredBase::Tree(tree) => tree.known(window),
             StoredBase::Image(image) => image.known(window),
+        }
+    }
+
+    fn data_from(&self, page: PageNo) -> Result<PageNo> {
+        match self {
+            StoredBase::Tree(tree) => tree.data_from(page),
+            StoredBase::Image(image) => image.data_from(page),
         }
     }
 
@@ -130,6 +137,10 @@ impl Base for CachedBase<'_> {
         self.tree.known(window)
     }
 
+    fn data_from(&self, page: PageNo) -> Result<PageNo> {
+        self.tree.data_from(page)
+    }
+
     fn pages(&self, group: u64) -> Result<[Digest; GROUP_PAGES as usize]> {
         let claimed = self.tree.pages(group)?;
         let stretch = self.stretch(group / STRETCH)?;
@@ -168,5 +179,19 @@ impl Base for ImageBase<'_> {
 
     fn pages(&self, _: u64) -> Result<[Digest; GROUP_PAGES as usize]> {
         unreachable!("digests of pages are given at once")
+    }
+
+    fn data_from(&self, page: PageNo) -> Result<PageNo> {
+        let mut walk = self.walk.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if walk.head.is_none() {
+                walk.head = walk.runs.next_run().map_err(|e| e.of(self.image.path()))?;
+            }
+            match walk.head {
+                None => return Ok(PageNo::MAX),
+                Some(run) if run.source.is_zeros() => walk.head = None,
+                Some(run) => return Ok(run.pages.start.max(page)),
+            }
+        }
     }
 }

@@ -86,6 +86,7 @@ pub fn commit(
     let (id, _) = written.at("writing a snapshot in", room.dir())?;
     drop(out);
     let name = SnapName { number, id };
+    writing.check()?;
     writing.publish(file, &name.file_name())?;
     if let Some((pending, name)) = late {
         writing.publish(pending, &name)?;

@@ -130,8 +130,9 @@ impl Room {
     /// Begins a change: the record is on disk when this returns.
     ///
     /// # Errors
-    /// What writing says.
-    pub fn begin_change(&self, _writing: &Writing, intent: &Intent) -> Result<()> {
+    /// What writing says; [`Error::Busy`] when the room's lock is not ours any more.
+    pub fn begin_change(&self, writing: &Writing, intent: &Intent) -> Result<()> {
+        writing.check()?;
         if planted(Bug::NoIntent) {
             return Ok(());
         }

@@ -304,6 +304,21 @@ impl Writing {
         file.replace(OsStr::new(name))
     }
 
+    /// Asked before anything becomes a snapshot, and before a target is written: whether the lock still has its name.
+    /// When it was removed or replaced, another writer may hold the new one, and has the right to write.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when it has not.
+    pub(super) fn check(&self) -> Result<()> {
+        let path = self.dir.join("lock");
+        let held = open::stamp(&self.file, &path)?;
+        if open::stamp_path(&path).is_ok_and(|now| now.same_file(&held)) {
+            return Ok(());
+        }
+        let holder = "its lock was removed or replaced while we held it, so another writer may be at work".into();
+        Err(Error::Busy { path, holder, hint: "try again, and leave the files of the store alone".into() })
+    }
+
     /// Whether nothing has been published that no snapshot names yet.
     pub(super) fn is_clean(&self) -> bool {
         self.done

@@ -13,7 +13,7 @@ use super::room::Room;
 use crate::capture::{Base, Known, Leaf};
 use crate::error::{At, Error, Result};
 use crate::pack::{FileKind, ReadAt};
-use crate::page::{Digest, GROUP_PAGES, GROUP64, ImageHasher, PAGE, PageRange, groups_of};
+use crate::page::{Digest, GROUP_PAGES, GROUP64, ImageHasher, PAGE, PageNo, PageRange, groups_of};
 use crate::sys::open::Stamp;
 use crate::sys::{create, sparse};
 
@@ -135,6 +135,16 @@ impl Tree {
         Ok(hasher.finish())
     }
 
+    /// The first group from `group` on whose digest may be other than zero. Moves the file's position.
+    fn group_from(&self, group: u64) -> io::Result<u64> {
+        let (at, size) = (stretch_at(group), self.file.size()?);
+        Ok(match sparse::next_data(&self.file, at, size.max(at))? {
+            None => u64::MAX,
+            Some((data, _)) if data < at + STRETCH_BYTES => group,
+            Some((data, _)) => (data - PAGE as u64) / STRETCH_BYTES * STRETCH,
+        })
+    }
+
     /// The digests of `groups` groups from `first` on.
     fn groups(&self, first: u64, groups: u64) -> Result<Vec<Digest>> {
         let mut out = vec![Digest::ZERO; groups as usize];
@@ -163,14 +173,20 @@ impl Tree {
         let mut hasher = ImageHasher::new(len);
         let mut changed = changed.iter().peekable();
         let groups = groups_of(len);
-        for first in (0..groups).step_by(STRETCH as usize) {
-            let digests = self.groups(first, STRETCH.min(groups - first))?;
+        let mut first = 0;
+        while first < groups {
+            let end = groups.min(first + STRETCH);
+            let digests = self.groups(first, end - first)?;
             for (group, digest) in (first..).zip(digests) {
                 match changed.next_if(|(g, _)| *g == group) {
                     Some((_, now)) => hasher.push(group, now),
                     None => hasher.push(group, &digest),
                 }
             }
+            // Stretches of zeros are holes here too: go on where there is something, or something is to be.
+            let known = self.group_from(end).at("looking for holes in", &self.path)?;
+            let next = known.min(changed.peek().map_or(u64::MAX, |(group, _)| *group));
+            first = end.max(next / STRETCH * STRETCH);
         }
         Ok(hasher.finish())
     }
@@ -194,6 +210,15 @@ impl Base for Tree {
             return Ok(Known::Nothing);
         }
         Ok(Known::Groups(self.groups(first, groups)?))
+    }
+
+    fn data_from(&self, page: PageNo) -> Result<PageNo> {
+        let group = page / GROUP_PAGES;
+        if group >= groups_of(self.len) {
+            return Ok(PageNo::MAX);
+        }
+        let data = self.group_from(group).at("looking for holes in", &self.path)?;
+        Ok(data.saturating_mul(GROUP_PAGES).max(page))
     }
 
     fn pages(&self, group: u64) -> Result<[Digest; GROUP_PAGES as usize]> {

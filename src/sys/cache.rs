@@ -94,6 +94,9 @@ const PAGE_UNIT: u64 = 64 << 10;
 /// Larger than any folio of a file.
 const SEAM: u64 = 4 << 20;
 
+/// Most stretches that are remembered: 16 MiB of them.
+const MOST: usize = 1 << 20;
+
 /// What was in the page cache before a file, or a stretch of it, was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Before {
@@ -121,28 +124,28 @@ impl Before {
         before
     }
 
-    /// As [`Before::look`] at all `len` bytes of a file of which only `allocated` are on the disk: nobody looks at the
-    /// holes. Moves the file's position.
+    /// As [`Before::look`] at all `len` bytes of a file of which only `allocated` are on the disk. Holes count as absent:
+    /// what reading them brought in is zeros, which nobody has to fetch again. Moves the file's position.
     pub fn look_sparse(file: &File, len: u64, allocated: u64) -> Before {
-        let page = rustix::param::page_size() as u64;
-        let data = allocated.div_ceil(page);
-        match count(file, 0, len) {
-            // Some of what is allocated are the file system's own blocks: nearly all is all.
-            Some(counts) if counts.cached > 0 && counts.cached >= data - data / 32 => Before::default(),
-            Some(counts) if counts.cached > 0 && allocated < len / 2 => Before::look_at_data(file, len),
-            _ => Before::look(file, 0, len),
+        if allocated >= len {
+            return Before::look(file, 0, len);
         }
-    }
-
-    fn look_at_data(file: &File, len: u64) -> Before {
         let mut before = Before::default();
+        if count(file, 0, len).is_some_and(|counts| counts.cached == 0) {
+            before.note(0, len);
+            return before;
+        }
         let mut at = 0;
-        while let Ok(Some((start, end))) = sparse::next_data(file, at, len) {
+        while !before.is_full()
+            && let Ok(Some((start, end))) = sparse::next_data(file, at, len)
+        {
+            before.note(at, start - at);
             for (off, more) in Before::look(file, start, end - start).absent {
                 before.note(off, more);
             }
             at = end;
         }
+        before.note(at, len - at);
         before
     }
 
@@ -163,12 +166,20 @@ impl Before {
         }
     }
 
-    /// Adds a stretch at or after the end of the last.
+    /// Adds a stretch at or after the end of the last, if there is room for it.
     fn note(&mut self, at: u64, more: u64) {
+        let full = self.is_full();
         match self.absent.last_mut() {
+            _ if more == 0 => {}
             Some((off, len)) if *off + *len == at => *len += more,
+            _ if full => {}
             _ => self.absent.push((at, more)),
         }
+    }
+
+    /// Whether no more is remembered: what follows counts as cached.
+    fn is_full(&self) -> bool {
+        self.absent.len() >= MOST
     }
 
     /// Drops what was not cached before and is now.
@@ -295,99 +306,5 @@ mod imp {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sys::eventually;
-    use std::os::unix::fs::FileExt;
-
-    const MIB: u64 = 1 << 20;
-
-    /// A clean file of 4 MiB that is not in the page cache; none where pages cannot be dropped (tmpfs).
-    fn cold() -> Option<File> {
-        let file = tempfile::tempfile().unwrap();
-        file.write_all_at(&vec![5; 4 << 20], 0).unwrap();
-        file.sync_all().unwrap();
-        drop_pages(&file, 0, 4 * MIB);
-        let cold = residency(&file, 0, 4 << 20).unwrap()?.iter().all(|cached| !cached);
-        if !cold {
-            crate::sys::skipped("pages cannot be dropped here");
-        }
-        cold.then_some(file)
-    }
-
-    fn read(file: &File, off: u64, len: usize) {
-        file.read_exact_at(&mut vec![0; len], off).unwrap();
-    }
-
-    #[test]
-    fn what_reading_brought_in_goes_again() {
-        let Some(file) = cold() else { return };
-        let before = Before::look(&file, 0, 4 * MIB);
-        assert_eq!(before.absent, [(0, 4 * MIB)]);
-        // More than once, here and below: the machine may drop caches of its own at any time.
-        assert!(eventually(|| {
-            read(&file, 0, 4 << 20);
-            Before::look(&file, 0, 4 * MIB).all_cached()
-        }));
-        before.restore(&file);
-        assert!(residency(&file, 0, 4 << 20).unwrap().unwrap().iter().all(|cached| !cached));
-    }
-
-    #[test]
-    fn what_was_there_stays() {
-        let Some(file) = cold() else { return };
-        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::Random).unwrap();
-        assert!(eventually(|| {
-            drop_pages(&file, 0, 4 * MIB);
-            read(&file, MIB, 1 << 20);
-            let before = Before::look(&file, 0, 4 * MIB);
-            read(&file, 0, 4 << 20);
-            before.restore(&file);
-            let now = residency(&file, 0, 4 << 20).unwrap().unwrap();
-            assert_eq!(now.len(), 1024, "a machine with other pages needs another test");
-            let cached = now.iter().filter(|cached| **cached).count();
-            before.absent.len() == 2 && now[256..512].iter().all(|cached| *cached) && cached < 300
-        }));
-    }
-
-    #[test]
-    fn counting() {
-        let Some(file) = cold() else { return };
-        let Some(counts) = count(&file, 0, 4 * MIB) else {
-            return crate::sys::skipped("no cachestat here");
-        };
-        assert_eq!(counts, Counts::default());
-        assert!(eventually(|| {
-            read(&file, 0, 4 << 20);
-            count(&file, 0, 4 * MIB).unwrap().cached == 1024
-        }));
-        file.write_all_at(&[1], 0).unwrap();
-        let counts = count(&file, 0, 4 * MIB).unwrap();
-        assert!(counts.dirty + counts.writeback >= 1);
-        assert_eq!(count(&file, 0, 0).unwrap().cached, 0);
-        let cached = count(&file, 0, 4 * MIB).unwrap().cached;
-        assert_eq!(count_resident(&file, 0, 4 * MIB).unwrap(), Some(cached), "both ways count the same");
-        assert_eq!(residency(&file, 0, 0).unwrap().unwrap(), []);
-    }
-
-    #[test]
-    fn given_back_as_it_goes() {
-        let Some(file) = cold() else { return };
-        let before = Before::look(&file, 0, 4 * MIB);
-        for at in 0..4 {
-            read(&file, at * MIB, 1 << 20);
-            before.restore_part(&file, at * MIB, (at + 1) * MIB);
-        }
-        before.restore(&file);
-        assert!(residency(&file, 0, 4 << 20).unwrap().unwrap().iter().filter(|cached| **cached).count() < 64);
-    }
-
-    #[test]
-    fn gaps_are_joined() {
-        let mut before = Before::default();
-        for at in [4096, 8192, 16384] {
-            before.note(at, 4096);
-        }
-        assert_eq!(before.absent, [(4096, 8192), (16384, 4096)]);
-    }
-}
+#[path = "cache_test.rs"]
+mod tests;

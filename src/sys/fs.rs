@@ -26,6 +26,12 @@ pub enum FsKind {
     Fuse,
     /// Another machine.
     Nfs,
+    /// Another machine, by the protocol of Windows.
+    Cifs,
+    /// Other machines.
+    Ceph,
+    /// The machine around this virtual one, or another.
+    Plan9,
     /// Any other, with its number in statfs(2).
     Other(i64),
 }
@@ -45,6 +51,12 @@ impl FsKind {
         !matches!(self, FsKind::Other(magic) if MADE_UP.contains(magic))
     }
 
+    /// Whether others may use the same files and not see a flock: other machines, depending on how it is mounted there and
+    /// here (NFS with `local_lock`, CIFS with `nobrl`), or whoever is behind a program.
+    pub fn may_hide_locks(&self) -> bool {
+        matches!(self, FsKind::Nfs | FsKind::Cifs | FsKind::Ceph | FsKind::Plan9 | FsKind::Fuse)
+    }
+
     /// Its name in messages.
     pub fn name(&self) -> &'static str {
         match self {
@@ -56,6 +68,9 @@ impl FsKind {
             FsKind::Overlay => "overlayfs",
             FsKind::Fuse => "fuse",
             FsKind::Nfs => "nfs",
+            FsKind::Cifs => "cifs",
+            FsKind::Ceph => "ceph",
+            FsKind::Plan9 => "9p",
             FsKind::Other(_) => "another file system",
         }
     }
@@ -72,6 +87,9 @@ impl FsKind {
             0x794C_7630 => FsKind::Overlay,
             0x6573_5546 => FsKind::Fuse,
             0x0000_6969 => FsKind::Nfs,
+            0xFF53_4D42 | 0xFE53_4D42 | 0x0000_517B => FsKind::Cifs,
+            0x00C3_6400 => FsKind::Ceph,
+            0x0102_1997 => FsKind::Plan9,
             other => FsKind::Other(i64::from(other)),
         }
     }
@@ -127,6 +145,8 @@ mod tests {
         assert!(kind(&shm).unwrap().leases_prove());
         let proc = kind(&File::open("/proc").unwrap()).unwrap();
         assert_eq!(proc, FsKind::Other(0x9FA0));
+        assert!(FsKind::of_magic(0xFE53_4D42).may_hide_locks() && FsKind::of_magic(0x6969).may_hide_locks());
+        assert!(!kind(&shm).unwrap().may_hide_locks() && !proc.may_hide_locks());
         assert!(!proc.leases_prove() && !FsKind::Overlay.leases_prove() && !FsKind::Fuse.leases_prove());
     }
 

@@ -28,7 +28,7 @@ impl Check<'_> {
             Some(only) => names.retain(|name| *name == only),
             None => {
                 self.names(&names, report)?;
-                self.records(&names, report)?;
+                self.records(report)?;
             }
         }
         report.snapshots += names.len() as u64;
@@ -49,12 +49,16 @@ impl Check<'_> {
     }
 
     /// Tags, intents, the target's path, the cache.
-    fn records(&self, names: &[SnapName], report: &mut Report) -> Result<()> {
+    fn records(&self, report: &mut Report) -> Result<()> {
         let dir = self.room.dir();
         if !self.room.is_labelled() {
             report.faults.push(Fault::new(&dir.join("target"), "it does not name the target that its folder is for"));
         }
-        for (tag, id) in self.room.tags()? {
+        let tags = self.room.tags()?;
+        let records = [("intent", self.room.intent()), ("undo", self.room.last_change())];
+        // Listed after they were read: whoever writes meanwhile makes a snapshot first, and then what names it.
+        let names = &self.room.snapshots()?;
+        for (tag, id) in tags {
             report.files += 1;
             match id {
                 Err(e) => report.faults.push(Fault::of(&e, dir)),
@@ -64,7 +68,6 @@ impl Check<'_> {
                 Ok(_) => {}
             }
         }
-        let records = [("intent", self.room.intent()), ("undo", self.room.last_change())];
         for (name, record) in records {
             match record {
                 Err(e) => report.faults.push(Fault::of(&e, &dir.join(name))),

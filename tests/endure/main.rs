@@ -1,0 +1,18 @@
+//! What must hold for long: many processes at once on one store, locks that are taken away, files without end, and memory
+//! that does not grow. At full size with `MEMSNAP_NIGHTLY=1`.
+#![cfg(target_os = "linux")]
+
+#[allow(dead_code, reason = "shared with tests/cli")]
+#[path = "../cli/case.rs"]
+mod case;
+mod crowd;
+mod measure;
+mod replaced;
+mod serial;
+mod soak;
+mod sparse;
+
+/// Whether tests run at full size.
+fn nightly() -> bool {
+    std::env::var_os("MEMSNAP_NIGHTLY").is_some()
+}

@@ -1,0 +1,116 @@
+//! A lock file that is removed, renamed or replaced: nobody writes by the old one.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::case::{Case, Ran, start};
+
+#[track_caller]
+fn eventually(what: &str, mut is: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is() {
+        assert!(start.elapsed() < Duration::from_secs(60), "it never came: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Whether a process has the file open that stands at `path` now.
+fn has_open(child: &Child, path: &Path) -> bool {
+    let Ok(wanted) = std::fs::metadata(path) else { return false };
+    let fds = std::fs::read_dir(format!("/proc/{}/fd", child.id())).into_iter().flatten().flatten();
+    fds.filter_map(|fd| std::fs::metadata(fd.path()).ok()).any(|m| (m.dev(), m.ino()) == (wanted.dev(), wanted.ino()))
+}
+
+fn spawn(case: &Case, words: &str) -> Child {
+    start(case.memsnap(words.split(' ')).stdout(Stdio::piped()).stderr(Stdio::piped()))
+}
+
+fn end(child: Child) -> Ran {
+    Ran::of(child.wait_with_output().unwrap(), "memsnap".into())
+}
+
+fn signal(name: &str, child: &Child) {
+    assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
+}
+
+/// What may happen to a lock file.
+const FATES: [fn(&Path); 3] = [
+    |lock| std::fs::remove_file(lock).unwrap(),
+    |lock| std::fs::rename(lock, lock.with_extension("moved")).unwrap(),
+    |lock| {
+        let new = lock.with_extension("new");
+        OpenOptions::new().write(true).create_new(true).open(&new).unwrap();
+        std::fs::set_permissions(&new, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        std::fs::rename(new, lock).unwrap();
+    },
+];
+
+fn prepared() -> (Case, PathBuf) {
+    let case = Case::with_pages(2048);
+    case.ok("snap f");
+    let lock = case.room().join("lock");
+    (case, lock)
+}
+
+#[test]
+fn who_waited_for_the_old_lock_takes_the_new_one() {
+    for fate in FATES {
+        let (case, lock) = prepared();
+        let old = File::open(&lock).unwrap();
+        old.lock().unwrap();
+        let mut waiter = spawn(&case, "snap --always --require none --wait 100 f");
+        eventually("a waiter", || has_open(&waiter, &lock));
+        fate(&lock);
+        // Another has the new lock while the old one becomes free.
+        let mut holder = spawn(&case, "snap --always --require none --limit-rate 1 f");
+        eventually("a holder", || has_open(&holder, &lock) && File::open(&lock).unwrap().try_lock().is_err());
+        drop(old);
+        eventually("the waiter at the new lock", || has_open(&waiter, &lock));
+        case.exits("snap --always --wait 0 f", 75).says("busy");
+        assert!(waiter.try_wait().unwrap().is_none() && holder.try_wait().unwrap().is_none());
+        signal("-9", &holder);
+        holder.wait().unwrap();
+        end(waiter).exits(0);
+        assert_eq!(case.snapshots(), 2);
+        case.ok("verify").shows("all good");
+    }
+}
+
+#[test]
+fn who_lost_the_lock_commits_nothing() {
+    for fate in FATES {
+        let (case, lock) = prepared();
+        // It reads for seconds, and holds the lock.
+        let reader = spawn(&case, "snap --always --require none --limit-rate 2M f");
+        eventually("a holder", || lock.metadata().is_ok_and(|m| m.len() > 0) && has_open(&reader, &lock));
+        signal("-STOP", &reader);
+        fate(&lock);
+        case.ok("snap --always --require none f");
+        signal("-CONT", &reader);
+        end(reader).exits(75).says("removed or replaced");
+        assert_eq!(case.snapshots(), 2, "two have the same number");
+        case.ok("snap --always --require none f");
+        assert_eq!(case.snapshots(), 3);
+        case.ok("verify").shows("all good");
+    }
+}
+
+/// As flock(1): the lock is of the file that was opened, whatever has its name later.
+#[test]
+fn memsnap_lock_goes_by_the_file_that_it_opened() {
+    let case = Case::new();
+    case.write("f", b"old");
+    let old = File::open(case.path("f")).unwrap();
+    old.lock().unwrap();
+    let mut waiter = spawn(&case, "lock f cat f");
+    eventually("a waiter", || has_open(&waiter, &case.path("f")));
+    case.write("g", b"new");
+    std::fs::rename(case.path("g"), case.path("f")).unwrap();
+    case.ok("lock -n f true");
+    assert!(waiter.try_wait().unwrap().is_none(), "it ran without the lock it waited for");
+    drop(old);
+    assert_eq!(end(waiter).exits(0).out, "new");
+}
