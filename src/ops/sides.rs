@@ -16,7 +16,7 @@ use crate::page::{
     Digest, GROUP, GROUP_PAGES, GROUP64, ImageHasher, PAGE, PAGE64, PageNo, PageRange, PageSet, group_digest,
     page_digest, pages_of,
 };
-use crate::store::{CachedBase, Image, ImageBase, Mark, Ref, Room, Shelf, Spool, StoredBase, Tree};
+use crate::store::{Image, ImageBase, Mark, Ref, Room, Shelf, Spool, StoredBase, Tree};
 use crate::sys::{fs, lock, open, sparse};
 
 /// One side of a comparison.
@@ -213,10 +213,7 @@ pub(crate) fn compare_live(
         refuse_unfinished_to_read(&stored.room)?;
     }
     let tree = Tree::open(&stored.room).filter(|t| (t.image, t.len) == (stored.image.digest(), stored.image.len()));
-    let by_tree = tree.as_ref().map(|tree| {
-        let base = StoredBase::Tree(CachedBase::new(tree, &stored.image, &stored.shelf));
-        read(live, &base, reading, progress, seen.as_deref_mut())
-    });
+    let by_tree = tree.as_ref().map(|tree| read(live, &StoredBase::Tree(tree), reading, progress, seen.as_deref_mut()));
     let (mut set, digest) = match by_tree {
         // The cache turned out broken, and is gone: once more without it.
         Some(Err(e)) if Tree::is_cause(&stored.room, &e) => None,

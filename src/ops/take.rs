@@ -16,7 +16,7 @@ use crate::pack::{
 };
 use crate::page::{Digest, ImageHasher, MAX_LEN, PAGE, PAGE64, PageNo, PageRange, pages_of};
 use crate::store::{
-    CachedBase, Draft, Image, ImageBase, Mark, Room, Shelf, SnapName, StoredBase, Tree, TreeUpdate, Writing, commit,
+    Draft, Image, ImageBase, Mark, Room, Shelf, SnapName, StoredBase, Tree, TreeUpdate, Writing, commit,
 };
 use crate::sys::create::Pending;
 use crate::sys::open::{self, Stamp};
@@ -97,12 +97,10 @@ fn take_from(
     progress: &dyn Progress,
 ) -> Result<Taken> {
     if let Some((image, Some(tree))) = parent {
-        let base = StoredBase::Tree(CachedBase::new(tree, image, shelf));
+        let base = StoredBase::Tree(tree);
         match attempt(room, target, Some(image), &base, Some(tree), how, progress) {
             // The cache turned out broken half-way, and is gone: once more without it.
             Err(e) if Tree::is_cause(room, &e) => {}
-            // The index of a pack is: without the cache it will be seen what can be stood on.
-            Err(Error::Damaged { .. }) => {}
             taken => return taken,
         }
     }

@@ -1,6 +1,6 @@
 //! A stored image as what a target is compared with, by its page digests.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use super::image::{Image, ImageRuns};
 use super::shelf::Shelf;
@@ -14,7 +14,7 @@ use crate::page::{Digest, GROUP_PAGES, PageNo, PageRange, pages_of};
 #[derive(Debug)]
 pub enum StoredBase<'a> {
     /// The cache describes this very image.
-    Tree(CachedBase<'a>),
+    Tree(&'a Tree),
     /// No cache: pages are held against pages.
     Image(Box<ImageBase<'a>>),
 }
@@ -88,65 +88,6 @@ fn fill(shelf: &Shelf, run: &Run, window: &PageRange, digests: &mut [Digest]) ->
         source += found;
     }
     Ok(())
-}
-
-/// The digest cache of an image. That nothing changed in a group it proves by itself. Which pages of a group changed it
-/// only claims: there the indexes of the packs have the last word, or a cache that somebody forged could hide a page.
-#[derive(Debug)]
-pub struct CachedBase<'a> {
-    tree: &'a Tree,
-    image: &'a Image,
-    shelf: &'a Shelf,
-    /// The stretches looked up last, with the digests of their pages.
-    known: Mutex<Vec<(u64, Arc<Vec<Digest>>)>>,
-}
-
-/// Groups looked up at once: about those that a block of index is for.
-const STRETCH: u64 = 256;
-/// Stretches kept: more than there are threads that scan.
-const MOST_KEPT: usize = 16;
-
-impl<'a> CachedBase<'a> {
-    /// `tree` describes `image`.
-    pub fn new(tree: &'a Tree, image: &'a Image, shelf: &'a Shelf) -> CachedBase<'a> {
-        CachedBase { tree, image, shelf, known: Mutex::default() }
-    }
-
-    /// What the packs say of the pages of a stretch.
-    fn stretch(&self, number: u64) -> Result<Arc<Vec<Digest>>> {
-        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, digests)) = known().iter().find(|(n, _)| *n == number) {
-            return Ok(digests.clone());
-        }
-        let pages = STRETCH * GROUP_PAGES;
-        let window = PageRange::new(number * pages, (number + 1) * pages);
-        let mut digests = vec![Digest::ZERO; pages as usize];
-        self.image.each_run(window, |run| fill(self.shelf, &run, &window, &mut digests))?;
-        let digests = Arc::new(digests);
-        let mut known = known();
-        if known.len() == MOST_KEPT {
-            known.remove(0);
-        }
-        known.push((number, digests.clone()));
-        Ok(digests)
-    }
-}
-
-impl Base for CachedBase<'_> {
-    fn known(&self, window: PageRange) -> Result<Known> {
-        self.tree.known(window)
-    }
-
-    fn data_from(&self, page: PageNo) -> Result<PageNo> {
-        self.tree.data_from(page)
-    }
-
-    fn pages(&self, group: u64) -> Result<[Digest; GROUP_PAGES as usize]> {
-        let claimed = self.tree.pages(group)?;
-        let stretch = self.stretch(group / STRETCH)?;
-        let first = (group % STRETCH * GROUP_PAGES) as usize;
-        if claimed[..] == stretch[first..first + GROUP_PAGES as usize] { Ok(claimed) } else { Err(self.tree.broken()) }
-    }
 }
 
 impl Base for ImageBase<'_> {

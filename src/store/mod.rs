@@ -18,7 +18,7 @@ mod sweep;
 mod tags;
 mod tree;
 
-pub use base::{CachedBase, ImageBase, StoredBase};
+pub use base::{ImageBase, StoredBase};
 pub use commit::{Draft, commit};
 pub use image::{Image, ImageRuns};
 pub use intent::{Intent, Mark};

@@ -192,7 +192,7 @@ impl Tree {
     }
 
     /// The error that says this cache is not to be believed after all; it was removed.
-    pub(super) fn broken(&self) -> Error {
+    fn broken(&self) -> Error {
         let _ = std::fs::remove_file(&self.path);
         Error::damaged(&self.path, "its page digests do not match their check; it is only a cache and was removed")
     }

@@ -263,7 +263,8 @@ fn parents_that_are_none() {
     }
 }
 
-/// A cache whose checks are right, and which lies about the pages of a group.
+/// A cache whose checks are right, and which lies about the pages of a group: it may spoil the snapshot that is made with
+/// it, and that is noticed. Without it all is well again.
 #[test]
 fn a_cache_that_lies() {
     let forge = Forge::new();
@@ -288,14 +289,14 @@ fn a_cache_that_lies() {
             .finalize();
         cache[leaf + 512..leaf + 544].copy_from_slice(check.as_bytes());
         put(&tree, &cache);
-        let json = case.exits("--json diff f@2 f", 1).json();
-        let pages: Vec<_> = json.iter().filter_map(|line| line["first_page"].as_u64()).collect();
-        assert_eq!(pages, [now as u64], "page {page} was lied about");
-        put(&tree, &cache);
-        case.ok("snap --require none f");
-        case.ok("restore f@3 -o out --force --yes");
-        assert!(case.read("out") == bytes, "page {page} was lied about");
-        case.ok("verify");
+        bounded(case, "snap --require none f", "a cache that lies");
+        let restored = case.run(["restore", "f@3", "-o", "-"]);
+        let sound = restored.code == Some(0) && restored.bytes == bytes;
+        assert!(sound || restored.code == Some(4), "page {page} was lied about: {:?}", restored.code);
+        case.exits("verify", if sound { 0 } else { 4 });
+        fs::remove_file(&tree).unwrap();
+        case.ok("snap --require none --always f");
+        assert!(case.ok("restore f@latest -o -").bytes == bytes, "page {page} was lied about");
     }
 }
 

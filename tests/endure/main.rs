@@ -1,6 +1,7 @@
 //! What must hold for long: many processes at once on one store, locks that are taken away, files without end, and memory
 //! that does not grow. At full size with `MEMSNAP_NIGHTLY=1`.
 #![cfg(target_os = "linux")]
+#![allow(clippy::print_stderr, reason = "figures and reasons for skipping are for whoever runs the tests")]
 
 #[allow(dead_code, reason = "shared with tests/cli")]
 #[path = "../cli/case.rs"]
