@@ -1,6 +1,7 @@
 //! `recover`: finish or roll back a change that was interrupted.
 //!
-//! It is done only where every page that the change was to write is exactly that of one image or of the other. Then
+//! It is done only where every page that the change was to write is that of one image or of the other, or torn between
+//! the two, as a loss of power may leave it: each sector is exactly that of one of them. Then
 //! all of them are written again: after an I/O error, what the cache says of a page proves nothing of the disk.
 
 use std::path::Path;
@@ -141,7 +142,7 @@ impl Ways {
         Ok(Ways { from, to, forward, back })
     }
 
-    /// Every page of the change must be exactly that of one image or of the other, and the length that of one.
+    /// Every sector of the pages of the change must be that of one image or of the other, and the length that of one.
     fn check(&self, work: &Work<'_>) -> Result<()> {
         let len = open::stamp(work.target.file, work.target.path)?.len;
         let mut wrong = (len != self.from.len() && len != self.to.len()).then_some(len / PAGE64);
@@ -216,7 +217,10 @@ impl Ways {
     }
 }
 
-/// Whether `page` of the target, which is `len` bytes long, is the old or the new one.
+/// What a disk writes at once, whatever the size of a page: a loss of power may tear a page, not a sector.
+const SECTOR: usize = 512;
+
+/// Whether `page` of the target, which is `len` bytes long, is the old or the new one, or one torn between the two.
 fn is_either(
     work: &Work<'_>,
     page: u64,
@@ -234,22 +238,19 @@ fn is_either(
     if digest == digests.0 || digest == digests.1 {
         return Ok(true);
     }
-    if at + PAGE64 <= len {
-        return Ok(false);
-    }
-    // The length may have reached the disk before the page: then it is one of the two, cut off.
-    let there = (len - at) as usize;
+    // The length, too, may have reached the disk before the page: then it is cut off.
+    let there = (len - at).min(PAGE64) as usize;
     let mut reader = work.shelf.pages();
-    for source in [sources.0, sources.1] {
+    let mut stored = |source| {
         let mut bytes = [0; PAGE];
         if let Source::Pack(pack, page) = source {
             reader.read(pack, page, &mut bytes)?;
         }
-        if bytes[..there] == now[..there] {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+        Ok::<_, Error>(bytes)
+    };
+    let (old, new) = (stored(sources.0)?, stored(sources.1)?);
+    let mut sectors = (0..there).step_by(SECTOR).map(|from| from..there.min(from + SECTOR));
+    Ok(sectors.all(|s| now[s.clone()] == old[s.clone()] || now[s.clone()] == new[s]))
 }
 
 /// Forgets the change, or only the mark that another store left; the target stays as it is.

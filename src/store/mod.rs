@@ -31,7 +31,7 @@ pub use tree::{Tree, TreeUpdate};
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -113,14 +113,14 @@ impl Store {
         create::make_dir(dir)?;
         create::check_private(dir)?;
         let format = dir.join("format");
-        if fs::symlink_metadata(&format).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
-            check_empty(dir)?;
-            create::write_small(dir, OsStr::new(".gitignore"), b"*\n")?;
-            let store_id: String = id::random16().iter().map(|b| format!("{b:02x}")).collect();
-            let line = format!("memsnap {FORMAT} {store_id}");
-            let line = format!("{line} {}\n", Digest::of(line.as_bytes()));
-            create::write_small(dir, OsStr::new("format"), line.as_bytes())?;
-            create::sync_dir(parent)?;
+        let is_new = || fs::symlink_metadata(&format).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound);
+        if is_new() {
+            match check_empty(dir) {
+                Ok(()) => begin(dir, parent)?,
+                // What is in it may be of somebody who has begun this store meanwhile.
+                Err(e) if is_new() => return Err(e),
+                Err(_) => {}
+            }
         }
         Store::open(dir)
     }
@@ -192,6 +192,19 @@ impl Store {
         }
         Ok((rooms, faults))
     }
+}
+
+/// Makes an empty folder a store. Of two who do so at once, the first gives it its id.
+fn begin(dir: &Path, parent: &Path) -> Result<()> {
+    create::write_small(dir, OsStr::new(".gitignore"), b"*\n")?;
+    let store_id: String = id::random16().iter().map(|b| format!("{b:02x}")).collect();
+    let line = format!("memsnap {FORMAT} {store_id}");
+    let line = format!("{line} {}\n", Digest::of(line.as_bytes()));
+    let format = create::Pending::new(dir)?;
+    format.file().write_all(line.as_bytes()).at("writing", &dir.join("format"))?;
+    let _ = format.publish(OsStr::new("format"))?;
+    create::sync_dir(dir)?;
+    create::sync_dir(parent)
 }
 
 /// Whether something has a name as [`Room::name_of`] gives it. Files with a temporary name look much the same.

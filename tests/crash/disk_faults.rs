@@ -57,6 +57,30 @@ pub(crate) fn a_disk_that_lies(subject: &Subject) -> Findings {
     found
 }
 
+/// The C library takes some errors of a listing for its end. What is not listed then is not taken for gone: nothing that a
+/// snapshot needs is swept away.
+#[test]
+fn a_listing_that_ends_early() {
+    if !needs_strace() {
+        return;
+    }
+    let (_dir, case) = in_memory();
+    scene("snap later").prepare(&case);
+    // As a writer that was killed leaves it.
+    std::fs::write(case.room().join("lock"), "w").unwrap();
+    let ground = Kept::of(&case);
+    let calls = Calls::of(&Subject::sound(), &case, "snap f", "getdents64");
+    assert!(calls.all().len() > 3);
+    for point in calls.all() {
+        ground.put_back(&case);
+        let fault = format!("error=ENOENT:when={}", point.nth);
+        let ran = Subject::sound().inject(&case, "snap f", &point.call, &fault);
+        assert!(case.stored(".pack").len() > 1 || ran.code != Some(0), "{point}: {ran:?}");
+        case.ok("verify");
+        case.ok("-q restore f@1 -o -");
+    }
+}
+
 fn not_asked_again(trace: &str) -> Result<(), String> {
     // The file between < and >; one without a name is shown by its inode.
     let file = |line: &str| Some(line.split_once("sync(")?.1.split_once('<')?.1.split_once('>')?.0.to_string());

@@ -242,8 +242,8 @@ fn reading_verbs() {
     let ground = looked_at(&case);
     for (number, words) in READING.iter().enumerate() {
         found.add(read_with_faults(&case, words, number));
-        let after = Kept::of(&case);
-        found.note(words, if after == ground { Ok(()) } else { Err("it changed something".into()) });
+        let same = Kept::of(&case).but_for_hints() == ground.clone().but_for_hints();
+        found.note(words, if same { Ok(()) } else { Err("it changed something".into()) });
         ground.put_back(&case);
     }
     eprintln!("reading: {} faults, {:.1} s", found.points, began.elapsed().as_secs_f64());

@@ -55,6 +55,20 @@ impl Kept {
         kept
     }
 
+    /// But for what a reading verb may leave for the next writer: the byte in `lock` by which it looks for garbage, and
+    /// the time of a pack by which it proves that.
+    pub(crate) fn but_for_hints(mut self) -> Kept {
+        for (path, content) in &mut self.files {
+            if path.ends_with("lock") {
+                content.bytes.clear();
+            }
+            if path.ends_with("lock") || path.extension().is_some_and(|ending| ending == "pack") {
+                content.modified = SystemTime::UNIX_EPOCH;
+            }
+        }
+        self
+    }
+
     /// Makes the folder what it was.
     pub(crate) fn put_back(&self, case: &Case) {
         let mut gone = Vec::new();

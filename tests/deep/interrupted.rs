@@ -171,6 +171,29 @@ fn a_page_that_is_neither_is_refused() {
     }
 }
 
+/// A disk may have written some sectors of a page and not the others when the power went.
+#[test]
+fn a_torn_page_is_ours() {
+    let ends = Ends::new(0);
+    for way in [None, Some(How::Rollback)] {
+        let ground = ends.ground();
+        let mut bytes = ends.mixture(0b0001, ends.old.len());
+        let (page, sector) = (CHANGED[1] * PAGE, 512);
+        for at in [0, 3, 7].map(|n| page + n * sector) {
+            bytes[at..at + sector].copy_from_slice(&ends.new[at..at + sector]);
+        }
+        interrupt(&ground, &bytes);
+        assert!(ground.recover(way).unwrap().done);
+        settled(&ground, &ends, if way.is_none() { &ends.new } else { &ends.old }, &format!("{way:?}"));
+        // Not where less than a sector is new: no disk does that.
+        let ground = ends.ground();
+        bytes[page + sector..][..100].copy_from_slice(&ends.new[page + sector..][..100]);
+        interrupt(&ground, &bytes);
+        assert!(ground.recover(None).is_err());
+        assert!(ground.bytes() == bytes);
+    }
+}
+
 #[test]
 fn a_page_outside_of_the_change_is_nobodys_business() {
     let ends = Ends::new(0);
