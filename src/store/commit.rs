@@ -98,7 +98,7 @@ pub fn commit(
 
 /// The number after the last.
 fn next_number(room: &Room) -> Result<u64> {
-    let last = room.snapshots()?.last().map_or(0, |last| last.number);
+    let last = room.snapshots_agreed()?.last().map_or(0, |last| last.number);
     last.checked_add(1).filter(|next| *next <= MOST_NUMBER).ok_or_else(|| {
         Error::refused(
             format!("{} holds snapshot @{last}, and no number is higher", room.dir().display()),

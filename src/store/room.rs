@@ -158,6 +158,23 @@ impl Room {
         Ok(names)
     }
 
+    /// As [`Room::snapshots`], for what must not go by a listing that was cut short, as the C library takes some errors
+    /// for its end: listed until two agree.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed, or does not come to rest.
+    pub(super) fn snapshots_agreed(&self) -> Result<Vec<SnapName>> {
+        let mut names = self.snapshots()?;
+        for _ in 0..16 {
+            let again = self.snapshots()?;
+            if again == names {
+                return Ok(names);
+            }
+            names = again;
+        }
+        Err(Error::Changed { path: self.dir.clone(), what: "it lists other files each time that it is asked".into() })
+    }
+
     /// Whether it has no snapshot yet.
     ///
     /// # Errors

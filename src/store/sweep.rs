@@ -23,14 +23,10 @@ pub(super) fn stored_id(name: &OsStr) -> Option<(Digest, bool)> {
 }
 
 impl Room {
-    /// Packs and maps that some snapshot names; `None` when a snapshot cannot be read, or the folder lists others when it
-    /// is asked again (a listing can be cut short without an error): then nobody can tell.
+    /// Packs and maps that some snapshot names; `None` when a snapshot cannot be read, so that nobody can tell.
     pub(crate) fn needed(&self) -> Result<Option<HashSet<Digest>>> {
-        let (mut needed, names) = (HashSet::new(), self.snapshots()?);
-        if self.snapshots()? != names {
-            return Ok(None);
-        }
-        for name in names {
+        let mut needed = HashSet::new();
+        for name in self.snapshots_agreed()? {
             // A shelf each: what one snapshot names must not hide behind another.
             let shelf = Shelf::new(self.dir());
             let Ok(image) = Image::open(self, &shelf, name) else {
