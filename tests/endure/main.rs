@@ -7,7 +7,11 @@
 #[path = "../cli/case.rs"]
 mod case;
 mod crowd;
+mod dense;
 mod measure;
+#[allow(dead_code, reason = "made for tests/crash")]
+#[path = "../crash/mount.rs"]
+mod mount;
 mod replaced;
 mod serial;
 mod soak;
