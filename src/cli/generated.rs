@@ -56,22 +56,27 @@ const PROMISES: &str = "\
 PROMISES
 
   1   What a verb did that has ended well survives a loss of power.
-  2   After a crash every snapshot that was acknowledged is there, whole,
-      and at most the one in flight besides.
-  3   Files that hold snapshots are named by a hash of what they hold, and
-      never changed; a repair replaces them at once.
-  4   A change in place leaves the old image, the new one, or a record from
-      which it is finished or rolled back (memsnap recover).
+  2   After a crash every snapshot that was acknowledged is there,
+      whole, and at most the one in flight besides.
+  3   Files that hold snapshots are named by a hash of what they
+      hold, and never changed; a repair replaces them at once.
+  4   A change in place leaves the old image, the new one, or a
+      record from which it is finished or rolled back (memsnap
+      recover).
   5   A changed bit in a store is noticed before its bytes are used.
-  6   A snapshot is of one moment, or its grade says that this is not proven.
-  7   What goes wrong (no space, I/O errors, limits, signals, closed pipes)
-      harms nothing that was there before.
-  8   A failed fsync fails the verb, and is not tried again on that file.
-  9   Nothing needs cleaning up by hand: locks end with their process.
-  10  Stores are private; no link in them is followed; what was read reaches
-      the terminal escaped.
-  11  A store or a delta made by somebody else cannot make memsnap write
-      elsewhere, use memory without bound, or give out wrong bytes.
+  6   A snapshot is of one moment, or its grade says that this is
+      not proven.
+  7   What goes wrong (no space, I/O errors, limits, signals, closed
+      pipes) harms nothing that was there before.
+  8   A failed fsync fails the verb, and is not tried again on that
+      file.
+  9   Nothing needs cleaning up by hand: locks end with their
+      process.
+  10  Stores are private; no link in them is followed; what was read
+      reaches the terminal escaped.
+  11  A store or a delta made by somebody else cannot make memsnap
+      write elsewhere, use memory without bound, or give out wrong
+      bytes.
 
 Not promised: that a disk which says it has written what it has not loses
 nothing; that locks reach other machines (NFS); that writers which ignore
