@@ -3,7 +3,7 @@
 _list:
     @just --list --unsorted
 
-# What must hold before a change goes in: from a clean checkout, in less than half an hour.
+# What must hold before a change goes in: from a clean checkout.
 ci:
     .ci/run
 

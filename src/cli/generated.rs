@@ -70,8 +70,8 @@ PROMISES
       pipes) harms nothing that was there before.
   8   A failed fsync fails the verb, and is not tried again on that
       file.
-  9   Nothing needs cleaning up by hand: locks end with their
-      process.
+  9   Nothing in a store needs cleaning up by hand: locks end with
+      their process.
   10  Stores are private; no link in them is followed; what was read
       reaches the terminal escaped.
   11  A store or a delta made by somebody else cannot make memsnap
