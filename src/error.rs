@@ -110,6 +110,9 @@ impl Error {
             }
             Error::Version { .. } => "use the version of memsnap that wrote it, or a newer one".into(),
             Error::Changed { .. } => "try again when nobody writes to it".into(),
+            Error::Io { path, source, .. } if path == Path::new("-") && source.kind() == io::ErrorKind::StorageFull => {
+                "send the output where there is room".into()
+            }
             Error::Io { source, .. } => io_hint(source).into(),
             Error::Base { .. } => {
                 "it was changed since: bring it back first, pass the delta that fits it, or undo with --force".into()

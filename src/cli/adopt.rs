@@ -56,7 +56,7 @@ impl Args {
             return Ok(Exit::Done);
         }
         let snapshots = count(snapshots, "snapshot");
-        screen.say(&format!("{snapshots} of {} are now those of {}", escape::path(from), escape::path(to)));
+        screen.say(&format!("{snapshots} of {} given to {}", escape::path(from), escape::path(to)));
         Ok(Exit::Done)
     }
 }

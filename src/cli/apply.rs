@@ -22,7 +22,7 @@ use super::{escape, text};
 ///
 /// Never touches FILE before the whole delta has been read and checked, and
 /// never applies it to another base: then the exit is 5 and both digests are
-/// named.
+/// named. Where FILE is the result already, there is nothing to do.
 ///
 /// Examples:
 ///

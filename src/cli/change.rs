@@ -6,6 +6,7 @@ use clap::Args;
 use memsnap::ops::Progress;
 use memsnap::ops::change::{Confirm, Options, Plan, Replaced, Report};
 use memsnap::ops::delta::MakeOptions;
+use memsnap::sys::signal::LastWords;
 use serde::Serialize;
 
 use super::confirm::{self, Consent};
@@ -147,7 +148,7 @@ impl ChangeFlags {
             reserve: self.storing.reserve,
         };
         let bar = screen.bar();
-        let mut refused = None;
+        let (mut refused, mut words) = (None, None);
         let result = op(
             &options,
             &mut |plan| {
@@ -156,10 +157,14 @@ impl ChangeFlags {
                 if consent != Consent::Given && !self.dry_run {
                     refused = Some(confirm::refusal(consent, &format!("writing {}", extent(plan, verb, screen))));
                 }
+                if consent == Consent::Given && verb.in_place {
+                    words = Some(LastWords::are(&last_words(verb, global)));
+                }
                 consent == Consent::Given
             },
             &bar,
         );
+        drop(words);
         bar.end();
         let report = result.map_err(|e| anyhow::Error::new(e).context(verb.doing.clone()))?;
         if let Some(refused) = refused {
@@ -212,6 +217,15 @@ impl ChangeFlags {
         report.notes.iter().for_each(|note| screen.say(note));
         Ok(())
     }
+}
+
+/// Said when a signal ends the verb after consent was given.
+fn last_words(verb: &Verb, global: &Global) -> String {
+    let recover = global.command("recover", &verb.file);
+    format!(
+        "\nmemsnap: {}: interrupted; the file may be half changed: `{recover}` finishes the change or rolls it back\n",
+        verb.doing
+    )
 }
 
 fn done_line(report: &Report, screen: &Screen, verb: &Verb) -> String {

@@ -28,7 +28,8 @@ use super::{escape, hex, text, units};
 /// a delta for `memsnap apply`.
 ///
 /// Never writes when somebody has changed these pages meanwhile. Edits that
-/// change nothing write nothing. The length stays as it is without --grow.
+/// change nothing write nothing. The length stays as it is without --grow. A
+/// change that was interrupted is finished first.
 ///
 /// Examples:
 ///

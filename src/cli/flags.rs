@@ -160,7 +160,9 @@ pub(crate) fn two_sides(
     {
         return Ok((a, Some(b)));
     }
-    let first = reading(a, at_a, "now", screen)?;
+    // One file alone is compared as it is with its latest snapshot.
+    let alone = b.is_none() && at_b.is_none();
+    let first = reading(a, at_a, if alone { "latest" } else { "now" }, screen)?;
     let second = match (b, at_b) {
         (Some(b), _) => Some(reading(b, at_b, "now", screen)?),
         (None, Some(at_b)) => Some(reading(a, Some(at_b), "now", screen)?),

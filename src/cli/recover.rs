@@ -22,7 +22,8 @@ use super::{escape, text};
 ///   --rollback   write the old pages: the change never happened
 ///   --abandon    write nothing, and forget that there was a change
 ///
-/// Never writes over a page that is neither old nor new without being told.
+/// Never writes over a page that is neither old nor new without being told;
+/// and then the file as it was becomes a snapshot first.
 ///
 /// Example:
 ///

@@ -87,6 +87,7 @@ struct JsonReport {
     reason: String,
     below: bool,
     repaired: u64,
+    damage: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     elements: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -116,8 +117,8 @@ impl Args {
             drop(bar);
             let exit = match report {
                 Ok(report) => {
-                    let told = render(&report, file, global, screen);
-                    let exit = if report.below { Exit::Below } else { Exit::Done };
+                    let told = self.render(&report, file, global, screen);
+                    let exit = verdict(&report);
                     // What cannot be told is kept all the same, and so are the other files.
                     told.map_or_else(|e| exit.worst(screen.fail(&e)), |()| exit)
                 }
@@ -127,26 +128,50 @@ impl Args {
         }
         Ok(worst)
     }
+
+    fn render(&self, report: &Report, file: &Path, global: &Global, screen: &mut Screen) -> anyhow::Result<()> {
+        if screen.is_json() {
+            screen.json(&json(report))?;
+            return screen.flush();
+        }
+        report.warnings.iter().for_each(|warning| screen.warn(warning));
+        if let Some(Format::BrokenVec(what)) = &report.format {
+            screen.warn(&format!("{} is a persistent vector that cannot be used as it is: {what}", escape::path(file)));
+        }
+        let told = match &report.id {
+            Some(id) => screen.line(&id.to_hex()).and_then(|()| screen.flush()),
+            None => Ok(()),
+        };
+        screen.say(&format!("{}{}", story(report, file, global, screen), self.tagged(report)));
+        if report.repaired > 0 {
+            let pages = count(report.repaired, "damaged page");
+            screen.warn(&format!("{pages} of earlier snapshots stored again from the file: is the disk sound?"));
+        }
+        for damage in &report.damage {
+            screen.warn(&format!("{damage}; `{}` says more", global.command("verify", file)));
+        }
+        if report.below {
+            screen.warn(&below(report));
+        }
+        told
+    }
+
+    /// The names that a snapshot was given which was there before.
+    fn tagged(&self, report: &Report) -> String {
+        match self.tags.is_empty() || report.new || report.id.is_none() {
+            true => String::new(),
+            false => format!("; tagged {}", self.tags.join(", ")),
+        }
+    }
 }
 
-fn render(report: &Report, file: &Path, global: &Global, screen: &mut Screen) -> anyhow::Result<()> {
-    if screen.is_json() {
-        screen.json(&json(report))?;
-        return screen.flush();
+/// A snapshot may be sound although earlier ones are not: whoever keeps a history should hear of it at once.
+fn verdict(report: &Report) -> Exit {
+    match report.damage.is_empty() {
+        false => Exit::Damaged,
+        true if report.below => Exit::Below,
+        true => Exit::Done,
     }
-    report.warnings.iter().for_each(|warning| screen.warn(warning));
-    if let Some(Format::BrokenVec(what)) = &report.format {
-        screen.warn(&format!("{} is a persistent vector that cannot be used as it is: {what}", escape::path(file)));
-    }
-    let told = match &report.id {
-        Some(id) => screen.line(&id.to_hex()).and_then(|()| screen.flush()),
-        None => Ok(()),
-    };
-    screen.say(&story(report, file, global, screen));
-    if report.below {
-        screen.warn(&below(report));
-    }
-    told
 }
 
 /// `db.bin@3  1a2b3c4d5e6f  105 pages changed (420 KiB), 431 KiB stored, 0.12 s, proven`
@@ -170,14 +195,7 @@ fn story(report: &Report, file: &Path, global: &Global, screen: &Screen) -> Stri
     let pages = count(report.pages_changed, "page");
     let changed = if number == 1 { "" } else { " changed" };
     let (bytes, stored) = (sizes.show(report.bytes_changed), sizes.show(report.bytes_stored));
-    let repaired = match report.repaired {
-        0 => String::new(),
-        n => format!(", {} stored again", count(n, "damaged page")),
-    };
-    format!(
-        "{file}@{number}  {id}  {pages}{changed} ({bytes}), {stored} stored{repaired}, {time}, {grade}{}",
-        holds(report)
-    )
+    format!("{file}@{number}  {id}  {pages}{changed} ({bytes}), {stored} stored, {time}, {grade}{}", holds(report))
 }
 
 /// What a snapshot of a persistent vector holds.
@@ -217,6 +235,7 @@ fn json(report: &Report) -> JsonReport {
         reason: report.reason.clone(),
         below: report.below,
         repaired: report.repaired,
+        damage: report.damage.clone(),
         elements: vector.map(|(_, len)| len),
         r#type: vector.map(|(kind, _)| kind.describe()),
         warnings: report.warnings.clone(),

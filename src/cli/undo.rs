@@ -18,7 +18,8 @@ use super::{escape, text};
 ///
 /// Never throws work away: if the file is not exactly what that change left,
 /// nothing is written and the exit is 5. With --force it is written all the
-/// same, and what was there is kept as a snapshot.
+/// same, and what was there is kept as a snapshot. A change that was
+/// interrupted is finished first, and then taken back.
 ///
 /// Example:
 ///

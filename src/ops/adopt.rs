@@ -1,7 +1,7 @@
 //! A target or a store that moved: the history of the old path goes on under the new one.
 
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use super::resolve;
@@ -60,6 +60,7 @@ fn find(old: &Path, new: &Path, store: Option<&Path>) -> Result<Option<Room>> {
     let mut paths = vec![];
     paths.extend(resolve(old).ok());
     paths.extend(std::path::absolute(old).ok());
+    paths.extend(removed(old));
     let mut places: Vec<_> = paths.iter().map(|old| Store::place(store, old)).collect();
     places.push(Store::place(store, new));
     places.dedup();
@@ -77,6 +78,15 @@ fn find(old: &Path, new: &Path, store: Option<&Path>) -> Result<Option<Room>> {
         }
     }
     Ok(None)
+}
+
+/// The absolute path of what is gone, perhaps with its folders: what is left of it resolved, the rest as it was typed.
+fn removed(old: &Path) -> Option<PathBuf> {
+    let whole = std::path::absolute(old).ok()?;
+    let (there, at) = whole.ancestors().find_map(|part| Some((part.canonicalize().ok()?, part)))?;
+    let rest = whole.strip_prefix(at).ok()?;
+    let plain = rest.components().all(|part| matches!(part, Component::Normal(_)));
+    plain.then(|| there.join(rest))
 }
 
 /// No room of `old`: it may have been renamed already, by one that was killed before it was done.

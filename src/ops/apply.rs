@@ -15,7 +15,7 @@ use super::in_place::{Place, in_place};
 use super::sides::{LiveSide, digest_of};
 use crate::error::{At, Error, Result};
 use crate::pack::Item;
-use crate::page::{PAGE, PAGE64};
+use crate::page::{PAGE, PAGE64, PageSet};
 use crate::store::Image;
 use crate::sys::{create, meta, open, sparse};
 
@@ -42,8 +42,8 @@ const BLOCK: usize = 1 << 20;
 /// Applies `delta` to `file`, or, with `out`, to a copy of it.
 ///
 /// # Errors
-/// [`Error::Damaged`] when the delta is not whole; [`Error::Base`] when the file is not its base: then nothing was
-/// touched and nothing stored. Else as [`super::revert`].
+/// [`Error::Damaged`] when the delta is not whole; [`Error::Base`] when the file is neither its base nor, in place, its
+/// result already: then nothing was touched and nothing stored. Else as [`super::revert`].
 pub fn apply(
     file: &Path,
     delta: Input,
@@ -55,13 +55,17 @@ pub fn apply(
     let target = open::resolve(file)?;
     let (delta, name) = open_delta(delta, folder_of(out.unwrap_or(&target)))?;
     let job = Job { target: &target, delta: &delta, name: &name, options, began: Instant::now() };
-    match out {
-        Some(out) => job.copy(out, confirm, progress),
+    let done = match out {
+        Some(out) => return job.copy(out, confirm, progress),
         None if options.dry_run => {
             let stores_all = has_none(room_of(options.store.as_deref(), &target)?.as_ref())?;
             job.plan(&target, progress).map(|(_, plan)| job.report(Plan { stores_all, ..plan }))
         }
         None => job.in_place(confirm, progress),
+    };
+    match done {
+        Err(Error::Base { found, .. }) if found == job.delta.head.result.digest => Ok(job.nothing()),
+        done => done,
     }
 }
 
@@ -91,6 +95,12 @@ impl Job<'_> {
 
     fn result(&self) -> String {
         format!("the result of {}", self.name.display())
+    }
+
+    /// The target is the result already.
+    fn nothing(&self) -> Report {
+        let len = self.delta.head.result.len;
+        self.report(Plan::new(self.target, ("now".into(), len), (self.result(), len), &PageSet::new()))
     }
 
     fn report(&self, plan: Plan) -> Report {

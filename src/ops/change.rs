@@ -285,7 +285,7 @@ fn before_change(
 }
 
 /// The snapshot of what the target holds now: made if there is none.
-fn present(work: &mut Work<'_>, base: Option<Digest>, progress: &dyn Progress) -> Result<Image> {
+pub(crate) fn present(work: &mut Work<'_>, base: Option<Digest>, progress: &dyn Progress) -> Result<Image> {
     let options = work.options;
     let how = How {
         reading: &options.reading,
@@ -294,6 +294,7 @@ fn present(work: &mut Work<'_>, base: Option<Digest>, progress: &dyn Progress) -
         exclusive: work.exclusive,
     };
     let taken = take(work.room, work.writing, work.shelf, work.target, &how, progress)?;
+    work.notes.extend(taken.damage.iter().map(|damage| format!("{damage}; `memsnap verify` says more")));
     if let Some(expected) = base.filter(|b| *b != taken.image) {
         return Err(Error::Base { path: work.target.path.into(), expected, found: taken.image });
     }

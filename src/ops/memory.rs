@@ -185,6 +185,7 @@ pub fn keep<S: Root>(
     };
     let (room, from) = (&side.room, side.image.meta());
     let mut report = snap::Report {
+        damage: Vec::new(),
         path: room.target().into(),
         id: None,
         number: 0,

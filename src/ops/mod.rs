@@ -44,7 +44,7 @@ use std::time::Duration;
 
 use crate::capture::{How, Io};
 use crate::error::{Error, Result};
-use crate::store::{Image, Room, Shelf, Store, Tree};
+use crate::store::{Image, Mark, Room, Shelf, Store, Tree};
 use crate::sys::{fs, open};
 
 /// Hears how far long work is.
@@ -137,11 +137,12 @@ impl Reading {
 pub(crate) fn find_room(store: Option<&Path>, file: &Path) -> Result<Room> {
     let target = resolve(file)?;
     let place = Store::place(store, &target);
-    let none = || {
-        Error::missing(
+    let none = || match open::target_read(&target).ok().and_then(|file| Mark::get(&file)) {
+        Some(mark) => mark.refusal(&target),
+        None => Error::missing(
             format!("{} has no snapshots in {}", target.display(), place.display()),
             "make one with `memsnap snap`, or say where they are with --store DIR",
-        )
+        ),
     };
     match std::fs::symlink_metadata(&place) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(none()),

@@ -7,7 +7,7 @@ use super::Reserve;
 use crate::error::{Error, Result};
 use crate::sys::create::{self, Pending};
 
-/// How often the disk is asked how much is left, in bytes written.
+/// How often at least the disk is asked how much is left, in bytes written: others write, too.
 const ASK_EVERY: u64 = 64 << 20;
 /// How much is written before the system is told to begin bringing it to the disk.
 const PUSH_EVERY: u64 = 8 << 20;
@@ -26,14 +26,15 @@ struct Sink {
     dir: std::path::PathBuf,
     at: u64,
     pushed: u64,
-    asked: u64,
+    /// It may be as long as this before the disk is asked again.
+    granted: u64,
 }
 
 impl PackFile {
     /// A new one in `dir`.
     pub(crate) fn new(dir: &Path, reserve: Reserve) -> Result<PackFile> {
         let file = Pending::new(dir)?;
-        let inner = Sink { file, reserve, dir: dir.into(), at: 0, pushed: 0, asked: 0 };
+        let inner = Sink { file, reserve, dir: dir.into(), at: 0, pushed: 0, granted: 0 };
         Ok(PackFile { out: BufWriter::with_capacity(1 << 20, inner) })
     }
 
@@ -64,9 +65,9 @@ impl Write for PackFile {
 
 impl Write for Sink {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        if self.at >= self.asked {
-            self.asked = self.at + ASK_EVERY;
+        if self.at + buf.len() as u64 > self.granted {
             let room = self.reserve.room(&self.dir).map_err(io::Error::other)?;
+            self.granted = self.at + room.min(ASK_EVERY);
             if room < buf.len() as u64 {
                 return Err(io::Error::other(Reserve::refusal(&self.dir, buf.len() as u64, room)));
             }

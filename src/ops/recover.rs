@@ -7,13 +7,15 @@
 use std::path::Path;
 use std::time::Instant;
 
-use super::change::{Confirm, Options, Plan, Report, Stop, Work, finish, pages_between, unfinished, with_target};
+use super::change::{
+    Confirm, Options, Plan, Report, Stop, Work, finish, pages_between, present, unfinished, with_target,
+};
 use super::compose::read_zero_extended;
 use super::write::write;
 use super::{Progress, find_room, sides};
 use crate::error::{At, Error, Result, shell_word};
 use crate::pack::{Source, differing};
-use crate::page::{Digest, PAGE, PAGE64, PageSet, page_digest};
+use crate::page::{Digest, PAGE, PAGE64, PageRange, PageSet, page_digest};
 use crate::store::{Image, Intent, Mark, Room, SnapName};
 use crate::sys::{id, open};
 
@@ -55,9 +57,12 @@ pub fn recover(
             Some(How::Abandon) => abandon(work, true, confirm)?,
             how => {
                 let mut ways = Ways::new(work, &intent, how.is_none())?;
-                match how {
-                    None => ways.check(work)?,
-                    Some(_) => ways.widen(work, options, forward(&intent, how), progress)?,
+                let checked = ways.check(work);
+                if how.is_none() {
+                    checked?;
+                } else {
+                    let wider = ways.widen(work, options, forward(&intent, how), progress)?;
+                    ways.strange = wider || checked.is_err();
                 }
                 ways.go(work, &intent, forward(&intent, how), Some(confirm), progress)?
             }
@@ -122,6 +127,8 @@ struct Ways {
     to: Image,
     forward: PageSet,
     back: PageSet,
+    /// The target holds something that is in neither image.
+    strange: bool,
 }
 
 impl Ways {
@@ -139,7 +146,7 @@ impl Ways {
         let to = Image::open(work.room, work.shelf, named(work.room, &intent.to)?)?;
         let forward = pages_between(work.shelf, &from, &to)?;
         let back = pages_between(work.shelf, &to, &from)?;
-        Ok(Ways { from, to, forward, back })
+        Ok(Ways { from, to, forward, back, strange: false })
     }
 
     /// Every sector of the pages of the change must be that of one image or of the other, and the length that of one.
@@ -175,12 +182,16 @@ impl Ways {
         }
     }
 
-    /// When told which way: whatever differs is written, be it of the change or not.
-    fn widen(&mut self, work: &Work<'_>, options: &Options, forward: bool, progress: &dyn Progress) -> Result<()> {
+    /// When told which way: whatever differs is written, be it of the change or not. Says whether any was not.
+    fn widen(&mut self, work: &Work<'_>, options: &Options, forward: bool, progress: &dyn Progress) -> Result<bool> {
+        let len = open::stamp(work.target.file, work.target.path)?.len;
         let (image, pages) = if forward { (&self.to, &mut self.forward) } else { (&self.from, &mut self.back) };
         let differing = sides::pages_off(work.target, image, work.shelf, &options.reading, progress)?;
+        let known = pages.len();
+        differing.runs_within(PageRange::of_len(len)).for_each(|run| pages.insert_range(run));
+        let wider = pages.len() > known;
         differing.runs().for_each(|run| pages.insert_range(run));
-        Ok(())
+        Ok(wider)
     }
 
     /// Writes every page of the change, one way or the other.
@@ -199,8 +210,16 @@ impl Ways {
         let plan = Plan::new(work.target.path, ("a mixture".into(), len), (label, to.len()), pages);
         let mut report =
             Report { plan, done: false, undo: None, notes: Vec::new(), bytes_written: 0, elapsed: Default::default() };
+        if self.strange {
+            report.notes.push("it holds something that is neither old nor new: that becomes a snapshot first".into());
+        }
         if confirm.is_some_and(|confirm| !confirm(&report.plan)) {
             return Ok(report);
+        }
+        if self.strange {
+            let kept = present(work, None, progress)?.name.number;
+            report.notes =
+                vec![format!("what was neither old nor new is kept as well: the whole file as it was is @{kept}")];
         }
         let mut intent = intent.clone();
         if !forward {

@@ -85,6 +85,8 @@ pub struct Report {
     pub below: bool,
     /// Damaged pages of earlier snapshots that were stored again.
     pub repaired: u64,
+    /// Damage to earlier snapshots that was seen and could not be mended; `verify` says more.
+    pub damage: Vec<String>,
     /// What the file is, where it is of a kind that this program knows.
     pub format: Option<Format>,
     /// What the user should know.
@@ -133,6 +135,7 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
         reason: taken.reason.clone(),
         below: taken.grade < options.require,
         repaired: taken.repaired,
+        damage: taken.damage.clone(),
         format: Format::look(&live, taken.len),
         warnings: sidecar(&path).map(|log| sidecar_warning(&path, &log)).into_iter().collect(),
         elapsed: Duration::ZERO,

@@ -51,6 +51,8 @@ pub(crate) struct Taken {
     pub(crate) reason: String,
     /// Damaged pages of earlier snapshots that were stored again.
     pub(crate) repaired: u64,
+    /// Damage to earlier snapshots that was seen and could not be mended.
+    pub(crate) damage: Vec<String>,
     stamp: Stamp,
     attrs: Vec<(Vec<u8>, Vec<u8>)>,
     draft: Draft,
@@ -75,6 +77,8 @@ pub(crate) fn take(
     progress: &dyn Progress,
 ) -> Result<Taken> {
     let mut parent = head(room, shelf)?;
+    let known = parent.is_some();
+    let mut damage = damaged_latest(room, shelf, parent.as_ref().map(|(image, _)| image.name))?;
     let healed = match &parent {
         Some((image, _)) => heal(room, writing, shelf, &suspects(room, shelf, image)?, target.file)?,
         None => Healed::default(),
@@ -85,7 +89,24 @@ pub(crate) fn take(
     }
     let mut taken = take_from(room, shelf, &parent, target, how, progress)?;
     taken.repaired = healed.pages;
+    if known && taken.parent.is_none() {
+        damage.push("earlier snapshots stand on a pack that is missing or damaged: all was stored anew".into());
+    }
+    let lost: u64 = healed.lost.iter().map(|(_, pages)| pages.len()).sum();
+    if lost > 0 {
+        damage.push(format!("{lost} damaged page(s) of earlier snapshots are not in the file any more"));
+    }
+    taken.damage = damage;
     Ok(taken)
+}
+
+/// That the latest snapshot is damaged, and so not the one to compare with: else nobody who only snaps would know.
+fn damaged_latest(room: &Room, shelf: &Shelf, head: Option<SnapName>) -> Result<Vec<String>> {
+    let Some(latest) = room.snapshots()?.pop().filter(|latest| Some(*latest) != head) else { return Ok(Vec::new()) };
+    match Image::open(room, shelf, latest) {
+        Err(Error::Damaged { .. }) => Ok(vec![format!("snapshot @{} is damaged", latest.number)]),
+        _ => Ok(Vec::new()),
+    }
 }
 
 fn take_from(
@@ -171,6 +192,7 @@ fn attempt(
         grade,
         reason,
         repaired: 0,
+        damage: Vec::new(),
         stamp: before,
         attrs,
         draft: taking.draft,

@@ -4,6 +4,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
+use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::Duration;
 
 use libc::{c_int, sigset_t};
@@ -47,6 +48,56 @@ fn let_pass(signal: c_int) -> libc::sigaction {
     act(signal, nothing as extern "C" fn(c_int) as libc::sighandler_t, libc::SA_RESTART)
 }
 
+/// What is said when a signal ends the process.
+static LAST_WORDS: AtomicPtr<Box<[u8]>> = AtomicPtr::new(std::ptr::null_mut());
+
+/// While it lives, SIGINT, SIGTERM and SIGHUP still end this process, but not in silence. For one at a time.
+pub struct LastWords([(c_int, libc::sigaction); 3]);
+
+impl LastWords {
+    /// `words` go to stderr before the process ends. A signal that is ignored, or has a handler, is left alone.
+    ///
+    /// They stay in memory for good: a handler may be reading them at any time.
+    pub fn are(words: &str) -> LastWords {
+        LAST_WORDS.store(Box::into_raw(Box::new(words.as_bytes().into())), Ordering::Release);
+        LastWords([libc::SIGINT, libc::SIGTERM, libc::SIGHUP].map(|signal| {
+            let speak = speak_and_end as extern "C" fn(c_int) as libc::sighandler_t;
+            let before = act(signal, speak, libc::SA_RESETHAND);
+            if before.sa_sigaction != libc::SIG_DFL {
+                set_action(signal, &before);
+            }
+            (signal, before)
+        }))
+    }
+}
+
+impl std::fmt::Debug for LastWords {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("LastWords").field(&self.0.map(|(signal, _)| signal)).finish()
+    }
+}
+
+impl Drop for LastWords {
+    fn drop(&mut self) {
+        for (signal, before) in &self.0 {
+            set_action(*signal, before);
+        }
+    }
+}
+
+/// By SA_RESETHAND the signal has its default action again, which is to end the process: it is raised once more, and
+/// arrives when this returns.
+extern "C" fn speak_and_end(signal: c_int) {
+    let words = LAST_WORDS.load(Ordering::Acquire);
+    // SAFETY: null, or from `Box::into_raw` in `are`, and never freed nor written to since.
+    if let Some(words) = unsafe { words.as_ref() } {
+        // SAFETY: write(2) is async-signal-safe; the bytes are there for good. That it fails changes nothing.
+        unsafe { libc::write(libc::STDERR_FILENO, words.as_ptr().cast(), words.len()) };
+    }
+    // SAFETY: raise(3) is async-signal-safe and takes any number.
+    unsafe { libc::raise(signal) };
+}
+
 /// Lets children be waited for, whoever started us with SIGCHLD ignored.
 pub(super) fn default_sigchld() {
     act(libc::SIGCHLD, libc::SIG_DFL, 0);
@@ -65,7 +116,8 @@ fn set_action(signal: c_int, action: &libc::sigaction) -> libc::sigaction {
     // SAFETY: as above.
     let mut before: libc::sigaction = unsafe { std::mem::zeroed() };
     // SAFETY: sigaction(2) wants a valid new action and a null or valid old one, and both are. The handler is the
-    // default, one that was there before, or `nothing`, which may run at any time on any thread and lives for ever.
+    // default, one that was there before, or one of `nothing` and `speak_and_end`, which may run at any time on any thread
+    // and live for ever.
     unsafe { libc::sigaction(signal, &raw const *action, &raw mut before) };
     before
 }

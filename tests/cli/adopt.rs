@@ -1,6 +1,6 @@
 //! `adopt`: a history goes on under another path.
 
-use super::case::Case;
+use super::case::{Case, finish};
 
 #[test]
 fn a_file_that_moved() {
@@ -19,6 +19,19 @@ fn a_file_that_moved() {
     assert!(case.read("g") == old);
     case.ok("undo --yes g");
     case.ok("verify");
+}
+
+/// The old path may be relative, and its folder gone.
+#[test]
+fn a_folder_that_is_gone() {
+    let case = Case::new();
+    std::fs::create_dir(case.path("one")).unwrap();
+    case.write("one/f", b"first");
+    case.ok("snap --store s one/f");
+    std::fs::rename(case.path("one"), case.path("two")).unwrap();
+    let mut adopt = case.memsnap(["adopt", "--store", "../s", "../one/f", "f"]);
+    finish(adopt.current_dir(case.path("two"))).exits(0).says("1 snapshot");
+    case.ok("log --store s two/f").shows("1");
 }
 
 #[test]

@@ -30,6 +30,21 @@ fn through_a_file() {
     assert!(case.path("d").metadata().unwrap().len() < 6 * PAGE as u64);
 }
 
+/// A second time there is nothing to do: scripts may be run again.
+#[test]
+fn applied_already() {
+    let (case, _, new) = made("");
+    case.ok("apply --yes other d");
+    case.ok("apply --yes other d").says("nothing to write");
+    case.ok("apply other d").says("nothing to write");
+    case.ok("apply -n other d").shows("0 pages");
+    assert!(case.read("other") == new);
+    case.ok("undo --yes other");
+    case.touch(4, 5);
+    case.exits("apply --yes f d", 5);
+    case.exits("apply f d -o out", 5);
+}
+
 #[test]
 fn through_a_pipe() {
     let (case, _, new) = made("");

@@ -1,7 +1,7 @@
 //! `recover`: what it says when there is nothing, and when there is.
 
 use super::case::Case;
-use super::trace::{Subject, interrupted, needs_strace, was_killed};
+use super::trace::{Subject, changed, interrupted, needs_strace, was_killed};
 
 #[test]
 fn nothing_to_recover() {
@@ -78,4 +78,63 @@ fn a_strange_page_needs_to_be_told() {
     assert!(case.read("f") == half);
     case.ok("recover --yes --finish f");
     assert!(case.read("f") == old);
+}
+
+/// Whichever way is told: what only the file holds is kept, be it in a page of the change or in another.
+#[test]
+fn a_strange_page_is_kept() {
+    if !needs_strace() {
+        return;
+    }
+    for way in ["--finish", "--rollback"] {
+        for page in [6, 20] {
+            let (case, old, new) = interrupted();
+            case.touch(page, 999);
+            let half = case.read("f");
+            let n = case.snapshots() as u64 + 1;
+            case.ok(&format!("recover -n {way} f")).says("neither old nor new");
+            assert_eq!(case.snapshots() as u64 + 1, n, "a dry run stores nothing");
+            case.ok(&format!("recover --yes {way} f")).says(&format!("is @{n}"));
+            assert!(case.read("f") == if way == "--finish" { old } else { new });
+            case.ok(&format!("restore f@{n} -o out"));
+            assert!(case.read("out") == half, "{way}: page {page}");
+        }
+    }
+    let (case, ..) = interrupted();
+    let n = case.snapshots();
+    case.ok("recover --yes --rollback f");
+    assert_eq!(case.snapshots(), n, "nothing strange, nothing to keep");
+}
+
+/// With a store elsewhere, whoever forgets to name it is told where the record is.
+#[test]
+fn the_record_is_elsewhere() {
+    if !needs_strace() {
+        return;
+    }
+    let (case, ..) = interrupted();
+    for words in ["recover --store other f", "diff --store other f", "log --store other f"] {
+        case.exits(words, 2).says("was interrupted").says(".memsnap");
+    }
+}
+
+#[test]
+fn a_signal_is_not_the_end_without_a_word() {
+    if !needs_strace() {
+        return;
+    }
+    for (signal, number) in [("INT", 2), ("TERM", 15), ("HUP", 1)] {
+        for n in 1.. {
+            let (case, old) = changed();
+            let fault = format!("signal=SIG{signal}:when={n}");
+            let ran = Subject::sound().inject(&case, "revert --yes f@1", "pwrite64", &fault);
+            assert!(ran.signal == Some(number) || ran.code == Some(128 + number), "{ran:?}");
+            if case.ok("recover -n f").out.contains("mixture") {
+                ran.says("reverting f: interrupted").says("`memsnap recover f`");
+                case.ok("recover --yes f");
+                assert!(case.read("f") == old);
+                break;
+            }
+        }
+    }
 }

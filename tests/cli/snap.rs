@@ -113,6 +113,35 @@ fn the_reserve_is_kept_free() {
     case.ok("snap --reserve 0 f");
 }
 
+/// Who only ever snaps must hear of damage, too.
+#[test]
+fn damage_to_earlier_snapshots_is_told() {
+    let case = Case::with_pages(5);
+    case.ok("snap f");
+    case.touch(1, 7);
+    case.ok("snap f");
+    let pack = case.stored("pack").into_iter().max_by_key(|path| path.metadata().unwrap().len()).unwrap();
+    case.patch(&pack, pack.metadata().unwrap().len() / 2, b"flipped");
+    case.ok("snap f").says("unchanged").says("damaged page").says("stored again");
+    case.ok("snap f").says("unchanged");
+    case.ok("verify");
+    let latest = case.stored("snap").into_iter().max().unwrap();
+    case.patch(&latest, 70, b"flipped");
+    case.exits("snap f", 4).says("f@3").says("snapshot @2 is damaged").says("`memsnap verify f`");
+    case.ok("snap f").says("unchanged");
+    let latest = case.stored("snap").into_iter().max().unwrap();
+    case.patch(&latest, 70, b"flipped");
+    assert_eq!(case.exits("snap f --json", 4).json()[0]["damage"][0], "snapshot @3 is damaged");
+    case.exits("verify", 4);
+}
+
+#[test]
+fn a_name_given_later_is_told() {
+    let case = Case::with_pages(5);
+    case.ok("snap f");
+    case.ok("snap --tag gold f").says("unchanged since @1").says("tagged gold");
+}
+
 #[test]
 fn the_times_of_the_file_stay() {
     use std::os::unix::fs::MetadataExt;

@@ -165,6 +165,21 @@ fn on_a_full_disk(case: &Case, scene: &Scene) -> Findings {
 }
 
 /// The store is elsewhere, and that disk is full; or the disk of the target is.
+/// Not only the first snapshot leaves free what is to stay free.
+#[test]
+fn the_reserve() {
+    let case = Case::new();
+    let Some(disk) = Disk::mount(&case, 64 << 20) else { return };
+    let case = disk.case();
+    case.write("f", &noise(1, 4 << 20));
+    case.ok("snap f");
+    case.write("f", &noise(2, 12 << 20));
+    case.exits("snap --reserve 40M f", 2).says("reserve");
+    assert!(memsnap::sys::fs::space(case.dir()).unwrap().free >= 40 << 20);
+    case.ok("snap --reserve 20M f");
+    assert!(memsnap::sys::fs::space(case.dir()).unwrap().free >= 20 << 20);
+}
+
 #[test]
 fn two_disks() {
     let (_dir, outside) = in_memory();
