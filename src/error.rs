@@ -137,7 +137,7 @@ impl Error {
 }
 
 /// Whether a file is one of a store, by its name; else it is a delta.
-fn is_stored(path: &Path) -> bool {
+pub(crate) fn is_stored(path: &Path) -> bool {
     let suffix = path.extension().is_some_and(|e| ["snap", "map", "pack"].iter().any(|s| e == *s));
     let name = path.file_name().is_some_and(|n| ["format", "target", "tree", "intent", "undo"].iter().any(|s| n == *s));
     suffix || name || path.parent().is_some_and(|p| p.ends_with("names"))

@@ -47,6 +47,13 @@ fn push(out: &mut String, text: &str) {
     }
 }
 
+/// A cell of a table: `text` in at least `width` characters, to the right or to the left. Any width will do; the widths of
+/// `format!` end at 65,535.
+pub(crate) fn padded(text: &str, width: usize, right: bool) -> String {
+    let space = " ".repeat(width.saturating_sub(text.chars().count()));
+    if right { space + text } else { text.to_owned() + &space }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -162,10 +162,7 @@ fn aligned(rows: &[[String; 8]]) -> Vec<String> {
     const RIGHT: [bool; 8] = [true, false, true, true, true, true, false, false];
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: [usize; 8] = std::array::from_fn(width);
-    let cell = |text: &String, i: usize| match RIGHT[i] {
-        true => format!("{text:>0$}", widths[i]),
-        false => format!("{text:<0$}", widths[i]),
-    };
+    let cell = |text: &String, i: usize| escape::padded(text, widths[i], RIGHT[i]);
     let line = |row: &[String; 8]| {
         let cells: Vec<_> = row.iter().enumerate().map(|(i, text)| cell(text, i)).collect();
         cells.join("  ").trim_end().to_string()

@@ -65,8 +65,8 @@ EXIT STATUS
   0   every file is kept, at the required grade
   2   something went wrong with a file; the others were kept all the same
   3   a snapshot is below the required grade (kept, unless --strict)
-  4   the store is damaged: a snapshot may have been made all the same, but
-      not every earlier one is whole; run `memsnap verify`
+  4   the store is damaged; where an id is printed all the same, that
+      snapshot is sound, and an earlier one is not: `memsnap verify`
   75  the file is locked
 ";
 

@@ -201,7 +201,11 @@ impl Job<'_> {
 
     /// Makes the result a snapshot.
     fn compose(&self, work: &mut Work<'_>, from: &Image) -> Result<Image> {
-        let result = self.delta.head.result;
+        let (base, result) = (self.delta.head.base, self.delta.head.result);
+        if from.len() != base.len {
+            let what = format!("its base is {} bytes long, and it says {}", from.len(), base.len);
+            return Err(Error::damaged(self.name, what));
+        }
         let file = work.target.file;
         let mut composer = Composer::new(work, from, result.len);
         self.each(file, from.len(), |item| match item {

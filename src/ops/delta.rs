@@ -14,7 +14,7 @@ use super::{Progress, Reading};
 use crate::error::{At, Error, Result};
 use crate::pack::{self, DeltaHead, DeltaReader, DeltaWriter, ImageId, ReadAt, RunStream};
 use crate::page::{Digest, PageRange, PageSet, pages_of};
-use crate::store::Spool;
+use crate::store::{Spool, refuse_stored};
 use crate::sys::create::{self, Pending, Published};
 use crate::sys::lock;
 use crate::sys::open;
@@ -241,6 +241,7 @@ pub(crate) fn into_file<T>(path: &Path, force: bool, apart: &[&Path], f: impl Fn
     if apart.iter().any(|file| open::same_file(path, file)) {
         return Err(Error::refused(format!("{} is the target itself", path.display()), "name another file"));
     }
+    refuse_stored(path)?;
     let taken = || Error::refused(format!("{} is there already", path.display()), "replace it with --force");
     match std::fs::symlink_metadata(path) {
         Ok(there) if !force || !(there.is_file() || there.is_symlink()) => {

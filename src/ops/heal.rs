@@ -13,7 +13,7 @@ use std::sync::Arc;
 use crate::error::{At, Error, Result};
 use crate::pack::{Block, Compress, Frame, FrameKind, PackReader, PackWriter, encode_frame};
 use crate::page::{Digest, PAGE, PAGE64, PageNo, PageRange, PageSet, page_digest};
-use crate::store::{Image, Room, Shelf, Writing};
+use crate::store::{Image, Room, Shelf, SnapName, Writing};
 use crate::sys::{create, id, meta, open};
 
 /// What became of suspect packs.
@@ -44,9 +44,16 @@ pub(crate) fn suspect(shelf: &Shelf, pack: u32) {
     if let Ok(file) = create::open_own(&path)
         && is_only_ours(&file, &path).unwrap_or(false)
     {
-        let now = i128::from(id::now_ns());
-        let _ = meta::set_times(&file, now, now);
+        let time = i128::from(id::now_ns()).max(newest(path.parent().unwrap_or(&path)) + 1);
+        let _ = meta::set_times(&file, time, time);
     }
+}
+
+/// When the newest snapshot in a room was made, as far as it can be seen: by a clock that was ahead, perhaps.
+fn newest(room: &Path) -> i128 {
+    let entries = std::fs::read_dir(room).into_iter().flatten().flatten();
+    let snapshots = entries.filter(|entry| SnapName::parse(&entry.file_name()).is_some());
+    snapshots.filter_map(|entry| open::stamp_path(&entry.path()).ok()).map(|stamp| stamp.mtime_ns).max().unwrap_or(0)
 }
 
 /// Whether a file has no other name: what else has one may be anybody's, and its times are not ours to set.

@@ -1,8 +1,9 @@
 //! `recover`: finish or roll back a change that was interrupted.
 //!
-//! It is done only where every page that the change was to write is that of one image or of the other, or torn between
-//! the two, as a loss of power may leave it: each sector is exactly that of one of them. Then
-//! all of them are written again: after an I/O error, what the cache says of a page proves nothing of the disk.
+//! It is done only where every page is that of one image or of the other, or torn between the two, as a loss of power may
+//! leave it: each sector is exactly that of one of them. Whoever says which way to go, all the same, loses nothing: what
+//! the file holds becomes a snapshot first. Then all pages of the change are written again: after an I/O error, what the
+//! cache says of a page proves nothing of the disk.
 
 use std::path::Path;
 use std::time::Instant;
@@ -11,7 +12,7 @@ use super::change::{
     Confirm, Options, Plan, Report, Stop, Work, finish, pages_between, present, unfinished, with_target,
 };
 use super::compose::read_zero_extended;
-use super::write::write;
+use super::write::{prove_whole, write};
 use super::{Progress, find_room, sides};
 use crate::error::{At, Error, Result, shell_word};
 use crate::pack::{Source, differing};
@@ -57,12 +58,12 @@ pub fn recover(
             Some(How::Abandon) => abandon(work, true, confirm)?,
             how => {
                 let mut ways = Ways::new(work, &intent, how.is_none())?;
-                let checked = ways.check(work);
+                let checked = ways.check(work, progress);
                 if how.is_none() {
                     checked?;
                 } else {
-                    let wider = ways.widen(work, options, forward(&intent, how), progress)?;
-                    ways.strange = wider || checked.is_err();
+                    ways.strange = checked.is_err();
+                    ways.widen(work, options, forward(&intent, how), progress)?;
                 }
                 ways.go(work, &intent, forward(&intent, how), Some(confirm), progress)?
             }
@@ -87,7 +88,7 @@ pub(crate) fn finish_interrupted(
     progress: &dyn Progress,
 ) -> Result<()> {
     let ways = Ways::new(work, intent, true)?;
-    ways.check(work)?;
+    ways.check(work, progress)?;
     if !ways.go(work, intent, true, Some(confirm), progress)?.done {
         return Err(Error::refused(
             format!("an interrupted {} of {} is to be finished first", intent.verb, work.target.path.display()),
@@ -149,8 +150,9 @@ impl Ways {
         Ok(Ways { from, to, forward, back, strange: false })
     }
 
-    /// Every sector of the pages of the change must be that of one image or of the other, and the length that of one.
-    fn check(&self, work: &Work<'_>) -> Result<()> {
+    /// Every sector of the pages of the change must be that of one image or of the other, and the length that of one; all
+    /// other pages are in both.
+    fn check(&self, work: &Work<'_>, progress: &dyn Progress) -> Result<()> {
         let len = open::stamp(work.target.file, work.target.path)?.len;
         let mut wrong = (len != self.from.len() && len != self.to.len()).then_some(len / PAGE64);
         let digest = |source| Image::page_digest(work.shelf, source).map_err(Stop::Ours);
@@ -168,6 +170,11 @@ impl Ways {
             Ok(())
         })
         .map_err(|e: Stop| e.of(self.to.path()))?;
+        if wrong.is_none() {
+            let off = sides::pages_off(work.target, &self.to, work.shelf, &work.options.reading, progress)?;
+            let mut pages = off.runs_within(PageRange::of_len(len)).flat_map(|run| run.start..run.end);
+            wrong = pages.find(|page| !self.forward.contains(*page));
+        }
         match wrong {
             None => Ok(()),
             Some(page) => Err(Error::refused(
@@ -182,16 +189,12 @@ impl Ways {
         }
     }
 
-    /// When told which way: whatever differs is written, be it of the change or not. Says whether any was not.
-    fn widen(&mut self, work: &Work<'_>, options: &Options, forward: bool, progress: &dyn Progress) -> Result<bool> {
-        let len = open::stamp(work.target.file, work.target.path)?.len;
+    /// When told which way: whatever differs is written, be it of the change or not.
+    fn widen(&mut self, work: &Work<'_>, options: &Options, forward: bool, progress: &dyn Progress) -> Result<()> {
         let (image, pages) = if forward { (&self.to, &mut self.forward) } else { (&self.from, &mut self.back) };
         let differing = sides::pages_off(work.target, image, work.shelf, &options.reading, progress)?;
-        let known = pages.len();
-        differing.runs_within(PageRange::of_len(len)).for_each(|run| pages.insert_range(run));
-        let wider = pages.len() > known;
         differing.runs().for_each(|run| pages.insert_range(run));
-        Ok(wider)
+        Ok(())
     }
 
     /// Writes every page of the change, one way or the other.
@@ -216,6 +219,7 @@ impl Ways {
         if confirm.is_some_and(|confirm| !confirm(&report.plan)) {
             return Ok(report);
         }
+        prove_whole(work.shelf, to, pages, progress)?;
         if self.strange {
             let kept = present(work, None, progress)?.name.number;
             report.notes =
@@ -230,8 +234,8 @@ impl Ways {
         }
         report.bytes_written = write(work, from, to, pages, progress).map_err(unfinished(work))?;
         finish(work, &intent, to)?;
-        report.undo = Some((from.name.number, from.name.id));
         report.done = true;
+        report.undo = Some((from.name.number, from.name.id));
         Ok(report)
     }
 }

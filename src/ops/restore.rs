@@ -14,7 +14,7 @@ use crate::capture::Rate;
 use crate::error::{At, Error, Result};
 use crate::pack::{Run, Source};
 use crate::page::{Digest, GROUP_PAGES, ImageHasher, PAGE, PAGE64, PageRange, groups_of};
-use crate::store::{Image, Mark, Ref, Shelf};
+use crate::store::{Image, Mark, Ref, Shelf, refuse_stored};
 use crate::sys::{create, id, meta, open, xattr};
 
 /// Pages that go to a stream at once: so much is held in memory.
@@ -113,6 +113,7 @@ fn exists(out: &Path) -> Error {
 
 /// Whether a file may be made at `out`.
 fn check_out(out: &Path, target: &Path, force: bool) -> Result<()> {
+    refuse_stored(&open::resolve_new(out)?)?;
     let there = match std::fs::symlink_metadata(out) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
         there => there.at("looking at", out)?,

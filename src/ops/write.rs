@@ -89,6 +89,17 @@ pub(crate) fn prove_stored(
     }
 }
 
+/// Reads every page of `pages` that `image` stores, before the target is changed.
+///
+/// # Errors
+/// [`Error::Damaged`] when one cannot be had.
+pub(crate) fn prove_whole(shelf: &Shelf, image: &Image, pages: &PageSet, progress: &dyn Progress) -> Result<()> {
+    progress.begin("checking", pages.len() * PAGE64);
+    let bad = prove_pages_of(shelf, image, pages, progress);
+    progress.end();
+    bad?.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
+}
+
 /// The packs of `image` in which pages of `pages` are not as they were, with the first error of each; every core looks.
 fn prove_pages_of(shelf: &Shelf, image: &Image, pages: &PageSet, progress: &dyn Progress) -> Result<Vec<(u32, Error)>> {
     let spans = spans(pages, thread::available_parallelism().map_or(1, NonZero::get));

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use crate::error::Error;
+use crate::error::{Error, is_stored};
 use crate::page::Digest;
 
 /// Why bytes cannot be used. [`Bad::of`] adds the file they came from.
@@ -31,6 +31,8 @@ impl Bad {
             }
             Bad::Io(source) => Error::Io { doing: "reading", path: path.into(), source },
             Bad::Damaged(what) => Error::damaged(path, what),
+            // The store says its format, and all files in it have that one.
+            Bad::Version(what) if is_stored(path) => Error::damaged(path, what),
             Bad::Version(what) => Error::Version { path: path.into(), what },
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::Store;
 use super::room::{Room, Writing};
 use crate::error::{At, Error, Result, shell_word};
-use crate::sys::create;
+use crate::sys::{create, straight};
 
 impl Room {
     /// Makes this the room of `target` in `store`. The rename is the commit: what is left to do after it, the next
@@ -21,7 +21,7 @@ impl Room {
         if let Some(there) = Room::find(store, store.key(target))? {
             there.clear_out(store)?;
         }
-        match fs::rename(self.dir(), room.dir()) {
+        match straight::rename(self.dir(), room.dir()) {
             Err(e) if e.kind() == io::ErrorKind::CrossesDevices => {
                 return Err(Error::refused(
                     format!("{} and {} are on different file systems", self.dir().display(), store.dir().display()),

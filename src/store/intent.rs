@@ -10,7 +10,7 @@ use crate::error::{At, Error, Result};
 use crate::pack::{Bad, Fields, FileKind};
 use crate::page::Digest;
 use crate::planted::{Bug, planted};
-use crate::sys::{create, xattr};
+use crate::sys::{create, straight, xattr};
 
 const NAME: &str = "intent";
 /// The record of the last change that was finished: what `undo` goes by.
@@ -149,7 +149,7 @@ impl Room {
             // Written anew, not renamed: a rollback ends a change other than the one that was begun.
             create::write_small(self.dir(), OsStr::new(UNDO), &intent.encode())?;
         }
-        match fs::remove_file(&path) {
+        match straight::remove_file(&path) {
             Err(_) if planted(Bug::NoIntent) => {}
             removed => removed.at("removing", &path)?,
         }

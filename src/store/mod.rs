@@ -37,7 +37,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{At, Error, Result};
 use crate::page::Digest;
-use crate::sys::{create, id};
+use crate::sys::{create, id, open};
 
 /// Name of the store beside a target.
 pub const STORE_NAME: &str = ".memsnap";
@@ -67,6 +67,7 @@ impl Store {
     /// [`Error::Missing`] when there is none, [`Error::Version`] for a newer format, [`Error::Refused`] when others
     /// could write to it.
     pub fn open(dir: &Path) -> Result<Store> {
+        let dir = &placed(dir);
         match fs::symlink_metadata(dir) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                 return Err(Error::missing(
@@ -78,7 +79,7 @@ impl Store {
         };
         create::check_private(dir)?;
         check_format(dir)?;
-        Store::at(dir)
+        Ok(Store::at(dir))
     }
 
     /// Opens a store even when its `format` is damaged, to see what else is: the store, and that error.
@@ -88,15 +89,13 @@ impl Store {
     pub(crate) fn open_despite(dir: &Path) -> Result<(Store, Option<Error>)> {
         match Store::open(dir) {
             Ok(store) => Ok((store, None)),
-            Err(e @ Error::Damaged { .. }) => Ok((Store::at(dir)?, Some(e))),
+            Err(e @ Error::Damaged { .. }) => Ok((Store::at(&placed(dir)), Some(e))),
             Err(e) => Err(e),
         }
     }
 
-    fn at(dir: &Path) -> Result<Store> {
-        let dir = fs::canonicalize(dir).at("finding", dir)?;
-        let above = dir.parent().unwrap_or(&dir).to_path_buf();
-        Ok(Store { dir, above })
+    fn at(dir: &Path) -> Store {
+        Store { dir: dir.into(), above: dir.parent().unwrap_or(dir).into() }
     }
 
     /// Opens the store in `dir`, making it when there is none.
@@ -104,11 +103,10 @@ impl Store {
     /// # Errors
     /// As [`Store::open`]; or when it cannot be made; [`Error::Refused`] inside of another store.
     pub fn open_or_create(dir: &Path) -> Result<Store> {
+        let dir = &placed(dir);
         let parent = dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        if fs::symlink_metadata(dir).is_err()
-            && let (Ok(parent), Some(name)) = (fs::canonicalize(parent), dir.file_name())
-        {
-            refuse_stored(&parent.join(name))?;
+        if fs::symlink_metadata(dir).is_err() {
+            refuse_stored(dir)?;
         }
         create::make_dir(dir)?;
         create::check_private(dir)?;
@@ -216,8 +214,8 @@ fn is_room_name(name: &OsStr, file: bool) -> bool {
     !unfinished && tail.is_some_and(|tail| tail[0] == b'-' && tail[1..].iter().all(hex))
 }
 
-/// Refuses a target, or a new store, that is itself part of a store: a store of it would be made inside of a room, and changing it would
-/// break the store that it is of.
+/// Refuses a target, an output, or a new store, that is itself part of a store: a store of it would be made inside of a
+/// room, and changing it would break the store that it is of.
 ///
 /// # Errors
 /// [`Error::Refused`], naming that store.
@@ -231,10 +229,20 @@ pub(crate) fn refuse_stored(target: &Path) -> Result<()> {
     match target.ancestors().skip(1).find(is_store) {
         Some(dir) => Err(Error::refused(
             format!("{} is inside of the store {}", target.display(), dir.display()),
-            "nothing in a store is a target or another store: name the file whose history it keeps",
+            "nothing in a store is a target, an output or another store: name another file",
         )),
         None => Ok(()),
     }
+}
+
+/// The path of a store: what leads to it is resolved, once; it itself is never a link. What cannot be resolved stays as it
+/// is, for the error of whoever opens it.
+fn placed(dir: &Path) -> PathBuf {
+    let found = match dir.file_name() {
+        Some(_) => open::resolve_new(dir),
+        None => open::resolve(dir), // `.`, `..`
+    };
+    found.unwrap_or_else(|_| dir.into())
 }
 
 /// `format` must be one line: the format, the store's id, the digest of both.

@@ -1,17 +1,20 @@
 //! A room: the folder of one target, and the right to write in it.
 
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::fs::{self, File};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 use super::{Store, sweep};
 use crate::error::{At, Error, Result};
 use crate::page::Digest;
 use crate::planted::{Bug, planted};
 use crate::sys::lock::{self, Kind};
-use crate::sys::{create, open};
+use crate::sys::{create, open, straight};
 
 /// Longest part of a target's name in its room's name.
 const NAME_BYTES: usize = 40;
@@ -267,22 +270,18 @@ fn open_lock(path: &Path) -> Result<File> {
     {
         return Err(refused(if found.is_symlink() { "is a symbolic link" } else { "is not a regular file" }));
     }
-    let flags = (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits();
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).mode(0o600).custom_flags(flags as i32);
-    let file = match options.open(path) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+    let open = || straight::open(path, OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC);
+    let file = match open() {
+        Err(Errno::NOENT) => {
             let made = create::Pending::new(path.parent().unwrap_or(Path::new(".")))?;
             // One that another writer made meanwhile is as good.
             let _ = made.publish(path.file_name().unwrap_or_default())?;
-            options.open(path)
+            open()
         }
         found => found,
     };
     let file = match file {
-        Err(e) if e.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
-            return Err(refused("is a symbolic link"));
-        }
+        Err(Errno::LOOP) => return Err(refused("is a symbolic link")),
         file => file.at("opening", path)?,
     };
     // It will be written to: whatever else has this name is not ours to change.

@@ -10,7 +10,7 @@ use super::room::{Room, Writing};
 use super::shelf::Shelf;
 use crate::error::{At, Result};
 use crate::page::Digest;
-use crate::sys::create;
+use crate::sys::{create, straight};
 
 /// A file's name that stands for a pack or a map.
 pub(super) fn stored_id(name: &OsStr) -> Option<(Digest, bool)> {
@@ -96,7 +96,7 @@ fn unfinished(dir: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
 /// Removes the garbage of a room. The caller holds its lock.
 pub(super) fn sweep(room: &Room) -> Result<()> {
     for path in room.garbage()? {
-        fs::remove_file(&path).at("removing", &path)?;
+        straight::remove_file(&path).at("removing", &path)?;
     }
     Ok(())
 }

@@ -4,10 +4,12 @@
 //! names, and the page digests of a group must match the check beside them. It is the one file changed in place:
 //! first its head is wiped, then groups are written, then the head; so a crash between leaves a cache that says so.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt as _, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt as _, MetadataExt};
 use std::path::PathBuf;
+
+use rustix::fs::OFlags;
 
 use super::room::Room;
 use crate::capture::{Base, Known, Leaf};
@@ -15,7 +17,7 @@ use crate::error::{At, Error, Result};
 use crate::pack::{FileKind, ReadAt};
 use crate::page::{Digest, GROUP_PAGES, GROUP64, ImageHasher, PAGE, PageNo, PageRange, groups_of};
 use crate::sys::open::Stamp;
-use crate::sys::{create, sparse};
+use crate::sys::{create, sparse, straight};
 
 /// Name of the file.
 const NAME: &str = "tree";
@@ -193,7 +195,7 @@ impl Tree {
 
     /// The error that says this cache is not to be believed after all; it was removed.
     fn broken(&self) -> Error {
-        let _ = std::fs::remove_file(&self.path);
+        let _ = straight::remove_file(&self.path);
         Error::damaged(&self.path, "its page digests do not match their check; it is only a cache and was removed")
     }
 
@@ -265,8 +267,8 @@ struct Own {
 
 impl Own {
     fn open(tree: &Tree) -> Option<Own> {
-        let flags = rustix::fs::OFlags::NOFOLLOW.bits();
-        let file = OpenOptions::new().read(true).write(true).custom_flags(flags as i32).open(&tree.path).ok()?;
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = straight::open(&tree.path, flags).ok()?;
         let lock = tree.file.try_clone().ok()?;
         // What was proven is what is changed.
         let (found, proven) = (Stamp::from(&file.metadata().ok()?), Stamp::from(&lock.metadata().ok()?));
@@ -366,7 +368,7 @@ impl TreeUpdate {
     /// Gives the cache up.
     fn lose(&mut self) {
         self.out = None;
-        let _ = std::fs::remove_file(self.dir.join(NAME));
+        let _ = straight::remove_file(&self.dir.join(NAME));
     }
 }
 

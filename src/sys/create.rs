@@ -7,14 +7,14 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::io::{Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, linkat, openat, renameat, renameat_with, unlinkat};
 use rustix::io::{Errno, retry_on_intr};
 
-use super::id;
+use super::{id, straight};
 use crate::error::shell_word;
 use crate::planted::{Bug, sync_once};
 use crate::{At, Error, Result};
@@ -59,7 +59,7 @@ impl Pending {
     /// # Errors
     /// When the folder cannot be opened, or no file be made in it.
     pub fn new(dir: &Path) -> Result<Pending> {
-        let folder = open_dir(dir).at("opening", dir)?;
+        let folder = straight::folder(dir).at("opening", dir)?;
         match imp::unnamed(&folder) {
             Ok(file) => Pending { file, dir: folder, path: dir.join("a new file"), temporary: None }.made_ours(),
             // EISDIR, ENOENT: kernels before 3.11; EOPNOTSUPP, EINVAL: the file system has none.
@@ -156,12 +156,6 @@ impl Drop for Pending {
     }
 }
 
-fn open_dir(dir: &Path) -> Result<File, Errno> {
-    // A folder that became a link since it was looked at is not the one that was meant.
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    retry_on_intr(|| rustix::fs::open(dir, flags, Mode::empty())).map(File::from)
-}
-
 /// Renames without replacing.
 fn rename_new(dir: &File, from: &OsStr, to: &OsStr) -> Result<(), Errno> {
     match renameat_with(dir, from, dir, to, RenameFlags::NOREPLACE) {
@@ -193,7 +187,7 @@ fn give_to_owner_of(dir: &File, made: &File) -> Result<(), Errno> {
 /// # Errors
 /// When the disk refuses: what was named may not be there after a crash.
 pub fn sync_dir(dir: &Path) -> Result<()> {
-    let folder = open_dir(dir).at("opening", dir)?;
+    let folder = straight::folder(dir).at("opening", dir)?;
     match sync_once(Bug::NoDirSync, || folder.sync_all()) {
         // Some network file systems have no such call for folders, and no names that are not durable.
         Err(e) if e.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => Ok(()),
@@ -206,17 +200,15 @@ pub fn sync_dir(dir: &Path) -> Result<()> {
 /// # Errors
 /// When it cannot be made, or something else (also a symbolic link) has the name.
 pub fn make_dir(dir: &Path) -> Result<bool> {
-    match std::fs::DirBuilder::new().mode(0o700).create(dir) {
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+    match straight::make_dir(dir) {
+        Err(Errno::EXIST) => {
             must_be_dir(dir)?;
             return Ok(false);
         }
         made => made.at("making", dir)?,
     }
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let made = File::from(retry_on_intr(|| rustix::fs::open(dir, flags, Mode::empty())).at("opening", dir)?);
-    let parent = dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let parent = open_dir(parent).at("opening", parent)?;
+    let made = straight::folder(dir).at("opening", dir)?;
+    let parent = straight::folder_of(dir).at("opening", straight::parent(dir))?;
     give_to_owner_of(&parent, &made).at("setting the owner of", dir)?;
     Ok(true)
 }
@@ -284,10 +276,10 @@ pub fn open_own(path: &Path) -> Result<File> {
         return Err(Error::damaged(path, "it is not a regular file"));
     }
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = match retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty())) {
+    let file = match straight::open(path, flags) {
         // A symbolic link (its name on FreeBSD is EMLINK), a socket.
         Err(Errno::LOOP | Errno::MLINK | Errno::NXIO) => return Err(Error::damaged(path, "it is not a regular file")),
-        opened => File::from(opened.at("opening", path)?),
+        opened => opened.at("opening", path)?,
     };
     if !file.metadata().at("looking at", path)?.is_file() {
         return Err(Error::damaged(path, "it is not a regular file"));

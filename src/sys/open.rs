@@ -13,6 +13,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
+use super::straight;
 use crate::{At, Error, Result};
 
 /// How long an opening waits for somebody's lease: a `memsnap` that captures gives way within 50 ms.
@@ -113,39 +114,19 @@ fn open_quietly(path: &Path, access: OFlags) -> Result<File, Errno> {
     #[cfg(target_os = "linux")]
     {
         // Only the owner may leave the access time alone; everybody else gets EPERM.
-        match open_straight(path, flags | OFlags::NOATIME) {
+        match straight::open(path, flags | OFlags::NOATIME) {
             Err(Errno::PERM) => {}
             opened => return opened,
         }
     }
-    open_straight(path, flags)
-}
-
-/// An absolute path is one whose links have been followed: where one has appeared on the way since, it is not followed.
-#[cfg(target_os = "linux")]
-fn open_straight(path: &Path, flags: OFlags) -> Result<File, Errno> {
-    if path.is_absolute() {
-        let resolve = rustix::fs::ResolveFlags::NO_SYMLINKS;
-        match retry_on_intr(|| rustix::fs::openat2(rustix::fs::CWD, path, flags, Mode::empty(), resolve)) {
-            // Linux before 5.6; some containers forbid what they do not know.
-            Err(Errno::NOSYS) => {}
-            Err(Errno::PERM) if !flags.contains(OFlags::NOATIME) => {}
-            opened => return opened.map(File::from),
-        }
-    }
-    retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty())).map(File::from)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn open_straight(path: &Path, flags: OFlags) -> Result<File, Errno> {
-    retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty())).map(File::from)
+    straight::open(path, flags)
 }
 
 /// Why a file that may be written cannot be opened for it, where it is marked so (chattr(1)).
 #[cfg(target_os = "linux")]
 fn marked(path: &Path) -> Option<Error> {
     use rustix::fs::IFlags;
-    let file = open_straight(path, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC).ok()?;
+    let file = straight::open(path, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC).ok()?;
     let flags = rustix::fs::ioctl_getflags(&file).ok()?;
     let (what, letter) = match () {
         () if flags.contains(IFlags::IMMUTABLE) => ("immutable", 'i'),

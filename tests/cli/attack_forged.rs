@@ -47,6 +47,22 @@ fn numbers_of_snapshots() {
     }
 }
 
+/// A delta that is false about the length of its base is refused, although the digest of the base is right.
+#[test]
+fn a_base_of_another_length() {
+    let forge = Forge::new();
+    let case = &forge.case;
+    case.write("g", &forge.images[0]);
+    case.ok("snap g");
+    let wrong = forge.images[0].len() as u64 - 1;
+    case.write("forged", &forge.delta(|delta| delta[16..24].copy_from_slice(&wrong.to_le_bytes())));
+    for verb in ["apply --yes g forged", "apply --yes g forged -o out"] {
+        let ran = case.run(verb.split(' '));
+        assert!(matches!(ran.code, Some(4 | 5)), "{verb}: {ran:?}");
+    }
+    assert!(case.read("g") == forge.images[0] && !case.path("out").exists());
+}
+
 /// And of packs: of the tail, the directory and the block.
 #[test]
 fn numbers_of_packs() {

@@ -24,7 +24,7 @@ const VERBS: [&str; 8] = [
 ];
 
 /// Runs all verbs on `target` while another thread exchanges `one` and `other` all the time.
-fn race(case: &Case, target: &str, [one, other]: [&str; 2], victim: &Victim) {
+fn race(case: &Case, store: &str, target: &str, [one, other]: [&str; 2], victim: &Victim) {
     let (over, swaps, done) = (AtomicBool::new(false), AtomicU32::new(0), AtomicU32::new(0));
     let (one, other) = (case.path(one), case.path(other));
     std::thread::scope(|scope| {
@@ -46,7 +46,7 @@ fn race(case: &Case, target: &str, [one, other]: [&str; 2], victim: &Victim) {
                     let named = format!("{target}{at}");
                     let (head, tail) = words.split_first().unwrap();
                     let tail: Vec<_> = tail.iter().filter(|word| !word.starts_with('@')).copied().collect();
-                    let ran = bounded(case, &format!("--store store {head} {named} {}", tail.join(" ")), verb);
+                    let ran = bounded(case, &format!("{store}{head} {named} {}", tail.join(" ")), verb);
                     victim.is_untouched(&format!("round {round}: {verb}: {ran:?}"));
                     assert!(ran.code != Some(2) || ran.err.contains("memsnap: "), "{verb}: {ran:?}");
                     done.fetch_add(u32::from(ran.code == Some(0)), Ordering::Relaxed);
@@ -60,12 +60,15 @@ fn race(case: &Case, target: &str, [one, other]: [&str; 2], victim: &Victim) {
     victim.is_untouched("in the end");
 }
 
-fn prepare(target: &str) -> (Case, Victim) {
+/// Where the store is, if it is not the one that is swapped.
+const APART: &str = "--store store ";
+
+fn prepare(store: &str, target: &str) -> (Case, Victim) {
     let case = Case::in_memory();
     let victim = Victim::new(&case);
     fs::create_dir(case.path("folder")).unwrap();
     case.write(target, &noise(1, 8 * PAGE));
-    case.ok(&format!("--store store snap {target}"));
+    case.ok(&format!("{store}snap {target}"));
     case.write("changed", &noise(2, 8 * PAGE));
     case.ok(&format!("delta make {target} changed -o d"));
     (case, victim)
@@ -73,24 +76,32 @@ fn prepare(target: &str) -> (Case, Victim) {
 
 #[test]
 fn a_target_that_becomes_a_link() {
-    let (case, victim) = prepare("f");
+    let (case, victim) = prepare(APART, "f");
     symlink(victim.file(), case.path("link")).unwrap();
-    race(&case, "f", ["f", "link"], &victim);
+    race(&case, APART, "f", ["f", "link"], &victim);
 }
 
 #[test]
 fn a_target_that_becomes_another_kind_of_file() {
-    let (case, victim) = prepare("f");
+    let (case, victim) = prepare(APART, "f");
     Plant::Fifo.put(&case.path("other"), &victim);
-    race(&case, "f", ["f", "other"], &victim);
+    race(&case, APART, "f", ["f", "other"], &victim);
 }
 
 /// The folder of the target becomes a link to one with a file of the same name.
 #[test]
 fn a_folder_that_becomes_a_link() {
-    let (case, victim) = prepare("folder/file");
+    let (case, victim) = prepare(APART, "folder/file");
     symlink(victim.dir(), case.path("link")).unwrap();
-    race(&case, "folder/file", ["folder", "link"], &victim);
+    race(&case, APART, "folder/file", ["folder", "link"], &victim);
+}
+
+/// The store itself becomes a link, in the folder of somebody who may rename it: what is made is made in the store.
+#[test]
+fn a_store_that_becomes_a_link() {
+    let (case, victim) = prepare("", "folder/file");
+    symlink(victim.dir(), case.path("folder/link")).unwrap();
+    race(&case, "", "folder/file", ["folder/.memsnap", "folder/link"], &victim);
 }
 
 /// Every verb that writes a file of a given name.
@@ -105,6 +116,21 @@ fn write_to(case: &Case, writer: &str, out: &str) -> [bool; 2] {
         assert!(ran.code == Some(0) || ran.err.contains(out.rsplit('/').next().unwrap()), "{ran:?}");
         ran.code == Some(0)
     })
+}
+
+/// Nothing in a store is anybody's output, whatever is forced.
+#[test]
+fn outputs_in_a_store() {
+    let case = Case::with_pages(4);
+    case.ok("snap f");
+    case.write("g", &noise(3, 4 * PAGE));
+    case.ok("delta make f g -o d");
+    for writer in WRITERS {
+        for out in [".memsnap/format", ".memsnap/new"] {
+            assert_eq!(write_to(&case, writer, out), [false, false], "{writer} {out}");
+        }
+    }
+    case.ok("verify");
 }
 
 #[test]

@@ -130,7 +130,8 @@ fn what_is_wrong_with_a_name_is_said() {
 fn a_file_with_an_at_in_its_name() {
     let case = history();
     case.write("f@1", b"another file");
-    case.exits("diff f@1", 1).says("there is also a file").says("--at now");
+    case.exits("diff f@1", 1).says("there is also a file").says("--at latest");
+    case.exits("diff f@1 f", 1).says("--at now");
     case.ok("snap f@1 --json");
     case.ok("verify f@1").says("--at latest");
     case.ok("restore f@1 -o out").says("--at latest");

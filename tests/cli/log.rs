@@ -100,3 +100,16 @@ fn rooms_without_snapshots_are_not_files() {
     assert_eq!(ran.out, "");
     assert_eq!(case.ok("log f --range 1M..2M").says("no snapshot changed that range").out, "");
 }
+
+/// Whoever wrote it: the longest message there is, and one that grows as it is made harmless.
+#[test]
+fn long_messages() {
+    let case = Case::with_pages(1);
+    for message in ["m".repeat(65_536), "\u{1}".repeat(65_536)] {
+        case.run(["snap", "--always", "-q", "-m", &message, "f"]).exits(0);
+    }
+    for words in ["log", "log f", "log -v f"] {
+        case.ok(words).shows(&"m".repeat(65_536));
+    }
+    case.run(["snap", "--always", "-m", &"m".repeat(65_537), "f"]).exits(2).says("64 KiB");
+}

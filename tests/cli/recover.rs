@@ -138,3 +138,40 @@ fn a_signal_is_not_the_end_without_a_word() {
         }
     }
 }
+
+/// What cannot be brought to its end is not begun.
+#[test]
+fn a_damaged_end_is_not_gone_to() {
+    if !needs_strace() {
+        return;
+    }
+    let (case, _, new) = interrupted();
+    let half = case.read("f");
+    let pack = case.stored("pack").into_iter().max_by_key(|path| path.metadata().unwrap().len()).unwrap();
+    // Frames follow each other: the last of the first snapshot is that of page 30, which the change is to write.
+    let len = pack.metadata().unwrap().len();
+    (len / 8..len * 7 / 8).step_by(1024).for_each(|at| case.patch(&pack, at, b"flipped"));
+    for words in ["recover --yes f", "recover --yes --finish f", "revert --yes f@1"] {
+        case.exits(words, 4).says("damaged");
+        assert!(case.read("f") == half, "{words}: nothing is written");
+    }
+    case.ok("recover --yes --rollback f");
+    assert!(case.read("f") == new);
+}
+
+/// Also a page that the change has no part in may be somebody's work.
+#[test]
+fn other_pages_are_told_of() {
+    if !needs_strace() {
+        return;
+    }
+    for page in [20, 39] {
+        let (case, ..) = interrupted();
+        case.touch(page, 999);
+        let half = case.read("f");
+        for words in ["recover --yes f", "revert --yes f@1", "undo --yes f"] {
+            case.exits(words, 2).says(&format!("page {page} ")).says("--rollback");
+        }
+        assert!(case.read("f") == half);
+    }
+}

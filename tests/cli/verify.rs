@@ -132,3 +132,49 @@ fn nothing_there() {
     case.exits("verify", 2).says("no store");
     case.exits("verify f", 2);
 }
+
+/// Nothing of ours takes a snapshot away: a number without one is worth a word.
+#[test]
+fn missing_snapshots_are_told_of() {
+    let case = three();
+    std::fs::remove_file(&case.stored(".snap")[1]).unwrap();
+    case.ok("verify").says("snapshots are missing, by number: 2");
+    std::fs::remove_file(&case.stored(".snap")[0]).unwrap();
+    case.ok("verify").says("by number: 1..3");
+}
+
+/// A bit in the number of the format is damage: a store has one format, and says which.
+#[test]
+fn another_format_within_a_store_is_damage() {
+    for kind in [".snap", ".pack"] {
+        let case = Case::with_pages(30);
+        case.ok("snap f");
+        let path = case.stored(kind).remove(0);
+        case.patch(&path, 9, &[0x21]);
+        case.exits("restore f@1 -o out", 4).says("format");
+        case.exits("verify", 4);
+        if kind == ".pack" {
+            case.exits("verify --repair", 4);
+        }
+        case.exits("snap f", 4);
+        case.ok("snap f");
+        case.ok("restore f@2 -o out");
+        assert!(case.read("out") == case.read("f"));
+    }
+}
+
+/// What a reader found is not forgotten because a clock was ahead when the snapshot was made.
+#[test]
+fn damage_is_remembered_whatever_the_clock_said() {
+    let case = Case::with_pages(30);
+    case.ok("snap f");
+    let pack = case.stored(".pack").remove(0);
+    case.patch(&pack, 2000, b"flipped");
+    let ahead = std::time::SystemTime::now() + std::time::Duration::from_secs(100_000_000);
+    for path in case.stored("") {
+        std::fs::File::open(path).unwrap().set_times(std::fs::FileTimes::new().set_modified(ahead)).unwrap();
+    }
+    case.exits("verify", 4);
+    case.ok("snap f").says("stored again");
+    case.ok("verify");
+}

@@ -104,6 +104,7 @@ steps! {
     unlinkat(dir: c_int, path: *const c_char, flags: c_int) as SYS_unlinkat;
     unlink(path: *const c_char) as SYS_unlink;
     mkdir(path: *const c_char, mode: mode_t) as SYS_mkdir;
+    mkdirat(dir: c_int, path: *const c_char, mode: mode_t) as SYS_mkdirat;
     rmdir(path: *const c_char) as SYS_rmdir;
 }
 

@@ -115,7 +115,8 @@ impl Model {
             Step::Apply { from, to } => {
                 let (Some((a, base)), Some((b, result))) = (self.pick(from), self.pick(to)) else { return };
                 let delta = self.ground.delta(a, b);
-                let fits = base == self.live;
+                // Where it is the result already, there is nothing to do.
+                let fits = base == self.live || result == self.live;
                 self.change_if(fits.then_some(&result), |ground| ground.apply(&delta));
             }
         }

@@ -221,10 +221,7 @@ pub(super) fn table(columns: &[Column], mut rows: Vec<Vec<String>>, lines: &mut 
     let width = |i: usize| rows.iter().map(|row| row[i].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns.len()).map(width).collect();
     for (n, row) in rows.iter().enumerate() {
-        let cell = |(i, text): (usize, &String)| match columns[i].is_text() {
-            true => format!("{text:<0$}", widths[i]),
-            false => format!("{text:>0$}", widths[i]),
-        };
+        let cell = |(i, text): (usize, &String)| escape::padded(text, widths[i], !columns[i].is_text());
         let text = row.iter().enumerate().map(cell).collect::<Vec<_>>().join("  ").trim_end().to_owned();
         lines.push(if n == 0 { Line::Head(text) } else { Line::Text(text) });
     }

@@ -23,6 +23,10 @@ impl Check<'_> {
         odd.sort();
         report.faults.extend(odd.iter().map(|path| Fault::new(path, "it is not the name of a snapshot")));
         let mut ids: HashMap<Digest, u64> = HashMap::new();
+        let gaps: Vec<_> = missing(names).collect();
+        if !gaps.is_empty() {
+            report.notes.push(format!("{}: snapshots are missing, by number: {}", dir.display(), gaps.join(", ")));
+        }
         let mut before = None;
         for name in names {
             let path = dir.join(name.file_name());
@@ -47,4 +51,14 @@ impl Check<'_> {
         report.faults.extend(paths.iter().map(|path| Fault::new(path, "it is not a regular file")));
         Ok(())
     }
+}
+
+/// The numbers that no snapshot has, from 1 to that of the latest: `2`, `5..9`. Nothing of ours takes a snapshot away.
+fn missing(names: &[SnapName]) -> impl Iterator<Item = String> {
+    let before = std::iter::once(0).chain(names.iter().map(|name| name.number));
+    before.zip(names).filter_map(|(before, name)| match name.number.saturating_sub(before) {
+        0 | 1 => None,
+        2 => Some(format!("{}", before + 1)),
+        _ => Some(format!("{}..{}", before + 1, name.number)),
+    })
 }
