@@ -176,8 +176,11 @@ fn a_wrong_base_leaves_nothing_behind() {
     let bench = Bench::new();
     let (a, b) = (bench.write("a", &[1; 9000], false), bench.write("b", &[2; 9001], false));
     let delta = bench.make(&operand(&a, None), &operand(&b, None), false);
-    let refused = apply(&b, stream(&delta), None, &options(), &mut |_| true, &Quiet);
+    let other = bench.write("other", &[3; 9000], false);
+    let refused = apply(&other, stream(&delta), None, &options(), &mut |_| true, &Quiet);
     assert!(matches!(refused, Err(Error::Base { .. })), "{refused:?}");
+    let nothing = apply(&b, stream(&delta), None, &options(), &mut |_| true, &Quiet).unwrap();
+    assert!(!nothing.done && nothing.plan.is_empty(), "it is the result already");
     assert!(!bench.path(".memsnap").exists());
     for n in [0, 20, delta.len() / 2, delta.len() - 1] {
         let refused = apply(&a, stream(&delta[..n]), None, &options(), &mut |_| true, &Quiet);

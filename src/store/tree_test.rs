@@ -29,7 +29,7 @@ fn a_cache_is_read_to_its_end() {
 #[test]
 fn a_cache_that_was_cut_is_not_believed() {
     let (_dir, room, _) = cache();
-    let file = OpenOptions::new().write(true).open(room.dir().join(NAME)).unwrap();
+    let file = std::fs::OpenOptions::new().write(true).open(room.dir().join(NAME)).unwrap();
     let whole = file.metadata().unwrap().len();
     for cut in [whole - 1, whole - LEAF as u64, stretch_at(STRETCH) + 5, stretch_at(STRETCH), leaf_at(0) + LEAF as u64]
     {

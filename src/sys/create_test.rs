@@ -12,7 +12,7 @@ fn names(dir: &Path) -> Vec<String> {
 
 /// Both kinds of pending file: the unnamed, and the fallback.
 fn both(dir: &Path) -> [Pending; 2] {
-    [Pending::new(dir).unwrap(), Pending::named(open_dir(dir).unwrap(), dir).unwrap()]
+    [Pending::new(dir).unwrap(), Pending::named(straight::folder(dir).unwrap(), dir).unwrap()]
 }
 
 #[test]
