@@ -76,7 +76,7 @@ PROMISES
       reaches the terminal escaped.
   11  A store or a delta made by somebody else cannot make memsnap
       write elsewhere, use memory without bound, or give out wrong
-      bytes.
+      bytes, but for a forged digest cache (docs/security.md).
 
 Not promised: that a disk which says it has written what it has not loses
 nothing; that locks reach other machines (NFS); that writers which ignore
