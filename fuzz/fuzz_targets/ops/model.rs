@@ -223,7 +223,9 @@ impl Model {
         assert!(self.ground.bytes() == self.live && !self.ground.is_begun(), "the target is whole");
         let live = self.live.clone();
         let from = self.last.as_ref().map_or(&live, |last| &last.0).clone();
-        self.catch_up(&[&live, &from, goal.unwrap_or(&live)]);
+        // Whoever says which way a torn page is to go gets a snapshot of what there was.
+        let torn = if torn && begun { &now } else { &live };
+        self.catch_up(&[&live, &from, goal.unwrap_or(&live), torn]);
         self.verify();
         self.settled = true;
     }
