@@ -178,7 +178,14 @@ mod imp {
     /// The locks of /proc/locks, if it can be read.
     fn table(file: &Identity) -> Option<Vec<Line>> {
         let text = std::fs::read_to_string("/proc/locks").ok()?;
-        Some(text.lines().filter_map(|line| Line::parse(line, file)).collect())
+        Some(once(text.lines().filter_map(|line| Line::parse(line, file))).collect())
+    }
+
+    /// The table comes in pieces: where locks of others come between two of them, a line comes twice. A process has no
+    /// lock of its own twice.
+    pub(super) fn once(lines: impl Iterator<Item = Line>) -> impl Iterator<Item = Line> {
+        let mut seen = HashSet::new();
+        lines.filter(move |line| line.kind != LockKind::Posix || line.waiting || seen.insert(line.clone()))
     }
 
     pub(super) fn of(file: &File, of_others: bool) -> Locks {

@@ -1,6 +1,6 @@
 //! Lines of the kernel's table, and locks held by real processes: Python, which can take all sorts.
 
-use super::imp::Line;
+use super::imp::{Line, once};
 use super::*;
 use crate::sys::eventually;
 use crate::sys::procs::Identity;
@@ -75,6 +75,21 @@ fn lines_are_read() {
     }
     assert_eq!(parse(&format!("1: FLOCK  ADVISORY  WRITE 1 ff:ff:{ino} 0 EOF")), None);
     assert_eq!(parse("1: FLOCK  ADVISORY  WRITE 1 HERE0 0 EOF"), None);
+}
+
+/// The table is read in pieces, and may say a line twice; two descriptors may have the same flock.
+#[test]
+fn lines_that_come_twice() {
+    let line = |kind, waiting| Line { kind, exclusive: true, waiting, pid: 7, start: 0, end: None };
+    let lines = [
+        line(LockKind::Posix, false),
+        line(LockKind::Posix, false),
+        line(LockKind::Posix, true),
+        line(LockKind::Flock, false),
+        line(LockKind::Flock, false),
+    ];
+    let told: Vec<_> = once(lines.clone().into_iter()).collect();
+    assert_eq!(told, lines[1..]);
 }
 
 #[test]

@@ -271,7 +271,10 @@ fn the_command_in_its_place() {
 fn wrapped(case: &Case, options: &[&str], script: &str) -> Child {
     let script = format!("echo in; {script}");
     let words = ["lock"].into_iter().chain(options.iter().copied()).chain(["f", "sh", "-c", &script]);
-    let mut child = start(case.memsnap(words).stdin(Stdio::piped()).stdout(Stdio::piped()));
+    // Who runs the tests in the background of a shell ignores SIGINT, and so would the program.
+    let mut command = case.command("env");
+    command.arg("--default-signal").arg(program()).args(words);
+    let mut child = start(command.stdin(Stdio::piped()).stdout(Stdio::piped()));
     child.stdout.as_mut().unwrap().read_exact(&mut [0; 3]).unwrap();
     child
 }

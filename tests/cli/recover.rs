@@ -1,6 +1,6 @@
 //! `recover`: what it says when there is nothing, and when there is.
 
-use super::case::Case;
+use super::case::{Case, finish, program};
 use super::trace::{Subject, changed, interrupted, needs_strace, was_killed};
 
 #[test]
@@ -126,8 +126,11 @@ fn a_signal_is_not_the_end_without_a_word() {
     for (signal, number) in [("INT", 2), ("TERM", 15), ("HUP", 1)] {
         for n in 1.. {
             let (case, old) = changed();
-            let fault = format!("signal=SIG{signal}:when={n}");
-            let ran = Subject::sound().inject(&case, "revert --yes f@1", "pwrite64", &fault);
+            // Whoever runs the tests in the background may have SIGINT ignored, and that is inherited.
+            let mut command = case.command("env");
+            command.args(["--default-signal", "strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=pwrite64", "-e"]);
+            command.arg(format!("inject=pwrite64:signal=SIG{signal}:when={n}")).arg(program());
+            let ran = finish(command.args(["revert", "--yes", "f@1"]));
             assert!(ran.signal == Some(number) || ran.code == Some(128 + number), "{ran:?}");
             if case.ok("recover -n f").out.contains("mixture") {
                 ran.says("reverting f: interrupted").says("`memsnap recover f`");
