@@ -14,8 +14,8 @@ use tempfile::TempDir;
 
 pub(crate) const PAGE: usize = 4096;
 
-/// Held while a process is started, and while a target is open for writing: between fork and exec a child has all our
-/// files open, and for that moment the kernel would say that somebody may write to the target.
+/// Held while a process is started, and while a target is open here: between fork and exec a child has all our
+/// files open, and for that moment the kernel would say that somebody else has the target open.
 static FORKS: Mutex<()> = Mutex::new(());
 
 pub(crate) fn no_forks() -> MutexGuard<'static, ()> {
@@ -124,7 +124,10 @@ impl Case {
     }
 
     pub(crate) fn read(&self, name: impl AsRef<Path>) -> Vec<u8> {
-        std::fs::read(self.path(name)).unwrap()
+        let path = self.path(name);
+        // A write lease is refused where anybody has the file open, be it for reading. (A pipe may wait for a writer.)
+        let _alone = path.is_file().then(no_forks);
+        std::fs::read(path).unwrap()
     }
 
     /// Any command, in this folder.

@@ -45,6 +45,7 @@ struct Content {
 impl Kept {
     /// Reads all of the folder.
     pub(crate) fn of(case: &Case) -> Kept {
+        let _alone = no_forks();
         let mut kept = Kept { dirs: Vec::new(), files: BTreeMap::new() };
         walk(case.dir(), &mut |path, is_dir| match is_dir {
             true => kept.dirs.push(path),

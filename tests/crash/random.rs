@@ -185,9 +185,10 @@ impl World<'_> {
                 self.last = Some((self.live.clone(), now.clone()));
             }
         }
-        let (old, count) = (std::mem::replace(&mut self.live, now), self.stored.len());
+        let old = std::mem::replace(&mut self.live, now);
         self.learn(&[old, op.after.clone()]).map_err(fail)?;
-        if done && op.verb == "snap" && self.stored.len() != count + 1 {
+        // Where nothing had changed it is one that was there before.
+        if done && op.verb == "snap" && !self.stored.values().any(|image| *image == self.live) {
             return Err(fail("acknowledged, and not there".into()));
         }
         Ok(op.words)
