@@ -220,10 +220,13 @@ impl Ways {
             return Ok(report);
         }
         prove_whole(work.shelf, to, pages, progress)?;
+        let mut undo = Some((from.name.number, from.name.id));
         if self.strange {
+            // What undo goes to is not what the file held.
+            undo = None;
             let kept = present(work, None, progress)?.name.number;
-            report.notes =
-                vec![format!("what was neither old nor new is kept as well: the whole file as it was is @{kept}")];
+            let what = "the file as it was, with what is neither old nor new, is kept as";
+            report.notes = vec![format!("{what} @{kept}")];
         }
         let mut intent = intent.clone();
         if !forward {
@@ -235,7 +238,7 @@ impl Ways {
         report.bytes_written = write(work, from, to, pages, progress).map_err(unfinished(work))?;
         finish(work, &intent, to)?;
         report.done = true;
-        report.undo = Some((from.name.number, from.name.id));
+        report.undo = undo;
         Ok(report)
     }
 }

@@ -94,7 +94,7 @@ pub(crate) fn take(
     }
     let lost: u64 = healed.lost.iter().map(|(_, pages)| pages.len()).sum();
     if lost > 0 {
-        damage.push(format!("{lost} damaged page(s) of earlier snapshots are not in the file any more"));
+        damage.push(format!("damaged pages of earlier snapshots that the file holds no more: {lost}"));
     }
     taken.damage = damage;
     Ok(taken)

@@ -62,9 +62,9 @@ impl LastWords {
         LAST_WORDS.store(Box::into_raw(Box::new(words.as_bytes().into())), Ordering::Release);
         LastWords([libc::SIGINT, libc::SIGTERM, libc::SIGHUP].map(|signal| {
             let speak = speak_and_end as extern "C" fn(c_int) as libc::sighandler_t;
-            let before = act(signal, speak, libc::SA_RESETHAND);
-            if before.sa_sigaction != libc::SIG_DFL {
-                set_action(signal, &before);
+            let before = action_of(signal);
+            if before.sa_sigaction == libc::SIG_DFL {
+                act(signal, speak, libc::SA_RESETHAND);
             }
             (signal, before)
         }))
@@ -110,6 +110,15 @@ fn act(signal: c_int, handler: libc::sighandler_t, flags: c_int) -> libc::sigact
     action.sa_sigaction = handler;
     action.sa_flags = flags;
     set_action(signal, &action)
+}
+
+/// What a signal does now.
+fn action_of(signal: c_int) -> libc::sigaction {
+    // SAFETY: as above.
+    let mut now: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: sigaction(2) takes a null new action, and then only writes the old one to where it is told.
+    unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut now) };
+    now
 }
 
 fn set_action(signal: c_int, action: &libc::sigaction) -> libc::sigaction {
