@@ -90,8 +90,10 @@ impl Now {
     fn of(done: u64, total: Option<u64>, begun: Instant) -> Now {
         let total = total.unwrap_or(0);
         let speed = (done as f64 / begun.elapsed().as_secs_f64().max(0.001)) as u64;
-        let left = (speed > 0 && total > done)
-            .then(|| format!("{} left", units::duration(Duration::from_secs((total - done) / speed))));
+        let left = (speed > 0 && total > done).then(|| match (total - done) / speed {
+            secs @ 0..10 => format!("{secs} s left"), // an estimate has no hundredths
+            secs => format!("{} left", units::duration(Duration::from_secs(secs))),
+        });
         Now { done, total, speed, left }
     }
 
@@ -187,12 +189,12 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_left_out() {
-        let now = Now { done: 3 << 29, total: 6 << 30, speed: 512 << 20, left: Some("9.00 s left".into()) };
+        let now = Now { done: 3 << 29, total: 6 << 30, speed: 512 << 20, left: Some("9 s left".into()) };
         let sizes = Sizes { exact: false };
         let fit = |width| now.fit("verifying", sizes, width);
         assert_eq!(fit(49), "verifying  1.5 GiB of 6.0 GiB  512 MiB/s");
         assert_eq!(fit(50).chars().count(), 50);
-        assert_eq!(fit(54), "verifying  1.5 GiB of 6.0 GiB  512 MiB/s  9.00 s left");
+        assert_eq!(fit(54), "verifying  1.5 GiB of 6.0 GiB  512 MiB/s  9 s left");
         assert_eq!(fit(30), "verifying  1.5 GiB of 6.0 GiB");
         assert_eq!(fit(12), "verifying  1");
         assert!(fit(70).contains("\u{2588}\u{2588}\u{2588}\u{2591}"), "{}", fit(70));

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::{At, Error, Result};
-use crate::pack::{Block, Compress, Frame, FrameKind, PackReader, PackWriter, encode_frame};
+use crate::pack::{Bad, Block, Compress, Frame, FrameKind, PackReader, PackWriter, encode_frame};
 use crate::page::{Digest, PAGE, PAGE64, PageNo, PageRange, PageSet, page_digest};
 use crate::store::{Image, Room, Shelf, SnapName, Writing};
 use crate::sys::{create, id, meta, open};
@@ -25,6 +25,8 @@ pub(crate) struct Healed {
     pub(crate) lost: Vec<(u32, PageRange)>,
     /// A pack is missing, or its index cannot be believed.
     pub(crate) broken: bool,
+    /// A pack with pages that cannot be had was left as it is, because it could not be read: another time it may.
+    pub(crate) unread: bool,
 }
 
 /// The packs of `image` that are missing, or were touched after the snapshot was made.
@@ -82,7 +84,9 @@ pub(crate) fn heal(room: &Room, _writing: &Writing, shelf: &Shelf, packs: &[u32]
                 }
             }
             Some(bad) => {
-                let lost = rewrite(room, shelf, number, &bad, live, calm)?;
+                let rewritten = rewrite(room, shelf, number, &bad, live, calm)?;
+                healed.unread |= rewritten.is_none();
+                let lost = rewritten.as_ref().unwrap_or(&bad);
                 healed.pages += bad.len() - lost.len();
                 healed.lost.extend(lost.runs().map(|run| (number, run)));
             }
@@ -150,8 +154,9 @@ fn parts(block: &Block) -> Vec<Part> {
     parts
 }
 
-/// Writes a pack anew, with what of its `bad` pages `live` holds; gives those that it does not.
-fn rewrite(room: &Room, shelf: &Shelf, number: u32, bad: &PageSet, live: &File, calm: i128) -> Result<PageSet> {
+/// Writes a pack anew, with what of its `bad` pages `live` holds; gives those that it does not. `None`, and the pack stays,
+/// when others would be lost only because they cannot be read now.
+fn rewrite(room: &Room, shelf: &Shelf, number: u32, bad: &PageSet, live: &File, calm: i128) -> Result<Option<PageSet>> {
     let old = shelf.pack(number)?;
     let path = shelf.pack_path(number);
     let pending = create::Pending::new(room.dir())?;
@@ -160,7 +165,9 @@ fn rewrite(room: &Room, shelf: &Shelf, number: u32, bad: &PageSet, live: &File, 
     for index in 0..old.blocks() {
         let block = old.block(index).map_err(|e| e.of(&path))?;
         for part in parts(&block) {
-            put(&mut writer, &old, &block, &part, bad, live, &mut lost).at("writing", &path)?;
+            if !put(&mut writer, &old, &block, &part, bad, live, &mut lost).at("writing", &path)? {
+                return Ok(None);
+            }
         }
         // Where it ended before: the id goes by the blocks.
         writer.end_block().at("writing", &path)?;
@@ -175,10 +182,11 @@ fn rewrite(room: &Room, shelf: &Shelf, number: u32, bad: &PageSet, live: &File, 
     pending.replace(path.file_name().unwrap_or_default())?;
     create::sync_dir(room.dir())?;
     shelf.forget(number);
-    Ok(lost)
+    Ok(Some(lost))
 }
 
-/// Copies one part: as it is when it is whole, else page by page as far as they can be had.
+/// Copies one part: as it is when it is whole, else page by page as far as they can be had. `false` when some cannot be
+/// had and could not be read.
 fn put(
     writer: &mut PackWriter<impl std::io::Write>,
     old: &Arc<PackReader<File>>,
@@ -187,17 +195,23 @@ fn put(
     bad: &PageSet,
     live: &File,
     lost: &mut PageSet,
-) -> std::io::Result<()> {
+) -> std::io::Result<bool> {
     let failed = |_| std::io::Error::other("a frame that was sound cannot be read");
     let coded = part.frame.map(|frame| old.coded_frame(block, frame));
     if part.pages.iter().all(|(page, _)| !bad.contains(*page)) {
-        return writer.push(&part.pages, coded.transpose().map_err(failed)?.as_ref());
+        return writer.push(&part.pages, coded.transpose().map_err(failed)?.as_ref()).map(|()| true);
     }
     let raw = matches!(coded, Some(Ok(Frame { kind: FrameKind::Raw, .. })));
     let compress = if raw { Compress::None } else { Compress::default() };
-    let kept = part.frame.and_then(|frame| old.frame(block, frame, None).ok());
+    let kept = part.frame.map(|frame| old.frame(block, frame, None));
+    // An end that comes too early is no damage either: the index, which was read, is behind all frames.
+    let unread = matches!(kept, Some(Err(Bad::Io(_))));
+    let kept = kept.and_then(Result::ok);
     let pages: Vec<_> =
         (0..).zip(&part.pages).map(|(i, entry)| (*entry, have(kept.as_deref(), i, entry, live))).collect();
+    if unread && pages.iter().any(|(_, bytes)| bytes.is_none()) {
+        return Ok(false);
+    }
     for stretch in pages.chunk_by(|a, b| a.1.is_some() == b.1.is_some()) {
         let entries: Vec<_> = stretch.iter().map(|(entry, _)| *entry).collect();
         let bytes: Vec<u8> = stretch.iter().filter_map(|(_, bytes)| bytes.as_deref()).flatten().copied().collect();
@@ -208,7 +222,7 @@ fn put(
             writer.push(&entries, Some(&encode_frame(&bytes, compress)))?;
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// The bytes of a page: as the pack has them, or else as the target does.

@@ -94,7 +94,8 @@ pub(crate) fn take(
     }
     let lost: u64 = healed.lost.iter().map(|(_, pages)| pages.len()).sum();
     if lost > 0 {
-        damage.push(format!("damaged pages of earlier snapshots that the file holds no more: {lost}"));
+        let also = if healed.unread { ", or that cannot be read" } else { "" };
+        damage.push(format!("damaged pages of earlier snapshots that the file holds no more{also}: {lost}"));
     }
     taken.damage = damage;
     Ok(taken)

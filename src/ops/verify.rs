@@ -227,6 +227,7 @@ impl Check<'_> {
                 fault.unrepaired = match (whole, healed.broken) {
                     (true, _) => String::new(),
                     (_, true) => "without its index nobody knows which pages it held".into(),
+                    _ if healed.unread => "it cannot be read, and the file does not hold all that it should".into(),
                     (_, false) => "the file no longer holds these bytes".into(),
                 };
             }

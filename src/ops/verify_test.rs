@@ -102,6 +102,25 @@ fn every_kind_of_file_is_looked_at() {
 }
 
 #[test]
+fn a_move_that_was_cut_short_is_no_damage() {
+    let f = three();
+    let room = f.room();
+    let (label, next) = (room.dir().join("target"), room.dir().join("tmp-target"));
+    fs::copy(&label, &next).unwrap();
+    fs::write(&label, b"before").unwrap();
+    let report = full(&f);
+    assert!(report.faults.is_empty() && report.notes[0].contains("interrupted"), "{report:?}");
+    let whole = Options { store: Some(f.path(".memsnap")), ..Options::default() };
+    assert!(verify(None, &whole, &Quiet).unwrap().faults.is_empty());
+    drop(room.write(Duration::ZERO).unwrap());
+    assert!(room.is_labelled() && !next.exists(), "the next writer ends it");
+    // What is announced and does not prove itself is no label.
+    fs::write(&label, b"before").unwrap();
+    fs::write(&next, b"after").unwrap();
+    assert_eq!(full(&f).faults[0].path, label);
+}
+
+#[test]
 fn records_and_names_are_looked_at() {
     let f = three();
     let tag = f.room().dir().join("names/tag-one");

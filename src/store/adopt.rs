@@ -1,4 +1,4 @@
-//! Giving a room to another target: the folder is renamed, then says whose it is.
+//! Giving a room to another target: it says whose it is to be, the folder is renamed, then it says whose it is.
 
 use std::fs;
 use std::io;
@@ -21,7 +21,12 @@ impl Room {
         if let Some(there) = Room::find(store, store.key(target))? {
             there.clear_out(store)?;
         }
-        match straight::rename(self.dir(), room.dir()) {
+        self.announce(&room)?;
+        let moved = straight::rename(self.dir(), room.dir());
+        if moved.is_err() {
+            let _ = self.forget_announced();
+        }
+        match moved {
             Err(e) if e.kind() == io::ErrorKind::CrossesDevices => {
                 return Err(Error::refused(
                     format!("{} and {} are on different file systems", self.dir().display(), store.dir().display()),

@@ -10,6 +10,7 @@ mod base;
 mod commit;
 mod image;
 mod intent;
+mod label;
 mod refs;
 mod room;
 mod shelf;

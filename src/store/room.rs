@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use super::{Store, sweep};
+use super::{Store, label, sweep};
 use crate::error::{At, Error, Result};
 use crate::page::Digest;
 use crate::planted::{Bug, planted};
@@ -22,8 +22,6 @@ const NAME_BYTES: usize = 40;
 pub(super) const MOST_NUMBER: u64 = 1_000_000_000_000_000;
 /// What the lock file holds while somebody writes, and after they were killed.
 const CRASHED: &[u8] = b"w";
-/// Longest path, with room to spare.
-const MOST_PATH: usize = 64 << 10;
 
 /// The folder of one target.
 #[derive(Clone, Debug)]
@@ -88,7 +86,7 @@ impl Room {
         create::check_private(&room.dir)?;
         create::make_dir(&room.dir.join("names"))?;
         room.check_private()?;
-        // Another's: whoever moved the room was killed before the last step. A missing one is made under the lock.
+        // Another's: damage, or a move that was cut short. A missing one is made under the lock.
         if !room.has_no_label() && !room.is_labelled() {
             room.put_label()?;
             create::sync_dir(store.dir())?;
@@ -100,42 +98,28 @@ impl Room {
         check_private(&self.dir)
     }
 
-    /// Whether `target` in it says whose it is.
-    pub(crate) fn is_labelled(&self) -> bool {
-        create::read_small(&self.dir.join("target"), MOST_PATH).is_ok_and(|key| key == self.key)
-    }
-
-    fn has_no_label(&self) -> bool {
-        fs::symlink_metadata(self.dir.join("target")).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound)
-    }
-
-    /// Writes down whose it is.
-    pub(super) fn put_label(&self) -> Result<()> {
-        create::write_small(&self.dir, OsStr::new("target"), &self.key)
-    }
-
-    /// A room by its folder's name: `target` in it says whose it is, and the name proves that.
+    /// A room by its folder's name: the label in it says whose it is, and the name proves that.
     pub(super) fn open_named(store: &Store, name: &OsStr) -> Result<Room> {
         let dir = store.dir().join(name);
         check_private(&dir)?;
-        let file = dir.join("target");
-        let key = create::read_small(&file, MOST_PATH)?;
-        if Room::name_of(&key).as_str() != name {
-            return Err(Error::damaged(&file, "it does not name the target that its folder is for"));
-        }
-        Ok(Room::at(store, key))
+        Ok(Room::at(store, label::read(&dir, |key| Room::name_of(key).as_str() == name)?))
     }
 
     /// Whether `dir` was to be a room, and does not even say of what: without that no snapshot is made in it.
     pub(super) fn is_unfinished(dir: &Path) -> bool {
-        let missing = fs::symlink_metadata(dir.join("target")).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound);
         let names = || fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.file_name());
-        missing && !names().any(|name| SnapName::parse(&name).is_some() || super::sweep::stored_id(&name).is_some())
+        label::is_missing(dir)
+            && !names().any(|name| SnapName::parse(&name).is_some() || super::sweep::stored_id(&name).is_some())
     }
 
     /// Where it is.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// By what the store knows the target.
+    pub(super) fn key(&self) -> &[u8] {
+        &self.key
     }
 
     /// The target's path.
@@ -227,14 +211,17 @@ impl Room {
                 now => now.at("looking at", &path)?,
             };
             if now.same_file(&held) {
-                let writing = Writing { file, dir: self.dir.clone(), done: true };
-                if held.len > 0 {
-                    sweep::sweep(self)?;
-                }
+                // What a killed one left must be gone before the lock says so.
+                let mut writing = Writing { file, dir: self.dir.clone(), done: held.len == 0 };
                 writing.mark(true);
-                if self.has_no_label() {
+                // Before the sweep, which takes away what proves a move.
+                if self.has_no_label() || self.is_moved() {
                     self.put_label()?;
                     create::sync_dir(self.dir.parent().unwrap_or(Path::new(".")))?;
+                }
+                if held.len > 0 {
+                    sweep::sweep(self)?;
+                    writing.done = true;
                 }
                 return Ok(writing);
             }

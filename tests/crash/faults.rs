@@ -232,6 +232,30 @@ fn scenes_odd() {
     faulted_everywhere(1);
 }
 
+/// A page that cannot be read just once is not given up for damaged, with others that are.
+#[test]
+fn what_cannot_be_read_is_kept() {
+    if !needs_strace() {
+        return;
+    }
+    let (_dir, case) = in_memory();
+    let scene = scene("repair");
+    let known = scene.know();
+    scene.prepare(&case);
+    let (ground, sound) = (Kept::of(&case), Subject::sound());
+    let mut found = Findings::default();
+    for point in few(Calls::of(&sound, &case, scene.words, "pread64").of_main(), 200, 0) {
+        for what in ["error=EIO", "retval=0"] {
+            ground.put_back(&case);
+            let fault = Fault { point: point.clone(), what: what.into(), on: false };
+            let ran = inject(&sound, &case, scene.words, &fault);
+            found.note(&fault, survived(&scene, &case, &known, &ran));
+        }
+    }
+    assert!(found.points > 50);
+    found.must_be_none();
+}
+
 #[test]
 fn reading_verbs() {
     if !needs_strace() {

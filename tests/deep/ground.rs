@@ -20,14 +20,20 @@ pub(crate) fn noise(seed: u64, len: usize) -> Vec<u8> {
     out
 }
 
+fn leases_prove_in(dir: &Path) -> bool {
+    File::open(dir).and_then(|f| memsnap::sys::fs::kind(&f)).is_ok_and(|kind| kind.leases_prove())
+}
+
 /// A new folder where leases prove something: the usual place for scratch, or else memory.
 pub(crate) fn folder() -> TempDir {
-    let proves =
-        |dir: &Path| File::open(dir).and_then(|f| memsnap::sys::fs::kind(&f)).is_ok_and(|kind| kind.leases_prove());
     let usual = std::env::temp_dir();
+    if leases_prove_in(&usual) { tempfile::tempdir_in(usual).unwrap() } else { folder_in_memory() }
+}
+
+/// The same, the other way round.
+fn folder_in_memory() -> TempDir {
     let memory = PathBuf::from("/dev/shm");
-    let dir = if proves(&usual) || !proves(&memory) { usual } else { memory };
-    tempfile::tempdir_in(dir).unwrap()
+    tempfile::tempdir_in(if leases_prove_in(&memory) { memory } else { std::env::temp_dir() }).unwrap()
 }
 
 /// A target, its folder, and how it is read and stored.
@@ -42,7 +48,15 @@ pub(crate) struct Ground {
 impl Ground {
     /// With a target of these bytes.
     pub(crate) fn new(bytes: &[u8]) -> Ground {
-        let dir = folder();
+        Ground::within(folder(), bytes)
+    }
+
+    /// The same in memory, where there is some for files: what is read often is then not read from a disk.
+    pub(crate) fn in_memory(bytes: &[u8]) -> Ground {
+        Ground::within(folder_in_memory(), bytes)
+    }
+
+    fn within(dir: TempDir, bytes: &[u8]) -> Ground {
         let target = dir.path().join("target.bin");
         std::fs::write(&target, bytes).unwrap();
         Ground { dir, target, io: Io::Pread, compress: Compress::None, limit_rate: None }

@@ -57,7 +57,8 @@ fn read(ground: &Ground, number: u64, written: &HashMap<u64, u64>) -> Duration {
 #[test]
 fn many_small_snapshots_of_a_large_file() {
     let count = std::env::var("MEMSNAP_MANY").ok().and_then(|n| n.parse().ok()).unwrap_or(SNAPSHOTS);
-    let ground = Ground::new(b"");
+    // All that was read of the file and was not cached leaves the cache again: on a disk, each snapshot reads all of it.
+    let ground = if count <= 1000 { Ground::in_memory(b"") } else { Ground::new(b"") };
     ground.open().set_len(LEN).unwrap();
     let mut random = u64::from_le_bytes(noise(7, 8).try_into().unwrap());
     let mut next = || {

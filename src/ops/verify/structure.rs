@@ -51,7 +51,10 @@ impl Check<'_> {
     /// Tags, intents, the target's path, the cache.
     fn records(&self, report: &mut Report) -> Result<()> {
         let dir = self.room.dir();
-        if !self.room.is_labelled() {
+        if self.room.is_moved() {
+            let target = self.room.target().display();
+            report.notes.push(format!("the move to {target} was interrupted: the next snapshot or change ends it"));
+        } else if !self.room.is_labelled() {
             report.faults.push(Fault::new(&dir.join("target"), "it does not name the target that its folder is for"));
         }
         let tags = self.room.tags()?;

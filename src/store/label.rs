@@ -1,0 +1,71 @@
+//! The label of a room: the file `target` in it says whose it is, and the folder's name proves that.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use super::room::Room;
+use crate::error::{Error, Result};
+use crate::sys::{create, straight};
+
+const LABEL: &str = "target";
+/// Says whose the room will be, while it is given to another target. Of a move that never was, it is litter.
+const NEXT: &str = "tmp-target";
+/// Longest path, with room to spare.
+const MOST_PATH: usize = 64 << 10;
+
+/// Whose the room at `dir` is. `proven` says whether the folder's name does: after a move that was cut short, it proves
+/// what was announced.
+pub(super) fn read(dir: &Path, proven: impl Fn(&[u8]) -> bool) -> Result<Vec<u8>> {
+    let label = create::read_small(&dir.join(LABEL), MOST_PATH)?;
+    let next = || create::read_small(&dir.join(NEXT), MOST_PATH).ok();
+    let key = if proven(&label) { Some(label) } else { next().filter(|key| proven(key)) };
+    key.ok_or_else(|| Error::damaged(&dir.join(LABEL), "it does not name the target that its folder is for"))
+}
+
+/// Whether the room at `dir` says nothing.
+pub(super) fn is_missing(dir: &Path) -> bool {
+    fs::symlink_metadata(dir.join(LABEL)).is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
+}
+
+impl Room {
+    /// Whether it says whose it is.
+    pub(crate) fn is_labelled(&self) -> bool {
+        self.says(LABEL)
+    }
+
+    /// Whether it became its target's by a move that was cut short: the next writer ends it.
+    pub(crate) fn is_moved(&self) -> bool {
+        !self.is_labelled() && self.says(NEXT)
+    }
+
+    pub(super) fn has_no_label(&self) -> bool {
+        is_missing(self.dir())
+    }
+
+    /// Writes down whose it is.
+    pub(super) fn put_label(&self) -> Result<()> {
+        // Where it was announced, a rename leaves nothing over. Somebody else may do the same.
+        if self.says(NEXT) && straight::rename(&self.dir().join(NEXT), &self.dir().join(LABEL)).is_ok() {
+            return create::sync_dir(self.dir());
+        }
+        create::write_small(self.dir(), OsStr::new(LABEL), self.key())?;
+        let _ = self.forget_announced();
+        Ok(())
+    }
+
+    /// Says that it will be the room of another target.
+    pub(super) fn announce(&self, next: &Room) -> Result<()> {
+        create::write_small(self.dir(), OsStr::new(NEXT), next.key())
+    }
+
+    /// Takes that back.
+    pub(super) fn forget_announced(&self) -> io::Result<()> {
+        straight::remove_file(&self.dir().join(NEXT))
+    }
+
+    fn says(&self, name: &str) -> bool {
+        create::read_small(&self.dir().join(name), MOST_PATH).is_ok_and(|key| key == self.key())
+    }
+}
