@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::{At, Error, Result};
-use crate::pack::{Bad, Block, Compress, Frame, FrameKind, PackReader, PackWriter, encode_frame};
+use crate::pack::{Bad, Block, Compress, Frame, FrameKind, PackReader, PackWriter, decode_frame, encode_frame};
 use crate::page::{Digest, PAGE, PAGE64, PageNo, PageRange, PageSet, page_digest};
 use crate::store::{Image, Room, Shelf, SnapName, Writing};
 use crate::sys::{create, id, meta, open};
@@ -196,20 +196,22 @@ fn put(
     live: &File,
     lost: &mut PageSet,
 ) -> std::io::Result<bool> {
-    let failed = |_| std::io::Error::other("a frame that was sound cannot be read");
-    let coded = part.frame.map(|frame| old.coded_frame(block, frame));
-    if part.pages.iter().all(|(page, _)| !bad.contains(*page)) {
-        return writer.push(&part.pages, coded.transpose().map_err(failed)?.as_ref()).map(|()| true);
-    }
-    let raw = matches!(coded, Some(Ok(Frame { kind: FrameKind::Raw, .. })));
-    let compress = if raw { Compress::None } else { Compress::default() };
-    let kept = part.frame.map(|frame| old.frame(block, frame, None));
+    let coded = part.frame.map(|frame| old.coded_frame(block, frame)).transpose();
     // An end that comes too early is no damage either: the index, which was read, is behind all frames.
-    let unread = matches!(kept, Some(Err(Bad::Io(_))));
-    let kept = kept.and_then(Result::ok);
+    let unread = matches!(coded, Err(Bad::Io(_)));
+    let coded = coded.ok().flatten();
+    let kept = coded.as_ref().and_then(|coded| decoded(coded, part.pages.len()));
+    if let (Some(coded), Some(kept)) = (&coded, &kept)
+        && part.pages.iter().enumerate().all(|(i, (_, digest))| holds(kept, i, digest))
+    {
+        return writer.push(&part.pages, Some(coded)).map(|()| true);
+    }
+    let compress =
+        if coded.is_some_and(|coded| coded.kind == FrameKind::Raw) { Compress::None } else { Compress::default() };
     let pages: Vec<_> =
         (0..).zip(&part.pages).map(|(i, entry)| (*entry, have(kept.as_deref(), i, entry, live))).collect();
-    if unread && pages.iter().any(|(_, bytes)| bytes.is_none()) {
+    // One that was sound a moment ago is not given up either.
+    if pages.iter().any(|((page, _), bytes)| bytes.is_none() && (unread || !bad.contains(*page))) {
         return Ok(false);
     }
     for stretch in pages.chunk_by(|a, b| a.1.is_some() == b.1.is_some()) {
@@ -223,6 +225,12 @@ fn put(
         }
     }
     Ok(true)
+}
+
+/// What a frame of so many pages stands for, if anything.
+fn decoded(coded: &Frame, pages: usize) -> Option<Vec<u8>> {
+    let mut out = vec![0; pages * PAGE];
+    decode_frame(coded.kind, &coded.bytes, None, &mut out).ok().map(|()| out)
 }
 
 /// The bytes of a page: as the pack has them, or else as the target does.

@@ -178,8 +178,11 @@ fn repair_takes_what_the_target_still_has() {
         f.snap();
         let pack = f.stored(".pack")[0].clone();
         let raw = compress == crate::pack::Compress::None;
-        flip(&pack, if raw { 16 + 3 * 4096 + 9 } else { 30 });
-        flip(&pack, if raw { 16 + 4000 * 4096 } else { 1000 });
+        if raw {
+            [16 + 3 * 4096 + 9, 16 + 4000 * 4096].iter().for_each(|at| flip(&pack, *at));
+        } else {
+            (30..60).chain(1000..1001).for_each(|at| flip(&pack, at));
+        }
         let found = full(&f);
         assert!(!found.faults.is_empty());
         assert_eq!(latest_suspects(&f), 1, "damage that was seen makes it suspect");

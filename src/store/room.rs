@@ -202,7 +202,7 @@ impl Room {
         loop {
             let file = open_lock(&path)?;
             if !planted(Bug::NoLock) {
-                let _ = lock::flock(&file, &path, Kind::Exclusive, wait)?;
+                lock::flock_ours(&file, &path, Kind::Exclusive, wait)?;
             }
             // The file may have been replaced between opening and locking: then it locks nothing.
             let held = open::stamp(&file, &path)?;

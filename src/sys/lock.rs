@@ -72,27 +72,35 @@ pub fn flock(file: &File, path: &Path, kind: Kind, wait: Duration) -> Result<Hel
         return Ok(Held::ByUs);
     }
     let start = Instant::now();
-    let mut sleep = Duration::from_millis(1);
-    let mut in_the_way = conflicting(file, kind);
+    let in_the_way = conflicting(file, kind);
     if in_the_way.is_empty() && try_flock(file, path, kind)? {
         return Ok(Held::ByUs); // let go while we looked
     }
     match by_ancestors(&in_the_way, kind) {
-        Some(true) => return Ok(Held::ByAncestor),
-        Some(false) => return Err(busy(path, &in_the_way, "let the command around memsnap lock it exclusively")),
-        None => {}
+        Some(true) => Ok(Held::ByAncestor),
+        Some(false) => Err(busy(path, &in_the_way, "let the command around memsnap lock it exclusively")),
+        None => flock_ours(file, path, kind, wait.saturating_sub(start.elapsed())).map(|()| Held::ByUs),
     }
+}
+
+/// As [`flock`], but no other process's lock will do for ours, whoever started us.
+///
+/// # Errors
+/// `Busy`, naming the holder; what flock(2) says otherwise.
+pub fn flock_ours(file: &File, path: &Path, kind: Kind, wait: Duration) -> Result<()> {
+    if try_flock(file, path, kind)? {
+        return Ok(());
+    }
+    let start = Instant::now();
+    let mut sleep = Duration::from_millis(1);
     while let Some(left) = wait.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) {
         std::thread::sleep(sleep.min(left));
         if try_flock(file, path, kind)? {
-            return Ok(Held::ByUs);
+            return Ok(());
         }
         sleep = (sleep * 2).min(Duration::from_millis(50));
     }
-    if !wait.is_zero() {
-        in_the_way = conflicting(file, kind);
-    }
-    Err(busy(path, &in_the_way, "try again when it has finished"))
+    Err(busy(path, &conflicting(file, kind), "try again when it has finished"))
 }
 
 fn try_flock(file: &File, path: &Path, kind: Kind) -> Result<bool> {

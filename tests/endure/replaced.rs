@@ -17,11 +17,22 @@ fn eventually(what: &str, mut is: impl FnMut() -> bool) {
     }
 }
 
-/// Whether a process has the file open that stands at `path` now.
+/// The descriptors that a process has of the file that stands at `path` now.
+fn open_at(child: &Child, path: &Path) -> Vec<PathBuf> {
+    let Ok(wanted) = std::fs::metadata(path) else { return Vec::new() };
+    let fds = std::fs::read_dir(format!("/proc/{}/fd", child.id())).into_iter().flatten().flatten().map(|fd| fd.path());
+    fds.filter(|fd| std::fs::metadata(fd).is_ok_and(|m| (m.dev(), m.ino()) == (wanted.dev(), wanted.ino()))).collect()
+}
+
 fn has_open(child: &Child, path: &Path) -> bool {
-    let Ok(wanted) = std::fs::metadata(path) else { return false };
-    let fds = std::fs::read_dir(format!("/proc/{}/fd", child.id())).into_iter().flatten().flatten();
-    fds.filter_map(|fd| std::fs::metadata(fd.path()).ok()).any(|m| (m.dev(), m.ino()) == (wanted.dev(), wanted.ino()))
+    !open_at(child, path).is_empty()
+}
+
+/// Whether a process has or wants the lock of a store: who only looks whether somebody has it opens it for reading. The
+/// link is as writable as what it stands for: proc_pid_fd(5).
+fn is_at_lock(child: &Child, path: &Path) -> bool {
+    let writes = |fd: &PathBuf| fd.symlink_metadata().is_ok_and(|link| link.mode() & 0o200 != 0);
+    open_at(child, path).iter().any(writes)
 }
 
 fn spawn(case: &Case, words: &str) -> Child {
@@ -62,13 +73,13 @@ fn who_waited_for_the_old_lock_takes_the_new_one() {
         let old = File::open(&lock).unwrap();
         old.lock().unwrap();
         let mut waiter = spawn(&case, "snap --always --require none --wait 100 f");
-        eventually("a waiter", || has_open(&waiter, &lock));
+        eventually("a waiter", || is_at_lock(&waiter, &lock));
         fate(&lock);
         // Another has the new lock while the old one becomes free.
         let mut holder = spawn(&case, "snap --always --require none --limit-rate 1 f");
-        eventually("a holder", || has_open(&holder, &lock) && File::open(&lock).unwrap().try_lock().is_err());
+        eventually("a holder", || is_at_lock(&holder, &lock) && File::open(&lock).unwrap().try_lock().is_err());
         drop(old);
-        eventually("the waiter at the new lock", || has_open(&waiter, &lock));
+        eventually("the waiter at the new lock", || is_at_lock(&waiter, &lock));
         case.exits("snap --always --wait 0 f", 75).says("busy");
         assert!(waiter.try_wait().unwrap().is_none() && holder.try_wait().unwrap().is_none());
         signal("-9", &holder);
@@ -79,13 +90,25 @@ fn who_waited_for_the_old_lock_takes_the_new_one() {
     }
 }
 
+/// Unlike the lock of a target, which may be held around memsnap on purpose.
+#[test]
+fn the_right_to_write_in_a_store_is_not_inherited() {
+    let (case, lock) = prepared();
+    let ours = File::open(&lock).unwrap();
+    ours.lock().unwrap();
+    case.exits("snap --always --require none --wait 0 f", 75).says("busy");
+    assert_eq!(case.snapshots(), 1);
+    drop(ours);
+    case.ok("snap --always --require none --wait 0 f");
+}
+
 #[test]
 fn who_lost_the_lock_commits_nothing() {
     for fate in FATES {
         let (case, lock) = prepared();
         // It reads for seconds, and holds the lock.
         let reader = spawn(&case, "snap --always --require none --limit-rate 2M f");
-        eventually("a holder", || lock.metadata().is_ok_and(|m| m.len() > 0) && has_open(&reader, &lock));
+        eventually("a holder", || lock.metadata().is_ok_and(|m| m.len() > 0) && is_at_lock(&reader, &lock));
         signal("-STOP", &reader);
         fate(&lock);
         case.ok("snap --always --require none f");
