@@ -132,6 +132,20 @@ fn any_damage_is_found_before_anything_is_written() {
 }
 
 #[test]
+fn what_is_no_delta_is_told_so() {
+    let (case, old, _) = made("");
+    case.write("short", b"hello\n");
+    for other in ["short", "f"] {
+        for line in [format!("delta stat {other}"), format!("apply --yes other {other}")] {
+            case.exits(&line, 4).says("does not begin as a delta does");
+        }
+    }
+    case.write("cut", &case.read("d")[..50]);
+    case.exits("delta stat cut", 4).says("ends too early");
+    assert!(case.read("other") == old);
+}
+
+#[test]
 fn close_content_is_coded_against_the_old() {
     let case = Case::new();
     let old = noise(1, 64 * PAGE);
