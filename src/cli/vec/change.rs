@@ -1,13 +1,11 @@
 //! The verbs of `memsnap vec` that write.
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{self, BufReader};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::ValueHint;
-use memsnap::At;
 use memsnap::ops::vec::{self, ElementType, Input, Place, Report, Scalar, Tag};
 use serde::Serialize;
 
@@ -15,9 +13,9 @@ use super::super::json::JsonPath;
 use super::super::screen::Screen;
 use super::super::units::count;
 use super::super::{escape, text};
-use super::Target;
 use super::look::{show, show_stat};
 use super::words;
+use super::{Target, input};
 
 /// Make a new, empty vector
 ///
@@ -246,7 +244,7 @@ impl Import {
         }
         let (mut from, name): (Box<dyn io::BufRead>, _) = match self.input == "-" {
             true => (Box::new(io::stdin().lock()), Path::new("stdin")),
-            false => (Box::new(BufReader::new(File::open(input).at("opening", input)?)), input),
+            false => (input::open(input)?, input),
         };
         match self.raw {
             true => vec::push(file, Input::Raw(&mut from, name), wait),

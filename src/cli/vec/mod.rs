@@ -1,6 +1,7 @@
 //! `memsnap vec`.
 
 mod change;
+mod input;
 mod look;
 mod words;
 

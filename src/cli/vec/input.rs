@@ -1,0 +1,56 @@
+//! What is appended to a vector.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+
+use memsnap::sys::fs;
+use memsnap::{At, Result};
+
+/// Opens `path`, to be read to its end.
+///
+/// # Errors
+/// When it cannot be opened.
+pub(super) fn open(path: &Path) -> Result<Box<dyn BufRead>> {
+    let file = File::open(path).at("opening", path)?;
+    let found = file.metadata().at("looking at", path)?;
+    // The end of a pipe or of a file that the kernel makes up is where it is.
+    let has_len = found.is_file() && fs::kind(&file).at("looking at", path)?.tells_lengths();
+    Ok(match has_len {
+        true => Box::new(BufReader::new(Whole { from: file, left: found.len() })),
+        false => Box::new(BufReader::new(file)),
+    })
+}
+
+/// Reads a file of which so many bytes are to be there: an earlier end is an error.
+struct Whole<R> {
+    from: R,
+    left: u64,
+}
+
+impl<R: Read> Read for Whole<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = self.from.read(buf)?;
+        if n == 0 && !buf.is_empty() && self.left > 0 {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it became shorter while it was read"));
+        }
+        self.left = self.left.saturating_sub(n as u64);
+        Ok(n)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_early_end_is_no_end() {
+        let read = |len| {
+            let mut out = Vec::new();
+            Whole { from: &b"12345"[..], left: len }.read_to_end(&mut out).map(|_| out)
+        };
+        assert_eq!(read(5).unwrap(), b"12345");
+        assert_eq!(read(3).unwrap(), b"12345", "it grew");
+        assert_eq!(read(6).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    }
+}
