@@ -190,6 +190,8 @@ impl Drop for Alarm {
     fn drop(&mut self) {
         // None of these can fail: they restore what was there.
         let _ = set_timer(Duration::ZERO, Duration::ZERO);
+        // One that is on its way, as to a thread that does not run just now, is forgotten by this (signal(7), POSIX).
+        let _ = act(libc::SIGALRM, libc::SIG_IGN, 0);
         let _ = mask(libc::SIG_SETMASK, &self.mask);
         set_action(libc::SIGALRM, &self.action);
     }
