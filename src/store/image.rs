@@ -121,6 +121,9 @@ impl Image {
     /// # Errors
     /// When the map cannot be read; what `each` says.
     pub fn each_run(&self, range: PageRange, mut each: impl FnMut(Run) -> Result<()>) -> Result<()> {
+        if range.is_empty() {
+            return Ok(());
+        }
         let mut runs = self.runs_from(range.start);
         while let Some(run) = runs.next_run().map_err(|e| e.of(&self.path))? {
             if run.pages.start >= range.end {

@@ -1,6 +1,8 @@
 //! `diff`: which pages differ, in every mix of live files and snapshots.
 
 use super::case::{Case, PAGE};
+use super::trace::needs_strace;
+use super::view::reads;
 
 fn history() -> Case {
     let case = Case::with_pages(40);
@@ -138,4 +140,19 @@ fn a_file_with_an_at_in_its_name() {
     case.ok("verify f@1 --at latest");
     case.exits("revert --yes f@1", 2).says("may mean").says("`f@1 --at latest` for the file");
     case.ok("revert --yes f --at 1");
+}
+
+/// However its bytes are shown, what is stored is read once.
+#[test]
+fn rows_are_not_read_one_by_one() {
+    if !needs_strace() {
+        return;
+    }
+    let case = Case::with_pages(40);
+    case.ok("snap f");
+    (0..40).for_each(|page| case.touch(page, page + 50));
+    for words in ["diff --hex f@1", "diff --hex -U 2 f@1", "diff --as u8 f@1", "diff --unit byte f@1"] {
+        let (calls, bytes) = reads(&case, words, 1);
+        assert!(calls < 300 && bytes < 1 << 20, "{words}: {calls} calls, {bytes} bytes");
+    }
 }
