@@ -26,9 +26,10 @@ const SHOWN: usize = 8;
 /// folder is checked.
 ///
 /// Changes nothing that is stored, unless --repair is given: then a damaged
-/// page is stored again from the file, where the file still holds it, and what
-/// no snapshot needs is removed. Without it, a sign is left for the next
-/// `snap`, which does the same: the time of a damaged pack is set to now.
+/// page is stored again from the file, where the file still holds it; the store's
+/// own `format` and, if FILE is given, `target` are made again; and what no
+/// snapshot needs is removed. Without it, a sign is left for the next `snap`,
+/// which does the same for pages: the time of a damaged pack is set to now.
 ///
 /// Examples:
 ///
@@ -127,6 +128,9 @@ impl Args {
             ));
         }
         report.notes.iter().for_each(|note| screen.say(note));
+        if faults > 0 && !self.repair {
+            screen.say("`memsnap verify --repair` makes again what can be had");
+        }
         Ok(())
     }
 }

@@ -29,7 +29,8 @@ pub struct Options {
     pub store: Option<PathBuf>,
     /// Leave out the pages.
     pub quick: bool,
-    /// Store damaged pages again from the target, where it still holds them, and remove what no snapshot needs.
+    /// Store damaged pages again from the target, where it still holds them; make `format` and `target` again; and
+    /// remove what no snapshot needs.
     pub repair: bool,
 }
 
@@ -99,41 +100,69 @@ impl Fault {
 /// When there is nothing to check, or it cannot be looked at. Damage is no error: it is in the report.
 pub fn verify(what: Option<&Operand>, options: &Options, progress: &dyn Progress) -> Result<Report> {
     let mut report = Report::default();
-    let (rooms, only) = choose(what, options, &mut report)?;
+    let Chosen { damaged, rooms, only } = choose(what, options, &mut report)?;
+    let mut readable = false;
     for room in rooms {
         let check = Check { room: &room, shelf: Shelf::new(room.dir()), only, options, progress };
-        check.run(&mut report)?;
+        readable |= check.run(&mut report)?;
     }
     if options.repair {
+        if let Some(store) = damaged.filter(|_| readable) {
+            store.renew_format()?;
+            mark_repaired(&store.format_path(), &mut report.faults);
+        }
         let left = report.faults.iter_mut().filter(|fault| !fault.repaired && fault.unrepaired.is_empty());
-        left.for_each(|fault| fault.unrepaired = "only stored pages can be".into());
+        left.for_each(|fault| fault.unrepaired = why_not(&fault.path).into());
     }
     Ok(report)
 }
 
-/// The rooms to check, and the one snapshot if only that is meant.
-fn choose(what: Option<&Operand>, options: &Options, report: &mut Report) -> Result<(Vec<Room>, Option<SnapName>)> {
+fn mark_repaired(path: &Path, faults: &mut [Fault]) {
+    faults.iter_mut().filter(|fault| fault.path == path).for_each(|fault| fault.repaired = true);
+}
+
+/// Why nothing was tried to repair this file.
+fn why_not(path: &Path) -> &'static str {
+    match path.file_name().and_then(|name| name.to_str()) {
+        Some("format") => "no snapshot can be read that would say which format the store has",
+        Some("target") => "only the name of its file can: verify --repair FILE",
+        _ => "nothing else says what it held",
+    }
+}
+
+/// What is to be checked.
+struct Chosen {
+    /// The store, if its `format` is damaged.
+    damaged: Option<Store>,
+    rooms: Vec<Room>,
+    /// The one snapshot, if only that is meant.
+    only: Option<SnapName>,
+}
+
+fn choose(what: Option<&Operand>, options: &Options, report: &mut Report) -> Result<Chosen> {
     let chosen = options.store.as_deref();
     if let Some(what) = what {
         let target = super::resolve(&what.path)?;
         let place = Store::place(chosen, &target);
-        let room = match find_room(chosen, &what.path) {
+        let (room, damaged) = match find_room(chosen, &what.path) {
             // The store's own line is damaged: that is a fault like others, and the room is still there.
             Err(e @ Error::Damaged { .. }) => {
                 report.faults.push(Fault::of(&e, &place));
-                Store::open_despite(&place)?.0.room(&target)?.ok_or(e)?
+                let (store, _) = Store::open_despite(&place)?;
+                (store.room(&target)?.ok_or(e)?, Some(store))
             }
-            room => room?,
+            room => (room?, None),
         };
         let only = what.at.as_ref().map(|at| room.resolve(at)).transpose()?;
-        return Ok((vec![room], only));
+        return Ok(Chosen { damaged, rooms: vec![room], only });
     }
     let (store, fault) = Store::open_despite(chosen.unwrap_or(Path::new(STORE_NAME)))?;
     report.files += 1;
+    let is_damaged = fault.is_some();
     report.faults.extend(fault.map(|e| Fault::of(&e, store.dir())));
     let (rooms, faults) = store.rooms()?;
     report.faults.extend(faults.iter().map(|e| Fault::of(e, store.dir())));
-    Ok((rooms, None))
+    Ok(Chosen { damaged: is_damaged.then_some(store), rooms, only: None })
 }
 
 /// Pages that cannot be had, by the number of their pack.
@@ -155,7 +184,8 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    fn run(&self, report: &mut Report) -> Result<()> {
+    /// Adds what it finds; whether a snapshot could be read.
+    fn run(&self, report: &mut Report) -> Result<bool> {
         let before = (report.snapshots, report.faults.len());
         let found: Structure = self.structure(report)?;
         // A room may be there before its first snapshot.
@@ -183,7 +213,12 @@ impl Check<'_> {
             if found.litter > 0 {
                 self.room.ask_for_sweep();
             }
-            return Ok(());
+            return Ok(!found.sound.is_empty());
+        }
+        if !self.room.is_labelled() {
+            // Whoever may write in it says whose it is first.
+            drop(self.room.write(PATIENCE)?);
+            mark_repaired(&self.room.dir().join("target"), &mut report.faults);
         }
         if !packs.is_empty() {
             self.repair(&packs, &mut report.faults[first..], &mut report.notes)?;
@@ -191,7 +226,7 @@ impl Check<'_> {
         if found.litter > 0 {
             self.clear(found.litter, report)?;
         }
-        Ok(())
+        Ok(!found.sound.is_empty())
     }
 
     /// Removes the `litter` that was found, or what of it is still there and of no use under the lock.

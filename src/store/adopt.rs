@@ -41,11 +41,6 @@ impl Room {
         Ok(room)
     }
 
-    /// Ends a move that was cut short after its rename.
-    pub(crate) fn finish_move(&self, _writing: &Writing) -> Result<()> {
-        self.put_label()
-    }
-
     fn above(&self) -> &Path {
         self.dir().parent().unwrap_or(Path::new("."))
     }

@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
+use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
@@ -193,7 +194,8 @@ impl Mark {
             let done = Intent::decode(&record).ok()?;
             Some(done.label().as_bytes() == &label[..MARK_DIGITS])
         };
-        let stale = fs::symlink_metadata(room.join(NAME)).is_err() && finished() == Some(true);
+        let no_record = fs::symlink_metadata(room.join(NAME)).is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
+        let stale = no_record && finished() == Some(true);
         (!stale).then_some(Mark { room })
     }
 

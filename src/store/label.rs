@@ -40,10 +40,6 @@ impl Room {
         !self.is_labelled() && self.says(NEXT)
     }
 
-    pub(super) fn has_no_label(&self) -> bool {
-        is_missing(self.dir())
-    }
-
     /// Writes down whose it is.
     pub(super) fn put_label(&self) -> Result<()> {
         // Where it was announced, a rename leaves nothing over. Somebody else may do the same.

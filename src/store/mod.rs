@@ -95,6 +95,25 @@ impl Store {
         }
     }
 
+    /// Makes `format` again, where it is damaged or missing, for a store that was seen to be of the format of this
+    /// version. Of several who do so, one is as good as another.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn renew_format(&self) -> Result<()> {
+        put_format(&self.dir, |format, name| format.replace(name))
+    }
+
+    /// The file that says which format the store has.
+    pub(crate) fn format_path(&self) -> PathBuf {
+        self.dir.join("format")
+    }
+
+    /// Whether a folder in it proves to be a room, as none is in a folder that never was a store.
+    fn has_rooms(&self) -> bool {
+        self.rooms().is_ok_and(|(rooms, _)| !rooms.is_empty())
+    }
+
     fn at(dir: &Path) -> Store {
         Store { dir: dir.into(), above: dir.parent().unwrap_or(dir).into() }
     }
@@ -117,7 +136,7 @@ impl Store {
             match check_empty(dir) {
                 Ok(()) => begin(dir, parent)?,
                 // What is in it may be of somebody who has begun this store meanwhile.
-                Err(e) if is_new() => return Err(e),
+                Err(e) if is_new() && !Store::at(dir).has_rooms() => return Err(e),
                 Err(_) => {}
             }
         }
@@ -196,14 +215,19 @@ impl Store {
 /// Makes an empty folder a store. Of two who do so at once, the first gives it its id.
 fn begin(dir: &Path, parent: &Path) -> Result<()> {
     create::write_small(dir, OsStr::new(".gitignore"), b"*\n")?;
+    put_format(dir, |format, name| format.publish(name).map(drop))?;
+    create::sync_dir(parent)
+}
+
+/// Writes the file `format` with a new id, and has it named by `publish`.
+fn put_format(dir: &Path, publish: impl FnOnce(create::Pending, &OsStr) -> Result<()>) -> Result<()> {
     let store_id: String = id::random16().iter().map(|b| format!("{b:02x}")).collect();
     let line = format!("memsnap {FORMAT} {store_id}");
     let line = format!("{line} {}\n", Digest::of(line.as_bytes()));
     let format = create::Pending::new(dir)?;
     format.file().write_all(line.as_bytes()).at("writing", &dir.join("format"))?;
-    let _ = format.publish(OsStr::new("format"))?;
-    create::sync_dir(dir)?;
-    create::sync_dir(parent)
+    publish(format, OsStr::new("format"))?;
+    create::sync_dir(dir)
 }
 
 /// Whether something has a name as [`Room::name_of`] gives it. Files with a temporary name look much the same.
@@ -253,6 +277,9 @@ fn check_format(dir: &Path) -> Result<()> {
         if check_empty(dir).is_ok() {
             let what = format!("there is no store at {} yet: making it was cut short", dir.display());
             return Err(Error::missing(what, "make a first snapshot with `memsnap snap FILE`"));
+        }
+        if Store::at(dir).has_rooms() {
+            return Err(Error::damaged(&path, "it is missing"));
         }
         return Err(Error::refused(
             format!("{} is not a store: it has no file named format", dir.display()),

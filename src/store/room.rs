@@ -86,11 +86,6 @@ impl Room {
         create::check_private(&room.dir)?;
         create::make_dir(&room.dir.join("names"))?;
         room.check_private()?;
-        // Another's: damage, or a move that was cut short. A missing one is made under the lock.
-        if !room.has_no_label() && !room.is_labelled() {
-            room.put_label()?;
-            create::sync_dir(store.dir())?;
-        }
         Ok(room)
     }
 
@@ -214,8 +209,9 @@ impl Room {
                 // What a killed one left must be gone before the lock says so.
                 let mut writing = Writing { file, dir: self.dir.clone(), done: held.len == 0 };
                 writing.mark(true);
-                // Before the sweep, which takes away what proves a move.
-                if self.has_no_label() || self.is_moved() {
+                // New, damaged, or of a move that was cut short: its name proves whose it is. Before the sweep, which
+                // takes away what was announced.
+                if !self.is_labelled() {
                     self.put_label()?;
                     create::sync_dir(self.dir.parent().unwrap_or(Path::new(".")))?;
                 }

@@ -178,3 +178,43 @@ fn damage_is_remembered_whatever_the_clock_said() {
     case.ok("snap f").says("stored again");
     case.ok("verify");
 }
+
+/// What says what the store is can be told from what is in it.
+#[test]
+fn the_files_that_say_whose_it_is_are_made_again() {
+    for (name, words) in [("format", "f"), ("format", ""), ("target", "f")] {
+        let case = three();
+        let path = if name == "format" { case.path(".memsnap").join(name) } else { case.room().join(name) };
+        for damage in [|path: &std::path::Path| flip(path, 0), |path: &_| std::fs::remove_file(path).unwrap()] {
+            damage(&path);
+            if name == "format" {
+                for verb in ["snap f", "log f", "restore f@1 -o -", "revert --yes f@1", "diff f"] {
+                    case.exits(verb, 4).says("format is damaged");
+                }
+            }
+            case.exits("verify f", 4).shows(name).says("--repair");
+            case.ok(&format!("verify --repair {words}")).shows(name).shows("; repaired");
+            case.ok("verify f");
+            case.ok("verify");
+            case.ok("restore f@1 -o out --force --yes");
+        }
+        case.ok("snap f");
+    }
+}
+
+#[test]
+fn what_cannot_be_proven_is_not_made_again() {
+    let case = three();
+    flip(&case.room().join("target"), 0);
+    case.exits("verify --repair", 4).shows("not repaired").shows("--repair FILE");
+    case.ok("verify --repair f");
+    // Of which format this store is, nothing says.
+    case.stored(".snap").iter().for_each(|path| flip(path, 8));
+    let format = case.path(".memsnap").join("format");
+    std::fs::remove_file(&format).unwrap();
+    case.exits("verify --repair f", 4).shows("not repaired: no snapshot can be read");
+    assert!(!format.exists());
+    // Nor is a folder a store because somebody says so.
+    std::fs::remove_dir_all(case.room()).unwrap();
+    case.exits("verify --repair", 2).says("no store");
+}

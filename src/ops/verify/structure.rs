@@ -52,8 +52,8 @@ impl Check<'_> {
     fn records(&self, report: &mut Report) -> Result<()> {
         let dir = self.room.dir();
         if self.room.is_moved() {
-            let target = self.room.target().display();
-            report.notes.push(format!("the move to {target} was interrupted: the next snapshot or change ends it"));
+            let ends = if self.options.repair { "ended now" } else { "the next snapshot or change ends it" };
+            report.notes.push(format!("the move to {} was interrupted: {ends}", self.room.target().display()));
         } else if !self.room.is_labelled() {
             report.faults.push(Fault::new(&dir.join("target"), "it does not name the target that its folder is for"));
         }
