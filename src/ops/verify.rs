@@ -108,8 +108,8 @@ pub fn verify(what: Option<&Operand>, options: &Options, progress: &dyn Progress
     }
     if options.repair {
         if let Some(store) = damaged.filter(|_| readable) {
-            store.renew_format()?;
-            mark_repaired(&store.format_path(), &mut report.faults);
+            let made = store.renew_format().map_err(|e| e.to_string());
+            mark_repaired(&store.format_path(), made, &mut report.faults);
         }
         let left = report.faults.iter_mut().filter(|fault| !fault.repaired && fault.unrepaired.is_empty());
         left.for_each(|fault| fault.unrepaired = why_not(&fault.path).into());
@@ -117,8 +117,12 @@ pub fn verify(what: Option<&Operand>, options: &Options, progress: &dyn Progress
     Ok(report)
 }
 
-fn mark_repaired(path: &Path, faults: &mut [Fault]) {
-    faults.iter_mut().filter(|fault| fault.path == path).for_each(|fault| fault.repaired = true);
+/// Says of the faults of this file that they are mended, or why not.
+fn mark_repaired(path: &Path, made: Result<(), String>, faults: &mut [Fault]) {
+    for fault in faults.iter_mut().filter(|fault| fault.path == path) {
+        fault.repaired = made.is_ok();
+        fault.unrepaired = made.clone().err().unwrap_or_default();
+    }
 }
 
 /// Why nothing was tried to repair this file.
@@ -217,8 +221,8 @@ impl Check<'_> {
         }
         if !self.room.is_labelled() {
             // Whoever may write in it says whose it is first.
-            drop(self.room.write(PATIENCE)?);
-            mark_repaired(&self.room.dir().join("target"), &mut report.faults);
+            let made = self.room.write(PATIENCE).map(drop).map_err(|e| e.to_string());
+            mark_repaired(&self.room.dir().join("target"), made, &mut report.faults);
         }
         if !packs.is_empty() {
             self.repair(&packs, &mut report.faults[first..], &mut report.notes)?;

@@ -1,6 +1,7 @@
 //! `verify`: finds every damage, names what it costs, repairs what can be.
 
 use super::case::{Case, PAGE};
+use super::trace::{Subject, needs_strace};
 
 fn three() -> Case {
     let case = Case::with_pages(40);
@@ -217,4 +218,19 @@ fn what_cannot_be_proven_is_not_made_again() {
     // Nor is a folder a store because somebody says so.
     std::fs::remove_dir_all(case.room()).unwrap();
     case.exits("verify --repair", 2).says("no store");
+}
+
+/// That it cannot be made again takes nothing from what else was found.
+#[test]
+fn what_could_not_be_made_again_says_why() {
+    if !needs_strace() {
+        return;
+    }
+    let case = three();
+    let format = case.path(".memsnap").join("format");
+    flip(&format, 0);
+    let ran = Subject::sound().inject(&case, "verify --repair f", "fsync", "error=EIO");
+    ran.exits(4).shows("format").shows("not repaired: writing").shows("3 snapshots");
+    assert_eq!(std::fs::read(&format).unwrap()[0], b'm' ^ 1, "it stays as it was");
+    case.ok("verify --repair f");
 }
