@@ -213,7 +213,7 @@ pub fn keep<S: Root>(
         let map = if stored.map == from.stored.map { 0 } else { stored.map_bytes };
         (report.number, report.id, report.new) = (image.name.number, Some(image.name.id), true);
         report.bytes_changed = image.meta().changed.bytes;
-        report.bytes_stored = own + map + stored.pack_bytes;
+        report.bytes_stored = stored.pack_bytes.saturating_add(map).saturating_add(own);
     }
     if let Some(id) = report.id {
         report.warnings.extend(tag_all(room, &writing, &options.tags, &id)?);

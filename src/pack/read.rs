@@ -320,7 +320,7 @@ fn decode_frames(
         }
         frames.push((FrameEntry { first, count, kind, stored, check }, at));
         next = u32::from(first) + u32::from(count);
-        at += u64::from(stored);
+        at = at.saturating_add(u64::from(stored)); // too far in any case
     }
     if first_frame < HEAD as u64 || at > block_at {
         return Err(Bad::new("its frames are not where they must be"));

@@ -138,3 +138,16 @@ fn a_page_of_zeros_is_refused() {
     let pack = PackReader::open_any(bytes).unwrap();
     assert!(matches!(pack.block(0), Err(Bad::Damaged(_))));
 }
+
+/// A place that cannot be is damage, not a sum that ends the program.
+#[test]
+fn frames_at_the_end_of_all_numbers() {
+    let mut entry = Vec::new();
+    entry.extend_from_slice(&0u16.to_le_bytes());
+    entry.extend_from_slice(&[1, 0]); // one page, raw
+    entry.extend_from_slice(&(PAGE as u32).to_le_bytes());
+    entry.extend_from_slice(&0u64.to_le_bytes());
+    let at = |first| decode_frames(&mut Fields::new(&entry), 1, 1, first, 1 << 20, 1).is_ok();
+    assert!(at(HEAD as u64));
+    assert!(!at(0) && !at(1 << 20) && !at(u64::MAX - 4000) && !at(u64::MAX));
+}
