@@ -104,11 +104,7 @@ impl Intent {
 impl Room {
     fn read_intent(&self, name: &str) -> Result<Option<Intent>> {
         let path = self.dir().join(name);
-        match fs::symlink_metadata(&path) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            found => found.at("looking at", &path)?,
-        };
-        let bytes = create::read_small(&path, MOST)?;
+        let Some(bytes) = create::read_small_if_any(&path, MOST)? else { return Ok(None) };
         Intent::decode(&bytes).map(Some).map_err(|e| e.of(&path))
     }
 

@@ -7,7 +7,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -264,6 +264,17 @@ pub fn read_small(path: &Path, max: usize) -> Result<Vec<u8>> {
         return Err(Error::damaged(path, format!("it is longer than {max} bytes")));
     }
     Ok(bytes)
+}
+
+/// As [`read_small`]; nothing when there is no such file, or none any more.
+///
+/// # Errors
+/// As [`read_small`].
+pub fn read_small_if_any(path: &Path, max: usize) -> Result<Option<Vec<u8>>> {
+    match read_small(path, max) {
+        Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        read => read.map(Some),
+    }
 }
 
 /// Opens a file of ours for reading.

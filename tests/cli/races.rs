@@ -3,7 +3,8 @@
 use std::process::Stdio;
 use std::thread;
 
-use super::case::{Case, Ran, start};
+use super::case::{Case, Ran, finish, start};
+use super::trace::{Subject, needs_strace};
 
 #[test]
 fn snapping_and_reverting_at_once() {
@@ -62,4 +63,24 @@ fn first_snapshots_at_once() {
     }
     assert_eq!(case.snapshots(), 1, "the same image is kept once");
     case.ok("verify").shows("all good");
+}
+
+/// A record that goes between two looks, as when another memsnap ends its change, is none.
+#[test]
+fn records_that_are_gone_by_the_next_look() {
+    if !needs_strace() {
+        return;
+    }
+    let case = Case::with_pages(4);
+    case.ok("snap f --tag one");
+    case.touch(2, 9);
+    case.ok("revert --yes f");
+    for (name, words, said) in [("undo", "undo --yes f", "undo"), ("names/tag-one", "diff f@one", "one")] {
+        let path = case.room().join(name);
+        let options = ["-o", "/dev/null", "-P", path.to_str().unwrap(), "-e", "trace=openat2,openat"];
+        let fault = ["-e", "inject=openat2,openat:error=ENOENT"];
+        let ran = finish(&mut Subject::sound().strace(&case, &[&options[..], &fault].concat(), words));
+        let ran = ran.exits(2).says(said);
+        assert!(!ran.err.contains("No such file"), "{}", ran.err);
+    }
 }
