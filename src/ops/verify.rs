@@ -143,6 +143,7 @@ struct Chosen {
     only: Option<SnapName>,
 }
 
+/// Finds it; what is wrong with the store itself goes into the report.
 fn choose(what: Option<&Operand>, options: &Options, report: &mut Report) -> Result<Chosen> {
     let chosen = options.store.as_deref();
     if let Some(what) = what {
