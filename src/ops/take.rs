@@ -12,7 +12,8 @@ use super::{Progress, Reading, Reserve, head};
 use crate::capture::{Base, Found, Leaf, NoBase, Watch, scan, sidecar};
 use crate::error::{At, Error, Result};
 use crate::pack::{
-    Changed, Compress, Frame, FrameCounts, Grade, Kind, Meta, NO_PACK, PackSummary, PackWriter, Run, Source, encode_frame,
+    Changed, Compress, Frame, FrameCounts, Grade, Kind, Meta, NO_PACK, PackSummary, PackWriter, Run, Source,
+    encode_frame,
 };
 use crate::page::{Digest, ImageHasher, MAX_LEN, PAGE, PAGE64, PageNo, PageRange, pages_of};
 use crate::store::{
