@@ -833,7 +833,7 @@ _memsnap() {
             return 0
             ;;
         memsnap__subcmd__restore)
-            opts="-o -y -n -q -v -h --output --at --force --yes --dry-run --limit-rate --store --json --quiet --verbose --color --progress --bytes --help"
+            opts="-o -y -n -q -v -h --output --at --force --yes --dry-run --skip-damaged --limit-rate --store --json --quiet --verbose --color --progress --bytes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -288,6 +288,7 @@ never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -l force -d 'Replace OUT if it exists; write to stdout even if it is a terminal'
 complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -s y -l yes -d 'Do not ask before replacing OUT'
 complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -s n -l dry-run -d 'Say what would be written, and write nothing'
+complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -l skip-damaged -d 'Write zeros where stored pages are lost; list them, and exit with 4'
 complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -l json -d 'Write results and errors as JSON, one object a line'
 complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
 complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'

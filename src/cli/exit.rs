@@ -33,6 +33,15 @@ pub(crate) struct Coded {
     pub(crate) error: Error,
 }
 
+/// An error with a hint that helps in what was being done, in the place of its own.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub(crate) struct Hinted {
+    pub(crate) hint: String,
+    #[source]
+    pub(crate) error: Error,
+}
+
 impl Exit {
     /// The number the shell sees.
     pub(crate) fn code(self) -> u8 {

@@ -8,7 +8,7 @@ use memsnap::Error;
 use serde::Serialize;
 
 use super::escape;
-use super::exit::{Coded, Exit};
+use super::exit::{Coded, Exit, Hinted};
 use super::json::{self, JsonPath};
 use super::screen::Screen;
 
@@ -103,7 +103,7 @@ fn message(error: &anyhow::Error) -> String {
             text += ": ";
         }
         text += &part;
-        if cause.is::<Error>() {
+        if cause.is::<Error>() || cause.is::<Hinted>() {
             break;
         }
     }
@@ -111,7 +111,7 @@ fn message(error: &anyhow::Error) -> String {
 }
 
 /// Without the ` (os error 13)` that the standard library adds.
-fn without_number(text: &str) -> String {
+pub(super) fn without_number(text: &str) -> String {
     match text.rfind(" (os error ") {
         Some(at) if text.ends_with(')') => text[..at].into(),
         _ => text.into(),
@@ -123,6 +123,9 @@ fn library(error: &anyhow::Error) -> Option<&Error> {
 }
 
 fn hint(error: &anyhow::Error) -> String {
+    if let Some(Hinted { hint, .. }) = error.downcast_ref() {
+        return hint.clone();
+    }
     if let Some(error) = library(error) {
         return error.hint();
     }

@@ -38,7 +38,13 @@ pub(crate) struct JsonRange {
 impl JsonRange {
     /// Of `range`.
     pub(crate) fn of(range: &PageRange) -> JsonRange {
-        JsonRange { first_page: range.start, end_page: range.end, start: range.offset(), end: range.end_offset() }
+        JsonRange::within(range, u64::MAX)
+    }
+
+    /// Of `range` in a file of `len` bytes.
+    pub(crate) fn within(range: &PageRange, len: u64) -> JsonRange {
+        let (start, end) = (range.offset(), range.end_offset().min(len));
+        JsonRange { first_page: range.start, end_page: range.end, start, end }
     }
 }
 

@@ -6,15 +6,16 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::ValueHint;
 use memsnap::ops::restore::{Options, Out, Report, restore};
+use memsnap::page::PageRange;
 use serde::Serialize;
 
 use super::confirm::{self, Consent};
-use super::exit::Exit;
+use super::exit::{Exit, Hinted};
 use super::flags::{Global, reading};
-use super::json::JsonPath;
+use super::json::{JsonPath, JsonRange};
 use super::screen::Screen;
 use super::units::duration;
-use super::{escape, text, units};
+use super::{escape, fault, text, units};
 
 /// Write a snapshot to another file
 ///
@@ -50,6 +51,13 @@ pub(crate) struct Args {
     /// Say what would be written, and write nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
+    /// Write zeros where stored pages are lost; list them, and exit with 4
+    ///
+    /// Without this option, a snapshot of which a page is damaged, missing or
+    /// unreadable is not restored at all. Every page that is not listed is
+    /// proven to be as it was. Ranges are half-open: pages 7..9 are 7 and 8.
+    #[arg(long, verbatim_doc_comment)]
+    skip_damaged: bool,
     /// Read at most SIZE bytes a second
     #[arg(long, value_name = "SIZE", value_parser = units::rate)]
     limit_rate: Option<u64>,
@@ -62,6 +70,8 @@ struct JsonReport {
     path: Option<JsonPath>,
     len: u64,
     bytes_written: u64,
+    lost: Vec<JsonRange>,
+    damage: Vec<String>,
     notes: Vec<String>,
     seconds: f64,
 }
@@ -84,7 +94,12 @@ impl Args {
             return self.rehearse(&name, screen);
         }
         self.consent(to_stdout, screen)?;
-        let options = Options { store: global.store.clone(), force: self.force, limit_rate: self.limit_rate };
+        let options = Options {
+            store: global.store.clone(),
+            force: self.force,
+            limit_rate: self.limit_rate,
+            skip_damaged: self.skip_damaged,
+        };
         let bar = screen.bar();
         let result = match to_stdout {
             true => restore(&what, Out::Stream(&mut screen.stream()), &options, &bar),
@@ -94,11 +109,32 @@ impl Args {
         match result {
             Err(_) if to_stdout && screen.closed() => Ok(Exit::Done),
             result => {
-                let report = result.with_context(|| format!("restoring {name}"))?;
+                let hinted = |error| self.hinted(error, &what.path, global);
+                let report = result.map_err(hinted).with_context(|| format!("restoring {name}"))?;
                 self.render(&report, &name, to_stdout, screen)?;
-                Ok(Exit::Done)
+                Ok(if report.lost.is_empty() { Exit::Done } else { Exit::Damaged })
             }
         }
+    }
+
+    /// What to do about a damaged store depends on which of its files is damaged.
+    fn hinted(&self, error: memsnap::Error, file: &Path, global: &Global) -> anyhow::Error {
+        let (memsnap::Error::Damaged { path, .. } | memsnap::Error::Io { path, .. }) = &error else {
+            return error.into();
+        };
+        let verify = global.command("verify", file);
+        let hint = match path.extension().and_then(|e| e.to_str()) {
+            Some("pack") if !self.skip_damaged => {
+                format!("--skip-damaged writes the rest, with zeros for what is lost; `{verify}` shows all damage")
+            }
+            Some("snap" | "map") => {
+                format!(
+                    "without this file no page of the snapshot can be found; `{verify}` shows which others are whole"
+                )
+            }
+            _ => return error.into(),
+        };
+        Hinted { hint, error }.into()
     }
 
     fn rehearse(&self, name: &str, screen: &mut Screen) -> anyhow::Result<Exit> {
@@ -132,6 +168,8 @@ impl Args {
                 path: (!to_stdout).then(|| JsonPath::of(&self.output)),
                 len: report.len,
                 bytes_written: report.bytes_written,
+                lost: report.lost.iter().map(|range| JsonRange::within(range, report.len)).collect(),
+                damage: report.damage.clone(),
                 notes: report.notes.clone(),
                 seconds: report.elapsed.as_secs_f64(),
             };
@@ -140,8 +178,19 @@ impl Args {
         let (len, written) = (screen.sizes.show(report.len), screen.sizes.show(report.bytes_written));
         let out = if to_stdout { "stdout".into() } else { escape::path(&self.output) };
         screen.say(&format!("{name} -> {out}: {len}, {written} written, {}", duration(report.elapsed)));
+        report.damage.iter().for_each(|fault| screen.warn(&fault::without_number(fault)));
+        report.lost.iter().for_each(|range| screen.warn(&lost(range, report.len)));
         report.notes.iter().for_each(|note| screen.say(note));
         Ok(())
+    }
+}
+
+/// `pages 7..9 (bytes 28672..36864) are lost: zeros were written`
+fn lost(range: &PageRange, len: u64) -> String {
+    let bytes = format!("(bytes {}..{})", range.offset(), range.end_offset().min(len));
+    match range.len() {
+        1 => format!("page {} {bytes} is lost: zeros were written", range.start),
+        _ => format!("pages {}..{} {bytes} are lost: zeros were written", range.start, range.end),
     }
 }
 

@@ -9,7 +9,7 @@ use memsnap::ops::operand::check_tag;
 use memsnap::ops::snap::{Options, Report, snap};
 use memsnap::ops::stat::Format;
 use memsnap::ops::vec::ElementType;
-use memsnap::pack::Grade;
+use memsnap::pack::{FrameCounts, Grade};
 use serde::Serialize;
 
 use super::exit::Exit;
@@ -83,6 +83,7 @@ struct JsonReport {
     pages_changed: u64,
     bytes_changed: u64,
     bytes_stored: u64,
+    frames: JsonFrames,
     grade: String,
     reason: String,
     below: bool,
@@ -94,6 +95,13 @@ struct JsonReport {
     r#type: Option<String>,
     warnings: Vec<String>,
     seconds: f64,
+}
+
+/// How many frames are stored in which way.
+#[derive(Serialize)]
+struct JsonFrames {
+    raw: u64,
+    zstd: u64,
 }
 
 impl Args {
@@ -195,7 +203,16 @@ fn story(report: &Report, file: &Path, global: &Global, screen: &Screen) -> Stri
     let pages = count(report.pages_changed, "page");
     let changed = if number == 1 { "" } else { " changed" };
     let (bytes, stored) = (sizes.show(report.bytes_changed), sizes.show(report.bytes_stored));
-    format!("{file}@{number}  {id}  {pages}{changed} ({bytes}), {stored} stored, {time}, {grade}{}", holds(report))
+    let how = if global.verbose { frames(report) } else { String::new() };
+    format!("{file}@{number}  {id}  {pages}{changed} ({bytes}), {stored} stored{how}, {time}, {grade}{}", holds(report))
+}
+
+/// How the pages are stored: who compresses wants to see that it does.
+fn frames(report: &Report) -> String {
+    match report.frames {
+        FrameCounts { raw: 0, zstd: 0, .. } => String::new(),
+        FrameCounts { raw, zstd, .. } => format!(" in {} ({raw} raw, {zstd} zstd)", count(raw + zstd, "frame")),
+    }
 }
 
 /// What a snapshot of a persistent vector holds.
@@ -231,6 +248,7 @@ fn json(report: &Report) -> JsonReport {
         pages_changed: report.pages_changed,
         bytes_changed: report.bytes_changed,
         bytes_stored: report.bytes_stored,
+        frames: JsonFrames { raw: report.frames.raw, zstd: report.frames.zstd },
         grade: report.grade.to_string(),
         reason: report.reason.clone(),
         below: report.below,

@@ -8,7 +8,7 @@ use super::Reserve;
 use super::change::Work;
 use super::pack_file::PackFile;
 use crate::error::{At, Result};
-use crate::pack::{Changed, Compress, Grade, Kind, Meta, NO_PACK, PackWriter, Run, Source, encode_frame};
+use crate::pack::{Changed, Compress, FrameCounts, Grade, Kind, Meta, NO_PACK, PackWriter, Run, Source, encode_frame};
 use crate::page::{
     Digest, GROUP, GROUP_PAGES, GROUP64, ImageHasher, PAGE, PAGE64, PageNo, PageRange, group_digest, groups_of,
     page_digest, pages_of,
@@ -112,16 +112,17 @@ impl<'w> Differing<'w> {
         Ok(())
     }
 
-    /// Makes it a snapshot, a child of `from`; `meta` has all but what follows from that.
-    pub(crate) fn commit(mut self, writing: &mut Writing, shelf: &Shelf, meta: Meta) -> Result<Image> {
+    /// Makes it a snapshot, a child of `from`; `meta` has all but what follows from that. Also how its pages were coded.
+    pub(crate) fn commit(mut self, writing: &mut Writing, shelf: &Shelf, meta: Meta) -> Result<(Image, FrameCounts)> {
         self.end_frame()?;
         self.grow_to(pages_of(self.len))?;
         let dir = self.room.dir();
         let pack = self.pack.take().map(|p| p.finish().at("writing a pack in", dir)).transpose()?;
         let pack = pack.map(|(summary, out)| out.done(dir).map(|file| (file, summary))).transpose()?;
+        let frames = pack.as_ref().map(|(_, summary)| summary.frames).unwrap_or_default();
         let meta = Meta { len: self.len, parent: self.from.name.id, changed: self.changed, ..meta };
         let (name, _) = commit(self.room, writing, shelf, Some(self.from), meta, self.draft, pack)?;
-        Image::open(self.room, shelf, name)
+        Ok((Image::open(self.room, shelf, name)?, frames))
     }
 }
 
@@ -219,7 +220,7 @@ impl<'w, 'a: 'w> Composer<'w, 'a> {
             members: Vec::new(),
             ..self.from.meta().clone()
         };
-        self.pages.commit(self.work.writing, self.work.shelf, meta)
+        self.pages.commit(self.work.writing, self.work.shelf, meta).map(|(image, _)| image)
     }
 }
 

@@ -22,7 +22,7 @@ use super::snap::{self, check, tag_all};
 use super::take::blank_meta;
 use crate::error::{At, Error, Result};
 use crate::mem::{Root, Snapshot, View};
-use crate::pack::{DeltaHead, ImageId, Kind, Meta};
+use crate::pack::{DeltaHead, FrameCounts, ImageId, Kind, Meta};
 use crate::page::{Digest, GROUP, ImageHasher, PAGE64, PageRange, PageSet};
 use crate::store::{Image, Writing};
 use crate::sys::open;
@@ -194,6 +194,7 @@ pub fn keep<S: Root>(
         pages_changed: pages.len() as u64,
         bytes_changed: 0,
         bytes_stored: 0,
+        frames: FrameCounts::default(),
         grade: from.grade,
         reason: format!("made in memory from @{}", side.image.name.number),
         below: from.grade < options.require,
@@ -207,11 +208,12 @@ pub fn keep<S: Root>(
         (report.number, report.id) = (side.image.name.number, Some(side.image.name.id));
         report.reason.clone_from(&from.reason);
     } else if !(report.below && options.strict) {
-        let image = store(side, &mut writing, &pages, digest, options, &report.reason, progress)?;
+        let (image, frames) = store(side, &mut writing, &pages, digest, options, &report.reason, progress)?;
         let stored = image.meta().stored;
         let own = std::fs::metadata(image.path()).at("looking at", image.path())?.len();
         let map = if stored.map == from.stored.map { 0 } else { stored.map_bytes };
         (report.number, report.id, report.new) = (image.name.number, Some(image.name.id), true);
+        report.frames = frames;
         report.bytes_changed = image.meta().changed.bytes;
         report.bytes_stored = stored.pack_bytes.saturating_add(map).saturating_add(own);
     }
@@ -231,7 +233,7 @@ fn store(
     options: &snap::Options,
     reason: &str,
     progress: &dyn Progress,
-) -> Result<Image> {
+) -> Result<(Image, FrameCounts)> {
     let (room, from) = (&side.room, &side.image);
     let mut differing = Differing::new(room, from, options.compress, options.reserve, from.len());
     progress.begin("storing", pages.len() as u64 * PAGE64);

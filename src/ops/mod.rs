@@ -29,6 +29,7 @@ mod powers;
 pub mod recover;
 pub mod restore;
 pub mod revert;
+mod salvage;
 mod sides;
 pub mod snap;
 pub mod stat;

@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 
 use super::gather::{Ahead, PIECE, Piece, gather, hash_groups, slots, touch};
 use super::operand::Operand;
+use super::salvage::Salvage;
 use super::{Progress, find_room};
 use crate::capture::Rate;
 use crate::error::{At, Error, Result};
 use crate::pack::{Run, Source};
-use crate::page::{Digest, GROUP_PAGES, ImageHasher, PAGE, PAGE64, PageRange, groups_of};
-use crate::store::{Image, Mark, Ref, Shelf, refuse_stored};
+use crate::page::{Digest, GROUP_PAGES, ImageHasher, PAGE, PAGE64, PageNo, PageRange, groups_of};
+use crate::store::{Image, Mark, PageReader, Ref, Shelf, refuse_stored};
 use crate::sys::{create, id, meta, open, xattr};
 
 /// Pages that go to a stream at once: so much is held in memory.
@@ -41,6 +42,8 @@ pub struct Options {
     pub force: bool,
     /// Most bytes a second.
     pub limit_rate: Option<u64>,
+    /// Write zeros in the place of pages that are lost by damaged or missing packs, instead of failing.
+    pub skip_damaged: bool,
 }
 
 /// What was written.
@@ -50,6 +53,10 @@ pub struct Report {
     pub len: u64,
     /// Bytes written; holes are not.
     pub bytes_written: u64,
+    /// Pages that are lost, with [`Options::skip_damaged`]: they are zeros in what was written.
+    pub lost: Vec<PageRange>,
+    /// The faults of the store by which they are lost.
+    pub damage: Vec<String>,
     /// What was not restored, or not as it was.
     pub notes: Vec<String>,
     /// How long it took.
@@ -61,22 +68,25 @@ pub struct Report {
 ///
 /// # Errors
 /// [`Error::Refused`] when `out` exists and `force` is not set, or is the target itself; [`Error::Damaged`] when the
-/// image cannot be had whole.
+/// image cannot be had whole: with [`Options::skip_damaged`], when not even its list of pages can.
 pub fn restore(what: &Operand, out: Out<'_>, options: &Options, progress: &dyn Progress) -> Result<Report> {
     let began = Instant::now();
     let room = find_room(options.store.as_deref(), &what.path)?;
     let name = room.resolve(what.at.as_ref().unwrap_or(&Ref::Latest))?;
     let shelf = Shelf::new(room.dir());
     let image = Image::open(&room, &shelf, name)?;
-    let reader = Reader::new(&image, &shelf, options.limit_rate, progress);
+    let mut reader = Reader::new(&image, &shelf, options.limit_rate, progress);
+    reader.salvage = options.skip_damaged.then(Mutex::default);
     progress.begin("restoring", image.len());
     let done = match out {
         Out::Stream(stream) => reader.stream_to(stream).map(|written| (written, Vec::new())),
-        Out::Path(path) => to_path(reader, path, room.target(), options.force),
+        Out::Path(path) => to_path(&mut reader, path, room.target(), options.force),
     };
     progress.end();
     let (bytes_written, notes) = done?;
-    Ok(Report { len: image.len(), bytes_written, notes, elapsed: began.elapsed() })
+    let salvage = reader.salvage.map(|salvage| salvage.into_inner().unwrap_or_else(PoisonError::into_inner));
+    let (lost, damage) = salvage.unwrap_or_default().into_parts();
+    Ok(Report { len: image.len(), bytes_written, lost, damage, notes, elapsed: began.elapsed() })
 }
 
 /// Writes `image` into a new file of zeros, every page proven; gives the digests of its groups that are not zeros.
@@ -89,7 +99,7 @@ pub(crate) fn fill(image: &Image, shelf: &Shelf, file: &File, progress: &dyn Pro
     Ok(reader.groups.unwrap_or_default())
 }
 
-fn to_path(mut reader: Reader<'_>, out: &Path, target: &Path, force: bool) -> Result<(u64, Vec<String>)> {
+fn to_path(reader: &mut Reader<'_>, out: &Path, target: &Path, force: bool) -> Result<(u64, Vec<String>)> {
     let out = open::resolve_new(out)?;
     check_out(&out, target, force)?;
     let dir = out.parent().unwrap_or(Path::new("/"));
@@ -140,19 +150,37 @@ struct Reader<'a> {
     written: u64,
     /// The digests of all groups that are not zeros, where somebody wants them.
     groups: Option<Vec<(u64, Digest)>>,
+    /// What to pass over, instead of failing.
+    salvage: Option<Mutex<Salvage>>,
 }
 
 impl<'a> Reader<'a> {
     fn new(image: &'a Image, shelf: &'a Shelf, rate: Option<u64>, progress: &'a dyn Progress) -> Reader<'a> {
         let hasher = ImageHasher::new(image.len());
         let rate = Mutex::new(rate.map(Rate::new));
-        Reader { image, shelf, rate, progress, hasher, written: 0, groups: None }
+        Reader { image, shelf, rate, progress, hasher, written: 0, groups: None, salvage: None }
     }
 
     fn spend(&self, bytes: u64) {
         if let Some(rate) = self.rate.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
             rate.spend(bytes);
         }
+    }
+
+    /// Reads pages of a pack, each proven by its digest.
+    fn read(&self, reader: &mut PageReader<'_>, (pack, page): (u32, PageNo), out: &mut [u8]) -> Result<()> {
+        match (reader.read_run(pack, page, out), &self.salvage) {
+            (Err(e), Some(salvage)) => {
+                let mut salvage = salvage.lock().unwrap_or_else(PoisonError::into_inner);
+                salvage.read(self.shelf, reader, (pack, page), out, e)
+            }
+            (done, _) => done,
+        }
+    }
+
+    /// What there is to pass over, where it is wanted; nobody reads at this moment.
+    fn salvaged(&mut self) -> Option<&mut Salvage> {
+        self.salvage.as_mut().map(|salvage| salvage.get_mut().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Calls `each` with windows of `pages` pages, and what they are made of.
@@ -177,9 +205,13 @@ impl<'a> Reader<'a> {
             let mut runs = runs.before(window.end).map_err(|e| e.of(self.image.path()))?;
             runs.iter_mut().for_each(|run| *run = run.clip(&window));
             each(self, window, &runs)?;
+            if let Some(salvage) = self.salvaged() {
+                salvage.end_part(&runs);
+            }
             start = window.end.max(start + pages);
         }
-        if self.hasher.finish() == self.image.digest() {
+        let lossy = self.salvaged().is_some_and(|salvage| !salvage.is_whole());
+        if lossy || self.hasher.finish() == self.image.digest() {
             return Ok(());
         }
         Err(Error::damaged(self.image.path(), "what was written does not add up to its image digest"))
@@ -195,7 +227,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn stream_to(mut self, out: &mut dyn Write) -> Result<u64> {
+    fn stream_to(&mut self, out: &mut dyn Write) -> Result<u64> {
         let to = Path::new("-");
         let (len, shelf) = (self.image.len(), self.shelf);
         let mut buf = vec![0; (WINDOW.min(groups_of(len) * GROUP_PAGES) * PAGE64) as usize];
@@ -203,7 +235,7 @@ impl<'a> Reader<'a> {
             let pieces = slots(&mut buf, window.start, runs);
             gather(shelf, pieces, &|reader, piece| {
                 this.spend(piece.pages * PAGE64);
-                reader.read_run(piece.pack, piece.page, piece.place)
+                this.read(reader, (piece.pack, piece.page), piece.place)
             })?;
             let (there, past) = buf.split_at_mut((window.len() * PAGE64) as usize);
             past.fill(0);
@@ -230,7 +262,7 @@ impl<'a> Reader<'a> {
             gather(this.shelf, pieces(runs, &write)?, &|reader, piece: Piece<u64>| {
                 this.spend(piece.pages * PAGE64);
                 let mut bytes = vec![0; (piece.pages * PAGE64) as usize];
-                reader.read_run(piece.pack, piece.page, &mut bytes)?;
+                this.read(reader, (piece.pack, piece.page), &mut bytes)?;
                 this.progress.advance(bytes.len() as u64);
                 write(&bytes, piece.place)
             })?;

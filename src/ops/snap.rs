@@ -9,7 +9,7 @@ use super::take::{How, Taken, Target, take};
 use super::{Progress, Reading, Reserve};
 use crate::capture::sidecar;
 use crate::error::{At, Error, Result, shell_word};
-use crate::pack::{Compress, Grade, Kind};
+use crate::pack::{Compress, FrameCounts, Grade, Kind};
 use crate::page::{Digest, PAGE64};
 use crate::store::{Mark, Room, Shelf, Store, Writing, check_tag, refuse_stored};
 use crate::sys::fs::{self, FsKind};
@@ -77,6 +77,8 @@ pub struct Report {
     pub bytes_changed: u64,
     /// Bytes written to the store for it.
     pub bytes_stored: u64,
+    /// How the frames of those pages were coded.
+    pub frames: FrameCounts,
     /// How far it is proven to be of one moment.
     pub grade: Grade,
     /// Why.
@@ -131,6 +133,7 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
         pages_changed: taken.changed.pages,
         bytes_changed: taken.changed.bytes,
         bytes_stored: 0,
+        frames: FrameCounts::default(),
         grade: taken.grade,
         reason: taken.reason.clone(),
         below: taken.grade < options.require,
@@ -224,6 +227,7 @@ fn keep(
         return Ok(());
     }
     let old_map = taken.parent.as_ref().map(|p| p.meta().stored.map);
+    report.frames = taken.frames();
     let (name, meta) = taken.commit(room, writing, shelf, Kind::Asked, &options.message)?;
     let file = room.dir().join(name.file_name());
     let own = std::fs::metadata(&file).at("looking at", &file)?.len();

@@ -12,7 +12,8 @@ use super::{Progress, Reading, Reserve, head};
 use crate::capture::{Base, Found, Leaf, NoBase, Watch, scan, sidecar};
 use crate::error::{At, Error, Result};
 use crate::pack::{
-    Changed, Compress, Frame, Grade, Kind, Meta, NO_PACK, PackSummary, PackWriter, Run, Source, encode_frame,
+    Changed, Compress, Frame, FrameCounts, Grade, Kind, Meta, NO_PACK, PackSummary, PackWriter, Run, Source,
+    encode_frame,
 };
 use crate::page::{Digest, ImageHasher, MAX_LEN, PAGE, PAGE64, PageNo, PageRange, pages_of};
 use crate::store::{
@@ -317,6 +318,11 @@ impl Taken {
     /// Whether the image is that of `other`.
     pub(crate) fn is(&self, other: &Image) -> bool {
         self.image == other.digest() && self.len == other.len()
+    }
+
+    /// How the pages to be stored were coded.
+    pub(crate) fn frames(&self) -> FrameCounts {
+        self.pack.as_ref().map(|(_, summary)| summary.frames).unwrap_or_default()
     }
 
     /// Lets go of it: it is the image of its parent.

@@ -7,14 +7,14 @@ mod names;
 mod pages;
 mod structure;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::operand::Operand;
+use super::salvage::Losses;
 use super::{Progress, find_room, heal};
 use crate::error::{Error, Result};
-use crate::page::{PageRange, PageSet};
+use crate::page::PageRange;
 use crate::store::{Room, STORE_NAME, Shelf, SnapName, Store};
 use crate::sys::open;
 use structure::Structure;
@@ -168,15 +168,6 @@ fn choose(what: Option<&Operand>, options: &Options, report: &mut Report) -> Res
     let (rooms, faults) = store.rooms()?;
     report.faults.extend(faults.iter().map(|e| Fault::of(e, store.dir())));
     Ok(Chosen { damaged: is_damaged.then_some(store), rooms, only: None })
-}
-
-/// Pages that cannot be had, by the number of their pack.
-#[derive(Debug, Default)]
-struct Losses {
-    /// Packs that are missing or whose index cannot be believed, and why.
-    broken: BTreeMap<u32, String>,
-    /// Single pages.
-    pages: BTreeMap<u32, PageSet>,
 }
 
 /// The check of one room.

@@ -1,6 +1,6 @@
 //! Frames: up to 16 pages coded together.
 
-use zstd::zstd_safe::{CCtx, CParameter, DCtx, DParameter};
+use zstd::zstd_safe::{CCtx, CParameter, DCtx, DParameter, ResetDirective};
 
 use super::kinds::Compress;
 use super::wire::Bad;
@@ -25,6 +25,27 @@ impl FrameKind {
     /// From its code; packs know two kinds, deltas three.
     pub fn from_code(code: u8) -> Option<FrameKind> {
         [FrameKind::Raw, FrameKind::Zstd, FrameKind::Prefix].get(usize::from(code)).copied()
+    }
+}
+
+/// How many frames were coded in which way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FrameCounts {
+    /// As they are, because they do not shrink or were not to be compressed.
+    pub raw: u64,
+    /// By zstd.
+    pub zstd: u64,
+    /// By zstd, against the old content of the same pages.
+    pub prefix: u64,
+}
+
+impl FrameCounts {
+    pub(super) fn add(&mut self, kind: FrameKind) {
+        match kind {
+            FrameKind::Raw => self.raw += 1,
+            FrameKind::Zstd => self.zstd += 1,
+            FrameKind::Prefix => self.prefix += 1,
+        }
     }
 }
 
@@ -72,14 +93,25 @@ pub fn encode_frame_against(pages: &[u8], old: &[u8], level: i32) -> Frame {
 fn shrink(pages: &[u8], level: i32) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(pages.len());
     CONTEXT.with_borrow_mut(|context| {
-        context.set_parameter(CParameter::CompressionLevel(level)).ok()?;
-        context.set_parameter(CParameter::ContentSizeFlag(false)).ok()?;
-        context.set_parameter(CParameter::WindowLog(WINDOW_LOG)).ok()?;
-        context.set_parameter(CParameter::EnableLongDistanceMatching(false)).ok()?;
+        prepare(context, level);
+        set(context, CParameter::ContentSizeFlag(false));
+        set(context, CParameter::EnableLongDistanceMatching(false));
         // Fails when `out` is too small: then it is no shorter than the pages.
         context.compress2(&mut out, pages).ok()
     })?;
     (out.len() < pages.len()).then_some(out)
+}
+
+/// Makes a context what a new one is, and sets what all frames share. A frame that did not fit leaves its context in the
+/// middle of that frame, where it takes no parameters.
+fn prepare(context: &mut CCtx<'_>, level: i32) {
+    context.reset(ResetDirective::SessionAndParameters).expect("a context without workers can always be reset");
+    set(context, CParameter::CompressionLevel(level));
+    set(context, CParameter::WindowLog(WINDOW_LOG));
+}
+
+fn set(context: &mut CCtx<'_>, parameter: CParameter) {
+    context.set_parameter(parameter).expect("a context that was reset takes parameters");
 }
 
 /// As [`shrink`], with `old` before the pages. A prefix is borrowed by its context, so that each would need a context
@@ -89,8 +121,7 @@ fn shrink_against(pages: &[u8], old: &[u8], level: i32) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(pages.len());
     if old.starts_with(&DICTIONARY) {
         let mut context = CCtx::create();
-        context.set_parameter(CParameter::CompressionLevel(level)).ok()?;
-        context.set_parameter(CParameter::WindowLog(WINDOW_LOG)).ok()?;
+        prepare(&mut context, level);
         context.ref_prefix(old).ok()?;
         context.compress2(&mut out, pages).ok()?;
     } else {
@@ -171,6 +202,59 @@ mod tests {
         })
     }
 
+    /// Something done with the contexts of a thread.
+    #[derive(Clone, Debug)]
+    enum Task {
+        Alone(Vec<u8>, i32),
+        Against(Vec<u8>, Vec<u8>, i32),
+        Decode(FrameKind, Vec<u8>, Vec<u8>),
+    }
+
+    fn task() -> impl Strategy<Value = Task> {
+        let kind = prop::sample::select(vec![FrameKind::Zstd, FrameKind::Prefix]);
+        prop_oneof![
+            (page_like(), 1i32..6).prop_map(|(pages, level)| Task::Alone(pages, level)),
+            (page_like(), page_like(), any::<bool>(), 1i32..6).prop_map(|(pages, mut old, magic, level)| {
+                old.resize(pages.len(), 7);
+                if magic {
+                    old[..4].copy_from_slice(&DICTIONARY);
+                }
+                Task::Against(pages, old, level)
+            }),
+            // Sound, cut and changed frames.
+            (kind, page_like(), any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<u8>()).prop_map(
+                |(kind, pages, cut, at, byte)| {
+                    let old = vec![3; pages.len()];
+                    let frame = match kind {
+                        FrameKind::Prefix => encode_frame_against(&pages, &old, 1),
+                        _ => encode_frame(&pages, Compress::Zstd(1)),
+                    };
+                    let mut bytes = frame.bytes;
+                    bytes.truncate(cut.index(bytes.len()) + 1);
+                    let at = at.index(bytes.len());
+                    bytes[at] ^= byte & 3;
+                    Task::Decode(frame.kind, bytes, old)
+                }
+            ),
+        ]
+    }
+
+    impl Task {
+        /// What comes out: the kind and the bytes, or the pages.
+        fn run(&self) -> (Option<FrameKind>, Vec<u8>) {
+            let frame = match self {
+                Task::Alone(pages, level) => encode_frame(pages, Compress::Zstd(*level)),
+                Task::Against(pages, old, level) => encode_frame_against(pages, old, *level),
+                Task::Decode(kind, bytes, old) => {
+                    let mut out = vec![0; old.len()];
+                    let sound = decode_frame(*kind, bytes, Some(old), &mut out).is_ok();
+                    return (None, if sound { out } else { Vec::new() });
+                }
+            };
+            (Some(frame.kind), frame.bytes)
+        }
+    }
+
     proptest! {
         #[test]
         fn frames_come_back(pages in page_like(), level in 1i32..6) {
@@ -207,6 +291,16 @@ mod tests {
             let mut out = vec![0; pages.len()];
             decode_frame(frame.kind, &frame.bytes, Some(&old), &mut out).unwrap();
             prop_assert_eq!(&out, &pages);
+        }
+
+        /// What was coded or decoded before, with or without success, is nothing to the frame that follows.
+        #[test]
+        fn any_order_gives_the_same_bytes(tasks in prop::collection::vec(task(), 1..12)) {
+            let alone = |task: &Task| std::thread::scope(|s| s.spawn(|| task.run()).join().unwrap());
+            for task in &tasks {
+                let (here, fresh) = (task.run(), alone(task));
+                prop_assert!(here == fresh);
+            }
         }
 
         #[test]

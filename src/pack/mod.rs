@@ -19,7 +19,7 @@ mod write;
 
 pub use delta::{DeltaHead, DeltaReader, ImageId, Item, MOST_NAME, OldPage, Way};
 pub use delta_write::{DeltaWriter, WayWriter, invert};
-pub use frame::{Frame, FrameKind, decode_frame, encode_frame, encode_frame_against};
+pub use frame::{Frame, FrameCounts, FrameKind, decode_frame, encode_frame, encode_frame_against};
 pub use kinds::{Compress, Grade, Kind};
 pub use map::{MapFile, write_map};
 pub use overlay::{Overlay, Step, differing};

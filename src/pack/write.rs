@@ -6,7 +6,7 @@
 use std::io::{self, Write};
 
 use super::directory::DirEntry;
-use super::frame::Frame;
+use super::frame::{Frame, FrameCounts};
 use super::read::{BLOCK_ENTRIES, FrameEntry, coded_check};
 use super::wire::{FileKind, HEAD};
 use crate::page::{Digest, PageNo};
@@ -20,6 +20,8 @@ pub struct PackSummary {
     pub pages: u64,
     /// Number of bytes, all told.
     pub bytes: u64,
+    /// How its frames are coded.
+    pub frames: FrameCounts,
 }
 
 /// Writes a pack to any `W`.
@@ -30,6 +32,7 @@ pub struct PackWriter<W: Write> {
     block: Filling,
     directory: Vec<DirEntry>,
     pages: u64,
+    frames: FrameCounts,
 }
 
 /// The block whose frames are being written.
@@ -48,7 +51,7 @@ impl<W: Write> PackWriter<W> {
     pub fn new(mut out: W) -> io::Result<PackWriter<W>> {
         out.write_all(&FileKind::Pack.head(0))?;
         let block = Filling { start: HEAD as u64, ..Filling::default() };
-        Ok(PackWriter { out, at: HEAD as u64, block, directory: Vec::new(), pages: 0 })
+        Ok(PackWriter { out, at: HEAD as u64, block, directory: Vec::new(), pages: 0, frames: FrameCounts::default() })
     }
 
     /// Adds the pages of one frame. `frame` is `None` for pages whose bytes are left out (a pack written anew keeps
@@ -80,6 +83,7 @@ impl<W: Write> PackWriter<W> {
                 check: coded_check(frame.kind, &frame.bytes),
             });
             self.at += frame.bytes.len() as u64;
+            self.frames.add(frame.kind);
         }
         self.block.entries.extend_from_slice(pages);
         self.pages += pages.len() as u64;
@@ -135,6 +139,7 @@ impl<W: Write> PackWriter<W> {
             id: pack_id(&self.directory, self.pages),
             pages: self.pages,
             bytes: self.at + tail.len() as u64,
+            frames: self.frames,
         };
         Ok((summary, self.out))
     }

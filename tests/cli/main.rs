@@ -27,6 +27,7 @@ mod races;
 mod recover;
 mod restore;
 mod revert;
+mod salvage;
 mod snap;
 mod stat;
 mod stat_peers;

@@ -23,6 +23,24 @@ fn only_changed_pages_are_stored() {
     assert!((3 * PAGE as u64..4 * PAGE as u64).contains(&new), "{new} bytes for 3 pages");
 }
 
+/// A frame that does not shrink says nothing of those that follow it.
+#[test]
+fn pages_are_compressed_in_any_order() {
+    let case = Case::new();
+    let text: Vec<u8> = (0..1_000_000).flat_map(|n| format!("{n}\n").into_bytes()).take(96 << 16).collect();
+    let noise = noise(1, 32 << 16);
+    case.write("a", &[&noise[..], &text].concat());
+    case.write("b", &[&text[..], &noise].concat());
+    let stored = ["a", "b"].map(|name| {
+        let report = case.ok(&format!("snap --json {name}")).json().remove(0);
+        assert_eq!((&report["frames"]["raw"], &report["frames"]["zstd"]), (&32.into(), &96.into()), "{report}");
+        report["bytes_stored"].as_u64().unwrap()
+    });
+    assert!(stored[0].abs_diff(stored[1]) < 1000 && stored[0] < 4 << 20, "{stored:?}");
+    case.patch("a", 0, &text[..PAGE]);
+    case.ok("snap -v a").says("stored in 1 frame (0 raw, 1 zstd)");
+}
+
 #[test]
 fn unchanged_is_said_and_nothing_made() {
     let case = Case::with_pages(5);

@@ -59,7 +59,7 @@ impl Ground {
     fn within(dir: TempDir, bytes: &[u8]) -> Ground {
         let target = dir.path().join("target.bin");
         std::fs::write(&target, bytes).unwrap();
-        Ground { dir, target, io: Io::Pread, compress: Compress::None, limit_rate: None }
+        Ground { dir, target, io: Io::Pread, compress: Compress::None, ..Default::default() }
     }
 
     pub(crate) fn open(&self) -> File {

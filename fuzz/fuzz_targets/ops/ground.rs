@@ -113,7 +113,7 @@ impl Ground {
 
     /// Writes a snapshot to another file, always the same.
     pub(crate) fn restore(&self, number: u64) -> Result<()> {
-        let options = restore::Options { store: None, force: true, limit_rate: None };
+        let options = restore::Options { store: None, force: true, ..Default::default() };
         restore::restore(&self.at(number), Out::Path(&self.dir().join("out")), &options, &Quiet).map(drop)
     }
 

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Check, Fault, Losses};
+use super::{Check, Fault};
 use crate::error::Result;
-use crate::pack::{Run, RunStream, Source};
-use crate::page::{PageRange, PageSet};
+use crate::ops::salvage::Losses;
+use crate::pack::RunStream;
+use crate::page::PageSet;
 use crate::store::{Image, SnapName};
 
 impl Check<'_> {
@@ -17,7 +18,7 @@ impl Check<'_> {
                 let image = Image::open(self.room, &self.shelf, *name)?;
                 let mut runs = image.runs();
                 while let Some(run) = runs.next_run().map_err(|e| e.of(image.path()))? {
-                    for (pack, pages) in lost(&run, bad) {
+                    for (pack, pages) in bad.of(&run) {
                         let (snapshots, set) = costs.entry(pack).or_default();
                         if snapshots.last() != Some(&name.number) {
                             snapshots.push(name.number);
@@ -39,19 +40,4 @@ impl Check<'_> {
         });
         Ok((faults.collect(), hurt))
     }
-}
-
-/// The pages of `run` that cannot be had.
-fn lost(run: &Run, bad: &Losses) -> Vec<(u32, PageRange)> {
-    let Source::Pack(pack, from) = run.source else { return Vec::new() };
-    if bad.broken.contains_key(&pack) {
-        return vec![(pack, run.pages)];
-    }
-    let Some(set) = bad.pages.get(&pack) else { return Vec::new() };
-    let held = PageRange { start: from, end: from + run.pages.len() };
-    let here = |pages: PageRange| {
-        let start = run.pages.start + (pages.start - from);
-        (pack, PageRange { start, end: start + pages.len() })
-    };
-    set.runs().map(|bad| bad.intersect(&held)).filter(|pages| !pages.is_empty()).map(here).collect()
 }

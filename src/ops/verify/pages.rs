@@ -6,12 +6,13 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::{Check, Losses, Report};
+use super::{Check, Report};
 use crate::error::{Error, Result};
-use crate::ops::gather::{Ahead, Piece, gather, hash_groups, slots, touch};
+use crate::ops::gather::{Ahead, gather, hash_groups, slots, touch};
+use crate::ops::salvage::Losses;
 use crate::pack::{Bad, Run, RunStream, Source, differing};
-use crate::page::{Digest, GROUP_PAGES, ImageHasher, PAGE, PAGE64, PageNo, PageRange, groups_of, pages_of};
-use crate::store::{Image, PageReader, SnapName};
+use crate::page::{Digest, GROUP_PAGES, ImageHasher, PAGE64, PageNo, PageRange, groups_of, pages_of};
+use crate::store::{Image, SnapName};
 
 /// Pages in a band: so much is held in memory.
 const BAND: u64 = 4096;
@@ -196,7 +197,7 @@ impl<'a> Band<'a> {
     /// Lays `runs` over the band and hashes the groups that they touch.
     fn lay(&mut self, runs: &[Run]) -> Result<()> {
         self.clean = false;
-        let found = Mutex::new(Vec::new());
+        let found = Mutex::new(Losses::default());
         let broken = &self.bad.broken;
         let progress = self.check.progress;
         let pieces = slots(&mut self.buf, self.start, runs);
@@ -206,31 +207,18 @@ impl<'a> Band<'a> {
             if broken.contains_key(&piece.pack) {
                 piece.place.fill(0);
             } else if let Err(e) = reader.read_run(piece.pack, piece.page, piece.place) {
-                let mut bad = singly(reader, piece, e)?;
-                found.lock().unwrap_or_else(PoisonError::into_inner).append(&mut bad);
+                let is_loss = |e: &Error| matches!(e, Error::Damaged { .. } | Error::Io { .. });
+                let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+                found.read_singly(reader, (piece.pack, piece.page), piece.place, e, is_loss)?;
             }
             Ok(())
         })?;
-        for (pack, page) in found.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            self.bad.pages.entry(pack).or_default().insert(page);
+        for (pack, pages) in found.into_inner().unwrap_or_else(PoisonError::into_inner).pages {
+            let bad = self.bad.pages.entry(pack).or_default();
+            pages.runs().for_each(|range| bad.insert_range(range));
         }
         let mut touched = vec![false; self.digests.len()];
         runs.iter().for_each(|run| touch(&mut touched, self.start, &run.pages));
         hash_groups(&self.buf, &touched, &mut self.digests)
     }
-}
-
-/// Reads a piece again page by page, for `error`; gives the pages that are bad.
-fn singly(reader: &mut PageReader<'_>, piece: Piece<&mut [u8]>, error: Error) -> Result<Vec<(u32, PageNo)>> {
-    if !matches!(error, Error::Damaged { .. } | Error::Io { .. }) {
-        return Err(error);
-    }
-    let mut bad = Vec::new();
-    for (page, place) in (piece.page..).zip(piece.place.as_chunks_mut::<PAGE>().0) {
-        if reader.read(piece.pack, page, place).is_err() {
-            place.fill(0);
-            bad.push((piece.pack, page));
-        }
-    }
-    Ok(bad)
 }

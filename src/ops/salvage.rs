@@ -1,0 +1,135 @@
+//! Pages of packs that cannot be had, and which pages of an image are lost by them.
+
+use std::collections::BTreeMap;
+
+use crate::error::{Error, Result};
+use crate::pack::{Run, Source};
+use crate::page::{PAGE, PageNo, PageRange, PageSet};
+use crate::store::{PageReader, Shelf};
+
+/// Pages that cannot be had, by the number of their pack.
+#[derive(Debug, Default)]
+pub(super) struct Losses {
+    /// Packs that are missing or whose index cannot be believed, and why.
+    pub(super) broken: BTreeMap<u32, String>,
+    /// Single pages.
+    pub(super) pages: BTreeMap<u32, PageSet>,
+}
+
+impl Losses {
+    /// The pages of `run` that cannot be had, by the number of their pack.
+    pub(super) fn of(&self, run: &Run) -> Vec<(u32, PageRange)> {
+        let Source::Pack(pack, from) = run.source else { return Vec::new() };
+        if self.broken.contains_key(&pack) {
+            return vec![(pack, run.pages)];
+        }
+        let Some(set) = self.pages.get(&pack) else { return Vec::new() };
+        let held = PageRange { start: from, end: from + run.pages.len() };
+        let here = |pages: PageRange| {
+            let start = run.pages.start + (pages.start - from);
+            (pack, PageRange { start, end: start + pages.len() })
+        };
+        set.runs_within(held).map(here).collect()
+    }
+
+    /// Reads pages of a pack one by one, after reading them at once has failed with `error`. Those that cannot be had
+    /// become zeros. Whether there are any.
+    ///
+    /// # Errors
+    /// Those that are no loss of pages, as `is_loss` says.
+    pub(super) fn read_singly(
+        &mut self,
+        reader: &mut PageReader<'_>,
+        (pack, first): (u32, PageNo),
+        out: &mut [u8],
+        error: Error,
+        is_loss: fn(&Error) -> bool,
+    ) -> Result<bool> {
+        if !is_loss(&error) {
+            return Err(error);
+        }
+        let mut any = false;
+        for (page, place) in (first..).zip(out.as_chunks_mut::<PAGE>().0) {
+            match reader.read(pack, page, place) {
+                Ok(_) => {}
+                Err(e) if is_loss(&e) => {
+                    place.fill(0);
+                    self.pages.entry(pack).or_default().insert(page);
+                    any = true;
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(any)
+    }
+}
+
+/// What a reader of an image passes over instead of failing.
+#[derive(Debug, Default)]
+pub(super) struct Salvage {
+    /// Of the part that is being read.
+    found: Losses,
+    /// The first fault of every damaged pack.
+    faults: BTreeMap<u32, String>,
+    /// Pages of the image.
+    lost: PageSet,
+}
+
+impl Salvage {
+    /// Goes on after reading pages has failed: see [`Losses::read_singly`].
+    ///
+    /// # Errors
+    /// What is not damage, and not a fault of the disk.
+    pub(super) fn read(
+        &mut self,
+        shelf: &Shelf,
+        reader: &mut PageReader<'_>,
+        (pack, first): (u32, PageNo),
+        out: &mut [u8],
+        error: Error,
+    ) -> Result<()> {
+        let what = error.to_string();
+        let any = match shelf.pack(pack) {
+            // None of its pages can be had: this need not be found page by page.
+            Err(e) if is_gone(&e) => {
+                out.fill(0);
+                let pages = PageRange { start: first, end: first + (out.len() / PAGE) as u64 };
+                self.found.pages.entry(pack).or_default().insert_range(pages);
+                true
+            }
+            _ => self.found.read_singly(reader, (pack, first), out, error, is_gone)?,
+        };
+        if any {
+            self.faults.entry(pack).or_insert(what);
+        }
+        Ok(())
+    }
+
+    /// Ends a part of the image, which `runs` are.
+    pub(super) fn end_part(&mut self, runs: &[Run]) {
+        let found = std::mem::take(&mut self.found);
+        runs.iter().flat_map(|run| found.of(run)).for_each(|(_, pages)| self.lost.insert_range(pages));
+    }
+
+    /// Whether nothing was lost so far.
+    pub(super) fn is_whole(&self) -> bool {
+        self.lost.is_empty()
+    }
+
+    /// The pages of the image that are lost, and the faults by which they are.
+    pub(super) fn into_parts(self) -> (Vec<PageRange>, Vec<String>) {
+        (self.lost.runs().collect(), self.faults.into_values().collect())
+    }
+}
+
+/// Whether an error means that bytes of a file are gone: damage, or what the system says of a disk that has lost them.
+/// A lack of rights, memory or descriptors is none.
+fn is_gone(error: &Error) -> bool {
+    use rustix::io::Errno;
+    const LOST: [Errno; 6] = [Errno::IO, Errno::NODATA, Errno::ILSEQ, Errno::BADMSG, Errno::UCLEAN, Errno::REMOTEIO];
+    match error {
+        Error::Damaged { .. } => true,
+        Error::Io { source, .. } => Errno::from_io_error(source).is_some_and(|errno| LOST.contains(&errno)),
+        _ => false,
+    }
+}
