@@ -122,6 +122,8 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
         preflight(&room, target, options)?;
     }
     let taken = take(&room, &writing, &shelf, target, &how, progress)?;
+    // Once more: a change from another store may have been cut short while we waited for the lock.
+    refuse_unfinished(&room, &live)?;
     let mut report = Report {
         path: path.clone(),
         id: None,

@@ -146,6 +146,12 @@ fn attempt(
     how: &How<'_>,
     progress: &dyn Progress,
 ) -> Result<Taken> {
+    let watch = if how.exclusive {
+        None
+    } else {
+        Some(Watch::begin(target.file, target.path, how.reading.lock, how.reading.wait)?)
+    };
+    // Only now: whoever held the lock may have changed everything before it was ours.
     let before = open::stamp(target.file, target.path)?;
     if before.len > MAX_LEN {
         let what = format!(
@@ -155,11 +161,6 @@ fn attempt(
         );
         return Err(Error::refused(what, "cut it: the end of a file of that length can only be a hole"));
     }
-    let watch = if how.exclusive {
-        None
-    } else {
-        Some(Watch::begin(target.file, target.path, how.reading.lock, how.reading.wait)?)
-    };
     let mut attrs = xattr::list(target.file).at("reading the attributes of", target.path)?;
     attrs.retain(|(name, _)| !Mark::is_name(name));
     let mut taking = Taking {
@@ -224,8 +225,10 @@ fn grade(target: Target<'_>, how: &How<'_>, kept: bool, doubt: String, moved: bo
         return (Grade::Unproven, what);
     }
     match (kept, how.reading.lock) {
-        (true, _) => (Grade::Proven, "nobody had it open for writing".into()),
+        // Not even the lease excludes it: truncate(2) through an overlayfs mount breaks none of the file below it.
+        (true, _) if moved => (Grade::Unproven, "its length or times changed while it was read".into()),
         (false, true) if moved => (Grade::Unproven, format!("it changed while it was read under its lock; {doubt}")),
+        (true, _) => (Grade::Proven, "nobody had it open for writing".into()),
         (false, true) => (Grade::Claimed, "read under its lock".into()),
         (false, false) => (Grade::Unproven, doubt),
     }
