@@ -11,6 +11,7 @@ use super::operand::Operand;
 use super::restore::Out;
 use super::sides::Side;
 use super::{Progress, Reading};
+use crate::capture::Companion;
 use crate::error::{At, Error, Result};
 use crate::pack::{self, DeltaHead, DeltaReader, DeltaWriter, ImageId, ReadAt, RunStream};
 use crate::page::{Digest, PageRange, PageSet, pages_of};
@@ -243,6 +244,7 @@ pub(crate) fn into_file<T>(path: &Path, force: bool, apart: &[&Path], f: impl Fn
         return Err(Error::refused(format!("{} is the target itself", path.display()), "name another file"));
     }
     refuse_stored(path)?;
+    Companion::refuse_beside(path)?;
     let taken = || Error::refused(format!("{} is there already", path.display()), "replace it with --force");
     match std::fs::symlink_metadata(path) {
         Ok(there) if !force || !(there.is_file() || there.is_symlink()) => {
@@ -254,6 +256,7 @@ pub(crate) fn into_file<T>(path: &Path, force: bool, apart: &[&Path], f: impl Fn
     let (dir, name) = (folder_of(path), path.file_name().unwrap_or_default());
     let pending = Pending::new(dir)?;
     let done = f(pending.file())?;
+    Companion::refuse_beside(path)?; // once more: a long time may have passed
     if force {
         pending.replace(name)?;
     } else if pending.publish(name)? == Published::Existed {

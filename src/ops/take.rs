@@ -9,7 +9,7 @@ use super::grown::{push_run, with_grown};
 use super::heal::{Healed, heal, suspects};
 use super::pack_file::PackFile;
 use super::{Progress, Reading, Reserve, head};
-use crate::capture::{Base, Found, Leaf, NoBase, Watch, scan, sidecar};
+use crate::capture::{Base, Companion, Found, Leaf, NoBase, Watch, scan};
 use crate::error::{At, Error, Result};
 use crate::pack::{
     Changed, Compress, Frame, Grade, Kind, Meta, NO_PACK, PackSummary, PackWriter, Run, Source, encode_frame,
@@ -219,10 +219,8 @@ fn settled(target: Target<'_>, before: &Stamp) -> Result<Stamp> {
 }
 
 fn grade(target: Target<'_>, how: &How<'_>, kept: bool, doubt: String, moved: bool) -> (Grade, String) {
-    if let Some(log) = sidecar(target.path) {
-        let name = log.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let what = format!("{name} is not empty: the database is this file and that one together");
-        return (Grade::Unproven, what);
+    if let Some(log) = Companion::hot_beside(target.path) {
+        return (Grade::Unproven, log.reason());
     }
     match (kept, how.reading.lock) {
         // Not even the lease excludes it: truncate(2) through an overlayfs mount breaks none of the file below it.
