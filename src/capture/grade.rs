@@ -1,8 +1,7 @@
 //! Watching a target while it is read: what can be proven, and who stood in the way.
 
-use std::ffi::OsString;
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::error::Result;
@@ -83,15 +82,4 @@ pub(crate) fn writers(file: &File) -> String {
         text.push_str(&format!(" and {rest} more"));
     }
     text
-}
-
-/// The non-empty write-ahead log or rollback journal of SQLite beside a target: without it the target alone is not
-/// the database.
-pub fn sidecar(path: &Path) -> Option<PathBuf> {
-    ["-wal", "-journal"].iter().find_map(|suffix| {
-        let mut name = OsString::from(path);
-        name.push(suffix);
-        let file = PathBuf::from(name);
-        fs::symlink_metadata(&file).ok().filter(|m| m.is_file() && m.len() > 0).map(|_| file)
-    })
 }

@@ -3,13 +3,15 @@
 //!
 //! A target that shrinks or is replaced meanwhile is an error; one that grows is taken at its first length.
 
+mod companion;
 mod grade;
 mod order;
 mod read;
 mod scan;
 mod window;
 
-pub use grade::{Watch, sidecar};
+pub use companion::Companion;
+pub use grade::Watch;
 pub(crate) use order::{Alarm, Order};
 pub use read::Io;
 pub use scan::{Base, Found, How, Known, Leaf, NoBase, scan};

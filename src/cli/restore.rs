@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::ValueHint;
+use memsnap::capture::Companion;
 use memsnap::ops::restore::{Options, Out, Report, restore};
 use memsnap::page::PageRange;
 use serde::Serialize;
@@ -142,6 +143,9 @@ impl Args {
         let out = escape::path(&self.output);
         if there && !self.force {
             return Err(memsnap::Error::refused(format!("{out} exists"), "add --force to replace it").into());
+        }
+        if self.output.as_os_str() != "-" {
+            Companion::refuse_beside(&self.output)?;
         }
         screen.line(&format!("would write {name} to {out}{}", if there { ", replacing it" } else { "" }))?;
         Ok(Exit::Done)

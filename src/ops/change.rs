@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 pub use super::plan::{Plan, Replaced};
 use super::take::{How, Target, take};
 use super::{Progress, Reading, Reserve, recover, write};
-use crate::capture::sidecar;
+use crate::capture::Companion;
 use crate::error::{At, Error, Result};
 use crate::mem::vec::is_vec;
 use crate::pack::{Compress, Kind, differing};
@@ -275,11 +275,10 @@ fn before_change(
     } else if let Some(mark) = Mark::get(work.target.file) {
         return Err(mark.refusal(work.target.path));
     }
-    if let Some(log) = sidecar(work.target.path).filter(|_| !work.options.force) {
-        return Err(Error::refused(
-            format!("{} is not empty: with it, the changed database would be corrupt", log.display()),
-            "close the database so that it is checkpointed, or go on with --force if it is a left-over",
-        ));
+    if let Some(log) = Companion::hot_beside(work.target.path).filter(|_| !work.options.force) {
+        let (what, remedy) = (log.what(), log.remedy(work.target.path));
+        let hint = format!("{remedy}; or remove the log if nobody needs it, or write all the same with --force");
+        return Err(Error::refused(format!("{what}: with it, the changed database would be corrupt"), hint));
     }
     Ok(())
 }

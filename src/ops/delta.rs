@@ -11,12 +11,12 @@ use super::operand::Operand;
 use super::restore::Out;
 use super::sides::Side;
 use super::{Progress, Reading};
+use crate::capture::Companion;
 use crate::error::{At, Error, Result};
 use crate::pack::{self, DeltaHead, DeltaReader, DeltaWriter, ImageId, ReadAt, RunStream};
 use crate::page::{Digest, PageRange, PageSet, pages_of};
 use crate::store::{Spool, refuse_stored};
 use crate::sys::create::{self, Pending, Published};
-use crate::sys::lock;
 use crate::sys::open;
 
 /// How to make a delta.
@@ -80,12 +80,13 @@ impl Stat {
 /// is there and not to be replaced. Then no file appears.
 pub fn make(a: &Operand, b: &Operand, out: Out<'_>, options: &MakeOptions, progress: &dyn Progress) -> Result<Stat> {
     let (a, b) = Side::open_both(a, b, options.store.as_deref())?;
-    let (scratch, apart) = (scratch_beside(&out), [a.target(), b.target()]);
-    into(out, options.force, &apart, |out, path| make_into((&a, &b), out, path, &scratch, options, progress))
+    let (scratch, targets) = (scratch_beside(&out), [&a, &b].map(|side| side.target().to_path_buf()));
+    let apart = targets.each_ref().map(PathBuf::as_path);
+    into(out, options.force, &apart, |out, path| make_into([a, b], out, path, &scratch, options, progress))
 }
 
 fn make_into(
-    (a, b): (&Side, &Side),
+    [mut a, mut b]: [Side; 2],
     out: &mut dyn Write,
     path: &Path,
     scratch: &Path,
@@ -93,7 +94,8 @@ fn make_into(
     progress: &dyn Progress,
 ) -> Result<Stat> {
     let reading = &options.reading;
-    let before = [hold(a, reading)?, hold(b, reading)?];
+    let before = [hold(&mut a, reading)?, hold(&mut b, reading)?];
+    let (a, b) = (&a, &b);
     let (set, base, result) = facets((a, b), reading, scratch, progress)?;
     for (side, before) in [a, b].into_iter().zip(before) {
         unchanged(side, before)?;
@@ -117,13 +119,13 @@ fn make_into(
     Ok(Stat::new(&head, written.len(), written.runs().count() as u64, bytes))
 }
 
-/// A live file at the moment before it is read, locked if that was asked for.
-pub(crate) fn hold(side: &Side, reading: &Reading) -> Result<Option<open::Stamp>> {
+/// Locks a live file if that was asked for; its stamp before it is read.
+pub(crate) fn hold(side: &mut Side, reading: &Reading) -> Result<Option<open::Stamp>> {
+    side.lock(reading)?;
     let Side::Live(live) = side else { return Ok(None) };
-    if reading.lock {
-        let _ = lock::flock(&live.file, &live.path, lock::Kind::Shared, reading.wait)?;
-    }
-    open::stamp(&live.file, &live.path).map(Some)
+    let before = open::stamp(&live.file, &live.path)?;
+    live.len = before.len;
+    Ok(Some(before))
 }
 
 /// What was compared and scanned in turn must have been one image.
@@ -242,6 +244,7 @@ pub(crate) fn into_file<T>(path: &Path, force: bool, apart: &[&Path], f: impl Fn
         return Err(Error::refused(format!("{} is the target itself", path.display()), "name another file"));
     }
     refuse_stored(path)?;
+    Companion::refuse_beside(path)?;
     let taken = || Error::refused(format!("{} is there already", path.display()), "replace it with --force");
     match std::fs::symlink_metadata(path) {
         Ok(there) if !force || !(there.is_file() || there.is_symlink()) => {
@@ -253,6 +256,7 @@ pub(crate) fn into_file<T>(path: &Path, force: bool, apart: &[&Path], f: impl Fn
     let (dir, name) = (folder_of(path), path.file_name().unwrap_or_default());
     let pending = Pending::new(dir)?;
     let done = f(pending.file())?;
+    Companion::refuse_beside(path)?; // once more: a long time may have passed
     if force {
         pending.replace(name)?;
     } else if pending.publish(name)? == Published::Existed {

@@ -157,8 +157,8 @@ pub fn delta(
     if let Some(room) = room_of(options.store.as_deref(), &target)? {
         refuse_unfinished_to_read(&room)?;
     }
-    let side = Side::Live(LiveSide::open(&target)?);
-    let before = hold(&side, &options.reading)?;
+    let mut side = Side::Live(LiveSide::open(&target)?);
+    let before = hold(&mut side, &options.reading)?;
     let touched = Touched::open(&target, edits, grow)?;
     let pages = touched.dirty();
     let (base, result) = match &side {

@@ -14,6 +14,7 @@ use super::change::{
 use super::compose::read_zero_extended;
 use super::write::{prove_whole, write};
 use super::{Progress, find_room, sides};
+use crate::capture::Companion;
 use crate::error::{At, Error, Result, shell_word};
 use crate::pack::{Source, differing};
 use crate::page::{Digest, PAGE, PAGE64, PageRange, PageSet, page_digest};
@@ -209,6 +210,11 @@ impl Ways {
         let (from, to, pages) =
             if forward { (&self.from, &self.to, &self.forward) } else { (&self.to, &self.from, &self.back) };
         let len = open::stamp(work.target.file, work.target.path)?.len;
+        if let Some(log) = Companion::hot_beside(work.target.path).filter(|_| !work.options.force) {
+            let what = format!("{}: with it, the database would be corrupt", log.what());
+            let hint = format!("remove the log if nobody needs it (rm {}), or add --force", shell_word(&log.path));
+            return Err(Error::refused(what, hint));
+        }
         let label = format!("@{} (after an interrupted {})", to.name.number, intent.verb);
         let plan = Plan::new(work.target.path, ("a mixture".into(), len), (label, to.len()), pages);
         let mut report =

@@ -11,7 +11,7 @@ use super::gather::{Ahead, PIECE, Piece, gather, hash_groups, slots, touch};
 use super::operand::Operand;
 use super::salvage::Salvage;
 use super::{Progress, find_room};
-use crate::capture::Rate;
+use crate::capture::{Companion, Rate};
 use crate::error::{At, Error, Result};
 use crate::pack::{Run, Source};
 use crate::page::{Digest, GROUP_PAGES, ImageHasher, PAGE, PAGE64, PageNo, PageRange, groups_of};
@@ -108,6 +108,7 @@ fn to_path(reader: &mut Reader<'_>, out: &Path, target: &Path, force: bool) -> R
     let pending = create::Pending::new(dir)?;
     let written = reader.write_to(pending.file(), &out)?;
     let notes = dress(pending.file(), image, &out)?;
+    Companion::refuse_beside(&out)?; // once more: a long time may have passed
     if force {
         pending.replace(name)?;
     } else if pending.publish(name)? == create::Published::Existed {
@@ -125,7 +126,7 @@ fn exists(out: &Path) -> Error {
 fn check_out(out: &Path, target: &Path, force: bool) -> Result<()> {
     refuse_stored(&open::resolve_new(out)?)?;
     let there = match std::fs::symlink_metadata(out) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Companion::refuse_beside(out),
         there => there.at("looking at", out)?,
     };
     if !there.is_file() && !there.is_symlink() {
@@ -137,7 +138,7 @@ fn check_out(out: &Path, target: &Path, force: bool) -> Result<()> {
             "`memsnap revert` changes it in place, and can be undone",
         ));
     }
-    if force { Ok(()) } else { Err(exists(out)) }
+    if force { Companion::refuse_beside(out) } else { Err(exists(out)) }
 }
 
 /// Reads the image from front to back.

@@ -73,11 +73,20 @@ impl Side {
         Ok((first, second))
     }
 
-    /// Takes the shared flock that `--lock` asks for; the length is that of this moment.
+    /// Takes the shared flock that `--lock` asks for. Whoever held it may have changed the file while we waited: length
+    /// and change marker are those of the moment when it is ours.
     pub(crate) fn lock(&mut self, reading: &Reading) -> Result<()> {
         if let (Side::Live(side), true) = (self, reading.lock) {
             let _held = lock::flock(&side.file, &side.path, lock::Kind::Shared, reading.wait)?;
-            side.len = open::stamp(&side.file, &side.path)?.len;
+            if let Some(mark) = Mark::get(&side.file) {
+                return Err(mark.refusal_to_read(&side.path));
+            }
+            let locked = open::stamp(&side.file, &side.path)?;
+            if !open::stamp_path(&side.path).is_ok_and(|named| named.same_file(&locked)) {
+                let what = "it was removed or replaced before its lock was free".into();
+                return Err(Error::Changed { path: side.path.clone(), what });
+            }
+            side.len = locked.len;
         }
         Ok(())
     }

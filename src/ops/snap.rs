@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use super::stat::Format;
 use super::take::{How, Taken, Target, take};
 use super::{Progress, Reading, Reserve};
-use crate::capture::sidecar;
-use crate::error::{At, Error, Result, shell_word};
+use crate::capture::Companion;
+use crate::error::{At, Error, Result};
 use crate::pack::{Compress, FrameCounts, Grade, Kind};
 use crate::page::{Digest, PAGE64};
 use crate::store::{Mark, Room, Shelf, Store, Writing, check_tag, refuse_stored};
@@ -124,6 +124,8 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
         preflight(&room, target, options)?;
     }
     let taken = take(&room, &writing, &shelf, target, &how, progress)?;
+    // Once more: a change from another store may have been cut short while we waited for the lock.
+    refuse_unfinished(&room, &live)?;
     let mut report = Report {
         path: path.clone(),
         id: None,
@@ -140,7 +142,7 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
         repaired: taken.repaired,
         damage: taken.damage.clone(),
         format: Format::look(&live, taken.len),
-        warnings: sidecar(&path).map(|log| sidecar_warning(&path, &log)).into_iter().collect(),
+        warnings: Companion::hot_beside(&path).map(|log| companion_warning(&path, &log)).into_iter().collect(),
         elapsed: Duration::ZERO,
     };
     if is_first {
@@ -250,19 +252,8 @@ pub(crate) fn refuse_unfinished(room: &Room, live: &File) -> Result<()> {
     }
 }
 
-fn sidecar_warning(path: &Path, log: &Path) -> String {
-    if log.as_os_str().to_string_lossy().ends_with("-journal") {
-        return format!(
-            "{} is not empty: a transaction on the database was not finished; let its program finish or roll it back",
-            log.display()
-        );
-    }
-    format!(
-        "{} is not empty: changes in it are not in this snapshot; close the database or run \
-         `sqlite3 {} 'PRAGMA wal_checkpoint(TRUNCATE)'` first",
-        log.display(),
-        shell_word(path)
-    )
+fn companion_warning(path: &Path, log: &Companion) -> String {
+    format!("{}; {} first", log.reason(), log.remedy(path))
 }
 
 /// Says at once, not after an hour, when the first snapshot of a target will not fit on the store's disk.

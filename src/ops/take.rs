@@ -9,7 +9,7 @@ use super::grown::{push_run, with_grown};
 use super::heal::{Healed, heal, suspects};
 use super::pack_file::PackFile;
 use super::{Progress, Reading, Reserve, head};
-use crate::capture::{Base, Found, Leaf, NoBase, Watch, scan, sidecar};
+use crate::capture::{Base, Companion, Found, Leaf, NoBase, Watch, scan};
 use crate::error::{At, Error, Result};
 use crate::pack::{
     Changed, Compress, Frame, FrameCounts, Grade, Kind, Meta, NO_PACK, PackSummary, PackWriter, Run, Source,
@@ -147,6 +147,12 @@ fn attempt(
     how: &How<'_>,
     progress: &dyn Progress,
 ) -> Result<Taken> {
+    let watch = if how.exclusive {
+        None
+    } else {
+        Some(Watch::begin(target.file, target.path, how.reading.lock, how.reading.wait)?)
+    };
+    // Only now: whoever held the lock may have changed everything before it was ours.
     let before = open::stamp(target.file, target.path)?;
     if before.len > MAX_LEN {
         let what = format!(
@@ -156,11 +162,6 @@ fn attempt(
         );
         return Err(Error::refused(what, "cut it: the end of a file of that length can only be a hole"));
     }
-    let watch = if how.exclusive {
-        None
-    } else {
-        Some(Watch::begin(target.file, target.path, how.reading.lock, how.reading.wait)?)
-    };
     let mut attrs = xattr::list(target.file).at("reading the attributes of", target.path)?;
     attrs.retain(|(name, _)| !Mark::is_name(name));
     let mut taking = Taking {
@@ -219,14 +220,14 @@ fn settled(target: Target<'_>, before: &Stamp) -> Result<Stamp> {
 }
 
 fn grade(target: Target<'_>, how: &How<'_>, kept: bool, doubt: String, moved: bool) -> (Grade, String) {
-    if let Some(log) = sidecar(target.path) {
-        let name = log.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let what = format!("{name} is not empty: the database is this file and that one together");
-        return (Grade::Unproven, what);
+    if let Some(log) = Companion::hot_beside(target.path) {
+        return (Grade::Unproven, log.reason());
     }
     match (kept, how.reading.lock) {
-        (true, _) => (Grade::Proven, "nobody had it open for writing".into()),
+        // Not even the lease excludes it: truncate(2) through an overlayfs mount breaks none of the file below it.
+        (true, _) if moved => (Grade::Unproven, "its length or times changed while it was read".into()),
         (false, true) if moved => (Grade::Unproven, format!("it changed while it was read under its lock; {doubt}")),
+        (true, _) => (Grade::Proven, "nobody had it open for writing".into()),
         (false, true) => (Grade::Claimed, "read under its lock".into()),
         (false, false) => (Grade::Unproven, doubt),
     }

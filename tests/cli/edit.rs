@@ -193,7 +193,7 @@ fn a_file_that_others_have_open() {
     case.ok("edit --yes --live f --at 0 --text x");
     drop(held);
     assert!(case.read("f") == patched(&old, &[(0, b"x")]));
-    case.write("f-journal", b"to be played back");
+    case.write("f-journal", &super::companions::hot_journal());
     case.exits("edit --yes f --at 0 --text y", 2).says("--force");
     case.ok("edit --yes --force f --at 0 --text y");
 }

@@ -2,12 +2,14 @@
 #![allow(unsafe_code, reason = "a writable map is what is tested")]
 
 use std::fs::{File, OpenOptions};
-use std::io::Read;
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
 
 use memmap2::MmapMut;
 
-use super::case::{Case, PAGE, finish, has, no_forks, program, skip, start};
+use super::case::{Case, PAGE, Ran, finish, has, is_root, no_forks, noise, program, skip, start};
 
 fn grade(case: &Case, words: &str, code: i32) -> String {
     case.exits(&format!("snap --json --always {words} f"), code).json()[0]["grade"].as_str().unwrap().into()
@@ -148,20 +150,166 @@ fn a_lock_around_us_is_ours() {
 
 #[test]
 fn a_log_beside_it_marks_the_capture() {
-    for suffix in ["-wal", "-journal"] {
-        let case = Case::with_pages(5);
-        let log = format!("f{suffix}");
-        case.write(&log, b"");
-        case.ok("snap f");
-        case.touch(1, 1);
-        case.write(&log, b"not empty");
-        case.exits("snap f", 3).says(&log).says(if suffix == "-wal" { "checkpoint" } else { "roll it back" });
-        let now = case.read("f");
-        case.exits("revert --yes f@1", 2).says(&log).says("--force");
-        assert!(case.read("f") == now);
-        case.ok("revert --yes --force f@1");
-        std::fs::remove_file(case.path(&log)).unwrap();
-        case.ok("undo --yes f");
-        assert!(case.read("f") == now);
+    let case = Case::with_pages(5);
+    case.write("f-journal", b"");
+    case.ok("snap f");
+    case.touch(1, 1);
+    case.write("f-journal", &super::companions::hot_journal());
+    case.exits("snap f", 3).says("f-journal is the journal").says("roll it back");
+    let now = case.read("f");
+    case.exits("revert --yes f@1", 2).says("f-journal").says("--force");
+    assert!(case.read("f") == now);
+    case.ok("revert --yes --force f@1");
+    std::fs::remove_file(case.path("f-journal")).unwrap();
+    case.ok("undo --yes f");
+    assert!(case.read("f") == now);
+}
+
+/// A program that does as a lock asks: it locks `f`, and when it is told to, runs `script` and lets go of the lock. It
+/// keeps what it opened until the end of its stdin.
+fn writer_under_lock(case: &Case, script: &str) -> Child {
+    let line = format!("exec 9<>f; flock -x 9; echo locked; read x; {script}; flock -u 9; read x");
+    let mut command = case.command("sh");
+    let mut child = start(command.args(["-c", &line]).stdin(Stdio::piped()).stdout(Stdio::piped()));
+    child.stdout.as_mut().unwrap().read_exact(&mut [0; 7]).unwrap();
+    child
+}
+
+/// Waits until it is so, for a minute at most.
+#[track_caller]
+fn eventually(mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < Duration::from_secs(60), "it never was so");
+        std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Runs the program, and lets the writer go on once the program waits for its lock.
+fn waits_for(case: &Case, writer: &mut Child, words: &str) -> Ran {
+    let mut command = case.memsnap(words.split(' '));
+    let waiting = start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
+    let target = File::open(case.path("f")).unwrap();
+    eventually(|| memsnap::sys::procs::openers(&target).list.iter().any(|o| o.pid == waiting.id()));
+    // It has the file open; what it does before it asks for the lock takes no time.
+    std::thread::sleep(Duration::from_millis(100));
+    writer.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+    Ran::of(waiting.wait_with_output().unwrap(), words.into())
+}
+
+const TO_TWICE: &str = "cat twice >&9";
+
+#[test]
+fn what_was_written_while_a_lock_was_waited_for_is_read() {
+    if !has("flock") {
+        return skip("flock is not there");
+    }
+    for verb in ["snap --lock f", "diff --lock --pages f", "delta make --lock f@1 f -o d", "diff --lock f@1 f"] {
+        let case = Case::with_pages(5);
+        case.ok("snap f");
+        case.write("twice", &noise(7, 9 * PAGE));
+        let mut writer = writer_under_lock(&case, TO_TWICE);
+        let ran = waits_for(&case, &mut writer, verb);
+        match verb.split(' ').next().unwrap() {
+            "snap" => {
+                let ran = ran.exits(0).says("claimed");
+                assert!(!ran.err.contains("changed while it was read"), "{ran:?}");
+                assert!(case.ok("restore f@2 -o -").bytes == case.read("twice"));
+            }
+            "diff" if verb.contains("--pages") => assert_eq!(ran.exits(1).out, "0\n1\n2\n3\n4\n5\n6\n7\n8\n"),
+            "diff" => drop(ran.exits(1).shows("9 pages")),
+            _ => {
+                drop(ran.exits(0));
+                case.ok("restore f@1 -o old");
+                case.ok("apply old d --yes");
+                assert!(case.read("old") == case.read("twice"));
+            }
+        }
+        drop(writer.stdin.take());
+        writer.wait().unwrap();
+    }
+}
+
+/// An editor that locks, writes a new file and puts it in the place of the old one: the old one is not what was asked for.
+#[test]
+fn a_file_that_was_replaced_while_its_lock_was_waited_for_is_not_read() {
+    if !has("flock") {
+        return skip("flock is not there");
+    }
+    for verb in ["snap --lock f", "diff --lock f", "delta make --lock f@1 f -o d"] {
+        let case = Case::with_pages(5);
+        case.ok("snap f");
+        case.write("new", &noise(7, 5 * PAGE));
+        let mut writer = writer_under_lock(&case, "mv new f");
+        waits_for(&case, &mut writer, verb).exits(2).says("changed while").says("try again");
+        drop(writer.stdin.take());
+        writer.wait().unwrap();
+    }
+}
+
+/// A change from another store that is cut short while we wait.
+#[test]
+fn a_change_marker_that_appears_while_a_lock_is_waited_for_is_seen() {
+    if !has("flock") || !has("python3") {
+        return skip("flock or python3 is not there");
+    }
+    let mark = "python3 -c 'import os; os.setxattr(\"f\", \"user.memsnap.intent\", b\"0\" * 16 + b\" /nowhere\")'";
+    for verb in ["snap --lock f", "diff --lock f", "delta make --lock f@1 f -o d"] {
+        let case = Case::with_pages(5);
+        case.ok("snap f");
+        let mut writer = writer_under_lock(&case, mark);
+        waits_for(&case, &mut writer, verb).exits(2).says("was interrupted").says("recover");
+        assert_eq!(case.snapshots(), 1);
+        drop(writer.stdin.take());
+        writer.wait().unwrap();
+    }
+}
+
+/// The program, told to read slowly, and `meanwhile` done once it has the lease.
+fn slowly(case: &Case, words: &str, meanwhile: impl FnOnce()) -> Ran {
+    let mut command = case.memsnap(words.split(' '));
+    let reading = start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
+    let held = format!(" {} ", reading.id());
+    let locks = || std::fs::read_to_string("/proc/locks").unwrap();
+    eventually(|| locks().lines().any(|line| line.contains("LEASE") && line.contains(&held)));
+    std::thread::sleep(Duration::from_millis(100));
+    meanwhile();
+    Ran::of(reading.wait_with_output().unwrap(), words.into())
+}
+
+#[test]
+fn a_stamp_that_moved_lowers_the_grade_although_the_lease_was_kept() {
+    let case = Case::with_pages(2048);
+    let chmod = || std::fs::set_permissions(case.path("f"), PermissionsExt::from_mode(0o640)).unwrap();
+    slowly(&case, "snap --limit-rate 6M f", chmod).exits(3).says("its length or times changed while it was read");
+    let chmod = || std::fs::set_permissions(case.path("f"), PermissionsExt::from_mode(0o600)).unwrap();
+    slowly(&case, "snap --lock --limit-rate 6M --always f", chmod).exits(3).says("changed while it was read");
+    case.ok("snap f").says("proven");
+}
+
+/// The file below an overlayfs mount, grown through the mount: truncate(2) breaks no lease of it.
+#[test]
+fn a_truncation_through_overlayfs_lowers_the_grade() {
+    let case = Case::with_pages(2048);
+    for dir in ["lower", "upper", "work", "mnt"] {
+        std::fs::create_dir(case.path(dir)).unwrap();
+    }
+    std::fs::rename(case.path("f"), case.path("upper/f")).unwrap();
+    let script = "mount -t overlay o -o lowerdir=lower,upperdir=upper,workdir=work mnt && echo mounted && read x && \
+                  python3 -c 'import os; os.truncate(\"mnt/f\", 9 << 20)'";
+    let mut command = case.command("unshare");
+    command.args(["-m", "sh", "-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    if !is_root() || !has("unshare") || !has("python3") {
+        return skip("root, unshare and python3 are needed");
+    }
+    let mut mounted = start(&mut command);
+    if mounted.stdout.as_mut().unwrap().read_exact(&mut [0; 8]).is_err() {
+        mounted.wait().unwrap();
+        return skip("overlayfs cannot be mounted");
+    }
+    let truncate = || {
+        drop(mounted.stdin.take().unwrap().write_all(b"\n"));
+        assert!(mounted.wait().unwrap().success());
+    };
+    slowly(&case, "snap --limit-rate 6M upper/f", truncate).exits(3).says("changed while it was read");
 }

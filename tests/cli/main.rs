@@ -9,6 +9,7 @@ mod attack_store;
 mod attack_swap;
 mod case;
 mod clock;
+mod companions;
 mod delta;
 mod diff;
 mod edit;

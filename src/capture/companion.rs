@@ -1,0 +1,307 @@
+//! Logs that databases keep beside their file, and when one is hot: the program of the database will play it into the file
+//! when it opens it next. Then the file alone is not the database, and other content under its name would be spoiled.
+//!
+//! A log is judged by its own header, as its database does, and not by its size: journals that are kept with a zeroed
+//! header, and write-ahead logs without a whole transaction, are cold. The main file is not looked at: it may be
+//! half-written, or not be there yet. A log that cannot be read counts as hot.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+
+use crate::error::{Error, Result, shell_word};
+use crate::sys::open;
+
+/// A kind of log.
+#[derive(Debug)]
+struct Kind {
+    database: &'static str,
+    suffix: &'static str,
+    is_hot: fn(File) -> io::Result<bool>,
+    /// What a hot one means.
+    means: &'static str,
+    /// How it becomes cold; `FILE` is the database, for a shell.
+    remedy: &'static str,
+}
+
+const ALL: [Kind; 5] = [
+    Kind {
+        database: "SQLite",
+        suffix: "-wal",
+        is_hot: has_commit,
+        means: "holds changes that are not in the file",
+        remedy: "close the database, or run `sqlite3 FILE 'PRAGMA wal_checkpoint(TRUNCATE)'`",
+    },
+    Kind {
+        database: "SQLite",
+        suffix: "-journal",
+        is_hot: has_journal_header,
+        means: "is the journal of a transaction that was not finished",
+        remedy: "let its program finish it, or roll it back: `sqlite3 FILE 'PRAGMA schema_version'`",
+    },
+    duckdb(".wal"),
+    duckdb(".checkpoint.wal"),
+    duckdb(".recovery.wal"),
+];
+
+const fn duckdb(suffix: &'static str) -> Kind {
+    Kind {
+        database: "DuckDB",
+        suffix,
+        is_hot: has_entries,
+        means: "holds changes that are not in the file",
+        remedy: "close the database, or run `duckdb FILE -c CHECKPOINT`",
+    }
+}
+
+/// A hot log beside a file.
+#[derive(Debug)]
+pub struct Companion {
+    /// Where it is.
+    pub path: PathBuf,
+    kind: &'static Kind,
+    /// Why it could not be inspected.
+    fault: Option<String>,
+}
+
+impl Companion {
+    /// The hot log beside `file`, which need not be there.
+    pub fn hot_beside(file: &Path) -> Option<Companion> {
+        ALL.iter().find_map(|kind| {
+            let mut path = OsString::from(file);
+            path.push(kind.suffix);
+            let path = PathBuf::from(path);
+            match look(&path, kind) {
+                Ok(false) => None,
+                Ok(true) => Some(Companion { path, kind, fault: None }),
+                Err(fault) => Some(Companion { path, kind, fault: Some(fault) }),
+            }
+        })
+    }
+
+    /// Refuses to put content under the name `out` beside a hot log.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when there is one.
+    pub fn refuse_beside(out: &Path) -> Result<()> {
+        let Some(log) = Companion::hot_beside(out) else { return Ok(()) };
+        let hint = format!("name another file, or remove the log if nobody needs it: rm {}", shell_word(&log.path));
+        Err(Error::refused(format!("{}: {} would play it into the new file", log.what(), log.kind.database), hint))
+    }
+
+    /// What it is: "dir/x.db-wal holds changes that are not in the file".
+    pub fn what(&self) -> String {
+        format!("{} {}", self.path.display(), self.is())
+    }
+
+    /// Why the file alone is not the database; without the directory.
+    pub fn reason(&self) -> String {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        format!("{name} {}: the database is both together", self.is())
+    }
+
+    fn is(&self) -> String {
+        match &self.fault {
+            None => self.kind.means.into(),
+            Some(fault) => format!("may be a log of {} and could not be inspected ({fault})", self.kind.database),
+        }
+    }
+
+    /// How it becomes cold; `file` is the database.
+    pub fn remedy(&self, file: &Path) -> String {
+        self.kind.remedy.replace("FILE", &shell_word(file))
+    }
+}
+
+/// Whether there is a hot log at `path`.
+fn look(path: &Path, kind: &Kind) -> Result<bool, String> {
+    let found = match fs::symlink_metadata(path) {
+        Ok(found) => found,
+        Err(e)
+            if e.kind() == io::ErrorKind::NotFound || e.raw_os_error() == Some(Errno::NAMETOOLONG.raw_os_error()) =>
+        {
+            return Ok(false);
+        }
+        Err(e) => return Err(e.to_string()),
+    };
+    if found.is_symlink() {
+        return Err("it is a symbolic link".into()); // databases follow it
+    }
+    if !found.is_file() || found.len() == 0 {
+        return Ok(false);
+    }
+    let file = open::target_read(path).map_err(|e| match e {
+        Error::Io { source, .. } => source.to_string(),
+        e => e.to_string(),
+    })?;
+    (kind.is_hot)(file).map_err(|e| e.to_string())
+}
+
+/// Fills `buf`; false when the file ends before.
+fn fill(from: &mut impl Read, buf: &mut [u8]) -> io::Result<bool> {
+    match from.read_exact(buf) {
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        done => done.map(|()| true),
+    }
+}
+
+fn word(bytes: &[u8], at: usize) -> u32 {
+    u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+/// SQLite's write-ahead log (fileformat2.html, "The Write-Ahead Log"): hot when a transaction in it is whole. Frames that
+/// were copied into the database already count, as SQLite would copy them again.
+fn has_commit(file: File) -> io::Result<bool> {
+    const HEAD: usize = 32;
+    const FRAME: usize = 24;
+    let mut file = BufReader::with_capacity(256 << 10, file);
+    let mut head = [0; HEAD];
+    if !fill(&mut file, &mut head)? {
+        return Ok(false);
+    }
+    let big_endian = match word(&head, 0) {
+        0x377f_0682 => false,
+        0x377f_0683 => true,
+        _ => return Ok(false),
+    };
+    let (version, page) = (word(&head, 4), word(&head, 8));
+    let mut sum = checksum(big_endian, (0, 0), &head[..24]);
+    if !page.is_power_of_two() || !(512..=65536).contains(&page) || sum != (word(&head, 24), word(&head, 28)) {
+        return Ok(false);
+    }
+    if version != 3_007_000 {
+        return Ok(true); // of a version to come
+    }
+    let mut frame = vec![0; FRAME + page as usize];
+    while fill(&mut file, &mut frame)? {
+        sum = checksum(big_endian, sum, &frame[..8]);
+        sum = checksum(big_endian, sum, &frame[FRAME..]);
+        let (number, len_after_commit) = (word(&frame, 0), word(&frame, 4));
+        if number == 0 || frame[8..16] != head[16..24] || sum != (word(&frame, 16), word(&frame, 20)) {
+            return Ok(false);
+        }
+        if len_after_commit != 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn checksum(big_endian: bool, (mut a, mut b): (u32, u32), bytes: &[u8]) -> (u32, u32) {
+    let read = if big_endian { u32::from_be_bytes } else { u32::from_le_bytes };
+    let (words, _) = bytes.as_chunks::<4>();
+    for pair in words.chunks_exact(2) {
+        a = a.wrapping_add(read(pair[0])).wrapping_add(b);
+        b = b.wrapping_add(read(pair[1])).wrapping_add(a);
+    }
+    (a, b)
+}
+
+/// SQLite's rollback journal (fileformat2.html, "The Rollback Journal"): hot when its header is there and not zeroed. With
+/// no page in it too: SQLite then cuts the database to the length that the header says.
+fn has_journal_header(mut file: File) -> io::Result<bool> {
+    const MAGIC: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
+    const SMALLEST_SECTOR: usize = 512; // a header takes a whole sector
+    let mut head = [0; SMALLEST_SECTOR];
+    Ok(fill(&mut file, &mut head)? && head.starts_with(&MAGIC))
+}
+
+/// DuckDB's write-ahead log: hot when there is anything behind the entry with its version, which comes first and ends with
+/// the bytes ff ff.
+fn has_entries(file: File) -> io::Result<bool> {
+    const MOST: u64 = 256; // longer than that entry
+    const VERSION: [u8; 5] = [0x64, 0x00, 0x62, 0x65, 0x00]; // entry type 98, and the number of the field "version"
+    let mut head = Vec::new();
+    file.take(MOST).read_to_end(&mut head)?;
+    let end = head.windows(2).position(|two| two == [0xff, 0xff]).map(|at| at + 2);
+    Ok(head.starts_with(&VERSION) && end.map_or(head.len() as u64 == MOST, |end| head.len() > end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A write-ahead log of SQLite: a frame for each page size after commit that is given.
+    fn wal(big_endian: bool, page: u32, version: u32, commits: &[u32]) -> Vec<u8> {
+        let mut sum = (0, 0);
+        let mut add = |bytes: &mut Vec<u8>, from: usize| {
+            sum = checksum(big_endian, sum, &bytes[from..]);
+            [sum.0.to_be_bytes(), sum.1.to_be_bytes()].concat()
+        };
+        let magic = 0x377f_0682 + u32::from(big_endian);
+        let mut out: Vec<u8> = [magic, version, page, 0, 11, 12].iter().flat_map(|n: &u32| n.to_be_bytes()).collect();
+        let first = add(&mut out, 0);
+        out.extend(first);
+        for (i, commit) in commits.iter().enumerate() {
+            let mut summed: Vec<u8> = [i as u32 + 1, *commit].iter().flat_map(|n| n.to_be_bytes()).collect();
+            let content: Vec<u8> = (0..page).map(|n| (n * 7 + i as u32) as u8).collect();
+            out.extend(&summed);
+            out.extend([11u32, 12].iter().flat_map(|n| n.to_be_bytes()));
+            summed.extend(&content);
+            let sums = add(&mut summed, 0);
+            out.extend(sums);
+            out.extend(content);
+        }
+        out
+    }
+
+    fn hot(suffix: &str, bytes: &[u8]) -> bool {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("f");
+        std::fs::write(dir.path().join(format!("f{suffix}")), bytes).unwrap();
+        let found = Companion::hot_beside(&file);
+        assert!(found.as_ref().is_none_or(|log| log.fault.is_none()), "{found:?}");
+        found.is_some()
+    }
+
+    #[test]
+    fn a_log_with_a_whole_transaction_is_hot() {
+        for big_endian in [false, true] {
+            let whole = wal(big_endian, 1024, 3_007_000, &[0, 0, 3]);
+            assert!(hot("-wal", &whole));
+            assert!(hot("-wal", &wal(big_endian, 65536, 3_007_000, &[1])));
+            assert!(hot("-wal", &wal(big_endian, 512, 3_007_001, &[])), "a version to come");
+            assert!(!hot("-wal", &wal(big_endian, 1024, 3_007_000, &[])));
+            assert!(!hot("-wal", &wal(big_endian, 1024, 3_007_000, &[0, 0])), "no commit");
+            assert!(!hot("-wal", &whole[..whole.len() - 1]), "torn");
+            for at in [0, 9, 17, 25, 32, 37, 41, 49, 60, 32 + 1048 + 30, whole.len() - 1] {
+                let mut other = whole.clone();
+                other[at] ^= 0x40;
+                assert!(!hot("-wal", &other), "byte {at}");
+            }
+        }
+        assert!(!hot("-wal", &[0; 100_000]) && !hot("-wal", b"some other log"));
+    }
+
+    #[test]
+    fn a_journal_with_its_header_is_hot() {
+        let mut journal = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7].to_vec();
+        journal.resize(512, 0);
+        assert!(hot("-journal", &journal));
+        assert!(!hot("-journal", &journal[..511]), "no whole header");
+        journal[..28].fill(0);
+        assert!(!hot("-journal", &journal), "zeroed when the transaction ended");
+        assert!(!hot("-journal", &[b'x'; 600]));
+    }
+
+    #[test]
+    fn only_logs_are_companions() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("f");
+        let log = dir.path().join("f-wal");
+        rustix::fs::mknodat(rustix::fs::CWD, &log, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+        std::fs::create_dir(dir.path().join("f-journal")).unwrap();
+        assert!(Companion::hot_beside(&file).is_none());
+        std::fs::remove_file(&log).unwrap();
+        std::os::unix::fs::symlink("f-wal", &log).unwrap();
+        assert!(
+            Companion::hot_beside(&file).unwrap().what().contains("could not be inspected (it is a symbolic link)")
+        );
+        assert!(Companion::hot_beside(&dir.path().join("n".repeat(250))).is_none());
+        let e = Companion::refuse_beside(&file).unwrap_err();
+        assert!(e.hint().contains("rm ") && e.hint().contains("f-wal"), "{}", e.hint());
+    }
+}
