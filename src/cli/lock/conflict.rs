@@ -1,11 +1,10 @@
 //! Who is in the way of a lock.
 
-use std::fs::File;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
-use memsnap::sys::lock::{self, Kind};
+use memsnap::sys::lock::{self, Kind, Lockable};
 use memsnap::sys::locks::Process;
 use serde::Serialize;
 
@@ -37,7 +36,13 @@ struct JsonProcess<'a> {
 }
 
 /// Says who holds the lock that `args` ask for.
-pub(super) fn tell(file: &File, target: &Target, args: &Args, quiet: bool, screen: &mut Screen) -> anyhow::Result<()> {
+pub(super) fn tell(
+    file: &Lockable,
+    target: &Target,
+    args: &Args,
+    quiet: bool,
+    screen: &mut Screen,
+) -> anyhow::Result<()> {
     if quiet && !screen.is_json() {
         return Ok(());
     }

@@ -3,7 +3,6 @@
 mod conflict;
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -12,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use clap::ValueHint;
 use memsnap::Error;
-use memsnap::sys::lock::{self, Access, Kind, Span};
+use memsnap::sys::lock::{self, Access, Kind, Lockable, Span};
 use memsnap::sys::{child, signal};
 
 use super::exit::{Coded, Exit};
@@ -257,7 +256,7 @@ impl Args {
         Ok(Some(time))
     }
 
-    fn open(&self, target: &Target, access: Access) -> anyhow::Result<File> {
+    fn open(&self, target: &Target, access: Access) -> anyhow::Result<Lockable> {
         let path = target.path();
         let opened = match target {
             Target::File(path) => lock::open(path, access, !self.close),
@@ -284,7 +283,7 @@ impl Args {
     }
 
     /// Whether the lock is ours: by one call that waits in the kernel's queue.
-    fn take(&self, file: &File, wait: Option<Duration>) -> io::Result<bool> {
+    fn take(&self, file: &Lockable, wait: Option<Duration>) -> io::Result<bool> {
         let (span, kind) = (self.span(), self.kind());
         let waits = wait != Some(Duration::ZERO);
         let start = Instant::now();
