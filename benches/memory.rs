@@ -231,7 +231,7 @@ fn dirty_list(c: &mut Criterion, base: &Snapshot) {
     }
     let mut view = base.view().unwrap();
     write(&mut view, &pages, 1);
-    group.bench_function("memsnap, touched", |b| b.iter(|| black_box(view.touched())));
+    group.bench_function("memsnap, maybe_dirty", |b| b.iter(|| black_box(view.maybe_dirty())));
     let mut map = crumbles::Mmap::new(PAGES, PAGE).unwrap();
     write(&mut map, &pages, 1);
     group.bench_function("crumbles", |b| b.iter(|| black_box(map.dirty_pages().count())));

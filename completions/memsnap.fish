@@ -426,7 +426,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s s -l shared -d 
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s x -l exclusive -d 'Take an exclusive lock, also -e (the default)'
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s u -l unlock -d 'Drop the lock of a descriptor'
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s n -l nonblock -d 'Do not wait for the lock'
-complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s o -l close -d 'Do not hand the lock to the command: it ends when the command does'
+complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s o -l close -d 'Close the descriptor that holds the lock before CMD runs'
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s F -l no-fork -d 'Run the command in place of memsnap, not beside it'
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l fcntl -d 'Lock by fcntl(2) (an OFD lock), not by flock(2)'
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l json -d 'Write results and errors as JSON, one object a line'

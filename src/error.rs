@@ -113,6 +113,9 @@ impl Error {
             Error::Io { path, source, .. } if path == Path::new("-") && source.kind() == io::ErrorKind::StorageFull => {
                 "send the output where there is room".into()
             }
+            Error::Io { doing, .. } if doing.starts_with("starting a thread") => {
+                "raise the limit on processes (ulimit -u), or end other programs".into()
+            }
             Error::Io { source, .. } => io_hint(source).into(),
             Error::Base { .. } => {
                 "it was changed since: bring it back first, pass the delta that fits it, or undo with --force".into()
@@ -143,6 +146,9 @@ pub(crate) fn is_stored(path: &Path) -> bool {
     suffix || name || path.parent().is_some_and(|p| p.ends_with("names"))
 }
 
+/// Too many open files; the same number on every system.
+const EMFILE: i32 = 24;
+
 fn io_hint(e: &io::Error) -> &'static str {
     match e.kind() {
         io::ErrorKind::NotFound => "check the path",
@@ -151,6 +157,8 @@ fn io_hint(e: &io::Error) -> &'static str {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some space, or use --store on another disk",
         io::ErrorKind::ReadOnlyFilesystem => "use --store DIR on a disk that can be written",
         io::ErrorKind::FileTooLarge => "raise the file size limit (ulimit -f)",
+        io::ErrorKind::OutOfMemory => "raise the limit on memory (ulimit -v), or end other programs",
+        _ if e.raw_os_error() == Some(EMFILE) => "raise the limit on open files (ulimit -n)",
         _ => "",
     }
 }

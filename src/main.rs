@@ -2,9 +2,10 @@
 
 mod cli;
 
+use std::io::Write;
 use std::process::ExitCode;
 
-use memsnap::sys::heap::Heap;
+use memsnap::sys::heap::{self, Heap};
 
 #[global_allocator]
 static HEAP: Heap = Heap;
@@ -14,5 +15,11 @@ fn main() -> ExitCode {
     memsnap::sys::signal::ignore_sigxfsz();
     // A mapped file that shrinks while it is read is an error to report, too.
     memsnap::sys::map::guard_install();
+    if !heap::stack_is_enough() {
+        let least = heap::STACK >> 10;
+        let said = format!("memsnap: the stack limit is below {least} KiB\n  hint: raise it (ulimit -s {least})\n");
+        let _ = std::io::stderr().write_all(said.as_bytes());
+        return ExitCode::from(2); // trouble, as in memsnap(1)
+    }
     cli::main(std::env::args_os().collect()).into()
 }

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
@@ -63,7 +64,7 @@ impl Bar {
         step.said = Some(now);
         if self.terminal {
             step.bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(HZ));
-            step.bar.enable_steady_tick(Duration::from_millis(1000 / u64::from(HZ)));
+            tick(&step.bar);
         } else {
             let _ = writeln!(std::io::stderr(), "{}", self.line(step));
         }
@@ -75,6 +76,20 @@ impl Bar {
         let speed = self.sizes.show(now.speed);
         format!("{}: {}, {speed}/s{left}", step.what, now.extent(self.sizes))
     }
+}
+
+/// Redraws `bar` while nothing is reported, until it ends. Where no thread can be had, reports alone redraw it (what
+/// indicatif has for this panics then).
+fn tick(bar: &ProgressBar) {
+    let weak = bar.downgrade();
+    let redraw = move || {
+        while let Some(bar) = weak.upgrade().filter(|bar| !bar.is_finished()) {
+            bar.tick();
+            drop(bar);
+            thread::sleep(Duration::from_millis(1000 / u64::from(HZ)));
+        }
+    };
+    let _ = thread::Builder::new().spawn(redraw);
 }
 
 /// Where a step stands.

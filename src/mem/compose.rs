@@ -5,7 +5,6 @@ use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::Arc;
 
 use super::Snapshot;
 use super::image::{Image, Piece};
@@ -67,7 +66,7 @@ impl Compose {
         if self.draft.is_some() {
             return Err(invalid("the folder for copies must be named before the first part"));
         }
-        self.draft = Some(Draft::on_disk(tempfile::tempfile_in(dir)?, self.len as u64)?);
+        self.draft = Some(Draft::on_disk(dir, self.len as u64)?);
         Ok(self)
     }
 
@@ -140,16 +139,14 @@ impl Compose {
     /// past a new end kills the process (SIGBUS). A lock keeps away only those who ask for it.
     #[allow(unsafe_code, unsafe_op_in_unsafe_fn, reason = "the promise is handed on as it is")]
     pub unsafe fn share(mut self, at: usize, file: File, offset: u64, len: usize) -> io::Result<Compose> {
-        let laid = self.take(at, len).and_then(|()| self.lay(at, Steady::promised(file)?, offset, len));
+        let laid = self.take(at, len).and_then(|()| self.lay(at, Steady::promised(file.into())?, offset, len));
         laid.map_err(|e| part(at, &e))?;
         Ok(self)
     }
 
-    /// What `fill` writes into a new file in memory of `len` zeros, and what it gives. Only of this crate: it keeps no
-    /// descriptor of the file, and its length as it is.
+    /// What `fill` writes into a new file in memory of `len` zeros, and what it gives.
     pub(super) fn filled<T>(len: usize, fill: impl FnOnce(&File) -> T) -> io::Result<(Snapshot, T)> {
-        let draft = Draft::in_memory(len as u64)?;
-        let given = fill(draft.file());
+        let (draft, given) = Draft::in_memory_filled(len as u64, fill)?;
         let compose = Compose { draft: Some(draft), ..Compose::new(len) };
         Ok((compose.build()?, given))
     }
@@ -177,7 +174,7 @@ impl Compose {
         let mut pieces = Vec::new();
         if let Some(draft) = draft {
             let runs = runs(&draft.stretches()?, len);
-            let file = Arc::new(draft.seal()?);
+            let file = draft.seal()?;
             let piece = |(start, end): (usize, usize)| Piece {
                 at: start,
                 len: end - start,
@@ -218,7 +215,6 @@ impl Compose {
         };
         let write = |at: usize, bytes: &[u8]| {
             draft
-                .file()
                 .write_all_at(bytes, at as u64)
                 .map_err(|e| io::Error::new(e.kind(), format!("copying {} bytes: {e}", bytes.len())))
         };
@@ -255,7 +251,7 @@ impl Compose {
             done += n;
         }
         if whole > 0 {
-            self.laid.push(Piece { at, len: whole, offset, file: Arc::new(file) });
+            self.laid.push(Piece { at, len: whole, offset, file });
         }
         Ok(())
     }

@@ -65,10 +65,37 @@ impl<S: Root> View<S> {
         Ok(set(&self.changed(self.checkpoints(), range)))
     }
 
-    /// The pages that may have been written since the last checkpoint: all of [`View::dirty`], and more where bytes were
-    /// written that had been there before. Nothing is compared, so it is quick.
-    pub fn touched(&self) -> PageSet {
+    /// The pages that may be dirty: all of [`View::dirty`], and others that the kernel names. These are pages that were
+    /// written with the bytes they had, pages of zeros that were only read (the kernel maps its one page of zeros there,
+    /// which counts as private), and pages that it moved in memory. Nothing is compared, so it is quick: for whoever
+    /// compares or copies the pages anyway.
+    pub fn maybe_dirty(&self) -> PageSet {
         set(&self.candidates(self.checkpoints(), 0..self.len()))
+    }
+
+    /// The pages of a set with their numbers and bytes, in order: `page_bytes(&view.dirty())` are the dirty ones, with what
+    /// they hold now. The last page of a view may be short; pages past it are left out.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let snapshot = memsnap::mem::Snapshot::zeroed(10_000)?;
+    /// let mut view = snapshot.view()?;
+    /// view[5000] = 7;
+    /// view[9999] = 8;
+    /// let dirty = view.dirty();
+    /// let pages: Vec<(u64, &[u8])> = view.page_bytes(&dirty).collect();
+    /// assert_eq!(pages.len(), 2);
+    /// assert_eq!((pages[0].0, pages[0].1[904]), (1, 7));
+    /// assert_eq!((pages[1].0, pages[1].1.len()), (2, 10_000 - 8192));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn page_bytes<'a>(&'a self, pages: &'a PageSet) -> impl Iterator<Item = (PageNo, &'a [u8])> {
+        let (unit, all) = (self.page_size(), self.as_slice());
+        self.byte_ranges(pages).flat_map(move |range| {
+            let first = range.start / unit;
+            all[range].chunks(unit).enumerate().map(move |(i, bytes)| ((first + i) as PageNo, bytes))
+        })
     }
 
     /// The dirty pages with their bytes, now and at the last checkpoint, in order.

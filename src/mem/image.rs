@@ -3,7 +3,6 @@
 
 use std::io;
 use std::ops::Range;
-use std::sync::Arc;
 
 use super::compose::Compose;
 use crate::page::{PageRange, PageSet};
@@ -22,7 +21,7 @@ pub(super) struct Piece {
     pub(super) at: usize,
     pub(super) len: usize,
     pub(super) offset: u64,
-    pub(super) file: Arc<Steady>,
+    pub(super) file: Steady,
 }
 
 /// Bytes that do not change.

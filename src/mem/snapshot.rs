@@ -126,7 +126,7 @@ impl Snapshot {
     }
 
     /// `len` bytes that `fill` writes into a file in memory, and what it gives; what it leaves out is zeros, and costs
-    /// nothing. It keeps no descriptor of the file, and leaves it as long as it is.
+    /// nothing.
     pub(crate) fn filled<T>(len: usize, fill: impl FnOnce(&File) -> T) -> io::Result<(Snapshot, T)> {
         Compose::filled(len, fill)
     }

@@ -1,4 +1,5 @@
 use super::super::{Options, Snapshot, Tracking, page_size};
+use crate::page::PageRange;
 use std::sync::Arc;
 
 fn methods() -> Vec<Tracking> {
@@ -15,6 +16,25 @@ fn with(tracking: Tracking) -> Options {
 
 fn pages(set: crate::page::PageSet) -> Vec<u64> {
     set.runs().flat_map(|r| r.start..r.end).collect()
+}
+
+/// What the kernel names is a superset; what is called dirty is exact, also where memory was only read.
+#[test]
+fn reading_makes_no_page_dirty() {
+    let page = page_size();
+    for tracking in methods() {
+        let snapshot = Snapshot::zeroed(20 * page).unwrap();
+        let mut view = snapshot.view_with(&with(tracking)).unwrap();
+        assert_eq!(view.iter().map(|byte| u64::from(*byte)).sum::<u64>(), 0);
+        view[3 * page..4 * page].fill(0);
+        view[5 * page + 1] = 1;
+        assert_eq!(pages(view.dirty()), [5]);
+        assert!(view.maybe_dirty().contains(5));
+        let set = view.dirty();
+        assert_eq!(view.page_bytes(&set).map(|(number, bytes)| (number, bytes[1])).collect::<Vec<_>>(), [(5, 1)]);
+        let past = [PageRange::new(19, 30)].into_iter().collect();
+        assert_eq!(view.page_bytes(&past).count(), 1);
+    }
 }
 
 #[test]

@@ -25,16 +25,21 @@ pub struct Ended {
 }
 
 /// Runs `command` to its end. Signals that others send to us meanwhile are passed on to it; those of the terminal reach
-/// it without us. Descriptors without close-on-exec are inherited. Should we be killed, it goes on.
+/// it without us. Descriptors without close-on-exec are inherited, but for `closed`. Should we be killed, it goes on.
 ///
 /// # Errors
 /// When it cannot be started.
-pub fn run(command: &mut Command) -> io::Result<Ended> {
+pub fn run(command: &mut Command, closed: Option<c_int>) -> io::Result<Ended> {
     signal::default_sigchld();
     let signals = Blocked::these(&[&PASSED[..], &[libc::SIGCHLD]].concat())?;
     let before = signals.before();
     let prepare = move || {
         start::hand_on();
+        if let Some(fd) = closed {
+            // By exec, not now: std may use the same number to report that exec failed.
+            // SAFETY: takes numbers only, and runs in the child, all of whose descriptors are copies.
+            unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+        }
         signal::mask(libc::SIG_SETMASK, &before).map(drop)
     };
     // SAFETY: what runs between fork and exec is async-signal-safe calls on what is its own; it allocates nothing and

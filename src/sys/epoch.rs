@@ -5,7 +5,7 @@
 /// system cannot tell.
 ///
 /// A process id would not do: it can come again, and be the same in another namespace.
-pub fn current() -> Option<u64> {
+pub(crate) fn current() -> Option<u64> {
     imp::current()
 }
 

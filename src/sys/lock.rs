@@ -3,6 +3,9 @@
 //! A lock is of an open file description, not of a process: children inherit it, and the number in /proc/locks may be of
 //! one that is long gone, so the holders are looked for among all descriptors ([`locks`]). Where they are our own
 //! ancestors, as in `flock F memsnap snap F`, the lock protects us already and waiting for it would be for ever.
+//!
+//! A descriptor that is named by its number ([`inherited`]) may belong to anybody in this process. Hence it is given out
+//! as a [`Lockable`], through which nothing can be read, written or closed for its owner.
 #![allow(unsafe_code, reason = "OFD locks and inherited descriptors have no safe wrapper")]
 
 use std::fs::File;
@@ -62,6 +65,16 @@ pub enum Held {
     ByAncestor,
 }
 
+/// A file, or a descriptor of this process, that is there to be locked. It gives out no descriptor: whose ever it is, its
+/// bytes, its position and its length stay out of reach.
+///
+/// ```compile_fail,E0277
+/// let held = memsnap::sys::lock::inherited(0).unwrap();
+/// rustix::fs::ftruncate(&held, 0); // no descriptor to be had
+/// ```
+#[derive(Debug)]
+pub struct Lockable(File);
+
 /// Locks `file`, waiting up to `wait` (zero: not at all) while somebody else holds it. `path` is for the message.
 ///
 /// # Errors
@@ -120,7 +133,11 @@ fn try_flock(file: &File, path: &Path, kind: Kind) -> Result<bool> {
 
 /// The locks held on `file` that one of `span` must wait for: not those of its own open file description.
 /// See [`locks::Locks::complete`] for how far to believe that there are no others.
-pub fn in_the_way(file: &File, span: Span, kind: Kind) -> locks::Locks {
+pub fn in_the_way(file: &Lockable, span: Span, kind: Kind) -> locks::Locks {
+    others(&file.0, span, kind)
+}
+
+fn others(file: &File, span: Span, kind: Kind) -> locks::Locks {
     let mut found = locks::of_others(file);
     let meets = |l: &Lock| match (span, l.kind) {
         (Span::Whole, LockKind::Flock) => true,
@@ -134,7 +151,7 @@ pub fn in_the_way(file: &File, span: Span, kind: Kind) -> locks::Locks {
 }
 
 fn conflicting(file: &File, kind: Kind) -> Vec<Lock> {
-    in_the_way(file, Span::Whole, kind).locks
+    others(file, Span::Whole, kind).locks
 }
 
 /// Takes a lock of the open file description, changes it, or (no `kind`) drops it: one system call. With `wait`, in the
@@ -142,7 +159,7 @@ fn conflicting(file: &File, kind: Kind) -> Vec<Lock> {
 ///
 /// # Errors
 /// `WouldBlock` when somebody is in the way and `wait` is false, `Interrupted` after a handler; what the system says.
-pub fn ask(file: &File, span: Span, kind: Option<Kind>, wait: bool) -> io::Result<()> {
+pub fn ask(file: &Lockable, span: Span, kind: Option<Kind>, wait: bool) -> io::Result<()> {
     use FlockOperation::{
         LockExclusive, LockShared, NonBlockingLockExclusive, NonBlockingLockShared, NonBlockingUnlock, Unlock,
     };
@@ -155,9 +172,9 @@ pub fn ask(file: &File, span: Span, kind: Option<Kind>, wait: bool) -> io::Resul
             (None, true) => Unlock,
             (None, false) => NonBlockingUnlock,
         };
-        return Ok(rustix::fs::flock(file, operation)?);
+        return Ok(rustix::fs::flock(&file.0, operation)?);
     };
-    imp::ask(file, start, len, kind, wait)
+    imp::ask(&file.0, start, len, kind, wait)
 }
 
 /// Opens, or makes, a file or directory in order to lock it. Close-on-exec unless `inherited`: else a command that is run
@@ -165,7 +182,7 @@ pub fn ask(file: &File, span: Span, kind: Option<Kind>, wait: bool) -> io::Resul
 ///
 /// # Errors
 /// What open(2) says.
-pub fn open(path: &Path, access: Access, inherited: bool) -> io::Result<File> {
+pub fn open(path: &Path, access: Access, inherited: bool) -> io::Result<Lockable> {
     let access = match access {
         Access::Read => OFlags::RDONLY,
         Access::Write => OFlags::WRONLY,
@@ -184,15 +201,15 @@ pub fn open(path: &Path, access: Access, inherited: bool) -> io::Result<File> {
     }?;
     let flags = rustix::fs::fcntl_getfl(&opened)?;
     rustix::fs::fcntl_setfl(&opened, flags - OFlags::NONBLOCK)?;
-    Ok(opened.into())
+    Ok(Lockable(opened.into()))
 }
 
-/// A copy of a descriptor that this process was started with: of the same open file description, so that a lock taken
-/// through it stays with whoever else has it when we are gone.
+/// A descriptor that this process was started with, to be locked: the copy is of the same open file description, so a lock
+/// taken through it stays with whoever else has it when we are gone.
 ///
 /// # Errors
 /// When there is no such descriptor.
-pub fn inherited(fd: i32) -> io::Result<File> {
+pub fn inherited(fd: i32) -> io::Result<Lockable> {
     if super::start::was_closed(fd) {
         return Err(rustix::io::Errno::BADF.into());
     }
@@ -201,8 +218,9 @@ pub fn inherited(fd: i32) -> io::Result<File> {
     if copy < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the kernel just gave it to us, and nobody else knows of it.
-    Ok(unsafe { OwnedFd::from_raw_fd(copy) }.into())
+    // SAFETY: the kernel just gave it to us, and nobody else knows of it. Whose open file description it is does not
+    // matter, as a `Lockable` is only locked: that changes no bytes, and locks are advisory.
+    Ok(Lockable(unsafe { OwnedFd::from_raw_fd(copy) }.into()))
 }
 
 /// None: no ancestor holds it. Otherwise whether what it holds is as strong as what is wanted.

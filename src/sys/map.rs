@@ -4,6 +4,9 @@
 //! stands in a table; where a fault is inside of one, zero pages are put over the rest of that window, the window is
 //! marked, and the read goes on to its end, after which `Window::with` refuses its result. It costs nothing while
 //! nothing happens. Only a program installs it ([`guard_install`]), as signal handlers are not a library's business.
+//!
+//! A `Window` is of a file that others may write to, so its bytes are no ordinary `&[u8]`. It is private to the crate:
+//! the scan, its only user, copies what it keeps before anybody else sees it (`Window::with` has the contract).
 #![allow(unsafe_code, reason = "a signal handler, and slices of mapped memory")]
 
 use std::fs::File;
@@ -164,7 +167,7 @@ fn pass_on(fault: bool, signal: libc::c_int, info: *mut libc::siginfo_t, context
 }
 
 /// A stretch of somebody's file, mapped for reading, under the guard.
-pub struct Window {
+pub(crate) struct Window {
     map: memmap2::MmapRaw,
     slot: &'static Slot,
 }
@@ -175,7 +178,7 @@ impl Window {
     ///
     /// # Errors
     /// As mmap(2); `Unsupported` without the guard, `WouldBlock` when 64 windows are open: read with `pread` then.
-    pub fn map(file: &File, off: u64, len: usize) -> io::Result<Window> {
+    pub(crate) fn map(file: &File, off: u64, len: usize) -> io::Result<Window> {
         if !guard_installed() {
             return Err(io::Error::new(io::ErrorKind::Unsupported, "windows need the guard against SIGBUS"));
         }
@@ -197,7 +200,7 @@ impl Window {
     /// hashes, compares or copies, with lengths and indexes that do not depend on what it reads, makes no other type of
     /// the bytes (`str`, enum), and looks at a byte once or does not mind two answers. Its result is then that of some
     /// mixture of old and new bytes, as with read(2). What is to be stored is copied first and hashed from the copy.
-    /// Hence not public outside the crate.
+    /// Hence the type is not public outside the crate.
     ///
     /// # Errors
     /// `UnexpectedEof` when a page could not be read: the file shrank, or (its length tells) the disk failed. This

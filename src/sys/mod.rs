@@ -4,11 +4,36 @@
 //! half-written file, or takes silence for proof: where the system cannot tell, the answer says so ([`lease`] has
 //! `NotOwner` and `Unsupported`, [`procs`] has [`unseen`], [`cache`] has `None`). Linux first; what only Linux has
 //! stands behind an `imp` module with an honest "not here" for others.
+//!
+//! # What safe code relies on
+//!
+//! No safe function that can be reached from outside the crate can cause undefined behaviour. Where soundness depends on
+//! how a file, a mapping or a descriptor is used, a type carries the promise, and the modules with these types are
+//! private to the crate:
+//!
+//! | type | promise | established by |
+//! |---|---|---|
+//! | `steady::Steady` | the file's bytes and length do not change while it exists | a sealed memory file; a scratch file or clone without a name whose descriptor never leaves the type; or `unsafe` |
+//! | `steady::Draft` | a file that is still being filled is mapped by nobody | it can be written, and becomes a `Steady` by value |
+//! | `steady::Promise` | what its `unsafe` constructor was promised holds as long as it exists | `unsafe` |
+//! | `region::Region` | all bytes are mapped, initialised, private, and borrowed by the rules of references | it lays only a `Steady`; taking access away is `unsafe` |
+//! | `map::Window` | bytes of a file that others may write to: only hashed, compared or copied | `Window::with` is private to the crate, and only the scan calls it |
+//! | [`lock::Lockable`] | a descriptor that may belong to somebody else: only locked, never read, written or closed for them | it gives out no `File` and no descriptor |
+//!
+//! ```compile_fail,E0603
+//! use memsnap::sys::steady::Draft; // would seal a file that somebody else has open
+//! ```
+//! ```compile_fail,E0603
+//! use memsnap::sys::region::Region; // would map it
+//! ```
+//! ```compile_fail,E0603
+//! use memsnap::sys::map::Window; // shows bytes of a file while others write to it
+//! ```
 
 pub mod cache; // what of a file is in the page cache; giving back what reading brought in
 pub mod child; // a command run in our place
 pub mod create; // files nobody sees half-written, private folders
-pub mod epoch; // a process told from those it was forked from
+pub(crate) mod epoch; // a process told from those it was forked from
 pub mod extents; // where the bytes of a file are on its device
 pub mod fs; // which file system, how much room is left
 pub mod heap; // memory that runs out
@@ -23,14 +48,14 @@ pub mod mount; // the mount that a file was reached through
 pub mod open; // opening without hanging or following; what a file looked like
 pub mod procs; // who has a file open or mapped
 pub mod reflink; // whether a file system can share blocks
-pub mod region; // private memory with files laid in it
+pub(crate) mod region; // private memory with files laid in it
 pub mod signal; // signals that must not kill, end a wait, or are for others
 pub mod sparse; // holes
 mod start; // how this process was started
-pub mod steady; // files that cannot change
+pub(crate) mod steady; // files that cannot change
 pub mod straight; // paths on which no new link is followed
 pub mod unseen; // processes that could not be looked at
-pub mod written; // which pages of private memory were written
+pub(crate) mod written; // which pages of private memory were written
 pub mod xattr; // extended attributes
 
 /// Says why a test could not be run here.

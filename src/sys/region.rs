@@ -1,7 +1,9 @@
 //! Private memory: address space in which files can be laid, read and written as bytes. What is written there is nobody
 //! else's: stores go to copies of the pages (MAP_PRIVATE), never to a file.
 //!
-//! Only files are laid that cannot change ([`Steady`]), as the language allows no change of memory behind a `&[u8]`.
+//! Only files are laid that cannot change ([`Steady`]), as the language allows no change of memory behind a `&[u8]`. The
+//! invariants of [`Region`]: all its bytes are mapped, readable, writable and initialised; the mapping is its own and
+//! private; `&Region` only reads, `&mut Region` writes. The one method that can break them, `protect`, is `unsafe`.
 #![allow(unsafe_code, reason = "mappings, and slices of them")]
 
 use std::io;
@@ -38,12 +40,12 @@ impl std::ops::BitOr for Access {
 }
 
 /// Bytes of the system's page, the grain of mapping.
-pub fn system_page() -> usize {
+pub(crate) fn system_page() -> usize {
     imp::page_size()
 }
 
 /// A stretch of private memory; given back when dropped.
-pub struct Region {
+pub(crate) struct Region {
     start: NonNull<u8>,
     /// Bytes that can be seen. The mapping goes on to the end of the last page.
     len: usize,
@@ -59,7 +61,7 @@ impl Region {
     ///
     /// # Errors
     /// When the system has no such stretch of addresses.
-    pub fn zeroed(len: usize) -> io::Result<Region> {
+    pub(crate) fn zeroed(len: usize) -> io::Result<Region> {
         if len == 0 {
             return Ok(Region::empty());
         }
@@ -73,12 +75,12 @@ impl Region {
     }
 
     /// No bytes at all.
-    pub fn empty() -> Region {
+    pub(crate) fn empty() -> Region {
         Region { start: NonNull::dangling(), len: 0 }
     }
 
     /// Asks for pages of 2 MiB, where there are: for memory that is filled as a whole.
-    pub fn prefer_huge(&self) {
+    pub(crate) fn prefer_huge(&self) {
         if self.len > 0 {
             imp::huge(self.start, self.mapped());
         }
@@ -90,12 +92,12 @@ impl Region {
     }
 
     /// Number of bytes.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
     }
 
     /// Whether there is no byte.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
@@ -104,7 +106,7 @@ impl Region {
     ///
     /// # Errors
     /// When the file does not have these bytes, they do not fit, or as mmap(2).
-    pub fn lay(&mut self, at: usize, file: &Steady, offset: u64, len: usize) -> io::Result<()> {
+    pub(crate) fn lay(&mut self, at: usize, file: &Steady, offset: u64, len: usize) -> io::Result<()> {
         let page = system_page();
         let aligned = at.is_multiple_of(page) && offset.is_multiple_of(page as u64);
         let fits = at.checked_add(len).is_some_and(|end| end <= self.len);
@@ -126,7 +128,7 @@ impl Region {
 
     /// All bytes.
     #[inline]
-    pub fn as_slice(&self) -> &[u8] {
+    pub(crate) fn as_slice(&self) -> &[u8] {
         // SAFETY: the memory is mapped, readable (`protect` is unsafe) and initialised (zeros or a file) for `len`
         // bytes, at most isize::MAX, while `self` lives; nobody changes it while it is borrowed.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
@@ -134,23 +136,23 @@ impl Region {
 
     /// All bytes, to be written.
     #[inline]
-    pub fn as_mut_slice(&mut self) -> &mut [u8] {
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
         // SAFETY: as in `as_slice`, writable besides, and borrowed by nobody else.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
     }
 
     /// Where it begins. Page-aligned, unless it is empty.
-    pub fn as_ptr(&self) -> *const u8 {
+    pub(crate) fn as_ptr(&self) -> *const u8 {
         self.start.as_ptr()
     }
 
     /// Where it begins.
-    pub fn as_mut_ptr(&mut self) -> *mut u8 {
+    pub(crate) fn as_mut_ptr(&mut self) -> *mut u8 {
         self.start.as_ptr()
     }
 
     /// Nobody writes it any more; where the system allows, a stray store through a pointer faults from now on.
-    pub fn freeze(self) -> Frozen {
+    pub(crate) fn freeze(self) -> Frozen {
         if self.len > 0 {
             // SAFETY: the mapping is ours, and nothing writes from now on, as `Frozen` only gives `&[u8]`. When it is
             // refused, the memory just stays as it is.
@@ -163,7 +165,7 @@ impl Region {
     ///
     /// # Errors
     /// As mprotect(2).
-    pub fn unprotect(&mut self) -> io::Result<()> {
+    pub(crate) fn unprotect(&mut self) -> io::Result<()> {
         if self.len == 0 {
             return Ok(());
         }
@@ -181,7 +183,7 @@ impl Region {
     /// # Safety
     /// Until [`Access::WRITE`] is given back, no slice of this region may be used in a way that `access` does not
     /// allow; the compiler may read a byte of a slice before the program says so.
-    pub unsafe fn protect(&mut self, at: usize, len: usize, access: Access) -> io::Result<()> {
+    pub(crate) unsafe fn protect(&mut self, at: usize, len: usize, access: Access) -> io::Result<()> {
         let page = system_page();
         let end = at.checked_add(len).filter(|end| *end <= self.len);
         let whole = at.is_multiple_of(page) && end.is_some_and(|end| end.is_multiple_of(page) || end == self.len);
@@ -218,12 +220,12 @@ impl std::fmt::Debug for Region {
 
 /// A region that nobody writes any more.
 #[derive(Debug)]
-pub struct Frozen(Region);
+pub(crate) struct Frozen(Region);
 
 impl Frozen {
     /// All bytes.
     #[inline]
-    pub fn as_slice(&self) -> &[u8] {
+    pub(crate) fn as_slice(&self) -> &[u8] {
         self.0.as_slice()
     }
 }

@@ -44,8 +44,9 @@ pub(super) fn was_closed(fd: c_int) -> bool {
 /// be called between fork and exec.
 pub(super) fn hand_on() {
     for fd in (0..3).filter(|fd| was_closed(*fd)) {
-        // SAFETY: the runtime opened it for a process that had none; after exec nobody knows of it.
-        unsafe { libc::close(fd) };
+        // Not closed here: where exec fails in our own process, std goes on using these numbers.
+        // SAFETY: F_SETFD takes numbers only. That it is closed on exec is what whoever started us asked for.
+        unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
     }
     for (bit, signal) in SIGNALS.into_iter().enumerate() {
         let action = if WAS.load(Relaxed) & (1 << (3 + bit)) != 0 { libc::SIG_IGN } else { libc::SIG_DFL };

@@ -1,27 +1,35 @@
 //! Files whose bytes nobody changes: sealed memory, clones that have no name, and files of which somebody promised it.
-#![allow(unsafe_code, reason = "a constructor that hands a promise to the caller")]
+//!
+//! The invariant of [`Steady`] is what makes mapping it sound: its bytes and its length stay as they are while it, or
+//! anything mapped from it, exists. Memory is sealed by the kernel, whoever else has a descriptor of it. A [`Draft`] on a
+//! disk and a clone have no name, are made here, and their descriptors never leave these types. For any other file the
+//! caller promises it, in `unsafe`.
+#![allow(unsafe_code, reason = "constructors that hand a promise to the caller")]
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
 
 use crate::sys::sparse;
 
-/// A file whose bytes and length stay as they are while this exists, so that it can be mapped and seen as `&[u8]`.
-#[derive(Debug)]
-pub struct Steady {
-    file: File,
+/// A file whose bytes and length stay as they are while this exists, so that it can be mapped and seen as `&[u8]`. Clones
+/// share one descriptor.
+#[derive(Clone, Debug)]
+pub(crate) struct Steady {
+    file: Arc<File>,
     len: u64,
 }
 
 impl Steady {
-    /// The file.
+    /// The file. Only for mapping: written through it, what is mapped would change.
     pub(super) fn file(&self) -> &File {
         &self.file
     }
 
     /// Its length, in bytes.
-    pub fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         self.len
     }
 
@@ -29,21 +37,16 @@ impl Steady {
     ///
     /// # Errors
     /// When they are not there, or the disk fails.
-    pub fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+    pub(crate) fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
         self.file.read_exact_at(bytes, offset)
-    }
-
-    /// Whether it has no bytes.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
     }
 
     /// A clone of `file` beside it that has no name and shares its blocks until they are written (FICLONE): of one
     /// moment, and free. None where the file system cannot do that, or does not let us.
-    pub fn clone_of(file: &File) -> Option<Steady> {
+    pub(crate) fn clone_of(file: &File) -> Option<Steady> {
         let clone = imp::clone_beside(file)?;
         let len = clone.metadata().ok()?.len();
-        Some(Steady { file: clone, len })
+        Some(Steady { file: Arc::new(clone), len })
     }
 
     /// The file itself.
@@ -55,7 +58,7 @@ impl Steady {
     /// While this and everything mapped from it exists, nobody, in any process, may write to the file or change its
     /// length. Otherwise bytes change behind references, which is undefined behaviour, and reading past a new end kills
     /// the process (SIGBUS). An advisory lock keeps away only those who ask for it.
-    pub unsafe fn promised(file: File) -> io::Result<Steady> {
+    pub(crate) unsafe fn promised(file: Arc<File>) -> io::Result<Steady> {
         let len = file.metadata()?.len();
         Ok(Steady { file, len })
     }
@@ -64,8 +67,8 @@ impl Steady {
 /// The promise that a file is changed by nobody but whoever holds this, and by them only while no [`Steady`] of it, and
 /// nothing mapped from one, exists.
 #[derive(Debug)]
-pub struct Promise {
-    file: File,
+pub(crate) struct Promise {
+    file: Arc<File>,
 }
 
 impl Promise {
@@ -74,24 +77,23 @@ impl Promise {
     /// # Safety
     /// For as long as this exists: nobody else, in any process, writes to the file or changes its length, and the holder
     /// does so only while no [`Steady`] from [`Promise::steady`], and nothing mapped from one, exists.
-    pub unsafe fn new(file: File) -> Promise {
-        Promise { file }
+    pub(crate) unsafe fn new(file: File) -> Promise {
+        Promise { file: Arc::new(file) }
     }
 
     /// The file as it is now, and stays until all that came from this is dropped.
     ///
     /// # Errors
-    /// When there is no descriptor for it, or its length cannot be learnt.
-    pub fn steady(&self) -> io::Result<Steady> {
-        let file = self.file.try_clone()?;
-        let len = file.metadata()?.len();
-        Ok(Steady { file, len })
+    /// When its length cannot be learnt.
+    pub(crate) fn steady(&self) -> io::Result<Steady> {
+        let len = self.file.metadata()?.len();
+        Ok(Steady { file: self.file.clone(), len })
     }
 }
 
-/// A file in memory, or one without a name, that is being filled.
+/// A file in memory, or one without a name on a disk, that is being filled. Nobody maps it before it is sealed.
 #[derive(Debug)]
-pub struct Draft {
+pub(crate) struct Draft {
     file: File,
     len: u64,
     sealable: bool,
@@ -102,43 +104,60 @@ impl Draft {
     ///
     /// # Errors
     /// When the system has no such file.
-    pub fn in_memory(len: u64) -> io::Result<Draft> {
-        let file = imp::memory()?;
-        file.set_len(len)?;
-        Ok(Draft { file, len, sealable: true })
+    pub(crate) fn in_memory(len: u64) -> io::Result<Draft> {
+        Draft::in_memory_filled(len, |_| ()).map(|(draft, ())| draft)
     }
 
-    /// The same on a disk: `file` is new, has no name and is known to nobody else.
+    /// The same, with what `fill` writes into it, and what it gives. A descriptor of it that `fill` keeps can write no more
+    /// once it is sealed (on systems without seals it must keep none); that it is still `len` bytes long is checked then.
     ///
     /// # Errors
-    /// When it cannot be that long.
-    pub fn on_disk(file: File, len: u64) -> io::Result<Draft> {
+    /// When the system has no such file.
+    pub(crate) fn in_memory_filled<T>(len: u64, fill: impl FnOnce(&File) -> T) -> io::Result<(Draft, T)> {
+        let file = imp::memory()?;
+        file.set_len(len)?;
+        let given = fill(&file);
+        Ok((Draft { file, len, sealable: true }, given))
+    }
+
+    /// `len` bytes of zeros on a disk: in a file without a name in the directory `dir`.
+    ///
+    /// # Errors
+    /// When no file can be made there, or it cannot be that long.
+    pub(crate) fn on_disk(dir: &Path, len: u64) -> io::Result<Draft> {
+        let file = tempfile::tempfile_in(dir)?;
         file.set_len(len)?;
         Ok(Draft { file, len, sealable: false })
     }
 
-    /// The file, to be written within its length.
-    pub fn file(&self) -> &File {
-        &self.file
+    /// Writes `bytes` at `offset`.
+    ///
+    /// # Errors
+    /// As pwrite(2).
+    pub(crate) fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.file.write_all_at(bytes, offset)
     }
 
     /// Stretches that hold anything, in order: byte offsets, start and end.
     ///
     /// # Errors
     /// As lseek(2).
-    pub fn stretches(&self) -> io::Result<Vec<(u64, u64)>> {
+    pub(crate) fn stretches(&self) -> io::Result<Vec<(u64, u64)>> {
         Ok(sparse::extents(&self.file, self.len)?.iter().map(|e| (e.start, e.end)).collect())
     }
 
-    /// Nothing is written any more. Memory is sealed: not even another process that gets hold of it can change it.
+    /// Nothing is written any more. Memory is sealed: nobody who has a descriptor of it can change it.
     ///
     /// # Errors
-    /// When the seal is refused.
-    pub fn seal(self) -> io::Result<Steady> {
+    /// When the seal is refused, as while somebody has it mapped for writing, or its length was changed.
+    pub(crate) fn seal(self) -> io::Result<Steady> {
         if self.sealable {
             imp::seal(&self.file)?;
         }
-        Ok(Steady { file: self.file, len: self.len })
+        if self.file.metadata()?.len() < self.len {
+            return Err(io::Error::other("the file in memory was cut while it was filled"));
+        }
+        Ok(Steady { file: Arc::new(self.file), len: self.len })
     }
 }
 
@@ -170,7 +189,8 @@ mod imp {
     pub(super) fn clone_beside(file: &File) -> Option<File> {
         let path = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).ok()?;
         let dir = path.parent().filter(|dir| dir.is_absolute()).unwrap_or(Path::new("/"));
-        let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
+        // O_EXCL: nobody can give it a name.
+        let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::EXCL | OFlags::CLOEXEC;
         let clone: File = open(dir, flags, Mode::RUSR | Mode::WUSR).ok()?.into();
         ioctl_ficlone(&clone, file).ok()?;
         Some(clone)
@@ -202,17 +222,27 @@ mod tests {
 
     #[test]
     fn sealed_memory_cannot_be_changed() {
-        let draft = Draft::in_memory(10_000).unwrap();
-        draft.file().write_all_at(b"there", 5_000).unwrap();
+        let (draft, clone) = Draft::in_memory_filled(10_000, |file| file.try_clone().unwrap()).unwrap();
+        draft.write_all_at(b"there", 5_000).unwrap();
         assert_eq!(draft.stretches().unwrap(), [(4096, 8192)]);
         let steady = draft.seal().unwrap();
         assert_eq!(steady.len(), 10_000);
         let again = File::options()
             .write(true)
             .open(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(steady.file())));
-        let again = again.unwrap();
-        assert_eq!(again.write_at(b"x", 0).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
-        assert!(again.set_len(5).is_err());
-        assert!(again.set_len(50_000).is_err());
+        for again in [again.unwrap(), clone] {
+            assert_eq!(again.write_at(b"x", 0).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+            assert!(again.set_len(5).is_err());
+            assert!(again.set_len(50_000).is_err());
+        }
+    }
+
+    #[test]
+    fn memory_that_was_cut_or_is_mapped_for_writing_is_not_sealed() {
+        let (draft, ()) = Draft::in_memory_filled(10_000, |file| file.set_len(0).unwrap()).unwrap();
+        draft.seal().unwrap_err();
+        let (draft, map) = Draft::in_memory_filled(10_000, |file| memmap2::MmapRaw::map_raw(file).unwrap()).unwrap();
+        draft.seal().unwrap_err();
+        drop(map);
     }
 }

@@ -19,13 +19,13 @@ use super::region::Region;
 ///
 /// # Errors
 /// When /proc/self/pagemap may not be read, as in a process that is not dumpable.
-pub fn private_pages(region: &Region, bytes: Range<usize>) -> io::Result<Vec<Range<usize>>> {
+pub(crate) fn private_pages(region: &Region, bytes: Range<usize>) -> io::Result<Vec<Range<usize>>> {
     imp::private_pages(region, bytes)
 }
 
 /// Which pages are armed when none has been written; all others show their first write by becoming private.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Armed {
+pub(crate) enum Armed {
     /// Those that are private. Nothing to be done beforehand; a scan looks at every page that was read or written.
     Private,
     /// All. Costs 3 ms a GiB beforehand (24 where all is mapped) and page tables of 2 MiB; a scan takes 0.5 ms a GiB,
@@ -35,7 +35,7 @@ pub enum Armed {
 
 /// The kernel watching over the memory of this process.
 #[derive(Debug)]
-pub struct Watch {
+pub(crate) struct Watch {
     inner: imp::Watch,
     /// The process it was made in: what a forked child inherits acts on its parent's memory.
     epoch: u64,
@@ -46,13 +46,13 @@ impl Watch {
     ///
     /// # Errors
     /// When the kernel is older than 6.7, or forbids it.
-    pub fn new() -> io::Result<Watch> {
+    pub(crate) fn new() -> io::Result<Watch> {
         let epoch = super::epoch::current().ok_or(io::ErrorKind::Unsupported)?;
         Ok(Watch { inner: imp::Watch::new()?, epoch })
     }
 
     /// Whether it watches this process, and not the one that this was forked from.
-    pub fn is_ours(&self) -> bool {
+    pub(crate) fn is_ours(&self) -> bool {
         super::epoch::current() == Some(self.epoch)
     }
 
@@ -64,7 +64,7 @@ impl Watch {
     ///
     /// # Errors
     /// When the kernel cannot watch memory of this kind.
-    pub fn register(&self, region: &Region) -> io::Result<()> {
+    pub(crate) fn register(&self, region: &Region) -> io::Result<()> {
         self.check()?;
         self.inner.register(region)
     }
@@ -74,7 +74,7 @@ impl Watch {
     ///
     /// # Errors
     /// When the kernel refuses; some pages may have been armed then.
-    pub fn written(
+    pub(crate) fn written(
         &self,
         region: &Region,
         bytes: Range<usize>,
@@ -82,6 +82,7 @@ impl Watch {
         again: bool,
     ) -> io::Result<Vec<Range<usize>>> {
         self.check()?;
+        must_be_inside(region, &bytes)?;
         self.inner.written(region, bytes, armed, again)
     }
 
@@ -89,14 +90,26 @@ impl Watch {
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn arm(&self, region: &Region, pages: &[Range<usize>]) -> io::Result<()> {
+    pub(crate) fn arm(&self, region: &Region, pages: &[Range<usize>]) -> io::Result<()> {
         self.check()?;
-        pages.iter().try_for_each(|range| self.inner.arm(region, range))
+        pages.iter().try_for_each(|range| {
+            must_be_inside(region, range)?;
+            self.inner.arm(region, range)
+        })
     }
 }
 
+/// Pages of nobody else are armed or asked for.
+fn must_be_inside(region: &Region, bytes: &Range<usize>) -> io::Result<()> {
+    if bytes.start <= bytes.end && bytes.end <= region.len() {
+        return Ok(());
+    }
+    let what = format!("bytes {bytes:?} are not in memory of {} bytes", region.len());
+    Err(io::Error::new(io::ErrorKind::InvalidInput, what))
+}
+
 /// What this thread has used of its processor, for telling what a scan takes from what others take meanwhile.
-pub fn used() -> Duration {
+pub(crate) fn used() -> Duration {
     imp::used()
 }
 

@@ -73,6 +73,20 @@ fn eventually(mut is: impl FnMut() -> bool) {
     }
 }
 
+/// What the program says on a terminal, which is stderr alone.
+fn on_terminal(case: &Case, words: &str) -> String {
+    const PTY: &str = "import os,pty,subprocess,sys
+master,slave=pty.openpty()
+subprocess.run(sys.argv[1:],stderr=slave)
+os.close(slave)
+out=b''
+try:
+    while chunk:=os.read(master,4096): out+=chunk
+except OSError: pass
+sys.stdout.buffer.write(out)";
+    finish(case.command("python3").args(["-c", PTY]).arg(program()).args(words.split_whitespace())).exits(0).out
+}
+
 fn is_free(case: &Case) -> bool {
     case.run(["lock", "-qn", "f", "true"]).code == Some(0)
 }
@@ -114,14 +128,18 @@ fn holders_are_named() {
     ] {
         let case = case();
         let peer = Peer::new(&case, code);
-        let named = format!("memsnap: f is locked by PID {} (python3), started 20", peer.pid);
-        eventually(|| case.exits(&format!("lock {options} f touch no"), 1).err.starts_with(&named));
+        let named = format!("\nmemsnap: f is locked by PID {} (python3), started 20", peer.pid);
+        eventually(|| case.exits(&format!("lock -v {options} f touch no"), 1).err.contains(&named));
         let ran = case.exits(&format!("lock --json -E 9 {options} f touch no"), 9);
         let conflict = &json_lines(&ran.err)[0];
         assert_eq!((&conflict["code"], &conflict["path"]), (&9.into(), &"f".into()), "{conflict}");
         assert_eq!(conflict["holders"][0]["pid"], peer.pid, "{conflict}");
         assert!(is_recent(conflict["holders"][0]["started"].as_str().unwrap()), "{conflict}");
-        assert_eq!(case.exits(&format!("lock -q {options} f touch no"), 1).err, "");
+        // As flock(1), which cron would otherwise mail at every run.
+        assert_eq!(case.exits(&format!("lock {options} f touch no"), 1).err, "");
+        let on_terminal = |quiet: &str| on_terminal(&case, &format!("lock {quiet} {options} f touch no"));
+        assert!(on_terminal("").starts_with(&named[1..]), "{}", on_terminal(""));
+        assert_eq!(on_terminal("-q"), "");
         assert!(!case.path("no").exists());
         case.ok(&format!("lock {free} f true"));
         drop(peer);
@@ -144,13 +162,13 @@ fn several_are_named_and_names_are_harmless() {
     let case = case();
     let code = "fcntl.flock(f,fcntl.LOCK_SH)\nopen('/proc/self/comm','wb').write(b'\\x1b[31m\\n\\xff')\nready()";
     let peers: Vec<_> = (0..7).map(|_| Peer::new(&case, code)).collect();
-    let mut ran = case.exits("lock -n f true", 1);
+    let mut ran = case.exits("lock -vn f true", 1);
     eventually(|| {
-        ran = case.exits("lock -n f true", 1);
+        ran = case.exits("lock -vn f true", 1);
         ran.err.contains("; 2 more")
     });
     assert_eq!(ran.err.matches("PID ").count(), 5, "{}", ran.err);
-    assert!(ran.err.lines().count() == 1 && ran.err.contains("\\u{1b}[31m"), "{}", ran.err);
+    assert!(ran.err.lines().count() == 2 && ran.err.contains("\\u{1b}[31m"), "{}", ran.err);
     let ran = case.exits("lock -n --json f true", 1);
     assert_eq!(json_lines(&ran.err)[0]["holders"].as_array().unwrap().len(), peers.len());
     case.ok("lock -sn f true");
@@ -163,19 +181,19 @@ fn what_a_plain_user_sees() {
     }
     let case = case();
     let peer = Peer::new(&case, FLOCK);
-    finish(&mut as_nobody(&case, &["lock", "-n", "f", "true"]))
+    finish(&mut as_nobody(&case, &["lock", "-vn", "f", "true"]))
         .exits(1)
         .says(&format!("by PID {} (python3)", peer.pid));
     drop(peer);
     eventually(|| is_free(&case));
     let peer = Peer::new(&case, OFD);
-    finish(&mut as_nobody(&case, &["lock", "--fcntl", "-n", "f", "true"])).exits(1).says("not visible here");
+    finish(&mut as_nobody(&case, &["lock", "--fcntl", "-vn", "f", "true"])).exits(1).says("not visible here");
     // Nobody's own are seen by nobody.
     drop(peer);
     let mut holder = as_nobody(&case, &["lock", "f", "-c", "echo in; read end"]);
     let mut holder = start(holder.stdin(Stdio::piped()).stdout(Stdio::piped()));
     holder.stdout.as_mut().unwrap().read_exact(&mut [0; 3]).unwrap();
-    finish(&mut as_nobody(&case, &["lock", "-n", "f", "true"])).exits(1).says("by PID ").says("(memsnap)");
+    finish(&mut as_nobody(&case, &["lock", "-vn", "f", "true"])).exits(1).says("by PID ").says("(memsnap)");
     drop(holder.stdin.take());
     holder.wait().unwrap();
     finish(&mut as_nobody(&case, &["lock", "-n", "f", "sh", "-c", "id -u; exit 4"])).exits(4).shows("65534");
@@ -311,13 +329,13 @@ fn a_killed_wrapper_leaves_what_flock_leaves() {
     let stdin = child.stdin.take();
     assert_eq!(std::os::unix::process::ExitStatusExt::signal(&child.wait().unwrap()), Some(9));
     assert!(!is_free(&case));
-    case.exits("lock -n f true", 1).says("(sh)");
+    case.exits("lock -vn f true", 1).says("(sh)");
     drop(stdin);
     eventually(|| is_free(&case) && case.path("end").exists());
     // Not handed on: free at once.
     let mut child = wrapped(&case, &["-o"], "read end");
     assert!(!is_free(&case));
-    case.exits("lock -n f true", 1).says("(memsnap)");
+    case.exits("lock -vn f true", 1).says("(memsnap)");
     kill("KILL", child.id());
     eventually(|| is_free(&case));
     drop(child.stdin.take());
@@ -341,7 +359,7 @@ fn descendants_keep_it() {
     finish(case.command("mkfifo").arg("p")).exits(0);
     let ran = case.run(["lock", "f", "-c", "sh -c 'read end <p' >/dev/null 2>&1 & exit 5"]).exits(5);
     assert_eq!(ran.out, "");
-    case.exits("lock -n f true", 1).says("(sh)");
+    case.exits("lock -vn f true", 1).says("(sh)");
     case.write("p", b"end\n");
     eventually(|| is_free(&case));
     case.exits("lock -o f -c", 64);
@@ -372,5 +390,5 @@ fn many_locks_are_told_apart() {
     let _peer = Peer::new(&case, many);
     let ran = case.ok("--json stat --locks f");
     assert_eq!(ran.json()[0]["locks"].as_array().map(Vec::len), Some(4000), "{}", &ran.out[..400]);
-    case.exits("lock -n --start 0 --length 1 f true", 1).says("python3");
+    case.exits("lock -vn --start 0 --length 1 f true", 1).says("python3");
 }

@@ -158,6 +158,74 @@ fn descriptors_as_flock_locks_them() {
     }
 }
 
+/// `--fd N CMD` is what `flock N` and then the command do, and with `--close` the command does not have N.
+#[test]
+fn a_command_beside_a_descriptor() {
+    if !needs_flock() {
+        return;
+    }
+    let case = Case::new();
+    case.write("f", b"");
+    let options = ["", "-s", "-x", "-u", "-n", "-sn", "-w 0.02", "-s -w 0.02", "-n -E 9", "-w 0 -E 8"];
+    let befores = ["exec 9<>f", "exec 9<f", "exec 8<>f 9<>f; flock -s 8", "exec 8<>f 9<>f; flock 8"];
+    let probe = "{ flock -n f echo free || flock -sn f echo shared || echo exclusive; }";
+    let commands = [
+        "sh -c 'readlink /proc/$$/fd/9 | grep -c f; exit 7'",
+        "sh -c 'sleep 0.05 >/dev/null 2>&1 & exit 3'",
+        "missing-program",
+    ];
+    let ours = both(&case)[1].join(" ");
+    let run = |script: &str| {
+        let ran = finish(case.command("sh").args(["-c", script]));
+        finish(case.command("flock").args(["f", "true"])).exits(0); // wait for what it left behind
+        (ran.code, ran.out)
+    };
+    let all = befores.iter().flat_map(|b| options.iter().flat_map(move |o| commands.map(|c| (b, o, c))));
+    let mut ran = 0;
+    for (before, options, command) in all {
+        if waits(options) && (before.ends_with("flock 8") || before.ends_with("-s 8") && !options.contains('s')) {
+            continue;
+        }
+        for (flags, close) in [("", ""), ("-F", ""), ("-o", "9>&-"), ("--close", "9>&-")] {
+            let code = if command == "missing-program" { "69" } else { "$?" };
+            let after = format!("echo $?; {probe}");
+            let theirs =
+                run(&format!("{before}; flock {options} 9 && {{ {command} {close}; (exit {code}); }}; {after}"));
+            let ours = run(&format!("{before}; {ours} {options} {flags} --fd 9 {command}; {after}"));
+            assert_eq!(theirs, ours, "{before}; {options} {flags} {command}");
+            ran += 1;
+        }
+    }
+    assert!(ran > 350, "{ran}");
+    case.exits("lock -o -F --fd 0 true", 64);
+    // Nothing is run, so nothing is closed.
+    case.ok("lock --fd 0 --close");
+}
+
+/// The messages of a conflict, which scripts of cron rely on: none, unless asked for.
+#[test]
+fn a_conflict_is_as_silent_as_flock_is() {
+    if !needs_flock() {
+        return;
+    }
+    let case = Case::new();
+    case.write("f", b"");
+    let held = std::fs::File::open(case.path("f")).unwrap();
+    held.lock().unwrap();
+    for words in ["-n f true", "-w 0.02 f true", "-n -E 0 f true", "-sn f true", "--fcntl -xn nodir/f true"] {
+        let words: Vec<_> = words.split(' ').collect();
+        let silent = !words.contains(&"nodir/f");
+        let [theirs, ours] = both(&case).map(|tool| run(&case, &tool, &words));
+        assert_eq!(ours.err.is_empty(), silent, "{words:?}: {}", ours.err);
+        if silent {
+            assert_eq!((theirs.code, theirs.err), (ours.code, ours.err), "{words:?}");
+            let [theirs, ours] = both(&case).map(|tool| run(&case, &tool, &[&["--verbose"], &words[..]].concat()));
+            let first = |ran: &Ran| ran.err.lines().next().unwrap_or("").rsplit(": ").next().map(str::to_owned);
+            assert_eq!((theirs.code, first(&theirs)), (ours.code, first(&ours)), "{words:?}");
+        }
+    }
+}
+
 /// Newer than some flock(1): compared with it where it has these, and with what it would say where it has not.
 #[test]
 fn bytes_are_locked_apart() {
@@ -174,6 +242,12 @@ fn bytes_are_locked_apart() {
         ),
         ("exec 9<f; LOCK --length 1 -n 9; echo $?; LOCK --start 1K -sn 9; echo $?", "65 0"),
         ("LOCK --fcntl f true; echo $?; LOCK --fcntl d true; echo $?; LOCK --fcntl -s d true; echo $?", "0 65 0"),
+        ("LOCK --fcntl -F f sh -c 'LOCK --fcntl -n f true; echo $?; LOCK -n f true; echo $?'", "1 0"),
+        // Handed on to what stays behind, unless -o.
+        ("LOCK --fcntl f sh -c 'sleep 1 >/dev/null 2>&1 &'; LOCK --fcntl -sn f true; echo $?", "1"),
+        ("LOCK --length 9 -o d/f sh -c 'sleep 1 >/dev/null 2>&1 &'; LOCK --fcntl -n d/f true; echo $?", "0"),
+        ("LOCK --fcntl -s -w 0.02 d/f sh -c 'LOCK --fcntl -w 0.02 -E 8 d/f true; echo $?'", "8"),
+        ("LOCK --fcntl -Fo f true; echo $?", "64"),
         ("LOCK --start -1 f true; echo $?; LOCK --length x f true; echo $?", "64 64"),
     ];
     case.write("f", b"");
@@ -232,7 +306,6 @@ fn used_wrongly_as_flock_is() {
     case.ok("lock f -- true");
     case.exits("lock f --", 64);
     case.exits("lock -c true f true", 64);
-    case.exits("lock --fd 9 --close true", 64);
     let ran = case.exits("lock --json f", 64);
     assert!(ran.err.contains("\"code\":64"), "{}", ran.err);
     let ran = case.exits("lock --json --nope f", 64);

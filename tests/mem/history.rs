@@ -141,7 +141,7 @@ pub(crate) fn agree<S: Root>(view: &View<S>, model: &Model) {
     let (unit, last) = (view.page_size(), model.last());
     assert_eq!(view.checkpoints(), last);
     assert!(view[..] == model.now[..], "the bytes differ on pages {:?}", differing(view, &model.now, unit));
-    let touched = view.touched();
+    let maybe = view.maybe_dirty();
     for (n, held) in model.held.iter().enumerate() {
         let dirty = differing(held, &model.now, unit);
         assert_eq!(numbers(&view.dirty_since(n)), dirty, "since {n} of {last}");
@@ -156,7 +156,10 @@ pub(crate) fn agree<S: Root>(view: &View<S>, model: &Model) {
         if n == last {
             assert_eq!(numbers(&view.dirty()), dirty);
             assert!(view.dirty_pages().map(|page| page.number).eq(dirty.iter().copied()));
-            assert!(dirty.iter().all(|page| touched.contains(*page)), "{dirty:?} dirty, {touched:?} touched");
+            assert!(dirty.iter().all(|page| maybe.contains(*page)), "{dirty:?} dirty, {maybe:?} may be");
+            let set = view.dirty();
+            let held = |page: u64| &model.now[page as usize * unit..(page as usize * unit + unit).min(held.len())];
+            assert!(view.page_bytes(&set).eq(dirty.iter().map(|page| (*page, held(*page)))));
             let (from, to) = (view.len() / 3, view.len() / 2);
             let within = dirty.into_iter().filter(|n| from / unit <= *n as usize && (*n as usize) < to.div_ceil(unit));
             assert!(numbers(&view.dirty_within(from..to).unwrap()).into_iter().eq(within));

@@ -1,11 +1,10 @@
 //! Who is in the way of a lock.
 
-use std::fs::File;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
-use memsnap::sys::lock::{self, Kind};
+use memsnap::sys::lock::{self, Kind, Lockable};
 use memsnap::sys::locks::Process;
 use serde::Serialize;
 
@@ -37,10 +36,7 @@ struct JsonProcess<'a> {
 }
 
 /// Says who holds the lock that `args` ask for.
-pub(super) fn tell(file: &File, target: &Target, args: &Args, quiet: bool, screen: &mut Screen) -> anyhow::Result<()> {
-    if quiet && !screen.is_json() {
-        return Ok(());
-    }
+pub(super) fn tell(file: &Lockable, target: &Target, args: &Args, screen: &mut Screen) -> anyhow::Result<()> {
     let found = lock::in_the_way(file, args.span(), args.kind().unwrap_or(Kind::Exclusive));
     let us = std::process::id();
     let mut holders: Vec<&Process> = found.locks.iter().flat_map(|lock| &lock.holders).collect();

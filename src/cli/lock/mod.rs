@@ -3,7 +3,6 @@
 mod conflict;
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -12,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use clap::ValueHint;
 use memsnap::Error;
-use memsnap::sys::lock::{self, Access, Kind, Span};
+use memsnap::sys::lock::{self, Access, Kind, Lockable, Span};
 use memsnap::sys::{child, signal};
 
 use super::exit::{Coded, Exit};
@@ -38,12 +37,14 @@ const CANNOT_MAKE: u8 = 73;
 /// CMD and all processes that it left behind have ended (with -o: when CMD
 /// has). Signals sent to memsnap are passed on to CMD.
 ///
-/// Where somebody else holds the lock and it is not waited for (-n), or not
-/// for longer (-w), that process is named: who has it now, even if it
-/// inherited the lock from one that has ended.
+/// Where another process holds the lock and it is not waited for (-n), or
+/// not for longer (-w), only the exit code says so, as with flock(1). On a
+/// terminal, with -v and with --json the process that holds the lock now is
+/// named too, even if it inherited the lock from one that has ended.
 ///
 /// All options of flock(1) mean the same, and as there they come before FILE;
-/// what follows FILE is of CMD.
+/// what follows FILE is of CMD. Only memsnap has --fd, to lock a descriptor
+/// of the shell and run CMD.
 ///
 /// Examples:
 ///
@@ -51,6 +52,7 @@ const CANNOT_MAKE: u8 = 73;
 ///   memsnap lock -n /run/job.lock ./job || echo 'still running'
 ///   memsnap lock -s -w 2.5 db.bin -c 'cat db.bin | wc -c'
 ///   (memsnap lock -n 9 || exit 1; ./job) 9>job.lock
+///   memsnap lock --fd 9 --close ./job 9>job.lock
 #[derive(clap::Args)]
 #[command(version, verbatim_doc_comment, after_long_help = text::LOCK_EXIT, infer_long_args = true, args_override_self = true)]
 #[command(override_usage = "memsnap lock [OPTIONS] FILE [--] CMD [ARG]...
@@ -82,7 +84,7 @@ pub(crate) struct Args {
     #[arg(allow_hyphen_values = true)]
     #[arg(value_parser = |text: &str| text.trim_start().parse::<u8>().map_err(|_| "codes go from 0 to 255"))]
     conflict_exit_code: u8,
-    /// Do not hand the lock to the command: it ends when the command does
+    /// Close the descriptor that holds the lock before CMD runs
     #[arg(short = 'o', long)]
     close: bool,
     /// Run the command in place of memsnap, not beside it
@@ -101,7 +103,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SIZE", value_parser = units::size)]
     length: Option<u64>,
     /// Lock this descriptor; all words are of the command, if any
-    #[arg(long, value_name = "N", conflicts_with = "close")]
+    #[arg(long, value_name = "N")]
     fd: Option<i32>,
 }
 
@@ -147,7 +149,10 @@ impl Args {
                 if global.verbose {
                     screen.tell(&format!("memsnap: {why}"));
                 }
-                conflict::tell(&file, &target, self, global.quiet, screen)?;
+                // Otherwise silent, as flock(1): cron would mail it at every run.
+                if screen.is_json() || global.verbose || screen.terminals.stderr && !global.quiet {
+                    conflict::tell(&file, &target, self, screen)?;
+                }
                 return Ok(Exit::Own(self.conflict_exit_code));
             }
             Err(source) => return Err(no_lock(&target, source)),
@@ -257,7 +262,7 @@ impl Args {
         Ok(Some(time))
     }
 
-    fn open(&self, target: &Target, access: Access) -> anyhow::Result<File> {
+    fn open(&self, target: &Target, access: Access) -> anyhow::Result<Lockable> {
         let path = target.path();
         let opened = match target {
             Target::File(path) => lock::open(path, access, !self.close),
@@ -284,7 +289,7 @@ impl Args {
     }
 
     /// Whether the lock is ours: by one call that waits in the kernel's queue.
-    fn take(&self, file: &File, wait: Option<Duration>) -> io::Result<bool> {
+    fn take(&self, file: &Lockable, wait: Option<Duration>) -> io::Result<bool> {
         let (span, kind) = (self.span(), self.kind());
         let waits = wait != Some(Duration::ZERO);
         let start = Instant::now();
@@ -313,7 +318,8 @@ impl Args {
         if self.no_fork {
             return Err(failed(child::replace(&mut command)));
         }
-        let ended = child::run(&mut command).map_err(failed)?;
+        // A file that we opened is closed by exec already.
+        let ended = child::run(&mut command, self.fd.filter(|_| self.close)).map_err(failed)?;
         if ended.interrupted {
             child::die_of_interrupt();
         }
