@@ -74,6 +74,13 @@ pub(crate) struct Work<'a> {
     pub(crate) exclusive: bool,
 }
 
+impl Work<'_> {
+    /// The change marker that the target bears.
+    pub(crate) fn mark(&self) -> Option<Mark> {
+        Mark::get(self.target.file, self.target.path, self.room.dir().parent())
+    }
+}
+
 /// What came of a dry run, or of a question before anything is stored.
 pub(crate) enum Asked {
     /// It ends here.
@@ -236,7 +243,7 @@ pub(crate) fn change(
             // Both ways must be open before the first page is written.
             write::prove_stored(work, &from, &to, &pages, progress)?;
             work.room.begin_change(work.writing, &intent)?;
-            Mark::set(work.target.file, work.room, &intent);
+            Mark::set(work.target.file, work.target.path, work.room, &intent);
             let written = write::write(work, &from, &to, &pages, progress);
             report.bytes_written =
                 written.and_then(|n| finish(work, &intent, &to).map(|()| n)).map_err(unfinished(work))?;
@@ -269,10 +276,10 @@ fn before_change(
     if let Some(intent) = work.room.intent()? {
         // What it would be finished to is not the base: then nothing is written for nothing.
         if matches!(goal.base, Base::Is(base) if base != intent.to_image) {
-            return Err(Mark { room: work.room.dir().into() }.refusal(work.target.path));
+            return Err(Mark::own(work.room).refusal(work.target.path));
         }
         recover::finish_interrupted(work, &intent, confirm, progress)?;
-    } else if let Some(mark) = Mark::get(work.target.file) {
+    } else if let Some(mark) = work.mark() {
         return Err(mark.refusal(work.target.path));
     }
     if let Some(log) = sidecar(work.target.path).filter(|_| !work.options.force) {
@@ -349,7 +356,7 @@ impl Stop {
 /// After the pages: the mode, then the records.
 pub(crate) fn finish(work: &mut Work<'_>, intent: &Intent, to: &Image) -> Result<()> {
     restore_mode(work, to)?;
-    Mark::clear(work.target.file);
+    Mark::remove(work.target.file, work.target.path)?;
     work.room.end_change(work.writing, Some(intent))
 }
 

@@ -137,7 +137,7 @@ impl Reading {
 pub(crate) fn find_room(store: Option<&Path>, file: &Path) -> Result<Room> {
     let target = resolve(file)?;
     let place = Store::place(store, &target);
-    let none = || match open::target_read(&target).ok().and_then(|file| Mark::get(&file)) {
+    let none = || match open::target_read(&target).ok().and_then(|file| Mark::get(&file, &target, store)) {
         Some(mark) => mark.refusal(&target),
         None => Error::missing(
             format!("{} has no snapshots in {}", target.display(), place.display()),

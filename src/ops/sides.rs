@@ -126,7 +126,7 @@ impl LiveSide {
             let what = format!("{} is made up by the kernel when it is read: it has no length", path.display());
             return Err(Error::refused(what, format!("copy it: `cat {} >COPY`", shell_word(path))));
         }
-        let mark = Mark::get(&file);
+        let mark = Mark::get(&file, &real, None);
         let len = open::stamp(&file, &real)?.len;
         Ok((LiveSide { name: format!("{} now", shown(path)), path: real, file, len }, mark))
     }
@@ -195,7 +195,7 @@ impl<S: RunStream> RunStream for Renumbered<S> {
 /// A half-changed target is no image of anything.
 pub(crate) fn refuse_unfinished_to_read(room: &Room) -> Result<()> {
     match room.intent()? {
-        Some(_) => Err(Mark { room: room.dir().into() }.refusal_to_read(room.target())),
+        Some(_) => Err(Mark::own(room).refusal_to_read(room.target())),
         None => Ok(()),
     }
 }

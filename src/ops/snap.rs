@@ -107,7 +107,7 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
     refuse_stored(&path)?;
     let live = open::target_read(&path)?;
     // Before anything is made: a room made anew has no record of what was interrupted.
-    if let Some(mark) = Mark::get(&live).filter(|mark| !mark.is_busy()) {
+    if let Some(mark) = Mark::get(&live, &path, options.store.as_deref()).filter(|mark| !mark.is_busy()) {
         return Err(mark.refusal(&path));
     }
     let store = Store::open_or_create(&Store::place(options.store.as_deref(), &path))?;
@@ -238,9 +238,9 @@ fn keep(
 /// A half-changed target is no image of anything.
 pub(crate) fn refuse_unfinished(room: &Room, live: &File) -> Result<()> {
     if room.intent()?.is_some() {
-        return Err(Mark { room: room.dir().into() }.refusal(room.target()));
+        return Err(Mark::own(room).refusal(room.target()));
     }
-    match Mark::get(live) {
+    match Mark::get(live, room.target(), room.dir().parent()) {
         Some(mark) => Err(mark.refusal(room.target())),
         None => Ok(()),
     }
