@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 pub use super::plan::{Plan, Replaced};
 use super::take::{How, Target, take};
-use super::{Progress, Reading, Reserve, recover, write};
+use super::{Progress, Reading, Reserve, metadata, recover, write};
 use crate::capture::sidecar;
 use crate::error::{At, Error, Result};
 use crate::mem::vec::is_vec;
@@ -20,7 +20,7 @@ use crate::page::{Digest, PageSet, pages_of};
 use crate::store::{Image, Intent, Mark, Room, Shelf, Writing};
 use crate::sys::lease::{Lease, LeaseAnswer};
 use crate::sys::lock::{self, Held};
-use crate::sys::{fs as sysfs, id, meta, open, procs};
+use crate::sys::{fs as sysfs, id, open, procs};
 
 /// How to change a target.
 #[derive(Clone, Debug)]
@@ -263,7 +263,9 @@ pub(crate) fn unfinished(work: &Work<'_>) -> impl FnOnce(Error) -> Error + use<>
 
 fn plan(work: &Work<'_>, from: &Image, to: &Image, pages: &PageSet) -> Plan {
     let name = |image: &Image| format!("@{}", image.name.number);
-    Plan::new(work.target.path, (name(from), from.len()), (name(to), to.len()), pages)
+    let mut plan = Plan::new(work.target.path, (name(from), from.len()), (name(to), to.len()), pages);
+    plan.metadata = metadata::changes(from, to, !plan.is_empty());
+    plan
 }
 
 /// What must be settled before the present is even looked at.
@@ -353,27 +355,10 @@ impl Stop {
     }
 }
 
-/// After the pages: the mode, then the records.
+/// After the pages: the metadata, then the records. The change marker goes first: the new mode may take the right to.
 pub(crate) fn finish(work: &mut Work<'_>, intent: &Intent, to: &Image) -> Result<()> {
-    restore_mode(work, to)?;
     Mark::remove(work.target.file, work.target.path)?;
+    metadata::bring(work, to)?;
+    write::bring_to_disk(work.target)?;
     work.room.end_change(work.writing, Some(intent))
-}
-
-/// Permissions as they were, but no set-uid or set-gid bit comes to new content.
-fn restore_mode(work: &mut Work<'_>, to: &Image) -> Result<()> {
-    let now = open::stamp(work.target.file, work.target.path)?.mode & 0o7777;
-    let then = to.meta().mode & 0o7777;
-    let wanted = then & 0o1777;
-    if then & 0o6000 != 0 && !work.notes.iter().any(|note| note.contains("set-uid")) {
-        let note = format!("the snapshot has mode {then:04o}: set-uid and set-gid are not given back; chmod does it");
-        work.notes.push(note);
-    }
-    if wanted != now {
-        // Only the owner may; the content is right all the same.
-        if let Err(e) = meta::set_mode(work.target.file, wanted) {
-            work.notes.push(format!("its mode stays {now:o}, the snapshot has {wanted:o}: {e}"));
-        }
-    }
-    Ok(())
 }

@@ -22,6 +22,7 @@ pub(crate) mod heal;
 mod in_place;
 pub mod log;
 pub mod memory;
+pub mod metadata;
 pub mod operand;
 mod pack_file;
 mod plan;

@@ -13,8 +13,9 @@ use super::change::{
 };
 use super::compose::read_zero_extended;
 use super::edit::room_of;
+use super::metadata::Metadata;
 use super::take::Target;
-use super::write::{prove_whole, write};
+use super::write::{bring_to_disk, prove_whole, write};
 use super::{Progress, find_room, resolve, sides};
 use crate::error::{At, Error, Result};
 use crate::pack::{Source, differing};
@@ -212,7 +213,8 @@ impl Ways {
             if forward { (&self.from, &self.to, &self.forward) } else { (&self.to, &self.from, &self.back) };
         let len = open::stamp(work.target.file, work.target.path)?.len;
         let label = format!("@{} (after an interrupted {})", to.name.number, intent.verb);
-        let plan = Plan::new(work.target.path, ("a mixture".into(), len), (label, to.len()), pages);
+        let mut plan = Plan::new(work.target.path, ("a mixture".into(), len), (label, to.len()), pages);
+        plan.metadata = Metadata::of(work.target)?.changes(&Metadata::stored(to.meta()), !plan.is_empty());
         let mut report =
             Report { plan, done: false, undo: None, notes: Vec::new(), bytes_written: 0, elapsed: Default::default() };
         if self.strange {
@@ -308,6 +310,7 @@ fn abandon_marker(target: Target<'_>, confirm: Confirm<'_>) -> Result<Report> {
     let done = confirm(&plan);
     if done {
         Mark::remove(target.file, target.path)?;
+        bring_to_disk(target)?;
     }
     Ok(Report { plan, done, undo: None, notes: Vec::new(), bytes_written: 0, elapsed: Default::default() })
 }

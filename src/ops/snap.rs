@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::metadata::MetaChange;
 use super::stat::Format;
 use super::take::{How, Taken, Target, take};
 use super::{Progress, Reading, Reserve};
@@ -75,6 +76,8 @@ pub struct Report {
     pub pages_changed: u64,
     /// Bytes in those pages.
     pub bytes_changed: u64,
+    /// What of mode, owner and attributes differs from the snapshot before.
+    pub metadata: Vec<MetaChange>,
     /// Bytes written to the store for it.
     pub bytes_stored: u64,
     /// How far it is proven to be of one moment.
@@ -130,6 +133,7 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
         len: taken.len,
         pages_changed: taken.changed.pages,
         bytes_changed: taken.changed.bytes,
+        metadata: taken.parent.as_ref().map_or_else(Vec::new, |parent| taken.metadata_since(parent)),
         bytes_stored: 0,
         grade: taken.grade,
         reason: taken.reason.clone(),

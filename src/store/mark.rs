@@ -15,7 +15,6 @@ use super::Store;
 use super::intent::{Intent, LABEL_DIGITS, NAME};
 use super::room::{Room, is_being_written};
 use crate::error::{At, Error, Result, shell_word};
-use crate::planted::{Bug, sync_once};
 use crate::sys::open::{self, Stamp};
 use crate::sys::xattr;
 
@@ -92,13 +91,12 @@ impl Mark {
         let _ = xattr::set(file, ATTR, &Said::encode(room, intent, &stamp));
     }
 
-    /// Takes the marker off, and brings the file to the disk: once that is done, no crash brings the marker back.
+    /// Removes the marker. Only when the file was brought to the disk after that, no crash brings it back.
     ///
     /// # Errors
-    /// What the system says; after an fsync that failed, nothing may count as done.
+    /// What the system says.
     pub fn remove(file: &File, path: &Path) -> Result<()> {
-        xattr::remove(file, ATTR).at("removing the change marker of", path)?;
-        sync_once(Bug::NoTargetSync, || file.sync_all()).at("bringing to the disk", path)
+        xattr::remove(file, ATTR).at("removing the change marker of", path)
     }
 
     /// The marker of an unfinished change of `target`, a resolved path. `store`: the store in use; `None`: beside the
