@@ -16,6 +16,7 @@ use super::exit::Exit;
 use super::flags::{Global, ReadingFlags, StoringFlags};
 use super::hex;
 use super::json::{JsonPath, JsonRange};
+use super::metadata::{self, JsonMeta};
 use super::screen::Screen;
 use super::units::{count, duration};
 
@@ -86,6 +87,7 @@ struct JsonReport {
     bytes: u64,
     ranges: Vec<JsonRange>,
     ranges_total: u64,
+    metadata: Vec<JsonMeta>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     edits: Vec<JsonEdit>,
     dry_run: bool,
@@ -230,8 +232,9 @@ fn last_words(verb: &Verb, global: &Global) -> String {
 
 fn done_line(report: &Report, screen: &Screen, verb: &Verb) -> String {
     let plan = &report.plan;
+    let metadata: String = metadata::words(&plan.metadata).iter().map(|words| format!(", {words}")).collect();
     format!(
-        "{}: {} written ({}), now as {}, {}",
+        "{}: {} written ({}){metadata}, now as {}, {}",
         verb.name,
         count(plan.pages, "page"),
         screen.sizes.show(report.bytes_written),
@@ -243,6 +246,7 @@ fn done_line(report: &Report, screen: &Screen, verb: &Verb) -> String {
 /// What is to be written: `12 pages (48 KiB) to FILE`.
 fn extent(plan: &Plan, verb: &Verb, screen: &Screen) -> String {
     match plan.pages {
+        0 if plan.from_len == plan.to_len => format!("{} to {}", metadata::words(&plan.metadata).join(", "), verb.name),
         0 => format!("the length {} to {}", screen.sizes.show(plan.to_len), verb.name),
         n => format!("{} ({}) to {}", count(n, "page"), screen.sizes.show(plan.bytes), verb.name),
     }
@@ -260,6 +264,7 @@ fn plan_lines(plan: &Plan, verb: &Verb, screen: &Screen) -> Vec<String> {
     if plan.from_len != plan.to_len {
         lines.push(format!("  length   {}", sizes.change(plan.from_len, plan.to_len)));
     }
+    lines.extend(metadata::words(&plan.metadata).iter().map(|words| format!("  sets     {words}")));
     lines.extend(plan.edits.iter().take(SHOWN).flat_map(edit_lines));
     if let Some(rest) = plan.edits.len().checked_sub(SHOWN).filter(|rest| *rest > 0) {
         lines.push(format!("  and      {} more", count(rest as u64, "edit")));
@@ -306,6 +311,7 @@ fn json(report: &Report, dry_run: bool, verb: &Verb) -> JsonReport {
         bytes: plan.bytes,
         ranges: plan.ranges.iter().map(JsonRange::of).collect(),
         ranges_total: plan.ranges_total,
+        metadata: metadata::json(&plan.metadata),
         edits: plan.edits.iter().map(json_edit).collect(),
         dry_run,
         done: report.done,

@@ -20,6 +20,7 @@ mod json;
 mod lock;
 mod log;
 mod man;
+mod metadata;
 mod pager;
 mod progress;
 mod recover;

@@ -22,6 +22,9 @@ use super::{escape, text};
 ///   --rollback   write the old pages: the change never happened
 ///   --abandon    write nothing, and forget that there was a change
 ///
+/// --abandon is also the way to take a copy of a half-changed file, or a file
+/// whose snapshots were removed, as it is.
+///
 /// Never writes over a page that is neither old nor new without being told;
 /// and then the file as it was becomes a snapshot first.
 ///

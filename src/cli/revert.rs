@@ -15,7 +15,8 @@ use super::{escape, text, units};
 /// Bring FILE back to a snapshot, in place
 ///
 /// Writes only the pages that differ; the file keeps its inode, its name and
-/// its links. Without REF, the latest snapshot is meant. First the file as it
+/// its links. Mode, access list, user.* attributes and (as root) the owner of
+/// the snapshot come back too; set-uid and set-gid bits do not. Without REF, the latest snapshot is meant. First the file as it
 /// is becomes a snapshot of its own, so that undo can take the change back.
 ///
 /// Never writes while others have the file open (see --live), and never

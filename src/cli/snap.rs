@@ -15,6 +15,7 @@ use serde::Serialize;
 use super::exit::Exit;
 use super::flags::{Global, LockFlag, ReadingFlags, StoringFlags};
 use super::json::JsonPath;
+use super::metadata::{self, JsonMeta};
 use super::screen::Screen;
 use super::units::{count, duration};
 use super::{escape, text, units};
@@ -26,6 +27,7 @@ use super::{escape, text, units};
 /// story on stderr. Where nothing changed, no snapshot is made and the id of
 /// the last one is printed; but one is made all the same where the grade is
 /// better than before, or where memsnap made the last one by itself (undo).
+/// A new mode, owner or attribute is a change; new times alone are none.
 ///
 /// Each snapshot is graded by how far it is known to be of one moment:
 ///
@@ -82,6 +84,8 @@ struct JsonReport {
     len: u64,
     pages_changed: u64,
     bytes_changed: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    metadata: Vec<JsonMeta>,
     bytes_stored: u64,
     frames: JsonFrames,
     grade: String,
@@ -203,8 +207,10 @@ fn story(report: &Report, file: &Path, global: &Global, screen: &Screen) -> Stri
     let pages = count(report.pages_changed, "page");
     let changed = if number == 1 { "" } else { " changed" };
     let (bytes, stored) = (sizes.show(report.bytes_changed), sizes.show(report.bytes_stored));
+    let metadata: String = metadata::words(&report.metadata).iter().map(|words| format!(", {words}")).collect();
     let how = if global.verbose { frames(report) } else { String::new() };
-    format!("{file}@{number}  {id}  {pages}{changed} ({bytes}), {stored} stored{how}, {time}, {grade}{}", holds(report))
+    let holds = holds(report);
+    format!("{file}@{number}  {id}  {pages}{changed} ({bytes}){metadata}, {stored} stored{how}, {time}, {grade}{holds}")
 }
 
 /// How the pages are stored: who compresses wants to see that it does.
@@ -228,7 +234,11 @@ fn vector(report: &Report) -> Option<(&ElementType, u64)> {
 }
 
 fn below(report: &Report) -> String {
-    let kept = if report.id.is_some() { "kept and marked" } else { "not kept" };
+    let kept = match report.id {
+        Some(_) if report.new => "kept and marked",
+        Some(_) => "no new snapshot, as the file did not change",
+        None => "not kept",
+    };
     let remedy = match report.grade {
         Grade::Unproven => "let its writers finish, use --lock if they all use flock, or allow it with --require none",
         _ => "let its writers finish, or allow it with --require claimed",
@@ -247,6 +257,7 @@ fn json(report: &Report) -> JsonReport {
         len: report.len,
         pages_changed: report.pages_changed,
         bytes_changed: report.bytes_changed,
+        metadata: metadata::json(&report.metadata),
         bytes_stored: report.bytes_stored,
         frames: JsonFrames { raw: report.frames.raw, zstd: report.frames.zstd },
         grade: report.grade.to_string(),

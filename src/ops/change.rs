@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 pub use super::plan::{Plan, Replaced};
 use super::take::{How, Target, take};
-use super::{Progress, Reading, Reserve, recover, write};
+use super::{Progress, Reading, Reserve, metadata, recover, write};
 use crate::capture::Companion;
 use crate::error::{At, Error, Result};
 use crate::mem::vec::is_vec;
@@ -20,7 +20,7 @@ use crate::page::{Digest, PageSet, pages_of};
 use crate::store::{Image, Intent, Mark, Room, Shelf, Writing};
 use crate::sys::lease::{Lease, LeaseAnswer};
 use crate::sys::lock::{self, Held};
-use crate::sys::{fs as sysfs, id, meta, open, procs};
+use crate::sys::{fs as sysfs, id, open, procs};
 
 /// How to change a target.
 #[derive(Clone, Debug)]
@@ -72,6 +72,13 @@ pub(crate) struct Work<'a> {
     pub(crate) options: &'a Options,
     pub(crate) notes: Vec<String>,
     pub(crate) exclusive: bool,
+}
+
+impl Work<'_> {
+    /// The change marker that the target bears.
+    pub(crate) fn mark(&self) -> Option<Mark> {
+        Mark::get(self.target.file, self.target.path, self.room.dir().parent())
+    }
 }
 
 /// What came of a dry run, or of a question before anything is stored.
@@ -236,7 +243,7 @@ pub(crate) fn change(
             // Both ways must be open before the first page is written.
             write::prove_stored(work, &from, &to, &pages, progress)?;
             work.room.begin_change(work.writing, &intent)?;
-            Mark::set(work.target.file, work.room, &intent);
+            Mark::set(work.target.file, work.target.path, work.room, &intent);
             let written = write::write(work, &from, &to, &pages, progress);
             report.bytes_written =
                 written.and_then(|n| finish(work, &intent, &to).map(|()| n)).map_err(unfinished(work))?;
@@ -256,7 +263,9 @@ pub(crate) fn unfinished(work: &Work<'_>) -> impl FnOnce(Error) -> Error + use<>
 
 fn plan(work: &Work<'_>, from: &Image, to: &Image, pages: &PageSet) -> Plan {
     let name = |image: &Image| format!("@{}", image.name.number);
-    Plan::new(work.target.path, (name(from), from.len()), (name(to), to.len()), pages)
+    let mut plan = Plan::new(work.target.path, (name(from), from.len()), (name(to), to.len()), pages);
+    plan.metadata = metadata::changes(from, to, !plan.is_empty());
+    plan
 }
 
 /// What must be settled before the present is even looked at.
@@ -269,10 +278,10 @@ fn before_change(
     if let Some(intent) = work.room.intent()? {
         // What it would be finished to is not the base: then nothing is written for nothing.
         if matches!(goal.base, Base::Is(base) if base != intent.to_image) {
-            return Err(Mark { room: work.room.dir().into() }.refusal(work.target.path));
+            return Err(Mark::own(work.room).refusal(work.target.path));
         }
         recover::finish_interrupted(work, &intent, confirm, progress)?;
-    } else if let Some(mark) = Mark::get(work.target.file) {
+    } else if let Some(mark) = work.mark() {
         return Err(mark.refusal(work.target.path));
     }
     if let Some(log) = Companion::hot_beside(work.target.path).filter(|_| !work.options.force) {
@@ -345,27 +354,10 @@ impl Stop {
     }
 }
 
-/// After the pages: the mode, then the records.
+/// After the pages: the metadata, then the records. The change marker goes first: the new mode may take the right to.
 pub(crate) fn finish(work: &mut Work<'_>, intent: &Intent, to: &Image) -> Result<()> {
-    restore_mode(work, to)?;
-    Mark::clear(work.target.file);
+    Mark::remove(work.target.file, work.target.path)?;
+    metadata::bring(work, to)?;
+    write::bring_to_disk(work.target)?;
     work.room.end_change(work.writing, Some(intent))
-}
-
-/// Permissions as they were, but no set-uid or set-gid bit comes to new content.
-fn restore_mode(work: &mut Work<'_>, to: &Image) -> Result<()> {
-    let now = open::stamp(work.target.file, work.target.path)?.mode & 0o7777;
-    let then = to.meta().mode & 0o7777;
-    let wanted = then & 0o1777;
-    if then & 0o6000 != 0 && !work.notes.iter().any(|note| note.contains("set-uid")) {
-        let note = format!("the snapshot has mode {then:04o}: set-uid and set-gid are not given back; chmod does it");
-        work.notes.push(note);
-    }
-    if wanted != now {
-        // Only the owner may; the content is right all the same.
-        if let Err(e) = meta::set_mode(work.target.file, wanted) {
-            work.notes.push(format!("its mode stays {now:o}, the snapshot has {wanted:o}: {e}"));
-        }
-    }
-    Ok(())
 }

@@ -122,7 +122,7 @@ fn history(room: &Room, range: Option<(u64, u64)>) -> Result<History> {
         path: room.target().into(),
         snapshots,
         faults,
-        interrupted: interrupted.is_some() && !Mark { room: room.dir().into() }.is_busy(),
+        interrupted: interrupted.is_some() && !Mark::own(room).is_busy(),
     })
 }
 

@@ -193,6 +193,7 @@ pub fn keep<S: Root>(
         len: origin.len(),
         pages_changed: pages.len() as u64,
         bytes_changed: 0,
+        metadata: Vec::new(),
         bytes_stored: 0,
         frames: FrameCounts::default(),
         grade: from.grade,

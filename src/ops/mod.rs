@@ -22,6 +22,7 @@ pub(crate) mod heal;
 mod in_place;
 pub mod log;
 pub mod memory;
+pub mod metadata;
 pub mod operand;
 mod pack_file;
 mod plan;
@@ -138,7 +139,7 @@ impl Reading {
 pub(crate) fn find_room(store: Option<&Path>, file: &Path) -> Result<Room> {
     let target = resolve(file)?;
     let place = Store::place(store, &target);
-    let none = || match open::target_read(&target).ok().and_then(|file| Mark::get(&file)) {
+    let none = || match open::target_read(&target).ok().and_then(|file| Mark::get(&file, &target, store)) {
         Some(mark) => mark.refusal(&target),
         None => Error::missing(
             format!("{} has no snapshots in {}", target.display(), place.display()),

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use super::Progress;
 use super::change::{Options, Report};
+use super::metadata::{MetaChange, Metadata};
 use super::sides::{LiveSide, StoredSide, compare_live, refuse_unfinished_to_read};
+use super::take::Target;
 use crate::error::{Error, Result};
 use crate::page::{Digest, PageRange, PageSet};
 use crate::store::{Image, Ref, Room, Shelf};
@@ -34,6 +36,8 @@ pub struct Plan {
     pub ranges: Vec<PageRange>,
     /// Number of all ranges.
     pub ranges_total: u64,
+    /// What of mode, owner and attributes will change.
+    pub metadata: Vec<MetaChange>,
     /// Whether there is no snapshot yet, so that all of the target is stored first, for undo.
     pub stores_all: bool,
     /// What single edits replace; only `edit` tells.
@@ -67,6 +71,7 @@ impl Plan {
             bytes,
             ranges: pages.runs().take(LISTED).collect(),
             ranges_total: pages.runs().count() as u64,
+            metadata: Vec::new(),
             stores_all: false,
             edits: Vec::new(),
         }
@@ -74,7 +79,7 @@ impl Plan {
 
     /// Whether there is nothing to be done.
     pub fn is_empty(&self) -> bool {
-        self.pages == 0 && self.from_len == self.to_len
+        self.pages == 0 && self.from_len == self.to_len && self.metadata.is_empty()
     }
 }
 
@@ -100,6 +105,10 @@ pub(crate) fn plan_only(
     let len = if range.is_some() { live.len } else { stored.image.len() };
     let within = range.unwrap_or(PageRange::of_len(len));
     let set: PageSet = set.runs().map(|r| r.intersect(&within)).filter(|r| !r.is_empty()).collect();
-    let plan = Plan::new(&live.path, ("now".into(), live.len), (stored.name.clone(), len), &set);
+    let mut plan = Plan::new(&live.path, ("now".into(), live.len), (stored.name.clone(), len), &set);
+    if range.is_none() {
+        let now = Metadata::of(Target { file: &live.file, path: &live.path })?;
+        plan.metadata = now.changes(&Metadata::stored(stored.image.meta()), !plan.is_empty());
+    }
     Ok(Report { plan, done: false, undo: None, notes: Vec::new(), bytes_written: 0, elapsed: began.elapsed() })
 }

@@ -12,14 +12,17 @@ use super::change::{
     Confirm, Options, Plan, Report, Stop, Work, finish, pages_between, present, unfinished, with_target,
 };
 use super::compose::read_zero_extended;
-use super::write::{prove_whole, write};
-use super::{Progress, find_room, sides};
+use super::edit::room_of;
+use super::metadata::Metadata;
+use super::take::Target;
+use super::write::{bring_to_disk, prove_whole, write};
+use super::{Progress, find_room, resolve, sides};
 use crate::capture::Companion;
 use crate::error::{At, Error, Result, shell_word};
 use crate::pack::{Source, differing};
 use crate::page::{Digest, PAGE, PAGE64, PageRange, PageSet, page_digest};
 use crate::store::{Image, Intent, Mark, Room, SnapName};
-use crate::sys::{id, open};
+use crate::sys::{id, lock, open};
 
 /// What to do with an interrupted change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +48,10 @@ pub fn recover(
     progress: &dyn Progress,
 ) -> Result<Report> {
     let began = Instant::now();
+    let target = resolve(file)?;
+    if how == Some(How::Abandon) && room_of(options.store.as_deref(), &target)?.is_none() {
+        return abandon_without_history(&target, options, confirm);
+    }
     let room = find_room(options.store.as_deref(), file)?;
     with_target(&room, options, |work| {
         let intent = match room.intent() {
@@ -102,15 +109,11 @@ pub(crate) fn finish_interrupted(
 
 /// There is no record of an interrupted change in this room.
 fn nothing(work: &mut Work<'_>, how: Option<How>, confirm: Confirm<'_>) -> Result<Report> {
-    if let Some(mark) = Mark::get(work.target.file) {
+    if let Some(mark) = work.mark() {
         if how == Some(How::Abandon) {
             return abandon(work, false, confirm);
         }
-        let store = shell_word(mark.room.parent().unwrap_or(&mark.room));
-        return Err(Error::refused(
-            format!("the change that was interrupted is recorded in {}", mark.room.display()),
-            format!("name its store with --store {store}, or forget the change with --abandon"),
-        ));
+        return Err(mark.refusal(work.target.path));
     }
     let len = open::stamp(work.target.file, work.target.path)?.len;
     let plan = Plan::new(work.target.path, ("now".into(), len), ("it is".into(), len), &PageSet::new());
@@ -216,7 +219,8 @@ impl Ways {
             return Err(Error::refused(what, hint));
         }
         let label = format!("@{} (after an interrupted {})", to.name.number, intent.verb);
-        let plan = Plan::new(work.target.path, ("a mixture".into(), len), (label, to.len()), pages);
+        let mut plan = Plan::new(work.target.path, ("a mixture".into(), len), (label, to.len()), pages);
+        plan.metadata = Metadata::of(work.target)?.changes(&Metadata::stored(to.meta()), !plan.is_empty());
         let mut report =
             Report { plan, done: false, undo: None, notes: Vec::new(), bytes_written: 0, elapsed: Default::default() };
         if self.strange {
@@ -239,7 +243,7 @@ impl Ways {
             // The way back is a change of its own: one cut short must go on backwards.
             intent = intent.turned(id::now_ns());
             work.room.begin_change(work.writing, &intent)?;
-            Mark::set(work.target.file, work.room, &intent);
+            Mark::set(work.target.file, work.target.path, work.room, &intent);
         }
         report.bytes_written = write(work, from, to, pages, progress).map_err(unfinished(work))?;
         finish(work, &intent, to)?;
@@ -285,17 +289,34 @@ fn is_either(
     Ok(sectors.all(|s| now[s.clone()] == old[s.clone()] || now[s.clone()] == new[s]))
 }
 
-/// Forgets the change, or only the mark that another store left; the target stays as it is.
+/// Forgets the change, or only the change marker of another store; the target stays as it is.
 fn abandon(work: &mut Work<'_>, ours: bool, confirm: Confirm<'_>) -> Result<Report> {
-    let len = open::stamp(work.target.file, work.target.path)?.len;
+    let report = abandon_marker(work.target, confirm)?;
+    if report.done && ours {
+        work.room.end_change(work.writing, None)?;
+    }
+    Ok(report)
+}
+
+/// Removes the change marker of `target`, for which there is no history: a copy, or its store was removed.
+fn abandon_without_history(target: &Path, options: &Options, confirm: Confirm<'_>) -> Result<Report> {
+    let file = open::target_write(target)?;
+    if Mark::get(&file, target, options.store.as_deref()).is_none() {
+        find_room(options.store.as_deref(), target)?;
+    }
+    // A change that is under way holds this lock.
+    let _held = lock::flock(&file, target, lock::Kind::Exclusive, options.reading.wait)?;
+    abandon_marker(Target { file: &file, path: target }, confirm)
+}
+
+fn abandon_marker(target: Target<'_>, confirm: Confirm<'_>) -> Result<Report> {
+    let len = open::stamp(target.file, target.path)?.len;
     let label = "it is, the interrupted change forgotten".to_string();
-    let plan = Plan::new(work.target.path, ("a mixture".into(), len), (label, len), &PageSet::new());
+    let plan = Plan::new(target.path, ("a mixture".into(), len), (label, len), &PageSet::new());
     let done = confirm(&plan);
     if done {
-        Mark::clear(work.target.file);
-        if ours {
-            work.room.end_change(work.writing, None)?;
-        }
+        Mark::remove(target.file, target.path)?;
+        bring_to_disk(target)?;
     }
     Ok(Report { plan, done, undo: None, notes: Vec::new(), bytes_written: 0, elapsed: Default::default() })
 }

@@ -78,7 +78,7 @@ impl Side {
     pub(crate) fn lock(&mut self, reading: &Reading) -> Result<()> {
         if let (Side::Live(side), true) = (self, reading.lock) {
             let _held = lock::flock(&side.file, &side.path, lock::Kind::Shared, reading.wait)?;
-            if let Some(mark) = Mark::get(&side.file) {
+            if let Some(mark) = Mark::get(&side.file, &side.path, None) {
                 return Err(mark.refusal_to_read(&side.path));
             }
             let locked = open::stamp(&side.file, &side.path)?;
@@ -135,7 +135,7 @@ impl LiveSide {
             let what = format!("{} is made up by the kernel when it is read: it has no length", path.display());
             return Err(Error::refused(what, format!("copy it: `cat {} >COPY`", shell_word(path))));
         }
-        let mark = Mark::get(&file);
+        let mark = Mark::get(&file, &real, None);
         let len = open::stamp(&file, &real)?.len;
         Ok((LiveSide { name: format!("{} now", shown(path)), path: real, file, len }, mark))
     }
@@ -204,7 +204,7 @@ impl<S: RunStream> RunStream for Renumbered<S> {
 /// A half-changed target is no image of anything.
 pub(crate) fn refuse_unfinished_to_read(room: &Room) -> Result<()> {
     match room.intent()? {
-        Some(_) => Err(Mark { room: room.dir().into() }.refusal_to_read(room.target())),
+        Some(_) => Err(Mark::own(room).refusal_to_read(room.target())),
         None => Ok(()),
     }
 }

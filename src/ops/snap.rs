@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::metadata::MetaChange;
 use super::stat::Format;
 use super::take::{How, Taken, Target, take};
 use super::{Progress, Reading, Reserve};
@@ -75,6 +76,8 @@ pub struct Report {
     pub pages_changed: u64,
     /// Bytes in those pages.
     pub bytes_changed: u64,
+    /// What of mode, owner and attributes differs from the snapshot before.
+    pub metadata: Vec<MetaChange>,
     /// Bytes written to the store for it.
     pub bytes_stored: u64,
     /// How the frames of those pages were coded.
@@ -109,7 +112,7 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
     refuse_stored(&path)?;
     let live = open::target_read(&path)?;
     // Before anything is made: a room made anew has no record of what was interrupted.
-    if let Some(mark) = Mark::get(&live).filter(|mark| !mark.is_busy()) {
+    if let Some(mark) = Mark::get(&live, &path, options.store.as_deref()).filter(|mark| !mark.is_busy()) {
         return Err(mark.refusal(&path));
     }
     let store = Store::open_or_create(&Store::place(options.store.as_deref(), &path))?;
@@ -134,6 +137,7 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
         len: taken.len,
         pages_changed: taken.changed.pages,
         bytes_changed: taken.changed.bytes,
+        metadata: taken.parent.as_ref().map_or_else(Vec::new, |parent| taken.metadata_since(parent)),
         bytes_stored: 0,
         frames: FrameCounts::default(),
         grade: taken.grade,
@@ -244,9 +248,9 @@ fn keep(
 /// A half-changed target is no image of anything.
 pub(crate) fn refuse_unfinished(room: &Room, live: &File) -> Result<()> {
     if room.intent()?.is_some() {
-        return Err(Mark { room: room.dir().into() }.refusal(room.target()));
+        return Err(Mark::own(room).refusal(room.target()));
     }
-    match Mark::get(live) {
+    match Mark::get(live, room.target(), room.dir().parent()) {
         Some(mark) => Err(mark.refusal(room.target())),
         None => Ok(()),
     }

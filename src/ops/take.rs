@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::grown::{push_run, with_grown};
 use super::heal::{Healed, heal, suspects};
+use super::metadata::{MetaChange, Metadata};
 use super::pack_file::PackFile;
 use super::{Progress, Reading, Reserve, head};
 use crate::capture::{Base, Companion, Found, Leaf, NoBase, Watch, scan};
@@ -316,9 +317,15 @@ impl Taking<'_> {
 }
 
 impl Taken {
-    /// Whether the image is that of `other`.
+    /// What of the target's metadata differs from what `other` says; times do not count.
+    pub(crate) fn metadata_since(&self, other: &Image) -> Vec<MetaChange> {
+        let now = Metadata::new(self.stamp.mode, (self.stamp.uid, self.stamp.gid), &self.attrs);
+        Metadata::stored(other.meta()).differences(&now)
+    }
+
+    /// Whether image and metadata are those of `other`.
     pub(crate) fn is(&self, other: &Image) -> bool {
-        self.image == other.digest() && self.len == other.len()
+        self.image == other.digest() && self.len == other.len() && self.metadata_since(other).is_empty()
     }
 
     /// How the pages to be stored were coded.

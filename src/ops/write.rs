@@ -9,7 +9,8 @@ use super::Progress;
 use super::change::{Work, pages_between};
 use super::compose::read_zero_extended;
 use super::heal::heal;
-use super::powers;
+use super::take::Target;
+use super::{metadata, powers};
 use crate::capture::{Base, Leaf};
 use crate::error::{At, Error, Result};
 use crate::pack::{Run, RunStream, Source};
@@ -32,7 +33,10 @@ pub(crate) fn write(
     pages: &PageSet,
     progress: &dyn Progress,
 ) -> Result<u64> {
-    powers::take_away(work)?;
+    if !pages.is_empty() || from.len() != to.len() {
+        powers::take_away(work)?;
+        metadata::narrow(work, to)?;
+    }
     let (file, path) = (work.target.file, work.target.path);
     let written = {
         let now = file.metadata().at("looking at", path)?.len();
@@ -47,12 +51,16 @@ pub(crate) fn write(
         }
         written?
     };
-    // Once only: after an error the cache no longer tells what is on the disk.
-    sync_once(Bug::NoTargetSync, || file.sync_all()).at("bringing to the disk", path)?;
+    bring_to_disk(work.target)?;
     if !planted(Bug::NoReadBack) {
         prove(work, from, to, pages)?;
     }
     Ok(written)
+}
+
+/// Once only for what was written: after an error the cache no longer tells what is on the disk.
+pub(crate) fn bring_to_disk(target: Target<'_>) -> Result<()> {
+    sync_once(Bug::NoTargetSync, || target.file.sync_all()).at("bringing to the disk", target.path)
 }
 
 /// Reads, before anything is written, every page that will be: those of `to`, or the target would stay half changed;

@@ -1,23 +1,22 @@
 //! The intent: the record that lets an interrupted change of a target be finished or rolled back.
 
-use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
-use std::io;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::Path;
 
-use super::room::{Room, Writing, is_being_written};
-use crate::error::{At, Error, Result};
+use super::room::{Room, Writing};
+use crate::error::{At, Result};
 use crate::pack::{Bad, Fields, FileKind};
 use crate::page::Digest;
 use crate::planted::{Bug, planted};
-use crate::sys::{create, straight, xattr};
+use crate::sys::{create, straight};
 
-const NAME: &str = "intent";
+/// The record of a change that was begun and has not ended.
+pub(super) const NAME: &str = "intent";
 /// The record of the last change that was finished: what `undo` goes by.
 const UNDO: &str = "undo";
 const MOST: usize = 256 << 10;
-const ATTR: &[u8] = b"user.memsnap.intent";
+/// Digits of its digest by which a change marker names a record.
+pub(super) const LABEL_DIGITS: usize = 16;
 /// How the verb of a change begins that is the way back of an interrupted one.
 const WAY_BACK: &str = "rollback of ";
 
@@ -76,9 +75,14 @@ impl Intent {
         out
     }
 
-    /// What a mark calls it.
-    fn label(&self) -> String {
-        Digest::of(&self.encode()).to_hex()[..MARK_DIGITS].into()
+    /// What a change marker calls it.
+    pub(super) fn label(&self) -> String {
+        Digest::of(&self.encode()).to_hex()[..LABEL_DIGITS].into()
+    }
+
+    /// The last change that was finished according to the history in `dir`.
+    pub(super) fn last_in(dir: &Path) -> Option<Intent> {
+        Intent::decode(&create::read_small(&dir.join(UNDO), MOST).ok()?).ok()
     }
 
     fn decode(bytes: &[u8]) -> std::result::Result<Intent, Bad> {
@@ -127,7 +131,7 @@ impl Room {
     /// Begins a change: the record is on disk when this returns.
     ///
     /// # Errors
-    /// What writing says; [`Error::Busy`] when the room's lock is not ours any more.
+    /// What writing says; [`crate::Error::Busy`] when the room's lock is not ours any more.
     pub fn begin_change(&self, writing: &Writing, intent: &Intent) -> Result<()> {
         writing.check()?;
         if planted(Bug::NoIntent) {
@@ -151,77 +155,5 @@ impl Room {
             removed => removed.at("removing", &path)?,
         }
         create::sync_dir(self.dir())
-    }
-}
-
-/// The mark on a target that is being changed: an extended attribute with the path of the room whose intent it is, so
-/// that no other store captures a half-changed file unaware.
-#[derive(Clone, Debug)]
-pub struct Mark {
-    /// The folder of the room.
-    pub room: PathBuf,
-}
-
-/// Digits of an intent's digest in a mark.
-const MARK_DIGITS: usize = 16;
-
-impl Mark {
-    /// Puts the mark on. A file system without attributes goes without.
-    pub fn set(file: &File, room: &Room, intent: &Intent) {
-        let mut value = intent.label().into_bytes();
-        value.push(b' ');
-        value.extend_from_slice(room.dir().as_os_str().as_bytes());
-        let _ = xattr::set(file, ATTR, &value);
-    }
-
-    /// Takes the mark off.
-    pub fn clear(file: &File) {
-        let _ = xattr::remove(file, ATTR);
-    }
-
-    /// The mark of a change that is still unfinished. One is stale only where its room says that this very change was
-    /// finished: a crash may keep a mark that was taken off.
-    pub fn get(file: &File) -> Option<Mark> {
-        let bytes = xattr::get(file, ATTR).ok().flatten()?;
-        let (label, path) = bytes.split_at_checked(MARK_DIGITS + 1)?;
-        let room = PathBuf::from(OsString::from_vec(path.to_vec()));
-        let finished = || {
-            let record = create::read_small(&room.join(UNDO), MOST).ok()?;
-            let done = Intent::decode(&record).ok()?;
-            Some(done.label().as_bytes() == &label[..MARK_DIGITS])
-        };
-        let no_record = fs::symlink_metadata(room.join(NAME)).is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
-        let stale = no_record && finished() == Some(true);
-        (!stale).then_some(Mark { room })
-    }
-
-    /// Whether an attribute of this name is the mark: it is no part of a target's history.
-    pub fn is_name(name: &[u8]) -> bool {
-        name == ATTR
-    }
-
-    /// Whether the change is under way at this moment: somebody holds the room's lock.
-    pub fn is_busy(&self) -> bool {
-        is_being_written(&self.room)
-    }
-
-    /// The error for a verb that only reads.
-    pub fn refusal_to_read(&self, target: &std::path::Path) -> Error {
-        if self.is_busy() {
-            return Error::Busy {
-                path: target.into(),
-                holder: "another memsnap is changing it".into(),
-                hint: "try again when that has ended".into(),
-            };
-        }
-        self.refusal(target)
-    }
-
-    /// The error for a verb that needs a whole file.
-    pub fn refusal(&self, target: &std::path::Path) -> Error {
-        Error::refused(
-            format!("a change of {} was interrupted (recorded in {})", target.display(), self.room.display()),
-            "run `memsnap recover` on it first, with the --store that it was changed with".to_string(),
-        )
     }
 }

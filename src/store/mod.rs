@@ -11,6 +11,7 @@ mod commit;
 mod image;
 mod intent;
 mod label;
+mod mark;
 mod refs;
 mod room;
 mod shelf;
@@ -22,7 +23,8 @@ mod tree;
 pub use base::{ImageBase, StoredBase};
 pub use commit::{Draft, commit};
 pub use image::{Image, ImageRuns};
-pub use intent::{Intent, Mark};
+pub use intent::Intent;
+pub use mark::Mark;
 pub(crate) use refs::no_ref;
 pub use refs::{Ref, check_tag};
 pub use room::{Room, SnapName, Writing};
@@ -112,6 +114,11 @@ impl Store {
     /// Whether a folder in it proves to be a room, as none is in a folder that never was a store.
     fn has_rooms(&self) -> bool {
         self.rooms().is_ok_and(|(rooms, _)| !rooms.is_empty())
+    }
+
+    /// The store that is in use for `target`, which need not be there.
+    pub(super) fn at_place(chosen: Option<&Path>, target: &Path) -> Store {
+        Store::at(&placed(&Store::place(chosen, target)))
     }
 
     fn at(dir: &Path) -> Store {

@@ -21,6 +21,16 @@ pub fn is_kept(name: &[u8]) -> bool {
     name.starts_with(b"user.") || name == ACL
 }
 
+/// Whether attributes of this name come back when a file is changed in place: not those of the machine, which may be kept.
+pub fn comes_back(name: &[u8]) -> bool {
+    name.starts_with(b"user.") || is_acl(name)
+}
+
+/// Whether this is the name of the list of access, which only the owner sets.
+pub fn is_acl(name: &[u8]) -> bool {
+    name == ACL
+}
+
 /// The attributes that are kept, as names and values, sorted by name; none where the file system has no attributes.
 ///
 /// # Errors

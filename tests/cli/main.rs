@@ -22,6 +22,7 @@ mod help;
 mod lock;
 mod lock_table;
 mod log;
+mod metadata;
 mod names;
 mod output;
 mod races;

@@ -1,6 +1,6 @@
 //! `recover`: what it says when there is nothing, and when there is.
 
-use super::case::{Case, finish, program};
+use super::case::{Case, Ran, finish, program};
 use super::trace::{Subject, changed, interrupted, needs_strace, was_killed};
 
 #[test]
@@ -116,6 +116,87 @@ fn the_record_is_elsewhere() {
     for words in ["recover --store other f", "diff --store other f", "log --store other f"] {
         case.exits(words, 2).says("was interrupted").says(".memsnap");
     }
+}
+
+/// Runs the command that a hint names in backquotes, as a shell would.
+fn follow_hint(case: &Case, ran: &Ran) -> Ran {
+    let hint = ran.err.split_once("hint:").expect("a hint").1;
+    let command = hint.split('`').nth(1).expect("a command in the hint");
+    let rest = command.strip_prefix("memsnap ").expect("a command of memsnap");
+    let script = format!("{} {rest} --yes", program().display());
+    finish(case.command("sh").args(["-c", &script]))
+}
+
+/// Its history was removed: nothing can finish the change, and the hint leads out.
+#[test]
+fn the_record_was_removed() {
+    if !needs_strace() {
+        return;
+    }
+    let (case, ..) = interrupted();
+    let half = case.read("f");
+    std::fs::remove_dir_all(case.path(".memsnap")).unwrap();
+    for words in ["snap f", "recover --yes f", "recover --yes --finish f", "diff f /dev/null", "log f"] {
+        case.exits(words, 2).says("its record is not in").says("recover --abandon");
+    }
+    case.exits("recover --abandon f", 2).says("--yes");
+    case.ok("recover -n --abandon f");
+    let ran = case.exits("snap f", 2);
+    assert!(!case.path(".memsnap").exists(), "nothing was begun");
+    follow_hint(&case, &ran).exits(0);
+    assert!(case.read("f") == half);
+    case.ok("snap f");
+    case.ok("verify");
+}
+
+/// A copy takes the change marker along, and nobody can finish its change, whatever becomes of the original.
+#[test]
+fn a_copy_of_a_half_changed_file() {
+    if !needs_strace() {
+        return;
+    }
+    for way in ["", "--finish", "--rollback", "--abandon", "not at all"] {
+        let (case, old, _) = interrupted();
+        case.write("known", &old);
+        case.ok("snap known");
+        for copy in ["copy", "known"] {
+            finish(case.command("cp").args(["-a", "f", copy])).exits(0);
+        }
+        if way != "not at all" {
+            case.ok(&format!("recover --yes f {way}"));
+        }
+        for copy in ["copy", "known"] {
+            let half = case.read(copy);
+            for words in ["snap", "recover --yes", "recover --yes --rollback", "revert --yes"] {
+                let ran = case.exits(&format!("{words} {copy}"), 2);
+                ran.says("is a copy of a file that was half changed").says("recover --abandon");
+            }
+            let ran = case.exits(&format!("snap {copy}"), 2);
+            follow_hint(&case, &ran).exits(0);
+            assert!(case.read(copy) == half, "{way}");
+            case.ok(&format!("snap {copy}"));
+        }
+        if way == "not at all" {
+            case.ok("recover --yes f");
+        }
+        case.ok("verify");
+    }
+}
+
+/// A half-changed file that was moved, or whose store is another: the hint says where to go.
+#[test]
+fn a_half_changed_file_that_moved() {
+    if !needs_strace() {
+        return;
+    }
+    let (case, old, _) = interrupted();
+    std::fs::rename(case.path("f"), case.path("g")).unwrap();
+    case.exits("recover --yes g", 2).says("move it back to").says("recover --abandon");
+    std::fs::rename(case.path("g"), case.path("f")).unwrap();
+    let ran = case.exits("snap --store other f", 2);
+    follow_hint(&case, &ran).exits(0);
+    assert!(case.read("f") == old);
+    case.ok("snap --store other f");
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod blocks;
 mod case;
 mod disk;
 mod disk_faults;
+mod elsewhere;
 mod faults;
 mod folder;
 mod grounds;

@@ -18,6 +18,7 @@ pub(crate) enum Fs {
     /// With no order between what files hold and the journal.
     Ext4Writeback,
     Xfs,
+    Btrfs,
 }
 
 impl Fs {
@@ -25,6 +26,7 @@ impl Fs {
         match self {
             Fs::Ext4 | Fs::Ext4Writeback => "ext4",
             Fs::Xfs => "xfs",
+            Fs::Btrfs => "btrfs",
         }
     }
 
@@ -34,6 +36,7 @@ impl Fs {
             Fs::Ext4 => "noauto_da_alloc,commit=300",
             Fs::Ext4Writeback => "noauto_da_alloc,commit=300,data=writeback",
             Fs::Xfs => "defaults",
+            Fs::Btrfs => "commit=300",
         }
     }
 
@@ -42,6 +45,7 @@ impl Fs {
         match self {
             Fs::Ext4 | Fs::Ext4Writeback => 64 << 20,
             Fs::Xfs => 300 << 20,
+            Fs::Btrfs => 160 << 20,
         }
     }
 
@@ -52,6 +56,7 @@ impl Fs {
                 "mkfs.ext4 -q -F -b 4096 -N 1024 -m 0 -J size=16 -E nodiscard,lazy_itable_init=0,lazy_journal_init=1"
             }
             Fs::Xfs => "mkfs.xfs -q -f -K",
+            Fs::Btrfs => "mkfs.btrfs -q -f -K",
         };
         run(&[words, &on.display().to_string()]).exits(0);
     }
@@ -78,6 +83,19 @@ pub(crate) fn needs_mounts() -> bool {
         skip(why);
         false
     })
+}
+
+/// Whether btrfs can be made and mounted here.
+pub(crate) fn needs_btrfs() -> bool {
+    if !needs_mounts() {
+        return false;
+    }
+    let known = std::fs::read_to_string("/proc/filesystems").is_ok_and(|list| list.contains("btrfs"));
+    if !known || !has("mkfs.btrfs") {
+        skip("no btrfs, or no mkfs.btrfs, here");
+        return false;
+    }
+    true
 }
 
 /// A folder for images and mount points: in memory where there is some.

@@ -1,0 +1,53 @@
+//! Changes of mode, owner and attributes, in words and in JSON.
+
+use memsnap::ops::metadata::MetaChange;
+use serde::Serialize;
+
+use super::{escape, hex};
+
+/// One change; `from` and `to` are missing where an attribute is not set. Values of attributes are in hexadecimal.
+#[derive(Serialize)]
+pub(crate) struct JsonMeta {
+    what: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
+}
+
+/// `mode 0644 -> 0600`
+pub(crate) fn words(changes: &[MetaChange]) -> Vec<String> {
+    changes.iter().map(in_words).collect()
+}
+
+fn in_words(change: &MetaChange) -> String {
+    match change {
+        MetaChange::Mode { from, to } => format!("mode {from:04o} -> {to:04o}"),
+        MetaChange::Owner { from, to } => format!("owner {}:{} -> {}:{}", from.0, from.1, to.0, to.1),
+        MetaChange::Attribute { name, from, to } => {
+            let what = match (from, to) {
+                (None, _) => "added",
+                (_, None) => "removed",
+                _ => "changed",
+            };
+            format!("attribute {} {what}", escape::bytes(name))
+        }
+    }
+}
+
+pub(crate) fn json(changes: &[MetaChange]) -> Vec<JsonMeta> {
+    let mode = |mode: &u32| Some(format!("{mode:04o}"));
+    let owner = |owner: &(u32, u32)| Some(format!("{}:{}", owner.0, owner.1));
+    let value = |value: &Option<Vec<u8>>| value.as_ref().map(|value| hex::show(value));
+    let each = |change: &MetaChange| match change {
+        MetaChange::Mode { from, to } => JsonMeta { what: "mode", name: None, from: mode(from), to: mode(to) },
+        MetaChange::Owner { from, to } => JsonMeta { what: "owner", name: None, from: owner(from), to: owner(to) },
+        MetaChange::Attribute { name, from, to } => JsonMeta {
+            what: "attribute",
+            name: Some(String::from_utf8_lossy(name).into_owned()),
+            from: value(from),
+            to: value(to),
+        },
+    };
+    changes.iter().map(each).collect()
+}

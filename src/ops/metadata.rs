@@ -1,0 +1,206 @@
+//! Mode, owner and attributes of a target: what of them differs from a snapshot, and bringing them back in place.
+//!
+//! The rules are those of docs/design.md. Set-uid and set-gid bits stay only where neither content nor owner changes and
+//! the snapshot has them too; they never come back.
+
+use std::fs::File;
+
+use super::change::Work;
+use super::take::Target;
+use crate::error::{At, Result};
+use crate::pack::Meta;
+use crate::store::{Image, Mark};
+use crate::sys::{id, meta, open, xattr};
+
+/// Set-uid and set-gid.
+const SET_ID: u32 = 0o6000;
+
+/// What of a target's metadata differs, or is to change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MetaChange {
+    /// Permissions, with set-uid, set-gid and sticky bit.
+    Mode {
+        /// As it is.
+        from: u32,
+        /// As it will be.
+        to: u32,
+    },
+    /// User and group.
+    Owner {
+        /// As it is.
+        from: (u32, u32),
+        /// As it will be.
+        to: (u32, u32),
+    },
+    /// An extended attribute.
+    Attribute {
+        /// Its name.
+        name: Vec<u8>,
+        /// Its value as it is; `None`: it is not set.
+        from: Option<Vec<u8>>,
+        /// Its value as it will be; `None`: it is removed.
+        to: Option<Vec<u8>>,
+    },
+}
+
+/// Mode, owner and attributes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Metadata {
+    mode: u32,
+    owner: (u32, u32),
+    attrs: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Metadata {
+    pub(crate) fn new(mode: u32, owner: (u32, u32), attrs: &[(Vec<u8>, Vec<u8>)]) -> Metadata {
+        let attrs = attrs.iter().filter(|(name, _)| xattr::comes_back(name) && !Mark::is_name(name));
+        Metadata { mode: mode & 0o7777, owner, attrs: attrs.cloned().collect() }
+    }
+
+    /// As `target` has it now.
+    pub(crate) fn of(target: Target<'_>) -> Result<Metadata> {
+        let stamp = open::stamp(target.file, target.path)?;
+        let attrs = xattr::list(target.file).at("reading the attributes of", target.path)?;
+        Ok(Metadata::new(stamp.mode, (stamp.uid, stamp.gid), &attrs))
+    }
+
+    /// As a snapshot says.
+    pub(crate) fn stored(meta: &Meta) -> Metadata {
+        Metadata::new(meta.mode, (meta.uid, meta.gid), &meta.attrs)
+    }
+
+    /// All that differs.
+    pub(crate) fn differences(&self, to: &Metadata) -> Vec<MetaChange> {
+        let mut all = Vec::new();
+        if self.mode != to.mode {
+            all.push(MetaChange::Mode { from: self.mode, to: to.mode });
+        }
+        if self.owner != to.owner {
+            all.push(MetaChange::Owner { from: self.owner, to: to.owner });
+        }
+        let value = |attrs: &[(Vec<u8>, Vec<u8>)], name: &[u8]| {
+            attrs.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone())
+        };
+        let mut names: Vec<_> = self.attrs.iter().chain(&to.attrs).map(|(name, _)| name).collect();
+        names.sort();
+        names.dedup();
+        for name in names {
+            let (from, to) = (value(&self.attrs, name), value(&to.attrs, name));
+            if from != to {
+                all.push(MetaChange::Attribute { name: name.clone(), from, to });
+            }
+        }
+        all
+    }
+
+    /// What a change in place to `to` does to these: only what the caller has the right to. `content`: bytes change too.
+    pub(crate) fn changes(&self, to: &Metadata, content: bool) -> Vec<MetaChange> {
+        let (user, no_one) = (id::euid(), u32::MAX);
+        let gives = user == 0 && to.owner.0 != no_one && to.owner.1 != no_one;
+        let owns = user == 0 || user == self.owner.0;
+        let owner = if gives { to.owner } else { self.owner };
+        let kept = if content || owner != self.owner { 0 } else { to.mode & self.mode & SET_ID };
+        let mode = if owns { to.mode & !SET_ID | kept } else { self.mode };
+        let mut changes = self.differences(&Metadata { mode, owner, attrs: to.attrs.clone() });
+        changes.retain(|change| owns || !matches!(change, MetaChange::Attribute { name, .. } if xattr::is_acl(name)));
+        changes
+    }
+}
+
+/// What a change from `from` to `to` does to the metadata. `content`: bytes change too.
+pub(crate) fn changes(from: &Image, to: &Image, content: bool) -> Vec<MetaChange> {
+    Metadata::stored(from.meta()).changes(&Metadata::stored(to.meta()), content)
+}
+
+/// Before old content comes: what others may not do with it, they may not do with the target from now on.
+pub(crate) fn narrow(work: &Work<'_>, to: &Image) -> Result<()> {
+    let mode = open::stamp(work.target.file, work.target.path)?.mode & 0o7777;
+    let narrowed = mode & (to.meta().mode | !0o077);
+    if narrowed != mode {
+        // Who is not the owner may not, and changes no mode later either.
+        let _ = meta::set_mode(work.target.file, narrowed);
+    }
+    Ok(())
+}
+
+/// Gives the target the metadata of `to`. What cannot be had becomes a note: the content is right all the same.
+pub(crate) fn bring(work: &mut Work<'_>, to: &Image) -> Result<()> {
+    let wanted = Metadata::stored(to.meta());
+    let now = Metadata::of(work.target)?;
+    let mut changes = now.changes(&wanted, false);
+    // The mode may take the right to set attributes, and a new owner takes bits of the mode; a list of access sets some.
+    changes.sort_by_key(|change| match change {
+        MetaChange::Attribute { name, .. } if !xattr::is_acl(name) => 0,
+        MetaChange::Owner { .. } => 1,
+        MetaChange::Attribute { .. } => 2,
+        MetaChange::Mode { .. } => 3,
+    });
+    for change in &changes {
+        if let Err((what, e)) = set(work.target.file, change) {
+            work.notes.push(format!("{what}: {e}"));
+        }
+    }
+    let lost = wanted.mode & SET_ID & !now.mode;
+    if lost != 0 && !work.notes.iter().any(|note| note.contains("set-uid")) {
+        let then = wanted.mode;
+        let note = format!("the snapshot has mode {then:04o}: set-uid and set-gid are not given back; chmod does it");
+        work.notes.push(note);
+    }
+    Ok(())
+}
+
+fn set(file: &File, change: &MetaChange) -> Result<(), (String, std::io::Error)> {
+    match change {
+        MetaChange::Mode { from, to } => {
+            meta::set_mode(file, *to).map_err(|e| (format!("its mode stays {from:04o}, the snapshot has {to:04o}"), e))
+        }
+        MetaChange::Owner { from, to } => meta::set_owner(file, to.0, to.1)
+            .map_err(|e| (format!("its owner stays {}:{}, the snapshot has {}:{}", from.0, from.1, to.0, to.1), e)),
+        MetaChange::Attribute { name, to, .. } => {
+            let done = to.as_ref().map_or_else(|| xattr::remove(file, name), |value| xattr::set(file, name, value));
+            done.map_err(|e| (format!("its attribute {} stays as it is", String::from_utf8_lossy(name)), e))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(mode: u32, attrs: &[(&[u8], &[u8])]) -> Metadata {
+        let attrs: Vec<_> = attrs.iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
+        Metadata::new(mode, (id::euid(), 7), &attrs)
+    }
+
+    #[test]
+    fn bits_that_lend_rights_never_come_back() {
+        let mode = |from, to, content| match with(from, &[]).changes(&with(to, &[]), content)[..] {
+            [MetaChange::Mode { to, .. }] => to,
+            [] => from,
+            ref other => panic!("{other:?}"),
+        };
+        assert_eq!(mode(0o644, 0o600, false), 0o600);
+        assert_eq!(mode(0o644, 0o4600, false), 0o600);
+        assert_eq!(mode(0o755, 0o4755, false), 0o755, "nothing to do");
+        assert_eq!(mode(0o4755, 0o4755, false), 0o4755, "nothing to do");
+        assert_eq!(mode(0o4755, 0o4755, true), 0o755);
+        assert_eq!(mode(0o4755, 0o755, false), 0o755);
+    }
+
+    #[test]
+    fn only_attributes_that_come_back_are_compared() {
+        let (now, then) = (
+            with(0o644, &[(b"user.a", b"1"), (b"user.b", b"2"), (b"security.capability", b"x")]),
+            with(0o644, &[(b"user.b", b"3"), (b"user.c", b""), (b"trusted.x", b"y"), (b"user.memsnap.intent", b"z")]),
+        );
+        let changes = now.changes(&then, true);
+        let names: Vec<_> = changes
+            .iter()
+            .map(|change| match change {
+                MetaChange::Attribute { name, from, to } => (&name[..], from.is_some(), to.is_some()),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(names, [(&b"user.a"[..], true, false), (b"user.b", true, true), (b"user.c", false, true)]);
+    }
+}

@@ -1,0 +1,195 @@
+//! The change marker: an extended attribute of a target while it is changed in place, so that no store captures a
+//! half-changed file unaware.
+//!
+//! It names the record of the change, the inode that is changed, and the history that has the record. The path of that
+//! history is only a hint: a file system may be mounted elsewhere later. So the record is also looked for in the history
+//! of the target's own path, and under the same name in the store that is in use.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use super::Store;
+use super::intent::{Intent, LABEL_DIGITS, NAME};
+use super::room::{Room, is_being_written};
+use crate::error::{At, Error, Result, shell_word};
+use crate::sys::open::{self, Stamp};
+use crate::sys::xattr;
+
+const ATTR: &[u8] = b"user.memsnap.intent";
+
+/// The marker of a change that has not ended, or of one whose end nothing proves.
+#[derive(Clone, Debug)]
+pub struct Mark {
+    /// The directory of the history that has, or had, the record.
+    room: PathBuf,
+    record: Record,
+}
+
+/// Where the record of an interrupted change is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Record {
+    /// In the history of the target itself.
+    Own,
+    /// In the history of another path, or in another store.
+    Elsewhere,
+    /// It was removed, or is where nothing leads to.
+    Gone,
+    /// The file is a copy: the change is that of another file.
+    OfOriginal,
+}
+
+/// What a marker says.
+struct Said {
+    label: Vec<u8>,
+    /// The inode, and when it was made, as far as that was known.
+    file: Option<(u64, Option<i128>)>,
+    room: PathBuf,
+}
+
+impl Said {
+    fn encode(room: &Room, intent: &Intent, stamp: &Stamp) -> Vec<u8> {
+        let born = stamp.born_ns.map_or("-".into(), |ns| ns.to_string());
+        let mut value = format!("{} {} {born} ", intent.label(), stamp.ino).into_bytes();
+        value.extend_from_slice(room.dir().as_os_str().as_bytes());
+        value
+    }
+
+    /// Markers without an inode have the path, which begins with a slash, in its place.
+    fn decode(bytes: &[u8]) -> Option<Said> {
+        let (label, rest) = bytes.split_at_checked(LABEL_DIGITS)?;
+        let rest = rest.strip_prefix(b" ")?;
+        let path = |bytes: &[u8]| PathBuf::from(OsString::from_vec(bytes.to_vec()));
+        if rest.starts_with(b"/") {
+            return Some(Said { label: label.into(), file: None, room: path(rest) });
+        }
+        let mut words = rest.splitn(3, |b| *b == b' ');
+        let mut word = || words.next().and_then(|word| std::str::from_utf8(word).ok());
+        let (ino, born) = (word()?.parse().ok()?, word()?.parse().ok());
+        Some(Said { label: label.into(), file: Some((ino, born)), room: path(words.next()?) })
+    }
+
+    /// Whether the file of this stamp is another one than that which was to be changed. Not by its device, whose number
+    /// may be another after a restart.
+    fn is_of_another(&self, now: &Stamp) -> bool {
+        let differ = |born: Option<i128>| born.zip(now.born_ns).is_some_and(|(then, now)| then != now);
+        self.file.is_some_and(|(ino, born)| ino != now.ino || differ(born))
+    }
+
+    /// Whether the history in `dir` says that this very change was finished.
+    fn is_finished(&self, dir: &Path, now: &Stamp) -> bool {
+        Intent::last_in(dir).is_some_and(|done| done.label().as_bytes() == self.label && done.file.1 == now.ino)
+    }
+}
+
+impl Mark {
+    /// Puts the marker on. A file system without attributes goes without.
+    pub fn set(file: &File, path: &Path, room: &Room, intent: &Intent) {
+        let Ok(stamp) = open::stamp(file, path) else { return };
+        let _ = xattr::set(file, ATTR, &Said::encode(room, intent, &stamp));
+    }
+
+    /// Removes the marker. Only when the file was brought to the disk after that, no crash brings it back.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn remove(file: &File, path: &Path) -> Result<()> {
+        xattr::remove(file, ATTR).at("removing the change marker of", path)
+    }
+
+    /// The marker of an unfinished change of `target`, a resolved path. `store`: the store in use; `None`: beside the
+    /// target. A marker is stale, and counts as none, only where a history says that this very change was finished.
+    pub fn get(file: &File, target: &Path, store: Option<&Path>) -> Option<Mark> {
+        let said = Said::decode(&xattr::get(file, ATTR).ok().flatten()?)?;
+        let now = open::stamp(file, target).ok()?;
+        let store = Store::at_place(store, target);
+        let own = Room::at(&store, store.key(target)).dir().to_path_buf();
+        if has_record(&own) != Some(false) {
+            return Some(Mark { room: own, record: Record::Own });
+        }
+        if said.is_of_another(&now) {
+            return Some(Mark { room: said.room, record: Record::OfOriginal });
+        }
+        let beside = said.room.file_name().map(|name| store.dir().join(name));
+        let dirs: Vec<_> = [Some(own), beside, Some(said.room.clone())].into_iter().flatten().collect();
+        if let Some(room) = dirs.iter().find(|dir| has_record(dir) != Some(false)) {
+            return Some(Mark { room: room.clone(), record: Record::Elsewhere });
+        }
+        let finished = dirs.iter().any(|dir| said.is_finished(dir, &now));
+        (!finished).then_some(Mark { room: said.room, record: Record::Gone })
+    }
+
+    /// That of a change whose record is in the history of its target.
+    pub fn own(room: &Room) -> Mark {
+        Mark { room: room.dir().into(), record: Record::Own }
+    }
+
+    /// Whether an attribute of this name is the marker: it is no part of a target's history.
+    pub fn is_name(name: &[u8]) -> bool {
+        name == ATTR
+    }
+
+    /// Whether the change is under way at this moment: somebody holds the lock of the history.
+    pub fn is_busy(&self) -> bool {
+        matches!(self.record, Record::Own | Record::Elsewhere) && is_being_written(&self.room)
+    }
+
+    /// The error for a verb that only reads.
+    pub fn refusal_to_read(&self, target: &Path) -> Error {
+        if self.is_busy() {
+            return Error::Busy {
+                path: target.into(),
+                holder: "another memsnap is changing it".into(),
+                hint: "try again when that has ended".into(),
+            };
+        }
+        self.refusal(target)
+    }
+
+    /// The error for a verb that needs a whole file.
+    pub fn refusal(&self, target: &Path) -> Error {
+        let (file, record) = (target.display(), self.room.display());
+        let abandon = format!("`memsnap recover --abandon {}`", shell_word(target));
+        match self.record {
+            Record::Own | Record::Elsewhere => Error::refused(
+                format!("a change of {file} was interrupted (recorded in {record})"),
+                self.way_to_recover(target, &abandon),
+            ),
+            Record::Gone => Error::refused(
+                format!("a change of {file} was interrupted, and its record is not in {record} any more"),
+                format!("bring back that directory or another copy of the file, or take it as it is: {abandon}"),
+            ),
+            Record::OfOriginal => Error::refused(
+                format!("{file} is a copy of a file that was half changed (recorded in {record})"),
+                format!("recover the original and copy it again, or take the copy as it is: {abandon}"),
+            ),
+        }
+    }
+
+    fn way_to_recover(&self, target: &Path, abandon: &str) -> String {
+        let store = self.room.parent().unwrap_or(&self.room);
+        let opened = Store::at(store);
+        let of = self.room.file_name().and_then(|name| Room::open_named(&opened, name).ok());
+        let of = of.map(|room| room.target().to_path_buf()).filter(|of| self.record != Record::Own && of != target);
+        let is_beside = Store::at_place(None, of.as_deref().unwrap_or(target)).dir() == store;
+        let option = if is_beside { "" } else { &format!("--store {} ", shell_word(store)) };
+        match of {
+            None => format!("run `memsnap recover {option}{}` first", shell_word(target)),
+            Some(of) => format!(
+                "move it back to {} and run `memsnap recover {option}{1}`, or take it as it is: {abandon}",
+                of.display(),
+                shell_word(&of)
+            ),
+        }
+    }
+}
+
+/// Whether the history in `dir` records a change that has not ended; `None` when that cannot be seen.
+fn has_record(dir: &Path) -> Option<bool> {
+    match fs::symlink_metadata(dir.join(NAME)) {
+        Ok(_) => Some(true),
+        Err(e) => matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory).then_some(false),
+    }
+}

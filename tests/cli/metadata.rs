@@ -1,0 +1,206 @@
+//! Mode, owner and attributes are part of a history, without any byte that changes.
+
+use std::fs::{self, File};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+
+use memsnap::sys::xattr;
+
+use super::case::{Case, PAGE, is_root, no_forks};
+use super::trace::{Subject, needs_strace, was_killed};
+
+/// What a snapshot has to bring back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Seen {
+    mode: u32,
+    owner: (u32, u32),
+    attrs: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+fn seen(case: &Case) -> Seen {
+    let _alone = no_forks();
+    let file = File::open(case.path("f")).unwrap();
+    let found = file.metadata().unwrap();
+    let attrs = xattr::list(&file).unwrap();
+    Seen { mode: found.mode() & 0o7777, owner: (found.uid(), found.gid()), attrs }
+}
+
+fn chmod(case: &Case, mode: u32) {
+    fs::set_permissions(case.path("f"), fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// False where there are no attributes.
+fn set(case: &Case, name: &[u8], value: &[u8]) -> bool {
+    let _alone = no_forks();
+    xattr::set(&File::open(case.path("f")).unwrap(), name, value).is_ok()
+}
+
+/// Two snapshots of the same bytes; and what they look like.
+fn two() -> (Case, Seen, Seen) {
+    let case = Case::with_pages(4);
+    chmod(&case, 0o644);
+    set(&case, b"user.a", b"one");
+    set(&case, b"user.gone", b"x");
+    case.ok("snap f").says("f@1");
+    let first = seen(&case);
+    chmod(&case, 0o600);
+    if set(&case, b"user.a", b"two") && set(&case, b"user.b", b"new") {
+        let _alone = no_forks();
+        xattr::remove(&File::open(case.path("f")).unwrap(), b"user.gone").unwrap();
+    }
+    if is_root() {
+        chown(case.path("f"), Some(1234), Some(5678)).unwrap();
+    }
+    let second = seen(&case);
+    (case, first, second)
+}
+
+#[test]
+fn new_metadata_is_a_snapshot_and_new_times_are_none() {
+    let (case, first, second) = two();
+    assert_ne!(first, second);
+    let ran = case.ok("snap f").says("f@2").says("mode 0644 -> 0600").says("0 pages");
+    if is_root() {
+        ran.says("-> 1234:5678");
+    }
+    case.ok("snap f").says("unchanged since @2");
+    let now = std::time::SystemTime::now();
+    File::open(case.path("f")).unwrap().set_modified(now).unwrap();
+    case.ok("snap f").says("unchanged since @2");
+    // Each alone.
+    for n in [3, 4] {
+        match n {
+            3 => chmod(&case, 0o640),
+            _ if set(&case, b"user.c", b"") => {}
+            _ => break,
+        }
+        case.ok("snap f").says(&format!("f@{n}"));
+        case.ok("snap f").says(&format!("unchanged since @{n}"));
+    }
+    case.ok("verify");
+}
+
+#[test]
+fn revert_and_undo_bring_metadata_back() {
+    let (case, first, second) = two();
+    // What undo goes back to is nowhere yet.
+    assert_eq!(case.snapshots(), 1);
+    let ran = case.ok("revert -n f@1").shows("mode 0600 -> 0644").shows("0 pages");
+    if !first.attrs.is_empty() {
+        ran.shows("attribute user.a changed").shows("attribute user.b removed").shows("attribute user.gone added");
+    }
+    let plan = case.ok("--json revert -n f@1").json().remove(0);
+    assert_eq!(plan["metadata"][0]["what"], "mode");
+    assert_eq!((&plan["metadata"][0]["from"], &plan["metadata"][0]["to"]), (&"0600".into(), &"0644".into()));
+    case.exits("revert f@1", 2).says("mode 0600 -> 0644").says("--yes");
+    assert_eq!(seen(&case), second, "nothing is done unasked");
+
+    case.ok("revert --yes f@1").says("mode 0600 -> 0644");
+    assert_eq!(seen(&case), first);
+    let stored = case.snapshots();
+    case.ok("revert --yes f@1").says("nothing to write");
+    case.ok("revert -n f@1");
+    assert_eq!((seen(&case), case.snapshots()), (first.clone(), stored));
+    for _ in 0..2 {
+        case.ok("undo -n f").shows("mode 0644 -> 0600");
+        case.ok("undo --yes f");
+        assert_eq!(seen(&case), second);
+        case.ok("undo --yes f");
+        assert_eq!(seen(&case), first);
+    }
+    case.ok("verify");
+}
+
+/// With bytes that change too, and by the verbs that make a new image: what the file has now stays.
+#[test]
+fn other_changes_keep_the_metadata_of_now() {
+    let (case, first, second) = two();
+    case.ok("edit --yes f --at 0 --hex 01");
+    assert_eq!(seen(&case), second);
+    case.ok("revert --yes f@1");
+    assert_eq!(seen(&case), first);
+    chmod(&case, 0o660);
+    case.touch(2, 9);
+    let now = seen(&case);
+    case.ok("revert --yes f@1 --range 0..4096");
+    assert_eq!(seen(&case), now);
+    case.ok("edit --yes f --at 0 --hex 01");
+    case.ok("undo --yes f");
+    assert_eq!(seen(&case), now);
+}
+
+/// Killed wherever it is, with and without bytes that change: recovery brings the metadata of that end, too.
+#[test]
+fn a_killed_revert_is_finished_with_its_metadata() {
+    if !needs_strace() {
+        return;
+    }
+    let calls = "pwrite64,fchmod,fchown,fsetxattr,fremovexattr,fsync,unlinkat,renameat";
+    for touched in [false, true] {
+        for way in ["--finish", "--rollback"] {
+            let (mut n, mut recovered) = (1, 0);
+            loop {
+                let (case, first, second) = two();
+                if touched {
+                    case.touch(1, 77);
+                }
+                let old = case.read("f");
+                let ran =
+                    Subject::sound().inject(&case, "revert --yes f@1", calls, &format!("signal=SIGKILL:when={n}"));
+                if !was_killed(&ran) {
+                    break;
+                }
+                let begun = !case.stored("intent").is_empty();
+                if begun {
+                    case.ok(&format!("recover --yes {way} f"));
+                    recovered += 1;
+                    let expected = if way == "--finish" { &first } else { &second };
+                    assert_eq!(&seen(&case), expected, "{way}, killed at {n}");
+                    assert!(way == "--finish" || case.read("f") == old, "killed at {n}");
+                }
+                assert_eq!(case.read("f").len(), 4 * PAGE);
+                n += 1;
+            }
+            assert!(recovered > 2, "{recovered} of {n}");
+        }
+    }
+}
+
+/// Old content that was private is never where others can read it, also when the change is cut short.
+#[test]
+fn the_mode_is_narrowed_before_old_content_comes() {
+    if !needs_strace() {
+        return;
+    }
+    let case = Case::with_pages(4);
+    chmod(&case, 0o600);
+    case.ok("snap f");
+    case.touch(1, 5);
+    chmod(&case, 0o644);
+    for n in 1..40 {
+        let ran = Subject::sound().inject(&case, "revert --yes f@1", "pwrite64", &format!("signal=SIGKILL:when={n}"));
+        assert!(was_killed(&ran), "no kill fell on the write into the target");
+        if !case.stored("intent").is_empty() {
+            break;
+        }
+    }
+    assert_eq!(seen(&case).mode, 0o600);
+    case.ok("recover --yes --rollback f");
+    assert_eq!(seen(&case).mode, 0o644);
+}
+
+/// The bytes are as they were, and a log beside them has more: nothing new is stored, and nothing else is said.
+#[test]
+fn an_unchanged_file_with_a_log() {
+    let case = Case::with_pages(4);
+    case.ok("snap f");
+    case.write("f-wal", &[0x37, 0x7f, 0x06, 0x82, 0, 0x2d, 0xe2, 0x18, 0, 0, 0x10, 0]);
+    for strict in ["", "--strict"] {
+        let ran = case.exits(&format!("snap {strict} f"), 3).says("unchanged since @1");
+        let ran = ran.says("below the required grade, no new snapshot, as the file did not change");
+        assert!(!ran.err.contains("kept and marked"), "{ran:?}");
+        assert_eq!(case.snapshots(), 1);
+    }
+    case.touch(1, 3);
+    case.exits("snap f", 3).says("below the required grade, kept and marked");
+    assert_eq!(case.snapshots(), 2);
+}
