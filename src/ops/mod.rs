@@ -6,6 +6,7 @@ pub mod adopt;
 pub mod apply;
 mod apply_memory;
 mod bytes;
+mod carry;
 pub mod change;
 mod compose;
 pub mod delta;
