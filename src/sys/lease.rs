@@ -396,6 +396,37 @@ mod tests {
     }
 
     #[test]
+    fn kept_it_lets_them_wait() {
+        use std::os::unix::fs::OpenOptionsExt;
+        use std::sync::mpsc::{RecvTimeoutError, channel};
+
+        let path = target();
+        let file = open_write(&path).unwrap();
+        let Some(lease) = granted(|| Lease::write(&file)) else { return };
+        assert!(lease.keep());
+        let at_once = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&path);
+        assert_eq!(at_once.unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert!(!lease.is_broken(), "nobody has got it");
+        std::thread::scope(|scope| {
+            let (opened, open) = channel();
+            let path = &path;
+            scope.spawn(move || opened.send(File::open(path).map(drop)));
+            assert_eq!(open.recv_timeout(Duration::from_millis(100)).unwrap_err(), RecvTimeoutError::Timeout);
+            assert!(!lease.is_broken(), "they wait");
+            lease.give_way();
+            open.recv_timeout(Duration::from_secs(10)).unwrap().unwrap();
+        });
+        assert!(lease.is_broken() && !lease.keep());
+        assert!(!lease.release());
+
+        let lease = granted(|| Lease::write(&file)).unwrap();
+        assert!(lease.keep());
+        lease.give_way();
+        assert!(!lease.is_broken(), "nobody wanted it");
+        assert!(lease.keep() && lease.release());
+    }
+
+    #[test]
     fn others_may_not_ask() {
         let file = File::open("/etc/passwd").unwrap();
         if crate::sys::id::euid() == 0 {

@@ -14,6 +14,8 @@ use super::case::{Case, PAGE, Ran, is_root, no_forks, skip};
 use super::trace::{Subject, changed, interrupted, needs_strace};
 
 const LATE: &[u8] = b"written by another program";
+/// The thread that watches the lease is started right after it was granted.
+const SLOW: (&str, &str) = ("clone,clone3", "delay_exit=200000");
 
 fn eventually(what: &str, mut is: impl FnMut() -> bool) {
     let start = Instant::now();
@@ -86,7 +88,7 @@ fn opened_before_the_first_byte_it_ends_and_stores_nothing() {
         let (ran, open) = meanwhile(
             &case,
             words,
-            ("fcntl", "delay_exit=150000"),
+            SLOW,
             || has_lease(&path),
             || {
                 let file = writable(&path).unwrap();
@@ -116,7 +118,7 @@ fn a_recovery_ends_too_and_can_be_said_again() {
         let (ran, _) = meanwhile(
             &case,
             words,
-            ("fcntl", "delay_exit=150000"),
+            SLOW,
             || has_lease(&path),
             || {
                 drop(File::open(&path).unwrap());
