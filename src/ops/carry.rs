@@ -6,6 +6,7 @@
 
 use super::Progress;
 use super::change::{Work, finish};
+use super::space::Space;
 use super::write::write;
 use crate::error::{At, Error, Result, shell_word};
 use crate::page::PageSet;
@@ -31,10 +32,12 @@ pub(crate) struct Step<'s> {
 /// the kernel gave it to somebody before the last byte was read back; then the change is complete, or, where what was
 /// written does not read back, the error is in an [`Error::Unfinished`]. So is every other error from the first byte on.
 pub(crate) fn carry_out(work: &mut Work<'_>, step: &Step<'_>, progress: &dyn Progress) -> Result<u64> {
-    if step.recorded != Some(step.intent) {
-        work.room.begin_change(work.writing, step.intent)?;
-        Mark::set(work.target.file, work.room, step.intent);
+    let mut space = Space::none(work.target)?;
+    if let Err(e) = space.reserve(step.to, step.pages).and_then(|()| record(work, step)) {
+        space.release(work.lease.as_ref());
+        return Err(e);
     }
+    // What was reserved is not released then: whoever opened the target may have written there.
     if !work.lease.as_ref().is_none_or(|lease| lease.keep()) {
         withdraw(work, step)?;
         return Err(work.opened());
@@ -51,6 +54,15 @@ pub(crate) fn carry_out(work: &mut Work<'_>, step: &Step<'_>, progress: &dyn Pro
         lease.give_way();
     }
     if lost && result.is_ok() { Err(work.taken(Some(step.to))) } else { result }
+}
+
+/// Makes the records of a change: from now on the target may be half changed.
+fn record(work: &mut Work<'_>, step: &Step<'_>) -> Result<()> {
+    if step.recorded != Some(step.intent) {
+        work.room.begin_change(work.writing, step.intent)?;
+        Mark::set(work.target.file, work.room, step.intent);
+    }
+    Ok(())
 }
 
 /// Takes back the records of a change of which no byte was written, durably.

@@ -32,6 +32,7 @@ pub mod restore;
 pub mod revert;
 mod sides;
 pub mod snap;
+mod space;
 pub mod stat;
 mod take;
 pub mod undo;

@@ -15,6 +15,7 @@ mod edit;
 mod eyes;
 mod flips;
 mod forge;
+mod full;
 mod golden;
 mod grades;
 mod help;
