@@ -159,7 +159,7 @@ fn parts(block: &Block) -> Vec<Part> {
 fn rewrite(room: &Room, shelf: &Shelf, number: u32, bad: &PageSet, live: &File, calm: i128) -> Result<Option<PageSet>> {
     let old = shelf.pack(number)?;
     let path = shelf.pack_path(number);
-    let pending = create::Pending::new(room.dir())?;
+    let pending = room.pending()?;
     let mut lost = PageSet::new();
     let mut writer = PackWriter::new(BufWriter::new(pending.file())).at("writing", &path)?;
     for index in 0..old.blocks() {

@@ -148,7 +148,7 @@ pub(crate) fn find_room(store: Option<&Path>, file: &Path) -> Result<Room> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(none()),
         _ => {}
     }
-    Store::open(&place)?.room(&target)?.ok_or_else(none)
+    Store::find(store, &target)?.room(&target)?.ok_or_else(none)
 }
 
 /// The path of a target: links followed, where it exists.

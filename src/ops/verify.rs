@@ -8,6 +8,7 @@ mod pages;
 mod structure;
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -247,7 +248,8 @@ impl Check<'_> {
     /// Stores what can be had again, and marks those faults that are none any more.
     fn repair(&self, packs: &[u32], faults: &mut [Fault], notes: &mut Vec<String>) -> Result<()> {
         let target = self.room.target();
-        let live = match open::target_read(target) {
+        let admitted = |live: File| self.room.admit(&live).map(|()| live);
+        let live = match open::target_read(target).and_then(admitted) {
             Ok(live) => live,
             Err(e) => {
                 notes.push(format!("nothing can be repaired: {e}"));

@@ -17,7 +17,7 @@ impl Room {
     /// # Errors
     /// [`Error::Refused`] when `target` has snapshots already, or the two stores are on different file systems.
     pub(crate) fn give(&self, _writing: &Writing, store: &Store, target: &Path) -> Result<Room> {
-        let room = Room::at(store, store.key(target));
+        let room = Room::at(store, store.key(target), self.owner());
         if let Some(there) = Room::find(store, store.key(target))? {
             there.clear_out(store)?;
         }

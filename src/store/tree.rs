@@ -295,7 +295,7 @@ impl TreeUpdate {
         let dir = room.dir().to_path_buf();
         let (old_len, out) = match tree {
             Some(tree) => (tree.len, Own::open(tree).map(Out::Own)),
-            None => (0, create::Pending::new(&dir).ok().map(Out::Fresh)),
+            None => (0, room.pending().ok().map(Out::Fresh)),
         };
         TreeUpdate { dir, old_len, out }
     }

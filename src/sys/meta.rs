@@ -28,6 +28,14 @@ pub fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     Ok(rustix::fs::fchmod(file, Mode::from_raw_mode((mode & 0o7777) as _))?)
 }
 
+/// The permissions that a new file of this process does not get (umask(2)), as far as the system tells; else all but
+/// those of its owner.
+pub fn umask() -> u32 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+    mask.and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok()).unwrap_or(0o077)
+}
+
 /// Sets owner and group. The system then takes away set-id bits, so the mode is set after it.
 ///
 /// # Errors

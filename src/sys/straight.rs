@@ -40,7 +40,7 @@ pub(super) fn folder_of(path: &Path) -> Result<File, Errno> {
 }
 
 /// The path of the folder that `path` is in.
-pub(super) fn parent(path: &Path) -> &Path {
+pub(crate) fn parent(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

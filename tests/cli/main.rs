@@ -23,6 +23,7 @@ mod lock_table;
 mod log;
 mod names;
 mod output;
+mod owners;
 mod races;
 mod recover;
 mod restore;

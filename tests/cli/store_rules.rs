@@ -35,26 +35,6 @@ fn private_whatever_the_umask() {
 }
 
 #[test]
-fn made_by_root_it_belongs_to_the_owner_of_the_folder() {
-    if !is_root() {
-        return skip("not root");
-    }
-    let case = Case::with_pages(3);
-    for path in [case.dir().to_path_buf(), case.path("f")] {
-        std::os::unix::fs::chown(path, Some(1234), Some(2345)).unwrap();
-    }
-    case.ok("snap --tag gold f");
-    case.touch(1, 1);
-    case.ok("snap f");
-    case.ok("revert --yes f@1");
-    case.ok("undo --yes f");
-    walk(&case.path(".memsnap"), &mut |path, meta| {
-        assert_eq!((meta.uid(), meta.gid()), (1234, 2345), "{}", path.display());
-    });
-    assert_eq!(case.path("f").metadata().unwrap().uid(), 1234);
-}
-
-#[test]
 fn one_that_others_could_write_to_is_refused() {
     let case = Case::with_pages(3);
     case.ok("snap f");
