@@ -1,6 +1,5 @@
 //! Giving a room to another target: it says whose it is to be, the folder is renamed, then it says whose it is.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -54,6 +53,6 @@ impl Room {
                 "two histories are never mixed: move that store away first, or name another with --store DIR",
             ));
         }
-        fs::remove_dir_all(self.dir()).at("removing", self.dir())
+        straight::remove_dir_all(self.dir()).at("removing", self.dir())
     }
 }

@@ -7,7 +7,7 @@ use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use rustix::fs::{Dir, Gid, Uid};
+use rustix::fs::{Dir, Gid, Mode, Uid};
 use rustix::io::Errno;
 
 use super::{id, straight};
@@ -57,16 +57,13 @@ pub fn make_dir(dir: &Path) -> Result<bool> {
 /// As [`make_dir`].
 pub fn make_dir_for(dir: &Path, owner: Option<Owner>) -> Result<bool> {
     match straight::make_dir(dir) {
-        Err(Errno::EXIST) => {
-            must_be_dir(dir)?;
-            return Ok(false);
-        }
+        Err(Errno::EXIST) => return found(dir).map(|()| false),
         // Said of a directory that is there, too, where the caller may not make any.
-        Err(Errno::ACCESS) if std::fs::symlink_metadata(dir).is_ok() => {
-            must_be_dir(dir)?;
-            return Ok(false);
-        }
+        Err(Errno::ACCESS) if std::fs::symlink_metadata(dir).is_ok() => return found(dir).map(|()| false),
         made => made.at("making", dir)?,
+    }
+    if lacks(&must_be_dir(dir)?, ALL) {
+        enable(dir)?;
     }
     if let Some(owner) = owner {
         let made = straight::folder(dir).at("opening", dir)?;
@@ -76,6 +73,55 @@ pub fn make_dir_for(dir: &Path, owner: Option<Owner>) -> Result<bool> {
         }
     }
     Ok(true)
+}
+
+/// What is there already. An empty one in which nothing can be made was left by a version that obeyed the umask.
+fn found(dir: &Path) -> Result<()> {
+    let metadata = must_be_dir(dir)?;
+    let unused = || straight::folder(dir).and_then(|dir| is_empty(&dir)).unwrap_or(false);
+    if lacks(&metadata, ALL) && (lacks(&metadata, ENTER) || unused()) { enable(dir) } else { Ok(()) }
+}
+
+/// What the owner needs to make files in a directory.
+const ALL: u32 = 0o700;
+/// What the owner needs to use it at all.
+const ENTER: u32 = 0o500;
+
+/// Whether it is ours, and lacks one of these permissions for its owner.
+fn lacks(dir: &Metadata, bits: u32) -> bool {
+    dir.mode() & bits != bits && (id::euid() == 0 || id::euid() == dir.uid())
+}
+
+/// Lets the owner of a directory use it; what others may do stays as it is.
+fn enable(dir: &Path) -> Result<()> {
+    let enabled = |file: &File| Ok(Mode::from_raw_mode(rustix::fs::fstat(file)?.st_mode).union(Mode::RWXU));
+    let done = match straight::folder(dir) {
+        Ok(file) => enabled(&file).and_then(|mode| rustix::fs::fchmod(&file, mode)),
+        // It cannot be opened for reading as yet.
+        Err(Errno::ACCESS) => straight::name(dir).and_then(|file| imp::chmod(&file, enabled(&file)?)),
+        Err(e) => Err(e),
+    };
+    done.at("setting the mode of", dir)
+}
+
+#[cfg(target_os = "linux")]
+mod imp {
+    use super::{Errno, File, Mode};
+    use std::os::fd::AsRawFd;
+
+    /// fchmod(2), which refuses a descriptor that is a name only.
+    pub(super) fn chmod(name: &File, mode: Mode) -> Result<(), Errno> {
+        rustix::fs::chmod(format!("/proc/self/fd/{}", name.as_raw_fd()), mode)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod imp {
+    use super::{Errno, File, Mode};
+
+    pub(super) fn chmod(_name: &File, _mode: Mode) -> Result<(), Errno> {
+        Err(Errno::ACCESS)
+    }
 }
 
 fn is_empty(dir: &File) -> Result<bool, Errno> {
@@ -98,12 +144,16 @@ fn must_be_dir(dir: &Path) -> Result<Metadata> {
 }
 
 /// Whether nobody but its owner (us, or root) can write to `dir`: otherwise what it holds is anybody's word. Root may
-/// use the folders of all. Gives the owner.
+/// use the folders of all. Gives the owner. One of ours that not even we can enter is mended.
 ///
 /// # Errors
 /// `Refused`, with the remedy, when it is not so.
 pub fn check_private(dir: &Path) -> Result<Owner> {
-    let metadata = must_be_dir(dir)?;
+    let mut metadata = must_be_dir(dir)?;
+    if lacks(&metadata, ENTER) {
+        enable(dir)?;
+        metadata = must_be_dir(dir)?;
+    }
     let (us, owner) = (id::euid(), metadata.uid());
     if us != 0 && owner != us && owner != 0 {
         let what = format!("{} belongs to user {owner}, not to you (user {us})", dir.display());

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::case::{Case, PAGE, Ran, finish, has, is_root, noise, program, skip};
+use super::trace::needs_strace;
 
 /// A user without any rights.
 const NOBODY: u32 = 65534;
@@ -236,5 +237,43 @@ fn outputs_belong_to_the_caller() {
         for name in ["d", "i", "a", "e", "r", "v"] {
             fs::remove_file(case.path("home").join(name)).unwrap();
         }
+    }
+}
+
+/// Until an output is complete, nobody else may open it, whatever the umask: also where it has a name on the way.
+#[test]
+fn outputs_are_private_until_they_are_complete() {
+    if !needs_strace() {
+        return;
+    }
+    let case = Case::with_pages(3);
+    mode(&case.path("f"), 0o666);
+    case.ok("snap f");
+    case.write("new", &noise(9, 3 * PAGE));
+    mode(&case.path("new"), 0o666);
+    case.ok("delta make --reversible f new -o d");
+    mode(&case.path("d"), 0o666);
+    let verbs = [
+        "restore f@1 -o out",
+        "apply --yes f d -o out",
+        "delta make f new -o out",
+        "delta invert d -o out",
+        "edit f --at 0 --hex 00 -o out",
+    ];
+    for verb in verbs {
+        let script = "umask 0; exec strace -f -qq -o log -e trace=openat,fchmod,pwrite64,write,pread64 \"$@\"";
+        let mut command = case.command("sh");
+        command.args(["-c", script, "sh"]).arg(program()).args(verb.split(' '));
+        finish(&mut command).exits(0);
+        let log = String::from_utf8(case.read("log")).unwrap();
+        let made: Vec<_> = log.lines().filter(|line| line.contains("O_TMPFILE") || line.contains("O_CREAT")).collect();
+        assert!(!made.is_empty() && made.iter().all(|line| line.contains(", 0600)")), "{verb}: {made:?}");
+        let lines: Vec<_> =
+            log.lines().filter(|line| !line.contains("write(1,") && !line.contains("write(2,")).collect();
+        let opened = lines.iter().position(|line| line.contains("fchmod(") && !line.contains(", 0600)")).unwrap();
+        let is_content = |line: &&str| ["pwrite64(", "pread64(", " write("].iter().any(|call| line.contains(call));
+        assert!(opened > lines.iter().rposition(is_content).unwrap(), "{verb}: {log}");
+        assert_eq!(case.path("out").metadata().unwrap().mode() & 0o777, 0o666, "{verb}");
+        fs::remove_file(case.path("out")).unwrap();
     }
 }
