@@ -272,7 +272,7 @@ pub(crate) fn into_file<T>(path: &Path, how: &Named<'_>, f: impl FnOnce(&File) -
     let (dir, name) = (folder_of(path), path.file_name().unwrap_or_default());
     let pending = Pending::new(dir)?;
     let done = f(pending.file())?;
-    meta::set_mode(pending.file(), how.mode & 0o777 & !meta::umask()).at("setting the mode of", path)?;
+    meta::set_mode_where_kept(pending.file(), how.mode & 0o777 & !meta::umask()).at("setting the mode of", path)?;
     if force {
         pending.replace(name)?;
     } else if pending.publish(name)? == Published::Existed {

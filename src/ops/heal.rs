@@ -60,7 +60,7 @@ fn newest(room: &Path) -> i128 {
 
 /// Whether a file has no other name: what else has one may be anybody's, and its times are not ours to set.
 fn is_only_ours(file: &File, path: &Path) -> Result<bool> {
-    Ok(open::stamp(file, path)?.nlink == 1)
+    Ok(meta::links(file).at("looking at", path)? == 1)
 }
 
 /// Checks every page of `packs`. A pack with bad pages is written anew under the same id, with the pages that `live`

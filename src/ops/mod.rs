@@ -89,6 +89,9 @@ impl Reserve {
     /// When the system does not say.
     pub fn room(&self, dir: &Path) -> Result<u64> {
         let space = fs::space(dir)?;
+        if space.total == 0 {
+            return Ok(u64::MAX); // ramfs and some programs do not say
+        }
         let kept = match *self {
             Reserve::Percent(n) => space.total / 100 * u64::from(n.min(100)),
             Reserve::Bytes(n) => n,

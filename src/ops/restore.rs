@@ -321,7 +321,9 @@ fn dress(file: &File, image: &Image, out: &Path) -> Result<Vec<String>> {
             "the file had mode {granted}: set-uid and set-gid are not given back; chmod {granted} does it"
         ));
     }
-    meta::set_mode(file, said.mode & 0o1777).at("setting the mode of", out)?;
+    if !meta::set_mode_where_kept(file, said.mode & 0o1777).at("setting the mode of", out)? {
+        notes.push(format!("mode {:04o} was not restored: the file system keeps none", said.mode & 0o777));
+    }
     if let Err(e) = meta::set_times(file, said.atime_ns.into(), said.mtime_ns.into()) {
         notes.push(format!("times were not restored: {e}"));
     }

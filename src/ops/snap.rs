@@ -112,8 +112,8 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
     }
     let store = Store::find_or_create(options.store.as_deref(), &path)?;
     let room = store.make_room(&path)?;
-    room.admit(&live)?;
     let mut writing = room.write(options.reading.wait)?;
+    room.admit(&live)?;
     refuse_unfinished(&room, &live)?;
     let shelf = Shelf::new(room.dir());
     let how = How { reading: &options.reading, compress: options.compress, reserve: options.reserve, exclusive: false };

@@ -33,7 +33,7 @@ pub use tree::{Tree, TreeUpdate};
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -149,7 +149,7 @@ impl Store {
         let owner = create::check_private(dir)?;
         check(dir, owner)?;
         let format = dir.join("format");
-        let is_new = || fs::symlink_metadata(&format).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound);
+        let is_new = || fs::symlink_metadata(&format).map_or_else(is_missing, |found| is_claimed(&found));
         if is_new() {
             match check_empty(dir) {
                 Ok(()) => begin(dir, owner, parent)?,
@@ -233,8 +233,21 @@ impl Store {
 /// Makes an empty folder a store. Of two who do so at once, the first gives it its id.
 fn begin(dir: &Path, owner: Owner, parent: &Path) -> Result<()> {
     create::write_small_for(dir, owner, OsStr::new(".gitignore"), b"*\n")?;
-    put_format(dir, owner, |format, name| format.publish(name).map(drop))?;
+    put_format(dir, owner, |format, name| {
+        // Where files have one name each, being killed may leave the name of an empty one.
+        let claimed = fs::symlink_metadata(dir.join(name)).is_ok_and(|found| is_claimed(&found));
+        if claimed { format.replace(name) } else { format.publish(name).map(drop) }
+    })?;
     create::sync_dir(parent)
+}
+
+fn is_missing(e: io::Error) -> bool {
+    e.kind() == io::ErrorKind::NotFound
+}
+
+/// Whether a file is only a name that somebody was to fill.
+fn is_claimed(found: &fs::Metadata) -> bool {
+    found.is_file() && found.len() == 0
 }
 
 /// Writes the file `format` with a new id, and has it named by `publish`.
@@ -292,7 +305,8 @@ fn placed(dir: &Path) -> PathBuf {
 fn check_format(store: &Store) -> Result<()> {
     let dir = store.dir();
     let path = dir.join("format");
-    if fs::symlink_metadata(&path).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
+    let found = fs::symlink_metadata(&path);
+    if found.as_ref().is_ok_and(is_claimed) && !store.has_rooms() || found.is_err_and(is_missing) {
         if check_empty(dir).is_ok() {
             let what = format!("there is no store at {} yet: making it was cut short", dir.display());
             return Err(Error::missing(what, "make a first snapshot with `memsnap snap FILE`"));
@@ -324,7 +338,7 @@ fn check_format(store: &Store) -> Result<()> {
 fn check_empty(dir: &Path) -> Result<()> {
     for entry in fs::read_dir(dir).at("listing", dir)? {
         let name = entry.at("listing", dir)?.file_name();
-        if name != ".gitignore" && !name.as_bytes().starts_with(create::TMP_PREFIX.as_bytes()) {
+        if name != ".gitignore" && name != "format" && !name.as_bytes().starts_with(create::TMP_PREFIX.as_bytes()) {
             return Err(Error::refused(
                 format!("{} is neither empty nor a store", dir.display()),
                 "choose an empty or new folder with --store DIR",

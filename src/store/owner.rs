@@ -1,14 +1,15 @@
 //! Whose store and history may hold what of a target: nobody is to read from them what he could not read from the
 //! target. Only root can break that, as only root gives away what it makes. The rule is in docs/security.md.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::Store;
 use super::room::Room;
 use crate::error::{At, Error, Result, shell_word};
 use crate::sys::create::Owner;
-use crate::sys::{id, straight};
+use crate::sys::{create, id, straight};
 
 /// The owner of what is at `path`, a link not followed; where nothing is, of the directory, who decides what will be.
 pub(super) fn owner_at(path: &Path) -> Result<Owner> {
@@ -85,13 +86,15 @@ impl Store {
 }
 
 impl Room {
-    /// Whether content of `live`, the opened target, may be stored here: asked before any is. What the path led to
-    /// earlier does not count.
+    /// Whether content of `live`, the opened target, may be stored here: asked under the lock, before any is. What the
+    /// path led to earlier does not count.
     ///
     /// # Errors
     /// [`Error::Refused`] when somebody who may not read `live` could read it here.
     pub(crate) fn admit(&self, live: &File) -> Result<()> {
-        self.admit_from(Owner::from(&live.metadata().at("looking at", self.target())?))
+        let live = live.metadata().at("looking at", self.target())?;
+        self.admit_from(Owner::from(&live))?;
+        self.check_readers(&live)
     }
 
     /// As [`Room::admit`], for content of the target that comes from elsewhere.
@@ -100,6 +103,28 @@ impl Room {
     /// As [`Room::admit`]; when the target cannot be looked at.
     pub(crate) fn admit_path(&self) -> Result<()> {
         self.admit_from(owner_at(self.target())?)
+    }
+
+    /// Where files are not as private as they were made, as on file systems without modes, those who can read them must
+    /// be able to read the target. The lock stands for all files.
+    fn check_readers(&self, live: &Metadata) -> Result<()> {
+        let look = |path: &Path| fs::symlink_metadata(path).at("looking at", path);
+        let reach = look(straight::parent(self.dir()))?.mode() & look(self.dir())?.mode();
+        let (lock, may) = (look(&self.dir().join("lock"))?, live.mode());
+        // Each class: what it needs of the directories, what of the file.
+        let open_to = |enter: u32, read: u32| reach & enter != 0 && lock.mode() & read != 0;
+        let group_may = may & 0o040 != 0 && live.gid() == lock.gid();
+        if may & 0o004 == 0 && (open_to(0o001, 0o004) || open_to(0o010, 0o040) && !group_may) {
+            let what = format!(
+                "others can read what is stored in {}, and not {} (mode {:o})",
+                self.dir().display(),
+                self.target().display(),
+                may & 0o7777
+            );
+            let chmod = format!("chmod -R go= {}", shell_word(self.dir()));
+            return Err(create::exposed(self.dir(), what, &chmod));
+        }
+        Ok(())
     }
 
     fn admit_from(&self, theirs: Owner) -> Result<()> {

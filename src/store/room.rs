@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::page::Digest;
 use crate::planted::{Bug, planted};
 use crate::sys::create::{Owner, Pending};
 use crate::sys::lock::{self, Kind};
-use crate::sys::{create, open, straight};
+use crate::sys::{create, meta, open, straight};
 
 /// Longest part of a target's name in its room's name.
 const NAME_BYTES: usize = 40;
@@ -303,7 +303,9 @@ fn open_lock(path: &Path, owner: Owner) -> Result<File> {
     let found = file.metadata().at("looking at", path)?;
     match () {
         () if !found.is_file() => Err(refused("is not a regular file")),
-        () if found.nlink() > 1 => Err(refused("has another name elsewhere (a hard link)")),
+        () if meta::links(&file).at("looking at", path)? > 1 => {
+            Err(refused("has another name elsewhere (a hard link)"))
+        }
         () if found.len() > 1 => Err(refused("holds something that memsnap did not write")),
         () => Ok(file),
     }

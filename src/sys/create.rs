@@ -13,11 +13,12 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, linkat, openat, renameat, renameat_with, unlinkat};
 use rustix::io::{Errno, retry_on_intr};
 
-use super::{id, straight};
+use super::{id, meta, straight};
 use crate::planted::{Bug, sync_once};
 use crate::{At, Error, Result};
 
 pub use super::cache::drop_pages as drop_cache;
+pub(crate) use super::private::exposed;
 pub use super::private::{Owner, check_private, make_dir, make_dir_for};
 
 /// How temporary names start; nothing else in a folder of ours does, so litter can be told.
@@ -96,7 +97,8 @@ impl Pending {
     }
 
     fn made_private(self) -> Result<Pending> {
-        rustix::fs::fchmod(&self.file, PRIVATE).at("setting the mode of", &self.path)?;
+        // Where the file system keeps no modes, whoever may read it is asked about before anything is stored.
+        meta::set_mode_where_kept(&self.file, PRIVATE.as_raw_mode()).at("setting the mode of", &self.path)?;
         Ok(self)
     }
 
@@ -175,13 +177,24 @@ impl Drop for Pending {
 /// Renames without replacing.
 fn rename_new(dir: &File, from: &OsStr, to: &OsStr) -> Result<(), Errno> {
     match renameat_with(dir, from, dir, to, RenameFlags::NOREPLACE) {
-        // NFS and old kernels: a second name never replaces either.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
-            linkat(dir, from, dir, to, AtFlags::empty())?;
-            unlinkat(dir, from, AtFlags::empty())
-        }
+        // NFS, FUSE and old kernels: a second name never replaces either.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => match linkat(dir, from, dir, to, AtFlags::empty()) {
+            Ok(()) => unlinkat(dir, from, AtFlags::empty()),
+            Err(Errno::PERM | Errno::NOSYS | Errno::NOTSUP | Errno::MLINK) => rename_claimed(dir, from, to),
+            failed => failed,
+        },
         done => done,
     }
+}
+
+/// The same where files have one name each: it is claimed by an empty file, which is then replaced. Only that is left if
+/// we are killed between the two.
+fn rename_claimed(dir: &File, from: &OsStr, to: &OsStr) -> Result<(), Errno> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    retry_on_intr(|| openat(dir, to, flags, PRIVATE))?;
+    renameat(dir, from, dir, to).inspect_err(|_| {
+        let _ = unlinkat(dir, to, AtFlags::empty());
+    })
 }
 
 /// Makes the names in `dir` durable.

@@ -10,7 +10,7 @@ use std::path::Path;
 use rustix::fs::{Dir, Gid, Mode, Uid};
 use rustix::io::Errno;
 
-use super::{id, straight};
+use super::{id, mount, straight};
 use crate::error::shell_word;
 use crate::{At, Error, Result};
 
@@ -36,8 +36,9 @@ impl Owner {
             return Ok(());
         }
         match rustix::fs::fchown(made, Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid))) {
-            // A root that may not give away (a container, NFS) keeps it: then nobody else reads it either.
-            Err(Errno::PERM | Errno::INVAL) => Ok(()),
+            // A root that may not give away (a container, NFS) keeps it: then nobody else reads it either. Where files have
+            // no owners, whose they are is asked about before anything is stored.
+            Err(Errno::PERM | Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => Ok(()),
             done => done,
         }
     }
@@ -143,6 +144,21 @@ fn must_be_dir(dir: &Path) -> Result<Metadata> {
     Ok(metadata)
 }
 
+/// The error for a directory that others can use: `chmod` is the remedy where the file system keeps modes.
+pub(crate) fn exposed(dir: &Path, what: String, chmod: &str) -> Error {
+    let kind = straight::folder(dir).ok().and_then(|dir| mount::of(&dir)).map(|mount| mount.kind);
+    match kind.filter(|kind| kind.starts_with("fuse") || MODELESS.contains(&kind.as_str())) {
+        Some(kind) => {
+            let hint = "use --store with a directory on another file system, or mount this one with umask=077";
+            Error::refused(format!("{what}; on {kind}, modes may follow from how it is mounted"), hint)
+        }
+        None => Error::refused(what, chmod),
+    }
+}
+
+/// File systems whose modes come from how they are mounted, if not always; so do those of many programs (FUSE).
+const MODELESS: [&str; 8] = ["vfat", "msdos", "exfat", "ntfs", "ntfs3", "cifs", "smb3", "9p"];
+
 /// Whether nobody but its owner (us, or root) can write to `dir`: otherwise what it holds is anybody's word. Root may
 /// use the folders of all. Gives the owner. One of ours that not even we can enter is mended.
 ///
@@ -161,7 +177,7 @@ pub fn check_private(dir: &Path) -> Result<Owner> {
     }
     if metadata.mode() & 0o022 != 0 {
         let what = format!("others can write to {} (mode {:o})", dir.display(), metadata.mode() & 0o7777);
-        return Err(Error::refused(what, format!("chmod go-w {}", shell_word(dir))));
+        return Err(exposed(dir, what, &format!("chmod go-w {}", shell_word(dir))));
     }
     Ok(Owner::from(&metadata))
 }

@@ -13,6 +13,7 @@ mod delta;
 mod diff;
 mod edit;
 mod eyes;
+mod filesystems;
 mod flips;
 mod forge;
 mod golden;
