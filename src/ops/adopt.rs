@@ -49,26 +49,29 @@ pub fn adopt(old: &Path, new: &Path, store: Option<&Path>) -> Result<Report> {
             "bring the file back to its old path and run `memsnap recover` there first",
         ));
     }
-    let to = Store::open_or_create(&place)?;
+    let to = Store::find_or_create(store, &new)?;
     let snapshots = room.snapshots()?.len() as u64;
     let given = room.give(&writing, &to, &new)?;
     Ok(Report { from: room.target().into(), to: given.target().into(), snapshots })
 }
 
 /// The room of `old`: by its path as it is now, as it was typed, or as the store recorded it.
-fn find(old: &Path, new: &Path, store: Option<&Path>) -> Result<Option<Room>> {
+fn find(old: &Path, new: &Path, chosen: Option<&Path>) -> Result<Option<Room>> {
     let mut paths = vec![];
     paths.extend(resolve(old).ok());
     paths.extend(std::path::absolute(old).ok());
     paths.extend(removed(old));
-    let mut places: Vec<_> = paths.iter().map(|old| Store::place(store, old)).collect();
-    places.push(Store::place(store, new));
+    let mut places: Vec<_> = paths.iter().map(|old| Store::place(chosen, old)).collect();
+    places.push(Store::place(chosen, new));
     places.dedup();
     for place in places {
         if std::fs::symlink_metadata(&place).is_err() {
             continue;
         }
         let store = Store::open(&place)?;
+        if chosen.is_none() {
+            store.check_beside(&[old, new])?;
+        }
         let mut keys: Vec<_> = paths.iter().map(|old| store.key(old)).collect();
         keys.push(old.as_os_str().as_bytes().to_vec());
         for key in keys {

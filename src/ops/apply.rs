@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::Progress;
 use super::change::{Base, Confirm, Goal, Options, Plan, Report, Stop, Work};
 use super::compose::{Composer, New};
-use super::delta::{Delta, folder_of, into_file, open_delta, pages_in};
+use super::delta::{Delta, Named, folder_of, into_file, open_delta, pages_in};
 use super::edit::{has_none, room_of};
 use super::in_place::{Place, in_place};
 use super::sides::{LiveSide, digest_of};
@@ -17,7 +17,7 @@ use crate::error::{At, Error, Result};
 use crate::pack::Item;
 use crate::page::{PAGE, PAGE64, PageSet};
 use crate::store::Image;
-use crate::sys::{create, meta, open, sparse};
+use crate::sys::{create, open, sparse};
 
 /// Where a delta comes from.
 pub enum Input {
@@ -116,16 +116,16 @@ impl Job<'_> {
             return Ok(report);
         }
         let mut notes = Vec::new();
-        report.bytes_written = into_file(out, self.options.force, &[self.target], |copy| {
+        let mode = open::stamp(&live.file, &live.path)?.mode & 0o7777;
+        let how = Named { force: self.options.force, apart: &[self.target], mode };
+        report.bytes_written = into_file(out, &how, |copy| {
             let len = self.delta.head.result.len;
             copy.set_len(len).at("lengthening", out)?;
             let written = copy_data(&live, copy, out, len, progress)?;
             let written = written + self.change_copy(&live, copy, out)?;
-            let mode = open::stamp(&live.file, &live.path)?.mode & 0o7777;
             if mode & 0o6000 != 0 {
                 notes.push(format!("the file has mode {mode:04o}: set-uid and set-gid are not given to the copy"));
             }
-            meta::set_mode(copy, mode & 0o777).at("setting the mode of", out)?;
             self.prove(copy, out, progress)?;
             Ok(written)
         })?;

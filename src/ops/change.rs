@@ -118,6 +118,7 @@ pub(crate) fn with_target<R>(room: &Room, options: &Options, f: impl FnOnce(&mut
     // First the room: whoever opens a target for writing takes its lease from a snap that is reading it.
     let mut writing = room.write(options.reading.wait)?;
     let live = open::target_write(&path)?;
+    room.admit(&live)?;
     let shelf = Shelf::new(room.dir());
     let mut notes = Vec::new();
     let held = lock::flock(&live, &path, lock::Kind::Exclusive, options.reading.wait)?;

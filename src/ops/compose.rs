@@ -104,7 +104,7 @@ impl<'w> Differing<'w> {
         let frame = encode_frame(&self.bytes, self.compress);
         let pack = match &mut self.pack {
             Some(pack) => pack,
-            none => none.insert(PackWriter::new(PackFile::new(dir, self.reserve)?).at("writing a pack in", dir)?),
+            none => none.insert(PackWriter::new(PackFile::new(self.room, self.reserve)?).at("writing a pack in", dir)?),
         };
         pack.push(&self.frame, Some(&frame)).map_err(|e| PackFile::error(e, dir))?;
         self.frame.clear();

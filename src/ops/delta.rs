@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use crate::page::{Digest, PageRange, PageSet, pages_of};
 use crate::store::{Spool, refuse_stored};
 use crate::sys::create::{self, Pending, Published};
 use crate::sys::open;
+use crate::sys::meta;
 
 /// How to make a delta.
 #[derive(Clone, Debug)]
@@ -80,9 +82,11 @@ impl Stat {
 /// is there and not to be replaced. Then no file appears.
 pub fn make(a: &Operand, b: &Operand, out: Out<'_>, options: &MakeOptions, progress: &dyn Progress) -> Result<Stat> {
     let (a, b) = Side::open_both(a, b, options.store.as_deref())?;
-    let (scratch, targets) = (scratch_beside(&out), [&a, &b].map(|side| side.target().to_path_buf()));
+    let (scratch, mode) = (scratch_beside(&out), mode_of(&a)? & mode_of(&b)?);
+    let targets = [&a, &b].map(|side| side.target().to_path_buf());
     let apart = targets.each_ref().map(PathBuf::as_path);
-    into(out, options.force, &apart, |out, path| make_into([a, b], out, path, &scratch, options, progress))
+    let how = Named { force: options.force, apart: &apart, mode };
+    into(out, &how, |out, path| make_into([a, b], out, path, &scratch, options, progress))
 }
 
 fn make_into(
@@ -137,6 +141,14 @@ pub(crate) fn unchanged(side: &Side, before: Option<open::Stamp>) -> Result<()> 
     Err(Error::Changed { path: live.path.clone(), what: "somebody wrote to it".into() })
 }
 
+/// The permissions of what it is of.
+pub(crate) fn mode_of(side: &Side) -> Result<u32> {
+    match side {
+        Side::Live(live) => open::stamp(&live.file, &live.path).map(|stamp| stamp.mode),
+        Side::Stored(stored) => Ok(stored.image.meta().mode),
+    }
+}
+
 pub(crate) fn name_of(side: &Side) -> Vec<u8> {
     use std::os::unix::ffi::OsStrExt;
     side.target().file_name().unwrap_or_default().as_bytes().to_vec()
@@ -161,6 +173,10 @@ pub(crate) fn stat_of(delta: &Delta, path: &Path) -> Result<Stat> {
 /// # Errors
 /// As [`stat`]; [`Error::Refused`] when the way back is not in it, or `out` is there and not to be replaced.
 pub fn invert(input: Input, out: Out<'_>, force: bool) -> Result<Stat> {
+    let mode = match &input {
+        Input::Path(path) => std::fs::metadata(path).at("looking at", path)?.mode(),
+        Input::Stream(_) => 0o666,
+    };
     let (delta, path) = open_delta(input, &scratch_beside(&out))?;
     if !delta.head.reversible {
         return Err(Error::refused(
@@ -168,7 +184,7 @@ pub fn invert(input: Input, out: Out<'_>, force: bool) -> Result<Stat> {
             "make it with --reversible",
         ));
     }
-    into(out, force, &[], |out, to| {
+    into(out, &Named { force, apart: &[], mode }, |out, to| {
         let bytes = pack::invert(&delta, out).at("writing", to)?;
         let head = DeltaHead { base: delta.head.result, result: delta.head.base, ..delta.head.clone() };
         let mut set = PageSet::new();
@@ -223,24 +239,29 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
+/// How an output gets its name.
+pub(crate) struct Named<'a> {
+    /// In the place of a file that has it.
+    pub(crate) force: bool,
+    /// Files whose history this is about: they are never replaced, by whatever name.
+    pub(crate) apart: &'a [&'a Path],
+    /// The permissions of what it is made from: as with cp(1), it has them too, but for those that the umask takes away.
+    pub(crate) mode: u32,
+}
+
 /// Runs `f` on where its bytes are to go. A file appears under its name when all of it is written and on the disk.
-pub(crate) fn into<T>(
-    out: Out<'_>,
-    force: bool,
-    apart: &[&Path],
-    f: impl FnOnce(&mut dyn Write, &Path) -> Result<T>,
-) -> Result<T> {
+pub(crate) fn into<T>(out: Out<'_>, how: &Named<'_>, f: impl FnOnce(&mut dyn Write, &Path) -> Result<T>) -> Result<T> {
     match out {
         Out::Stream(stream) => f(stream, Path::new("the output")),
-        Out::Path(path) => into_file(path, force, apart, |file| f(&mut &*file, path)),
+        Out::Path(path) => into_file(path, how, |file| f(&mut &*file, path)),
     }
 }
 
-/// Runs `f` on a new file, which then gets the name `path`: one that is there is refused, or with `force` replaced. Files
-/// whose history this is about, `apart`, are never replaced, by whatever name.
-pub(crate) fn into_file<T>(path: &Path, force: bool, apart: &[&Path], f: impl FnOnce(&File) -> Result<T>) -> Result<T> {
-    let path = &open::resolve_new(path)?;
-    if apart.iter().any(|file| open::same_file(path, file)) {
+/// Runs `f` on a new file, which then gets the name `path`: one that is there is refused, or replaced. Until then nobody
+/// but the caller can open it.
+pub(crate) fn into_file<T>(path: &Path, how: &Named<'_>, f: impl FnOnce(&File) -> Result<T>) -> Result<T> {
+    let (path, force) = (&open::resolve_new(path)?, how.force);
+    if how.apart.iter().any(|file| open::same_file(path, file)) {
         return Err(Error::refused(format!("{} is the target itself", path.display()), "name another file"));
     }
     refuse_stored(path)?;
@@ -256,6 +277,7 @@ pub(crate) fn into_file<T>(path: &Path, force: bool, apart: &[&Path], f: impl Fn
     let (dir, name) = (folder_of(path), path.file_name().unwrap_or_default());
     let pending = Pending::new(dir)?;
     let done = f(pending.file())?;
+    meta::set_mode_where_kept(pending.file(), how.mode & 0o777 & !meta::umask()).at("setting the mode of", path)?;
     Companion::refuse_beside(path)?; // once more: a long time may have passed
     if force {
         pending.replace(name)?;

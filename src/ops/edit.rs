@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use super::change::{Base, Confirm, Goal, Options, Plan, Replaced, Report};
 use super::compose::{Composer, New, read_zero_extended};
-use super::delta::{MakeOptions, Stat, hold, into, name_of, scratch_beside, unchanged};
+use super::delta::{MakeOptions, Named, Stat, hold, into, mode_of, name_of, scratch_beside, unchanged};
 use super::dirty::{Dirty, Refold, dirty_in, numbers, regroup, whole, write_delta};
 use super::in_place::{Place, in_place};
 use super::restore::Out;
@@ -173,9 +173,8 @@ pub fn delta(
         name: name_of(&side),
     };
     let scratch = scratch_beside(&out);
-    into(out, options.force, &[&target], |out, path| {
-        write_delta(&pages, &head, options.level, (out, path, &scratch), progress)
-    })
+    let how = Named { force: options.force, apart: &[&target], mode: mode_of(&side)? };
+    into(out, &how, |out, path| write_delta(&pages, &head, options.level, (out, path, &scratch), progress))
 }
 
 /// Whether there is no snapshot.
@@ -185,7 +184,7 @@ pub(crate) fn has_none(room: Option<&Room>) -> Result<bool> {
 
 /// The room that the target has, if it has one.
 pub(crate) fn room_of(store: Option<&Path>, target: &Path) -> Result<Option<Room>> {
-    match Store::open(&Store::place(store, target)) {
+    match Store::find(store, target) {
         Ok(store) => store.room(target),
         Err(Error::Missing { .. }) => Ok(None),
         Err(e) => Err(e),

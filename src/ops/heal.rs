@@ -60,7 +60,7 @@ fn newest(room: &Path) -> i128 {
 
 /// Whether a file has no other name: what else has one may be anybody's, and its times are not ours to set.
 fn is_only_ours(file: &File, path: &Path) -> Result<bool> {
-    Ok(open::stamp(file, path)?.nlink == 1)
+    Ok(meta::links(file).at("looking at", path)? == 1)
 }
 
 /// Checks every page of `packs`. A pack with bad pages is written anew under the same id, with the pages that `live`
@@ -159,7 +159,7 @@ fn parts(block: &Block) -> Vec<Part> {
 fn rewrite(room: &Room, shelf: &Shelf, number: u32, bad: &PageSet, live: &File, calm: i128) -> Result<Option<PageSet>> {
     let old = shelf.pack(number)?;
     let path = shelf.pack_path(number);
-    let pending = create::Pending::new(room.dir())?;
+    let pending = room.pending()?;
     let mut lost = PageSet::new();
     let mut writer = PackWriter::new(BufWriter::new(pending.file())).at("writing", &path)?;
     for index in 0..old.blocks() {

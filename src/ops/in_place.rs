@@ -34,8 +34,8 @@ pub(crate) fn in_place(
         // One that nobody has seen yet is not to be composed.
         try_length(place.target, place.len)?;
     }
-    let store = Store::place(options.store.as_deref(), place.target);
-    let known = match Store::open(&store) {
+    let chosen = options.store.as_deref();
+    let known = match Store::find(chosen, place.target) {
         Ok(store) => store.room(place.target)?,
         Err(Error::Missing { .. }) => None,
         Err(e) => return Err(e),
@@ -53,7 +53,7 @@ pub(crate) fn in_place(
     };
     let room = match known {
         Some(room) => room,
-        None => Store::open_or_create(&store)?.make_room(place.target)?,
+        None => Store::find_or_create(chosen, place.target)?.make_room(place.target)?,
     };
     change(&room, goal, options, confirm, progress, compose)
 }

@@ -11,7 +11,7 @@ use std::time::Instant;
 use super::Progress;
 use super::change::{Base, Confirm, Goal, Options, Plan, Report};
 use super::compose::{Composer, Differing, New};
-use super::delta::{MakeOptions, Stat, into, scratch_beside};
+use super::delta::{MakeOptions, Named, Stat, into, scratch_beside};
 use super::dirty::{Dirty, Refold, dirty_in, numbers, regroup, whole, write_delta};
 use super::gather::hash_groups;
 use super::in_place::{Place, in_place};
@@ -204,6 +204,7 @@ pub fn keep<S: Root>(
         warnings: Vec::new(),
         elapsed: began.elapsed(),
     };
+    room.admit_path()?;
     let mut writing = room.write(options.reading.wait)?;
     if pages.is_empty() && !options.always {
         (report.number, report.id) = (side.image.name.number, Some(side.image.name.id));
@@ -317,9 +318,9 @@ pub fn delta<S: Root>(
         name: origin.name.clone().into_bytes(),
     };
     let scratch = scratch_beside(&out);
-    into(out, options.force, &[], |out, path| {
-        write_delta(&pages, &head, options.level, (out, path, &scratch), progress)
-    })
+    // Whose bytes these are is not known any more: nobody else may read them.
+    let how = Named { force: options.force, apart: &[], mode: 0o600 };
+    into(out, &how, |out, path| write_delta(&pages, &head, options.level, (out, path, &scratch), progress))
 }
 
 /// A length in memory.

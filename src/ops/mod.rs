@@ -93,6 +93,9 @@ impl Reserve {
     /// When the system does not say.
     pub fn room(&self, dir: &Path) -> Result<u64> {
         let space = fs::space(dir)?;
+        if space.total == 0 {
+            return Ok(u64::MAX); // ramfs and some programs do not say
+        }
         let kept = match *self {
             Reserve::Percent(n) => space.total / 100 * u64::from(n.min(100)),
             Reserve::Bytes(n) => n,
@@ -152,7 +155,7 @@ pub(crate) fn find_room(store: Option<&Path>, file: &Path) -> Result<Room> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(none()),
         _ => {}
     }
-    Store::open(&place)?.room(&target)?.ok_or_else(none)
+    Store::find(store, &target)?.room(&target)?.ok_or_else(none)
 }
 
 /// The path of a target: links followed, where it exists.

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::Reserve;
 use crate::error::{Error, Result};
+use crate::store::Room;
 use crate::sys::create::{self, Pending};
 
 /// How often at least the disk is asked how much is left, in bytes written: others write, too.
@@ -31,10 +32,10 @@ struct Sink {
 }
 
 impl PackFile {
-    /// A new one in `dir`.
-    pub(crate) fn new(dir: &Path, reserve: Reserve) -> Result<PackFile> {
-        let file = Pending::new(dir)?;
-        let inner = Sink { file, reserve, dir: dir.into(), at: 0, pushed: 0, granted: 0 };
+    /// A new one in `room`.
+    pub(crate) fn new(room: &Room, reserve: Reserve) -> Result<PackFile> {
+        let file = room.pending()?;
+        let inner = Sink { file, reserve, dir: room.dir().into(), at: 0, pushed: 0, granted: 0 };
         Ok(PackFile { out: BufWriter::with_capacity(1 << 20, inner) })
     }
 

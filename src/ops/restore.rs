@@ -337,16 +337,16 @@ fn read_back(file: &File, path: &Path, len: u64, window: PageRange, runs: &[Run]
 fn dress(file: &File, image: &Image, out: &Path) -> Result<Vec<String>> {
     let said = image.meta();
     let mut notes = Vec::new();
-    for (name, value) in said.attrs.iter().filter(|(name, _)| xattr::is_kept(name) && !Mark::is_name(name)) {
-        if let Err(e) = xattr::set(file, name, value) {
-            notes.push(format!("attribute {} was not restored: {e}", String::from_utf8_lossy(name)));
-        }
-    }
-    // Before the mode: a change of owner takes bits away.
+    // All of it is written and proven. The owner comes before whatever lets others read: until then nobody else can.
     if id::euid() == 0
         && let Err(e) = meta::set_owner(file, said.uid, said.gid)
     {
         notes.push(format!("owner {}:{} was not restored: {e}", said.uid, said.gid));
+    }
+    for (name, value) in said.attrs.iter().filter(|(name, _)| xattr::is_kept(name) && !Mark::is_name(name)) {
+        if let Err(e) = xattr::set(file, name, value) {
+            notes.push(format!("attribute {} was not restored: {e}", String::from_utf8_lossy(name)));
+        }
     }
     if said.mode & 0o6000 != 0 {
         let granted = format!("{:04o}", said.mode & 0o7777);
@@ -354,7 +354,9 @@ fn dress(file: &File, image: &Image, out: &Path) -> Result<Vec<String>> {
             "the file had mode {granted}: set-uid and set-gid are not given back; chmod {granted} does it"
         ));
     }
-    meta::set_mode(file, said.mode & 0o1777).at("setting the mode of", out)?;
+    if !meta::set_mode_where_kept(file, said.mode & 0o1777).at("setting the mode of", out)? {
+        notes.push(format!("mode {:04o} was not restored: the file system keeps none", said.mode & 0o777));
+    }
     if let Err(e) = meta::set_times(file, said.atime_ns.into(), said.mtime_ns.into()) {
         notes.push(format!("times were not restored: {e}"));
     }

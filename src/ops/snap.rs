@@ -115,9 +115,10 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
     if let Some(mark) = Mark::get(&live, &path, options.store.as_deref()).filter(|mark| !mark.is_busy()) {
         return Err(mark.refusal(&path));
     }
-    let store = Store::open_or_create(&Store::place(options.store.as_deref(), &path))?;
+    let store = Store::find_or_create(options.store.as_deref(), &path)?;
     let room = store.make_room(&path)?;
     let mut writing = room.write(options.reading.wait)?;
+    room.admit(&live)?;
     refuse_unfinished(&room, &live)?;
     let shelf = Shelf::new(room.dir());
     let how = How { reading: &options.reading, compress: options.compress, reserve: options.reserve, exclusive: false };

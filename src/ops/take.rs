@@ -306,7 +306,7 @@ impl Taking<'_> {
             let pack = match &mut self.pack {
                 Some(pack) => pack,
                 none => {
-                    let file = PackFile::new(self.room.dir(), self.reserve)?;
+                    let file = PackFile::new(self.room, self.reserve)?;
                     none.insert(PackWriter::new(file).at("writing a pack in", self.room.dir())?)
                 }
             };

@@ -7,6 +7,7 @@ mod names;
 mod pages;
 mod structure;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -238,7 +239,9 @@ impl Check<'_> {
     /// Stores what can be had again, and marks those faults that are none any more.
     fn repair(&self, packs: &[u32], faults: &mut [Fault], notes: &mut Vec<String>) -> Result<()> {
         let target = self.room.target();
-        let live = match open::target_read(target) {
+        let writing = self.room.write(PATIENCE)?;
+        let admitted = |live: File| self.room.admit(&live).map(|()| live);
+        let live = match open::target_read(target).and_then(admitted) {
             Ok(live) => live,
             Err(e) => {
                 notes.push(format!("nothing can be repaired: {e}"));
@@ -248,7 +251,6 @@ impl Check<'_> {
                 return Ok(());
             }
         };
-        let writing = self.room.write(PATIENCE)?;
         for &pack in packs {
             let healed = heal::heal(self.room, &writing, &self.shelf, &[pack], &live)?;
             let path = self.shelf.pack_path(pack);

@@ -1,6 +1,5 @@
 //! Giving a room to another target: it says whose it is to be, the folder is renamed, then it says whose it is.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -17,7 +16,7 @@ impl Room {
     /// # Errors
     /// [`Error::Refused`] when `target` has snapshots already, or the two stores are on different file systems.
     pub(crate) fn give(&self, _writing: &Writing, store: &Store, target: &Path) -> Result<Room> {
-        let room = Room::at(store, store.key(target));
+        let room = Room::at(store, store.key(target), self.owner());
         if let Some(there) = Room::find(store, store.key(target))? {
             there.clear_out(store)?;
         }
@@ -54,6 +53,6 @@ impl Room {
                 "two histories are never mixed: move that store away first, or name another with --store DIR",
             ));
         }
-        fs::remove_dir_all(self.dir()).at("removing", self.dir())
+        straight::remove_dir_all(self.dir()).at("removing", self.dir())
     }
 }

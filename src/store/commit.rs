@@ -79,7 +79,7 @@ pub fn commit(
         writing.sync()?;
     }
     let packs = shelf.with_packs(|p: &mut Packs| order.iter().map(|n| p.id(*n)).collect());
-    let file = Pending::new(room.dir())?;
+    let file = room.pending()?;
     let writer = SnapshotWriter { meta: &meta, packs, over: over.section, update: update.section };
     let mut out = std::io::BufWriter::new(file.file());
     let written = writer.write(&*over.spool, &*update.spool, &mut out).and_then(|done| out.flush().map(|()| done));
@@ -168,7 +168,7 @@ impl Layers<'_> {
     }
 
     fn full(&self, writing: &mut Writing) -> Result<(Digest, u64)> {
-        let file = Pending::new(self.room.dir())?;
+        let file = self.room.pending()?;
         let mut out = std::io::BufWriter::new(file.file());
         let all = PageRange::of_len(self.len);
         let holes = (!all.is_empty()).then_some(Run { pages: all, source: Source::Hole }).into_iter();

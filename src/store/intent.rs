@@ -1,6 +1,5 @@
 //! The intent: the record that lets an interrupted change of a target be finished or rolled back.
 
-use std::ffi::OsStr;
 use std::path::Path;
 
 use super::room::{Room, Writing};
@@ -137,7 +136,7 @@ impl Room {
         if planted(Bug::NoIntent) {
             return Ok(());
         }
-        create::write_small(self.dir(), OsStr::new(NAME), &intent.encode())
+        self.put_small(NAME, &intent.encode())
     }
 
     /// Ends a change: its record becomes that of the last one. With `None` it is forgotten.
@@ -148,7 +147,7 @@ impl Room {
         let path = self.dir().join(NAME);
         if let Some(intent) = done {
             // Written anew, not renamed: a rollback ends a change other than the one that was begun.
-            create::write_small(self.dir(), OsStr::new(UNDO), &intent.encode())?;
+            self.put_small(UNDO, &intent.encode())?;
         }
         match straight::remove_file(&path) {
             Err(_) if planted(Bug::NoIntent) => {}

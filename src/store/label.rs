@@ -1,6 +1,5 @@
 //! The label of a room: the file `target` in it says whose it is, and the folder's name proves that.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -46,14 +45,14 @@ impl Room {
         if self.says(NEXT) && straight::rename(&self.dir().join(NEXT), &self.dir().join(LABEL)).is_ok() {
             return create::sync_dir(self.dir());
         }
-        create::write_small(self.dir(), OsStr::new(LABEL), self.key())?;
+        self.put_small(LABEL, self.key())?;
         let _ = self.forget_announced();
         Ok(())
     }
 
     /// Says that it will be the room of another target.
     pub(super) fn announce(&self, next: &Room) -> Result<()> {
-        create::write_small(self.dir(), OsStr::new(NEXT), next.key())
+        self.put_small(NEXT, next.key())
     }
 
     /// Takes that back.

@@ -104,15 +104,14 @@ impl Mark {
     pub fn get(file: &File, target: &Path, store: Option<&Path>) -> Option<Mark> {
         let said = Said::decode(&xattr::get(file, ATTR).ok().flatten()?)?;
         let now = open::stamp(file, target).ok()?;
-        let store = Store::at_place(store, target);
-        let own = Room::at(&store, store.key(target)).dir().to_path_buf();
+        let (store, own) = Store::places(store, target);
         if has_record(&own) != Some(false) {
             return Some(Mark { room: own, record: Record::Own });
         }
         if said.is_of_another(&now) {
             return Some(Mark { room: said.room, record: Record::OfOriginal });
         }
-        let beside = said.room.file_name().map(|name| store.dir().join(name));
+        let beside = said.room.file_name().map(|name| store.join(name));
         let dirs: Vec<_> = [Some(own), beside, Some(said.room.clone())].into_iter().flatten().collect();
         if let Some(room) = dirs.iter().find(|dir| has_record(dir) != Some(false)) {
             return Some(Mark { room: room.clone(), record: Record::Elsewhere });
@@ -170,10 +169,10 @@ impl Mark {
 
     fn way_to_recover(&self, target: &Path, abandon: &str) -> String {
         let store = self.room.parent().unwrap_or(&self.room);
-        let opened = Store::at(store);
-        let of = self.room.file_name().and_then(|name| Room::open_named(&opened, name).ok());
+        let opened = Store::open(store).ok();
+        let of = opened.zip(self.room.file_name()).and_then(|(store, name)| Room::open_named(&store, name).ok());
         let of = of.map(|room| room.target().to_path_buf()).filter(|of| self.record != Record::Own && of != target);
-        let is_beside = Store::at_place(None, of.as_deref().unwrap_or(target)).dir() == store;
+        let is_beside = Store::places(None, of.as_deref().unwrap_or(target)).0 == store;
         let option = if is_beside { "" } else { &format!("--store {} ", shell_word(store)) };
         match of {
             None => format!("run `memsnap recover {option}{}` first", shell_word(target)),

@@ -12,6 +12,7 @@ mod image;
 mod intent;
 mod label;
 mod mark;
+mod owner;
 mod refs;
 mod room;
 mod shelf;
@@ -34,12 +35,13 @@ pub use tree::{Tree, TreeUpdate};
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use crate::error::{At, Error, Result};
 use crate::page::Digest;
+use crate::sys::create::Owner;
 use crate::sys::{create, id, open};
 
 /// Name of the store beside a target.
@@ -53,6 +55,8 @@ pub struct Store {
     dir: PathBuf,
     /// The folder it is in: targets below it are known by their path from here, so that both may move together.
     above: PathBuf,
+    /// Whose it is.
+    owner: Owner,
 }
 
 impl Store {
@@ -80,9 +84,9 @@ impl Store {
             }
             found => found.at("looking at", dir)?,
         };
-        create::check_private(dir)?;
-        check_format(dir)?;
-        Ok(Store::at(dir))
+        let store = Store::at(dir, create::check_private(dir)?);
+        check_format(&store)?;
+        Ok(store)
     }
 
     /// Opens a store even when its `format` is damaged, to see what else is: the store, and that error.
@@ -92,7 +96,10 @@ impl Store {
     pub(crate) fn open_despite(dir: &Path) -> Result<(Store, Option<Error>)> {
         match Store::open(dir) {
             Ok(store) => Ok((store, None)),
-            Err(e @ Error::Damaged { .. }) => Ok((Store::at(&placed(dir)), Some(e))),
+            Err(e @ Error::Damaged { .. }) => {
+                let dir = placed(dir);
+                Ok((Store::at(&dir, create::check_private(&dir)?), Some(e)))
+            }
             Err(e) => Err(e),
         }
     }
@@ -103,7 +110,7 @@ impl Store {
     /// # Errors
     /// When it cannot be written.
     pub(crate) fn renew_format(&self) -> Result<()> {
-        put_format(&self.dir, |format, name| format.replace(name))
+        put_format(&self.dir, self.owner, |format, name| format.replace(name))
     }
 
     /// The file that says which format the store has.
@@ -116,34 +123,47 @@ impl Store {
         self.rooms().is_ok_and(|(rooms, _)| !rooms.is_empty())
     }
 
-    /// The store that is in use for `target`, which need not be there.
-    pub(super) fn at_place(chosen: Option<&Path>, target: &Path) -> Store {
-        Store::at(&placed(&Store::place(chosen, target)))
+    /// The directories of the store that is in use for `target`, and of its history there; neither need be there.
+    pub(super) fn places(chosen: Option<&Path>, target: &Path) -> (PathBuf, PathBuf) {
+        let dir = placed(&Store::place(chosen, target));
+        let history = dir.join(Room::name_of(&key_in(above(&dir), target)));
+        (dir, history)
     }
 
-    fn at(dir: &Path) -> Store {
-        Store { dir: dir.into(), above: dir.parent().unwrap_or(dir).into() }
+    fn at(dir: &Path, owner: Owner) -> Store {
+        Store { dir: dir.into(), above: above(dir).into(), owner }
     }
 
-    /// Opens the store in `dir`, making it when there is none.
+    /// Opens the store in `dir`, making it, for the caller, when there is none.
     ///
     /// # Errors
     /// As [`Store::open`]; or when it cannot be made; [`Error::Refused`] inside of another store.
     pub fn open_or_create(dir: &Path) -> Result<Store> {
+        Store::open_or_create_for(dir, None, &|_, _| Ok(()))
+    }
+
+    /// As [`Store::open_or_create`]; made by root, it belongs to `owner`. `check` is asked about the owner that it has
+    /// before anything is made in it.
+    fn open_or_create_for(
+        dir: &Path,
+        owner: Option<Owner>,
+        check: &dyn Fn(&Path, Owner) -> Result<()>,
+    ) -> Result<Store> {
         let dir = &placed(dir);
         let parent = dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         if fs::symlink_metadata(dir).is_err() {
             refuse_stored(dir)?;
         }
-        create::make_dir(dir)?;
-        create::check_private(dir)?;
+        create::make_dir_for(dir, owner)?;
+        let owner = create::check_private(dir)?;
+        check(dir, owner)?;
         let format = dir.join("format");
-        let is_new = || fs::symlink_metadata(&format).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound);
+        let is_new = || fs::symlink_metadata(&format).map_or_else(is_missing, |found| is_claimed(&found));
         if is_new() {
             match check_empty(dir) {
-                Ok(()) => begin(dir, parent)?,
+                Ok(()) => begin(dir, owner, parent)?,
                 // What is in it may be of somebody who has begun this store meanwhile.
-                Err(e) if is_new() && !Store::at(dir).has_rooms() => return Err(e),
+                Err(e) if is_new() && !Store::at(dir, owner).has_rooms() => return Err(e),
                 Err(_) => {}
             }
         }
@@ -157,7 +177,7 @@ impl Store {
 
     /// The bytes that `target`, an absolute path, is known by here: relative when it is below the store's folder.
     pub fn key(&self, target: &Path) -> Vec<u8> {
-        target.strip_prefix(&self.above).unwrap_or(target).as_os_str().as_bytes().to_vec()
+        key_in(&self.above, target)
     }
 
     /// The absolute path of the target known by `key`.
@@ -187,7 +207,7 @@ impl Store {
     /// When it cannot be made; [`Error::Refused`] for a file inside of a store.
     pub fn make_room(&self, target: &Path) -> Result<Room> {
         refuse_stored(target)?;
-        Room::make(self, self.key(target))
+        Room::make(self, self.key(target), owner::owner_at(target)?)
     }
 
     /// All rooms, by name, and what is wrong with folders that look like rooms and are none.
@@ -220,18 +240,31 @@ impl Store {
 }
 
 /// Makes an empty folder a store. Of two who do so at once, the first gives it its id.
-fn begin(dir: &Path, parent: &Path) -> Result<()> {
-    create::write_small(dir, OsStr::new(".gitignore"), b"*\n")?;
-    put_format(dir, |format, name| format.publish(name).map(drop))?;
+fn begin(dir: &Path, owner: Owner, parent: &Path) -> Result<()> {
+    create::write_small_for(dir, owner, OsStr::new(".gitignore"), b"*\n")?;
+    put_format(dir, owner, |format, name| {
+        // Where files have one name each, being killed may leave the name of an empty one.
+        let claimed = fs::symlink_metadata(dir.join(name)).is_ok_and(|found| is_claimed(&found));
+        if claimed { format.replace(name) } else { format.publish(name).map(drop) }
+    })?;
     create::sync_dir(parent)
 }
 
+fn is_missing(e: io::Error) -> bool {
+    e.kind() == io::ErrorKind::NotFound
+}
+
+/// Whether a file is only a name that somebody was to fill.
+fn is_claimed(found: &fs::Metadata) -> bool {
+    found.is_file() && found.len() == 0
+}
+
 /// Writes the file `format` with a new id, and has it named by `publish`.
-fn put_format(dir: &Path, publish: impl FnOnce(create::Pending, &OsStr) -> Result<()>) -> Result<()> {
+fn put_format(dir: &Path, owner: Owner, publish: impl FnOnce(create::Pending, &OsStr) -> Result<()>) -> Result<()> {
     let store_id: String = id::random16().iter().map(|b| format!("{b:02x}")).collect();
     let line = format!("memsnap {FORMAT} {store_id}");
     let line = format!("{line} {}\n", Digest::of(line.as_bytes()));
-    let format = create::Pending::new(dir)?;
+    let format = create::Pending::owned(dir, owner)?;
     format.file().write_all(line.as_bytes()).at("writing", &dir.join("format"))?;
     publish(format, OsStr::new("format"))?;
     create::sync_dir(dir)
@@ -277,15 +310,26 @@ fn placed(dir: &Path) -> PathBuf {
     found.unwrap_or_else(|_| dir.into())
 }
 
+/// The directory that the paths in a store are relative to.
+fn above(store: &Path) -> &Path {
+    store.parent().unwrap_or(store)
+}
+
+fn key_in(above: &Path, target: &Path) -> Vec<u8> {
+    target.strip_prefix(above).unwrap_or(target).as_os_str().as_bytes().to_vec()
+}
+
 /// `format` must be one line: the format, the store's id, the digest of both.
-fn check_format(dir: &Path) -> Result<()> {
+fn check_format(store: &Store) -> Result<()> {
+    let dir = store.dir();
     let path = dir.join("format");
-    if fs::symlink_metadata(&path).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
+    let found = fs::symlink_metadata(&path);
+    if found.as_ref().is_ok_and(is_claimed) && !store.has_rooms() || found.is_err_and(is_missing) {
         if check_empty(dir).is_ok() {
             let what = format!("there is no store at {} yet: making it was cut short", dir.display());
             return Err(Error::missing(what, "make a first snapshot with `memsnap snap FILE`"));
         }
-        if Store::at(dir).has_rooms() {
+        if store.has_rooms() {
             return Err(Error::damaged(&path, "it is missing"));
         }
         return Err(Error::refused(
@@ -312,7 +356,7 @@ fn check_format(dir: &Path) -> Result<()> {
 fn check_empty(dir: &Path) -> Result<()> {
     for entry in fs::read_dir(dir).at("listing", dir)? {
         let name = entry.at("listing", dir)?.file_name();
-        if name != ".gitignore" && !name.as_bytes().starts_with(create::TMP_PREFIX.as_bytes()) {
+        if name != ".gitignore" && name != "format" && !name.as_bytes().starts_with(create::TMP_PREFIX.as_bytes()) {
             return Err(Error::refused(
                 format!("{} is neither empty nor a store", dir.display()),
                 "choose an empty or new folder with --store DIR",

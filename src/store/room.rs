@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,8 +13,9 @@ use super::{Store, label, sweep};
 use crate::error::{At, Error, Result};
 use crate::page::Digest;
 use crate::planted::{Bug, planted};
+use crate::sys::create::{Owner, Pending};
 use crate::sys::lock::{self, Kind};
-use crate::sys::{create, open, straight};
+use crate::sys::{create, meta, open, straight};
 
 /// Longest part of a target's name in its room's name.
 const NAME_BYTES: usize = 40;
@@ -29,6 +30,10 @@ pub struct Room {
     dir: PathBuf,
     key: Vec<u8>,
     target: PathBuf,
+    /// Whose it is: root gives to them what it makes here.
+    owner: Owner,
+    /// Whose the store is.
+    keeper: Owner,
 }
 
 /// A snapshot's file name: its number here, and its id.
@@ -64,40 +69,44 @@ impl Room {
         format!("{name}-{}", &Digest::of(key).to_hex()[..16])
     }
 
-    pub(super) fn at(store: &Store, key: Vec<u8>) -> Room {
-        Room { dir: store.dir().join(Room::name_of(&key)), target: store.target(&key), key }
+    pub(super) fn at(store: &Store, key: Vec<u8>, owner: Owner) -> Room {
+        let dir = store.dir().join(Room::name_of(&key));
+        Room { dir, target: store.target(&key), key, owner, keeper: store.owner }
     }
 
     pub(super) fn find(store: &Store, key: Vec<u8>) -> Result<Option<Room>> {
-        let room = Room::at(store, key);
-        match fs::symlink_metadata(&room.dir) {
+        let dir = store.dir().join(Room::name_of(&key));
+        match fs::symlink_metadata(&dir) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
             found => {
-                found.at("looking at", &room.dir)?;
-                room.check_private()?;
-                Ok(Some(room))
+                found.at("looking at", &dir)?;
+                Ok(Some(Room::at(store, key, check_private(&dir)?)))
             }
         }
     }
 
-    pub(super) fn make(store: &Store, key: Vec<u8>) -> Result<Room> {
-        let room = Room::at(store, key);
-        create::make_dir(&room.dir)?;
-        create::check_private(&room.dir)?;
-        create::make_dir(&room.dir.join("names"))?;
-        room.check_private()?;
+    /// Opens it, making it when there is none: made by root, it belongs to `owner`.
+    pub(super) fn make(store: &Store, key: Vec<u8>, owner: Owner) -> Result<Room> {
+        let dir = store.dir().join(Room::name_of(&key));
+        create::make_dir_for(&dir, Some(owner))?;
+        let room = Room::at(store, key, create::check_private(&dir)?);
+        room.make_names()?;
+        check_private(&dir)?;
         Ok(room)
     }
 
-    fn check_private(&self) -> Result<()> {
-        check_private(&self.dir)
+    /// Makes the directory of names, if there is none.
+    pub(super) fn make_names(&self) -> Result<PathBuf> {
+        let names = self.dir.join("names");
+        create::make_dir_for(&names, Some(self.owner))?;
+        Ok(names)
     }
 
     /// A room by its folder's name: the label in it says whose it is, and the name proves that.
     pub(super) fn open_named(store: &Store, name: &OsStr) -> Result<Room> {
         let dir = store.dir().join(name);
-        check_private(&dir)?;
-        Ok(Room::at(store, label::read(&dir, |key| Room::name_of(key).as_str() == name)?))
+        let owner = check_private(&dir)?;
+        Ok(Room::at(store, label::read(&dir, |key| Room::name_of(key).as_str() == name)?, owner))
     }
 
     /// Whether `dir` was to be a room, and does not even say of what: without that no snapshot is made in it.
@@ -110,6 +119,29 @@ impl Room {
     /// Where it is.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// Whose it is.
+    pub(super) fn owner(&self) -> Owner {
+        self.owner
+    }
+
+    /// Whose the store is.
+    pub(super) fn keeper(&self) -> Owner {
+        self.keeper
+    }
+
+    /// A new file in it.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub(crate) fn pending(&self) -> Result<Pending> {
+        Pending::owned(&self.dir, self.owner)
+    }
+
+    /// Puts a small file in the place of `name`, durable.
+    pub(super) fn put_small(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        create::write_small_for(&self.dir, self.owner, OsStr::new(name), bytes)
     }
 
     /// By what the store knows the target.
@@ -175,7 +207,7 @@ impl Room {
         // Only where there is a lock: looking at a room makes nothing in it.
         let path = self.dir.join("lock");
         if create::open_own(&path).is_ok()
-            && let Ok(file) = open_lock(&path)
+            && let Ok(file) = open_lock(&path, self.owner)
             && file.try_lock().is_ok()
         {
             let _ = file.write_all_at(CRASHED, 0);
@@ -195,7 +227,7 @@ impl Room {
     pub fn write(&self, wait: Duration) -> Result<Writing> {
         let path = self.dir.join("lock");
         loop {
-            let file = open_lock(&path)?;
+            let file = open_lock(&path, self.owner)?;
             if !planted(Bug::NoLock) {
                 lock::flock_ours(&file, &path, Kind::Exclusive, wait)?;
             }
@@ -227,12 +259,12 @@ impl Room {
 
 /// Whether nobody else can write to the room at `dir`, nor to the folder of names in it: both are listed, and litter in
 /// them is removed, so neither may lead elsewhere.
-fn check_private(dir: &Path) -> Result<()> {
-    create::check_private(dir)?;
+fn check_private(dir: &Path) -> Result<Owner> {
+    let owner = create::check_private(dir)?;
     let names = dir.join("names");
     match fs::symlink_metadata(&names) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        _ => create::check_private(&names),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(owner),
+        _ => create::check_private(&names).map(|_| owner),
     }
 }
 
@@ -242,7 +274,7 @@ pub(super) fn is_being_written(dir: &Path) -> bool {
     lock.is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
 }
 
-fn open_lock(path: &Path) -> Result<File> {
+fn open_lock(path: &Path, owner: Owner) -> Result<File> {
     let refused = |what: &str| {
         let what = format!("{} {what}: it is no lock of memsnap", path.display());
         Error::refused(what, "move it away and try again: a new one is made")
@@ -256,7 +288,7 @@ fn open_lock(path: &Path) -> Result<File> {
     let open = || straight::open(path, OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC);
     let file = match open() {
         Err(Errno::NOENT) => {
-            let made = create::Pending::new(path.parent().unwrap_or(Path::new(".")))?;
+            let made = Pending::owned(straight::parent(path), owner)?;
             // One that another writer made meanwhile is as good.
             let _ = made.publish(path.file_name().unwrap_or_default())?;
             open()
@@ -271,7 +303,9 @@ fn open_lock(path: &Path) -> Result<File> {
     let found = file.metadata().at("looking at", path)?;
     match () {
         () if !found.is_file() => Err(refused("is not a regular file")),
-        () if found.nlink() > 1 => Err(refused("has another name elsewhere (a hard link)")),
+        () if meta::links(&file).at("looking at", path)? > 1 => {
+            Err(refused("has another name elsewhere (a hard link)"))
+        }
         () if found.len() > 1 => Err(refused("holds something that memsnap did not write")),
         () => Ok(file),
     }
@@ -297,7 +331,7 @@ impl Writing {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn publish(&mut self, file: create::Pending, name: &str) -> Result<()> {
+    pub fn publish(&mut self, file: Pending, name: &str) -> Result<()> {
         self.done = false;
         // Files are named by what they hold, so one of that name says the same; if it is sound.
         file.replace(OsStr::new(name))

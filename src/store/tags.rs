@@ -30,9 +30,8 @@ impl Room {
     /// [`Error::Refused`] for a name that cannot be a tag; what writing says.
     pub fn tag(&self, _writing: &Writing, tag: &str, id: &Digest) -> Result<()> {
         check_tag(tag)?;
-        let dir = self.dir().join("names");
-        create::make_dir(&dir)?;
-        create::write_small(&dir, OsStr::new(&format!("{PREFIX}{tag}")), line(tag, id).as_bytes())
+        let dir = self.make_names()?;
+        create::write_small_for(&dir, self.owner(), OsStr::new(&format!("{PREFIX}{tag}")), line(tag, id).as_bytes())
     }
 
     /// The id that `tag` names, if there is such a tag.

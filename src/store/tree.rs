@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt as _, MetadataExt};
+use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 
 use rustix::fs::OFlags;
@@ -17,7 +17,7 @@ use crate::error::{At, Error, Result};
 use crate::pack::{FileKind, ReadAt};
 use crate::page::{Digest, GROUP_PAGES, GROUP64, ImageHasher, PAGE, PageNo, PageRange, groups_of};
 use crate::sys::open::Stamp;
-use crate::sys::{create, sparse, straight};
+use crate::sys::{create, meta, sparse, straight};
 
 /// Name of the file.
 const NAME: &str = "tree";
@@ -95,7 +95,7 @@ impl Tree {
         let path = room.dir().join(NAME);
         let file = create::open_own(&path).ok()?;
         // It would be changed in place: what has another name elsewhere is not only ours. A new one takes its place.
-        if file.metadata().ok()?.nlink() > 1 {
+        if meta::links(&file).ok()? > 1 {
             return None;
         }
         file.try_lock_shared().ok()?;
@@ -272,7 +272,7 @@ impl Own {
         let lock = tree.file.try_clone().ok()?;
         // What was proven is what is changed.
         let (found, proven) = (Stamp::from(&file.metadata().ok()?), Stamp::from(&lock.metadata().ok()?));
-        if !found.same_file(&proven) || found.nlink > 1 {
+        if !found.same_file(&proven) || meta::links(&file).ok()? > 1 {
             return None;
         }
         Some(Own { file, lock, wiped: false })
@@ -295,7 +295,7 @@ impl TreeUpdate {
         let dir = room.dir().to_path_buf();
         let (old_len, out) = match tree {
             Some(tree) => (tree.len, Own::open(tree).map(Out::Own)),
-            None => (0, create::Pending::new(&dir).ok().map(Out::Fresh)),
+            None => (0, room.pending().ok().map(Out::Fresh)),
         };
         TreeUpdate { dir, old_len, out }
     }

@@ -1,25 +1,25 @@
 //! Making files that nobody sees half-written, in folders that nobody else writes to.
 //!
 //! A new file has no name until all of it is on the disk (O_TMPFILE; where the file system has none, a name that starts
-//! with [`TMP_PREFIX`]). It is readable by its owner only, whatever the umask. Root works for the owner of the folder:
-//! what it makes belongs to them. A name is durable only after [`sync_dir`] of its folder.
+//! with [`TMP_PREFIX`]). It is readable by its owner only, whatever the umask. The owner is the caller; in a store, root
+//! gives it to the owner of the history. A name is durable only after [`sync_dir`] of its folder.
 #![cfg_attr(target_os = "linux", allow(unsafe_code, reason = "sync_file_range(2) has no safe wrapper"))]
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, linkat, openat, renameat, renameat_with, unlinkat};
 use rustix::io::{Errno, retry_on_intr};
 
-use super::{id, straight};
-use crate::error::shell_word;
+use super::{id, meta, straight};
 use crate::planted::{Bug, sync_once};
 use crate::{At, Error, Result};
 
 pub use super::cache::drop_pages as drop_cache;
+pub(crate) use super::private::exposed;
+pub use super::private::{Owner, check_private, make_dir, make_dir_for};
 
 /// How temporary names start; nothing else in a folder of ours does, so litter can be told.
 pub const TMP_PREFIX: &str = "tmp-";
@@ -54,14 +54,32 @@ pub enum Published {
 }
 
 impl Pending {
-    /// A new, empty file in `dir`, for reading and writing, mode 0600.
+    /// A new, empty file in `dir`, for reading and writing, mode 0600. It belongs to the caller, whoever owns `dir`.
     ///
     /// # Errors
     /// When the folder cannot be opened, or no file be made in it.
     pub fn new(dir: &Path) -> Result<Pending> {
+        Pending::within(straight::folder(dir).at("opening", dir)?, dir)
+    }
+
+    /// As [`Pending::new`], in a directory that belongs to `owner`; made by root, the file does too.
+    ///
+    /// # Errors
+    /// As [`Pending::new`]; `Changed` when the directory belongs to somebody else by now.
+    pub fn owned(dir: &Path, owner: Owner) -> Result<Pending> {
         let folder = straight::folder(dir).at("opening", dir)?;
+        if id::euid() == 0 && Owner::from(&folder.metadata().at("looking at", dir)?).uid != owner.uid {
+            let what = "it was replaced by a directory of another user".into();
+            return Err(Error::Changed { path: dir.into(), what });
+        }
+        let pending = Pending::within(folder, dir)?;
+        owner.receive(&pending.file).at("setting the owner of", &pending.path)?;
+        Ok(pending)
+    }
+
+    fn within(folder: File, dir: &Path) -> Result<Pending> {
         match imp::unnamed(&folder) {
-            Ok(file) => Pending { file, dir: folder, path: dir.join("a new file"), temporary: None }.made_ours(),
+            Ok(file) => Pending { file, dir: folder, path: dir.join("a new file"), temporary: None }.made_private(),
             // EISDIR, ENOENT: kernels before 3.11; EOPNOTSUPP, EINVAL: the file system has none.
             Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL | Errno::NOSYS) => {
                 Pending::named(folder, dir)
@@ -75,12 +93,12 @@ impl Pending {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = retry_on_intr(|| openat(&folder, name.as_os_str(), flags, PRIVATE)).at("making a file in", dir)?;
         let path = dir.join(&name);
-        Pending { file: file.into(), dir: folder, path, temporary: Some(name) }.made_ours()
+        Pending { file: file.into(), dir: folder, path, temporary: Some(name) }.made_private()
     }
 
-    fn made_ours(self) -> Result<Pending> {
-        rustix::fs::fchmod(&self.file, PRIVATE).at("setting the mode of", &self.path)?;
-        give_to_owner_of(&self.dir, &self.file).at("setting the owner of", &self.path)?;
+    fn made_private(self) -> Result<Pending> {
+        // Where the file system keeps no modes, whoever may read it is asked about before anything is stored.
+        meta::set_mode_where_kept(&self.file, PRIVATE.as_raw_mode()).at("setting the mode of", &self.path)?;
         Ok(self)
     }
 
@@ -159,27 +177,24 @@ impl Drop for Pending {
 /// Renames without replacing.
 fn rename_new(dir: &File, from: &OsStr, to: &OsStr) -> Result<(), Errno> {
     match renameat_with(dir, from, dir, to, RenameFlags::NOREPLACE) {
-        // NFS and old kernels: a second name never replaces either.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
-            linkat(dir, from, dir, to, AtFlags::empty())?;
-            unlinkat(dir, from, AtFlags::empty())
-        }
+        // NFS, FUSE and old kernels: a second name never replaces either.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => match linkat(dir, from, dir, to, AtFlags::empty()) {
+            Ok(()) => unlinkat(dir, from, AtFlags::empty()),
+            Err(Errno::PERM | Errno::NOSYS | Errno::NOTSUP | Errno::MLINK) => rename_claimed(dir, from, to),
+            failed => failed,
+        },
         done => done,
     }
 }
 
-/// As root: lets `made` belong to whoever `dir` belongs to.
-fn give_to_owner_of(dir: &File, made: &File) -> Result<(), Errno> {
-    if id::euid() != 0 {
-        return Ok(());
-    }
-    let owner = rustix::fs::fstat(dir)?;
-    let (uid, gid) = (rustix::fs::Uid::from_raw(owner.st_uid), rustix::fs::Gid::from_raw(owner.st_gid));
-    match rustix::fs::fchown(made, Some(uid), Some(gid)) {
-        // A root that may not give away (a container, NFS) leaves it as it is.
-        Err(Errno::PERM | Errno::INVAL) => Ok(()),
-        done => done,
-    }
+/// The same where files have one name each: it is claimed by an empty file, which is then replaced. Only that is left if
+/// we are killed between the two.
+fn rename_claimed(dir: &File, from: &OsStr, to: &OsStr) -> Result<(), Errno> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    retry_on_intr(|| openat(dir, to, flags, PRIVATE))?;
+    renameat(dir, from, dir, to).inspect_err(|_| {
+        let _ = unlinkat(dir, to, AtFlags::empty());
+    })
 }
 
 /// Makes the names in `dir` durable.
@@ -195,59 +210,23 @@ pub fn sync_dir(dir: &Path) -> Result<()> {
     }
 }
 
-/// Makes a folder that only its owner can enter; false when there was one. Its parent is not synced.
-///
-/// # Errors
-/// When it cannot be made, or something else (also a symbolic link) has the name.
-pub fn make_dir(dir: &Path) -> Result<bool> {
-    match straight::make_dir(dir) {
-        Err(Errno::EXIST) => {
-            must_be_dir(dir)?;
-            return Ok(false);
-        }
-        made => made.at("making", dir)?,
-    }
-    let made = straight::folder(dir).at("opening", dir)?;
-    let parent = straight::folder_of(dir).at("opening", straight::parent(dir))?;
-    give_to_owner_of(&parent, &made).at("setting the owner of", dir)?;
-    Ok(true)
-}
-
-fn must_be_dir(dir: &Path) -> Result<std::fs::Metadata> {
-    let metadata = std::fs::symlink_metadata(dir).at("looking at", dir)?;
-    if !metadata.is_dir() {
-        let what = if metadata.is_symlink() { "a symbolic link" } else { "a file" };
-        let what = format!("{} is {what}, not a folder", dir.display());
-        return Err(Error::refused(what, "move it away, or use --store with another folder"));
-    }
-    Ok(metadata)
-}
-
-/// Whether nobody but its owner (us, or root) can write to `dir`: otherwise what it holds is anybody's word. Root may
-/// use the folders of all.
-///
-/// # Errors
-/// `Refused`, with the remedy, when it is not so.
-pub fn check_private(dir: &Path) -> Result<()> {
-    let metadata = must_be_dir(dir)?;
-    let (us, owner) = (id::euid(), metadata.uid());
-    if us != 0 && owner != us && owner != 0 {
-        let what = format!("{} belongs to user {owner}, not to you (user {us})", dir.display());
-        return Err(Error::refused(what, "use --store with a folder of your own"));
-    }
-    if metadata.mode() & 0o022 != 0 {
-        let what = format!("others can write to {} (mode {:o})", dir.display(), metadata.mode() & 0o7777);
-        return Err(Error::refused(what, format!("chmod go-w {}", shell_word(dir))));
-    }
-    Ok(())
-}
-
-/// Puts a small file in the place of `name`, all of it or nothing, and durable.
+/// Puts a small file in the place of `name`, all of it or nothing, and durable. It belongs to the caller.
 ///
 /// # Errors
 /// When the disk or the folder refuses.
 pub fn write_small(dir: &Path, name: &OsStr, bytes: &[u8]) -> Result<()> {
-    let pending = Pending::new(dir)?;
+    put_small(Pending::new(dir)?, dir, name, bytes)
+}
+
+/// As [`write_small`], in a directory that belongs to `owner`; made by root, the file does too.
+///
+/// # Errors
+/// As [`write_small`], and [`Pending::owned`].
+pub fn write_small_for(dir: &Path, owner: Owner, name: &OsStr, bytes: &[u8]) -> Result<()> {
+    put_small(Pending::owned(dir, owner)?, dir, name, bytes)
+}
+
+fn put_small(pending: Pending, dir: &Path, name: &OsStr, bytes: &[u8]) -> Result<()> {
     pending.file().write_all(bytes).at("writing", &dir.join(name))?;
     pending.replace(name)?;
     sync_dir(dir)

@@ -1,7 +1,7 @@
 //! Making files, on the real file system of the temporary folder.
 
 use super::*;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 fn names(dir: &Path) -> Vec<String> {
     let mut names: Vec<_> =
@@ -74,18 +74,25 @@ fn without_a_name_by_descriptor_alone() {
 }
 
 #[test]
-fn root_works_for_the_owner() {
+fn root_gives_to_the_owner_that_is_named() {
     if id::euid() != 0 {
         return crate::sys::skipped("not root");
     }
+    let owner_of = |path: &Path| Owner::from(&std::fs::metadata(path).unwrap());
     let dir = tempfile::tempdir().unwrap();
-    std::os::unix::fs::chown(dir.path(), Some(1234), Some(5678)).unwrap();
-    write_small(dir.path(), "f".as_ref(), b"x").unwrap();
-    make_dir(&dir.path().join("d")).unwrap();
-    for name in ["f", "d"] {
-        let metadata = std::fs::metadata(dir.path().join(name)).unwrap();
-        assert_eq!((metadata.uid(), metadata.gid()), (1234, 5678), "{name}");
-    }
+    let theirs = Owner { uid: 1234, gid: 5678 };
+    let path = |name: &str| dir.path().join(name);
+    std::os::unix::fs::chown(dir.path(), Some(theirs.uid), Some(theirs.gid)).unwrap();
+    // Without an owner, what is made belongs to the caller, whoever owns the directory.
+    write_small(dir.path(), "ours".as_ref(), b"x").unwrap();
+    make_dir(&path("our dir")).unwrap();
+    assert!(["ours", "our dir"].iter().all(|name| owner_of(&path(name)).uid == 0));
+    write_small_for(dir.path(), theirs, "f".as_ref(), b"x").unwrap();
+    make_dir_for(&path("d"), Some(theirs)).unwrap();
+    assert!(["f", "d"].iter().all(|name| owner_of(&path(name)) == theirs));
+    // A directory that was put in the place of theirs does not get a file.
+    let other = Owner { uid: 4321, gid: 4321 };
+    assert!(matches!(Pending::owned(dir.path(), other), Err(Error::Changed { .. })));
 }
 
 #[test]

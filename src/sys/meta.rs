@@ -2,8 +2,10 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 
 use rustix::fs::{Gid, Mode, Timespec, Timestamps, Uid};
+use rustix::io::Errno;
 
 /// Sets the times of last access and last change, in nanoseconds since 1970.
 ///
@@ -26,6 +28,58 @@ fn timespec(ns: i128) -> io::Result<Timespec> {
 /// As fchmod(2).
 pub fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     Ok(rustix::fs::fchmod(file, Mode::from_raw_mode((mode & 0o7777) as _))?)
+}
+
+/// As [`set_mode`]; false where the file system keeps none.
+///
+/// # Errors
+/// As [`set_mode`].
+pub fn set_mode_where_kept(file: &File, mode: u32) -> io::Result<bool> {
+    match set_mode(file, mode) {
+        Err(e) if is_unsupported(&e) => Ok(false),
+        done => done.map(|()| true),
+    }
+}
+
+/// What file systems without owners and modes say when these are set.
+fn is_unsupported(e: &io::Error) -> bool {
+    let unsupported = [Errno::PERM, Errno::NOSYS, Errno::NOTSUP, Errno::INVAL];
+    unsupported.iter().any(|errno| e.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+/// How many names a file has. Where the file system is a program, what the system remembers of that may be old.
+pub fn links(file: &File) -> io::Result<u64> {
+    let seen = file.metadata()?.nlink();
+    if seen > 1 { imp::links(file).or(Ok(seen)) } else { Ok(seen) }
+}
+
+#[cfg(target_os = "linux")]
+mod imp {
+    use super::{File, io};
+    use rustix::fs::{AtFlags, StatxFlags, statx};
+
+    /// Asked of the file system itself.
+    pub(super) fn links(file: &File) -> io::Result<u64> {
+        let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_FORCE_SYNC;
+        Ok(statx(file, "", flags, StatxFlags::NLINK)?.stx_nlink.into())
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod imp {
+    use super::{File, io};
+
+    pub(super) fn links(_file: &File) -> io::Result<u64> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// The permissions that a new file of this process does not get (umask(2)), as far as the system tells; else all but
+/// those of its owner.
+pub fn umask() -> u32 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+    mask.and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok()).unwrap_or(0o077)
 }
 
 /// Sets owner and group. The system then takes away set-id bits, so the mode is set after it.

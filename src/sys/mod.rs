@@ -46,6 +46,7 @@ pub mod maps; // who has a file mapped, and which parts
 pub mod meta; // mode, owner, times
 pub mod mount; // the mount that a file was reached through
 pub mod open; // opening without hanging or following; what a file looked like
+pub mod private; // directories for one owner
 pub mod procs; // who has a file open or mapped
 pub mod reflink; // whether a file system can share blocks
 pub(crate) mod region; // private memory with files laid in it

@@ -42,8 +42,10 @@ pub fn target_write(path: &Path) -> Result<File> {
 /// When it cannot be found, or is not a regular file.
 #[cfg(target_os = "linux")]
 pub fn target_name(path: &Path) -> Result<File> {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = File::from(retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty())).at("opening", path)?);
+    let file = match straight::name(path) {
+        Err(Errno::LOOP) => return Err(new_link(path)),
+        opened => opened.at("opening", path)?,
+    };
     must_be_regular(path, file.metadata().at("looking at", path)?.file_type())?;
     Ok(file)
 }
@@ -100,13 +102,15 @@ fn open_leased(path: &Path, access: OFlags) -> Result<File> {
             Err(Errno::PERM) if access == OFlags::RDWR => {
                 return Err(marked(path).unwrap_or_else(|| io_error("opening", path, Errno::PERM)));
             }
-            Err(Errno::LOOP) => {
-                let what = format!("{} is reached by a symbolic link that was not there before", path.display());
-                return Err(Error::refused(what, "name the file that is meant, in a folder that only you can change"));
-            }
+            Err(Errno::LOOP) => return Err(new_link(path)),
             opened => return opened.at("opening", path),
         }
     }
+}
+
+fn new_link(path: &Path) -> Error {
+    let what = format!("{} is reached by a symbolic link that was not there before", path.display());
+    Error::refused(what, "name the file that is meant, in a folder that only you can change")
 }
 
 fn open_quietly(path: &Path, access: OFlags) -> Result<File, Errno> {

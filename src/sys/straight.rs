@@ -1,37 +1,106 @@
 //! Paths whose links were followed once, when they were resolved: a link that has appeared on the way since is not
 //! followed. Whoever may rename a folder on the way could else lead us anywhere.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path};
 
-use rustix::fs::{AtFlags, Mode, OFlags, mkdirat, renameat, unlinkat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, mkdirat, openat, renameat, statat, unlinkat};
 use rustix::io::{Errno, retry_on_intr};
 
 /// open(2), by whatever links a relative path has; an absolute one must have none. Fails with ELOOP where one is.
-#[cfg(target_os = "linux")]
 pub(crate) fn open(path: &Path, flags: OFlags) -> Result<File, Errno> {
-    if path.is_absolute() {
-        let resolve = rustix::fs::ResolveFlags::NO_SYMLINKS;
-        match retry_on_intr(|| rustix::fs::openat2(rustix::fs::CWD, path, flags, Mode::empty(), resolve)) {
-            // Linux before 5.6; some containers forbid what they do not know.
-            Err(Errno::NOSYS) => {}
-            Err(Errno::PERM) if !flags.contains(OFlags::NOATIME) => {}
-            opened => return opened.map(File::from),
-        }
+    if !path.is_absolute() {
+        return retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty())).map(File::from);
     }
-    retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty())).map(File::from)
+    match imp::openat2(path, flags) {
+        // Linux before 5.6, and filters that do not know the call; EPERM may also be the file's, and is found again.
+        Err(Errno::NOSYS | Errno::PERM) => walk(path, flags),
+        opened => opened,
+    }
 }
 
-/// open(2). That no link is on the way, `flags` can only say of the last name.
+/// Opens an absolute path name by name, each in the directory before it, so that no link is followed. Links as they are
+/// in /proc, which lead to whatever a process has open, count as well.
+fn walk(path: &Path, flags: OFlags) -> Result<File, Errno> {
+    let mut dir = retry_on_intr(|| rustix::fs::open("/", imp::THROUGH, Mode::empty()))?;
+    // What these endings say, that the last name is of a directory, the components do not.
+    let is_dir = [&b"/"[..], b"/."].iter().any(|end| path.as_os_str().as_bytes().ends_with(end));
+    let names = path.components().filter_map(|part| match part {
+        Component::Normal(name) => Some(name),
+        Component::ParentDir => Some(OsStr::new("..")),
+        _ => None,
+    });
+    let mut names = names.chain(is_dir.then_some(OsStr::new(".")));
+    let mut name = names.next().unwrap_or(OsStr::new("."));
+    for next in names {
+        dir = step(&dir, name)?;
+        name = next;
+    }
+    retry_on_intr(|| openat(&dir, name, flags | OFlags::NOFOLLOW, Mode::empty())).map(File::from)
+}
+
+/// The directory `name` in `dir`.
+fn step(dir: &OwnedFd, name: &OsStr) -> Result<OwnedFd, Errno> {
+    match retry_on_intr(|| openat(dir, name, imp::THROUGH | OFlags::NOFOLLOW, Mode::empty())) {
+        // What systems say of a link that is not followed differs.
+        Err(e @ (Errno::NOTDIR | Errno::MLINK)) => {
+            let found = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW);
+            Err(if found.is_ok_and(|found| is_link(&found)) { Errno::LOOP } else { e })
+        }
+        opened => opened,
+    }
+}
+
+fn is_link(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode).is_symlink()
+}
+
+#[cfg(target_os = "linux")]
+mod imp {
+    use super::{Errno, File, Mode, OFlags, Path, retry_on_intr};
+    use rustix::fs::ResolveFlags;
+
+    /// How a directory on the way is opened: that needs no more than the right to go through.
+    pub(super) const THROUGH: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+    pub(super) fn openat2(path: &Path, flags: OFlags) -> Result<File, Errno> {
+        let resolve = ResolveFlags::NO_SYMLINKS;
+        let open = || rustix::fs::openat2(rustix::fs::CWD, path, flags, Mode::empty(), resolve);
+        retry_on_intr(open).map(File::from)
+    }
+}
+
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn open(path: &Path, flags: OFlags) -> Result<File, Errno> {
-    retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty())).map(File::from)
+mod imp {
+    use super::{Errno, File, OFlags, Path};
+
+    /// How a directory on the way is opened: it has to be readable for that.
+    pub(super) const THROUGH: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+    pub(super) fn openat2(_path: &Path, _flags: OFlags) -> Result<File, Errno> {
+        Err(Errno::NOSYS)
+    }
 }
 
 /// The folder itself, so that it stays the same one whatever happens to its path.
 pub(super) fn folder(dir: &Path) -> Result<File, Errno> {
     open(dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC)
+}
+
+/// What is at `path`, be it a link, to ask and set what the system knows of it: needs no permission for it.
+#[cfg(target_os = "linux")]
+pub(super) fn name(path: &Path) -> Result<File, Errno> {
+    open(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC)
+}
+
+/// What is at `path`; here it has to be readable for that.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn name(path: &Path) -> Result<File, Errno> {
+    open(path, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC)
 }
 
 /// The folder that `path` is in.
@@ -40,7 +109,7 @@ pub(super) fn folder_of(path: &Path) -> Result<File, Errno> {
 }
 
 /// The path of the folder that `path` is in.
-pub(super) fn parent(path: &Path) -> &Path {
+pub(crate) fn parent(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
@@ -58,6 +127,33 @@ pub fn remove_file(path: &Path) -> io::Result<()> {
     Ok(unlinkat(folder_of(path)?, name, AtFlags::empty())?)
 }
 
+/// Removes a directory with all that is in it; no link is followed, there or on the way.
+///
+/// # Errors
+/// What unlink(2) says; ELOOP when a link has appeared on the way.
+pub fn remove_dir_all(dir: &Path) -> io::Result<()> {
+    let name = dir.file_name().ok_or(Errno::INVAL)?;
+    Ok(remove_all(&folder_of(dir)?, name)?)
+}
+
+fn remove_all(above: &File, name: &OsStr) -> Result<(), Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let dir = File::from(retry_on_intr(|| openat(above, name, flags, Mode::empty()))?);
+    for entry in Dir::read_from(&dir)? {
+        let entry = entry?;
+        let name = OsStr::from_bytes(entry.file_name().to_bytes());
+        if name == "." || name == ".." {
+            continue;
+        }
+        match unlinkat(&dir, name, AtFlags::empty()) {
+            // What systems say of a directory differs.
+            Err(Errno::ISDIR | Errno::PERM) => remove_all(&dir, name)?,
+            done => done?,
+        }
+    }
+    unlinkat(above, name, AtFlags::REMOVEDIR)
+}
+
 /// Gives a file or folder another path; neither may lead over a link.
 ///
 /// # Errors
@@ -68,26 +164,5 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn links_on_the_way_are_not_followed() {
-        let dir = tempfile::tempdir().unwrap();
-        let base = dir.path().canonicalize().unwrap();
-        let (real, link) = (base.join("real"), base.join("link"));
-        std::fs::create_dir(&real).unwrap();
-        std::fs::write(real.join("f"), b"f").unwrap();
-        std::os::unix::fs::symlink(&real, &link).unwrap();
-        #[cfg(target_os = "linux")]
-        assert!(open(&link.join("f"), OFlags::RDONLY).is_err_and(|e| e == Errno::LOOP));
-        assert!(folder(&link).is_err() && make_dir(&link.join("d")).is_err());
-        assert!(remove_file(&link.join("f")).is_err());
-        assert!(rename(&link.join("f"), &real.join("g")).is_err() && rename(&real.join("f"), &link.join("g")).is_err());
-        assert_eq!(std::fs::read(real.join("f")).unwrap(), b"f");
-        make_dir(&real.join("d")).unwrap();
-        rename(&real.join("f"), &real.join("d/g")).unwrap();
-        remove_file(&real.join("d/g")).unwrap();
-        assert!(real.join("d").is_dir() && !real.join("d/g").exists());
-    }
-}
+#[path = "straight_test.rs"]
+mod tests;

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
+use std::process::Command;
 
 use super::case::{Case, finish, has, is_root, program, skip};
 
@@ -20,38 +21,75 @@ fn walk(dir: &Path, each: &mut dyn FnMut(&Path, &std::fs::Metadata)) {
     }
 }
 
-#[test]
-fn private_whatever_the_umask() {
-    let case = Case::with_pages(3);
-    let line = "umask 0; \"$M\" snap --tag gold f && printf x | dd of=f conv=notrunc 2>&1 && \"$M\" revert --yes f";
-    finish(case.command("sh").args(["-c", line]).env("M", program())).exits(0);
-    let store = case.path(".memsnap");
-    assert_eq!(store.metadata().unwrap().mode() & 0o7777, 0o700);
-    walk(&store, &mut |path, meta| {
-        let expected = if meta.is_dir() { 0o700 } else { 0o600 };
-        assert_eq!(meta.mode() & 0o7777, expected, "{}", path.display());
-    });
-    assert_eq!(case.read(".memsnap/.gitignore"), b"*\n");
+/// A shell, as a user whom modes bind, in which `$M` is the program; the directory of `case` is theirs.
+fn bound_by_modes(case: &Case, script: &str) -> Command {
+    let copy = case.path("memsnap");
+    std::fs::copy(program(), &copy).unwrap();
+    let mut command = case.command(if is_root() { "setpriv" } else { "sh" });
+    if is_root() {
+        for path in [case.dir().to_path_buf(), case.path("f")] {
+            std::os::unix::fs::chown(path, Some(65534), Some(65534)).unwrap();
+        }
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "sh"]);
+    }
+    command.args(["-c", script]).env("M", copy);
+    command
 }
 
+/// Nobody else may use it, and its owner can.
 #[test]
-fn made_by_root_it_belongs_to_the_owner_of_the_folder() {
-    if !is_root() {
-        return skip("not root");
+fn private_whatever_the_umask() {
+    if is_root() && !has("setpriv") {
+        return skip("root is bound by no mode, and setpriv is not there");
     }
+    for umask in ["0", "022", "077", "177", "277", "377", "477", "777"] {
+        let case = Case::with_pages(3);
+        let script = format!(
+            "umask {umask}; set -e; \"$M\" snap --tag gold f; printf x | dd of=f conv=notrunc 2>&1
+             \"$M\" revert --yes f; \"$M\" undo --yes f; \"$M\" --store new/store snap f 2>&1 || [ $? = 2 ]
+             \"$M\" --store other snap f; \"$M\" verify f"
+        );
+        finish(&mut bound_by_modes(&case, &script)).exits(0);
+        for store in [".memsnap", "other"] {
+            let store = case.path(store);
+            assert_eq!(store.metadata().unwrap().mode() & 0o7777, 0o700);
+            walk(&store, &mut |path, meta| {
+                let expected = if meta.is_dir() { 0o700 } else { 0o600 };
+                assert_eq!(meta.mode() & 0o7777, expected, "umask {umask}: {}", path.display());
+            });
+        }
+        assert_eq!(case.read(".memsnap/.gitignore"), b"*\n");
+    }
+}
+
+/// A version that obeyed the umask left directories in which nobody can do anything.
+#[test]
+fn directories_that_their_owner_cannot_use_are_mended() {
+    if is_root() && !has("setpriv") {
+        return skip("root is bound by no mode, and setpriv is not there");
+    }
+    for (bits, verb) in [("600", "snap f"), ("500", "snap f"), ("300", "snap f"), ("0", "edit --yes f --at 0 --hex 00")]
+    {
+        let case = Case::with_pages(3);
+        let script = format!("mkdir -m {bits} .memsnap; \"$M\" {verb} && \"$M\" log f && stat -c %a .memsnap");
+        finish(&mut bound_by_modes(&case, &script)).exits(0).shows("\n700\n");
+    }
+    for name in [".memsnap/f-*", ".memsnap/f-*/names"] {
+        for bits in ["600", "0"] {
+            let case = Case::with_pages(3);
+            let script = format!(
+                "\"$M\" snap f && chmod {bits} {name} && \"$M\" log f && chmod {bits} {name} &&
+                 \"$M\" snap --always --tag gold f && \"$M\" verify && stat -c %a {name}"
+            );
+            finish(&mut bound_by_modes(&case, &script)).exits(0).shows("\n700\n");
+        }
+    }
+    // A store that is there, and may only be read, stays so.
     let case = Case::with_pages(3);
-    for path in [case.dir().to_path_buf(), case.path("f")] {
-        std::os::unix::fs::chown(path, Some(1234), Some(2345)).unwrap();
-    }
-    case.ok("snap --tag gold f");
-    case.touch(1, 1);
-    case.ok("snap f");
-    case.ok("revert --yes f@1");
-    case.ok("undo --yes f");
-    walk(&case.path(".memsnap"), &mut |path, meta| {
-        assert_eq!((meta.uid(), meta.gid()), (1234, 2345), "{}", path.display());
-    });
-    assert_eq!(case.path("f").metadata().unwrap().uid(), 1234);
+    let script = "\"$M\" snap f && chmod 500 .memsnap .memsnap/f-* && { \"$M\" snap --always f; stat -c %a .memsnap; }";
+    finish(&mut bound_by_modes(&case, script)).exits(0).shows("\n500\n").says("ermission denied");
+    mode(&case.path(".memsnap"), 0o700);
+    mode(&case.room(), 0o700);
 }
 
 #[test]

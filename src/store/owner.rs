@@ -1,0 +1,142 @@
+//! Whose store and history may hold what of a target: nobody is to read from them what he could not read from the
+//! target. Only root can break that, as only root gives away what it makes. The rule is in docs/security.md.
+
+use std::fs::{self, File, Metadata};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use super::Store;
+use super::room::Room;
+use crate::error::{At, Error, Result, shell_word};
+use crate::sys::create::Owner;
+use crate::sys::{create, id, straight};
+
+/// The owner of what is at `path`, a link not followed; where nothing is, of the directory, who decides what will be.
+pub(super) fn owner_at(path: &Path) -> Result<Owner> {
+    match fs::symlink_metadata(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            let dir = straight::parent(path);
+            fs::symlink_metadata(dir).at("looking at", dir).map(|found| Owner::from(&found))
+        }
+        found => found.at("looking at", path).map(|found| Owner::from(&found)),
+    }
+}
+
+/// Whether a directory of `owner` may hold content of a file of `target`. Only root has to ask: others own what they
+/// make.
+fn may_hold(owner: Owner, target: Owner) -> bool {
+    id::euid() != 0 || owner.uid == 0 || owner.uid == target.uid
+}
+
+/// The error when it may not.
+fn foreign(dir: &Path, owner: Owner, target: &Path, theirs: Owner, hint: String) -> Error {
+    let what = format!(
+        "{} belongs to user {}, who is neither you nor the owner of {} (user {})",
+        dir.display(),
+        owner.uid,
+        target.display(),
+        theirs.uid
+    );
+    Error::refused(what, hint)
+}
+
+/// What helps when a store belongs to somebody else.
+const ELSEWHERE: &str = "use --store with a directory of your own";
+
+impl Store {
+    /// Opens the store of `target`: `chosen`, or the one beside it, which must belong to the caller, root or the owner
+    /// of the target.
+    ///
+    /// # Errors
+    /// As [`Store::open`]; [`Error::Refused`] when it belongs to somebody else.
+    pub fn find(chosen: Option<&Path>, target: &Path) -> Result<Store> {
+        let store = Store::open(&Store::place(chosen, target))?;
+        if chosen.is_none() {
+            store.check_beside(&[target])?;
+        }
+        Ok(store)
+    }
+
+    /// Whether this store, which nobody chose, is of somebody who may say what happened to one of `targets`.
+    pub(crate) fn check_beside(&self, targets: &[&Path]) -> Result<()> {
+        let known = || targets.iter().filter_map(|target| Some((*target, owner_at(target).ok()?)));
+        if known().any(|(_, theirs)| may_hold(self.owner, theirs)) {
+            return Ok(());
+        }
+        match known().next() {
+            Some((target, theirs)) => Err(foreign(&self.dir, self.owner, target, theirs, ELSEWHERE.into())),
+            None => Ok(()),
+        }
+    }
+
+    /// Opens the store for `target` as [`Store::find`] does, making it when there is none: one that is `chosen` belongs
+    /// to the caller, one beside the target to the owner of the target.
+    ///
+    /// # Errors
+    /// As [`Store::open_or_create`]; [`Error::Refused`] when it belongs to somebody who may not read the target.
+    pub fn find_or_create(chosen: Option<&Path>, target: &Path) -> Result<Store> {
+        let theirs = owner_at(target)?;
+        let check = |dir: &Path, owner| match may_hold(owner, theirs) {
+            true => Ok(()),
+            false => Err(foreign(dir, owner, target, theirs, ELSEWHERE.into())),
+        };
+        let owner = chosen.is_none().then_some(theirs);
+        Store::open_or_create_for(&Store::place(chosen, target), owner, &check)
+    }
+}
+
+impl Room {
+    /// Whether content of `live`, the opened target, may be stored here: asked under the lock, before any is. What the
+    /// path led to earlier does not count.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when somebody who may not read `live` could read it here.
+    pub(crate) fn admit(&self, live: &File) -> Result<()> {
+        let live = live.metadata().at("looking at", self.target())?;
+        self.admit_from(Owner::from(&live))?;
+        self.check_readers(&live)
+    }
+
+    /// As [`Room::admit`], for content of the target that comes from elsewhere.
+    ///
+    /// # Errors
+    /// As [`Room::admit`]; when the target cannot be looked at.
+    pub(crate) fn admit_path(&self) -> Result<()> {
+        self.admit_from(owner_at(self.target())?)
+    }
+
+    /// Where files are not as private as they were made, as on file systems without modes, those who can read them must
+    /// be able to read the target. The lock stands for all files.
+    fn check_readers(&self, live: &Metadata) -> Result<()> {
+        let look = |path: &Path| fs::symlink_metadata(path).at("looking at", path);
+        let reach = look(straight::parent(self.dir()))?.mode() & look(self.dir())?.mode();
+        let (lock, may) = (look(&self.dir().join("lock"))?, live.mode());
+        // Each class: what it needs of the directories, what of the file.
+        let open_to = |enter: u32, read: u32| reach & enter != 0 && lock.mode() & read != 0;
+        let group_may = may & 0o040 != 0 && live.gid() == lock.gid();
+        if may & 0o004 == 0 && (open_to(0o001, 0o004) || open_to(0o010, 0o040) && !group_may) {
+            let what = format!(
+                "others can read what is stored in {}, and not {} (mode {:o})",
+                self.dir().display(),
+                self.target().display(),
+                may & 0o7777
+            );
+            let chmod = format!("chmod -R go= {}", shell_word(self.dir()));
+            return Err(create::exposed(self.dir(), what, &chmod));
+        }
+        Ok(())
+    }
+
+    fn admit_from(&self, theirs: Owner) -> Result<()> {
+        let (store, keeper) = (straight::parent(self.dir()), self.keeper());
+        if !may_hold(keeper, theirs) {
+            return Err(foreign(store, keeper, self.target(), theirs, ELSEWHERE.into()));
+        }
+        if !may_hold(self.owner(), theirs) {
+            let chown = format!("chown -R {}:{} {}", theirs.uid, theirs.gid, shell_word(self.dir()));
+            let hint = format!("give what is stored of it to the owner of the file: {chown}");
+            return Err(foreign(self.dir(), self.owner(), self.target(), theirs, hint));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,183 @@
+//! Directories that only their owner can enter, and who that owner is.
+//!
+//! Root may give away what it makes. What it gives away is new and empty, and the directory it is made in is the one
+//! that was looked at: whoever may rename directories on the way cannot choose what is given.
+
+use std::fs::{File, Metadata};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use rustix::fs::{Dir, Gid, Mode, Uid};
+use rustix::io::Errno;
+
+use super::{id, mount, straight};
+use crate::error::shell_word;
+use crate::{At, Error, Result};
+
+/// User and group that a file belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The user.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
+}
+
+impl From<&Metadata> for Owner {
+    fn from(metadata: &Metadata) -> Owner {
+        Owner { uid: metadata.uid(), gid: metadata.gid() }
+    }
+}
+
+impl Owner {
+    /// As root: gives it `made`. Anybody else keeps it.
+    pub(super) fn receive(self, made: &File) -> Result<(), Errno> {
+        if id::euid() != 0 {
+            return Ok(());
+        }
+        match rustix::fs::fchown(made, Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid))) {
+            // A root that may not give away (a container, NFS) keeps it: then nobody else reads it either. Where files have
+            // no owners, whose they are is asked about before anything is stored.
+            Err(Errno::PERM | Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => Ok(()),
+            done => done,
+        }
+    }
+}
+
+/// Makes a directory that only its owner, the caller, can enter; false when there was one. Its parent is not synced.
+///
+/// # Errors
+/// When it cannot be made, or something else (also a symbolic link) has the name.
+pub fn make_dir(dir: &Path) -> Result<bool> {
+    make_dir_for(dir, None)
+}
+
+/// As [`make_dir`]; made by root, it belongs to `owner`.
+///
+/// # Errors
+/// As [`make_dir`].
+pub fn make_dir_for(dir: &Path, owner: Option<Owner>) -> Result<bool> {
+    match straight::make_dir(dir) {
+        Err(Errno::EXIST) => return found(dir).map(|()| false),
+        // Said of a directory that is there, too, where the caller may not make any.
+        Err(Errno::ACCESS) if std::fs::symlink_metadata(dir).is_ok() => return found(dir).map(|()| false),
+        made => made.at("making", dir)?,
+    }
+    if lacks(&must_be_dir(dir)?, ALL) {
+        enable(dir)?;
+    }
+    if let Some(owner) = owner {
+        let made = straight::folder(dir).at("opening", dir)?;
+        // Somebody may have put another one in its place since; one that holds anything is not given away.
+        if is_empty(&made).at("listing", dir)? {
+            owner.receive(&made).at("setting the owner of", dir)?;
+        }
+    }
+    Ok(true)
+}
+
+/// What is there already. An empty one in which nothing can be made was left by a version that obeyed the umask.
+fn found(dir: &Path) -> Result<()> {
+    let metadata = must_be_dir(dir)?;
+    let unused = || straight::folder(dir).and_then(|dir| is_empty(&dir)).unwrap_or(false);
+    if lacks(&metadata, ALL) && (lacks(&metadata, ENTER) || unused()) { enable(dir) } else { Ok(()) }
+}
+
+/// What the owner needs to make files in a directory.
+const ALL: u32 = 0o700;
+/// What the owner needs to use it at all.
+const ENTER: u32 = 0o500;
+
+/// Whether it is ours, and lacks one of these permissions for its owner.
+fn lacks(dir: &Metadata, bits: u32) -> bool {
+    dir.mode() & bits != bits && (id::euid() == 0 || id::euid() == dir.uid())
+}
+
+/// Lets the owner of a directory use it; what others may do stays as it is.
+fn enable(dir: &Path) -> Result<()> {
+    let enabled = |file: &File| Ok(Mode::from_raw_mode(rustix::fs::fstat(file)?.st_mode).union(Mode::RWXU));
+    let done = match straight::folder(dir) {
+        Ok(file) => enabled(&file).and_then(|mode| rustix::fs::fchmod(&file, mode)),
+        // It cannot be opened for reading as yet.
+        Err(Errno::ACCESS) => straight::name(dir).and_then(|file| imp::chmod(&file, enabled(&file)?)),
+        Err(e) => Err(e),
+    };
+    done.at("setting the mode of", dir)
+}
+
+#[cfg(target_os = "linux")]
+mod imp {
+    use super::{Errno, File, Mode};
+    use std::os::fd::AsRawFd;
+
+    /// fchmod(2), which refuses a descriptor that is a name only.
+    pub(super) fn chmod(name: &File, mode: Mode) -> Result<(), Errno> {
+        rustix::fs::chmod(format!("/proc/self/fd/{}", name.as_raw_fd()), mode)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod imp {
+    use super::{Errno, File, Mode};
+
+    pub(super) fn chmod(_name: &File, _mode: Mode) -> Result<(), Errno> {
+        Err(Errno::ACCESS)
+    }
+}
+
+fn is_empty(dir: &File) -> Result<bool, Errno> {
+    for entry in Dir::read_from(dir)? {
+        if !matches!(entry?.file_name().to_bytes(), b"." | b"..") {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn must_be_dir(dir: &Path) -> Result<Metadata> {
+    let metadata = std::fs::symlink_metadata(dir).at("looking at", dir)?;
+    if !metadata.is_dir() {
+        let what = if metadata.is_symlink() { "a symbolic link" } else { "a file" };
+        let what = format!("{} is {what}, not a folder", dir.display());
+        return Err(Error::refused(what, "move it away, or use --store with another folder"));
+    }
+    Ok(metadata)
+}
+
+/// The error for a directory that others can use: `chmod` is the remedy where the file system keeps modes.
+pub(crate) fn exposed(dir: &Path, what: String, chmod: &str) -> Error {
+    let kind = straight::folder(dir).ok().and_then(|dir| mount::of(&dir)).map(|mount| mount.kind);
+    match kind.filter(|kind| kind.starts_with("fuse") || MODELESS.contains(&kind.as_str())) {
+        Some(kind) => {
+            let hint = "use --store with a directory on another file system, or mount this one with umask=077";
+            Error::refused(format!("{what}; on {kind}, modes may follow from how it is mounted"), hint)
+        }
+        None => Error::refused(what, chmod),
+    }
+}
+
+/// File systems whose modes come from how they are mounted, if not always; so do those of many programs (FUSE).
+const MODELESS: [&str; 8] = ["vfat", "msdos", "exfat", "ntfs", "ntfs3", "cifs", "smb3", "9p"];
+
+/// Whether nobody but its owner (us, or root) can write to `dir`: otherwise what it holds is anybody's word. Root may
+/// use the folders of all. Gives the owner. One of ours that not even we can enter is mended.
+///
+/// # Errors
+/// `Refused`, with the remedy, when it is not so.
+pub fn check_private(dir: &Path) -> Result<Owner> {
+    let mut metadata = must_be_dir(dir)?;
+    if lacks(&metadata, ENTER) {
+        enable(dir)?;
+        metadata = must_be_dir(dir)?;
+    }
+    let (us, owner) = (id::euid(), metadata.uid());
+    if us != 0 && owner != us && owner != 0 {
+        let what = format!("{} belongs to user {owner}, not to you (user {us})", dir.display());
+        return Err(Error::refused(what, "use --store with a folder of your own"));
+    }
+    if metadata.mode() & 0o022 != 0 {
+        let what = format!("others can write to {} (mode {:o})", dir.display(), metadata.mode() & 0o7777);
+        return Err(exposed(dir, what, &format!("chmod go-w {}", shell_word(dir))));
+    }
+    Ok(Owner::from(&metadata))
+}
