@@ -13,7 +13,7 @@ use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 use criterion::measurement::WallTime;
-use criterion::{BenchmarkGroup, Criterion, SamplingMode};
+use criterion::{BatchSize, BenchmarkGroup, Criterion, SamplingMode};
 use memsnap::mem::{Options, Snapshot, Tracking};
 
 #[path = "memory/table.rs"]
@@ -278,6 +278,54 @@ fn restore(c: &mut Criterion, base: &Snapshot) {
     }
 }
 
+/// What users of crumbles do: a file for each page of 64 KiB.
+fn lay_files(c: &mut Criterion) {
+    const FILES: usize = 4000;
+    const LEN: usize = 65536;
+    let dir = tempfile::tempdir().unwrap();
+    let path = |i: usize| dir.path().join(i.to_string());
+    (0..FILES).for_each(|i| std::fs::write(path(i), vec![i as u8 + 1; LEN]).unwrap());
+    let open = || (0..FILES).map(|i| File::open(path(i)).unwrap()).collect::<Vec<_>>();
+    let shared = |files: Vec<File>| {
+        let parts = files.into_iter().enumerate();
+        // SAFETY: nobody else knows these files.
+        let compose = parts.fold(Snapshot::compose(FILES * LEN), |compose, (i, file)| unsafe {
+            compose.share(i * LEN, file, 0, LEN).unwrap()
+        });
+        compose.build().unwrap()
+    };
+    let copied = |files: Vec<File>| {
+        let parts = files.iter().enumerate();
+        let compose = parts
+            .fold(Snapshot::compose(FILES * LEN), |compose, (i, file)| compose.file(i * LEN, file, 0, LEN).unwrap());
+        compose.build().unwrap()
+    };
+    // SAFETY: as above.
+    let there = |dir: std::path::PathBuf| unsafe {
+        crumbles::Mmap::with_files(FILES, LEN, move |i| (i < FILES).then(|| dir.join(i.to_string()))).unwrap()
+    };
+    let look = |bytes: &[u8]| (0..FILES).map(|i| u64::from(bytes[i * LEN])).sum::<u64>();
+    let mut group = group(c, "lay 4,000 files of 64 KiB");
+    group.bench_function("memsnap, shared", |b| b.iter_batched(open, shared, BatchSize::PerIteration));
+    group.bench_function("memsnap, copied", |b| b.iter_batched(open, copied, BatchSize::PerIteration));
+    group.bench_function("crumbles", |b| b.iter_with_large_drop(|| there(dir.path().into())));
+    group.finish();
+    let mut group = self::group(c, "lay 4,000 files of 64 KiB, make a view, read a byte of each");
+    group.bench_function("memsnap, shared", |b| {
+        b.iter_with_large_drop(|| {
+            let snapshot = std::sync::Arc::new(shared(open()));
+            let view = snapshot.view_arc().unwrap();
+            (look(&view), view)
+        });
+    });
+    group.bench_function("crumbles", |b| {
+        b.iter_with_large_drop(|| {
+            let map = there(dir.path().into());
+            (look(&map), map)
+        });
+    });
+}
+
 /// The time of `timed`, each time after `before`, on one and the same thing.
 fn rounds<T, R>(
     group: &mut BenchmarkGroup<'_, WallTime>,
@@ -319,6 +367,8 @@ fn main() {
     dirty_list(&mut criterion, &base);
     take_snapshot(&mut criterion, &base);
     restore(&mut criterion, &base);
+    drop(base);
+    lay_files(&mut criterion);
     criterion.final_summary();
     let table = table::since(began);
     std::io::stdout().write_all(table.as_bytes()).unwrap();

@@ -5,11 +5,12 @@ use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::Snapshot;
 use super::image::{Image, Piece};
 use crate::page::is_zero;
-use crate::sys::region::system_page;
+use crate::sys::region::{most_laid, system_page};
 use crate::sys::sparse;
 use crate::sys::steady::{Draft, Steady};
 
@@ -17,8 +18,7 @@ use crate::sys::steady::{Draft, Steady};
 const BLOCK: usize = 1 << 20;
 /// Zeros are left out in steps of this many bytes.
 const STEP: usize = 1 << 16;
-/// Parts shorter than this are copied rather than mapped: each mapping costs the kernel a VMA, of which a process has
-/// 65530 (vm.max_map_count), whatever its length.
+/// Parts shorter than this are copied rather than cloned by the file system, or mapped where that is only for speed.
 const LEAST: usize = 1 << 20;
 /// Holes shorter than this do not end a mapping ...
 const GAP: usize = 1 << 20;
@@ -96,7 +96,7 @@ impl Compose {
         if len >= LEAST
             && let Some(clone) = Steady::clone_of(file)
         {
-            return self.lay(at, clone, offset, len);
+            return self.lay(at, clone, offset, len, LEAST);
         }
         let end = span(offset, len, file.metadata()?.len())?;
         let mut position = file;
@@ -127,8 +127,14 @@ impl Compose {
         Ok(())
     }
 
-    /// Places the same without a copy: the file is mapped, and only what a view changes is copied. Parts of less than
-    /// 1 MiB, and those that are not aligned to the system's page, are copied nevertheless.
+    /// Places the same without a copy: the file is mapped, however short the part, and only what a view changes is copied.
+    /// That takes one or two microseconds a part, and as long again for a view. Parts of one file share a descriptor where
+    /// it is given as an `Arc<File>`, and one mapping where they follow each other in the file and here.
+    ///
+    /// Bytes are copied nevertheless where `at` or `offset` is not a multiple of the system's page (usually 4096); those
+    /// on the part's last page, where it ends within that, unless file and snapshot end there too; and those of all
+    /// further parts when this snapshot has three eighths of the mappings that the system allows a process
+    /// (vm.max_map_count, 65530 by default), as a view of it needs as many.
     ///
     /// # Errors
     /// As [`Compose::file`].
@@ -138,8 +144,14 @@ impl Compose {
     /// off: bytes would change behind `&[u8]`, which is undefined behaviour (measured: an invalid `&str`), and reading
     /// past a new end kills the process (SIGBUS). A lock keeps away only those who ask for it.
     #[allow(unsafe_code, unsafe_op_in_unsafe_fn, reason = "the promise is handed on as it is")]
-    pub unsafe fn share(mut self, at: usize, file: File, offset: u64, len: usize) -> io::Result<Compose> {
-        let laid = self.take(at, len).and_then(|()| self.lay(at, Steady::promised(file.into())?, offset, len));
+    pub unsafe fn share(
+        mut self,
+        at: usize,
+        file: impl Into<Arc<File>>,
+        offset: u64,
+        len: usize,
+    ) -> io::Result<Compose> {
+        let laid = self.take(at, len).and_then(|()| self.lay(at, Steady::promised(file.into())?, offset, len, 1));
         laid.map_err(|e| part(at, &e))?;
         Ok(self)
     }
@@ -157,7 +169,7 @@ impl Compose {
     /// As [`Compose::file`].
     pub(super) fn steady(mut self, at: usize, file: Steady, offset: u64, len: usize) -> io::Result<Compose> {
         self.take(at, len)?;
-        self.lay(at, file, offset, len)?;
+        self.lay(at, file, offset, len, LEAST)?;
         Ok(self)
     }
 
@@ -230,15 +242,15 @@ impl Compose {
         write(at + from, &bytes[from..to])
     }
 
-    /// Maps what can be mapped, and copies the rest.
-    fn lay(&mut self, at: usize, file: Steady, offset: u64, len: usize) -> io::Result<()> {
+    /// Maps what can be mapped, if it has `least` bytes, and copies the rest.
+    fn lay(&mut self, at: usize, file: Steady, offset: u64, len: usize, least: usize) -> io::Result<()> {
         span(offset, len, file.len())?;
         let page = system_page();
         let aligned = at.is_multiple_of(page) && offset.is_multiple_of(page as u64);
         // Behind the last byte there must be zeros, as there are behind the end of a file.
         let to_the_end = at + len == self.len && offset + len as u64 == file.len();
         let whole = match () {
-            () if !aligned || len < LEAST => 0,
+            () if !aligned || len < least || self.laid.len() >= most_laid() / 2 => 0,
             () if to_the_end => len,
             () => len / page * page,
         };
@@ -250,8 +262,10 @@ impl Compose {
             self.copy(at + done, &block[..n])?;
             done += n;
         }
-        if whole > 0 {
-            self.laid.push(Piece { at, len: whole, offset, file });
+        match self.laid.last_mut() {
+            _ if whole == 0 => {}
+            Some(last) if last.goes_on(at, &file, offset) => last.len += whole,
+            _ => self.laid.push(Piece { at, len: whole, offset, file }),
         }
         Ok(())
     }

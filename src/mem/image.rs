@@ -24,6 +24,14 @@ pub(super) struct Piece {
     pub(super) file: Steady,
 }
 
+impl Piece {
+    /// Whether `offset` of `file`, laid at `at`, follows it there and here. It must end with a page for that.
+    pub(super) fn goes_on(&self, at: usize, file: &Steady, offset: u64) -> bool {
+        let ends_here = self.at + self.len == at && self.offset + self.len as u64 == offset;
+        ends_here && self.file.is(file) && self.len.is_multiple_of(system_page())
+    }
+}
+
 /// Bytes that do not change.
 #[derive(Debug)]
 pub struct Image {
@@ -38,7 +46,7 @@ pub struct Image {
 impl Image {
     /// What `pieces` hold.
     pub(super) fn of(len: usize, pieces: Vec<Piece>) -> io::Result<Image> {
-        let bytes = lay(len, &pieces)?.freeze();
+        let bytes = lay(len, &pieces)?.0.freeze();
         Ok(Image { pieces, overlay: PageSet::new(), bytes })
     }
 
@@ -63,18 +71,14 @@ impl Image {
         all
     }
 
-    /// A private copy to write in; only the overlay costs anything.
-    pub(super) fn map(&self) -> io::Result<Region> {
-        let mut region = lay(self.as_slice().len(), &self.pieces)?;
+    /// A private copy to write in; only the overlay costs anything, and what cannot be mapped. Whether there are pages that
+    /// are private already.
+    pub(super) fn map(&self) -> io::Result<(Region, bool)> {
+        let (mut region, mapped) = lay(self.as_slice().len(), &self.pieces)?;
         for run in self.overlay_bytes() {
             region.as_mut_slice()[run.clone()].copy_from_slice(&self.as_slice()[run]);
         }
-        Ok(region)
-    }
-
-    /// Whether a new map of it has pages that are private already.
-    pub(super) fn has_overlay(&self) -> bool {
-        !self.overlay.is_empty()
+        Ok((region, !mapped || !self.overlay.is_empty()))
     }
 
     /// The image of which `now` differs from this one in the ranges `changed`, and in no others. Takes time for these
@@ -84,7 +88,7 @@ impl Image {
         if self.is_heavy(&overlay) {
             return self.settled(now, &overlay);
         }
-        let mut region = lay(now.len(), &self.pieces)?;
+        let (mut region, _) = lay(now.len(), &self.pieces)?;
         for run in bytes_of(&overlay, now.len()) {
             region.as_mut_slice()[run.clone()].copy_from_slice(&now[run]);
         }
@@ -143,10 +147,11 @@ fn bytes_of(pages: &PageSet, len: usize) -> impl Iterator<Item = Range<usize>> +
     pages.runs().map(move |run| run.start as usize * page..(run.end as usize * page).min(len))
 }
 
-fn lay(len: usize, pieces: &[Piece]) -> io::Result<Region> {
-    let mut region = Region::zeroed(len)?;
+/// Whether all of it was mapped, and nothing copied.
+fn lay(len: usize, pieces: &[Piece]) -> io::Result<(Region, bool)> {
+    let (mut region, mut mapped) = (Region::zeroed(len)?, true);
     for piece in pieces {
-        region.lay(piece.at, &piece.file, piece.offset, piece.len)?;
+        mapped &= region.lay(piece.at, &piece.file, piece.offset, piece.len)?;
     }
-    Ok(region)
+    Ok((region, mapped))
 }

@@ -78,8 +78,8 @@ impl<S: Root> View<S> {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
         let image = root.image().clone();
-        let region = image.map()?;
-        let tracker = Tracker::new(&region, options.tracking, image.has_overlay())?;
+        let (region, private) = image.map()?;
+        let tracker = Tracker::new(&region, options.tracking, private)?;
         Ok(View { root, image, region, tracker, history: History::new(unit), unit })
     }
 

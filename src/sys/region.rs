@@ -8,6 +8,8 @@
 
 use std::io;
 use std::ptr::NonNull;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use super::steady::Steady;
 
@@ -44,11 +46,25 @@ pub(crate) fn system_page() -> usize {
     imp::page_size()
 }
 
+/// Mappings that a process has by default (vm.max_map_count).
+const MAPPINGS: usize = 65_530;
+/// Files laid in all regions of this process.
+static LAID: AtomicUsize = AtomicUsize::new(0);
+
+/// How many files may be laid in all regions together: three quarters of the mappings that the system lets a process have.
+/// What else it does, such as getting memory, needs mappings too.
+pub(crate) fn most_laid() -> usize {
+    static MOST: OnceLock<usize> = OnceLock::new();
+    *MOST.get_or_init(|| imp::most_mappings().unwrap_or(MAPPINGS) / 4 * 3)
+}
+
 /// A stretch of private memory; given back when dropped.
 pub(crate) struct Region {
     start: NonNull<u8>,
     /// Bytes that can be seen. The mapping goes on to the end of the last page.
     len: usize,
+    /// How many files were laid in it.
+    laid: usize,
 }
 
 // SAFETY: the memory belongs to the `Region` alone and is not bound to a thread.
@@ -71,12 +87,12 @@ impl Region {
             None => Err(io::ErrorKind::OutOfMemory.into()),
         };
         let start = start.map_err(|e| io::Error::new(e.kind(), format!("reserving {len} bytes of memory: {e}")))?;
-        Ok(Region { start, len })
+        Ok(Region { start, len, laid: 0 })
     }
 
     /// No bytes at all.
     pub(crate) fn empty() -> Region {
-        Region { start: NonNull::dangling(), len: 0 }
+        Region { start: NonNull::dangling(), len: 0, laid: 0 }
     }
 
     /// Asks for pages of 2 MiB, where there are: for memory that is filled as a whole.
@@ -102,11 +118,12 @@ impl Region {
     }
 
     /// Lays `len` bytes of `file`, from `offset` on, over those from `at` on. `at` and `offset` are multiples of the
-    /// system's page; where `len` is none, the last page goes on with what the file holds there, then with zeros.
+    /// system's page; where `len` is none, the last page goes on with what the file holds there, then with zeros. Where
+    /// there are [`most_laid`] already, the bytes are copied. Whether they were mapped.
     ///
     /// # Errors
     /// When the file does not have these bytes, they do not fit, or as mmap(2).
-    pub(crate) fn lay(&mut self, at: usize, file: &Steady, offset: u64, len: usize) -> io::Result<()> {
+    pub(crate) fn lay(&mut self, at: usize, file: &Steady, offset: u64, len: usize) -> io::Result<bool> {
         let page = system_page();
         let aligned = at.is_multiple_of(page) && offset.is_multiple_of(page as u64);
         let fits = at.checked_add(len).is_some_and(|end| end <= self.len);
@@ -116,14 +133,21 @@ impl Region {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
         if len == 0 {
-            return Ok(());
+            return Ok(true);
+        }
+        if LAID.load(Relaxed) >= most_laid() {
+            file.read_exact_at(&mut self.as_mut_slice()[at..at + len], offset)?;
+            return Ok(false);
         }
         // SAFETY: `at` is within the mapping, as checked.
         let start = unsafe { self.start.add(at) };
         // SAFETY: `lay` wants whole pages of a live mapping of ours that nobody borrows (`&mut self`), and a file that
         // is long enough (checked) and does not change (`Steady`).
         unsafe { imp::lay(start, len, file, offset) }
-            .map_err(|e| io::Error::new(e.kind(), format!("mapping {len} bytes of a file: {e}")))
+            .map_err(|e| io::Error::new(e.kind(), format!("mapping {len} bytes of a file: {e}")))?;
+        self.laid += 1;
+        LAID.fetch_add(1, Relaxed);
+        Ok(true)
     }
 
     /// All bytes.
@@ -205,6 +229,7 @@ impl Region {
 
 impl Drop for Region {
     fn drop(&mut self) {
+        LAID.fetch_sub(self.laid, Relaxed);
         if self.len > 0 {
             // SAFETY: the mapping was made by `reserve` with this start and length, and nobody can borrow it any more.
             unsafe { imp::release(self.start, self.mapped()) };
@@ -240,6 +265,10 @@ mod imp {
 
     pub(super) fn page_size() -> usize {
         rustix::param::page_size()
+    }
+
+    pub(super) fn most_mappings() -> Option<usize> {
+        std::fs::read_to_string("/proc/sys/vm/max_map_count").ok()?.trim().parse().ok()
     }
 
     pub(super) fn reserve(len: usize) -> io::Result<NonNull<u8>> {
@@ -301,6 +330,10 @@ mod imp {
 
     pub(super) fn page_size() -> usize {
         4096
+    }
+
+    pub(super) fn most_mappings() -> Option<usize> {
+        None
     }
 
     fn layout(len: usize) -> Layout {

@@ -28,6 +28,11 @@ impl Steady {
         &self.file
     }
 
+    /// Whether `other` is the same, by its descriptor.
+    pub(crate) fn is(&self, other: &Steady) -> bool {
+        Arc::ptr_eq(&self.file, &other.file)
+    }
+
     /// Its length, in bytes.
     pub(crate) fn len(&self) -> u64 {
         self.len

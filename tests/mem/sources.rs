@@ -6,6 +6,7 @@ use std::io::{Error, ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use memsnap::mem::{Access, Compose, Snapshot};
 use proptest::prelude::*;
@@ -264,6 +265,60 @@ fn small_parts_cost_no_mappings() {
     let view = snapshot.view().unwrap();
     assert!((0..10_000).all(|i| view[16 * i * PAGE..][..PAGE] == bytes[..] && view[16 * i * PAGE + PAGE] == 0));
     assert!(mappings() - before < 600, "{} mappings", mappings() - before);
+}
+
+/// Short parts, too: one mapping each, and no memory, until there are too many.
+#[test]
+fn shared_parts_are_mapped_up_to_a_limit() {
+    if !alone("sources::shared_parts_are_mapped_up_to_a_limit") {
+        return;
+    }
+    const PARTS: usize = 30_000;
+    let mappings = || std::fs::read_to_string("/proc/self/maps").unwrap().lines().count();
+    let bytes = noise(4, 64 * PAGE);
+    let file = tempfile::tempfile().unwrap();
+    file.write_all_at(&bytes, 0).unwrap();
+    let file = Arc::new(file);
+    let compose = |parts: usize| {
+        (0..parts).fold(Snapshot::compose(parts * PAGE), |compose, i| {
+            // No part follows the one before it in the file.
+            // SAFETY: nobody writes to the file: it has no name, and is written before.
+            unsafe { compose.share(i * PAGE, file.clone(), (i * 7 % 64 * PAGE) as u64, PAGE) }.unwrap()
+        })
+    };
+    let as_laid =
+        |all: &[u8]| all.chunks(PAGE).enumerate().all(|(i, page)| page == &bytes[i * 7 % 64 * PAGE..][..PAGE]);
+    let before = mappings();
+    let few = compose(4000).build().unwrap();
+    let more = mappings() - before;
+    assert!((4000..4010).contains(&more) && as_laid(&few), "{more} mappings");
+    drop(few);
+    // Neighbours in the file are one.
+    // SAFETY: as above.
+    let share = |compose: Compose, i: usize| unsafe { compose.share(i * PAGE, file.clone(), (i * PAGE) as u64, PAGE) };
+    let one = (0..64).fold(Snapshot::compose(64 * PAGE), |compose, i| share(compose, i).unwrap()).build().unwrap();
+    assert!(one[..] == bytes[..] && mappings() - before < 10, "{} mappings", mappings() - before);
+
+    let limit: usize = std::fs::read_to_string("/proc/sys/vm/max_map_count").unwrap().trim().parse().unwrap();
+    if limit > 70_000 {
+        return skip("vm.max_map_count is not the usual one");
+    }
+    let many = compose(PARTS).build().unwrap();
+    assert!(as_laid(&many));
+    let mut views: Vec<_> = (0..3).map(|_| many.view().unwrap()).collect();
+    for view in &mut views {
+        assert!(as_laid(view) && view.dirty().is_empty());
+        view[20_000 * PAGE] ^= 1;
+        view[29_999 * PAGE] ^= 1;
+        view.snap().unwrap();
+        assert_eq!(numbers(&view.dirty_since(0)), [20_000, 29_999]);
+        view.revert_to(0).unwrap();
+        assert!(as_laid(view));
+    }
+    assert!(mappings() < limit * 4 / 5, "{} mappings", mappings());
+    drop(views);
+    drop(many);
+    assert!(mappings() - before < 10 && compose(4000).build().is_ok_and(|few| as_laid(&few)));
 }
 
 /// Nothing is copied: what a view does not write is the file's.
