@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use super::Progress;
 use super::change::{Asked, Confirm, Goal, Options, Plan, Report, Work, ask_first, change};
 use super::delta::folder_of;
+use super::{Progress, renamed};
 use crate::error::{At, Error, Result};
 use crate::store::{Image, Store};
+use crate::sys::open;
 
 /// What is to be changed.
 pub(crate) struct Place<'a> {
@@ -50,11 +51,17 @@ pub(crate) fn in_place(
             confirm
         }
     };
-    let room = match known {
-        Some(room) => room,
-        None => Store::open_or_create(&store)?.make_room(place.target)?,
+    let (room, suspects) = match known {
+        Some(room) => (room, Vec::new()),
+        None => {
+            let store = Store::open_or_create(&store)?;
+            let suspects = renamed::check(&store, place.target, &open::target_read(place.target)?)?;
+            (store.make_room(place.target)?, suspects)
+        }
     };
-    change(&room, goal, options, confirm, progress, compose)
+    let mut report = change(&room, goal, options, confirm, progress, compose)?;
+    report.notes.extend(suspects.iter().map(|suspect| suspect.warning(place.target, &room)));
+    Ok(report)
 }
 
 /// Whether the file system has files of that length: one that nobody has seen yet is not to be composed.
