@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::ValueHint;
+use memsnap::Error;
 use memsnap::ops::adopt::adopt;
 use serde::Serialize;
 
+use super::confirm::{self, Consent};
 use super::exit::Exit;
 use super::flags::Global;
 use super::json::JsonPath;
@@ -21,7 +23,7 @@ use super::{escape, text};
 /// need not exist any more.
 ///
 /// Never writes to either file, and never mixes two histories: NEW must have
-/// no snapshots of its own.
+/// no snapshots of its own. Asks where NEW holds no page of the snapshots.
 ///
 /// Example:
 ///
@@ -35,6 +37,9 @@ pub(crate) struct Args {
     /// The path that they are to belong to
     #[arg(value_name = "NEW", value_hint = ValueHint::FilePath)]
     new: PathBuf,
+    /// Do not ask where NEW holds no page of these snapshots
+    #[arg(short, long)]
+    yes: bool,
 }
 
 #[derive(Serialize)]
@@ -47,8 +52,22 @@ struct JsonReport {
 
 impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
-        let report = adopt(&self.old, &self.new, global.store.as_deref())
-            .with_context(|| format!("adopting the snapshots of {}", escape::path(&self.old)))?;
+        let doing = || format!("adopting the snapshots of {}", escape::path(&self.old));
+        let new = escape::path(&self.new);
+        let mut consent = Consent::Given;
+        let mut ask = || {
+            let question = format!("{new} holds no page of these snapshots. Move them to it all the same?");
+            consent = confirm::ask(&question, self.yes, true, screen);
+            consent == Consent::Given
+        };
+        let report = adopt(&self.old, &self.new, global.store.as_deref(), &mut ask).with_context(doing)?;
+        if !report.done {
+            let why = match consent {
+                Consent::Declined => Error::refused("declined; nothing was moved", ""),
+                _ => Error::refused(format!("{new} holds no page of them"), "add --yes if it is the right file"),
+            };
+            return Err(anyhow::Error::new(why).context(doing()));
+        }
         let (from, to, snapshots) = (&report.from, &report.to, report.snapshots);
         if screen.is_json() {
             let (from, to) = (JsonPath::of(from), JsonPath::of(to));

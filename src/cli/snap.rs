@@ -58,6 +58,12 @@ pub(crate) struct Args {
     /// Make a snapshot even if nothing changed
     #[arg(long)]
     always: bool,
+    /// Begin a new history for a FILE that was renamed and has one
+    ///
+    /// Without it, snap stops where a FILE without history has the inode and
+    /// pages of one that is gone: `memsnap adopt` continues its history.
+    #[arg(long, verbatim_doc_comment)]
+    new: bool,
     /// Exit with 3 below this grade: none, claimed or proven
     #[arg(long, value_name = "GRADE", default_value = "claimed", hide_possible_values = true)]
     #[arg(value_parser = PossibleValuesParser::new(["none", "claimed", "proven"]).try_map(|grade| units::grade(&grade)))]
@@ -118,6 +124,7 @@ impl Args {
             compress: self.storing.compress,
             always: self.always,
             require: self.require,
+            new: self.new,
             strict: self.strict,
             reserve: self.storing.reserve,
             reading: self.reading.reading(self.lock.lock),

@@ -4,6 +4,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
+use super::edit::{has_none, room_of};
+use super::renamed::shares_page;
 use super::resolve;
 use crate::error::{Error, Result};
 use crate::store::{Room, Store, refuse_stored};
@@ -21,15 +23,17 @@ pub struct Report {
     pub to: PathBuf,
     /// How many snapshots that is.
     pub snapshots: u64,
+    /// Whether it has it now: not when it was asked for and declined.
+    pub done: bool,
 }
 
 /// Makes the history of `old`, which need not exist any more, that of `new`. It is looked for in `store`, or else
-/// beside `old` and beside `new`.
+/// beside `old` and beside `new`. `confirm` is asked where `new` holds no page of it; false stops.
 ///
 /// # Errors
 /// [`Error::Missing`] when `old` has no history; [`Error::Refused`] when `new` is no regular file or has one of its
 /// own, or a change of `old` was interrupted.
-pub fn adopt(old: &Path, new: &Path, store: Option<&Path>) -> Result<Report> {
+pub fn adopt(old: &Path, new: &Path, store: Option<&Path>, confirm: &mut dyn FnMut() -> bool) -> Result<Report> {
     let new = open::resolve(new)?;
     if !std::fs::symlink_metadata(&new).is_ok_and(|m| m.is_file()) {
         return Err(Error::refused(format!("{} is not a regular file", new.display()), "name a regular file"));
@@ -49,10 +53,16 @@ pub fn adopt(old: &Path, new: &Path, store: Option<&Path>) -> Result<Report> {
             "bring the file back to its old path and run `memsnap recover` there first",
         ));
     }
-    let to = Store::find_or_create(store, &new)?;
     let snapshots = room.snapshots()?.len() as u64;
+    let live = open::target_read(&new)?;
+    // One that has snapshots of its own is refused below, whatever it holds.
+    let is_new = has_none(room_of(store, &new)?.as_ref())?;
+    if is_new && shares_page(&room, &live, &new, usize::MAX, u64::MAX) == Some(false) && !confirm() {
+        return Ok(Report { from: room.target().into(), to: new, snapshots, done: false });
+    }
+    let to = Store::find_or_create(store, &new)?;
     let given = room.give(&writing, &to, &new)?;
-    Ok(Report { from: room.target().into(), to: given.target().into(), snapshots })
+    Ok(Report { from: room.target().into(), to: given.target().into(), snapshots, done: true })
 }
 
 /// The room of `old`: by its path as it is now, as it was typed, or as the store recorded it.
@@ -106,7 +116,7 @@ fn finish(old: &Path, new: &Path, place: &Path) -> Result<Report> {
     let room = Store::open(place)?.room(new)?.filter(|room| !room.is_labelled()).ok_or_else(none)?;
     // Whoever may write in it says whose it is first.
     drop(room.write(PATIENCE)?);
-    Ok(Report { from: old.into(), to: new.into(), snapshots: room.snapshots()?.len() as u64 })
+    Ok(Report { from: old.into(), to: new.into(), snapshots: room.snapshots()?.len() as u64, done: true })
 }
 
 #[cfg(test)]
@@ -121,22 +131,22 @@ mod tests {
         f.snap();
         std::fs::create_dir(f.path("sub")).unwrap();
         let (old, new) = (f.target(), f.path("sub/new"));
-        assert!(matches!(adopt(&old, &new, None), Err(Error::Io { .. })), "NEW must exist");
+        assert!(matches!(adopt(&old, &new, None, &mut || false), Err(Error::Io { .. })), "NEW must exist");
         std::fs::rename(&old, &new).unwrap();
-        let report = adopt(&old, &new, None).unwrap();
+        let report = adopt(&old, &new, None, &mut || false).unwrap();
         assert_eq!((report.snapshots, report.from), (1, old.clone()));
         assert_eq!(report.to, new.canonicalize().unwrap());
         let room = super::super::find_room(None, &new).unwrap();
         assert!(room.is_labelled() && room.snapshots().unwrap().len() == 1);
-        assert!(matches!(adopt(&old, &new, None), Err(Error::Missing { .. })), "it is done");
+        assert!(matches!(adopt(&old, &new, None, &mut || false), Err(Error::Missing { .. })), "it is done");
         std::fs::rename(&new, &old).unwrap();
-        adopt(&new, &old, Some(&f.path("sub/.memsnap"))).unwrap();
+        adopt(&new, &old, Some(&f.path("sub/.memsnap")), &mut || false).unwrap();
         let store = f.path("sub/.memsnap");
         let room = super::super::find_room(Some(&store), &old).unwrap();
         assert_eq!(room.snapshots().unwrap().len(), 1);
         // Killed between the two steps: the room has its new name and its old label.
         std::fs::write(room.dir().join("target"), b"new").unwrap();
-        assert_eq!(adopt(&new, &old, Some(&store)).unwrap().snapshots, 1);
+        assert_eq!(adopt(&new, &old, Some(&store), &mut || false).unwrap().snapshots, 1);
         assert!(room.is_labelled());
     }
 
@@ -150,11 +160,11 @@ mod tests {
         let store = Store::open(&f.path(".memsnap")).unwrap();
         let there = store.make_room(&other.canonicalize().unwrap()).unwrap();
         std::fs::write(there.dir().join(SNAP), b"x").unwrap();
-        assert!(matches!(adopt(&f.target(), &other, None), Err(Error::Refused { .. })));
+        assert!(matches!(adopt(&f.target(), &other, None, &mut || false), Err(Error::Refused { .. })));
         assert_eq!(f.room().snapshots().unwrap().len(), 1);
         std::fs::remove_file(there.dir().join(SNAP)).unwrap();
-        assert_eq!(adopt(&f.target(), &other, None).unwrap().snapshots, 1, "an empty room gives way");
-        assert!(matches!(adopt(&f.target(), &f.path("."), None), Err(Error::Refused { .. })));
+        assert_eq!(adopt(&f.target(), &other, None, &mut || false).unwrap().snapshots, 1, "an empty room gives way");
+        assert!(matches!(adopt(&f.target(), &f.path("."), None, &mut || false), Err(Error::Refused { .. })));
     }
 
     const SNAP: &str = "00000001-0000000000000000000000000000000000000000000000000000000000000001.snap";

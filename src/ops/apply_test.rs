@@ -62,6 +62,7 @@ impl Bench {
             compress: Compress::default(),
             always: false,
             require: Grade::Unproven,
+            new: false,
             strict: false,
             reserve: Reserve::Bytes(0),
             reading: Reading::default(),

@@ -82,6 +82,7 @@ impl Fixture {
             compress: self.compress,
             always: true,
             require: Grade::Unproven,
+            new: false,
             strict: false,
             reserve: Reserve::Percent(0),
             reading: Reading::default(),

@@ -4,9 +4,11 @@ use std::path::Path;
 
 use super::Progress;
 use super::change::{Asked, Confirm, Goal, Options, Plan, Report, Work, ask_first, change};
+use super::renamed;
 use super::space::try_length;
 use crate::error::{Error, Result};
 use crate::store::{Image, Store};
+use crate::sys::open;
 
 /// What is to be changed.
 pub(crate) struct Place<'a> {
@@ -51,9 +53,15 @@ pub(crate) fn in_place(
             confirm
         }
     };
-    let room = match known {
-        Some(room) => room,
-        None => Store::find_or_create(chosen, place.target)?.make_room(place.target)?,
+    let (room, suspects) = match known {
+        Some(room) => (room, Vec::new()),
+        None => {
+            let store = Store::find_or_create(chosen, place.target)?;
+            let suspects = renamed::check(&store, place.target, &open::target_read(place.target)?)?;
+            (store.make_room(place.target)?, suspects)
+        }
     };
-    change(&room, goal, options, confirm, progress, compose)
+    let mut report = change(&room, goal, options, confirm, progress, compose)?;
+    report.notes.extend(suspects.iter().map(|suspect| suspect.warning(place.target, &room)));
+    Ok(report)
 }

@@ -29,6 +29,7 @@ mod pack_file;
 mod plan;
 mod powers;
 pub mod recover;
+mod renamed;
 pub mod restore;
 pub mod revert;
 mod salvage;

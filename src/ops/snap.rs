@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::metadata::MetaChange;
 use super::stat::Format;
 use super::take::{How, Taken, Target, take};
-use super::{Progress, Reading, Reserve};
+use super::{Progress, Reading, Reserve, renamed};
 use crate::capture::Companion;
 use crate::error::{At, Error, Result};
 use crate::pack::{Compress, FrameCounts, Grade, Kind};
@@ -32,6 +32,8 @@ pub struct Options {
     pub compress: Compress,
     /// Make one even if nothing changed.
     pub always: bool,
+    /// Begin a new history, also for a file that was renamed and has one under its old path.
+    pub new: bool,
     /// The grade it should have.
     pub require: Grade,
     /// Keep nothing of a lower grade.
@@ -51,6 +53,7 @@ impl Default for Options {
             tags: Vec::new(),
             compress: Compress::default(),
             always: false,
+            new: false,
             require: Grade::Claimed,
             strict: false,
             reserve: Reserve::default(),
@@ -116,6 +119,11 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
         return Err(mark.refusal(&path));
     }
     let store = Store::find_or_create(options.store.as_deref(), &path)?;
+    let suspects = match store.room(&path)? {
+        Some(room) if !room.is_new()? => Vec::new(),
+        _ if options.new => Vec::new(),
+        _ => renamed::check(&store, &path, &live)?,
+    };
     let room = store.make_room(&path)?;
     let mut writing = room.write(options.reading.wait)?;
     room.admit(&live)?;
@@ -152,6 +160,7 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
     };
     if is_first {
         report.warnings.extend(lock_warning(store.dir()));
+        report.warnings.extend(suspects.iter().map(|suspect| suspect.warning(&path, &room)));
     }
     keep(taken, &room, &mut writing, &shelf, options, &mut report)?;
     if let Some(id) = report.id {

@@ -18,7 +18,7 @@ use crate::pack::{
 };
 use crate::page::{Digest, ImageHasher, MAX_LEN, PAGE, PAGE64, PageNo, PageRange, pages_of};
 use crate::store::{
-    Draft, Image, ImageBase, Mark, Room, Shelf, SnapName, StoredBase, Tree, TreeUpdate, Writing, commit,
+    Draft, FileId, Image, ImageBase, Mark, Room, Shelf, SnapName, StoredBase, Tree, TreeUpdate, Writing, commit,
 };
 use crate::sys::create::Pending;
 use crate::sys::open::{self, Stamp};
@@ -100,6 +100,7 @@ pub(crate) fn take(
         damage.push(format!("damaged pages of earlier snapshots that the file holds no more{also}: {lost}"));
     }
     taken.damage = damage;
+    room.remember_file(writing, FileId::of(&taken.stamp));
     Ok(taken)
 }
 

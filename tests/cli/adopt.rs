@@ -21,6 +21,84 @@ fn a_file_that_moved() {
     case.ok("verify");
 }
 
+/// A file that was renamed does not begin anew unnoticed, neither by snap nor by a change.
+#[test]
+fn a_renamed_file_is_recognized() {
+    for store in ["", "--store s "] {
+        let case = Case::with_pages(10);
+        case.ok(&format!("snap {store}f"));
+        case.touch(3, 7);
+        std::fs::rename(case.path("f"), case.path("g")).unwrap();
+        let born = case.path("g").metadata().unwrap().created().is_ok();
+        if !born {
+            return super::case::skip("no birth times here");
+        }
+        for words in ["snap", "edit --yes --at 0 --hex 01"] {
+            case.exits(&format!("{words} {store}g"), 2).says("has a history").says("memsnap adopt").says("--new");
+        }
+        case.exits(&format!("log {store}g"), 2).says("no snapshots");
+        // Both hints lead on.
+        let hint = case.exits(&format!("snap {store}g"), 2).err;
+        let command = hint.split('`').nth(1).unwrap().strip_prefix("memsnap ").unwrap();
+        case.ok(command).says("1 snapshot");
+        case.ok(&format!("snap {store}g")).says("g@2");
+        std::fs::rename(case.path("g"), case.path("h")).unwrap();
+        let hint = case.exits(&format!("snap {store}h"), 2).err;
+        let command = hint.split('`').nth(3).unwrap().strip_prefix("memsnap ").unwrap();
+        let ran = case.ok(command).says("h@1");
+        assert!(!ran.err.contains("may be"), "{ran:?}");
+        case.ok(&format!("snap {store}h"));
+        case.ok(&format!("verify {store}"));
+    }
+}
+
+/// What is only likely is said, and stops nobody: a copy, a file by another name, other content in the same inode.
+#[test]
+fn what_may_be_a_renamed_file() {
+    let case = Case::with_pages(10);
+    case.ok("snap f");
+    std::fs::copy(case.path("f"), case.path("copy")).unwrap();
+    let ran = case.ok("snap copy");
+    assert!(!ran.err.contains("may be"), "f is there: {ran:?}");
+    std::fs::copy(case.path("f"), case.path("moved")).unwrap();
+    std::fs::hard_link(case.path("f"), case.path("linked")).unwrap();
+    case.ok("snap linked").says("may be").says("has its inode and birth time, and holds a page");
+    std::fs::remove_file(case.path("f")).unwrap();
+    let ran = case.ok("snap moved").says("may be").says("has another inode, and holds a page").says("rm -r ");
+    // The hint leads on.
+    let (_, rest) = ran.err.split_once("(rm -r ").unwrap();
+    std::fs::remove_dir_all(rest.split_once(')').unwrap().0).unwrap();
+    let command = rest.split('`').nth(1).unwrap().strip_prefix("memsnap ").unwrap();
+    case.ok(command).says("1 snapshot");
+
+    let case = Case::with_pages(10);
+    case.ok("snap f");
+    std::fs::rename(case.path("f"), case.path("g")).unwrap();
+    case.write("g", &super::case::noise(5, 10 * super::case::PAGE));
+    case.ok("snap g").says("may be").says("no page of its last snapshot");
+    case.write("other", b"other");
+    let ran = case.ok("snap other");
+    assert!(!ran.err.contains("may be"), "{ran:?}");
+}
+
+/// A history is not given to a file that has nothing of it without a question.
+#[test]
+fn a_file_that_shares_no_page() {
+    let case = Case::with_pages(10);
+    case.ok("snap f");
+    case.touch(0, 5);
+    case.ok("snap f");
+    case.write("g", &super::case::noise(9, 10 * super::case::PAGE));
+    case.exits("adopt f g", 2).says("holds no page").says("--yes");
+    case.ok("log f");
+    // One page of any snapshot is enough.
+    case.patch("g", 0, &super::case::noise(1, super::case::PAGE));
+    case.ok("adopt f g").says("2 snapshots");
+    case.write("h", b"h");
+    case.ok("adopt --yes g h").says("2 snapshots");
+    case.ok("log h");
+}
+
 /// The old path may be relative, and its folder gone.
 #[test]
 fn a_folder_that_is_gone() {

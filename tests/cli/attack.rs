@@ -34,7 +34,7 @@ impl Victim {
         let dir = case.path("victim");
         fs::create_dir(&dir).unwrap();
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
-        for name in ["file", "tmp-1-0123456789abcdef", "tag-gold", "lock", "tree", "intent"] {
+        for name in ["file", "tmp-1-0123456789abcdef", "tag-gold", "lock", "tree", "inode", "intent"] {
             let path = dir.join(name);
             fs::write(&path, b"precious").unwrap();
             let old = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
@@ -204,7 +204,8 @@ impl Pattern {
         let room = PathBuf::from(self.case.room().file_name().unwrap());
         let mut places: Vec<PathBuf> = ["", "format", ".gitignore"].map(PathBuf::from).into();
         places.push(room.clone());
-        let own = ["lock", "names", "names/tag-gold", "tree", "target", "intent", "undo", "tmp-1-0123456789abcdef"];
+        let own =
+            ["lock", "names", "names/tag-gold", "tree", "inode", "target", "intent", "undo", "tmp-1-0123456789abcdef"];
         places.extend(own.iter().map(|name| room.join(name)));
         places.push(room.join("names/tmp-1-0123456789abcdef"));
         for ending in [".snap", ".pack", ".map"] {

@@ -20,7 +20,7 @@ enum Role {
 
 fn role(path: &Path) -> Role {
     match path.file_name().and_then(|name| name.to_str()) {
-        Some("tree" | "lock" | ".gitignore") => Role::Disposable,
+        Some("tree" | "lock" | "inode" | ".gitignore") => Role::Disposable,
         _ => Role::Kept,
     }
 }

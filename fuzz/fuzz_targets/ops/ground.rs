@@ -69,6 +69,7 @@ impl Ground {
             compress: self.compress,
             always: false,
             require: Grade::Unproven,
+            new: false,
             strict: false,
             reserve: Reserve::Bytes(0),
             reading: self.reading(),

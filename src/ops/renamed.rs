@@ -1,0 +1,148 @@
+//! Whether a file without a history is one that was renamed: then its history would begin anew unnoticed.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::compose::read_zero_extended;
+use crate::error::{Error, Result, shell_word};
+use crate::pack::{RunStream, Source};
+use crate::page::{PAGE, PAGE64, page_digest};
+use crate::store::{FileId, Image, Room, Shelf, Store};
+use crate::sys::open;
+
+/// Histories of files that are gone, and of another inode, that are looked into; and pages of each.
+const FEW: usize = 32;
+const FEW_PAGES: u64 = 16;
+
+/// A file that may be another one, renamed.
+#[derive(Clone, Debug)]
+pub(crate) struct Suspect {
+    /// The path that has the history.
+    pub(crate) old: PathBuf,
+    facts: String,
+}
+
+impl Suspect {
+    /// Says so; `room` is the history that was begun all the same.
+    pub(crate) fn warning(&self, target: &Path, room: &Room) -> String {
+        format!(
+            "{} may be {}: it {}; to continue that history, remove the new one (rm -r {}) and run `memsnap adopt {} {}`",
+            target.display(),
+            self.old.display(),
+            self.facts,
+            shell_word(room.dir()),
+            shell_word(&self.old),
+            shell_word(target),
+        )
+    }
+}
+
+/// Looks among the histories of `store` for the one that `target`, which has none, had under another path.
+///
+/// # Errors
+/// [`Error::Refused`] when everything says that it was renamed. What only some facts say is given back.
+pub(crate) fn check(store: &Store, target: &Path, file: &File) -> Result<Vec<Suspect>> {
+    let now = FileId::of(&open::stamp(file, target)?);
+    let (mut suspects, mut looked_into) = (Vec::new(), 0);
+    // Damage of other histories is for `verify`.
+    for room in store.rooms()?.0 {
+        let known = room.known_file();
+        let gone = is_gone(room.target());
+        let device = known.is_some_and(|known| known.dev == now.dev);
+        let born = known.is_some_and(|known| known.born_ns.is_some() && known.born_ns == now.born_ns);
+        let inode = known.is_some_and(|known| known.ino == now.ino) && (born || device);
+        if room.target() == target || !(gone || inode && born) {
+            continue;
+        }
+        looked_into += usize::from(!inode);
+        let pages = match inode {
+            true => shares_page(&room, file, target, 1, u64::MAX),
+            false if looked_into <= FEW => shares_page(&room, file, target, 1, FEW_PAGES),
+            false => None,
+        } == Some(true);
+        if gone && device && inode && born && pages {
+            return Err(renamed(&room, target, store));
+        }
+        if inode || pages {
+            suspects.push(Suspect { old: room.target().into(), facts: facts(inode, born, pages) });
+        }
+    }
+    Ok(suspects)
+}
+
+fn is_gone(path: &Path) -> bool {
+    let absent = |e: io::Error| matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
+    open::stamp_path(path).is_err_and(absent)
+}
+
+fn facts(inode: bool, born: bool, pages: bool) -> String {
+    let has = match (inode, born) {
+        (true, true) => "has its inode and birth time",
+        (true, false) => "has its inode number",
+        _ => "has another inode",
+    };
+    format!("{has}, and {} page of its last snapshot", if pages { "holds a" } else { "no" })
+}
+
+fn renamed(room: &Room, target: &Path, store: &Store) -> Error {
+    let beside = Store::place(None, target);
+    let option = if beside == store.dir() { String::new() } else { format!("--store {} ", shell_word(store.dir())) };
+    let (old, new) = (shell_word(room.target()), shell_word(target));
+    Error::refused(
+        format!("{} was {}, which has a history", target.display(), room.target().display()),
+        format!(
+            "continue it with `memsnap adopt {option}{old} {new}`, or begin a new one with `memsnap snap {option}--new {new}`"
+        ),
+    )
+}
+
+/// Whether `file` holds a page at the place where one of the `newest` snapshots of `room` has it stored, among the first
+/// `most` pages looked at. `None`: they store no page, or cannot be read.
+pub(crate) fn shares_page(room: &Room, file: &File, path: &Path, newest: usize, most: u64) -> Option<bool> {
+    let len = open::stamp(file, path).ok()?.len;
+    let shelf = Shelf::new(room.dir());
+    let mut search = Search { shelf: &shelf, file, len, left: most, stored: false };
+    for (i, name) in room.snapshots().ok()?.into_iter().rev().take(newest).enumerate() {
+        let Ok(image) = Image::open(room, &shelf, name) else { continue };
+        // Of an older one, only what it added: the newer ones may have replaced it.
+        let found = if i == 0 { search.among(image.runs()) } else { search.among(image.update()) };
+        if found == Ok(true) {
+            return Some(true);
+        }
+    }
+    search.stored.then_some(false)
+}
+
+struct Search<'a> {
+    shelf: &'a Shelf,
+    file: &'a File,
+    len: u64,
+    left: u64,
+    stored: bool,
+}
+
+impl Search<'_> {
+    /// An error ends the search in these runs: what cannot be read is not shared.
+    fn among(&mut self, mut runs: impl RunStream) -> std::result::Result<bool, ()> {
+        while let Some(run) = runs.next_run().map_err(drop)? {
+            for page in run.pages.start..run.pages.end {
+                let source = run.source.advance(page - run.pages.start);
+                if !matches!(source, Source::Pack(..)) {
+                    break;
+                }
+                self.stored = true;
+                if page * PAGE64 >= self.len || self.left == 0 {
+                    return Ok(false);
+                }
+                self.left -= 1;
+                let digest = Image::page_digest(self.shelf, source).map_err(drop)?;
+                let bytes = read_zero_extended(self.file, page * PAGE64, PAGE, self.len).map_err(drop)?;
+                if page_digest(bytes[..].try_into().expect("a page")) == digest {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+}

@@ -1,0 +1,85 @@
+//! The file `inode` of a history: which file its last snapshot was taken of. Only a hint, by which a file that was
+//! renamed is recognized; it may be missing or wrong, and is not brought to the disk.
+
+use std::ffi::OsStr;
+use std::io::Write;
+
+use super::room::{Room, Writing};
+use crate::error::{At, Result};
+use crate::page::Digest;
+use crate::sys::create;
+use crate::sys::open::Stamp;
+
+const NAME: &str = "inode";
+const MOST: usize = 256;
+const CHECK_DIGITS: usize = 16;
+
+/// A file, whatever its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileId {
+    /// Device of the file system; after a restart it may be another.
+    pub dev: u64,
+    /// Inode number; it may be used again as soon as the file is gone.
+    pub ino: u64,
+    /// When the inode was made, in nanoseconds since 1970, where the file system keeps it.
+    pub born_ns: Option<i128>,
+}
+
+impl FileId {
+    /// That of the file of this stamp.
+    pub fn of(stamp: &Stamp) -> FileId {
+        FileId { dev: stamp.dev, ino: stamp.ino, born_ns: stamp.born_ns }
+    }
+
+    fn line(&self) -> String {
+        let born = self.born_ns.map_or("-".into(), |ns| ns.to_string());
+        let words = format!("{} {} {born}", self.dev, self.ino);
+        let check = Digest::of(format!("memsnap inode 1\n{words}").as_bytes()).to_hex();
+        format!("{words} {}\n", &check[..CHECK_DIGITS])
+    }
+
+    fn parse(line: &str) -> Option<FileId> {
+        let mut words = line.split(' ');
+        let (dev, ino) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+        let id = FileId { dev, ino, born_ns: words.next()?.parse().ok() };
+        (id.line() == line).then_some(id)
+    }
+}
+
+impl Room {
+    /// The file of the last snapshot, as far as it is known.
+    pub fn known_file(&self) -> Option<FileId> {
+        let bytes = create::read_small(&self.dir().join(NAME), MOST).ok()?;
+        FileId::parse(std::str::from_utf8(&bytes).ok()?)
+    }
+
+    /// Remembers the file that a snapshot is taken of; where that fails, a rename is not recognized, no more.
+    pub(crate) fn remember_file(&self, _writing: &Writing, id: FileId) {
+        if self.known_file() != Some(id) {
+            let _ = self.put_file(&id);
+        }
+    }
+
+    fn put_file(&self, id: &FileId) -> Result<()> {
+        let pending = create::Pending::new(self.dir())?;
+        pending.file().write_all(id.line().as_bytes()).at("writing", &self.dir().join(NAME))?;
+        pending.replace_unsynced(OsStr::new(NAME))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_whole_lines_are_believed() {
+        for born_ns in [None, Some(-5), Some(i128::MAX)] {
+            let id = FileId { dev: 7, ino: u64::MAX, born_ns };
+            let line = id.line();
+            assert_eq!(FileId::parse(&line), Some(id));
+            assert_eq!(FileId::parse(line.trim_end()), None);
+            assert_eq!(FileId::parse(&line.replacen('7', "8", 1)), None);
+        }
+        assert_eq!(FileId::parse(""), None);
+    }
+}
