@@ -22,6 +22,7 @@ pub(crate) mod heal;
 mod in_place;
 pub mod log;
 pub mod memory;
+mod note;
 pub mod operand;
 mod pack_file;
 mod plan;
@@ -39,6 +40,8 @@ pub mod vec;
 pub mod verify;
 pub mod view;
 mod write;
+
+pub use note::Note;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,12 +1,11 @@
 //! Powers that a file lends to whoever runs it: set-uid, set-gid, file capabilities. None survives a change of content,
 //! and none goes without a word.
 
+use super::Note;
 use super::change::Work;
 use crate::error::{At, Result};
 use crate::sys::{meta, open, xattr};
 
-/// File capabilities, as setcap(8) gives them.
-const CAPABILITY: &[u8] = b"security.capability";
 /// Set-uid and set-gid.
 const SET_ID: u32 = 0o6000;
 
@@ -20,11 +19,12 @@ pub(crate) fn take_away(work: &mut Work<'_>) -> Result<()> {
         let _ = meta::set_mode(file, mode & !SET_ID);
         let note =
             format!("its set-uid and set-gid bits were taken away: chmod {mode:04o} gives them back if they are right");
-        work.notes.push(note);
+        work.notes.push(Note::warning(note));
     }
-    if xattr::get(file, CAPABILITY).ok().flatten().is_some() {
-        xattr::remove(file, CAPABILITY).or_else(system_does).at("taking the capabilities from", path)?;
-        work.notes.push("its capabilities were taken away: setcap gives them back if they are right".into());
+    if xattr::get(file, xattr::CAPABILITY).ok().flatten().is_some() {
+        xattr::remove(file, xattr::CAPABILITY).or_else(system_does).at("taking the capabilities from", path)?;
+        let note = "its capabilities were taken away: setcap gives them back if they are right";
+        work.notes.push(Note::warning(note));
     }
     Ok(())
 }

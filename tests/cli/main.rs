@@ -21,6 +21,7 @@ mod help;
 mod lock;
 mod lock_table;
 mod log;
+mod losses;
 mod names;
 mod output;
 mod races;
