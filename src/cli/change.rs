@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use memsnap::ops::Progress;
+
 use memsnap::ops::change::{Confirm, Options, Plan, Replaced, Report};
 use memsnap::ops::delta::MakeOptions;
+use memsnap::ops::{Note, Progress};
 use memsnap::sys::signal::LastWords;
 use serde::Serialize;
 
@@ -15,7 +16,7 @@ use super::diff::columns;
 use super::exit::Exit;
 use super::flags::{Global, ReadingFlags, StoringFlags};
 use super::hex;
-use super::json::{JsonPath, JsonRange};
+use super::json::{JsonNotes, JsonPath, JsonRange};
 use super::metadata::{self, JsonMeta};
 use super::screen::Screen;
 use super::units::{count, duration};
@@ -95,7 +96,8 @@ struct JsonReport {
     undo_number: Option<u64>,
     undo_id: Option<String>,
     bytes_written: u64,
-    notes: Vec<String>,
+    #[serde(flatten)]
+    notes: JsonNotes,
     seconds: f64,
 }
 
@@ -195,7 +197,7 @@ impl ChangeFlags {
             return screen.json(&json(report, self.dry_run, verb));
         }
         let plan = &report.plan;
-        let idle = |note: &&String| !report.done && plan.is_empty() && *note == NOT_INTERRUPTED;
+        let idle = |note: &&Note| !report.done && plan.is_empty() && ***note == *NOT_INTERRUPTED;
         if let Some(note) = report.notes.iter().find(idle) {
             screen.say(&format!("{}: {note}", verb.name));
             return Ok(());
@@ -216,7 +218,7 @@ impl ChangeFlags {
         } else {
             screen.say(&format!("{}: nothing to write, it is already as {}", verb.name, plan.to));
         }
-        report.notes.iter().for_each(|note| screen.say(note));
+        screen.notes(&report.notes, &verb.name);
         Ok(())
     }
 }
@@ -318,7 +320,7 @@ fn json(report: &Report, dry_run: bool, verb: &Verb) -> JsonReport {
         undo_number: report.undo.as_ref().map(|undo| undo.0),
         undo_id: report.undo.as_ref().map(|undo| undo.1.to_hex()),
         bytes_written: report.bytes_written,
-        notes: report.notes.clone(),
+        notes: JsonNotes::of(&report.notes),
         seconds: report.elapsed.as_secs_f64(),
     }
 }

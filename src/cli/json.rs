@@ -3,6 +3,7 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use memsnap::ops::Note;
 use memsnap::ops::vec::Number;
 use memsnap::page::PageRange;
 use serde::{Serialize, Serializer};
@@ -45,6 +46,22 @@ impl JsonRange {
     pub(crate) fn within(range: &PageRange, len: u64) -> JsonRange {
         let (start, end) = (range.offset(), range.end_offset().min(len));
         JsonRange { first_page: range.start, end_page: range.end, start, end }
+    }
+}
+
+/// What a report says beside its numbers.
+#[derive(Serialize)]
+pub(crate) struct JsonNotes {
+    notes: Vec<String>,
+    warnings: Vec<String>,
+}
+
+impl JsonNotes {
+    /// Of `notes`.
+    pub(crate) fn of(notes: &[Note]) -> JsonNotes {
+        let (warnings, notes): (Vec<_>, Vec<_>) = notes.iter().partition(|note| note.is_warning());
+        let texts = |notes: Vec<&Note>| notes.into_iter().map(|note| note.to_string()).collect();
+        JsonNotes { notes: texts(notes), warnings: texts(warnings) }
     }
 }
 

@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::confirm::{self, Consent};
 use super::exit::{Exit, Hinted};
 use super::flags::{Global, reading};
-use super::json::{JsonPath, JsonRange};
+use super::json::{JsonNotes, JsonPath, JsonRange};
 use super::screen::Screen;
 use super::units::duration;
 use super::{escape, fault, text, units};
@@ -21,8 +21,13 @@ use super::{escape, fault, text, units};
 /// Write a snapshot to another file
 ///
 /// OUT gets the bytes, holes, mode, times and extended attributes that FILE
-/// had. It appears under its name only when it is complete. `-` writes the
-/// bytes to stdout.
+/// had, and, from root, its owner. It appears under its name only when it is
+/// complete. `-` writes the bytes to stdout.
+///
+/// A warning says what could not be given back. Set-uid and set-gid bits and
+/// file capabilities never are. Only root can set the attributes trusted.*
+/// and security.*; labels that the system itself gives (security.selinux and
+/// the like) are those of a new file.
 ///
 /// Never writes to FILE (that is revert), and never over a file that exists
 /// unless --force says so.
@@ -73,7 +78,8 @@ struct JsonReport {
     bytes_written: u64,
     lost: Vec<JsonRange>,
     damage: Vec<String>,
-    notes: Vec<String>,
+    #[serde(flatten)]
+    notes: JsonNotes,
     seconds: f64,
 }
 
@@ -174,7 +180,7 @@ impl Args {
                 bytes_written: report.bytes_written,
                 lost: report.lost.iter().map(|range| JsonRange::within(range, report.len)).collect(),
                 damage: report.damage.clone(),
-                notes: report.notes.clone(),
+                notes: JsonNotes::of(&report.notes),
                 seconds: report.elapsed.as_secs_f64(),
             };
             return if to_stdout { screen.json_aside(&json) } else { screen.json(&json) };
@@ -183,8 +189,8 @@ impl Args {
         let out = if to_stdout { "stdout".into() } else { escape::path(&self.output) };
         screen.say(&format!("{name} -> {out}: {len}, {written} written, {}", duration(report.elapsed)));
         report.damage.iter().for_each(|fault| screen.warn(&fault::without_number(fault)));
-        report.lost.iter().for_each(|range| screen.warn(&lost(range, report.len)));
-        report.notes.iter().for_each(|note| screen.say(note));
+        report.lost.iter().for_each(|range| screen.warn(&format!("{out}: {}", lost(range, report.len))));
+        screen.notes(&report.notes, &out);
         Ok(())
     }
 }

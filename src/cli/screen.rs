@@ -5,6 +5,7 @@
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 
+use memsnap::ops::Note;
 use serde::Serialize;
 
 use super::exit::Exit;
@@ -176,6 +177,18 @@ impl Screen {
         };
         self.settle();
         let _ = self.err.write_all(line.as_bytes());
+    }
+
+    /// What a report says beside its numbers: the warnings in any case. They name the `file` that they are about, as what is
+    /// said of it besides may not be shown; empty where the notes say so themselves.
+    pub(crate) fn notes(&mut self, notes: &[Note], file: &str) {
+        for note in notes {
+            match (note.is_warning(), file) {
+                (false, _) => self.say(note),
+                (true, "") => self.warn(note),
+                (true, file) => self.warn(&format!("{file}: {note}")),
+            }
+        }
     }
 
     /// Says what went wrong, after all results so far, and gives its exit code.

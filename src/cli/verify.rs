@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::exit::Exit;
 use super::flags::{Global, reading};
-use super::json::{JsonPath, JsonRange};
+use super::json::{JsonNotes, JsonPath, JsonRange};
 use super::screen::Screen;
 use super::units::count;
 use super::{escape, text};
@@ -77,7 +77,8 @@ struct JsonSummary {
     faults: usize,
     repaired: usize,
     garbage: u64,
-    notes: Vec<String>,
+    #[serde(flatten)]
+    notes: JsonNotes,
 }
 
 impl Args {
@@ -127,7 +128,7 @@ impl Args {
                 "{garbage} left over from interrupted work; the next snap removes what no snapshot needs"
             ));
         }
-        report.notes.iter().for_each(|note| screen.say(note));
+        screen.notes(&report.notes, "");
         if faults > 0 && !self.repair {
             screen.say("`memsnap verify --repair` makes again what can be had");
         }
@@ -185,6 +186,6 @@ fn json_summary(report: &Report) -> JsonSummary {
         faults: report.faults.len(),
         repaired: report.faults.iter().filter(|fault| fault.repaired).count(),
         garbage: report.garbage,
-        notes: report.notes.clone(),
+        notes: JsonNotes::of(&report.notes),
     }
 }

@@ -6,13 +6,13 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::Progress;
 use super::change::{Base, Confirm, Goal, Options, Plan, Report, Stop, Work};
 use super::compose::{Composer, New};
 use super::delta::{Delta, Named, folder_of, into_file, open_delta, pages_in};
 use super::edit::{has_none, room_of};
 use super::in_place::{Place, in_place};
 use super::sides::{LiveSide, digest_of};
+use super::{Note, Progress};
 use crate::error::{At, Error, Result};
 use crate::pack::Item;
 use crate::page::{PAGE, PAGE64, PageSet};
@@ -124,7 +124,8 @@ impl Job<'_> {
             let written = copy_data(&live, copy, out, len, progress)?;
             let written = written + self.change_copy(&live, copy, out)?;
             if mode & 0o6000 != 0 {
-                notes.push(format!("the file has mode {mode:04o}: set-uid and set-gid are not given to the copy"));
+                let note = format!("the file has mode {mode:04o}: set-uid and set-gid are not given to the copy");
+                notes.push(Note::warning(note));
             }
             self.prove(copy, out, progress)?;
             Ok(written)

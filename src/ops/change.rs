@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::carry::{Step, carry_out};
 pub use super::plan::{Plan, Replaced};
 use super::take::{How, Target, take};
-use super::{Progress, Reading, Reserve, metadata, recover, write};
+use super::{Note, Progress, Reading, Reserve, metadata, recover, write};
 use crate::capture::Companion;
 use crate::error::{At, Error, Result};
 use crate::mem::vec::is_vec;
@@ -57,7 +57,7 @@ pub struct Report {
     /// The snapshot to go back to.
     pub undo: Option<(u64, Digest)>,
     /// What the user should know.
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
     /// Bytes written to the target.
     pub bytes_written: u64,
     /// How long it took.
@@ -71,7 +71,7 @@ pub(crate) struct Work<'a> {
     pub(crate) shelf: &'a Shelf,
     pub(crate) target: Target<'a>,
     pub(crate) options: &'a Options,
-    pub(crate) notes: Vec<String>,
+    pub(crate) notes: Vec<Note>,
     /// Keeps everybody else away; none with `--live`, and where there are no leases to be believed.
     pub(crate) lease: Option<Lease<'a>>,
     /// What has been changed so far, for an error.
@@ -151,7 +151,7 @@ fn alone<'a>(
     path: &Path,
     options: &Options,
     family: &[u32],
-    notes: &mut Vec<String>,
+    notes: &mut Vec<Note>,
 ) -> Result<Option<Lease<'a>>> {
     let proves = sysfs::kind(live).is_ok_and(|k| k.leases_prove());
     let answer = if proves { Lease::write(live).at("asking for a lease on", path)? } else { LeaseAnswer::Unsupported };
@@ -161,7 +161,7 @@ fn alone<'a>(
         LeaseAnswer::NotOwner | LeaseAnswer::Unsupported => {
             let openers = procs::openers(live);
             if openers.list.is_empty() {
-                notes.push("whether others have it open could not be proven here".into());
+                notes.push(Note::new("whether others have it open could not be proven here"));
                 return Ok(None);
             }
             openers
@@ -178,7 +178,7 @@ fn alone<'a>(
         _ => format!("open in {}", names.join(", ")),
     };
     if options.live {
-        notes.push(format!("it was {holder} while it was changed"));
+        notes.push(Note::new(format!("it was {holder} while it was changed")));
         return Ok(None);
     }
     let hint = "end it, or go on with --live: a program that has the file open may then see a mixture of old and new \
@@ -300,7 +300,12 @@ pub(crate) fn present(work: &mut Work<'_>, base: Option<Digest>, progress: &dyn 
     let taken = take(work.room, work.writing, work.shelf, work.target, &how, progress);
     // With a lease the capture counts as proven: only if it is held to this moment.
     let taken = work.if_alone(taken)?;
-    work.notes.extend(taken.damage.iter().map(|damage| format!("{damage}; `memsnap verify` says more")));
+    let warning = |damage| Note::warning(format!("{damage}; `memsnap verify` says more"));
+    work.notes.extend(taken.damage.iter().map(warning));
+    if taken.repaired > 0 {
+        let what = "damaged pages of earlier snapshots stored again from the file";
+        work.notes.push(Note::warning(format!("{what}: {}; is the disk sound?", taken.repaired)));
+    }
     if let Some(expected) = base.filter(|b| *b != taken.image) {
         return Err(Error::Base { path: work.target.path.into(), expected, found: taken.image });
     }

@@ -18,8 +18,8 @@ use crate::pack::{self, DeltaHead, DeltaReader, DeltaWriter, ImageId, ReadAt, Ru
 use crate::page::{Digest, PageRange, PageSet, pages_of};
 use crate::store::{Spool, refuse_stored};
 use crate::sys::create::{self, Pending, Published};
-use crate::sys::open;
 use crate::sys::meta;
+use crate::sys::open;
 
 /// How to make a delta.
 #[derive(Clone, Debug)]

@@ -18,7 +18,7 @@ use super::in_place::{Place, in_place};
 use super::restore::Out;
 use super::sides::{LiveSide, Marked, Side, refuse_unfinished_to_read};
 use super::take::Target;
-use super::{Progress, recover};
+use super::{Note, Progress, recover};
 use crate::capture::{Found, scan};
 use crate::error::{At, Error, Result};
 use crate::mem::{ArcView, Snapshot};
@@ -108,7 +108,7 @@ pub fn edit(
         if !recovered.done {
             return Ok(recovered);
         }
-        notes.push("an interrupted change was finished first".into());
+        notes.push(Note::new("an interrupted change was finished first"));
     }
     let touched = Touched::open(&target, edits, grow)?;
     let pages = touched.dirty();

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use super::Progress;
 use super::change::{Asked, Confirm, Goal, Options, Plan, Report, Work, ask_first, change};
 use super::renamed;
 use super::space::try_length;
+use super::{Note, Progress};
 use crate::error::{Error, Result};
 use crate::store::{Image, Store};
 use crate::sys::open;
@@ -62,6 +62,6 @@ pub(crate) fn in_place(
         }
     };
     let mut report = change(&room, goal, options, confirm, progress, compose)?;
-    report.notes.extend(suspects.iter().map(|suspect| suspect.warning(place.target, &room)));
+    report.notes.extend(suspects.iter().map(|suspect| Note::warning(suspect.warning(place.target, &room))));
     Ok(report)
 }

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 
+use super::Note;
 use super::change::Work;
 use super::take::Target;
 use crate::error::{At, Result};
@@ -137,14 +138,14 @@ pub(crate) fn bring(work: &mut Work<'_>, to: &Image) -> Result<()> {
     });
     for change in &changes {
         if let Err((what, e)) = set(work.target.file, change) {
-            work.notes.push(format!("{what}: {e}"));
+            work.notes.push(Note::warning(format!("{what}: {e}")));
         }
     }
     let lost = wanted.mode & SET_ID & !now.mode;
     if lost != 0 && !work.notes.iter().any(|note| note.contains("set-uid")) {
         let then = wanted.mode;
         let note = format!("the snapshot has mode {then:04o}: set-uid and set-gid are not given back; chmod does it");
-        work.notes.push(note);
+        work.notes.push(Note::warning(note));
     }
     Ok(())
 }

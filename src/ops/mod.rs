@@ -24,6 +24,7 @@ mod in_place;
 pub mod log;
 pub mod memory;
 pub mod metadata;
+mod note;
 pub mod operand;
 mod pack_file;
 mod plan;
@@ -43,6 +44,8 @@ pub mod vec;
 pub mod verify;
 pub mod view;
 mod write;
+
+pub use note::Note;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,13 +1,12 @@
 //! Powers that a file lends to whoever runs it: set-uid, set-gid, file capabilities. None survives a change of content,
 //! and none goes without a word.
 
+use super::Note;
 use super::change::Work;
 use super::take::Target;
 use crate::error::{At, Result};
 use crate::sys::{meta, open, xattr};
 
-/// File capabilities, as setcap(8) gives them.
-const CAPABILITY: &[u8] = b"security.capability";
 /// Set-uid and set-gid.
 const SET_ID: u32 = 0o6000;
 
@@ -21,11 +20,12 @@ pub(crate) fn take_away(work: &mut Work<'_>) -> Result<()> {
         let _ = meta::set_mode(file, mode & !SET_ID);
         let note =
             format!("its set-uid and set-gid bits were taken away: chmod {mode:04o} gives them back if they are right");
-        work.notes.push(note);
+        work.notes.push(Note::warning(note));
     }
-    if xattr::get(file, CAPABILITY).ok().flatten().is_some() {
-        xattr::remove(file, CAPABILITY).or_else(system_does).at("taking the capabilities from", path)?;
-        work.notes.push("its capabilities were taken away: setcap gives them back if they are right".into());
+    if xattr::get(file, xattr::CAPABILITY).ok().flatten().is_some() {
+        xattr::remove(file, xattr::CAPABILITY).or_else(system_does).at("taking the capabilities from", path)?;
+        let note = "its capabilities were taken away: setcap gives them back if they are right";
+        work.notes.push(Note::warning(note));
     }
     Ok(())
 }
@@ -33,7 +33,7 @@ pub(crate) fn take_away(work: &mut Work<'_>) -> Result<()> {
 /// Whether it has any.
 pub(crate) fn has_any(target: Target<'_>) -> Result<bool> {
     let mode = open::stamp(target.file, target.path)?.mode;
-    Ok(mode & SET_ID != 0 || xattr::get(target.file, CAPABILITY).ok().flatten().is_some())
+    Ok(mode & SET_ID != 0 || xattr::get(target.file, xattr::CAPABILITY).ok().flatten().is_some())
 }
 
 /// Only root may take capabilities away; the first write of anybody does.

@@ -15,7 +15,7 @@ use super::edit::room_of;
 use super::metadata::Metadata;
 use super::take::Target;
 use super::write::{bring_to_disk, prove_whole};
-use super::{Progress, find_room, resolve, sides};
+use super::{Note, Progress, find_room, resolve, sides};
 use crate::capture::Companion;
 use crate::error::{At, Error, Result, shell_word};
 use crate::pack::{Source, differing};
@@ -104,7 +104,7 @@ pub(crate) fn finish_interrupted(
             "agree to that (--yes), or choose with `memsnap recover`",
         ));
     }
-    work.notes.push(format!("an interrupted {} was finished first", intent.verb));
+    work.notes.push(Note::new(format!("an interrupted {} was finished first", intent.verb)));
     work.so_far = format!("the interrupted {} was finished, and nothing else was changed", intent.verb);
     Ok(())
 }
@@ -119,7 +119,7 @@ fn nothing(work: &mut Work<'_>, how: Option<How>, confirm: Confirm<'_>) -> Resul
     }
     let len = open::stamp(work.target.file, work.target.path)?.len;
     let plan = Plan::new(work.target.path, ("now".into(), len), ("it is".into(), len), &PageSet::new());
-    let notes = vec!["no change was interrupted".into()];
+    let notes = vec![Note::new("no change was interrupted")];
     Ok(Report { plan, done: false, undo: None, notes, bytes_written: 0, elapsed: Default::default() })
 }
 
@@ -226,7 +226,9 @@ impl Ways {
         let mut report =
             Report { plan, done: false, undo: None, notes: Vec::new(), bytes_written: 0, elapsed: Default::default() };
         if self.strange {
-            report.notes.push("it holds something that is neither old nor new: that becomes a snapshot first".into());
+            report
+                .notes
+                .push(Note::new("it holds something that is neither old nor new: that becomes a snapshot first"));
         }
         if confirm.is_some_and(|confirm| !confirm(&report.plan)) {
             return Ok(report);
@@ -238,7 +240,7 @@ impl Ways {
             undo = None;
             let kept = present(work, None, progress)?.name.number;
             let what = "the file as it was, with what is neither old nor new, is kept as";
-            report.notes = vec![format!("{what} @{kept}")];
+            report.notes = vec![Note::warning(format!("{what} @{kept}"))];
         }
         // The way back is a change of its own: one cut short must go on backwards.
         let new = if forward { intent.clone() } else { intent.turned(id::now_ns()) };

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::gather::{Ahead, PIECE, Piece, gather, hash_groups, slots, touch};
 use super::operand::Operand;
 use super::salvage::Salvage;
-use super::{Progress, find_room};
+use super::{Note, Progress, find_room};
 use crate::capture::{Companion, Rate};
 use crate::error::{At, Error, Result};
 use crate::pack::{Run, Source};
@@ -58,7 +58,7 @@ pub struct Report {
     /// The faults of the store by which they are lost.
     pub damage: Vec<String>,
     /// What was not restored, or not as it was.
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
     /// How long it took.
     pub elapsed: Duration,
 }
@@ -99,7 +99,7 @@ pub(crate) fn fill(image: &Image, shelf: &Shelf, file: &File, progress: &dyn Pro
     Ok(reader.groups.unwrap_or_default())
 }
 
-fn to_path(reader: &mut Reader<'_>, out: &Path, target: &Path, force: bool) -> Result<(u64, Vec<String>)> {
+fn to_path(reader: &mut Reader<'_>, out: &Path, target: &Path, force: bool) -> Result<(u64, Vec<Note>)> {
     let out = open::resolve_new(out)?;
     check_out(&out, target, force)?;
     let dir = out.parent().unwrap_or(Path::new("/"));
@@ -334,17 +334,20 @@ fn read_back(file: &File, path: &Path, len: u64, window: PageRange, runs: &[Run]
 }
 
 /// Gives the file the image's attributes, owner, mode and times; what cannot be had is told.
-fn dress(file: &File, image: &Image, out: &Path) -> Result<Vec<String>> {
+fn dress(file: &File, image: &Image, out: &Path) -> Result<Vec<Note>> {
     let said = image.meta();
     let mut notes = Vec::new();
-    // All of it is written and proven. The owner comes before whatever lets others read: until then nobody else can.
+    // All of it is written and proven. The owner comes before whatever lets others read: until then nobody else can. And
+    // before the mode: a change of owner takes bits away.
     if id::euid() == 0
         && let Err(e) = meta::set_owner(file, said.uid, said.gid)
     {
         notes.push(format!("owner {}:{} was not restored: {e}", said.uid, said.gid));
     }
     for (name, value) in said.attrs.iter().filter(|(name, _)| xattr::is_kept(name) && !Mark::is_name(name)) {
-        if let Err(e) = xattr::set(file, name, value) {
+        if name == xattr::CAPABILITY {
+            notes.push("the file had capabilities: they are not given back; setcap does it".into());
+        } else if let Err(e) = xattr::set(file, name, value) {
             notes.push(format!("attribute {} was not restored: {e}", String::from_utf8_lossy(name)));
         }
     }
@@ -360,7 +363,7 @@ fn dress(file: &File, image: &Image, out: &Path) -> Result<Vec<String>> {
     if let Err(e) = meta::set_times(file, said.atime_ns.into(), said.mtime_ns.into()) {
         notes.push(format!("times were not restored: {e}"));
     }
-    Ok(notes)
+    Ok(notes.into_iter().map(Note::warning).collect())
 }
 
 const _: () = assert!(WINDOW.is_multiple_of(GROUP_PAGES) && STRETCH.is_multiple_of(WINDOW) && PAGE == PAGE64 as usize);

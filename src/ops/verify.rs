@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::operand::Operand;
 use super::salvage::Losses;
-use super::{Progress, find_room, heal};
+use super::{Note, Progress, find_room, heal};
 use crate::error::{Error, Result};
 use crate::page::PageRange;
 use crate::store::{Room, STORE_NAME, Shelf, SnapName, Store};
@@ -53,7 +53,7 @@ pub struct Report {
     /// Files that no snapshot needs, and that are still there.
     pub garbage: u64,
     /// What else is worth knowing.
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
 }
 
 /// Something that is not what it must be.
@@ -232,19 +232,19 @@ impl Check<'_> {
         self.room.sweep(&writing)?;
         report.garbage -= litter;
         let files = if litter == 1 { "1 file".into() } else { format!("{litter} files") };
-        report.notes.push(format!("{files} left over from interrupted work: removed"));
+        report.notes.push(Note::new(format!("{files} left over from interrupted work: removed")));
         Ok(())
     }
 
     /// Stores what can be had again, and marks those faults that are none any more.
-    fn repair(&self, packs: &[u32], faults: &mut [Fault], notes: &mut Vec<String>) -> Result<()> {
+    fn repair(&self, packs: &[u32], faults: &mut [Fault], notes: &mut Vec<Note>) -> Result<()> {
         let target = self.room.target();
         let writing = self.room.write(PATIENCE)?;
         let admitted = |live: File| self.room.admit(&live).map(|()| live);
         let live = match open::target_read(target).and_then(admitted) {
             Ok(live) => live,
             Err(e) => {
-                notes.push(format!("nothing can be repaired: {e}"));
+                notes.push(Note::warning(format!("nothing can be repaired: {e}")));
                 let paths: Vec<_> = packs.iter().map(|pack| self.shelf.pack_path(*pack)).collect();
                 let ours = faults.iter_mut().filter(|fault| paths.contains(&fault.path));
                 ours.for_each(|fault| fault.unrepaired = e.to_string());
@@ -265,7 +265,8 @@ impl Check<'_> {
                 };
             }
             if healed.pages > 0 && !whole {
-                notes.push(format!("{}: {} pages were stored again, not all", path.display(), healed.pages));
+                let what = format!("{}: {} pages were stored again, not all", path.display(), healed.pages);
+                notes.push(Note::warning(what));
             }
         }
         Ok(())

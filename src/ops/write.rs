@@ -5,12 +5,11 @@ use std::num::NonZero;
 use std::os::unix::fs::FileExt;
 use std::thread;
 
-use super::Progress;
 use super::change::{Work, pages_between};
 use super::compose::read_zero_extended;
 use super::heal::heal;
 use super::take::Target;
-use super::{metadata, powers};
+use super::{Note, Progress, metadata, powers};
 use crate::capture::{Base, Leaf};
 use crate::error::{At, Error, Result};
 use crate::pack::{Run, RunStream, Source};
@@ -90,7 +89,8 @@ pub(crate) fn prove_stored(
     match back.into_iter().next() {
         Some((_, error)) if healed.broken || !healed.lost.is_empty() => Err(error),
         Some(_) => {
-            work.notes.push(format!("{} damaged pages of @{} were stored again", healed.pages, from.name.number));
+            let what = format!("{} damaged pages of @{} were stored again", healed.pages, from.name.number);
+            work.notes.push(Note::warning(format!("{what}: is the disk sound?")));
             Ok(())
         }
         None => Ok(()),
@@ -295,7 +295,7 @@ fn prove(work: &mut Work<'_>, from: &Image, to: &Image, pages: &PageSet) -> Resu
             Ok(())
         }
         Some(_) if work.options.live => {
-            work.notes.push("what was written does not read back: somebody else wrote meanwhile".into());
+            work.notes.push(Note::warning("what was written does not read back: somebody else wrote meanwhile"));
             Ok(())
         }
         Some(_) => Err(unproven(work)),

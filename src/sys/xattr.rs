@@ -1,7 +1,9 @@
-//! Extended attributes that belong to the user's data: `user.*` and the access list.
+//! Extended attributes that belong to the user's data: `user.*`, the access list, and what root keeps with a file in
+//! `trusted.*` and `security.*`.
 //!
-//! Others are left alone: `security.capability` would make a restored file powerful, `trusted.*` and the rest of
-//! `security.*` and `system.*` are the machine's own.
+//! What the system itself puts there is left alone, for it says something of one file in one place: labels of security
+//! modules, signatures of integrity, the notes of overlayfs. File capabilities are kept only so that whoever does not get
+//! them back can be told.
 
 use std::fs::File;
 use std::io;
@@ -11,6 +13,19 @@ use rustix::io::Errno;
 
 const ACL: &[u8] = b"system.posix_acl_access";
 
+/// File capabilities, as setcap(8) gives them.
+pub const CAPABILITY: &[u8] = b"security.capability";
+
+/// What the system puts into `trusted.*` and `security.*` by itself; names that begin so.
+const OF_THE_SYSTEM: [&[u8]; 6] = [
+    b"trusted.overlay.",
+    b"security.selinux",
+    b"security.ima",
+    b"security.evm",
+    b"security.SMACK64",
+    b"security.apparmor",
+];
+
 #[cfg(target_os = "linux")]
 const ABSENT: Errno = Errno::NODATA;
 #[cfg(not(target_os = "linux"))]
@@ -18,7 +33,9 @@ const ABSENT: Errno = Errno::NOATTR;
 
 /// Whether attributes of this name are kept with a snapshot.
 pub fn is_kept(name: &[u8]) -> bool {
-    name.starts_with(b"user.") || name == ACL
+    let of_root = name.starts_with(b"trusted.") || name.starts_with(b"security.");
+    let of_system = OF_THE_SYSTEM.iter().any(|start| name.starts_with(start));
+    name.starts_with(b"user.") || name == ACL || of_root && !of_system
 }
 
 /// Whether attributes of this name come back when a file is changed in place: not those of the machine, which may be kept.
@@ -125,9 +142,15 @@ mod tests {
     }
 
     #[test]
-    fn powers_are_not_kept() {
-        assert!(is_kept(b"user.x") && is_kept(b"system.posix_acl_access"));
-        assert!(!is_kept(b"security.capability") && !is_kept(b"trusted.x") && !is_kept(b"system.posix_acl_default"));
+    fn what_the_system_sets_is_not_kept() {
+        for name in ["user.x", "system.posix_acl_access", "trusted.x", "security.x", "security.capability"] {
+            assert!(is_kept(name.as_bytes()), "{name}");
+        }
+        for name in
+            ["system.posix_acl_default", "trusted.overlay.redirect", "security.selinux", "security.ima", "btrfs.x"]
+        {
+            assert!(!is_kept(name.as_bytes()), "{name}");
+        }
         let proc = File::open("/proc/self/status").unwrap();
         assert_eq!(list(&proc).unwrap(), []);
     }

@@ -25,6 +25,7 @@ mod leases;
 mod lock;
 mod lock_table;
 mod log;
+mod losses;
 mod metadata;
 mod names;
 mod output;

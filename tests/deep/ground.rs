@@ -59,7 +59,7 @@ impl Ground {
     fn within(dir: TempDir, bytes: &[u8]) -> Ground {
         let target = dir.path().join("target.bin");
         std::fs::write(&target, bytes).unwrap();
-        Ground { dir, target, io: Io::Pread, compress: Compress::None, ..Default::default() }
+        Ground { dir, target, io: Io::Pread, compress: Compress::None, limit_rate: None }
     }
 
     pub(crate) fn open(&self) -> File {
@@ -160,7 +160,7 @@ impl Ground {
     /// The bytes of snapshot `number`, by `restore`.
     pub(crate) fn restored(&self, number: u64) -> Result<Vec<u8>> {
         let mut out = Vec::new();
-        let options = restore::Options { store: None, force: false, limit_rate: None };
+        let options = restore::Options { store: None, ..Default::default() };
         restore::restore(&self.at(Ref::Number(number)), restore::Out::Stream(&mut out), &options, &Quiet)?;
         Ok(out)
     }

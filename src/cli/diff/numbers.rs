@@ -76,8 +76,8 @@ pub(super) fn show(
     let Numbers { tally, rest, bytes, .. } = numbers;
     tally.tell_rest("value", screen)?;
     let name = typed.name();
-    if rest {
-        screen.say(&format!("bytes at the end that are no whole {name} differ too"));
+    if rest && !screen.is_json() {
+        screen.tell(&format!("bytes at the end that are no whole {name} differ too"));
     }
     Ok(Found {
         what: Some(format!("{} ({name}) {}", count(tally.total, "value"), differ(tally.total))),

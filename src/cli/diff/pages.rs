@@ -30,8 +30,8 @@ pub(super) fn show(compared: &Compared, one_by_one: bool, mut tally: Tally, scre
     }
     match tally.left_out() {
         // stdout has numbers, and nothing else.
-        more if one_by_one && more > 0 => {
-            screen.say(&format!("and {}", count(more, "more page")));
+        more if one_by_one && more > 0 && !screen.is_json() => {
+            screen.tell(&format!("and {}", count(more, "more page")));
             Ok(())
         }
         _ => tally.tell_rest("range", screen),

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::os::unix::ffi::OsStrExt;
 
-use super::{Check, Fault, Report};
+use super::{Check, Fault, Note, Report};
 use crate::error::{At, Result};
 use crate::page::Digest;
 use crate::store::SnapName;
@@ -25,7 +25,8 @@ impl Check<'_> {
         let mut ids: HashMap<Digest, u64> = HashMap::new();
         let gaps: Vec<_> = missing(names).collect();
         if !gaps.is_empty() {
-            report.notes.push(format!("{}: snapshots are missing, by number: {}", dir.display(), gaps.join(", ")));
+            let what = format!("{}: snapshots are missing, by number: {}", dir.display(), gaps.join(", "));
+            report.notes.push(Note::warning(what));
         }
         let mut before = None;
         for name in names {

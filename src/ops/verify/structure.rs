@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::{Check, Fault, Report};
+use super::{Check, Fault, Note, Report};
 use crate::error::{Error, Result};
 use crate::pack::RunStream;
 use crate::page::{Digest, PAGE64};
@@ -53,7 +53,8 @@ impl Check<'_> {
         let dir = self.room.dir();
         if self.room.is_moved() {
             let ends = if self.options.repair { "ended now" } else { "the next snapshot or change ends it" };
-            report.notes.push(format!("the move to {} was interrupted: {ends}", self.room.target().display()));
+            let what = format!("the move to {} was interrupted: {ends}", self.room.target().display());
+            report.notes.push(Note::new(what));
         } else if !self.room.is_labelled() {
             report.faults.push(Fault::new(&dir.join("target"), "it does not name the target that its folder is for"));
         }
@@ -66,7 +67,7 @@ impl Check<'_> {
             match id {
                 Err(e) => report.faults.push(Fault::of(&e, dir)),
                 Ok(id) if names.iter().all(|name| name.id != id) => {
-                    report.notes.push(format!("tag {tag} names snapshot {id}, which is not there"));
+                    report.notes.push(Note::warning(format!("tag {tag} names snapshot {id}, which is not there")));
                 }
                 Ok(_) => {}
             }
@@ -80,7 +81,8 @@ impl Check<'_> {
         }
         let tree = dir.join("tree");
         if std::fs::symlink_metadata(&tree).is_ok() && Tree::open(self.room).is_none() {
-            report.notes.push(format!("{} is not believed; it is only a cache and will be made anew", tree.display()));
+            let what = format!("{} is not believed; it is only a cache and will be made anew", tree.display());
+            report.notes.push(Note::new(what));
         }
         Ok(())
     }
@@ -95,7 +97,7 @@ impl Check<'_> {
         }
         if name == "intent" {
             let target = self.room.target().display();
-            report.notes.push(format!("a change of {target} was interrupted: see `memsnap recover`"));
+            report.notes.push(Note::warning(format!("a change of {target} was interrupted: see `memsnap recover`")));
         }
     }
 
