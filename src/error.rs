@@ -113,6 +113,10 @@ impl Error {
             Error::Io { path, source, .. } if path == Path::new("-") && source.kind() == io::ErrorKind::StorageFull => {
                 "send the output where there is room".into()
             }
+            Error::Io { doing, source, .. } if *doing == RESERVING => {
+                let full = matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+                if full { "free some space on the disk of the file".into() } else { io_hint(source).into() }
+            }
             Error::Io { source, .. } => io_hint(source).into(),
             Error::Base { .. } => {
                 "it was changed since: bring it back first, pass the delta that fits it, or undo with --force".into()
@@ -135,6 +139,9 @@ impl Error {
         Error::Missing { what: what.into(), hint: hint.into() }
     }
 }
+
+/// Done to a target before it is changed; a store on another disk would not help.
+pub(crate) const RESERVING: &str = "reserving space for";
 
 /// Whether a file is one of a store, by its name; else it is a delta.
 pub(crate) fn is_stored(path: &Path) -> bool {

@@ -53,7 +53,8 @@ impl Exit {
         if let Some(Coded { code, .. }) = error.downcast_ref() {
             return Exit::Own(*code);
         }
-        match error.chain().find_map(|e| e.downcast_ref::<Error>()) {
+        let first = error.chain().find_map(|e| e.downcast_ref::<Error>());
+        match first.map(cause) {
             Some(Error::Damaged { .. }) => Exit::Damaged,
             Some(Error::Base { .. }) => Exit::Base,
             Some(Error::Busy { .. }) => Exit::Busy,
@@ -77,6 +78,14 @@ impl Exit {
             Exit::Damaged => 6,
             Exit::Own(_) => 7,
         }
+    }
+}
+
+/// What stopped a change on its way, if that was others: it can be completed when they have ended.
+fn cause(error: &Error) -> &Error {
+    match error {
+        Error::Unfinished { source, .. } if matches!(**source, Error::Busy { .. }) => source,
+        error => error,
     }
 }
 
@@ -110,6 +119,10 @@ mod tests {
         let damaged: anyhow::Result<()> = Err(Error::damaged(Path::new("x"), "short").into());
         assert_eq!(Exit::of(&damaged.context("verifying").unwrap_err()), Exit::Damaged);
         assert_eq!(Exit::of(&Error::refused("no", "").into()), Exit::Trouble);
+        let busy = Error::Busy { path: "x".into(), holder: "1".into(), hint: String::new() };
+        let unfinished = |source: Error| Error::Unfinished { path: "x".into(), source: Box::new(source) };
+        assert_eq!(Exit::of(&unfinished(Error::damaged(Path::new("x"), "short")).into()), Exit::Trouble);
+        assert_eq!(Exit::of(&unfinished(busy).into()), Exit::Busy);
         let busy = Error::Busy { path: "x".into(), holder: "1".into(), hint: String::new() };
         assert_eq!(Exit::of(&busy.into()), Exit::Busy);
         assert_eq!(Exit::of(&anyhow::anyhow!("other")), Exit::Trouble);

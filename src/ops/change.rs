@@ -9,6 +9,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::carry::{Step, carry_out};
 pub use super::plan::{Plan, Replaced};
 use super::take::{How, Target, take};
 use super::{Progress, Reading, Reserve, recover, write};
@@ -72,7 +73,10 @@ pub(crate) struct Work<'a> {
     pub(crate) target: Target<'a>,
     pub(crate) options: &'a Options,
     pub(crate) notes: Vec<String>,
-    pub(crate) exclusive: bool,
+    /// Keeps everybody else away; none with `--live`, and where there are no leases to be believed.
+    pub(crate) lease: Option<Lease<'a>>,
+    /// What has been changed so far, for an error.
+    pub(crate) so_far: String,
 }
 
 /// What came of a dry run, or of a question before anything is stored.
@@ -122,11 +126,9 @@ pub(crate) fn with_target<R>(room: &Room, options: &Options, f: impl FnOnce(&mut
     }
     let lease = alone(&live, &path, options, &family, &mut notes)?;
     let target = Target { file: &live, path: &path };
-    let exclusive = lease.is_some();
-    let mut work = Work { room, writing: &mut writing, shelf: &shelf, target, options, notes, exclusive };
-    let result = f(&mut work);
-    drop(lease);
-    result
+    let so_far = "nothing was changed".into();
+    let mut work = Work { room, writing: &mut writing, shelf: &shelf, target, options, notes, lease, so_far };
+    f(&mut work)
 }
 
 /// Whether it is a persistent vector, which whoever has it locked may have mapped: its bytes must not change then.
@@ -217,7 +219,8 @@ pub(crate) fn change(
             Base::Like(check) => check(work.target).map(|()| None)?,
         };
         let from = present(work, base, progress)?;
-        let to = make(work, &from)?;
+        let to = make(work, &from);
+        let to = work.if_alone(to)?;
         let pages = pages_between(work.shelf, &from, &to)?;
         let plan = plan(work, &from, &to, &pages);
         let undo = Some((from.name.number, from.name.id));
@@ -235,24 +238,16 @@ pub(crate) fn change(
                 verb: goal.verb.into(),
             };
             // Both ways must be open before the first page is written.
-            write::prove_stored(work, &from, &to, &pages, progress)?;
-            work.room.begin_change(work.writing, &intent)?;
-            Mark::set(work.target.file, work.room, &intent);
-            let written = write::write(work, &from, &to, &pages, progress);
-            report.bytes_written =
-                written.and_then(|n| finish(work, &intent, &to).map(|()| n)).map_err(unfinished(work))?;
+            let proven = write::prove_stored(work, &from, &to, &pages, progress);
+            work.if_alone(proven)?;
+            let step = Step { intent: &intent, recorded: None, from: &from, to: &to, pages: &pages };
+            report.bytes_written = carry_out(work, &step, progress)?;
             report.done = true;
         }
         report.notes = std::mem::take(&mut work.notes);
         report.elapsed = began.elapsed();
         Ok(report)
     })
-}
-
-/// The error of a change that stopped on its way.
-pub(crate) fn unfinished(work: &Work<'_>) -> impl FnOnce(Error) -> Error + use<> {
-    let path = work.target.path.to_path_buf();
-    move |source| Error::Unfinished { path, source: Box::new(source) }
 }
 
 fn plan(work: &Work<'_>, from: &Image, to: &Image, pages: &PageSet) -> Plan {
@@ -291,9 +286,11 @@ pub(crate) fn present(work: &mut Work<'_>, base: Option<Digest>, progress: &dyn 
         reading: &options.reading,
         compress: options.compress,
         reserve: options.reserve,
-        exclusive: work.exclusive,
+        exclusive: work.lease.is_some(),
     };
-    let taken = take(work.room, work.writing, work.shelf, work.target, &how, progress)?;
+    let taken = take(work.room, work.writing, work.shelf, work.target, &how, progress);
+    // With a lease the capture counts as proven: only if it is held to this moment.
+    let taken = work.if_alone(taken)?;
     work.notes.extend(taken.damage.iter().map(|damage| format!("{damage}; `memsnap verify` says more")));
     if let Some(expected) = base.filter(|b| *b != taken.image) {
         return Err(Error::Base { path: work.target.path.into(), expected, found: taken.image });

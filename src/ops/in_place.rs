@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::Progress;
 use super::change::{Asked, Confirm, Goal, Options, Plan, Report, Work, ask_first, change};
-use super::delta::folder_of;
-use crate::error::{At, Error, Result};
+use super::space::try_length;
+use crate::error::{Error, Result};
 use crate::store::{Image, Store};
 
 /// What is to be changed.
@@ -31,7 +31,8 @@ pub(crate) fn in_place(
     compose: impl FnOnce(&mut Work<'_>, &Image) -> Result<Image>,
 ) -> Result<Report> {
     if !options.dry_run {
-        fits(place)?;
+        // One that nobody has seen yet is not to be composed.
+        try_length(place.target, place.len)?;
     }
     let store = Store::place(options.store.as_deref(), place.target);
     let known = match Store::open(&store) {
@@ -55,10 +56,4 @@ pub(crate) fn in_place(
         None => Store::open_or_create(&store)?.make_room(place.target)?,
     };
     change(&room, goal, options, confirm, progress, compose)
-}
-
-/// Whether the file system has files of that length: one that nobody has seen yet is not to be composed.
-fn fits(place: &Place<'_>) -> Result<()> {
-    let probe = tempfile::tempfile_in(folder_of(place.target)).at("making scratch space beside", place.target)?;
-    probe.set_len(place.len).at("lengthening", place.target)
 }

@@ -2,6 +2,7 @@
 //! and none goes without a word.
 
 use super::change::Work;
+use super::take::Target;
 use crate::error::{At, Result};
 use crate::sys::{meta, open, xattr};
 
@@ -27,6 +28,12 @@ pub(crate) fn take_away(work: &mut Work<'_>) -> Result<()> {
         work.notes.push("its capabilities were taken away: setcap gives them back if they are right".into());
     }
     Ok(())
+}
+
+/// Whether it has any.
+pub(crate) fn has_any(target: Target<'_>) -> Result<bool> {
+    let mode = open::stamp(target.file, target.path)?.mode;
+    Ok(mode & SET_ID != 0 || xattr::get(target.file, CAPABILITY).ok().flatten().is_some())
 }
 
 /// Only root may take capabilities away; the first write of anybody does.

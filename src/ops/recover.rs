@@ -8,11 +8,10 @@
 use std::path::Path;
 use std::time::Instant;
 
-use super::change::{
-    Confirm, Options, Plan, Report, Stop, Work, finish, pages_between, present, unfinished, with_target,
-};
+use super::carry::{Step, carry_out};
+use super::change::{Confirm, Options, Plan, Report, Stop, Work, pages_between, present, with_target};
 use super::compose::read_zero_extended;
-use super::write::{prove_whole, write};
+use super::write::prove_whole;
 use super::{Progress, find_room, sides};
 use crate::capture::Companion;
 use crate::error::{At, Error, Result, shell_word};
@@ -60,6 +59,7 @@ pub fn recover(
             how => {
                 let mut ways = Ways::new(work, &intent, how.is_none())?;
                 let checked = ways.check(work, progress);
+                work.still_alone()?;
                 if how.is_none() {
                     checked?;
                 } else {
@@ -89,7 +89,8 @@ pub(crate) fn finish_interrupted(
     progress: &dyn Progress,
 ) -> Result<()> {
     let ways = Ways::new(work, intent, true)?;
-    ways.check(work, progress)?;
+    let checked = ways.check(work, progress);
+    work.if_alone(checked)?;
     if !ways.go(work, intent, true, Some(confirm), progress)?.done {
         return Err(Error::refused(
             format!("an interrupted {} of {} is to be finished first", intent.verb, work.target.path.display()),
@@ -97,6 +98,7 @@ pub(crate) fn finish_interrupted(
         ));
     }
     work.notes.push(format!("an interrupted {} was finished first", intent.verb));
+    work.so_far = format!("the interrupted {} was finished, and nothing else was changed", intent.verb);
     Ok(())
 }
 
@@ -234,15 +236,10 @@ impl Ways {
             let what = "the file as it was, with what is neither old nor new, is kept as";
             report.notes = vec![format!("{what} @{kept}")];
         }
-        let mut intent = intent.clone();
-        if !forward {
-            // The way back is a change of its own: one cut short must go on backwards.
-            intent = intent.turned(id::now_ns());
-            work.room.begin_change(work.writing, &intent)?;
-            Mark::set(work.target.file, work.room, &intent);
-        }
-        report.bytes_written = write(work, from, to, pages, progress).map_err(unfinished(work))?;
-        finish(work, &intent, to)?;
+        // The way back is a change of its own: one cut short must go on backwards.
+        let new = if forward { intent.clone() } else { intent.turned(id::now_ns()) };
+        let step = Step { intent: &new, recorded: Some(intent), from, to, pages };
+        report.bytes_written = carry_out(work, &step, progress)?;
         report.done = true;
         report.undo = undo;
         Ok(report)

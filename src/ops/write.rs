@@ -163,7 +163,7 @@ fn prove_span(
 }
 
 /// Calls `each` with the runs of `image` that lie in `wanted`, which ascends.
-fn runs_in(
+pub(crate) fn runs_in(
     image: &Image,
     wanted: impl Iterator<Item = PageRange>,
     mut each: impl FnMut(Run) -> Result<()>,

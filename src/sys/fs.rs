@@ -132,6 +132,15 @@ pub fn space(dir: &Path) -> Result<Space> {
     Ok(Space { free: bytes(stat.f_bavail), total: bytes(stat.f_blocks) })
 }
 
+/// Whether this process may write up to byte `end` of a file (`ulimit -f`).
+///
+/// # Errors
+/// What a write past the limit says.
+pub fn may_write_to(end: u64) -> io::Result<()> {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Fsize).current;
+    if limit.is_some_and(|limit| end > limit) { Err(rustix::io::Errno::FBIG.into()) } else { Ok(()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

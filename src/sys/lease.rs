@@ -1,13 +1,20 @@
 //! Leases: the kernel's word that nobody has a file open or mapped for writing (or at all), kept until somebody wants to.
 //!
 //! Whoever opens the file then waits for us to give way: a watcher looks every 10 ms and gives the lease back at once,
-//! and what was read under it is no longer proven. Only file systems with [`super::fs::FsKind::leases_prove`] are to be
-//! believed. The kernel announces the break by a signal: SIGURG is chosen, as it does nothing unless somebody handles it
-//! (the usual SIGIO kills).
+//! and what was read under it is no longer proven. Between [`Lease::keep`] and [`Lease::give_way`] it is not given back:
+//! who opens the file waits, until the kernel takes the lease by force (/proc/sys/fs/lease-break-time, 45 s by default;
+//! 0 is never). Only file systems with [`super::fs::FsKind::leases_prove`] are to be believed. The kernel announces the
+//! break by a signal: SIGURG is chosen, as it does nothing unless somebody handles it (the usual SIGIO kills).
+//!
+//! While a break is pending, F_GETLEASE names the kind that the holder is to step down to, and so it does after the kernel
+//! has stepped it down: only fdinfo tells the two apart (BREAKING). A break stays pending when nobody waits any more: who
+//! opened the file with O_NONBLOCK got EWOULDBLOCK, who was interrupted has gone.
 #![cfg_attr(target_os = "linux", allow(unsafe_code, reason = "fcntl(2) with lease commands has no safe wrapper"))]
 
 use std::fs::File;
 use std::io;
+
+use super::procs::Opener;
 
 /// What the kernel says to the wish for a lease.
 #[derive(Debug)]
@@ -49,9 +56,26 @@ impl<'a> Lease<'a> {
         imp::take(file, imp::WRITE)
     }
 
-    /// Whether somebody has wanted the file since; looks now. It has then been given back already.
+    /// Whether it is held no more; looks now. It was given back because somebody wanted the file, or taken by force.
     pub fn is_broken(&self) -> bool {
         self.imp.is_broken()
+    }
+
+    /// From now on it is not given back before [`Lease::give_way`] or its release: who opens the file waits. False when
+    /// it was broken before; then nothing changes. This process must not open the file meanwhile: it would wait for
+    /// itself.
+    pub fn keep(&self) -> bool {
+        self.imp.keep()
+    }
+
+    /// From now on it is given back at once again, to whoever may be waiting already.
+    pub fn give_way(&self) {
+        self.imp.give_way();
+    }
+
+    /// Who was seen to have the file right after it was broken: whoever waits has it in no table before.
+    pub fn wanted_by(&self) -> Vec<Opener> {
+        self.imp.wanted_by()
     }
 
     /// Gives it back; true when it was held to this moment.
@@ -68,7 +92,7 @@ impl Drop for Lease<'_> {
 
 #[cfg(target_os = "linux")]
 mod imp {
-    use super::{File, LeaseAnswer, io};
+    use super::{File, LeaseAnswer, Opener, io};
     use std::os::fd::AsRawFd;
     use std::sync::{Arc, Condvar, Mutex, PoisonError};
     use std::thread::JoinHandle;
@@ -77,11 +101,15 @@ mod imp {
     use libc::c_int;
     use rustix::io::Errno;
 
+    use crate::sys::procs;
+
     pub(super) const READ: c_int = libc::F_RDLCK;
     pub(super) const WRITE: c_int = libc::F_WRLCK;
 
     /// How often the watcher looks; whoever wants the file waits that long.
     const WATCH: Duration = Duration::from_millis(10);
+    /// How often it is looked who has the file after the lease was given back: they are still on their way.
+    const LOOKS: usize = 3;
 
     /// From fcntl.h; libc has no name for it on all targets.
     const F_SETSIG: c_int = 10;
@@ -92,13 +120,23 @@ mod imp {
         /// A duplicate: of the same open file description, so the lease is its as well.
         file: File,
         kind: c_int,
-        state: Mutex<State>,
+        seen: Mutex<Seen>,
         ended: Condvar,
+    }
+
+    #[derive(Debug)]
+    struct Seen {
+        state: State,
+        /// Who was seen to have the file then.
+        wanted_by: Vec<Opener>,
     }
 
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     enum State {
+        /// It is given back as soon as somebody wants the file.
         Ours,
+        /// It is not.
+        Kept,
         Broken,
         Released,
     }
@@ -110,7 +148,8 @@ mod imp {
     }
 
     pub(super) fn take(file: &File, kind: c_int) -> io::Result<LeaseAnswer<'_>> {
-        let held = Held { file: file.try_clone()?, kind, state: Mutex::new(State::Ours), ended: Condvar::new() };
+        let seen = Mutex::new(Seen { state: State::Ours, wanted_by: Vec::new() });
+        let held = Held { file: file.try_clone()?, kind, seen, ended: Condvar::new() };
         // Before the lease: afterwards the break may come, with the signal that was set then.
         fcntl(file, F_SETSIG, libc::SIGURG)?;
         match fcntl(file, libc::F_SETLEASE, kind) {
@@ -141,24 +180,52 @@ mod imp {
     }
 
     impl Held {
+        /// While the lease is kept, the kernel is not asked for it: that alone would let it take the lease by force when
+        /// the time is over, even though nobody may be waiting any more.
         fn watch(&self) {
-            let mut state = self.lock();
-            while self.look(&mut state) == State::Ours {
-                state = self.ended.wait_timeout(state, WATCH).unwrap_or_else(PoisonError::into_inner).0;
+            let mut seen = self.lock();
+            loop {
+                let state = if seen.state == State::Kept { State::Kept } else { self.look(&mut seen) };
+                if matches!(state, State::Broken | State::Released) {
+                    return;
+                }
+                seen = self.ended.wait_timeout(seen, WATCH).unwrap_or_else(PoisonError::into_inner).0;
             }
         }
 
-        fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-            self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        fn lock(&self) -> std::sync::MutexGuard<'_, Seen> {
+            self.seen.lock().unwrap_or_else(PoisonError::into_inner)
         }
 
         /// While a break is pending the kernel names the kind that we are to step down to.
-        fn look(&self, state: &mut State) -> State {
-            if *state == State::Ours && fcntl(&self.file, libc::F_GETLEASE, 0) != Ok(self.kind) {
-                *state = State::Broken;
+        fn look(&self, seen: &mut Seen) -> State {
+            let held = match seen.state {
+                State::Broken | State::Released => true,
+                State::Ours => self.is_whole(),
+                State::Kept => self.is_whole() || self.is_pending(),
+            };
+            if !held {
+                seen.state = State::Broken;
                 self.give_back();
+                for _ in 0..LOOKS {
+                    seen.wanted_by = procs::openers(&self.file).list;
+                    if !seen.wanted_by.is_empty() {
+                        break;
+                    }
+                    std::thread::sleep(Duration::from_millis(1));
+                }
             }
-            *state
+            seen.state
+        }
+
+        fn is_whole(&self) -> bool {
+            fcntl(&self.file, libc::F_GETLEASE, 0) == Ok(self.kind)
+        }
+
+        /// Somebody wants the file, and the kernel has not taken the lease by force.
+        fn is_pending(&self) -> bool {
+            let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", self.file.as_raw_fd()));
+            info.unwrap_or_default().lines().any(|line| line.contains(" LEASE ") && line.contains(" BREAKING "))
         }
 
         fn give_back(&self) {
@@ -171,15 +238,38 @@ mod imp {
             self.held.look(&mut self.held.lock()) == State::Broken
         }
 
+        pub(super) fn keep(&self) -> bool {
+            let mut seen = self.held.lock();
+            let ours = self.held.look(&mut seen) == State::Ours;
+            if ours {
+                seen.state = State::Kept;
+            }
+            ours
+        }
+
+        pub(super) fn give_way(&self) {
+            let mut seen = self.held.lock();
+            if seen.state == State::Kept {
+                seen.state = State::Ours;
+                self.held.look(&mut seen);
+            }
+            drop(seen);
+            self.held.ended.notify_all();
+        }
+
+        pub(super) fn wanted_by(&self) -> Vec<Opener> {
+            self.held.lock().wanted_by.clone()
+        }
+
         /// Gives it back, once; whether it was ours to the end.
         pub(super) fn finish(&mut self) -> bool {
-            let mut state = self.held.lock();
-            let ours = self.held.look(&mut state) == State::Ours;
+            let mut seen = self.held.lock();
+            let ours = matches!(self.held.look(&mut seen), State::Ours | State::Kept);
             if ours {
-                *state = State::Released;
+                seen.state = State::Released;
                 self.held.give_back();
             }
-            drop(state);
+            drop(seen);
             self.held.ended.notify_all();
             if let Some(watcher) = self.watcher.take() {
                 let _ = watcher.join();
@@ -191,7 +281,7 @@ mod imp {
 
 #[cfg(not(target_os = "linux"))]
 mod imp {
-    use super::{File, LeaseAnswer, io};
+    use super::{File, LeaseAnswer, Opener, io};
 
     pub(super) const READ: () = ();
     pub(super) const WRITE: () = ();
@@ -202,6 +292,16 @@ mod imp {
     impl Lease {
         pub(super) fn is_broken(&self) -> bool {
             true
+        }
+
+        pub(super) fn keep(&self) -> bool {
+            false
+        }
+
+        pub(super) fn give_way(&self) {}
+
+        pub(super) fn wanted_by(&self) -> Vec<Opener> {
+            Vec::new()
         }
 
         pub(super) fn finish(&mut self) -> bool {
@@ -293,6 +393,37 @@ mod tests {
         assert!(start.elapsed() < Duration::from_secs(1), "waited {:?}", start.elapsed());
         assert!(lease.is_broken());
         assert!(!lease.release());
+    }
+
+    #[test]
+    fn kept_it_lets_them_wait() {
+        use std::os::unix::fs::OpenOptionsExt;
+        use std::sync::mpsc::{RecvTimeoutError, channel};
+
+        let path = target();
+        let file = open_write(&path).unwrap();
+        let Some(lease) = granted(|| Lease::write(&file)) else { return };
+        assert!(lease.keep());
+        let at_once = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&path);
+        assert_eq!(at_once.unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert!(!lease.is_broken(), "nobody has got it");
+        std::thread::scope(|scope| {
+            let (opened, open) = channel();
+            let path = &path;
+            scope.spawn(move || opened.send(File::open(path).map(drop)));
+            assert_eq!(open.recv_timeout(Duration::from_millis(100)).unwrap_err(), RecvTimeoutError::Timeout);
+            assert!(!lease.is_broken(), "they wait");
+            lease.give_way();
+            open.recv_timeout(Duration::from_secs(10)).unwrap().unwrap();
+        });
+        assert!(lease.is_broken() && !lease.keep());
+        assert!(!lease.release());
+
+        let lease = granted(|| Lease::write(&file)).unwrap();
+        assert!(lease.keep());
+        lease.give_way();
+        assert!(!lease.is_broken(), "nobody wanted it");
+        assert!(lease.keep() && lease.release());
     }
 
     #[test]

@@ -81,25 +81,37 @@ pub fn allocate(file: &File, off: u64, len: u64) -> io::Result<bool> {
     imp::allocate(file, off, len)
 }
 
+/// The same for a file whose length is to stay: blocks past its end are reserved, too.
+///
+/// # Errors
+/// As fallocate(2).
+pub fn reserve(file: &File, off: u64, len: u64) -> io::Result<bool> {
+    if len == 0 {
+        return Ok(true);
+    }
+    imp::reserve(file, off, len)
+}
+
 #[cfg(target_os = "linux")]
 mod imp {
     use super::{Errno, File, io};
     use rustix::fs::{FallocateFlags, fallocate};
 
     pub(super) fn allocate(file: &File, off: u64, len: u64) -> io::Result<bool> {
-        loop {
-            match fallocate(file, FallocateFlags::empty(), off, len) {
-                Ok(()) => return Ok(true),
-                Err(Errno::INTR) => {}
-                Err(Errno::OPNOTSUPP | Errno::NOSYS) => return Ok(false),
-                Err(e) => return Err(e.into()),
-            }
-        }
+        change(file, FallocateFlags::empty(), off, len)
+    }
+
+    pub(super) fn reserve(file: &File, off: u64, len: u64) -> io::Result<bool> {
+        change(file, FallocateFlags::KEEP_SIZE, off, len)
     }
 
     pub(super) fn punch(file: &File, off: u64, len: u64) -> io::Result<bool> {
+        change(file, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, off, len)
+    }
+
+    fn change(file: &File, how: FallocateFlags, off: u64, len: u64) -> io::Result<bool> {
         loop {
-            match fallocate(file, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, off, len) {
+            match fallocate(file, how, off, len) {
                 Ok(()) => return Ok(true),
                 Err(Errno::INTR) => {}
                 Err(Errno::OPNOTSUPP | Errno::NOSYS) => return Ok(false),
@@ -112,6 +124,10 @@ mod imp {
 #[cfg(not(target_os = "linux"))]
 mod imp {
     pub(super) fn allocate(_file: &super::File, _off: u64, _len: u64) -> super::io::Result<bool> {
+        Ok(false)
+    }
+
+    pub(super) fn reserve(_file: &super::File, _off: u64, _len: u64) -> super::io::Result<bool> {
         Ok(false)
     }
 
