@@ -67,7 +67,7 @@ pub(crate) fn writers(file: &File) -> String {
     let mut names: Vec<String> = Vec::new();
     for opener in openers.list.iter().filter(|o| writes(&o.how)) {
         let how = if opener.how == procs::How::MappedWrite { "mapped" } else { "open" };
-        let name = format!("{how} for writing by {} ({})", opener.command, opener.pid);
+        let name = format!("{how} for writing by {}", opener.describe());
         if !names.contains(&name) {
             names.push(name);
         }

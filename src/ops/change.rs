@@ -21,7 +21,8 @@ use crate::page::{Digest, PageSet, pages_of};
 use crate::store::{Image, Intent, Mark, Room, Shelf, Writing};
 use crate::sys::lease::{Lease, LeaseAnswer};
 use crate::sys::lock::{self, Held};
-use crate::sys::{fs as sysfs, id, open, procs};
+use crate::sys::procs::{self, Opener};
+use crate::sys::{fs as sysfs, id, open};
 
 /// How to change a target.
 #[derive(Clone, Debug)]
@@ -172,7 +173,7 @@ fn alone<'a>(
     if openers.list.is_empty() && all > 0 {
         return Ok(None);
     }
-    let names: Vec<_> = openers.list.iter().map(|o| format!("{} ({})", o.command, o.pid)).take(5).collect();
+    let names: Vec<_> = openers.list.iter().map(Opener::describe).take(5).collect();
     let holder = match names[..] {
         [] => "open in a process not visible here".to_string(),
         _ => format!("open in {}", names.join(", ")),

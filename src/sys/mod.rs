@@ -38,6 +38,8 @@ pub mod extents; // where the bytes of a file are on its device
 pub mod fs; // which file system, how much room is left
 pub mod heap; // memory that runs out
 pub mod id; // random names, host, user, wall clock
+#[cfg(target_os = "linux")]
+mod kernel_users;
 pub mod lease; // proof that nobody writes
 pub mod lock; // flock that waits and names who is in the way
 pub mod locks; // all locks on a file, and who has them

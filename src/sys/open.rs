@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
-use super::straight;
+use super::{maps, straight};
 use crate::{At, Error, Result};
 
 /// How long an opening waits for somebody's lease: a `memsnap` that captures gives way within 50 ms.
@@ -99,6 +99,7 @@ fn open_leased(path: &Path, access: OFlags) -> Result<File> {
                     hint: "see who has it open with `memsnap stat`, or try again later".into(),
                 });
             }
+            Err(Errno::TXTBSY) => return Err(executed(path)),
             Err(Errno::PERM) if access == OFlags::RDWR => {
                 return Err(marked(path).unwrap_or_else(|| io_error("opening", path, Errno::PERM)));
             }
@@ -111,6 +112,22 @@ fn open_leased(path: &Path, access: OFlags) -> Result<File> {
 fn new_link(path: &Path) -> Error {
     let what = format!("{} is reached by a symbolic link that was not there before", path.display());
     Error::refused(what, "name the file that is meant, in a folder that only you can change")
+}
+
+/// The error for a program that runs: its file cannot be opened for writing.
+fn executed(path: &Path) -> Error {
+    let mappers = target_name(path).map(|file| maps::mappers(&file).list).unwrap_or_default();
+    let mut names = mappers.iter().filter(|mapper| mapper.ranges.iter().any(|range| range.executable));
+    let by = names.next().map_or("a process not visible here".into(), |m| format!("{} ({})", m.command, m.pid));
+    let more = match names.count() {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    };
+    Error::Busy {
+        path: path.into(),
+        holder: format!("it is being executed by {by}{more}"),
+        hint: "end it first, or make a new file and put it in the place of this one with mv(1)".into(),
+    }
 }
 
 fn open_quietly(path: &Path, access: OFlags) -> Result<File, Errno> {

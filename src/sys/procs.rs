@@ -24,12 +24,19 @@ pub enum How {
 /// A process that has a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Opener {
-    /// Its number.
+    /// Its number; 0: the kernel itself, for what `command` says.
     pub pid: u32,
     /// Its name, as it calls itself: to be escaped before a terminal sees it.
     pub command: String,
     /// How it has the file; one entry for each way.
     pub how: How,
+}
+
+impl Opener {
+    /// Name and number: `sqlite3 (4711)`, `loop device /dev/loop0`.
+    pub fn describe(&self) -> String {
+        if self.pid == 0 { self.command.clone() } else { format!("{} ({})", self.command, self.pid) }
+    }
 }
 
 /// Who has a file.
@@ -48,7 +55,7 @@ impl Openers {
     }
 }
 
-/// Everybody but this process who has `file` open or mapped: a walk over /proc, some 10 ms for 100 processes.
+/// Everybody but this process who has `file` open or mapped, loop devices and swap space too: a walk over /proc, some 10 ms for 100 processes.
 pub fn openers(file: &File) -> Openers {
     imp::openers(file)
 }
@@ -78,7 +85,7 @@ mod imp {
     use std::os::fd::AsRawFd;
     use std::os::unix::fs::MetadataExt;
 
-    use crate::sys::{maps, mount};
+    use crate::sys::{kernel_users, maps, mount};
     use rustix::fs::{AtFlags, CWD, StatxFlags, major, makedev, minor, statx};
 
     /// A file as the different tables of /proc name it.
@@ -144,6 +151,13 @@ mod imp {
         Seen::Yes
     }
 
+    impl Identity {
+        /// Whether it is what `path` names.
+        pub(in crate::sys) fn is_at(&self, path: &Path) -> bool {
+            is_the_file(path, self)
+        }
+    }
+
     fn is_the_file(link: &Path, file: &Identity) -> bool {
         // Not synced: a dead server behind somebody's other descriptor must not hold us up.
         let Ok(stat) = statx(CWD, link, AtFlags::STATX_DONT_SYNC, StatxFlags::INO) else { return false };
@@ -197,7 +211,9 @@ mod imp {
             }
         }
         let opener = |(pid, how)| Some(Opener { pid, command: living(pid)?, how });
-        Openers { list: ways.into_iter().filter_map(opener).collect(), unseen }
+        let mut list = kernel_users::of(&identity);
+        list.extend(ways.into_iter().filter_map(opener));
+        Openers { list, unseen }
     }
 
     /// The name of a process, unless it has ended since: then it has nothing open any more.

@@ -45,6 +45,7 @@ mod targets;
 #[allow(dead_code, reason = "tests/crash needs more of it")]
 mod trace;
 mod undo;
+mod users;
 mod vec;
 mod verify;
 mod view;

@@ -124,6 +124,7 @@ struct JsonMapper {
 
 #[derive(Serialize)]
 struct JsonOpener {
+    /// 0: the kernel itself, such as for a loop device.
     pid: u32,
     command: String,
     writes: bool,

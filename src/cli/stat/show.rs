@@ -7,7 +7,7 @@ use memsnap::ops::stat::{Cache, Changes, Content, Extents, Format, Fs, Layout, R
 use memsnap::page::PAGE64;
 use memsnap::sys::extents::Extent;
 use memsnap::sys::id::now_ns;
-use memsnap::sys::procs::How;
+use memsnap::sys::procs::{How, Opener};
 
 use super::super::escape;
 use super::super::screen::Screen;
@@ -190,7 +190,11 @@ impl Page<'_> {
         if let Some(openers) = &report.openers {
             let open = |how, what: &str| {
                 let these = openers.list.iter().filter(move |opener| opener.how == how);
-                these.map(|o| format!("{} {}{what}", o.pid, escape::text(&o.command))).collect::<Vec<_>>()
+                let name = |o: &Opener| match o.pid {
+                    0 => escape::text(&o.command),
+                    pid => format!("{pid} {}", escape::text(&o.command)),
+                };
+                these.map(|o| name(o) + what).collect::<Vec<_>>()
             };
             let all = [open(How::OpenWrite, " for writing"), open(How::OpenRead, " for reading")].concat();
             self.some("open in", "open", all, !openers.unseen.is_nobody());

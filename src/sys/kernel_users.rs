@@ -1,0 +1,74 @@
+//! Who uses a file without being a process: loop devices, and the kernel that swaps to it.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use super::procs::{How, Identity, Opener};
+
+/// Those that have `file` open, as users with the process number 0.
+pub(super) fn of(file: &Identity) -> Vec<Opener> {
+    let mut found = loop_devices(file);
+    let swaps = std::fs::read("/proc/swaps").unwrap_or_default();
+    if swap_files(&swaps).iter().any(|path| file.is_at(path)) {
+        found.push(Opener { pid: 0, command: "the kernel, as swap space".into(), how: How::OpenWrite });
+    }
+    found
+}
+
+fn loop_devices(file: &Identity) -> Vec<Opener> {
+    let entries = std::fs::read_dir("/sys/block").into_iter().flatten().filter_map(Result::ok);
+    let mut found: Vec<_> = entries.filter_map(|entry| loop_device(&entry.path(), file)).collect();
+    found.sort();
+    found
+}
+
+/// The loop device with this directory in /sys/block, if the file is what is behind it.
+fn loop_device(dir: &Path, file: &Identity) -> Option<Opener> {
+    let mut path = std::fs::read(dir.join("loop/backing_file")).ok()?;
+    path.pop(); // the end of the line
+    if !file.is_at(Path::new(&OsString::from_vec(path))) {
+        return None;
+    }
+    let reads = std::fs::read(dir.join("ro")).is_ok_and(|ro| ro.starts_with(b"1"));
+    let command = format!("loop device /dev/{}", dir.file_name()?.to_string_lossy());
+    Some(Opener { pid: 0, command, how: if reads { How::OpenRead } else { How::OpenWrite } })
+}
+
+/// The paths in /proc/swaps, where blanks and backslashes are three octal digits.
+fn swap_files(swaps: &[u8]) -> Vec<PathBuf> {
+    let lines = swaps.split(|byte| *byte == b'\n').skip(1);
+    let fields = lines.filter_map(|line| line.split(u8::is_ascii_whitespace).next()).filter(|field| !field.is_empty());
+    fields.map(|field| PathBuf::from(OsString::from_vec(unescaped(field)))).collect()
+}
+
+fn unescaped(mut field: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    while let [first, rest @ ..] = field {
+        let code = rest.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
+        match code.and_then(|digits| u8::from_str_radix(digits, 8).ok()).filter(|_| *first == b'\\') {
+            Some(byte) => {
+                out.push(byte);
+                field = &rest[3..];
+            }
+            None => {
+                out.push(*first);
+                field = rest;
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_of_swap_files() {
+        let swaps = b"Filename\t\t\t\tType\t\tSize\n/a\\040b\\134c   file\t4092 0 -2\n/dev/sda2 partition 1 0 -3\n";
+        assert_eq!(swap_files(swaps), [Path::new("/a b\\c"), Path::new("/dev/sda2")]);
+        assert!(swap_files(b"").is_empty());
+        assert_eq!(unescaped(b"\\04"), b"\\04");
+    }
+}
