@@ -23,6 +23,7 @@ pub(crate) mod heal;
 mod in_place;
 pub mod log;
 pub mod memory;
+pub mod no_undo;
 pub mod operand;
 mod pack_file;
 mod plan;

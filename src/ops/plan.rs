@@ -36,6 +36,8 @@ pub struct Plan {
     pub ranges_total: u64,
     /// Whether there is no snapshot yet, so that all of the target is stored first, for undo.
     pub stores_all: bool,
+    /// Whether what it holds now is not stored, and cannot be brought back.
+    pub no_undo: bool,
     /// What single edits replace; only `edit` tells.
     pub edits: Vec<Replaced>,
 }
@@ -68,6 +70,7 @@ impl Plan {
             ranges: pages.runs().take(LISTED).collect(),
             ranges_total: pages.runs().count() as u64,
             stores_all: false,
+            no_undo: false,
             edits: Vec::new(),
         }
     }
