@@ -91,6 +91,9 @@ struct JsonReport {
     metadata: Vec<JsonMeta>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     edits: Vec<JsonEdit>,
+    /// Only `true`: what the file held before was not stored.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    no_undo: bool,
     dry_run: bool,
     done: bool,
     undo_number: Option<u64>,
@@ -162,7 +165,7 @@ impl ChangeFlags {
                     refused = Some(confirm::refusal(consent, &format!("writing {}", extent(plan, verb, screen))));
                 }
                 if consent == Consent::Given && verb.in_place {
-                    words = Some(LastWords::are(&last_words(verb, global)));
+                    words = Some(LastWords::are(&last_words(plan, verb, global)));
                 }
                 consent == Consent::Given
             },
@@ -188,7 +191,8 @@ impl ChangeFlags {
         if verb.stdin_free && screen.terminals.stdin && !screen.is_json() {
             plan_lines(plan, verb, screen).iter().for_each(|line| screen.tell(line));
         }
-        let question = format!("Write {}?", extent(plan, verb, screen));
+        let undo = if plan.no_undo { ", without undo" } else { "" };
+        let question = format!("Write {}{undo}?", extent(plan, verb, screen));
         confirm::ask(&question, false, verb.stdin_free, screen)
     }
 
@@ -215,6 +219,9 @@ impl ChangeFlags {
                 let undo = global.command("undo", &verb.file);
                 screen.say(&format!("kept as it was as @{number} {id}; `{undo}` takes this back"));
             }
+            if plan.no_undo {
+                screen.say("the previous content was not stored: this is final");
+            }
         } else {
             screen.say(&format!("{}: nothing to write, it is already as {}", verb.name, plan.to));
         }
@@ -224,12 +231,13 @@ impl ChangeFlags {
 }
 
 /// Said when a signal ends the verb after consent was given.
-fn last_words(verb: &Verb, global: &Global) -> String {
+fn last_words(plan: &Plan, verb: &Verb, global: &Global) -> String {
     let recover = global.command("recover", &verb.file);
-    format!(
-        "\nmemsnap: {}: interrupted; the file may be half changed: `{recover}` finishes the change or rolls it back\n",
-        verb.doing
-    )
+    let ends = match plan.no_undo {
+        true => format!("`{recover}` with --finish completes the change"),
+        false => format!("`{recover}` finishes the change or rolls it back"),
+    };
+    format!("\nmemsnap: {}: interrupted; the file may be half changed: {ends}\n", verb.doing)
 }
 
 fn done_line(report: &Report, screen: &Screen, verb: &Verb) -> String {
@@ -262,6 +270,9 @@ fn plan_lines(plan: &Plan, verb: &Verb, screen: &Screen) -> Vec<String> {
             "  first    all of it is stored ({}), for undo: there is no snapshot yet",
             sizes.show(plan.from_len)
         ));
+    }
+    if plan.no_undo {
+        lines.push("  final    what it holds now is not stored: nothing can bring it back".into());
     }
     if plan.from_len != plan.to_len {
         lines.push(format!("  length   {}", sizes.change(plan.from_len, plan.to_len)));
@@ -315,6 +326,7 @@ fn json(report: &Report, dry_run: bool, verb: &Verb) -> JsonReport {
         ranges_total: plan.ranges_total,
         metadata: metadata::json(&plan.metadata),
         edits: plan.edits.iter().map(json_edit).collect(),
+        no_undo: plan.no_undo,
         dry_run,
         done: report.done,
         undo_number: report.undo.as_ref().map(|undo| undo.0),

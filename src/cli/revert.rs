@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use clap::ValueHint;
+use memsnap::ops::no_undo::revert_without_undo;
 use memsnap::ops::revert::revert;
 
 use super::change::{ChangeFlags, Verb};
@@ -40,6 +41,13 @@ pub(crate) struct Args {
     /// Bring back only these bytes; the length stays as it is
     #[arg(short, long, value_name = "RANGE", value_parser = units::range)]
     range: Option<Bytes>,
+    /// Do not store what FILE holds now: the change is final
+    ///
+    /// For when there is no space to store it. undo cannot take the change
+    /// back, and an earlier change neither; if it is interrupted, recover can
+    /// only finish it.
+    #[arg(long, verbatim_doc_comment, conflicts_with = "range")]
+    no_undo: bool,
     #[command(flatten)]
     change: ChangeFlags,
 }
@@ -55,8 +63,9 @@ impl Args {
             in_place: true,
             stdin_free: true,
         };
-        self.change.run(global, screen, &verb, |options, confirm, progress| {
-            revert(&what, self.range, options, confirm, progress)
+        self.change.run(global, screen, &verb, |options, confirm, progress| match self.no_undo {
+            true => revert_without_undo(&what, options, confirm, progress),
+            false => revert(&what, self.range, options, confirm, progress),
         })
     }
 }

@@ -18,8 +18,8 @@ pub(crate) struct Step<'s> {
     pub(crate) intent: &'s Intent,
     /// The record that is there already; it is there again when nothing is written.
     pub(crate) recorded: Option<&'s Intent>,
-    /// What the target holds, if nothing was interrupted.
-    pub(crate) from: &'s Image,
+    /// What the target holds, if nothing was interrupted; none of a change without undo.
+    pub(crate) from: Option<&'s Image>,
     pub(crate) to: &'s Image,
     /// The pages to be written.
     pub(crate) pages: &'s PageSet,

@@ -204,6 +204,8 @@ pub(crate) enum Base<'a> {
     Is(Digest),
     /// What the last change left.
     LastChange,
+    /// Anything, and it is not stored: one more change without undo that was cut short does not matter.
+    Unstored,
     /// What this finds no fault with.
     Like(&'a dyn Fn(Target<'_>) -> Result<()>),
 }
@@ -221,7 +223,7 @@ pub(crate) fn change(
     with_target(room, options, |work| {
         before_change(work, goal, confirm, progress)?;
         let base = match goal.base {
-            Base::Any => None,
+            Base::Any | Base::Unstored => None,
             Base::Is(digest) => Some(digest),
             Base::LastChange => room.last_change()?.map(|last| last.to_image),
             Base::Like(check) => check(work.target).map(|()| None)?,
@@ -248,7 +250,7 @@ pub(crate) fn change(
             // Both ways must be open before the first page is written.
             let proven = write::prove_stored(work, &from, &to, &pages, progress);
             work.if_alone(proven)?;
-            let step = Step { intent: &intent, recorded: None, from: &from, to: &to, pages: &pages };
+            let step = Step { intent: &intent, recorded: None, from: Some(&from), to: &to, pages: &pages };
             report.bytes_written = carry_out(work, &step, progress)?;
             report.done = true;
         }
@@ -266,13 +268,16 @@ fn plan(work: &Work<'_>, from: &Image, to: &Image, pages: &PageSet) -> Plan {
 }
 
 /// What must be settled before the present is even looked at.
-fn before_change(
+pub(crate) fn before_change(
     work: &mut Work<'_>,
     goal: &Goal<'_>,
     confirm: &mut dyn FnMut(&Plan) -> bool,
     progress: &dyn Progress,
 ) -> Result<()> {
-    if let Some(intent) = work.room.intent()? {
+    let interrupted = work.room.intent()?;
+    if matches!(goal.base, Base::Unstored) && interrupted.as_ref().is_some_and(Intent::is_final) {
+        // All that differs is written again.
+    } else if let Some(intent) = interrupted {
         // What it would be finished to is not the base: then nothing is written for nothing.
         if matches!(goal.base, Base::Is(base) if base != intent.to_image) {
             return Err(Mark::own(work.room).refusal(work.target.path));

@@ -24,6 +24,7 @@ mod in_place;
 pub mod log;
 pub mod memory;
 pub mod metadata;
+pub mod no_undo;
 mod note;
 pub mod operand;
 mod pack_file;

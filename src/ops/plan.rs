@@ -40,6 +40,8 @@ pub struct Plan {
     pub metadata: Vec<MetaChange>,
     /// Whether there is no snapshot yet, so that all of the target is stored first, for undo.
     pub stores_all: bool,
+    /// Whether what it holds now is not stored, and cannot be brought back.
+    pub no_undo: bool,
     /// What single edits replace; only `edit` tells.
     pub edits: Vec<Replaced>,
 }
@@ -73,6 +75,7 @@ impl Plan {
             ranges_total: pages.runs().count() as u64,
             metadata: Vec::new(),
             stores_all: false,
+            no_undo: false,
             edits: Vec::new(),
         }
     }

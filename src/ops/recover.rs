@@ -15,7 +15,7 @@ use super::edit::room_of;
 use super::metadata::Metadata;
 use super::take::Target;
 use super::write::{bring_to_disk, prove_whole};
-use super::{Note, Progress, find_room, resolve, sides};
+use super::{Note, Progress, find_room, no_undo, resolve, sides};
 use crate::capture::Companion;
 use crate::error::{At, Error, Result, shell_word};
 use crate::pack::{Source, differing};
@@ -63,6 +63,8 @@ pub fn recover(
         };
         let mut report = match how {
             Some(How::Abandon) => abandon(work, true, confirm)?,
+            Some(How::Finish) if intent.is_final() => no_undo::finish(work, &intent, confirm, progress)?,
+            _ if intent.is_final() => return Err(no_undo::only_forward(work, &intent)),
             how => {
                 let mut ways = Ways::new(work, &intent, how.is_none())?;
                 let checked = ways.check(work, progress);
@@ -95,6 +97,9 @@ pub(crate) fn finish_interrupted(
     confirm: &mut dyn FnMut(&Plan) -> bool,
     progress: &dyn Progress,
 ) -> Result<()> {
+    if intent.is_final() {
+        return Err(no_undo::only_forward(work, intent));
+    }
     let ways = Ways::new(work, intent, true)?;
     let checked = ways.check(work, progress);
     work.if_alone(checked)?;
@@ -123,7 +128,7 @@ fn nothing(work: &mut Work<'_>, how: Option<How>, confirm: Confirm<'_>) -> Resul
     Ok(Report { plan, done: false, undo: None, notes, bytes_written: 0, elapsed: Default::default() })
 }
 
-fn named(room: &Room, id: &Digest) -> Result<SnapName> {
+pub(crate) fn named(room: &Room, id: &Digest) -> Result<SnapName> {
     let found = room.snapshots()?.into_iter().find(|n| n.id == *id);
     found.ok_or_else(|| Error::missing(format!("snapshot {id} is not there any more"), "abandon it with --abandon"))
 }
@@ -244,7 +249,7 @@ impl Ways {
         }
         // The way back is a change of its own: one cut short must go on backwards.
         let new = if forward { intent.clone() } else { intent.turned(id::now_ns()) };
-        let step = Step { intent: &new, recorded: Some(intent), from, to, pages };
+        let step = Step { intent: &new, recorded: Some(intent), from: Some(from), to, pages };
         report.bytes_written = carry_out(work, &step, progress)?;
         report.done = true;
         report.undo = undo;

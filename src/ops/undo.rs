@@ -41,7 +41,7 @@ pub fn undo(file: &Path, options: &Options, confirm: Confirm<'_>, progress: &dyn
 fn last_change(room: &Room) -> Result<Intent> {
     room.last_change()?.ok_or_else(|| {
         Error::missing(
-            format!("memsnap has changed nothing in {}", room.target().display()),
+            format!("no change of {} is recorded that could be taken back", room.target().display()),
             "`memsnap revert FILE@REF` brings back any snapshot",
         )
     })

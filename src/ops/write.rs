@@ -21,24 +21,24 @@ use crate::sys::sparse;
 /// Most bytes written by one call.
 const BATCH: usize = 1 << 20;
 
-/// Writes `pages` of `to` into the target, which holds `from` or something between the two; sets its length, brings
-/// it to the disk and reads it back. Gives the number of bytes written.
+/// Writes `pages` of `to` into the target, which holds `from`, where that is stored, or something between the two; sets
+/// its length, brings it to the disk and reads it back. Gives the number of bytes written.
 ///
 /// The length grows first and shrinks last, so that at any moment every page is that of one image or the other.
 pub(crate) fn write(
     work: &mut Work<'_>,
-    from: &Image,
+    from: Option<&Image>,
     to: &Image,
     pages: &PageSet,
     progress: &dyn Progress,
 ) -> Result<u64> {
-    if !pages.is_empty() || from.len() != to.len() {
+    let (file, path) = (work.target.file, work.target.path);
+    let now = file.metadata().at("looking at", path)?.len();
+    if !pages.is_empty() || now != to.len() {
         powers::take_away(work)?;
         metadata::narrow(work, to)?;
     }
-    let (file, path) = (work.target.file, work.target.path);
     let written = {
-        let now = file.metadata().at("looking at", path)?.len();
         if now < to.len() {
             file.set_len(to.len()).at("lengthening", path)?;
         }
@@ -273,12 +273,12 @@ const CHUNK: usize = 4096;
 
 /// Reads back every group that was written into the digest cache, and folds it into the digest of the whole: it must
 /// be that of `to`.
-fn prove(work: &mut Work<'_>, from: &Image, to: &Image, pages: &PageSet) -> Result<()> {
-    let groups = touched(from, to, pages);
-    let tree = Tree::open(work.room).filter(|t| t.snapshot == from.name.id && t.len == from.len());
-    let Some(tree) = tree else {
+fn prove(work: &mut Work<'_>, from: Option<&Image>, to: &Image, pages: &PageSet) -> Result<()> {
+    let of = |from: &&Image| Tree::open(work.room).filter(|t| t.snapshot == from.name.id && t.len == from.len());
+    let Some((from, tree)) = from.and_then(|from| Some((from, of(&from)?))) else {
         return prove_pages(work, to, pages);
     };
+    let groups = touched(from, to, pages);
     let mut update = TreeUpdate::new(work.room, Some(&tree));
     for groups in groups.chunks(CHUNK) {
         let digests = read_back(work.target.file, groups, to.len()).at("reading back", work.target.path)?;

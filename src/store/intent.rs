@@ -1,9 +1,10 @@
 //! The intent: the record that lets an interrupted change of a target be finished or rolled back.
 
+use std::io;
 use std::path::Path;
 
 use super::room::{Room, Writing};
-use crate::error::{At, Result};
+use crate::error::{At, Error, Result};
 use crate::pack::{Bad, Fields, FileKind};
 use crate::page::Digest;
 use crate::planted::{Bug, planted};
@@ -23,9 +24,9 @@ const WAY_BACK: &str = "rollback of ";
 /// maps, so they are not listed again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Intent {
-    /// The snapshot that the target held before.
+    /// The snapshot that the target held before; zeros when that was not stored.
     pub from: Digest,
-    /// Its image digest.
+    /// Its image digest; or zeros.
     pub from_image: Digest,
     /// The snapshot that it is to hold.
     pub to: Digest,
@@ -43,6 +44,11 @@ impl Intent {
     /// Whether this takes back a change that was interrupted.
     pub fn is_way_back(&self) -> bool {
         self.verb.starts_with(WAY_BACK)
+    }
+
+    /// Whether what the target held before was not stored: it can only be finished.
+    pub fn is_final(&self) -> bool {
+        self.from.is_zero()
     }
 
     /// The change the other way round, begun at this time.
@@ -100,6 +106,9 @@ impl Intent {
         }
         let verb = verb.map_err(|_| Bad::Damaged("its verb is not UTF-8".into()))?;
         let [from, from_image, to, to_image] = digests;
+        if from.is_zero() != from_image.is_zero() {
+            return Err(Bad::Damaged("it names a snapshot without an image, or an image without a snapshot".into()));
+        }
         Ok(Intent { from, from_image, to, to_image, file, time_ns, verb })
     }
 }
@@ -124,13 +133,17 @@ impl Room {
     /// # Errors
     /// When its record cannot be read or believed.
     pub fn last_change(&self) -> Result<Option<Intent>> {
-        self.read_intent(UNDO)
+        let last = self.read_intent(UNDO)?;
+        if last.as_ref().is_some_and(Intent::is_final) {
+            return Err(Error::damaged(&self.dir().join(UNDO), "it says nothing of what the target held before"));
+        }
+        Ok(last)
     }
 
     /// Begins a change: the record is on disk when this returns.
     ///
     /// # Errors
-    /// What writing says; [`crate::Error::Busy`] when the room's lock is not ours any more.
+    /// What writing says; [`Error::Busy`] when the room's lock is not ours any more.
     pub fn begin_change(&self, writing: &Writing, intent: &Intent) -> Result<()> {
         writing.check()?;
         if planted(Bug::NoIntent) {
@@ -139,13 +152,21 @@ impl Room {
         self.put_small(NAME, &intent.encode())
     }
 
-    /// Ends a change: its record becomes that of the last one. With `None` it is forgotten.
+    /// Ends a change: its record becomes that of the last one. With `None` it is forgotten. After one without undo there is
+    /// none: an earlier one could not be taken back any more.
     ///
     /// # Errors
     /// What the system says.
     pub fn end_change(&self, _writing: &Writing, done: Option<&Intent>) -> Result<()> {
         let path = self.dir().join(NAME);
-        if let Some(intent) = done {
+        if done.is_some_and(Intent::is_final) {
+            let undo = self.dir().join(UNDO);
+            match straight::remove_file(&undo) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                removed => removed.at("removing", &undo)?,
+            }
+            create::sync_dir(self.dir())?; // before the record of this change goes
+        } else if let Some(intent) = done {
             // Written anew, not renamed: a rollback ends a change other than the one that was begun.
             self.put_small(UNDO, &intent.encode())?;
         }

@@ -1,0 +1,117 @@
+//! Changes without undo: a target is brought to a snapshot, and what it held before is not stored. They are for when there
+//! is no space for that, and final: one that is interrupted can only be finished, and only by who says so, as nothing tells
+//! what it has not written yet from what somebody else has written since.
+
+use std::time::Instant;
+
+use super::carry::{Step, carry_out};
+use super::change::{Asked, Base, Confirm, Goal, Options, Plan, Report, Work, ask_first, before_change, with_target};
+use super::metadata::Metadata;
+use super::operand::Operand;
+use super::recover::named;
+use super::write::prove_whole;
+use super::{Progress, find_room, plan, sides};
+use crate::error::{Error, Result};
+use crate::page::Digest;
+use crate::store::{Image, Intent, Ref, SnapName};
+use crate::sys::{id, open};
+
+/// Brings `what` back to the snapshot it names (the latest, if none) as [`super::revert`] does, but does not store what it
+/// holds before: neither undo nor [`super::recover`] can bring that back.
+///
+/// # Errors
+/// As [`super::revert`].
+pub fn revert_without_undo(
+    what: &Operand,
+    options: &Options,
+    confirm: Confirm<'_>,
+    progress: &dyn Progress,
+) -> Result<Report> {
+    let began = Instant::now();
+    let room = find_room(options.store.as_deref(), &what.path)?;
+    let wanted = room.resolve(&what.at.clone().unwrap_or(Ref::Latest))?;
+    let asked = ask_first(Some(&room), options, confirm, || {
+        let exact = Ref::Prefix(wanted.id.to_hex());
+        let report = plan::plan_only(&room, &exact, None, None, options, progress)?;
+        Ok(Report { plan: Plan { no_undo: true, ..report.plan }, ..report })
+    })?;
+    let mut agreed = |_: &Plan| true;
+    let confirm = match asked {
+        Asked::Over(report) => return Ok(*report),
+        Asked::Agreed => &mut agreed,
+        Asked::NotYet => confirm,
+    };
+    with_target(&room, options, |work| {
+        before_change(work, &Goal { verb: "revert", base: Base::Unstored }, confirm, progress)?;
+        let recorded = work.room.intent()?;
+        let mut report = bring(work, wanted, "revert", recorded.as_ref(), confirm, progress)?;
+        report.notes.append(&mut work.notes);
+        report.elapsed = began.elapsed();
+        Ok(report)
+    })
+}
+
+/// Finishes such a change that was interrupted.
+pub(crate) fn finish(
+    work: &mut Work<'_>,
+    intent: &Intent,
+    confirm: Confirm<'_>,
+    progress: &dyn Progress,
+) -> Result<Report> {
+    let wanted = named(work.room, &intent.to)?;
+    bring(work, wanted, &intent.verb, Some(intent), confirm, progress)
+}
+
+/// The error of a verb that would go another way than to the end.
+pub(crate) fn only_forward(work: &Work<'_>, intent: &Intent) -> Error {
+    Error::refused(
+        format!(
+            "an interrupted {} of {} was begun without undo: what the file held before was not stored, and it cannot be \
+             rolled back",
+            intent.verb,
+            work.target.path.display()
+        ),
+        "`memsnap recover` with --finish completes it; with --abandon the file stays as it is",
+    )
+}
+
+/// Writes all pages in which the target differs from a snapshot.
+fn bring(
+    work: &mut Work<'_>,
+    wanted: SnapName,
+    verb: &str,
+    recorded: Option<&Intent>,
+    confirm: Confirm<'_>,
+    progress: &dyn Progress,
+) -> Result<Report> {
+    let to = Image::open(work.room, work.shelf, wanted)?;
+    let pages = sides::pages_off(work.target, &to, work.shelf, &work.options.reading, progress);
+    let pages = work.if_alone(pages)?;
+    let stamp = open::stamp(work.target.file, work.target.path)?;
+    let now = if recorded.is_some() { "a mixture" } else { "now" };
+    let ends = ((now.into(), stamp.len), (format!("@{}", to.name.number), to.len()));
+    let mut plan = Plan { no_undo: true, ..Plan::new(work.target.path, ends.0, ends.1, &pages) };
+    plan.metadata = Metadata::of(work.target)?.changes(&Metadata::stored(to.meta()), !plan.is_empty());
+    let mut report =
+        Report { plan, done: false, undo: None, notes: Vec::new(), bytes_written: 0, elapsed: Default::default() };
+    // A change that was recorded has to be ended, be there nothing left to write.
+    if (report.plan.is_empty() && recorded.is_none()) || !confirm(&report.plan) {
+        return Ok(report);
+    }
+    let proven = prove_whole(work.shelf, &to, &pages, progress);
+    work.if_alone(proven)?;
+    let intent = Intent {
+        from: Digest::ZERO,
+        from_image: Digest::ZERO,
+        to: to.name.id,
+        to_image: to.digest(),
+        file: (stamp.dev, stamp.ino),
+        time_ns: id::now_ns(),
+        verb: verb.into(),
+    };
+    let intent = recorded.filter(|r| r.to == intent.to && r.file == intent.file).cloned().unwrap_or(intent);
+    let step = Step { intent: &intent, recorded, from: None, to: &to, pages: &pages };
+    report.bytes_written = carry_out(work, &step, progress)?;
+    report.done = true;
+    Ok(report)
+}
