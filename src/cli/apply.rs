@@ -10,8 +10,9 @@ use super::change::{ChangeFlags, Verb};
 use super::delta::input;
 use super::exit::Exit;
 use super::flags::Global;
+use super::restore::is_stdout;
 use super::screen::Screen;
-use super::{escape, text};
+use super::{escape, input::is_stdin, text};
 
 /// Bring FILE forward by a delta
 ///
@@ -48,7 +49,7 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
         let out = self.output.as_deref();
-        if out.is_some_and(|out| out.as_os_str() == "-") {
+        if out.is_some_and(is_stdout) {
             let hint = "apply to a copy (-o OUT), then read that; `-o ./-` is a file of that name";
             return Err(memsnap::Error::refused("the result cannot go to stdout", hint).into());
         }
@@ -58,10 +59,10 @@ impl Args {
             name: escape::path(out.unwrap_or(&self.file)),
             file: self.file.clone(),
             in_place: out.is_none(),
-            stdin_free: self.delta != "-",
+            stdin_free: !is_stdin(&self.delta),
         };
         self.change.run(global, screen, &verb, |options, confirm, progress| {
-            apply(&self.file, input(&self.delta), out, options, confirm, progress)
+            apply(&self.file, input(&self.delta)?, out, options, confirm, progress)
         })
     }
 }

@@ -12,10 +12,10 @@ use serde::Serialize;
 
 use super::exit::Exit;
 use super::flags::{Global, LockFlag, ReadingFlags, two_sides};
-use super::restore::no_binary_on_terminal;
+use super::restore::{is_stderr, is_stdout, may_take_binary};
 use super::screen::Screen;
 use super::units::count;
-use super::{escape, text, units};
+use super::{escape, input, text, units};
 
 /// Make page deltas, look at them, turn them round
 ///
@@ -170,7 +170,7 @@ impl Make {
 impl Look {
     fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
         let doing = || format!("reading {}", escape::os(&self.delta));
-        let stat = delta::stat(input(&self.delta)).with_context(doing)?;
+        let stat = input(&self.delta).and_then(delta::stat).with_context(doing)?;
         if screen.is_json() {
             screen.json(&json(&stat))?;
             return Ok(Exit::Done);
@@ -197,26 +197,22 @@ impl Invert {
     fn run(&self, screen: &mut Screen) -> anyhow::Result<Exit> {
         let doing = || format!("inverting {}", escape::os(&self.delta));
         let force = self.output.force;
-        let stat = self.output.write(screen, |out| delta::invert(input(&self.delta), out, force));
+        let stat = self.output.write(screen, |out| delta::invert(input(&self.delta)?, out, force));
         self.output.render(stat.with_context(doing)?, screen)
     }
 }
 
 impl Output {
-    fn to_stdout(&self) -> bool {
-        self.output.as_os_str() == "-"
-    }
-
     /// `None` when stdout's reader went away first.
     pub(crate) fn write(
         &self,
         screen: &mut Screen,
         make: impl FnOnce(Out<'_>) -> memsnap::Result<Stat>,
     ) -> anyhow::Result<Option<Stat>> {
-        if !self.to_stdout() {
+        may_take_binary(&self.output, self.force, screen)?;
+        if !is_stdout(&self.output) {
             return Ok(Some(make(Out::Path(&self.output))?));
         }
-        no_binary_on_terminal(self.force, screen)?;
         let result = make(Out::Stream(&mut screen.stream()));
         match result {
             Err(_) if screen.closed() => Ok(None),
@@ -228,14 +224,17 @@ impl Output {
         let Some(stat) = stat else { return Ok(Exit::Done) };
         if screen.is_json() {
             let json = json(&stat);
-            if self.to_stdout() {
+            if is_stdout(&self.output) {
                 screen.json_aside(&json)?
             } else {
                 screen.json(&json)?
             };
             return Ok(Exit::Done);
         }
-        let out = if self.to_stdout() { "stdout".into() } else { escape::path(&self.output) };
+        if is_stderr(&self.output) {
+            return Ok(Exit::Done);
+        }
+        let out = if is_stdout(&self.output) { "stdout".into() } else { escape::path(&self.output) };
         let (pages, ranges) = (count(stat.pages, "page"), count(stat.ranges, "range"));
         let size = screen.sizes.show(stat.bytes);
         screen.say(&format!("{out}: {pages} in {ranges}, {size}, for base {}", &stat.base.to_hex()[..12]));
@@ -244,11 +243,11 @@ impl Output {
 }
 
 /// A delta named on the command line; `-` is stdin.
-pub(crate) fn input(arg: &OsStr) -> Input {
-    match arg == "-" {
-        true => Input::Stream(Box::new(std::io::stdin())),
+pub(crate) fn input(arg: &OsStr) -> memsnap::Result<Input> {
+    Ok(match arg == "-" {
+        true => Input::Stream(Box::new(input::stdin()?)),
         false => Input::Path(arg.into()),
-    }
+    })
 }
 
 fn json(stat: &Stat) -> JsonStat {

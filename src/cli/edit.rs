@@ -1,6 +1,7 @@
 //! `memsnap edit`.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
@@ -8,15 +9,16 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches, ValueHint};
-use memsnap::Error;
 use memsnap::ops::edit::{Edit, Patch, delta, edit};
+use memsnap::sys::{fs, heap, open};
+use memsnap::{At, Error};
 
 use super::change::{ChangeFlags, Verb};
 use super::confirm::{self, Consent};
 use super::exit::Exit;
 use super::flags::Global;
 use super::screen::Screen;
-use super::{escape, hex, text, units};
+use super::{escape, hex, input, text, units};
 
 /// Change bytes of FILE, in place
 ///
@@ -140,7 +142,8 @@ impl Args {
             // Not after all has been typed in.
             return Err(confirm::refusal(Consent::Unasked, &doing));
         }
-        let edits = self.words.edits().context(doing.clone())?;
+        let bounds = Bounds::of(&self.file, self.grow).context(doing.clone())?;
+        let edits = self.words.edits(&bounds).context(doing.clone())?;
         if let Some(output) = self.output.as_ref().filter(|_| !self.change.is_dry()) {
             let (output, options) = self.change.for_delta(output, LEVEL, global);
             let bar = screen.bar();
@@ -169,7 +172,7 @@ impl Args {
 
 impl Words {
     /// Each offset with what follows it.
-    fn edits(&self) -> anyhow::Result<Vec<Edit>> {
+    fn edits(&self, bounds: &Bounds<'_>) -> anyhow::Result<Vec<Edit>> {
         const HINT: &str = "write --at OFFSET, then one of --hex, --text, --from and --zero; as often as you like";
         let refused = |what: &str| anyhow::Error::new(Error::refused(what, HINT));
         if self.0.iter().filter(|word| is_stdin(word)).count() > 1 {
@@ -179,7 +182,7 @@ impl Words {
             [Word::At(at), Word::At(_)] | [Word::At(at)] => {
                 Err(refused(&format!("nothing says what is to be at {at}")))
             }
-            [Word::At(at), new] => Ok(Edit { at: *at, new: new.patch()? }),
+            [Word::At(at), new] => Ok(Edit { at: *at, new: new.patch(*at, bounds)? }),
             [word, ..] => Err(refused(&format!("nothing says where what {} gives is to be", word.flag()))),
             [] => unreachable!("chunks are not empty"),
         });
@@ -199,11 +202,11 @@ impl Word {
         }
     }
 
-    fn patch(&self) -> anyhow::Result<Patch> {
+    fn patch(&self, at: u64, bounds: &Bounds<'_>) -> anyhow::Result<Patch> {
         Ok(match self {
             Word::Hex(bytes) => Patch::Bytes(bytes.clone()),
             Word::Text(text) => Patch::Bytes(text.clone().into_vec()),
-            Word::From(path) => Patch::Bytes(read(path).with_context(|| format!("reading {}", escape::path(path)))?),
+            Word::From(path) => Patch::Bytes(bounds.read(path, at)?),
             Word::Zero(n) => Patch::Zeros(*n),
             Word::At(_) => Patch::Zeros(0),
         })
@@ -211,22 +214,60 @@ impl Word {
 }
 
 fn is_stdin(word: &Word) -> bool {
-    matches!(word, Word::From(path) if path.as_os_str() == "-")
+    matches!(word, Word::From(path) if input::is_stdin(path.as_os_str()))
 }
 
-fn read(path: &Path) -> std::io::Result<Vec<u8>> {
-    if path.as_os_str() != "-" {
-        return std::fs::read(path);
+/// How many bytes an edit can have, whatever an input gives: what is read is held in memory.
+struct Bounds<'a> {
+    file: &'a Path,
+    len: u64,
+    /// Bytes by which the file may become longer.
+    more: u64,
+}
+
+impl Bounds<'_> {
+    /// Of edits of `file`. With `grow`, what fits on its disk; and into memory, where the edits are held and the pages
+    /// that they touch twice.
+    fn of(file: &Path, grow: bool) -> memsnap::Result<Bounds<'_>> {
+        let path = open::resolve(file)?;
+        let len = std::fs::metadata(&path).at("looking at", file)?.len();
+        let memory = || heap::available().map_or(u64::MAX, |bytes| bytes / 4);
+        let more = match grow {
+            true => fs::space(path.parent().unwrap_or(&path))?.free.min(memory()),
+            false => 0,
+        };
+        Ok(Bounds { file, len, more })
     }
-    let mut bytes = Vec::new();
-    std::io::stdin().read_to_end(&mut bytes)?;
-    Ok(bytes)
+
+    /// All bytes of an input that goes to byte `at`.
+    fn read(&self, path: &Path, at: u64) -> memsnap::Result<Vec<u8>> {
+        let most = self.len.saturating_sub(at) + self.more;
+        let stream = input::stream(path.as_os_str())?;
+        let from = stream.map_or_else(|| File::open(path).at("opening", path), Ok)?;
+        let mut bytes = Vec::new();
+        from.take(most.saturating_add(1)).read_to_end(&mut bytes).at("reading", path)?;
+        if bytes.len() as u64 <= most {
+            return Ok(bytes);
+        }
+        let (path, file) = (path.display(), self.file.display());
+        Err(if self.more == 0 {
+            let what = format!("{path} has more bytes than the {most} from {at} ({at:#x}) to the end of {file}");
+            Error::refused(what, "give fewer, such as with `head -c`, or make the file longer with --grow")
+        } else {
+            let what = format!("{path} has more bytes than the {most} that fit on the disk of {file} and into memory");
+            Error::refused(what, "give fewer, such as with `head -c`")
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use clap::Args as _;
+
+    fn none() -> Bounds<'static> {
+        Bounds { file: Path::new("f"), len: 0, more: 0 }
+    }
 
     fn words(args: &[&str]) -> Vec<Word> {
         let matches = Words::augment_args(Command::new("edit").no_binary_name(true)).try_get_matches_from(args);
@@ -239,7 +280,7 @@ mod tests {
         let at = |offset| Word::At(offset);
         let hex = |bytes: &[u8]| Word::Hex(bytes.into());
         assert_eq!(found, [at(4096), hex(&[0, 255]), at(8192), Word::Text("-x".into()), at(0), hex(&[1])]);
-        let edits = Words(found).edits().unwrap();
+        let edits = Words(found).edits(&none()).unwrap();
         assert_eq!(edits[1], Edit { at: 8192, new: Patch::Bytes(b"-x".into()) });
     }
 
@@ -254,7 +295,7 @@ mod tests {
             &["--at", "1", "--from", "-", "--at", "2", "--from", "-"],
         ];
         for args in wrong {
-            assert!(Words(words(args)).edits().is_err(), "{args:?}");
+            assert!(Words(words(args)).edits(&none()).is_err(), "{args:?}");
         }
     }
 }

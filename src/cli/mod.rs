@@ -16,6 +16,7 @@ mod flags;
 #[cfg(test)]
 mod generated;
 mod hex;
+mod input;
 mod json;
 mod lock;
 mod log;
@@ -140,6 +141,10 @@ pub(crate) fn main(args: Vec<OsString>) -> Exit {
 impl Cli {
     fn run(&self, screen: &mut Screen) -> anyhow::Result<Exit> {
         let global = &self.global;
+        // As flock(1), `lock` leaves that to the command.
+        if !matches!(self.verb, Verb::Lock(_)) {
+            screen.must_be_open()?;
+        }
         match &self.verb {
             Verb::Snap(args) => args.run(global, screen),
             Verb::Log(args) => args.run(global, screen),

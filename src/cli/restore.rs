@@ -1,13 +1,15 @@
 //! `memsnap restore`.
 
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::ValueHint;
-use memsnap::capture::Companion;
-use memsnap::ops::restore::{Options, Out, Report, restore};
+use memsnap::ops::operand::Operand;
+use memsnap::ops::restore::{self, Options, Out, Report, restore};
 use memsnap::page::PageRange;
+use memsnap::sys::descriptor;
 use serde::Serialize;
 
 use super::confirm::{self, Consent};
@@ -22,7 +24,8 @@ use super::{escape, fault, text, units};
 ///
 /// OUT gets the bytes, holes, mode, times and extended attributes that FILE
 /// had, and, from root, its owner. It appears under its name only when it is
-/// complete. `-` writes the bytes to stdout.
+/// complete. `-` writes the bytes to stdout; a FIFO or descriptor (/dev/fd/3)
+/// is written through.
 ///
 /// A warning says what could not be given back. Set-uid and set-gid bits and
 /// file capabilities never are. Only root can set the attributes trusted.*
@@ -96,17 +99,17 @@ impl Args {
             let hint = format!("write {}, or {}", at("@latest"), at("@3"));
             return Err(memsnap::Error::refused("restore needs to know which snapshot", hint).into());
         }
-        let to_stdout = self.output.as_os_str() == "-";
-        if self.dry_run {
-            return self.rehearse(&name, screen);
-        }
-        self.consent(to_stdout, screen)?;
+        let to_stdout = is_stdout(&self.output);
         let options = Options {
             store: global.store.clone(),
             force: self.force,
             limit_rate: self.limit_rate,
             skip_damaged: self.skip_damaged,
         };
+        if self.dry_run {
+            return self.rehearse(&what, &name, &options, screen);
+        }
+        self.consent(screen)?;
         let bar = screen.bar();
         let result = match to_stdout {
             true => restore(&what, Out::Stream(&mut screen.stream()), &options, &bar),
@@ -144,24 +147,16 @@ impl Args {
         Hinted { hint, error }.into()
     }
 
-    fn rehearse(&self, name: &str, screen: &mut Screen) -> anyhow::Result<Exit> {
-        let there = exists(&self.output);
-        let out = escape::path(&self.output);
-        if there && !self.force {
-            return Err(memsnap::Error::refused(format!("{out} exists"), "add --force to replace it").into());
-        }
-        if self.output.as_os_str() != "-" {
-            Companion::refuse_beside(&self.output)?;
-        }
+    fn rehearse(&self, what: &Operand, name: &str, options: &Options, screen: &mut Screen) -> anyhow::Result<Exit> {
+        let (there, out) = (self.replaces(), escape::path(&self.output));
+        restore::rehearse(what, &self.output, options).with_context(|| format!("restoring {name}"))?;
         screen.line(&format!("would write {name} to {out}{}", if there { ", replacing it" } else { "" }))?;
         Ok(Exit::Done)
     }
 
-    fn consent(&self, to_stdout: bool, screen: &mut Screen) -> anyhow::Result<()> {
-        if to_stdout {
-            return no_binary_on_terminal(self.force, screen);
-        }
-        if !self.force || !exists(&self.output) {
+    fn consent(&self, screen: &mut Screen) -> anyhow::Result<()> {
+        may_take_binary(&self.output, self.force, screen)?;
+        if !self.force || !self.replaces() {
             return Ok(());
         }
         let out = escape::path(&self.output);
@@ -169,6 +164,11 @@ impl Args {
             Consent::Given => Ok(()),
             consent => Err(confirm::refusal(consent, &format!("replacing {out}"))),
         }
+    }
+
+    /// Whether there is something that would be replaced.
+    fn replaces(&self) -> bool {
+        !is_stdout(&self.output) && !descriptor::is_sink(&self.output) && exists(&self.output)
     }
 
     fn render(&self, report: &Report, name: &str, to_stdout: bool, screen: &mut Screen) -> anyhow::Result<()> {
@@ -184,6 +184,9 @@ impl Args {
                 seconds: report.elapsed.as_secs_f64(),
             };
             return if to_stdout { screen.json_aside(&json) } else { screen.json(&json) };
+        }
+        if is_stderr(&self.output) {
+            return Ok(());
         }
         let (len, written) = (screen.sizes.show(report.len), screen.sizes.show(report.bytes_written));
         let out = if to_stdout { "stdout".into() } else { escape::path(&self.output) };
@@ -204,13 +207,38 @@ fn lost(range: &PageRange, len: u64) -> String {
     }
 }
 
+/// Whether an output is stdout: by `-`, or by a path.
+pub(crate) fn is_stdout(output: &Path) -> bool {
+    output.as_os_str() == "-" || descriptor::number(output) == Some(1)
+}
+
+/// Whether an output is where messages go, too. What was done is then not said: it would be among the bytes.
+pub(crate) fn is_stderr(output: &Path) -> bool {
+    descriptor::number(output) == Some(2)
+}
+
+/// An error when `output` is a terminal, unless forced.
+pub(crate) fn may_take_binary(output: &Path, force: bool, screen: &Screen) -> anyhow::Result<()> {
+    if is_stdout(output) {
+        return no_binary_on_terminal(force, screen);
+    }
+    match descriptor::duplicate(output)? {
+        Some(file) if file.is_terminal() && !force => Err(binary_on_terminal()),
+        _ => Ok(()),
+    }
+}
+
 /// An error when stdout is a terminal, unless forced.
 pub(crate) fn no_binary_on_terminal(force: bool, screen: &Screen) -> anyhow::Result<()> {
     if screen.terminals.stdout && !force {
-        let hint = "redirect it, name a file with -o, or add --force";
-        return Err(memsnap::Error::refused("binary does not go to a terminal", hint).into());
+        return Err(binary_on_terminal());
     }
     Ok(())
+}
+
+fn binary_on_terminal() -> anyhow::Error {
+    let hint = "redirect it, name a file with -o, or add --force";
+    memsnap::Error::refused("binary does not go to a terminal", hint).into()
 }
 
 fn exists(path: &Path) -> bool {

@@ -6,6 +6,7 @@
 use std::io::{self, BufWriter, IsTerminal, Write};
 
 use memsnap::ops::Note;
+use memsnap::sys::descriptor;
 use serde::Serialize;
 
 use super::exit::Exit;
@@ -68,8 +69,11 @@ impl Screen {
             stdout: io::stdout().is_terminal(),
             stderr: io::stderr().is_terminal(),
         };
-        let out = BufWriter::with_capacity(1 << 16, io::stdout());
-        Screen::new(Box::new(out), Box::new(io::stderr()), terminals, global)
+        let out: Box<dyn Write> = match descriptor::stdout_is_open() {
+            true => Box::new(BufWriter::with_capacity(1 << 16, io::stdout())),
+            false => Box::new(NotOpen),
+        };
+        Screen::new(out, Box::new(io::stderr()), terminals, global)
     }
 
     /// On any two streams.
@@ -96,6 +100,16 @@ impl Screen {
             terminals,
             sizes: Sizes { exact: global.bytes },
         }
+    }
+
+    /// An error where no result could be written, before anything is done for it.
+    #[allow(clippy::unused_self, reason = "only a process with a screen has a stdout to ask about")]
+    pub(crate) fn must_be_open(&self) -> anyhow::Result<()> {
+        if descriptor::stdout_is_open() {
+            return Ok(());
+        }
+        let hint = "redirect it to a file, or to /dev/null";
+        Err(memsnap::Error::refused("stdout is closed, or not open for writing", hint).into())
     }
 
     /// A line of a result.
@@ -277,6 +291,19 @@ impl Pipe {
             }
             Ok(()) => Ok(()),
         }
+    }
+}
+
+/// In the place of a stdout that nothing can be written to.
+struct NotOpen;
+
+impl Write for NotOpen {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::Error::other("it is closed, or not open for writing"))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

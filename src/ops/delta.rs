@@ -1,7 +1,7 @@
 //! `delta make`, `delta stat`, `delta invert`: what changed between two images, to be carried elsewhere.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,12 +14,12 @@ use super::sides::Side;
 use super::{Progress, Reading};
 use crate::capture::Companion;
 use crate::error::{At, Error, Result};
-use crate::pack::{self, DeltaHead, DeltaReader, DeltaWriter, ImageId, ReadAt, RunStream};
+use crate::pack::{self, DeltaHead, DeltaReader, DeltaWriter, ImageId, MOST_HEAD, ReadAt, RunStream};
 use crate::page::{Digest, PageRange, PageSet, pages_of};
 use crate::store::{Spool, refuse_stored};
 use crate::sys::create::{self, Pending, Published};
-use crate::sys::meta;
 use crate::sys::open;
+use crate::sys::{descriptor, meta};
 
 /// How to make a delta.
 #[derive(Clone, Debug)]
@@ -202,15 +202,31 @@ pub(crate) type Delta = DeltaReader<Arc<dyn ReadAt>>;
 /// Opens a delta, checked; one from a stream is first brought to `scratch`. Also gives what to call it.
 pub(crate) fn open_delta(input: Input, scratch: &Path) -> Result<(Delta, PathBuf)> {
     let (bytes, path): (Arc<dyn ReadAt>, PathBuf) = match input {
-        Input::Path(path) => (Arc::new(open::target_read(&open::resolve(&path)?)?), path),
-        Input::Stream(mut stream) => {
-            let mut spool = Spool::new(scratch);
-            std::io::copy(&mut stream, &mut spool).at("spooling the delta to", scratch)?;
-            (Arc::new(spool), "the delta".into())
+        Input::Path(path) => match descriptor::source(&path)? {
+            Some(stream) => (Arc::new(spooled(stream, &path, scratch)?), path),
+            None => (Arc::new(open::target_read(&open::resolve(&path)?)?), path),
+        },
+        Input::Stream(stream) => {
+            let path = PathBuf::from("the delta");
+            (Arc::new(spooled(stream, &path, scratch)?), path)
         }
     };
     let delta = DeltaReader::open(bytes).map_err(|e| e.of(&path))?;
     Ok((delta, path))
+}
+
+/// A delta that can only be read once. No more of it is taken than a delta with such a head can have.
+fn spooled(mut from: impl Read, path: &Path, scratch: &Path) -> Result<Spool> {
+    let mut start = Vec::new();
+    from.by_ref().take(MOST_HEAD as u64).read_to_end(&mut start).at("reading", path)?;
+    let most = DeltaHead::of_start(&start).map_err(|e| e.of(path))?.most_bytes();
+    let mut spool = Spool::new(scratch);
+    let mut rest = from.take((most + 1).saturating_sub(start.len() as u64));
+    io::copy(&mut start.chain(&mut rest), &mut spool).at("spooling the delta to", scratch)?;
+    if spool.len() > most {
+        return Err(Error::damaged(path, "it is longer than its head allows"));
+    }
+    Ok(spool)
 }
 
 /// The pages that it writes, which lie within its result.
@@ -253,14 +269,26 @@ pub(crate) struct Named<'a> {
 pub(crate) fn into<T>(out: Out<'_>, how: &Named<'_>, f: impl FnOnce(&mut dyn Write, &Path) -> Result<T>) -> Result<T> {
     match out {
         Out::Stream(stream) => f(stream, Path::new("the output")),
-        Out::Path(path) => into_file(path, how, |file| f(&mut &*file, path)),
+        Out::Path(path) => match descriptor::sink(path)? {
+            Some(sink) => {
+                let mut sink = BufWriter::new(sink);
+                let done = f(&mut sink, path)?;
+                sink.flush().at("writing", path)?;
+                Ok(done)
+            }
+            None => into_file(path, how, |file| f(&mut &*file, path)),
+        },
     }
 }
 
 /// Runs `f` on a new file, which then gets the name `path`: one that is there is refused, or replaced. Until then nobody
 /// but the caller can open it.
 pub(crate) fn into_file<T>(path: &Path, how: &Named<'_>, f: impl FnOnce(&File) -> Result<T>) -> Result<T> {
-    let (path, force) = (&open::resolve_new(path)?, how.force);
+    if descriptor::is_sink(path) {
+        let what = format!("{} is a pipe or a descriptor, and this output is written in any order", path.display());
+        return Err(Error::refused(what, "name a regular file"));
+    }
+    let (path, force) = (&create::resolve_output(path)?, how.force);
     if how.apart.iter().any(|file| open::same_file(path, file)) {
         return Err(Error::refused(format!("{} is the target itself", path.display()), "name another file"));
     }

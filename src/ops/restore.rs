@@ -16,7 +16,7 @@ use crate::error::{At, Error, Result};
 use crate::pack::{Run, Source};
 use crate::page::{Digest, GROUP_PAGES, ImageHasher, PAGE, PAGE64, PageNo, PageRange, groups_of};
 use crate::store::{Image, Mark, PageReader, Ref, Shelf, refuse_stored};
-use crate::sys::{create, id, meta, open, xattr};
+use crate::sys::{create, descriptor, id, meta, open, xattr};
 
 /// Pages that go to a stream at once: so much is held in memory.
 const WINDOW: u64 = 4096;
@@ -27,7 +27,7 @@ const STRETCH: u64 = 128 << 10;
 /// Where the image goes.
 #[allow(missing_debug_implementations, reason = "a stream may be anything")]
 pub enum Out<'a> {
-    /// To a new file, or in the place of one.
+    /// To a new file, or in the place of one. A FIFO or a name of a descriptor, such as `/dev/fd/3`, is written through.
     Path(&'a Path),
     /// In order, zeros included.
     Stream(&'a mut dyn Write),
@@ -79,14 +79,30 @@ pub fn restore(what: &Operand, out: Out<'_>, options: &Options, progress: &dyn P
     reader.salvage = options.skip_damaged.then(Mutex::default);
     progress.begin("restoring", image.len());
     let done = match out {
-        Out::Stream(stream) => reader.stream_to(stream).map(|written| (written, Vec::new())),
-        Out::Path(path) => to_path(&mut reader, path, room.target(), options.force),
+        Out::Stream(stream) => reader.stream_to(stream, Path::new("-")).map(|written| (written, Vec::new())),
+        Out::Path(path) => match descriptor::sink(path)? {
+            Some(mut sink) => reader.stream_to(&mut sink, path).map(|written| (written, Vec::new())),
+            None => to_path(&mut reader, path, room.target(), options.force),
+        },
     };
     progress.end();
     let (bytes_written, notes) = done?;
     let salvage = reader.salvage.map(|salvage| salvage.into_inner().unwrap_or_else(PoisonError::into_inner));
     let (lost, damage) = salvage.unwrap_or_default().into_parts();
     Ok(Report { len: image.len(), bytes_written, lost, damage, notes, elapsed: began.elapsed() })
+}
+
+/// Finds out whether [`restore`] would write to the path `out`, and writes nothing.
+///
+/// # Errors
+/// As [`restore`], but for what only reading and writing finds.
+pub fn rehearse(what: &Operand, out: &Path, options: &Options) -> Result<()> {
+    let room = find_room(options.store.as_deref(), &what.path)?;
+    room.resolve(what.at.as_ref().unwrap_or(&Ref::Latest))?;
+    if !descriptor::is_sink(out) {
+        check_out(out, room.target(), options.force)?;
+    }
+    Ok(())
 }
 
 /// Writes `image` into a new file of zeros, every page proven; gives the digests of its groups that are not zeros.
@@ -100,8 +116,7 @@ pub(crate) fn fill(image: &Image, shelf: &Shelf, file: &File, progress: &dyn Pro
 }
 
 fn to_path(reader: &mut Reader<'_>, out: &Path, target: &Path, force: bool) -> Result<(u64, Vec<Note>)> {
-    let out = open::resolve_new(out)?;
-    check_out(&out, target, force)?;
+    let out = check_out(out, target, force)?;
     let dir = out.parent().unwrap_or(Path::new("/"));
     let name = out.file_name().unwrap_or_default();
     let image = reader.image;
@@ -122,11 +137,13 @@ fn exists(out: &Path) -> Error {
     Error::refused(format!("{} exists", out.display()), "add --force to replace it, or name another file")
 }
 
-/// Whether a file may be made at `out`.
-fn check_out(out: &Path, target: &Path, force: bool) -> Result<()> {
-    refuse_stored(&open::resolve_new(out)?)?;
+/// The absolute path of `out`, at which a file may be made.
+fn check_out(out: &Path, target: &Path, force: bool) -> Result<PathBuf> {
+    let found = create::resolve_output(out)?;
+    let out = &*found;
+    refuse_stored(out)?;
     let there = match std::fs::symlink_metadata(out) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Companion::refuse_beside(out),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Companion::refuse_beside(out).map(|()| found),
         there => there.at("looking at", out)?,
     };
     if !there.is_file() && !there.is_symlink() {
@@ -138,7 +155,11 @@ fn check_out(out: &Path, target: &Path, force: bool) -> Result<()> {
             "`memsnap revert` changes it in place, and can be undone",
         ));
     }
-    if force { Companion::refuse_beside(out) } else { Err(exists(out)) }
+    if !force {
+        return Err(exists(out));
+    }
+    Companion::refuse_beside(out)?;
+    Ok(found)
 }
 
 /// Reads the image from front to back.
@@ -228,8 +249,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn stream_to(&mut self, out: &mut dyn Write) -> Result<u64> {
-        let to = Path::new("-");
+    fn stream_to(&mut self, out: &mut dyn Write, to: &Path) -> Result<u64> {
         let (len, shelf) = (self.image.len(), self.shelf);
         let mut buf = vec![0; (WINDOW.min(groups_of(len) * GROUP_PAGES) * PAGE64) as usize];
         self.windows(WINDOW, false, |this, window, runs| {

@@ -42,6 +42,8 @@ const REVERSIBLE: u16 = 1;
 const FIXED: usize = HEAD + 2 * 40 + 8;
 /// Longest name.
 pub const MOST_NAME: usize = 4096;
+/// Most bytes before what it carries.
+pub const MOST_HEAD: usize = FIXED + MOST_NAME;
 /// Bytes of the end marker.
 pub(super) const END: usize = 64 + 40;
 /// The last eight bytes of a delta.
@@ -107,6 +109,19 @@ impl DeltaHead {
         let mut name = vec![0; n];
         file.read_at(&mut name, FIXED as u64)?;
         Ok(DeltaHead { base, result, reversible: flags & REVERSIBLE != 0, name })
+    }
+
+    /// The head of a delta of which only the first [`MOST_HEAD`] bytes are there, or all if it is shorter.
+    ///
+    /// # Errors
+    /// As [`DeltaReader::open`].
+    pub fn of_start(start: &[u8]) -> Result<DeltaHead, Bad> {
+        DeltaHead::take(&start.to_vec())
+    }
+
+    /// No delta with this head is longer: twice the bytes of both images is far more than pages, runs and indexes take.
+    pub fn most_bytes(&self) -> u64 {
+        (self.base.len + self.result.len).saturating_mul(2).saturating_add(1 << 20)
     }
 
     /// The head of the delta that leads back.

@@ -17,7 +17,7 @@ mod snapshot;
 pub(crate) mod wire;
 mod write;
 
-pub use delta::{DeltaHead, DeltaReader, ImageId, Item, MOST_NAME, OldPage, Way};
+pub use delta::{DeltaHead, DeltaReader, ImageId, Item, MOST_HEAD, MOST_NAME, OldPage, Way};
 pub use delta_write::{DeltaWriter, WayWriter, invert};
 pub use frame::{Frame, FrameCounts, FrameKind, decode_frame, encode_frame, encode_frame_against};
 pub use kinds::{Compress, Grade, Kind};

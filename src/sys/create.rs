@@ -8,12 +8,14 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, linkat, openat, renameat, renameat_with, unlinkat};
 use rustix::io::{Errno, retry_on_intr};
 
-use super::{id, meta, straight};
+use super::{id, meta, open, straight};
+use crate::error::shell_word;
 use crate::planted::{Bug, sync_once};
 use crate::{At, Error, Result};
 
@@ -195,6 +197,24 @@ fn rename_claimed(dir: &File, from: &OsStr, to: &OsStr) -> Result<(), Errno> {
     renameat(dir, from, dir, to).inspect_err(|_| {
         let _ = unlinkat(dir, to, AtFlags::empty());
     })
+}
+
+/// The absolute path of a file to be made, as [`open::resolve_new`]; what can only be a directory is none.
+///
+/// # Errors
+/// As [`open::resolve_new`]; [`Error::Refused`] for a directory, and for a path that ends in a slash.
+pub fn resolve_output(path: &Path) -> Result<PathBuf> {
+    let bytes = path.as_os_str().as_bytes();
+    let shown = path.display();
+    // A link to a directory is a name like others; with a slash behind it, it is the directory.
+    if std::fs::symlink_metadata(path).is_ok_and(|found| found.is_dir()) {
+        let hint = format!("name a file in it: {}", shell_word(path.join("NAME")));
+        return Err(Error::refused(format!("{shown} is a directory"), hint));
+    }
+    if bytes.ends_with(b"/") || bytes.ends_with(b"/.") {
+        return Err(Error::refused(format!("{shown} is not a directory"), "name a file, without a slash at the end"));
+    }
+    open::resolve_new(path)
 }
 
 /// Makes the names in `dir` durable.

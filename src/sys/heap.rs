@@ -24,6 +24,13 @@ pub fn stack_is_enough() -> bool {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Heap;
 
+/// Bytes that can be used without others having to be swapped out. None: the system does not say.
+pub fn available() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
 /// Allocates nothing.
 fn or_end(got: *mut u8) -> *mut u8 {
     if got.is_null() {

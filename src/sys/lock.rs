@@ -10,13 +10,14 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
+use super::descriptor;
 use super::locks::{self, Lock, LockKind, Process};
 use crate::{At, Error, Result};
 
@@ -210,17 +211,7 @@ pub fn open(path: &Path, access: Access, inherited: bool) -> io::Result<Lockable
 /// # Errors
 /// When there is no such descriptor.
 pub fn inherited(fd: i32) -> io::Result<Lockable> {
-    if super::start::was_closed(fd) {
-        return Err(rustix::io::Errno::BADF.into());
-    }
-    // SAFETY: fcntl(2) with F_DUPFD_CLOEXEC takes numbers only, and refuses one that is no open descriptor.
-    let copy = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) };
-    if copy < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the kernel just gave it to us, and nobody else knows of it. Whose open file description it is does not
-    // matter, as a `Lockable` is only locked: that changes no bytes, and locks are advisory.
-    Ok(Lockable(unsafe { OwnedFd::from_raw_fd(copy) }.into()))
+    descriptor::inherited(fd).map(Lockable)
 }
 
 /// None: no ancestor holds it. Otherwise whether what it holds is as strong as what is wanted.

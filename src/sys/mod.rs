@@ -33,6 +33,7 @@
 pub mod cache; // what of a file is in the page cache; giving back what reading brought in
 pub mod child; // a command run in our place
 pub mod create; // files nobody sees half-written, private folders
+pub mod descriptor; // descriptors by number and by path
 pub(crate) mod epoch; // a process told from those it was forked from
 pub mod extents; // where the bytes of a file are on its device
 pub mod fs; // which file system, how much room is left

@@ -14,6 +14,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::{maps, straight};
+use crate::error::shell_word;
 use crate::{At, Error, Result};
 
 /// How long an opening waits for somebody's lease: a `memsnap` that captures gives way within 50 ms.
@@ -154,7 +155,7 @@ fn marked(path: &Path) -> Option<Error> {
         () if flags.contains(IFlags::APPEND) => ("for appending only", 'a'),
         () => return None,
     };
-    let hint = format!("if it is to be changed all the same: chattr -{letter} {}", crate::error::shell_word(path));
+    let hint = format!("if it is to be changed all the same: chattr -{letter} {}", shell_word(path));
     Some(Error::refused(format!("{} is marked as {what}", path.display()), hint))
 }
 
@@ -171,12 +172,13 @@ fn must_be_regular(path: &Path, kind: FileType) -> Result<()> {
     if kind.is_file() {
         return Ok(());
     }
-    let hint = if kind.is_symlink() {
-        "name the file that it points to"
-    } else if kind.is_dir() {
-        "name the files in it one by one"
-    } else {
-        "name a regular file"
+    let hint = match () {
+        () if kind.is_symlink() => "name the file that it points to",
+        () if kind.is_dir() => "name the files in it one by one",
+        () if kind.is_fifo() => {
+            "save what comes out of it in a file, and name that: it is read at any place, and twice"
+        }
+        () => "name a regular file",
     };
     Err(Error::refused(format!("{} is {}; memsnap works on regular files", path.display(), name_of(kind)), hint))
 }
@@ -198,7 +200,13 @@ fn name_of(kind: FileType) -> &'static str {
 /// # Errors
 /// When there is no such file, or a folder on the way cannot be entered.
 pub fn resolve(path: &Path) -> Result<PathBuf> {
-    std::fs::canonicalize(path).at("finding", path)
+    std::fs::canonicalize(path).at("finding", path).map_err(|e| match std::fs::metadata(path) {
+        // Open here, without a path of its own: a pipe from `<(...)`, a file that was deleted.
+        Ok(found) => must_be_regular(path, found.file_type()).err().unwrap_or_else(|| {
+            Error::refused(format!("{} is open, but has no path any more", path.display()), "name a file by its path")
+        }),
+        Err(_) => e,
+    })
 }
 
 /// The absolute path of a file that may not exist yet: its folder resolved, its name as it is (a link stays one).

@@ -151,6 +151,13 @@ fn outputs_that_are_there() {
             (Plant::Folder, [false, false]),
         ] {
             plant.put(&out, &victim);
+            if plant == Plant::Fifo {
+                // One of our own is written through.
+                match is_root() {
+                    true => std::os::unix::fs::chown(&out, Some(1234), Some(1234)).unwrap(),
+                    false => continue,
+                }
+            }
             assert_eq!(write_to(&case, writer, "out"), done, "{writer} {plant:?}");
             victim.is_untouched(&format!("{writer}: {plant:?}"));
             // The name is replaced, never what it leads to.

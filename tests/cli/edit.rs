@@ -159,7 +159,7 @@ fn what_is_said_wrong() {
         ("edit f --at 1 --hex 0", "`0` at position 1 is alone"),
         ("edit f --at 1 --hex 00zz", "`z` at position 3"),
         ("edit f --at x --hex 00", "not a size"),
-        ("edit f --at 1 --from nowhere", "reading nowhere"),
+        ("edit f --at 1 --from nowhere", "opening nowhere"),
         ("edit nowhere --at 1 --hex 00", "nowhere"),
         ("edit . --at 1 --hex 00", "is a directory"),
     ] {
@@ -237,7 +237,7 @@ fn the_target_is_not_replaced_by_its_delta() {
 fn stdin_is_not_read_before_consent() {
     let case = Case::with_pages(3);
     case.exits("edit f --at 0 --from -", 2).says("needs consent").says("editing f");
-    case.exits("edit --yes f --at 0 --from nothing", 2).says("editing f").says("reading nothing");
+    case.exits("edit --yes f --at 0 --from nothing", 2).says("editing f").says("opening nothing");
     case.exits("edit --yes f --hex 00", 2).says("--hex");
 }
 

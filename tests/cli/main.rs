@@ -41,6 +41,7 @@ mod stat_peers;
 mod stat_views;
 mod store_rules;
 mod storm;
+mod streams;
 mod targets;
 #[allow(dead_code, reason = "tests/crash needs more of it")]
 mod trace;

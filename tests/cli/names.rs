@@ -181,10 +181,10 @@ fn hints_can_be_pasted() {
         let hint = ran.err.lines().find_map(|line| line.trim().strip_prefix("hint: ")).unwrap();
         finish(case.command("bash").args(["-c", hint])).exits(0);
         case.run(words("snap")).exits(0);
-        // A pipe is read as a stream.
+        // A pipe has no snapshots: it is read as a stream.
         let pipe = case.path(dir.join("pipe"));
         rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
-        let ran = case.run(["view".into(), pipe.clone().into_os_string()]).exits(2);
+        let ran = case.run(["view".into(), "--at=now".into(), pipe.clone().into_os_string()]).exits(2);
         let word = ran.err.split_once("`memsnap view - < ").and_then(|(_, rest)| rest.rsplit_once('`')).unwrap().0;
         let meant = finish(case.command("bash").args(["-c", &format!("printf %s {word}")])).exits(0);
         assert_eq!(Path::new(&meant.out), pipe);

@@ -162,10 +162,7 @@ fn what_is_refused() {
     case.exits("view --range 1M.. -", 2).says("viewing -: the range begins at byte 1048576 (0x100000)").says("only 0");
     case.exits("view --range -4.. -", 2).says("hint: cut it before: `tail -c 4 |");
     case.exits("view --range -4 f", 2);
-    finish(case.command("mkfifo").arg("fifo")).exits(0);
-    for name in ["fifo", "/dev/zero"] {
-        case.exits(&format!("view {name}"), 2).says(&format!("hint: read it as a stream: `memsnap view - < {name}`"));
-    }
+    case.exits("view /dev/zero", 2).says("hint: read it as a stream: `memsnap view - < /dev/zero`");
     case.exits("diff - f", 2).says("does not read standard input");
     case.exits("diff f -", 2).says("does not read standard input");
 }

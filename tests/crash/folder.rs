@@ -70,6 +70,11 @@ impl Kept {
         self
     }
 
+    /// Whether all files are what they were, and no other is there.
+    pub(crate) fn is_kept(&self, case: &Case) -> bool {
+        Kept::of(case).files == self.files
+    }
+
     /// Makes the folder what it was.
     pub(crate) fn put_back(&self, case: &Case) {
         let mut gone = Vec::new();

@@ -270,14 +270,15 @@ fn two_disks() {
     full.ok(&format!("--store {store} verify"));
 }
 
+/// A stdout that is closed ends every verb before it has done anything.
+const CLOSED: [&str; 2] = ["\"$M\" WORDS >&-", "\"$M\" WORDS >&- 2>&- <&-"];
+
 /// Where a shell can send output, and whether that may change the verdict where there is output.
 const OUTLETS: &[(&str, bool)] = &[
     ("\"$M\" WORDS", false),
-    ("\"$M\" WORDS >&-", false),
     ("\"$M\" WORDS <&-", false),
     ("\"$M\" WORDS 2>&-", false),
     ("\"$M\" WORDS 2>/dev/full", false),
-    ("\"$M\" WORDS >&- 2>&- <&-", false),
     ("{ \"$M\" WORDS; echo $? >code; } | head -c 1 >/dev/null; exit $(cat code)", false),
     ("{ \"$M\" WORDS; echo $? >code; } | true; exit $(cat code)", false),
     ("\"$M\" WORDS >/dev/full", true),
@@ -321,6 +322,15 @@ fn a_full_output_stops_no_work() {
 }
 
 fn outlets(case: &Case, words: &str, ground: &Kept, found: &mut Findings, check: &dyn Fn() -> Result<(), String>) {
+    ground.put_back(case);
+    for line in CLOSED {
+        let ran = shell(case, line, words);
+        let result = match ran.code {
+            Some(2) if ground.is_kept(case) => Ok(()),
+            code => Err(format!("ended with {code:?}, or did something: {}", ran.err)),
+        };
+        found.note(format!("{words}: {line}"), result);
+    }
     let sound = finish(&mut Subject::sound().command(case, words));
     for (line, full) in OUTLETS {
         ground.put_back(case);

@@ -1,7 +1,6 @@
 //! The verbs of `memsnap vec` that write.
 
 use std::ffi::OsString;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -62,6 +61,9 @@ pub(super) struct Push {
 }
 
 /// Take elements from the end, and print them
+///
+/// Elements are removed once all of them have been written to stdout. If
+/// stdout cannot take them, they stay in FILE.
 ///
 /// Example:
 ///
@@ -183,7 +185,8 @@ impl Push {
         let file = &self.target.file;
         let report = match &self.values[..] {
             [one] if one == "-" => {
-                vec::push(file, Input::Text(&mut io::stdin().lock(), Path::new("stdin")), self.target.wait)
+                let from = input::open(Path::new(one));
+                from.and_then(|mut from| vec::push(file, Input::Text(&mut from, Path::new("stdin")), self.target.wait))
             }
             values => vec::push(file, Input::Words(values), self.target.wait),
         };
@@ -204,7 +207,8 @@ impl Pop {
             Ok(())
         });
         let report = report.with_context(|| format!("taking from {}", escape::path(file)))?;
-        render("pop", "taken", file, report, screen)
+        let done = || format!("taking from {}: they are printed and taken, but not reported", escape::path(file));
+        render("pop", "taken", file, report, screen).and_then(|()| screen.flush()).with_context(done)
     }
 }
 
@@ -242,10 +246,7 @@ impl Import {
             let what = format!("{} cannot be appended to itself", input.display());
             return Err(memsnap::Error::refused(what, "dump it to another file first"));
         }
-        let (mut from, name): (Box<dyn io::BufRead>, _) = match self.input == "-" {
-            true => (Box::new(io::stdin().lock()), Path::new("stdin")),
-            false => (input::open(input)?, input),
-        };
+        let (mut from, name) = (input::open(input)?, if self.input == "-" { Path::new("stdin") } else { input });
         match self.raw {
             true => vec::push(file, Input::Raw(&mut from, name), wait),
             false => vec::push(file, Input::Text(&mut from, name), wait),

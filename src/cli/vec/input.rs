@@ -1,23 +1,29 @@
 //! What is appended to a vector.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::path::Path;
 
 use memsnap::sys::fs;
 use memsnap::{At, Result};
 
-/// Opens `path`, to be read to its end.
+use super::super::input;
+
+/// Opens `path`, to be read to its end; `-` is stdin.
 ///
 /// # Errors
 /// When it cannot be opened.
 pub(super) fn open(path: &Path) -> Result<Box<dyn BufRead>> {
-    let file = File::open(path).at("opening", path)?;
+    let stream = input::stream(path.as_os_str())?;
+    let mut file = stream.map_or_else(|| File::open(path).at("opening", path), Ok)?;
     let found = file.metadata().at("looking at", path)?;
     // The end of a pipe or of a file that the kernel makes up is where it is.
     let has_len = found.is_file() && fs::kind(&file).at("looking at", path)?.tells_lengths();
     Ok(match has_len {
-        true => Box::new(BufReader::new(Whole { from: file, left: found.len() })),
+        true => {
+            let left = found.len().saturating_sub(file.stream_position().at("looking at", path)?);
+            Box::new(BufReader::new(Whole { from: file, left }))
+        }
         false => Box::new(BufReader::new(file)),
     })
 }

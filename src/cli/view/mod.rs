@@ -4,7 +4,9 @@ mod hex;
 mod rows;
 mod show;
 
+use std::cell::RefCell;
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::Write;
 
 use anyhow::Context;
@@ -18,7 +20,7 @@ use super::screen::Screen;
 use super::strip::digits;
 use super::typed::{Typed, typed};
 use super::units::{self, Bytes};
-use super::{escape, text};
+use super::{escape, input, text};
 pub(crate) use hex::character;
 use rows::Rows;
 use show::{Form, Shown};
@@ -102,7 +104,8 @@ fn wanted(text: &str) -> Result<Wanted, String> {
 /// Where bytes come from.
 enum Origin {
     File(Opened),
-    Stdin,
+    /// To be read once, from front to back.
+    Stream(RefCell<File>),
 }
 
 impl Args {
@@ -142,12 +145,19 @@ impl Args {
     }
 
     fn open(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Origin> {
-        if self.file == "-" && self.at.is_none() {
-            return Ok(Origin::Stdin);
+        let doing = || format!("viewing {}", escape::os(&self.file));
+        if self.at.is_none()
+            && let Some(stream) = input::stream(&self.file).with_context(doing)?
+        {
+            // A redirected file has an end, and is read at any place.
+            let is_file = stream.metadata().is_ok_and(|found| found.is_file());
+            if !is_file || self.file == "-" {
+                return Ok(Origin::Stream(RefCell::new(stream)));
+            }
         }
         let operand = reading(&self.file, self.at.as_deref(), "now", screen)?;
         let opened = Opened::open(&operand, global.store.clone());
-        opened.map(Origin::File).with_context(|| format!("viewing {}", escape::os(&self.file)))
+        opened.map(Origin::File).with_context(doing)
     }
 
     /// What is asked for, from the start on.
@@ -158,7 +168,7 @@ impl Args {
             (Some(Wanted::Last(n)), Origin::File(opened)) => {
                 Ok((opened.len().saturating_sub(n), memsnap::page::MAX_LEN))
             }
-            (Some(Wanted::Last(n)), Origin::Stdin) => {
+            (Some(Wanted::Last(n)), Origin::Stream(_)) => {
                 let hint = format!("cut it before: `tail -c {n} | memsnap view -`");
                 Err(memsnap::Error::refused("where a stream ends is not known when it begins", hint).into())
             }
@@ -169,7 +179,7 @@ impl Args {
     fn show(&self, origin: &Origin, (start, end): Bytes, screen: &mut Screen) -> anyhow::Result<()> {
         let (name, len) = match origin {
             Origin::File(opened) => (opened.name(), Some(opened.len())),
-            Origin::Stdin => ("-", None),
+            Origin::Stream(_) => ("-", None),
         };
         // The end of a stream is not known: longer offsets are as long as they are.
         let digits = digits(len.map_or(0, |len| len.min(end)));
@@ -182,7 +192,7 @@ impl Args {
         let mut rows = Rows::new(shown.row_bytes(), !self.no_fold && !self.plain, start);
         origin.read((start, end), &mut |_, piece| {
             rows.feed(&piece, &mut |at, row| shown.row(at, &row, screen))?;
-            if let Origin::Stdin = origin { screen.bring_out() } else { Ok(()) }
+            if let Origin::Stream(_) = origin { screen.bring_out() } else { Ok(()) }
         })?;
         rows.finish(&mut |at, row| shown.row(at, &row, screen))?;
         shown.end(name, len, start, screen)
@@ -193,8 +203,8 @@ impl Origin {
     fn read(&self, span: Bytes, each: &mut dyn FnMut(u64, Piece<'_>) -> anyhow::Result<()>) -> anyhow::Result<()> {
         match self {
             Origin::File(opened) => opened.read(span.0..span.1, each),
-            Origin::Stdin => {
-                let seen = read_stream(&mut std::io::stdin().lock(), span.0..span.1, each)?;
+            Origin::Stream(from) => {
+                let seen = read_stream(&mut *from.borrow_mut(), span.0..span.1, each)?;
                 must_begin_within(span, seen)
             }
         }
@@ -225,7 +235,7 @@ fn write(origin: &Origin, span: Bytes, screen: &mut Screen) -> anyhow::Result<()
                 }
             },
         }
-        .and_then(|()| if let Origin::Stdin = origin { out.flush() } else { Ok(()) })
+        .and_then(|()| if let Origin::Stream(_) = origin { out.flush() } else { Ok(()) })
         .context("writing to stdout")
     })
 }

@@ -52,7 +52,7 @@ impl VecFileMut {
             let hint = format!("use elements of some bytes, aligned to a power of two up to {MAX_ALIGN}");
             return Err(Error::refused(format!("a persistent vector cannot hold {what}"), hint));
         }
-        let path = open::resolve_new(path)?;
+        let path = create::resolve_output(path)?;
         let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(Error::refused(format!("{} does not end in a file name", path.display()), "name a file"));
         };
