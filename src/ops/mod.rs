@@ -26,6 +26,7 @@ pub mod memory;
 pub mod no_undo;
 pub mod operand;
 mod pack_file;
+mod part;
 mod plan;
 mod powers;
 pub mod recover;
