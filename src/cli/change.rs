@@ -91,6 +91,9 @@ struct JsonReport {
     metadata: Vec<JsonMeta>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     edits: Vec<JsonEdit>,
+    /// Only where there is no snapshot yet: bytes that are stored first, at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stores_first: Option<u64>,
     /// Only `true`: what the file held before was not stored.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     no_undo: bool,
@@ -186,6 +189,7 @@ impl ChangeFlags {
             return Consent::Declined;
         }
         if self.yes || !verb.in_place {
+            first_line(plan, verb, screen).iter().for_each(|stored| screen.say(&format!("{}: {stored}", verb.name)));
             return Consent::Given;
         }
         if verb.stdin_free && screen.terminals.stdin && !screen.is_json() {
@@ -262,14 +266,17 @@ fn extent(plan: &Plan, verb: &Verb, screen: &Screen) -> String {
     }
 }
 
+/// What is stored before anything is written, where nothing was before.
+fn first_line(plan: &Plan, verb: &Verb, screen: &Screen) -> Option<String> {
+    let bytes = plan.stores_first.filter(|_| verb.in_place && !plan.is_empty())?;
+    Some(format!("there is no snapshot yet: all of it is stored for undo (up to {})", screen.sizes.show(bytes)))
+}
+
 fn plan_lines(plan: &Plan, verb: &Verb, screen: &Screen) -> Vec<String> {
     let sizes = screen.sizes;
     let mut lines = vec![format!("{}: from {} to {}", verb.name, plan.from, plan.to)];
-    if plan.stores_all && verb.in_place {
-        lines.push(format!(
-            "  first    all of it is stored ({}), for undo: there is no snapshot yet",
-            sizes.show(plan.from_len)
-        ));
+    if let Some(stored) = first_line(plan, verb, screen) {
+        lines.push(format!("  first    {stored}"));
     }
     if plan.no_undo {
         lines.push("  final    what it holds now is not stored: nothing can bring it back".into());
@@ -326,6 +333,7 @@ fn json(report: &Report, dry_run: bool, verb: &Verb) -> JsonReport {
         ranges_total: plan.ranges_total,
         metadata: metadata::json(&plan.metadata),
         edits: plan.edits.iter().map(json_edit).collect(),
+        stores_first: plan.stores_first.filter(|_| verb.in_place && !plan.is_empty()),
         no_undo: plan.no_undo,
         dry_run,
         done: report.done,

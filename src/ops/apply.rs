@@ -9,9 +9,10 @@ use std::time::Instant;
 use super::change::{Base, Confirm, Goal, Options, Plan, Report, Stop, Work};
 use super::compose::{Composer, New};
 use super::delta::{Delta, Named, folder_of, into_file, open_delta, pages_in};
-use super::edit::{has_none, room_of};
+use super::edit::{room_of, stores_first};
 use super::in_place::{Place, in_place};
-use super::sides::{LiveSide, digest_of};
+use super::sides::{LiveSide, digest_of, refuse_unfinished_to_read};
+use super::take::Taken;
 use super::{Note, Progress};
 use crate::error::{At, Error, Result};
 use crate::pack::Item;
@@ -58,8 +59,10 @@ pub fn apply(
     let done = match out {
         Some(out) => return job.copy(out, confirm, progress),
         None if options.dry_run => {
-            let stores_all = has_none(room_of(options.store.as_deref(), &target)?.as_ref())?;
-            job.plan(&target, progress).map(|(_, plan)| job.report(Plan { stores_all, ..plan }))
+            if let Some(room) = room_of(options.store.as_deref(), &target)? {
+                refuse_unfinished_to_read(&room)?;
+            }
+            job.plan_in_place(progress).map(|plan| job.report(plan))
         }
         None => job.in_place(confirm, progress),
     };
@@ -91,6 +94,13 @@ impl Job<'_> {
         let from = ("the base of the delta".into(), head.base.len);
         let plan = Plan::new(to, from, (self.result(), head.result.len), &pages);
         Ok((live, plan))
+    }
+
+    /// The same for a change in place, which may have to store all of the target first.
+    fn plan_in_place(&self, progress: &dyn Progress) -> Result<Plan> {
+        let (live, plan) = self.plan(self.target, progress)?;
+        let room = room_of(self.options.store.as_deref(), self.target)?;
+        Ok(Plan { stores_first: stores_first(room.as_ref(), &live)?, ..plan })
     }
 
     fn result(&self) -> String {
@@ -191,8 +201,13 @@ impl Job<'_> {
     }
 
     fn in_place(&self, confirm: Confirm<'_>, progress: &dyn Progress) -> Result<Report> {
-        let goal = Goal { verb: "apply", base: Base::Is(self.delta.head.base.digest) };
-        let plan = || self.plan(self.target, progress).map(|(_, plan)| self.report(plan));
+        let (base, result) = (self.delta.head.base, self.delta.head.result);
+        // A delta of nothing.
+        let already = |_: &Work<'_>, taken: &Taken| {
+            Ok(((taken.image, taken.len) == (result.digest, result.len)).then(|| self.result()))
+        };
+        let goal = Goal { verb: "apply", base: Base::Is(base.digest), already: &already };
+        let plan = || self.plan_in_place(progress).map(|plan| self.report(plan));
         let place = Place { target: self.target, len: self.delta.head.result.len, plan: &plan };
         let mut report =
             in_place(&place, &goal, self.options, confirm, progress, |work, from| self.compose(work, from))?;

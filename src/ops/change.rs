@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::carry::{Step, carry_out};
 pub use super::plan::{Plan, Replaced};
-use super::take::{How, Target, take};
+use super::take::{How, Taken, Target, take};
 use super::{Note, Progress, Reading, Reserve, metadata, recover, write};
 use crate::capture::Companion;
 use crate::error::{At, Error, Result};
@@ -84,33 +84,6 @@ impl Work<'_> {
     pub(crate) fn mark(&self) -> Option<Mark> {
         Mark::get(self.target.file, self.target.path, self.room.dir().parent())
     }
-}
-
-/// What came of a dry run, or of a question before anything is stored.
-pub(crate) enum Asked {
-    /// It ends here.
-    Over(Box<Report>),
-    /// Go on, and do not ask again.
-    Agreed,
-    /// Go on, and ask before anything is written.
-    NotYet,
-}
-
-/// Asks, or looks on in a dry run, before anything is stored: `plan` scans, and that is all.
-pub(crate) fn ask_first(
-    room: Option<&Room>,
-    options: &Options,
-    confirm: Confirm<'_>,
-    plan: impl FnOnce() -> Result<Report>,
-) -> Result<Asked> {
-    // An interrupted change is finished before there is anything to plan: then the question comes later.
-    let interrupted = room.map(Room::intent).transpose()?.flatten().is_some();
-    if !options.dry_run && (!options.ask || interrupted) {
-        return Ok(Asked::NotYet);
-    }
-    let report = plan()?;
-    let agreed = !options.dry_run && !report.plan.is_empty() && confirm(&report.plan);
-    Ok(if agreed { Asked::Agreed } else { Asked::Over(Box::new(report)) })
 }
 
 /// Holds the target of `room` and runs `f`.
@@ -193,6 +166,18 @@ pub(crate) struct Goal<'a> {
     pub(crate) verb: &'a str,
     /// What the target must hold now.
     pub(crate) base: Base<'a>,
+    /// The name of what it is to hold, where it does already: then nothing is stored either.
+    pub(crate) already: &'a dyn Fn(&Work<'_>, &Taken) -> Result<Option<String>>,
+}
+
+/// For who has seen before that there is something to do.
+pub(crate) fn never(_: &Work<'_>, _: &Taken) -> Result<Option<String>> {
+    Ok(None)
+}
+
+/// The name of `to`, if that is what was taken.
+pub(crate) fn if_same(taken: &Taken, to: &Image) -> Option<String> {
+    taken.is(to).then(|| format!("@{}", to.name.number))
 }
 
 /// What a target must hold before it is changed.
@@ -228,7 +213,17 @@ pub(crate) fn change(
             Base::LastChange => room.last_change()?.map(|last| last.to_image),
             Base::Like(check) => check(work.target).map(|()| None)?,
         };
-        let from = present(work, base, progress)?;
+        let taken = capture(work, base, progress)?;
+        if let Some(name) = (goal.already)(work, &taken)? {
+            let (len, notes) = (taken.len, std::mem::take(&mut work.notes));
+            let plan = Plan::new(work.target.path, ("now".into(), len), (name, len), &PageSet::new());
+            if taken.parent.as_ref().is_some_and(|parent| taken.is(parent)) {
+                taken.unchanged();
+            }
+            let elapsed = began.elapsed();
+            return Ok(Report { plan, done: false, undo: None, notes, bytes_written: 0, elapsed });
+        }
+        let from = keep(work, taken)?;
         let to = make(work, &from);
         let to = work.if_alone(to)?;
         let pages = pages_between(work.shelf, &from, &to)?;
@@ -295,7 +290,13 @@ pub(crate) fn before_change(
 }
 
 /// The snapshot of what the target holds now: made if there is none.
-pub(crate) fn present(work: &mut Work<'_>, base: Option<Digest>, progress: &dyn Progress) -> Result<Image> {
+pub(crate) fn present(work: &mut Work<'_>, progress: &dyn Progress) -> Result<Image> {
+    let taken = capture(work, None, progress)?;
+    keep(work, taken)
+}
+
+/// What the target holds now, which must be `base`; nothing appears in the store.
+fn capture(work: &mut Work<'_>, base: Option<Digest>, progress: &dyn Progress) -> Result<Taken> {
     let options = work.options;
     let how = How {
         reading: &options.reading,
@@ -315,6 +316,11 @@ pub(crate) fn present(work: &mut Work<'_>, base: Option<Digest>, progress: &dyn 
     if let Some(expected) = base.filter(|b| *b != taken.image) {
         return Err(Error::Base { path: work.target.path.into(), expected, found: taken.image });
     }
+    Ok(taken)
+}
+
+/// The snapshot of what was taken: made if there is none.
+fn keep(work: &mut Work<'_>, taken: Taken) -> Result<Image> {
     if let Some(parent) = taken.parent.clone().filter(|p| taken.is(p)) {
         taken.unchanged();
         return Ok(parent);

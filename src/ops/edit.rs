@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::change::{Base, Confirm, Goal, Options, Plan, Replaced, Report};
+use super::change::{Base, Confirm, Goal, Options, Plan, Replaced, Report, never};
 use super::compose::{Composer, New, read_zero_extended};
 use super::delta::{MakeOptions, Named, Stat, hold, into, mode_of, name_of, scratch_beside, unchanged};
 use super::dirty::{Dirty, Refold, dirty_in, numbers, regroup, whole, write_delta};
@@ -25,7 +25,7 @@ use crate::mem::{ArcView, Snapshot};
 use crate::pack::{DeltaHead, ImageId};
 use crate::page::{Digest, GROUP, GROUP64, ImageHasher, MAX_LEN, PAGE, PAGE64, PageRange, PageSet, group_digest};
 use crate::store::{Room, Store};
-use crate::sys::open;
+use crate::sys::{open, sparse};
 
 /// Bytes of an edit that a plan shows.
 const SHOWN: usize = 16;
@@ -98,7 +98,7 @@ pub fn edit(
     let target = open::resolve(file)?;
     let room = room_of(options.store.as_deref(), &target)?;
     let mut notes = Vec::new();
-    let stores_all = has_none(room.as_ref())?;
+    let stores_first = stores_first(room.as_ref(), &LiveSide::open_any(&target)?.0)?;
     if let Some(room) = room.filter(|room| matches!(room.intent(), Ok(Some(_)))) {
         if options.dry_run {
             refuse_unfinished_to_read(&room)?;
@@ -112,7 +112,7 @@ pub fn edit(
     }
     let touched = Touched::open(&target, edits, grow)?;
     let pages = touched.dirty();
-    let plan = Plan { stores_all, ..touched.plan(edits, &pages) };
+    let plan = Plan { stores_first, ..touched.plan(edits, &pages) };
     let report = || Report {
         plan: plan.clone(),
         done: false,
@@ -127,7 +127,7 @@ pub fn edit(
     let look = || LiveSide::open(&target).and_then(|live| touched.check(live.target())).map(|()| report());
     let place = Place { target: &target, len: touched.result_len, plan: &look };
     let check = |target: Target<'_>| touched.check(target);
-    let goal = Goal { verb: "edit", base: Base::Like(&check) };
+    let goal = Goal { verb: "edit", base: Base::Like(&check), already: &never };
     let mut done = in_place(&place, &goal, options, confirm, progress, |work, from| {
         // Once more: with --live, somebody may have written since.
         touched.check(work.target)?;
@@ -180,6 +180,15 @@ pub fn delta(
 /// Whether there is no snapshot.
 pub(crate) fn has_none(room: Option<&Room>) -> Result<bool> {
     room.map_or(Ok(true), Room::is_new)
+}
+
+/// What a change stores first, for undo, where there is no snapshot: the data of all of the target.
+pub(crate) fn stores_first(room: Option<&Room>, live: &LiveSide) -> Result<Option<u64>> {
+    if !has_none(room)? {
+        return Ok(None);
+    }
+    let data = sparse::extents(&live.file, live.len).at("looking for holes in", &live.path)?;
+    Ok(Some(data.iter().map(|extent| extent.end - extent.start).sum()))
 }
 
 /// The room that the target has, if it has one.

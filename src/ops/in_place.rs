@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use super::change::{Asked, Confirm, Goal, Options, Plan, Report, Work, ask_first, change};
+use super::change::{Confirm, Goal, Options, Plan, Report, Work, change};
+use super::plan::{Asked, ask_first};
 use super::renamed;
 use super::space::try_length;
 use super::{Note, Progress};
 use crate::error::{Error, Result};
-use crate::store::{Image, Store};
+use crate::store::{Image, Room, Store};
 use crate::sys::open;
 
 /// What is to be changed.
@@ -42,16 +43,20 @@ pub(crate) fn in_place(
         Err(Error::Missing { .. }) => None,
         Err(e) => return Err(e),
     };
+    let is_first = known.as_ref().map_or(Ok(true), Room::is_new)?;
     let mut agreed = |_: &Plan| true;
     let confirm = match ask_first(known.as_ref(), options, confirm, place.plan)? {
         Asked::Over(report) => return Ok(*report),
         Asked::Agreed => &mut agreed,
-        Asked::NotYet => {
-            if known.is_none() {
-                (place.plan)()?;
+        Asked::NotYet if is_first => {
+            // Before all of the target is stored.
+            let report = (place.plan)()?;
+            if report.plan.is_empty() || !confirm(&report.plan) {
+                return Ok(report);
             }
-            confirm
+            &mut agreed
         }
+        Asked::NotYet => confirm,
     };
     let (room, suspects) = match known {
         Some(room) => (room, Vec::new()),

@@ -287,7 +287,10 @@ pub fn write<S: Root>(
         Ok(Report { plan, done: false, undo: None, notes: Vec::new(), bytes_written: 0, elapsed: began.elapsed() })
     };
     let place = Place { target, len, plan: &plan };
-    let goal = Goal { verb: "write", base: Base::Is(base) };
+    let already = |_: &super::change::Work<'_>, taken: &super::take::Taken| {
+        Ok((taken.image == digest).then(|| "the view".into()))
+    };
+    let goal = Goal { verb: "write", base: Base::Is(base), already: &already };
     let mut report = in_place(&place, &goal, options, confirm, progress, |work, from| {
         let mut composer = Composer::new(work, from, len);
         pages.iter().try_for_each(|dirty| composer.put(dirty.page, New::Bytes(&whole(dirty.now))))?;

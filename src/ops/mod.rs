@@ -28,6 +28,7 @@ pub mod no_undo;
 mod note;
 pub mod operand;
 mod pack_file;
+mod part;
 mod plan;
 mod powers;
 pub mod recover;

@@ -5,9 +5,10 @@
 use std::time::Instant;
 
 use super::carry::{Step, carry_out};
-use super::change::{Asked, Base, Confirm, Goal, Options, Plan, Report, Work, ask_first, before_change, with_target};
+use super::change::{Base, Confirm, Goal, Options, Plan, Report, Work, before_change, never, with_target};
 use super::metadata::Metadata;
 use super::operand::Operand;
+use super::plan::{Asked, ask_first};
 use super::recover::named;
 use super::write::prove_whole;
 use super::{Progress, find_room, plan, sides};
@@ -42,7 +43,8 @@ pub fn revert_without_undo(
         Asked::NotYet => confirm,
     };
     with_target(&room, options, |work| {
-        before_change(work, &Goal { verb: "revert", base: Base::Unstored }, confirm, progress)?;
+        let goal = Goal { verb: "revert", base: Base::Unstored, already: &never };
+        before_change(work, &goal, confirm, progress)?;
         let recorded = work.room.intent()?;
         let mut report = bring(work, wanted, "revert", recorded.as_ref(), confirm, progress)?;
         report.notes.append(&mut work.notes);

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Progress;
-use super::change::{Options, Report};
+use super::change::{Confirm, Options, Report};
 use super::metadata::{MetaChange, Metadata};
 use super::sides::{LiveSide, StoredSide, compare_live, refuse_unfinished_to_read};
 use super::take::Target;
+use super::{Progress, part};
 use crate::error::{Error, Result};
 use crate::page::{Digest, PageRange, PageSet};
 use crate::store::{Image, Ref, Room, Shelf};
@@ -38,8 +38,9 @@ pub struct Plan {
     pub ranges_total: u64,
     /// What of mode, owner and attributes will change.
     pub metadata: Vec<MetaChange>,
-    /// Whether there is no snapshot yet, so that all of the target is stored first, for undo.
-    pub stores_all: bool,
+    /// Where there is no snapshot yet, all of the target is stored first, for undo: bytes of data, before they are
+    /// compressed.
+    pub stores_first: Option<u64>,
     /// Whether what it holds now is not stored, and cannot be brought back.
     pub no_undo: bool,
     /// What single edits replace; only `edit` tells.
@@ -74,7 +75,7 @@ impl Plan {
             ranges: pages.runs().take(LISTED).collect(),
             ranges_total: pages.runs().count() as u64,
             metadata: Vec::new(),
-            stores_all: false,
+            stores_first: None,
             no_undo: false,
             edits: Vec::new(),
         }
@@ -86,11 +87,38 @@ impl Plan {
     }
 }
 
+/// What came of a dry run, or of a question before anything is stored.
+pub(crate) enum Asked {
+    /// It ends here.
+    Over(Box<Report>),
+    /// Go on, and do not ask again.
+    Agreed,
+    /// Go on, and ask before anything is written.
+    NotYet,
+}
+
+/// Asks, or looks on in a dry run, before anything is stored: `plan` scans, and that is all.
+pub(crate) fn ask_first(
+    room: Option<&Room>,
+    options: &Options,
+    confirm: Confirm<'_>,
+    plan: impl FnOnce() -> Result<Report>,
+) -> Result<Asked> {
+    // An interrupted change is finished before there is anything to plan: then the question comes later.
+    let interrupted = room.map(Room::intent).transpose()?.flatten().is_some();
+    if !options.dry_run && (!options.ask || interrupted) {
+        return Ok(Asked::NotYet);
+    }
+    let report = plan()?;
+    let agreed = !options.dry_run && !report.plan.is_empty() && confirm(&report.plan);
+    Ok(if agreed { Asked::Agreed } else { Asked::Over(Box::new(report)) })
+}
+
 /// What `dry_run` says of bringing the target of `room` to a snapshot: nothing is locked, stored or written.
 pub(crate) fn plan_only(
     room: &Room,
     to: &Ref,
-    range: Option<PageRange>,
+    range: Option<(u64, u64)>,
     base: Option<Digest>,
     options: &Options,
     progress: &dyn Progress,
@@ -105,13 +133,17 @@ pub(crate) fn plan_only(
     if let Some(expected) = base.filter(|b| *b != found) {
         return Err(Error::Base { path: live.path, expected, found });
     }
-    let len = if range.is_some() { live.len } else { stored.image.len() };
-    let within = range.unwrap_or(PageRange::of_len(len));
-    let set: PageSet = set.runs().map(|r| r.intersect(&within)).filter(|r| !r.is_empty()).collect();
+    let target = Target { file: &live.file, path: &live.path };
+    let (len, set) = match range {
+        None => (stored.image.len(), set.runs_within(PageRange::of_len(stored.image.len())).collect()),
+        Some(range) => {
+            let bytes = part::clip(range, live.len, stored.image.len())?;
+            (live.len, part::differing_in(target, &stored.image, &stored.shelf, &bytes, &set)?)
+        }
+    };
     let mut plan = Plan::new(&live.path, ("now".into(), live.len), (stored.name.clone(), len), &set);
     if range.is_none() {
-        let now = Metadata::of(Target { file: &live.file, path: &live.path })?;
-        plan.metadata = now.changes(&Metadata::stored(stored.image.meta()), !plan.is_empty());
+        plan.metadata = Metadata::of(target)?.changes(&Metadata::stored(stored.image.meta()), !plan.is_empty());
     }
     Ok(Report { plan, done: false, undo: None, notes: Vec::new(), bytes_written: 0, elapsed: began.elapsed() })
 }

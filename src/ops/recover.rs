@@ -243,7 +243,7 @@ impl Ways {
         if self.strange {
             // What undo goes to is not what the file held.
             undo = None;
-            let kept = present(work, None, progress)?.name.number;
+            let kept = present(work, progress)?.name.number;
             let what = "the file as it was, with what is neither old nor new, is kept as";
             report.notes = vec![Note::warning(format!("{what} @{kept}"))];
         }

@@ -1,10 +1,14 @@
 //! `revert`: bring a target back to what a snapshot holds, in place, writing only what differs.
 
-use super::change::{Asked, Base, Confirm, Goal, Options, Plan, Report, Stop, Work, ask_first, change};
+use std::ops::Range;
+
+use super::change::{Base, Confirm, Goal, Options, Plan, Report, Stop, Work, change, if_same};
 use super::compose::{Composer, New, read_zero_extended};
 use super::operand::Operand;
-use super::{Progress, find_room, plan};
-use crate::error::{At, Error, Result};
+use super::plan::{Asked, ask_first};
+use super::take::Taken;
+use super::{Progress, find_room, part, plan};
+use crate::error::{At, Result};
 use crate::pack::{Source, differing};
 use crate::page::{PAGE, PAGE64, PageRange};
 use crate::store::{Image, Ref};
@@ -24,9 +28,8 @@ pub fn revert(
     let room = find_room(options.store.as_deref(), &what.path)?;
     let wanted = room.resolve(&at)?;
     let asked = ask_first(Some(&room), options, confirm, || {
-        let pages = range.map(|(start, end)| PageRange::of_bytes(start, end));
         let exact = Ref::Prefix(wanted.id.to_hex());
-        plan::plan_only(&room, &exact, pages, None, options, progress)
+        plan::plan_only(&room, &exact, range, None, options, progress)
     })?;
     let mut agreed = |_: &Plan| true;
     let confirm = match asked {
@@ -34,7 +37,14 @@ pub fn revert(
         Asked::Agreed => &mut agreed,
         Asked::NotYet => confirm,
     };
-    let goal = Goal { verb: "revert", base: Base::Any };
+    let already = |work: &Work<'_>, taken: &Taken| {
+        let to = Image::open(work.room, work.shelf, wanted)?;
+        let Some(range) = range else { return Ok(if_same(taken, &to)) };
+        let bytes = part::clip(range, taken.len, to.len())?;
+        let holds = part::holds(work.target, &to, work.shelf, &bytes);
+        Ok(work.if_alone(holds)?.then(|| format!("@{} in these bytes", to.name.number)))
+    };
+    let goal = Goal { verb: "revert", base: Base::Any, already: &already };
     change(&room, &goal, options, confirm, progress, |work, from| {
         let to = Image::open(work.room, work.shelf, wanted)?;
         match range {
@@ -45,14 +55,8 @@ pub fn revert(
 }
 
 /// The image of `from` with the bytes of `range` taken from `to`.
-fn compose(work: &mut Work<'_>, from: &Image, to: &Image, (start, end): (u64, u64)) -> Result<Image> {
-    let end = end.min(from.len()).min(to.len());
-    if start >= end {
-        return Err(Error::refused(
-            format!("the range is past the end: the file has {} bytes, the snapshot {}", from.len(), to.len()),
-            "choose a range that both have, or revert without --range",
-        ));
-    }
+fn compose(work: &mut Work<'_>, from: &Image, to: &Image, range: (u64, u64)) -> Result<Image> {
+    let Range { start, end } = part::clip(range, from.len(), to.len())?;
     let range = PageRange::of_bytes(start, end);
     let shelf = work.shelf;
     let (file, path) = (work.target.file, work.target.path);

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use super::change::{Asked, Base, Confirm, Goal, Options, Plan, Report, ask_first, change};
+use super::change::{Base, Confirm, Goal, Options, Plan, Report, Work, change, if_same};
+use super::plan::{Asked, ask_first};
+use super::sides::refuse_unfinished_to_read;
+use super::take::Taken;
 use super::{Progress, find_room, plan};
 use crate::error::{Error, Result};
 use crate::store::{Image, Intent, Ref, Room};
@@ -15,6 +18,7 @@ use crate::store::{Image, Intent, Ref, Room};
 pub fn undo(file: &Path, options: &Options, confirm: Confirm<'_>, progress: &dyn Progress) -> Result<Report> {
     let room = find_room(options.store.as_deref(), file)?;
     let asked = ask_first(Some(&room), options, confirm, || {
+        refuse_unfinished_to_read(&room)?;
         let last = last_change(&room)?;
         let base = (!options.force).then_some(last.to_image);
         plan::plan_only(&room, &Ref::Prefix(last.from.to_hex()), None, base, options, progress)
@@ -28,20 +32,24 @@ pub fn undo(file: &Path, options: &Options, confirm: Confirm<'_>, progress: &dyn
     if room.intent()?.is_none() {
         last_change(&room)?;
     }
-    let goal = Goal { verb: "undo", base: if options.force { Base::Any } else { Base::LastChange } };
-    change(&room, &goal, options, confirm, progress, |work, _| {
-        // Looked up again, under the lock: somebody may have undone it meanwhile, and an interrupted change has been
-        // finished first and is the one to take back.
-        let last = last_change(work.room)?;
-        let name = work.room.resolve(&Ref::Prefix(last.from.to_hex()))?;
-        Image::open(work.room, work.shelf, name)
-    })
+    let already = |work: &Work<'_>, taken: &Taken| Ok(if_same(taken, &origin(work)?));
+    let base = if options.force { Base::Any } else { Base::LastChange };
+    let goal = Goal { verb: "undo", base, already: &already };
+    change(&room, &goal, options, confirm, progress, |work, _| origin(work))
+}
+
+/// What the last change began with. Looked up again, under the lock: somebody may have undone it meanwhile, and an
+/// interrupted change has been finished first and is the one to take back.
+fn origin(work: &Work<'_>) -> Result<Image> {
+    let last = last_change(work.room)?;
+    let name = work.room.resolve(&Ref::Prefix(last.from.to_hex()))?;
+    Image::open(work.room, work.shelf, name)
 }
 
 fn last_change(room: &Room) -> Result<Intent> {
     room.last_change()?.ok_or_else(|| {
         Error::missing(
-            format!("no change of {} is recorded that could be taken back", room.target().display()),
+            format!("memsnap has changed nothing in {} that it could take back", room.target().display()),
             "`memsnap revert FILE@REF` brings back any snapshot",
         )
     })

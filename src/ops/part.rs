@@ -1,0 +1,114 @@
+//! A part of a target: the bytes that `--range` names, and whether the target holds those of a snapshot.
+
+use std::fs::File;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use super::take::Target;
+use super::write::runs_in;
+use crate::error::{At, Error, Result};
+use crate::pack::{Run, Source};
+use crate::page::{PAGE, PAGE64, PageRange, PageSet, page_digest};
+use crate::store::{Image, Shelf};
+use crate::sys::sparse;
+
+/// Bytes compared at once.
+const BLOCK: u64 = 1 << 20;
+
+/// What of `range` both have: a target of `now` bytes and a snapshot of `then`.
+///
+/// # Errors
+/// [`Error::Refused`] when that is nothing.
+pub(crate) fn clip((start, end): (u64, u64), now: u64, then: u64) -> Result<Range<u64>> {
+    let end = end.min(now).min(then);
+    if start < end {
+        return Ok(start..end);
+    }
+    Err(Error::refused(
+        format!("the range is past the end: the file has {now} bytes, the snapshot {then}"),
+        "choose a range that both have, or revert without --range",
+    ))
+}
+
+/// Whether `target` holds what `image` does in these bytes, which both have.
+pub(crate) fn holds(target: Target<'_>, image: &Image, shelf: &Shelf, bytes: &Range<u64>) -> Result<bool> {
+    let mut same = true;
+    let mut reader = shelf.pages();
+    runs_in(image, std::iter::once(PageRange::of_bytes(bytes.start, bytes.end)), |run| {
+        let within = bytes.start.max(run.pages.offset())..bytes.end.min(run.pages.end_offset());
+        if same && matches!(run.source, Source::Hole | Source::Zero) {
+            same = is_zero(target.file, target.path, &within)?;
+        } else if same {
+            same =
+                is_stored(target, &run, &within, shelf, &mut |pack, page, out| reader.read(pack, page, out).map(drop))?;
+        }
+        Ok(())
+    })?;
+    Ok(same)
+}
+
+/// The pages of `differing` that hold bytes of `bytes` which differ: of a page that is only in part in it, the rest may.
+pub(crate) fn differing_in(
+    target: Target<'_>,
+    image: &Image,
+    shelf: &Shelf,
+    bytes: &Range<u64>,
+    differing: &PageSet,
+) -> Result<PageSet> {
+    let mut found = PageSet::new();
+    for run in differing.runs_within(PageRange::of_bytes(bytes.start, bytes.end)) {
+        let mut run = run;
+        for edge in [run.start, run.end - 1] {
+            let part = bytes.start.max(edge * PAGE64)..bytes.end.min((edge + 1) * PAGE64);
+            let whole = part.end - part.start == PAGE64;
+            if !run.contains(edge) || whole || !holds(target, image, shelf, &part)? {
+                continue;
+            }
+            run = if edge == run.start { PageRange { start: edge + 1, ..run } } else { PageRange { end: edge, ..run } };
+        }
+        found.insert_range(run);
+    }
+    Ok(found)
+}
+
+fn is_zero(file: &File, path: &Path, bytes: &Range<u64>) -> Result<bool> {
+    let mut at = bytes.start;
+    while let Some((start, stop)) = sparse::next_data(file, at, bytes.end).at("looking for holes in", path)? {
+        let n = (stop - start).min(BLOCK);
+        let mut found = vec![0; n as usize];
+        file.read_exact_at(&mut found, start).at("reading", path)?;
+        if found.iter().any(|byte| *byte != 0) {
+            return Ok(false);
+        }
+        at = start + n;
+    }
+    Ok(true)
+}
+
+type ReadPage<'a> = &'a mut dyn FnMut(u32, u64, &mut [u8; PAGE]) -> Result<()>;
+
+fn is_stored(target: Target<'_>, run: &Run, bytes: &Range<u64>, shelf: &Shelf, read: ReadPage<'_>) -> Result<bool> {
+    for page in bytes.start / PAGE64..bytes.end.div_ceil(PAGE64) {
+        let at = page * PAGE64;
+        let part = bytes.start.max(at)..bytes.end.min(at + PAGE64);
+        let mut now = [0; PAGE];
+        let n = (part.end - part.start) as usize;
+        target.file.read_exact_at(&mut now[..n], part.start).at("reading", target.path)?;
+        let source = run.source.advance(page - run.pages.start);
+        let same = if n == PAGE {
+            page_digest(&now) == Image::page_digest(shelf, source)?
+        } else {
+            let mut then = [0; PAGE];
+            if let Source::Pack(pack, page) = source {
+                read(pack, page, &mut then)?;
+            }
+            let from = (part.start - at) as usize;
+            now[..n] == then[from..from + n]
+        };
+        if !same {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
