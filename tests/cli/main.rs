@@ -34,6 +34,7 @@ mod snap;
 mod stat;
 mod stat_peers;
 mod stat_views;
+mod stops;
 mod store_rules;
 mod storm;
 mod targets;
