@@ -13,6 +13,8 @@ static HEAP: Heap = Heap;
 fn main() -> ExitCode {
     // A file that reaches `ulimit -f` is an error to report, not a reason to die.
     memsnap::sys::signal::ignore_sigxfsz();
+    // Nobody is to wait for a lease of a program that is stopped.
+    memsnap::sys::stop::give_leases_back_first();
     // A mapped file that shrinks while it is read is an error to report, too.
     memsnap::sys::map::guard_install();
     if !heap::stack_is_enough() {

@@ -53,7 +53,11 @@ impl<'a> Watch<'a> {
         match self.lease {
             None => (false, self.doubt),
             Some(lease) => {
+                let stopped = lease.is_broken() && lease.was_stopped();
                 let kept = lease.release();
+                if stopped {
+                    return (false, "it was stopped while it was read, and gave its lease back".into());
+                }
                 (kept, if kept { String::new() } else { format!("{} while it was read", writers(file)) })
             }
         }

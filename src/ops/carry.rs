@@ -101,6 +101,13 @@ impl Work<'_> {
 
     /// The error of a verb that has written nothing, because somebody opened the target.
     fn opened(&self) -> Error {
+        if self.lease.as_ref().is_some_and(|lease| lease.was_stopped()) {
+            return Error::Busy {
+                path: self.target.path.into(),
+                holder: format!("memsnap was stopped, and others may have opened it meanwhile; {}", self.so_far),
+                hint: "run it again".into(),
+            };
+        }
         Error::Busy {
             path: self.target.path.into(),
             holder: format!("opened meanwhile by {}; {}", self.opener(), self.so_far),
@@ -129,7 +136,7 @@ impl Work<'_> {
     /// Who opened the target, in words.
     fn opener(&self) -> String {
         let seen = self.lease.as_ref().map(|lease| lease.wanted_by()).unwrap_or_default();
-        let mut names: Vec<_> = seen.into_iter().map(|o| format!("{} ({})", o.command, o.pid)).collect();
+        let mut names: Vec<_> = seen.into_iter().map(|o| o.describe()).collect();
         names.dedup();
         names.truncate(5);
         match names[..] {

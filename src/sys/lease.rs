@@ -61,6 +61,11 @@ impl<'a> Lease<'a> {
         self.imp.is_broken()
     }
 
+    /// Whether it was given back because this program was to stop (SIGTSTP): see [`super::stop`].
+    pub fn was_stopped(&self) -> bool {
+        self.imp.was_stopped()
+    }
+
     /// From now on it is not given back before [`Lease::give_way`] or its release: who opens the file waits. False when
     /// it was broken before; then nothing changes. This process must not open the file meanwhile: it would wait for
     /// itself.
@@ -101,7 +106,7 @@ mod imp {
     use libc::c_int;
     use rustix::io::Errno;
 
-    use crate::sys::procs;
+    use crate::sys::{procs, stop};
 
     pub(super) const READ: c_int = libc::F_RDLCK;
     pub(super) const WRITE: c_int = libc::F_WRLCK;
@@ -129,6 +134,18 @@ mod imp {
         state: State,
         /// Who was seen to have the file then.
         wanted_by: Vec<Opener>,
+        /// It was given back for a stop.
+        stopped: bool,
+        /// A stop waits for it.
+        counted: bool,
+    }
+
+    impl Seen {
+        fn uncount(&mut self) {
+            if std::mem::take(&mut self.counted) {
+                stop::lease_ended();
+            }
+        }
     }
 
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,16 +165,19 @@ mod imp {
     }
 
     pub(super) fn take(file: &File, kind: c_int) -> io::Result<LeaseAnswer<'_>> {
-        let seen = Mutex::new(Seen { state: State::Ours, wanted_by: Vec::new() });
-        let held = Held { file: file.try_clone()?, kind, seen, ended: Condvar::new() };
+        let seen = Seen { state: State::Ours, wanted_by: Vec::new(), stopped: false, counted: true };
+        let held = Held { file: file.try_clone()?, kind, seen: Mutex::new(seen), ended: Condvar::new() };
         // Before the lease: afterwards the break may come, with the signal that was set then.
         fcntl(file, F_SETSIG, libc::SIGURG)?;
-        match fcntl(file, libc::F_SETLEASE, kind) {
-            Ok(_) => {}
-            Err(Errno::AGAIN) => return Ok(LeaseAnswer::Refused),
-            Err(Errno::ACCESS | Errno::PERM) => return Ok(LeaseAnswer::NotOwner),
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => return Ok(LeaseAnswer::Unsupported),
-            Err(e) => return Err(e.into()),
+        stop::lease_begins();
+        if let Err(e) = fcntl(file, libc::F_SETLEASE, kind) {
+            stop::lease_ended();
+            return match e {
+                Errno::AGAIN => Ok(LeaseAnswer::Refused),
+                Errno::ACCESS | Errno::PERM => Ok(LeaseAnswer::NotOwner),
+                Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP => Ok(LeaseAnswer::Unsupported),
+                e => Err(e.into()),
+            };
         }
         let mut lease = Lease { held: Arc::new(held), watcher: None };
         let watched = lease.held.clone();
@@ -199,12 +219,20 @@ mod imp {
 
         /// While a break is pending the kernel names the kind that we are to step down to.
         fn look(&self, seen: &mut Seen) -> State {
+            let stop = seen.state == State::Ours && stop::is_wanted();
             let held = match seen.state {
                 State::Broken | State::Released => true,
                 State::Ours => self.is_whole(),
                 State::Kept => self.is_whole() || self.is_pending(),
             };
-            if !held {
+            if stop {
+                (seen.state, seen.stopped) = (State::Broken, true);
+                self.give_back();
+                seen.uncount();
+            } else if !held {
+                if seen.state == State::Ours {
+                    seen.uncount();
+                }
                 seen.state = State::Broken;
                 self.give_back();
                 for _ in 0..LOOKS {
@@ -257,6 +285,10 @@ mod imp {
             self.held.ended.notify_all();
         }
 
+        pub(super) fn was_stopped(&self) -> bool {
+            self.held.lock().stopped
+        }
+
         pub(super) fn wanted_by(&self) -> Vec<Opener> {
             self.held.lock().wanted_by.clone()
         }
@@ -269,6 +301,7 @@ mod imp {
                 seen.state = State::Released;
                 self.held.give_back();
             }
+            seen.uncount();
             drop(seen);
             self.held.ended.notify_all();
             if let Some(watcher) = self.watcher.take() {
@@ -299,6 +332,10 @@ mod imp {
         }
 
         pub(super) fn give_way(&self) {}
+
+        pub(super) fn was_stopped(&self) -> bool {
+            false
+        }
 
         pub(super) fn wanted_by(&self) -> Vec<Opener> {
             Vec::new()

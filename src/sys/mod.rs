@@ -57,6 +57,7 @@ pub mod signal; // signals that must not kill, end a wait, or are for others
 pub mod sparse; // holes
 mod start; // how this process was started
 pub(crate) mod steady; // files that cannot change
+pub mod stop; // SIGTSTP while a lease is held
 pub mod straight; // paths on which no new link is followed
 pub mod unseen; // processes that could not be looked at
 pub(crate) mod written; // which pages of private memory were written

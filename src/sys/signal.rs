@@ -104,7 +104,7 @@ pub(super) fn default_sigchld() {
 }
 
 /// Sets what a signal does, and returns what it did.
-fn act(signal: c_int, handler: libc::sighandler_t, flags: c_int) -> libc::sigaction {
+pub(super) fn act(signal: c_int, handler: libc::sighandler_t, flags: c_int) -> libc::sigaction {
     // SAFETY: `sigaction` is a C struct of integers and pointers; all zero is a valid one (no flags, empty mask).
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = handler;
@@ -113,7 +113,7 @@ fn act(signal: c_int, handler: libc::sighandler_t, flags: c_int) -> libc::sigact
 }
 
 /// What a signal does now.
-fn action_of(signal: c_int) -> libc::sigaction {
+pub(super) fn action_of(signal: c_int) -> libc::sigaction {
     // SAFETY: as above.
     let mut now: libc::sigaction = unsafe { std::mem::zeroed() };
     // SAFETY: sigaction(2) takes a null new action, and then only writes the old one to where it is told.
@@ -121,17 +121,17 @@ fn action_of(signal: c_int) -> libc::sigaction {
     now
 }
 
-fn set_action(signal: c_int, action: &libc::sigaction) -> libc::sigaction {
+pub(super) fn set_action(signal: c_int, action: &libc::sigaction) -> libc::sigaction {
     // SAFETY: as above.
     let mut before: libc::sigaction = unsafe { std::mem::zeroed() };
     // SAFETY: sigaction(2) wants a valid new action and a null or valid old one, and both are. The handler is the
-    // default, one that was there before, or one of `nothing` and `speak_and_end`, which may run at any time on any thread
-    // and live for ever.
+    // default, one that was there before, or one of `nothing`, `speak_and_end` and `stop::stop`, which may run at any time
+    // on any thread and live for ever.
     unsafe { libc::sigaction(signal, &raw const *action, &raw mut before) };
     before
 }
 
-fn set_of(signals: &[c_int]) -> sigset_t {
+pub(super) fn set_of(signals: &[c_int]) -> sigset_t {
     let mut set = MaybeUninit::uninit();
     // SAFETY: sigemptyset(3) writes a whole set to where it is told, which is room for one.
     unsafe { libc::sigemptyset(set.as_mut_ptr()) };

@@ -177,7 +177,7 @@ fn writer_under_lock(case: &Case, script: &str) -> Child {
 
 /// Waits until it is so, for a minute at most.
 #[track_caller]
-fn eventually(mut is_so: impl FnMut() -> bool) {
+pub(crate) fn eventually(mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
         assert!(start.elapsed() < Duration::from_secs(60), "it never was so");

@@ -39,6 +39,7 @@ mod snap;
 mod stat;
 mod stat_peers;
 mod stat_views;
+mod stops;
 mod store_rules;
 mod storm;
 mod streams;
