@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use super::carry::{Step, carry_out};
-use super::change::{Asked, Base, Confirm, Goal, Options, Plan, Report, Work, before_change, never, with_target};
+use super::change::{Base, Confirm, Goal, Options, Plan, Report, Work, before_change, never, with_target};
 use super::operand::Operand;
 use super::plan::{Asked, ask_first};
 use super::recover::named;
