@@ -900,7 +900,7 @@ _memsnap() {
             return 0
             ;;
         memsnap__subcmd__revert)
-            opts="-r -n -y -q -v -h --at --range --dry-run --yes --live --force --compress --reserve --io --limit-rate --wait --store --json --quiet --verbose --color --progress --bytes --help"
+            opts="-r -n -y -q -v -h --at --range --no-undo --dry-run --yes --live --force --compress --reserve --io --limit-rate --wait --store --json --quiet --verbose --color --progress --bytes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -187,6 +187,7 @@ never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l no-undo -d 'Do not store what FILE holds now: the change is final'
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -s n -l dry-run -d 'Show what would be written, and write nothing'
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -s y -l yes -d 'Do not ask'
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l live -d 'Write although others have the file open'

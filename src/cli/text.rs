@@ -114,7 +114,8 @@ EXIT STATUS
       and --yes is needed
   4   the store or the delta is damaged; nothing was written
   5   the file is not what it must be for this; nothing was written
-  75  the file is locked, or open elsewhere; nothing was written
+  75  the file is locked, or open elsewhere; nothing was written, unless
+      the message says so: the kernel does not let others wait for ever
 ";
 
 /// Of `recover`.
@@ -125,7 +126,8 @@ EXIT STATUS
       with --json, and where stdin or stderr is no terminal, it is not,
       and --yes is needed
   4   the store is damaged; nothing was written
-  75  the file is locked, or open elsewhere; nothing was written
+  75  the file is locked, or open elsewhere; nothing was written, unless
+      the message says so: the kernel does not let others wait for ever
 ";
 
 /// Of `restore`.

@@ -86,6 +86,9 @@ pub enum Reserve {
     Bytes(u64),
 }
 
+/// What helps where a store has too little space above the reserve.
+pub(crate) const NO_SPACE: &str = "free some space, use --store on another disk, or keep less free with --reserve";
+
 impl Default for Reserve {
     fn default() -> Reserve {
         Reserve::Percent(5)
@@ -113,7 +116,7 @@ impl Reserve {
     pub(crate) fn refusal(dir: &Path, needed: u64, room: u64) -> Error {
         Error::refused(
             format!("storing in {} may need {needed} bytes, and {room} are free above the reserve", dir.display()),
-            "free some space, use --store on another disk, or keep less free with --reserve",
+            NO_SPACE,
         )
     }
 }

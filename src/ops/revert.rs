@@ -1,5 +1,6 @@
 //! `revert`: bring a target back to what a snapshot holds, in place, writing only what differs.
 
+use std::io::ErrorKind;
 use std::ops::Range;
 
 use super::change::{Base, Confirm, Goal, Options, Plan, Report, Stop, Work, change, if_same};
@@ -7,8 +8,8 @@ use super::compose::{Composer, New, read_zero_extended};
 use super::operand::Operand;
 use super::plan::{Asked, ask_first};
 use super::take::Taken;
-use super::{Progress, find_room, part, plan};
-use crate::error::{At, Result};
+use super::{NO_SPACE, Progress, find_room, part, plan};
+use crate::error::{At, Error, RESERVING, Result};
 use crate::pack::{Source, differing};
 use crate::page::{PAGE, PAGE64, PageRange};
 use crate::store::{Image, Ref};
@@ -52,6 +53,22 @@ pub fn revert(
             Some(range) => compose(work, from, &to, range),
         }
     })
+    .map_err(|e| if range.is_none() { or_without_undo(e) } else { e })
+}
+
+/// Where undo does not fit, the change can be made without it.
+fn or_without_undo(e: Error) -> Error {
+    let full = |e: &std::io::Error| matches!(e.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+    match e {
+        Error::Refused { what, hint } if hint == NO_SPACE => {
+            Error::Refused { what, hint: format!("{hint}; or revert with --no-undo, which is final") }
+        }
+        Error::Io { doing, ref source, .. } if doing != RESERVING && full(source) => Error::refused(
+            e.to_string(),
+            "free some space, or use --store on another disk; or revert with --no-undo, which is final",
+        ),
+        e => e,
+    }
 }
 
 /// The image of `from` with the bytes of `range` taken from `to`.

@@ -328,7 +328,9 @@ fn records_that_are_forged() {
     let ids: Vec<[u8; 32]> =
         case.stored(".snap").iter().map(|p| *blake3::hash(&fs::read(p).unwrap()).as_bytes()).collect();
     type Edit<'a> = &'a dyn Fn(&mut Vec<u8>);
-    let edits: [(&str, Edit<'_>); 5] = [
+    let edits: [(&str, Edit<'_>); 7] = [
+        ("nothing to go back to", &|record| record[16..80].fill(0)),
+        ("an image without a snapshot", &|record| record[16..48].fill(0)),
         ("unknown snapshots", &|record| record[16..48].fill(0xee)),
         ("wrong images", &|record| record[48..80].fill(0xee)),
         ("another file", &|record| record[144..160].fill(0x11)),

@@ -44,6 +44,45 @@ fn the_three_ways() {
     }
 }
 
+/// A change without undo is finished, and only by who says so; said again, it is the same.
+#[test]
+fn without_undo_there_is_one_way() {
+    if !needs_strace() {
+        return;
+    }
+    let words = "revert --yes --no-undo f@1";
+    for n in 1..=4 {
+        let (case, old) = changed();
+        let fault = format!("signal=SIGKILL:when={n}");
+        let ran = Subject::sound().inject(&case, words, "pwrite64", &fault);
+        assert!(was_killed(&ran) || n > 3, "{ran:?}");
+        if case.stored("/intent").is_empty() {
+            continue;
+        }
+        let (half, stored) = (case.read("f"), case.snapshots());
+        for refused in ["recover --yes f", "recover --rollback --yes f", "undo --yes f", "revert --yes f@1"] {
+            case.exits(refused, 2).says("without undo").says("--finish").says("--abandon");
+        }
+        case.exits("snap f", 2).says("interrupted");
+        case.ok("recover -n --finish f").shows("final");
+        assert!(case.read("f") == half && case.snapshots() == stored);
+        case.ok("verify");
+        match n {
+            1 => case.ok("recover --finish --yes f"),
+            2 => case.ok(words),
+            _ => {
+                case.ok("recover --abandon --yes f");
+                assert!(case.read("f") == half);
+                case.ok(words)
+            }
+        };
+        assert!(case.read("f") == old && case.stored("/intent").is_empty());
+        assert_eq!(case.snapshots(), stored);
+        case.exits("undo --yes f", 2);
+        case.ok("snap f");
+    }
+}
+
 /// A rollback that was killed, wherever it writes, is a rollback still when it is said again.
 #[test]
 fn a_rollback_that_is_killed_is_said_again() {

@@ -72,8 +72,99 @@ fn only_the_bytes_asked_for() {
     expected[from..to].copy_from_slice(&old[from..to]);
     case.ok(&format!("revert --yes f --range {from}..{to}"));
     assert!(case.read("f") == expected);
-    case.exits("revert --yes f@1 --range 1G..2G", 2).says("past the end");
     case.ok("undo --yes f");
+}
+
+/// With consent, without it and in a dry run alike.
+#[test]
+fn a_range_past_the_end_is_an_error() {
+    let (case, _) = changed();
+    let (now, stored) = (case.read("f"), case.snapshots());
+    for way in ["-n", "--yes", ""] {
+        case.exits(&format!("revert {way} f@1 --range 1G..2G"), 2).says("past the end");
+    }
+    assert!(case.read("f") == now && case.snapshots() == stored);
+}
+
+#[test]
+fn nothing_to_do_stores_nothing() {
+    let (case, old) = changed();
+    case.ok("snap f");
+    let now = case.read("f");
+    // A change that no snapshot holds, in another page; and one in the same page, but in other bytes.
+    case.touch(12, 500);
+    case.patch("f", 2 * PAGE as u64 + 5, b"other");
+    let (held, stored) = (case.read("f"), case.snapshots());
+    let nothing = |words: &str| {
+        case.ok(words).says("nothing to write");
+        assert!(case.read("f") == held && case.snapshots() == stored, "{words}");
+    };
+    nothing("revert --yes f@2 --range 12k..48k");
+    let (from, to) = (2 * PAGE + 100, 3 * PAGE + 50);
+    nothing(&format!("revert --yes f@2 --range {from}..{to}"));
+    case.ok(&format!("revert -n f@2 --range {from}..{to}")).shows("0 pages");
+    case.ok(&format!("revert --yes f@2 --range {}..{to}", 2 * PAGE));
+    assert!(case.read("f")[2 * PAGE..3 * PAGE] == now[2 * PAGE..3 * PAGE]);
+    // The image of an old snapshot, which is not the last.
+    case.ok("revert --yes f@1");
+    case.ok("snap f");
+    case.write("f", &now);
+    let (held, stored) = (case.read("f"), case.snapshots());
+    case.ok("revert --yes f@2").says("nothing to write");
+    assert!(case.read("f") == held && case.snapshots() == stored && old != held);
+    // A delta of nothing, to a file without history.
+    case.write("g", &now);
+    case.ok("delta make f@2 f@2 -o d");
+    case.ok("apply --yes g d").says("nothing to write");
+    assert_eq!(case.snapshots(), stored);
+}
+
+/// A hole of the snapshot, and zeros of the file, are the same bytes.
+#[test]
+fn a_range_of_zeros_holds() {
+    let case = Case::new();
+    case.write("f", b"");
+    case.set_len("f", 64 * PAGE as u64);
+    case.ok("snap f");
+    case.patch("f", 10 * PAGE as u64, &[0; 3 * PAGE]);
+    case.touch(40, 1);
+    let stored = case.snapshots();
+    case.ok("revert --yes f@1 --range 0..160k").says("nothing to write");
+    assert_eq!(case.snapshots(), stored);
+    case.ok("revert --yes f@1 --range 0..164k");
+    assert!(case.read("f") == vec![0; 64 * PAGE]);
+}
+
+#[test]
+fn without_undo_it_is_final() {
+    let (case, old) = changed();
+    let now = case.read("f");
+    case.ok("revert --yes f@1");
+    case.ok("undo --yes f");
+    case.ok("revert --yes f@1");
+    case.touch(7, 70);
+    case.set_len("f", 3 * PAGE as u64 + 5);
+    let stored = case.snapshots();
+    case.ok("revert -n --no-undo f@1").shows("final").shows("is not stored");
+    case.exits("revert --no-undo f@1", 2).says("--yes");
+    case.exits("revert --yes --no-undo f@1 --range 0..1", 2);
+    assert_eq!(case.ok("revert --json -n --no-undo f@1").json()[0]["no_undo"], true);
+    let ran = case.ok("revert --yes --no-undo f@1").says("final");
+    assert!(!ran.err.contains("undo f"), "{}", ran.err);
+    assert!(case.read("f") == old && now != old);
+    assert_eq!(case.snapshots(), stored);
+    case.exits("undo --yes f", 2).says("that it could take back");
+    case.ok("revert --yes --no-undo f@1").says("nothing to write");
+    case.ok("verify");
+}
+
+/// With too little space for undo: said, and then it is done.
+#[test]
+fn without_undo_it_needs_no_space() {
+    let (case, old) = changed();
+    case.exits("revert --yes --reserve 1000T f@1", 2).says("--no-undo");
+    case.ok("revert --yes --reserve 1000T --no-undo f@1");
+    assert!(case.read("f") == old);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `undo`: takes back the last change, and only that.
 
 use super::case::{Case, PAGE};
+use super::trace::{interrupted, needs_strace};
 
 fn reverted() -> (Case, Vec<u8>, Vec<u8>) {
     let case = Case::with_pages(20);
@@ -44,6 +45,22 @@ fn nothing_to_undo() {
     case.exits("undo --yes f", 2).says("no snapshots");
     case.ok("snap f");
     case.exits("undo --yes f", 2).says("changed nothing");
+}
+
+/// A dry run of whatever would change a half-changed file says that it is one.
+#[test]
+fn half_changed_nothing_is_planned() {
+    if !needs_strace() {
+        return;
+    }
+    let (case, ..) = interrupted();
+    case.write("g", &case.read("f"));
+    case.ok("snap g");
+    case.ok("delta make g@1 g@1 -o d");
+    for words in ["undo -n f", "revert -n f@1", "revert -n --no-undo f@1", "apply -n f d", "edit -n f --at 0 --hex 00"]
+    {
+        case.exits(words, 2).says("interrupted").says("memsnap recover");
+    }
 }
 
 #[test]

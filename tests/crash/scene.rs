@@ -115,6 +115,7 @@ fn of_snapshots() -> Vec<Scene> {
 fn of_changes() -> Vec<Scene> {
     vec![
         Scene { name: "revert", words: "revert --yes f@1", ground: grown, ..NEW },
+        Scene { name: "revert without undo", words: "revert --yes --no-undo f@1", ground: grown, ..NEW },
         Scene { name: "undo", words: "undo --yes f", ground: reverted, again: Again::Further, ..NEW },
         Scene { name: "apply", words: "apply --yes f d", ground: with_delta, again: Again::Refused(5), ..NEW },
         Scene {
@@ -229,6 +230,8 @@ impl Scene {
             // The next writer of a vector recovers it; this one takes nothing away.
             Kind::Vector => "vec pop v -n 0",
             _ if self.words.starts_with("recover") => self.words,
+            // What it has not written yet cannot be told from what others have written since.
+            _ if self.words.contains("--no-undo") => "recover --finish --yes f",
             _ => "recover --yes f",
         }
     }
