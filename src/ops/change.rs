@@ -296,7 +296,7 @@ pub(crate) fn present(work: &mut Work<'_>, base: Option<Digest>, progress: &dyn 
     let taken = take(work.room, work.writing, work.shelf, work.target, &how, progress)?;
     work.notes.extend(taken.damage.iter().map(|damage| format!("{damage}; `memsnap verify` says more")));
     if let Some(expected) = base.filter(|b| *b != taken.image) {
-        return Err(Error::Base { path: work.target.path.into(), expected, found: taken.image });
+        return Err(Error::Base { path: work.target.path.into(), expected, found: taken.image, hint: String::new() });
     }
     if let Some(parent) = taken.parent.clone().filter(|p| taken.is(p)) {
         taken.unchanged();

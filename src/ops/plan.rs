@@ -95,7 +95,7 @@ pub(crate) fn plan_only(
     let stored = StoredSide { name: format!("@{}", image.name.number), room: room.clone(), shelf, image };
     let (set, found) = compare_live(&live, &stored, &options.reading, progress, None)?;
     if let Some(expected) = base.filter(|b| *b != found) {
-        return Err(Error::Base { path: live.path, expected, found });
+        return Err(Error::Base { path: live.path, expected, found, hint: String::new() });
     }
     let len = if range.is_some() { live.len } else { stored.image.len() };
     let within = range.unwrap_or(PageRange::of_len(len));

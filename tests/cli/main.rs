@@ -18,6 +18,7 @@ mod forge;
 mod golden;
 mod grades;
 mod help;
+mod hints;
 mod lock;
 mod lock_table;
 mod log;
