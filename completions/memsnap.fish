@@ -28,7 +28,7 @@ complete -c memsnap -n "__fish_memsnap_needs_command" -l store -d 'Keep snapshot
 complete -c memsnap -n "__fish_memsnap_needs_command" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
-complete -c memsnap -n "__fish_memsnap_needs_command" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+complete -c memsnap -n "__fish_memsnap_needs_command" -l progress -d 'Show progress on stderr: auto (on a terminal), always (elsewhere as lines, one a second) or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_needs_command" -l json -d 'Write results and errors as JSON, one object a line'
@@ -71,7 +71,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l store -d 'Keep 
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l progress -d 'Show progress on stderr: auto (on a terminal), always (elsewhere as lines, one a second) or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l always -d 'Make a snapshot even if nothing changed'
@@ -87,7 +87,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand log" -l store -d 'Keep s
 complete -c memsnap -n "__fish_memsnap_using_subcommand log" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand log" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+complete -c memsnap -n "__fish_memsnap_using_subcommand log" -l progress -d 'Show progress on stderr: auto (on a terminal), always (elsewhere as lines, one a second) or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand log" -l json -d 'Write results and errors as JSON, one object a line'
@@ -110,7 +110,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l store -d 'Keep 
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l progress -d 'Show progress on stderr: auto (on a terminal), always (elsewhere as lines, one a second) or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l stat -d 'Only the summary'
@@ -135,7 +135,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l store -d 'Keep 
 complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l progress -d 'Show progress on stderr: auto (on a terminal), always (elsewhere as lines, one a second) or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand view" -s a -l no-fold -d 'Show rows of zeros like all others'
@@ -159,7 +159,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l store -d 'Keep 
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l progress -d 'Show progress on stderr: auto (on a terminal), always (elsewhere as lines, one a second) or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l map -d 'Draw the file as a strip of cells'
@@ -184,7 +184,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l store -d 'Kee
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l progress -d 'Show progress on stderr: auto (on a terminal), always (elsewhere as lines, one a second) or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l no-undo -d 'Do not store what FILE holds now: the change is final'
@@ -208,7 +208,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l store -d 'Keep 
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l progress -d 'Show progress on stderr: auto (on a terminal), always (elsewhere as lines, one a second) or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -s n -l dry-run -d 'Show what would be written, and write nothing'
@@ -237,7 +237,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l store -d 'Keep 
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l progress -d 'Show progress on stderr: auto (on a terminal), always (elsewhere as lines, one a second) or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l grow -d 'Let edits go past the end, and the file become longer'
@@ -261,7 +261,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l store -d 'Ke
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l progress -d 'Show progress on stderr: auto (on a terminal), always (elsewhere as lines, one a second) or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l finish -d 'Complete the change'
@@ -283,7 +283,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -l store -d 'Ke
 complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -l progress -d 'Show progress on stderr: auto (on a terminal), always (elsewhere as lines, one a second) or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -l force -d 'Replace OUT if it exists; write to stdout even if it is a terminal'
@@ -299,7 +299,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_se
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_seen_subcommand_from make stat invert" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_seen_subcommand_from make stat invert" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_seen_subcommand_from make stat invert" -l progress -d 'Show progress on stderr: auto (on a terminal), always (elsewhere as lines, one a second) or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_seen_subcommand_from make stat invert" -l json -d 'Write results and errors as JSON, one object a line'
@@ -322,7 +322,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_s
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l progress -d 'Show progress on stderr: auto (on a terminal), always (elsewhere as lines, one a second) or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l reversible -d 'Let the delta carry the old pages too, so that it can be inverted'
@@ -337,7 +337,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_s
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from stat" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from stat" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from stat" -l progress -d 'Show progress on stderr: auto (on a terminal), always (elsewhere as lines, one a second) or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from stat" -l json -d 'Write results and errors as JSON, one object a line'
@@ -350,7 +350,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_s
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -l progress -d 'Show progress on stderr: auto (on a terminal), always (elsewhere as lines, one a second) or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -l force -d 'Replace it if it exists; write to stdout even if it is a terminal'
@@ -371,7 +371,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l store -d 'Keep
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l progress -d 'Show progress on stderr: auto (on a terminal), always (elsewhere as lines, one a second) or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -s n -l dry-run -d 'Show what would be written, and write nothing'
@@ -388,7 +388,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -l store -d 'Kee
 complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -l progress -d 'Show progress on stderr: auto (on a terminal), always (elsewhere as lines, one a second) or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -l quick -d 'Leave out the pages: structure only'
@@ -402,7 +402,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -l store -d 'Keep
 complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -l progress -d 'Show progress on stderr: auto (on a terminal), always (elsewhere as lines, one a second) or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -l json -d 'Write results and errors as JSON, one object a line'
@@ -420,7 +420,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l store -d 'Keep 
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l progress -d 'Show progress on stderr: auto (on a terminal), always (elsewhere as lines, one a second) or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s s -l shared -d 'Take a shared lock: others may have one, too'
@@ -440,7 +440,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -l progress -d 'Show progress on stderr: auto (on a terminal), always (elsewhere as lines, one a second) or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -l json -d 'Write results and errors as JSON, one object a line'
@@ -465,7 +465,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -l progress -d 'Show progress on stderr: auto (on a terminal), always (elsewhere as lines, one a second) or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -l json -d 'Write results and errors as JSON, one object a line'
@@ -478,7 +478,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -l progress -d 'Show progress on stderr: auto (on a terminal), always (elsewhere as lines, one a second) or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -l json -d 'Write results and errors as JSON, one object a line'
@@ -491,7 +491,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -l progress -d 'Show progress on stderr: auto (on a terminal), always (elsewhere as lines, one a second) or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -l json -d 'Write results and errors as JSON, one object a line'
@@ -505,7 +505,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l progress -d 'Show progress on stderr: auto (on a terminal), always (elsewhere as lines, one a second) or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l json -d 'Write results and errors as JSON, one object a line'
@@ -518,7 +518,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -l progress -d 'Show progress on stderr: auto (on a terminal), always (elsewhere as lines, one a second) or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -l json -d 'Write results and errors as JSON, one object a line'
@@ -531,7 +531,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -l progress -d 'Show progress on stderr: auto (on a terminal), always (elsewhere as lines, one a second) or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -l json -d 'Write results and errors as JSON, one object a line'
@@ -544,7 +544,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -l progress -d 'Show progress on stderr: auto (on a terminal), always (elsewhere as lines, one a second) or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -l json -d 'Write results and errors as JSON, one object a line'
@@ -557,7 +557,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -l progress -d 'Show progress on stderr: auto (on a terminal), always (elsewhere as lines, one a second) or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -l json -d 'Write results and errors as JSON, one object a line'
@@ -570,7 +570,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -l progress -d 'Show progress on stderr: auto (on a terminal), always (elsewhere as lines, one a second) or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -l raw -d 'The bytes of the elements; for elements of any type'
@@ -588,7 +588,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l progress -d 'Show progress on stderr: auto (on a terminal), always (elsewhere as lines, one a second) or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l raw -d 'INPUT holds the bytes of elements'
@@ -602,7 +602,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -l store -d
 complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -l progress -d 'Show progress on stderr: auto (on a terminal), always (elsewhere as lines, one a second) or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -l json -d 'Write results and errors as JSON, one object a line'
@@ -614,7 +614,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand man" -l store -d 'Keep s
 complete -c memsnap -n "__fish_memsnap_using_subcommand man" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand man" -l progress -d 'Show progress on stderr: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
+complete -c memsnap -n "__fish_memsnap_using_subcommand man" -l progress -d 'Show progress on stderr: auto (on a terminal), always (elsewhere as lines, one a second) or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand man" -l json -d 'Write results and errors as JSON, one object a line'

@@ -2,6 +2,7 @@
 
 mod words;
 
+pub(crate) use words::command;
 pub use words::{acts, shell_word, shown};
 
 use std::io;
@@ -77,6 +78,8 @@ pub enum Error {
         expected: Digest,
         /// The image digest found.
         found: Digest,
+        /// What to do next; empty where nothing particular is known.
+        hint: String,
     },
     /// A change in place stopped on its way: the target is half changed, and its record is kept.
     #[error("{source}; {} is half changed now", .path.display())]
@@ -118,12 +121,21 @@ impl Error {
             }
             Error::Io { doing, source, .. } if *doing == RESERVING => {
                 let full = matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-                if full { "free some space on the disk of the file".into() } else { io_hint(source).into() }
+                if full { "free some space on the disk of the file".into() } else { io_hint(source, false).into() }
             }
-            Error::Io { source, .. } => io_hint(source).into(),
-            Error::Base { .. } => {
-                "it was changed since: bring it back first, pass the delta that fits it, or undo with --force".into()
+            Error::Io { path, source, .. } => io_hint(source, is_stored(path) || in_store(path)).into(),
+            Error::Base { hint, .. } if hint.is_empty() => {
+                "it was changed since: begin anew from what it is now".into()
             }
+            Error::Base { hint, .. } => hint.clone(),
+        }
+    }
+
+    /// With what to do next, where it is an [`Error::Base`].
+    pub(crate) fn of_base(self, hint: impl FnOnce(&Digest) -> String) -> Error {
+        match self {
+            Error::Base { path, expected, found, .. } => Error::Base { hint: hint(&expected), path, expected, found },
+            e => e,
         }
     }
 
@@ -149,15 +161,29 @@ pub(crate) const RESERVING: &str = "reserving space for";
 /// Whether a file is one of a store, by its name; else it is a delta.
 pub(crate) fn is_stored(path: &Path) -> bool {
     let suffix = path.extension().is_some_and(|e| ["snap", "map", "pack"].iter().any(|s| e == *s));
-    let name = path.file_name().is_some_and(|n| ["format", "target", "tree", "intent", "undo"].iter().any(|s| n == *s));
+    let name = path
+        .file_name()
+        .is_some_and(|n| ["format", "target", "tree", "intent", "undo", ".gitignore"].iter().any(|s| n == *s));
     suffix || name || path.parent().is_some_and(|p| p.ends_with("names"))
 }
 
 /// Too many open files; the same number on every system.
 const EMFILE: i32 = 24;
 
-fn io_hint(e: &io::Error) -> &'static str {
+/// Whether a path is within a store, or one that is to be made.
+fn in_store(path: &Path) -> bool {
+    path.ancestors().any(|dir| dir.ends_with(".memsnap") || dir.join("format").is_file())
+}
+
+/// `stored`: it befell a store, which can be elsewhere; not a target or an output.
+fn io_hint(e: &io::Error, stored: bool) -> &'static str {
     match e.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded if !stored => {
+            "free some space there; an output can be written to another disk"
+        }
+        io::ErrorKind::ReadOnlyFilesystem if !stored => {
+            "mount it for writing; an output can be written to another disk"
+        }
         io::ErrorKind::NotFound => "check the path",
         io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => "move away what is there",
         io::ErrorKind::PermissionDenied => "run as a user who may access it",

@@ -7,10 +7,10 @@ use clap::error::ErrorKind;
 use memsnap::Error;
 use serde::Serialize;
 
-use super::escape;
 use super::exit::{Coded, Exit, Hinted};
 use super::json::{self, JsonPath};
 use super::screen::Screen;
+use super::{advice, escape};
 
 #[derive(Serialize)]
 struct JsonError {
@@ -30,7 +30,7 @@ struct JsonWarning<'a> {
 
 /// Message and hint, escaped, each on one line; the hint may be empty.
 /// Digests are shown whole only when `verbose`.
-pub(crate) fn text(error: &anyhow::Error, verbose: bool) -> (String, String) {
+pub(crate) fn text(error: &anyhow::Error, verbose: bool, store: Option<&Path>) -> (String, String) {
     let mut message = message(error);
     if let (Some(Error::Base { expected, found, .. }), false) = (library(error), verbose) {
         for id in [expected.to_hex(), found.to_hex()] {
@@ -45,15 +45,15 @@ pub(crate) fn text(error: &anyhow::Error, verbose: bool) -> (String, String) {
             parts.join(&escape::path(path))
         }
     };
-    (message, escape::text(&hint(error)))
+    (message, escape::text(&hint(error, store)))
 }
 
 /// One line of JSON.
-pub(crate) fn json(error: &anyhow::Error) -> String {
+pub(crate) fn json(error: &anyhow::Error, store: Option<&Path>) -> String {
     let error = JsonError {
         schema: "memsnap.error.1",
         error: message(error),
-        hint: hint(error),
+        hint: hint(error, store),
         code: Exit::of(error).code(),
         path: path_of(error).map(JsonPath::of),
     };
@@ -87,9 +87,10 @@ pub(crate) fn usage(error: &clap::Error, wrong: Exit, screen: &mut Screen) -> an
 }
 
 fn usage_json(plain: &str, wrong: Exit) -> String {
-    let said: Vec<_> = plain.lines().take_while(|line| !line.starts_with("Usage:")).map(str::trim).collect();
+    let said = plain.lines().take_while(|line| !line.starts_with("Usage:")).map(str::trim);
+    let (tips, said): (Vec<_>, Vec<_>) = said.partition(|line| line.starts_with("tip: "));
     let error = said.join(" ").trim().trim_start_matches("error: ").to_string();
-    let hint = "see `memsnap --help`".into();
+    let hint = tips.first().map_or("see `memsnap --help`", |tip| &tip["tip: ".len()..]).into();
     let error = JsonError { schema: "memsnap.error.1", error, hint, code: wrong.code(), path: None };
     json::line(&error).unwrap_or_default()
 }
@@ -122,12 +123,12 @@ fn library(error: &anyhow::Error) -> Option<&Error> {
     error.chain().find_map(|cause| cause.downcast_ref().or(cause.downcast_ref().map(|coded: &Coded| &coded.error)))
 }
 
-fn hint(error: &anyhow::Error) -> String {
+fn hint(error: &anyhow::Error, store: Option<&Path>) -> String {
     if let Some(Hinted { hint, .. }) = error.downcast_ref() {
         return hint.clone();
     }
     if let Some(error) = library(error) {
-        return error.hint();
+        return advice::of_gone(error, store).unwrap_or_else(|| error.hint());
     }
     let full = |e: &io::Error| e.kind() == io::ErrorKind::StorageFull;
     match error.chain().find_map(|cause| cause.downcast_ref::<io::Error>()).is_some_and(full) {
@@ -164,11 +165,11 @@ mod tests {
 
     #[test]
     fn said_once_with_a_hint() {
-        let (message, hint) = text(&denied(OsStr::new("x")), false);
+        let (message, hint) = text(&denied(OsStr::new("x")), false, None);
         assert_eq!(message, "snapping x: opening x: Permission denied");
         assert_eq!(hint, "run as a user who may access it");
         assert_eq!(
-            json(&denied(OsStr::new("x"))),
+            json(&denied(OsStr::new("x")), None),
             "{\"schema\":\"memsnap.error.1\",\"error\":\"snapping x: opening x: Permission denied\",\
              \"hint\":\"run as a user who may access it\",\"code\":2,\"path\":\"x\"}\n"
         );
@@ -176,7 +177,7 @@ mod tests {
 
     #[test]
     fn paths_are_shown_as_they_are() {
-        let (message, _) = text(&denied(OsStr::from_bytes(b"a\xff\x1b[1m\nb")), false);
+        let (message, _) = text(&denied(OsStr::from_bytes(b"a\xff\x1b[1m\nb")), false, None);
         assert_eq!(message, "snapping x: opening a\\xff\\u{1b}[1m\\u{a}b: Permission denied");
     }
 }

@@ -52,7 +52,8 @@ pub(crate) struct Global {
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, global = true, help_heading = HEADING)]
     #[arg(hide_possible_values = true, hide_default_value = true)]
     pub(crate) color: When,
-    /// Show progress on stderr: auto (on a terminal), always or never
+    /// Show progress on stderr: auto (on a terminal), always (elsewhere as
+    /// lines, one a second) or never
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, global = true, help_heading = HEADING)]
     #[arg(hide_possible_values = true, hide_default_value = true)]
     pub(crate) progress: When,

@@ -90,7 +90,7 @@ pub(crate) fn line(value: &impl Serialize) -> anyhow::Result<String> {
     let mut out = String::with_capacity(plain.len() + 1);
     for c in plain.chars() {
         if escape::acts(c) {
-            write!(out, "\\u{:04x}", c as u32)?;
+            c.encode_utf16(&mut [0; 2]).iter().try_for_each(|unit| write!(out, "\\u{unit:04x}"))?;
         } else {
             out.push(c);
         }
@@ -132,5 +132,8 @@ mod tests {
         let text = line(&"\u{202e}\u{9b}").unwrap();
         assert_eq!(text, "\"\\u202e\\u009b\"\n");
         assert_eq!(serde_json::from_str::<String>(&text).unwrap(), "\u{202e}\u{9b}");
+        let text = line(&"a\u{e0041}").unwrap();
+        assert_eq!(text, "\"a\\udb40\\udc41\"\n");
+        assert_eq!(serde_json::from_str::<String>(&text).unwrap(), "a\u{e0041}");
     }
 }

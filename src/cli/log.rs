@@ -24,8 +24,8 @@ use super::{escape, text, units};
 /// the grade, tags and message. Snapshots that memsnap made by itself before
 /// it wrote to the file are marked `(undo)`, those of what it wrote where no
 /// other snapshot holds that are marked `(result)`. Without FILE, all files of the
-/// store of this folder are listed. With -v, full ids, exact times and the
-/// reason of each grade.
+/// store of this folder are listed. With -v, full ids, exact times, the
+/// reason of each grade, and the image digests of which deltas speak.
 ///
 /// Reads only the store, never the file.
 ///
@@ -52,6 +52,7 @@ struct JsonEntry<'a> {
     path: JsonPath,
     number: u64,
     id: String,
+    image: String,
     parent: Option<String>,
     time: Option<String>,
     time_ns: i64,
@@ -111,10 +112,10 @@ fn render_text(history: &History, global: &Global, screen: &mut Screen) -> anyho
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_nanos() as i64);
     let id = if global.verbose { "ID" } else { "ID          " };
     let when = if global.verbose { "TIME" } else { "AGE" };
-    let mut rows = vec![["#", id, when, "LENGTH", "PAGES", "STORED", "GRADE", "MESSAGE"].map(String::from)];
+    let mut rows = vec![["#", id, when, "LENGTH", "PAGES", "STORED", "GRADE", "IMAGE", "MESSAGE"].map(String::from)];
     rows.extend(history.snapshots.iter().map(|entry| row(entry, now, global, screen)));
     if !history.snapshots.is_empty() {
-        let mut lines = aligned(&rows).into_iter();
+        let mut lines = aligned(&rows, global.verbose).into_iter();
         if let Some(head) = lines.next() {
             screen.heading(&head)?;
         }
@@ -130,7 +131,7 @@ fn render_text(history: &History, global: &Global, screen: &mut Screen) -> anyho
     Ok(())
 }
 
-fn row(entry: &Entry, now: i64, global: &Global, screen: &Screen) -> [String; 8] {
+fn row(entry: &Entry, now: i64, global: &Global, screen: &Screen) -> [String; 9] {
     let id = entry.id.to_hex();
     let mut notes: Vec<String> = entry.tags.iter().map(|tag| format!("[{tag}]")).collect();
     match entry.kind {
@@ -153,18 +154,23 @@ fn row(entry: &Entry, now: i64, global: &Global, screen: &Screen) -> [String; 8]
         entry.pages_changed.to_string(),
         screen.sizes.show(entry.bytes_stored),
         escape::text(&grade),
+        entry.image.to_hex(),
         escape::text(&notes.join(" ")),
     ]
 }
 
-/// Columns as wide as their widest cell; numbers to the right.
-fn aligned(rows: &[[String; 8]]) -> Vec<String> {
-    const RIGHT: [bool; 8] = [true, false, true, true, true, true, false, false];
+/// The column of image digests.
+const IMAGE: usize = 7;
+
+/// Columns as wide as their widest cell, numbers to the right; that of image digests only if `verbose`.
+fn aligned(rows: &[[String; 9]], verbose: bool) -> Vec<String> {
+    const RIGHT: [bool; 9] = [true, false, true, true, true, true, false, false, false];
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; 8] = std::array::from_fn(width);
+    let widths: [usize; 9] = std::array::from_fn(width);
     let cell = |text: &String, i: usize| escape::padded(text, widths[i], RIGHT[i]);
-    let line = |row: &[String; 8]| {
-        let cells: Vec<_> = row.iter().enumerate().map(|(i, text)| cell(text, i)).collect();
+    let line = |row: &[String; 9]| {
+        let shown = row.iter().enumerate().filter(|(i, _)| verbose || *i != IMAGE);
+        let cells: Vec<_> = shown.map(|(i, text)| cell(text, i)).collect();
         cells.join("  ").trim_end().to_string()
     };
     rows.iter().map(line).collect()
@@ -200,6 +206,7 @@ fn json<'a>(entry: &'a Entry, history: &History) -> JsonEntry<'a> {
         path: JsonPath::of(&history.path),
         number: entry.number,
         id: entry.id.to_hex(),
+        image: entry.image.to_hex(),
         parent: entry.parent.as_ref().map(|id| id.to_hex()),
         time: Timestamp::from_nanosecond(entry.time_ns.into()).ok().map(|time| time.to_string()),
         time_ns: entry.time_ns,
@@ -223,11 +230,11 @@ mod tests {
     #[test]
     fn columns_line_up() {
         let row = |number: &str, message: &str| {
-            let mut row = ["1", "id", "2 h", "1 B", "3", "4 B", "proven", ""].map(String::from);
-            (row[0], row[7]) = (number.into(), message.into());
+            let mut row = ["1", "id", "2 h", "1 B", "3", "4 B", "proven", "image", ""].map(String::from);
+            (row[0], row[8]) = (number.into(), message.into());
             row
         };
-        let lines = aligned(&[row("1", ""), row("10", "now")]);
+        let lines = aligned(&[row("1", ""), row("10", "now")], false);
         assert_eq!(lines[0], " 1  id  2 h  1 B  3  4 B  proven");
         assert_eq!(lines[1], "10  id  2 h  1 B  3  4 B  proven  now");
     }

@@ -2,6 +2,7 @@
 //! library and the rendering of what came back. Only this room knows terminals, the environment and exit codes.
 
 mod adopt;
+mod advice;
 mod apply;
 mod change;
 mod completions;
@@ -124,7 +125,8 @@ pub(crate) fn main(args: Vec<OsString>) -> Exit {
             let verdict = cli.run(&mut screen);
             (screen, verdict)
         }
-        Err(e) => {
+        Err(mut e) => {
+            advice::advise(&mut e);
             let json = args.iter().take_while(|a| *a != "--").any(|a| a == "--json");
             let mut screen = Screen::of_process(&Global { json, color, ..Global::default() });
             let verdict = fault::usage(&e, wrong_usage(&args), &mut screen);

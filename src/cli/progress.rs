@@ -1,4 +1,4 @@
-//! Progress on stderr: a bar on a terminal, a line now and then elsewhere. Short work shows nothing.
+//! Progress on stderr: a bar on a terminal, unless the work is short; elsewhere, where it is asked for, a line a second.
 
 use std::io::Write;
 use std::sync::Mutex;
@@ -14,8 +14,10 @@ use super::{escape, units};
 
 /// Work that ends sooner shows no progress.
 const QUIET_FOR: Duration = Duration::from_millis(150);
-/// Time between two lines where there is no terminal.
-const LINE_EVERY: Duration = Duration::from_secs(5);
+/// Time between two lines where there is no terminal, of whichever step.
+const LINE_EVERY: Duration = Duration::from_secs(1);
+/// When the last of them was written.
+static LINE_AT: Mutex<Option<Instant>> = Mutex::new(None);
 /// Columns of a terminal that does not tell.
 const COLUMNS: usize = 80;
 /// Widest bar, and the narrowest that still says something.
@@ -37,7 +39,7 @@ struct Step {
     what: String,
     bar: ProgressBar,
     begun: Instant,
-    said: Option<Instant>,
+    drawn: bool,
 }
 
 impl Bar {
@@ -53,20 +55,14 @@ impl Bar {
     }
 
     fn draw(&self, step: &mut Step) {
-        let now = Instant::now();
-        let due = match step.said {
-            None => now - step.begun >= if self.terminal { QUIET_FOR } else { LINE_EVERY },
-            Some(said) => !self.terminal && now - said >= LINE_EVERY,
-        };
-        if !due {
-            return;
-        }
-        step.said = Some(now);
-        if self.terminal {
+        if !self.terminal {
+            if line_is_due() {
+                let _ = writeln!(std::io::stderr(), "{}", self.line(step));
+            }
+        } else if !step.drawn && step.begun.elapsed() >= QUIET_FOR {
+            step.drawn = true;
             step.bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(HZ));
             tick(&step.bar);
-        } else {
-            let _ = writeln!(std::io::stderr(), "{}", self.line(step));
         }
     }
 
@@ -90,6 +86,16 @@ fn tick(bar: &ProgressBar) {
         }
     };
     let _ = thread::Builder::new().spawn(redraw);
+}
+
+/// True at most once in [`LINE_EVERY`].
+fn line_is_due() -> bool {
+    let Ok(mut at) = LINE_AT.lock() else { return false };
+    let due = at.is_none_or(|at| at.elapsed() >= LINE_EVERY);
+    if due {
+        *at = Some(Instant::now());
+    }
+    due
 }
 
 /// Where a step stands.
@@ -165,7 +171,7 @@ impl Progress for Bar {
         if let Ok(style) = ProgressStyle::with_template("{line}") {
             bar.set_style(style.with_key("line", line));
         }
-        self.with_step(|step| *step = Some(Step { what, bar, begun, said: None }));
+        self.with_step(|step| *step = Some(Step { what, bar, begun, drawn: false }));
     }
 
     fn advance(&self, bytes: u64) {

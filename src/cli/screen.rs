@@ -4,6 +4,7 @@
 //! of stdout is an error. Faults of stderr are nobody's news.
 
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::PathBuf;
 
 use memsnap::ops::Note;
 use memsnap::sys::descriptor;
@@ -36,6 +37,8 @@ pub(crate) struct Screen {
     err: Box<dyn Write>,
     /// A fault of stdout found while stderr was to be written; told at the end.
     late: Option<anyhow::Error>,
+    /// Where snapshots are, for hints.
+    store: Option<PathBuf>,
     json: bool,
     quiet: bool,
     verbose: bool,
@@ -89,6 +92,7 @@ impl Screen {
             out: Pipe { to: out, ended: false, closed: false },
             err,
             late: None,
+            store: global.store.clone(),
             json: global.json,
             quiet: global.quiet,
             verbose: global.verbose,
@@ -209,9 +213,9 @@ impl Screen {
     pub(crate) fn fail(&mut self, error: &anyhow::Error) -> Exit {
         self.settle();
         let text = match self.json {
-            true => fault::json(error),
+            true => fault::json(error, self.store.as_deref()),
             false => {
-                let (message, hint) = fault::text(error, self.verbose);
+                let (message, hint) = fault::text(error, self.verbose, self.store.as_deref());
                 let mut text = format!("{} {message}\n", paint(self.color_err, "1;31", "memsnap:"));
                 if !hint.is_empty() {
                     text += &format!("  {} {hint}\n", paint(self.color_err, "36", "hint:"));

@@ -61,7 +61,7 @@ fn a_closed_pipe_is_no_error_and_a_full_disk_is() {
     let mut gone = screen(&Tape(Rc::default(), Some(32)), &err, &Global::default());
     assert!(gone.line("x").is_ok() && gone.line("y").is_ok() && gone.flush().is_ok());
     let mut full = screen(&Tape(Rc::default(), Some(28)), &err, &Global::default());
-    let (message, hint) = fault::text(&full.line("x").unwrap_err(), false);
+    let (message, hint) = fault::text(&full.line("x").unwrap_err(), false, None);
     assert_eq!(message, "writing to stdout: No space left on device");
     assert!(!hint.is_empty() && full.line("y").is_ok(), "said once");
 }

@@ -4,12 +4,44 @@ use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// Whether `c` would act on a terminal, or on the order of what stands around it, instead of being shown.
+/// Whether `c` would act on a terminal, or on what stands around it, or not be seen at all, instead of being shown.
+/// Spaces are shown.
 pub fn acts(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-        || matches!(c, '\u{2028}' | '\u{2029}')
+    c.is_control() || UNSEEN.iter().any(|(first, last)| (*first..=*last).contains(&(c as u32)))
 }
+
+/// Ascending. Of Unicode 16.0: Default_Ignorable_Code_Point (DerivedCoreProperties.txt), the general categories Cf, Zl and
+/// Zp (DerivedGeneralCategory.txt); and two characters that are drawn as nothing, U+2800 and U+1D159.
+const UNSEEN: [(u32, u32); 28] = [
+    (0x00ad, 0x00ad),
+    (0x034f, 0x034f),
+    (0x0600, 0x0605),
+    (0x061c, 0x061c),
+    (0x06dd, 0x06dd),
+    (0x070f, 0x070f),
+    (0x0890, 0x0891),
+    (0x08e2, 0x08e2),
+    (0x115f, 0x1160),
+    (0x17b4, 0x17b5),
+    (0x180b, 0x180f),
+    (0x200b, 0x200f),
+    (0x2028, 0x202e),
+    (0x2060, 0x206f),
+    (0x2800, 0x2800),
+    (0x3164, 0x3164),
+    (0xfe00, 0xfe0f),
+    (0xfeff, 0xfeff),
+    (0xffa0, 0xffa0),
+    (0xfff0, 0xfff8),
+    (0xfff9, 0xfffb),
+    (0x110bd, 0x110bd),
+    (0x110cd, 0x110cd),
+    (0x13430, 0x1343f),
+    (0x1bca0, 0x1bca3),
+    (0x1d159, 0x1d159),
+    (0x1d173, 0x1d17a),
+    (0xe0000, 0xe0fff),
+];
 
 /// A path as text, with bytes that are no UTF-8 written as `\xNN`. Characters that act are left for whoever shows it.
 pub fn shown(path: impl AsRef<Path>) -> String {
@@ -40,6 +72,12 @@ pub fn shell_word(path: impl AsRef<Path>) -> String {
             out + "'"
         }
     }
+}
+
+/// A command of this program, with the store that was chosen and a file, as a shell takes it.
+pub(crate) fn command(verb: &str, store: Option<&Path>, file: impl AsRef<Path>) -> String {
+    let store = store.map(|dir| format!(" --store {}", shell_word(dir))).unwrap_or_default();
+    format!("memsnap {verb}{store} {}", shell_word(file))
 }
 
 /// Means nothing to a shell.
@@ -75,6 +113,15 @@ mod tests {
         assert_eq!(shell_word(""), "''");
         assert_eq!(shell_word("a\n'1\\"), r"$'a\012\'1\\'");
         assert_eq!(shell_word(OsStr::from_bytes(b"\xff1")), r"$'\3771'");
+    }
+
+    #[test]
+    fn what_is_not_seen() {
+        assert!(UNSEEN.windows(2).all(|pair| pair[0].1 < pair[1].0) && UNSEEN.iter().all(|(a, b)| a <= b));
+        let unseen = "\u{ad}\u{34f}\u{61c}\u{180e}\u{200b}\u{200d}\u{200e}\u{2028}\u{202e}\u{2060}\u{2069}\u{3164}\u{fe0f}\u{feff}\u{ffa0}\u{e0001}\u{e0101}";
+        assert!(unseen.chars().all(acts));
+        assert!(!" a\u{e9}\u{301}\u{3000}\u{4e00}\u{1f600}".contains(acts));
+        assert_eq!(shell_word("a\u{200b}b"), r"$'a\342\200\213b'");
     }
 
     #[test]

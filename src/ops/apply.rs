@@ -14,10 +14,10 @@ use super::in_place::{Place, in_place};
 use super::sides::{LiveSide, digest_of, refuse_unfinished_to_read};
 use super::take::Taken;
 use super::{Note, Progress};
-use crate::error::{At, Error, Result};
-use crate::pack::Item;
-use crate::page::{PAGE, PAGE64, PageSet};
-use crate::store::Image;
+use crate::error::{At, Error, Result, command, shell_word};
+use crate::pack::{FileKind, Item};
+use crate::page::{Digest, PAGE, PAGE64, PageSet};
+use crate::store::{Image, Shelf, SnapName};
 use crate::sys::{create, open, sparse};
 
 /// Where a delta comes from.
@@ -54,10 +54,12 @@ pub fn apply(
     progress: &dyn Progress,
 ) -> Result<Report> {
     let target = open::resolve(file)?;
-    let (delta, name) = open_delta(delta, folder_of(out.unwrap_or(&target)))?;
+    let named = if let Input::Path(path) = &delta { Some(path.clone()) } else { None };
+    let opened = open_delta(delta, folder_of(out.unwrap_or(&target)));
+    let (delta, name) = opened.map_err(|e| in_order(file, named.as_deref()).unwrap_or(e))?;
     let job = Job { target: &target, delta: &delta, name: &name, options, began: Instant::now() };
     let done = match out {
-        Some(out) => return job.copy(out, confirm, progress),
+        Some(out) => return job.copy(out, confirm, progress).map_err(|e| job.with_fitting(e, out, file)),
         None if options.dry_run => {
             if let Some(room) = room_of(options.store.as_deref(), &target)? {
                 refuse_unfinished_to_read(&room)?;
@@ -68,8 +70,23 @@ pub fn apply(
     };
     match done {
         Err(Error::Base { found, .. }) if found == job.delta.head.result.digest => Ok(job.nothing()),
-        done => done,
+        done => done.map_err(|e| job.with_fitting(e, &target, file)),
     }
+}
+
+/// The error where the delta was written first, and the file second.
+fn in_order(file: &Path, delta: Option<&Path>) -> Option<Error> {
+    let delta = delta?;
+    let begins = |path: &Path| {
+        let mut start = [0; 8];
+        let file = open::target_read(&open::resolve(path).ok()?).ok()?;
+        file.read_exact_at(&mut start, 0).ok()?;
+        Some(FileKind::Delta.head(0)[..8] == start)
+    };
+    let swapped = begins(file) == Some(true) && begins(delta) == Some(false);
+    let what = format!("{} is a delta, and {} is none", file.display(), delta.display());
+    let hint = format!("the file comes first: `memsnap apply {} {}`", shell_word(delta), shell_word(file));
+    swapped.then(|| Error::refused(what, hint))
 }
 
 /// What is to be applied to what.
@@ -88,7 +105,12 @@ impl Job<'_> {
         let head = &self.delta.head;
         let found = digest_of(&live, &self.options.reading, progress)?;
         if found != head.base.digest || live.len != head.base.len {
-            return Err(Error::Base { path: self.target.into(), expected: head.base.digest, found });
+            return Err(Error::Base {
+                path: self.target.into(),
+                expected: head.base.digest,
+                found,
+                hint: String::new(),
+            });
         }
         let pages = pages_in(self.delta, self.name)?;
         let from = ("the base of the delta".into(), head.base.len);
@@ -116,6 +138,40 @@ impl Job<'_> {
     fn report(&self, plan: Plan) -> Report {
         let elapsed = self.began.elapsed();
         Report { plan, done: false, undo: None, notes: Vec::new(), bytes_written: 0, elapsed }
+    }
+
+    /// Names the snapshot that would have been the base, where the history has it.
+    fn with_fitting(&self, e: Error, to: &Path, file: &Path) -> Error {
+        e.of_base(|expected| {
+            let store = self.options.store.as_deref();
+            let at = |n: u64| {
+                let mut word = file.as_os_str().to_owned();
+                word.push(format!("@{n}"));
+                word
+            };
+            match self.fitting(expected) {
+                Some(n) if to == self.target => {
+                    let revert = command("revert", store, at(n));
+                    format!("the base of the delta is @{n}: go back to it first with `{revert}`")
+                }
+                Some(n) => {
+                    let restore = command("restore", store, at(n));
+                    format!(
+                        "the base of the delta is @{n}: write it to a file with `{restore} -o BASE`, and apply to that"
+                    )
+                }
+                None => "apply it to the file that it was made from; `memsnap log -v` shows image digests".into(),
+            }
+        })
+    }
+
+    /// The number of the newest snapshot that holds that image.
+    fn fitting(&self, image: &Digest) -> Option<u64> {
+        let room = room_of(self.options.store.as_deref(), self.target).ok()??;
+        let shelf = Shelf::new(room.dir());
+        let holds =
+            |name: &SnapName| Image::open_snap(&room, &shelf, *name).is_ok_and(|snap| snap.meta.image == *image);
+        room.snapshots().ok()?.into_iter().rev().find(holds).map(|name| name.number)
     }
 
     /// Writes a copy, which gets its name when it is proven to be the result.

@@ -314,7 +314,7 @@ fn capture(work: &mut Work<'_>, base: Option<Digest>, progress: &dyn Progress) -
         work.notes.push(Note::warning(format!("{what}: {}; is the disk sound?", taken.repaired)));
     }
     if let Some(expected) = base.filter(|b| *b != taken.image) {
-        return Err(Error::Base { path: work.target.path.into(), expected, found: taken.image });
+        return Err(Error::Base { path: work.target.path.into(), expected, found: taken.image, hint: String::new() });
     }
     Ok(taken)
 }

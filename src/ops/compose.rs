@@ -208,7 +208,12 @@ impl<'w, 'a: 'w> Composer<'w, 'a> {
     pub(crate) fn finish(mut self, verb: &str, expected: Option<Digest>) -> Result<Image> {
         let image = self.fold()?;
         if let Some(expected) = expected.filter(|e| *e != image) {
-            return Err(crate::Error::Base { path: self.work.target.path.into(), expected, found: image });
+            return Err(crate::Error::Base {
+                path: self.work.target.path.into(),
+                expected,
+                found: image,
+                hint: String::new(),
+            });
         }
         let meta = Meta {
             image,

@@ -4,10 +4,10 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use super::operand::Operand;
-use super::sides::{Side as Open, compare};
+use super::sides::{Side as Open, compare, compare_live};
 use super::{Progress, Reading};
 use crate::error::{Error, Result};
-use crate::page::{PageRange, PageSet};
+use crate::page::{Digest, PageRange, PageSet};
 use crate::store::Ref;
 
 /// Bytes of each side read at once: whole pages.
@@ -46,6 +46,8 @@ pub struct Side {
     pub name: String,
     /// Its length in bytes.
     pub len: u64,
+    /// Its image digest, of which deltas speak; of a file compared with another file it is not known.
+    pub image: Option<Digest>,
 }
 
 /// Compares two images; without `b`, a snapshot (the latest, if none is named) with the file as it is now. Calls `each`
@@ -72,6 +74,7 @@ pub fn diff(
 pub struct Compared {
     a: Open,
     b: Open,
+    images: [Option<Digest>; 2],
     set: PageSet,
 }
 
@@ -98,8 +101,20 @@ impl Compared {
     /// When either cannot be read.
     pub fn new(a: &Operand, b: Option<&Operand>, options: &Options, progress: &dyn Progress) -> Result<Compared> {
         let (a, b) = sides(a, b, options)?;
-        let set = compare(&a, &b, &options.reading, progress)?;
-        Ok(Compared { a, b, set })
+        let known = |side: &Open| match side {
+            Open::Stored(stored) => Some(stored.image.digest()),
+            Open::Live(_) => None,
+        };
+        let mut images = [known(&a), known(&b)];
+        let set = match (&a, &b) {
+            (Open::Stored(stored), Open::Live(live)) | (Open::Live(live), Open::Stored(stored)) => {
+                let (set, found) = compare_live(live, stored, &options.reading, progress, None)?;
+                images = images.map(|image| image.or(Some(found)));
+                set
+            }
+            _ => compare(&a, &b, &options.reading, progress)?,
+        };
+        Ok(Compared { a, b, images, set })
     }
 
     /// What was found.
@@ -110,14 +125,14 @@ impl Compared {
             ranges += 1;
             bytes += range.end_offset().min(len) - range.offset().min(len);
         }
-        let side = |side: &Open| Side { name: side.name().into(), len: side.len() };
+        let side = |side: &Open, image| Side { name: side.name().into(), len: side.len(), image };
         Report {
             pages_changed: self.set.len(),
             ranges,
             bytes_changed: bytes,
             same: self.set.is_empty() && self.a.len() == self.b.len(),
-            a: side(&self.a),
-            b: side(&self.b),
+            a: side(&self.a, self.images[0]),
+            b: side(&self.b, self.images[1]),
         }
     }
 

@@ -57,7 +57,7 @@ pub fn diff_elements(
     }
     found.add(common, first.content.len().max(second.content.len()));
     found.close();
-    let named = |half: &Half<'_>| Named { name: half.side.name().into(), len: half.content.len() };
+    let named = |half: &Half<'_>| Named { name: half.side.name().into(), len: half.content.len(), image: None };
     Ok(Report { a: named(&first), b: named(&second), kind, changed: found.changed, ranges: found.ranges })
 }
 

@@ -1,12 +1,14 @@
 //! What is remembered of a target: its snapshots, oldest first.
 
 use std::collections::{HashMap, HashSet};
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::find_room;
 use crate::error::Result;
-use crate::pack::{Grade, Kind, Meta, RunStream, SnapshotFile};
-use crate::page::{Digest, PageRange};
+use crate::pack::{Grade, Kind, Meta, RunStream, SnapshotFile, Source};
+use crate::page::{Digest, PAGE, PAGE64, PageRange};
 use crate::store::{Image, Mark, Room, STORE_NAME, Shelf, SnapName, Store};
 use crate::sys::open;
 
@@ -39,6 +41,8 @@ pub struct Entry {
     pub number: u64,
     /// Its id.
     pub id: Digest,
+    /// The image digest, of which deltas speak.
+    pub image: Digest,
     /// The snapshot that its changes are counted from.
     pub parent: Option<Digest>,
     /// When it was made, nanoseconds since 1970.
@@ -102,8 +106,9 @@ fn history(room: &Room, range: Option<(u64, u64)>) -> Result<History> {
     for name in room.snapshots()? {
         let touched = Image::open_snap(room, &shelf, name).and_then(|snap| {
             let before = lens.insert(name.id, snap.meta.len).or(lens.get(&snap.meta.parent).copied());
-            let touches = range.map_or(Ok(true), |range| touches(&snap, before, range));
-            Ok((touches.map_err(|e| e.of(&room.dir().join(name.file_name())))?, snap.meta))
+            let path = room.dir().join(name.file_name());
+            let touches = range.map_or(Ok(true), |range| touches((room, &shelf), &snap, &path, before, range));
+            Ok((touches?, snap.meta))
         });
         match touched {
             Ok((touches, meta)) => {
@@ -139,22 +144,33 @@ fn tags(room: &Room, faults: &mut Vec<String>) -> Result<HashMap<Digest, Vec<Str
 }
 
 /// Whether a snapshot changed any of the bytes of `range` since its parent of `before` bytes: what it holds there, or
-/// whether there is anything.
-fn touches<R: crate::pack::ReadAt + Clone>(
-    snap: &SnapshotFile<R>,
+/// whether there is anything. Only the pages in which the range begins and ends are read.
+fn touches(
+    (room, shelf): (&Room, &Shelf),
+    snap: &SnapshotFile<Arc<File>>,
+    path: &Path,
     before: Option<u64>,
     (start, end): (u64, u64),
-) -> Result<bool, crate::pack::Bad> {
+) -> Result<bool> {
     let (before, len) = (before.unwrap_or(0), snap.meta.len);
     if before != len && start < before.max(len) && end > before.min(len) {
         return Ok(true);
     }
     let pages = PageRange::of_bytes(start, end);
     let mut runs = snap.update();
-    runs.skip_to(pages.start)?;
-    while let Some(run) = runs.next_run()? {
-        if !run.pages.intersect(&pages).is_empty() {
-            return Ok(true);
+    runs.skip_to(pages.start).map_err(|e| e.of(path))?;
+    while let Some(run) = runs.next_run().map_err(|e| e.of(path))? {
+        let there = run.pages.intersect(&pages);
+        for page in there.start..there.end {
+            let (from, to) = (start.max(page * PAGE64), end.min((page + 1) * PAGE64));
+            if to - from == PAGE64 {
+                return Ok(true);
+            }
+            let now = page_at(shelf, run.source.advance(page - run.pages.start))?;
+            let bytes = (from % PAGE64) as usize..(to - page * PAGE64) as usize;
+            if before_page(room, shelf, snap, page)?.is_none_or(|old| old[bytes.clone()] != now[bytes]) {
+                return Ok(true);
+            }
         }
         if run.pages.start >= pages.end {
             break;
@@ -163,10 +179,30 @@ fn touches<R: crate::pack::ReadAt + Clone>(
     Ok(false)
 }
 
+fn page_at(shelf: &Shelf, source: Source) -> Result<[u8; PAGE]> {
+    let mut bytes = [0; PAGE];
+    if let Source::Pack(pack, page) = source {
+        shelf.pages().read(pack, page, &mut bytes)?;
+    }
+    Ok(bytes)
+}
+
+/// A page as the parent of a snapshot has it. None: there is no parent any more.
+fn before_page(room: &Room, shelf: &Shelf, snap: &SnapshotFile<Arc<File>>, page: u64) -> Result<Option<[u8; PAGE]>> {
+    let Some(name) = room.snapshots()?.into_iter().find(|name| name.id == snap.meta.parent) else { return Ok(None) };
+    let mut source = Source::Hole;
+    Image::open(room, shelf, name)?.each_run(PageRange { start: page, end: page + 1 }, |run| {
+        source = run.source;
+        Ok(())
+    })?;
+    page_at(shelf, source).map(Some)
+}
+
 fn entry(name: SnapName, meta: Meta, bytes_stored: u64, tags: Vec<String>) -> Entry {
     Entry {
         number: name.number,
         id: name.id,
+        image: meta.image,
         parent: (!meta.parent.is_zero()).then_some(meta.parent),
         time_ns: meta.time_ns,
         len: meta.len,

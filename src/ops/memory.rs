@@ -281,7 +281,7 @@ pub fn write<S: Root>(
         let live = LiveSide::open(target)?;
         let found = digest_of(&live, &options.reading, progress)?;
         if found != base {
-            return Err(Error::Base { path: target.clone(), expected: base, found });
+            return Err(Error::Base { path: target.clone(), expected: base, found, hint: String::new() });
         }
         let plan = Plan::new(target, ("now".into(), len), ("the view".into(), len), &numbers(&pages));
         Ok(Report { plan, done: false, undo: None, notes: Vec::new(), bytes_written: 0, elapsed: began.elapsed() })

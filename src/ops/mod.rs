@@ -53,7 +53,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::capture::{How, Io};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, command, shell_word};
 use crate::store::{Image, Mark, Room, Shelf, Store, Tree};
 use crate::sys::{fs, open};
 
@@ -155,10 +155,20 @@ pub(crate) fn find_room(store: Option<&Path>, file: &Path) -> Result<Room> {
     let place = Store::place(store, &target);
     let none = || match open::target_read(&target).ok().and_then(|file| Mark::get(&file, &target, store)) {
         Some(mark) => mark.refusal(&target),
-        None => Error::missing(
+        None if target.exists() => Error::missing(
             format!("{} has no snapshots in {}", target.display(), place.display()),
-            "make one with `memsnap snap`, or say where they are with --store DIR",
+            format!("make one with `{}`, or say where they are with --store DIR", command("snap", store, file)),
         ),
+        None => {
+            let hint = match place.exists() {
+                true => {
+                    format!("check the path; `memsnap log --store {}` lists files with snapshots", shell_word(&place))
+                }
+                false => "check the path, or say where its snapshots are with --store DIR".into(),
+            };
+            let what = format!("there is no file {}, and no snapshot of it in {}", target.display(), place.display());
+            Error::missing(what, hint)
+        }
     };
     match std::fs::symlink_metadata(&place) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(none()),

@@ -131,7 +131,7 @@ pub(crate) fn plan_only(
     let stored = StoredSide { name: format!("@{}", image.name.number), room: room.clone(), shelf, image };
     let (set, found) = compare_live(&live, &stored, &options.reading, progress, None)?;
     if let Some(expected) = base.filter(|b| *b != found) {
-        return Err(Error::Base { path: live.path, expected, found });
+        return Err(Error::Base { path: live.path, expected, found, hint: String::new() });
     }
     let target = Target { file: &live.file, path: &live.path };
     let (len, set) = match range {

@@ -7,7 +7,7 @@ use super::plan::{Asked, ask_first};
 use super::sides::refuse_unfinished_to_read;
 use super::take::Taken;
 use super::{Progress, find_room, plan};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, command};
 use crate::store::{Image, Intent, Ref, Room};
 
 /// Takes back the last change of `file`.
@@ -16,6 +16,15 @@ use crate::store::{Image, Intent, Ref, Room};
 /// [`Error::Missing`] when there was none; [`Error::Base`] when the file is not what the change left, unless
 /// [`Options::force`].
 pub fn undo(file: &Path, options: &Options, confirm: Confirm<'_>, progress: &dyn Progress) -> Result<Report> {
+    undo_last(file, options, confirm, progress).map_err(|e| {
+        e.of_base(|_| {
+            let undo = command("undo --force", options.store.as_deref(), file);
+            format!("it was changed since; `{undo}` writes over that, too, and saves it first")
+        })
+    })
+}
+
+fn undo_last(file: &Path, options: &Options, confirm: Confirm<'_>, progress: &dyn Progress) -> Result<Report> {
     let room = find_room(options.store.as_deref(), file)?;
     let asked = ask_first(Some(&room), options, confirm, || {
         refuse_unfinished_to_read(&room)?;
@@ -48,9 +57,12 @@ fn origin(work: &Work<'_>) -> Result<Image> {
 
 fn last_change(room: &Room) -> Result<Intent> {
     room.last_change()?.ok_or_else(|| {
-        Error::missing(
-            format!("memsnap has changed nothing in {} that it could take back", room.target().display()),
-            "`memsnap revert FILE@REF` brings back any snapshot",
-        )
+        let target = room.target();
+        let hint = match target.exists() {
+            true => "`memsnap revert FILE@REF` brings back any snapshot",
+            false => "the file is gone: `memsnap restore FILE@REF -o FILE` writes any snapshot of it",
+        };
+        let what = format!("memsnap has changed nothing in {} that it could take back", target.display());
+        Error::missing(what, hint)
     })
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use super::image::Image;
 use super::room::{Room, SnapName};
 use super::shelf::Shelf;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, acts};
 
 /// Longest tag, in bytes: it is also a file name in the store.
 const TAG_MAX: usize = 64;
@@ -77,9 +77,9 @@ impl fmt::Display for Ref {
 
 /// Whether `tag` may name a snapshot; the error says what is wrong with it.
 pub fn check_tag(tag: &str) -> Result<()> {
-    let why = match tag {
-        "latest" | "now" => Some("it has a meaning of its own"),
-        _ => tag_fault(tag),
+    let why = match tag.contains(acts) {
+        true => Some("it has a control character or an invisible one"),
+        false => known_tag_fault(tag),
     };
     match why {
         None => Ok(()),
@@ -88,6 +88,12 @@ pub fn check_tag(tag: &str) -> Result<()> {
             "a tag starts with a letter, is no hexadecimal number, has at most 64 bytes and none of @ : / ~ or ..",
         )),
     }
+}
+
+/// Why no store has such a tag, of whichever version: those from 0.1 may have invisible characters.
+pub(super) fn known_tag_fault(tag: &str) -> Option<&'static str> {
+    let reserved = ["latest", "now"].contains(&tag);
+    reserved.then_some("it has a meaning of its own").or_else(|| tag_fault(tag))
 }
 
 fn tag_fault(tag: &str) -> Option<&'static str> {

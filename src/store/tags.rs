@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::PathBuf;
 
-use super::refs::check_tag;
+use super::refs::{check_tag, known_tag_fault};
 use super::room::{Room, Writing};
 use crate::error::{At, Error, Result};
 use crate::page::Digest;
@@ -60,7 +60,7 @@ impl Room {
         for entry in entries {
             let name = entry.at("listing", &dir)?.file_name();
             let Some(tag) = name.to_str().and_then(|n| n.strip_prefix(PREFIX)) else { continue };
-            if check_tag(tag).is_ok()
+            if known_tag_fault(tag).is_none()
                 && let Some(found) = self.tagged(tag).transpose()
             {
                 out.push((tag.to_string(), found));

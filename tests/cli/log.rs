@@ -45,6 +45,28 @@ fn only_what_changed_a_range() {
     assert_eq!(numbers("page:5"), [1, 3]);
     assert_eq!(numbers("page:7"), [1]);
     assert_eq!(numbers("page:3..6"), [1, 2, 3]);
+    // By byte, not by page: within a page, across two, and to a byte that became what it was.
+    case.patch("f", 7 * PAGE as u64 + 100, b"xy");
+    case.ok("snap f");
+    case.patch("f", 7 * PAGE as u64 + 200, b"z");
+    case.patch("f", 8 * PAGE as u64, b"z");
+    case.ok("snap f");
+    assert_eq!(numbers("28672+1"), [1]);
+    assert_eq!(numbers("28772+1"), [1, 4]);
+    assert_eq!(numbers("28771+1"), [1]);
+    assert_eq!(numbers("28774+98"), [1]);
+    assert_eq!(numbers("28774+99"), [1, 5]);
+    assert_eq!(numbers("28773..32769"), [1, 4, 5]);
+    assert_eq!(numbers("28873..32768"), [1]);
+    assert_eq!(numbers("28873..32769"), [1, 5]);
+    assert_eq!(numbers("page:7"), [1, 4, 5]);
+    // A file that became longer: its new bytes, and no others.
+    case.set_len("f", 10 * PAGE as u64 + 10);
+    case.ok("snap f");
+    assert_eq!(numbers("40960+1"), [6]);
+    assert_eq!(numbers("40959+1"), [1]);
+    assert_eq!(numbers("40959+2"), [1, 6]);
+    assert_eq!(numbers("40970+1"), [0; 0]);
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod full;
 mod golden;
 mod grades;
 mod help;
+mod hints;
 mod leases;
 mod lock;
 mod lock_table;

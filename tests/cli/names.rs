@@ -260,3 +260,37 @@ fn paths_as_long_as_can_be() {
     let ran = finish(case.command("sh").args(["-c", deeper]).env("M", program())).exits(2);
     clean(&ran, b"deep");
 }
+
+/// What nobody sees is spelled out, and names no snapshot.
+#[test]
+fn invisible_characters() {
+    let case = Case::new();
+    for unseen in [
+        "\u{ad}",
+        "\u{200b}",
+        "\u{200d}",
+        "\u{202e}",
+        "\u{2028}",
+        "\u{2060}",
+        "\u{3164}",
+        "\u{fe0f}",
+        "\u{feff}",
+        "\u{e0041}",
+    ] {
+        let spelled = format!("\\u{{{:x}}}", unseen.chars().next().unwrap() as u32);
+        let name = format!("a{unseen}b");
+        case.write(&name, &noise(1, PAGE));
+        case.run(["snap", "--tag", &format!("gold{unseen}"), &name])
+            .exits(2)
+            .says(&format!("gold{spelled}` cannot be a tag: it has a control character or an invisible one"));
+        case.run(["snap", "-m", &format!("why{unseen}"), &name]).exits(0).says(&format!("a{spelled}b@1"));
+        case.run(["log", &name]).exits(0).shows(&format!("why{spelled}"));
+        let json = case.run(["--json", "log", &name]).exits(0);
+        assert!(json.out.is_ascii(), "{}", json.out);
+        assert_eq!(json.json()[0]["message"], format!("why{unseen}"));
+        let json = case.run(["--json", "stat", &name]).exits(0);
+        assert!(!json.out.contains(unseen), "{}", json.out);
+        case.run(["diff", &name]).exits(0).says(&format!("a{spelled}b"));
+        case.run(["snap", &format!("none{unseen}")]).exits(2).says(&format!("none{spelled}"));
+    }
+}

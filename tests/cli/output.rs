@@ -124,3 +124,22 @@ fn a_file_size_limit_is_an_error_not_a_signal() {
     case.ok("snap f");
     case.ok("verify");
 }
+
+#[test]
+fn progress_that_is_asked_for_is_lines_where_there_is_no_terminal() {
+    let case = Case::with_pages(2000);
+    assert!(case.ok("-q snap f").err.is_empty());
+    let lines = |words: &str| {
+        let ran = case.ok(words);
+        assert!(!ran.err.contains(['\r', '\x1b']), "{}", ran.err);
+        ran.err.lines().filter(|line| line.contains("/s")).count()
+    };
+    // Short work: one line, at once. Longer work: at most one a second.
+    assert_eq!(lines("-q --progress always restore f@1 -o out"), 1);
+    let start = std::time::Instant::now();
+    let written = lines("-q --progress always restore f@1 -o slow --limit-rate 3M");
+    let seconds = start.elapsed().as_secs() as usize;
+    assert!(seconds >= 2 && (2..=seconds + 1).contains(&written), "{written} lines in {seconds} s");
+    assert_eq!(lines("-q --progress never restore f@1 -o other"), 0);
+    assert_eq!(lines("-q restore f@1 -o another"), 0);
+}

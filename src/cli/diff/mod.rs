@@ -12,7 +12,7 @@ use std::ffi::OsString;
 
 use anyhow::Context;
 use clap::{ValueEnum, ValueHint};
-use memsnap::ops::diff::{Compared, Options, Report};
+use memsnap::ops::diff::{Compared, Options, Report, Side};
 use memsnap::ops::elements::diff_elements;
 use memsnap::ops::operand::{Operand, Ref};
 use memsnap::page::{PAGE64, PageRange};
@@ -144,6 +144,8 @@ struct JsonSummary {
 struct JsonSide {
     name: String,
     len: u64,
+    /// Not known where two files are compared.
+    image: Option<String>,
 }
 
 /// What was counted in another unit than pages.
@@ -200,6 +202,13 @@ impl Args {
         };
         let same = found.same;
         self.summary(&report, found, screen)?;
+        if global.verbose && !screen.is_json() {
+            for side in [&report.a, &report.b] {
+                if let Some(image) = side.image {
+                    screen.line(&format!("image of {}: {image}", side.name))?;
+                }
+            }
+        }
         Ok(if same { Exit::Done } else { Exit::Differs })
     }
 
@@ -312,10 +321,12 @@ fn summary_line(report: &Report, what: Option<String>, screen: &Screen) -> Strin
 }
 
 fn json(report: &Report, found: &Found) -> JsonSummary {
+    let side =
+        |side: &Side| JsonSide { name: side.name.clone(), len: side.len, image: side.image.map(|id| id.to_hex()) };
     JsonSummary {
         schema: "memsnap.diff.1",
-        a: JsonSide { name: report.a.name.clone(), len: report.a.len },
-        b: JsonSide { name: report.b.name.clone(), len: report.b.len },
+        a: side(&report.a),
+        b: side(&report.b),
         pages_changed: report.pages_changed,
         ranges: report.ranges,
         bytes_in_pages: report.bytes_changed,

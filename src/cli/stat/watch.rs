@@ -33,7 +33,7 @@ pub(super) fn watch(
         let mut found = look(screen)?;
         let is_over = !found.errors.is_empty() && (first || found.seen == 0);
         let errors = if is_over { Vec::new() } else { std::mem::take(&mut found.errors) };
-        let wrong: Vec<_> = errors.iter().map(|e| fault::text(e, false).0).collect();
+        let wrong: Vec<_> = errors.iter().map(|e| fault::text(e, false, None).0).collect();
         if !screen.is_json() {
             found.lines.extend(wrong.iter().cloned().map(Line::Text));
         } else if wrong.concat() != known {

@@ -1,0 +1,215 @@
+//! Hints: each is given in the situation that it is for, and what it proposes helps.
+
+use super::case::{Case, PAGE, Ran, finish, is_root, noise, program, skip};
+
+/// The command between the last two backticks of what was said.
+fn proposed(ran: &Ran) -> String {
+    let before = ran.err.rsplit_once('`').unwrap_or_else(|| panic!("no command in {}", ran.err)).0;
+    before.rsplit_once('`').unwrap().1.to_string()
+}
+
+/// Runs what a hint proposes.
+fn follow(case: &Case, ran: &Ran) -> Ran {
+    let command = proposed(ran);
+    let rest = command.strip_prefix("memsnap ").unwrap_or_else(|| panic!("not ours: {command}"));
+    finish(case.command("sh").args(["-c", &format!("\"$M\" {rest}")]).env("M", program()))
+}
+
+#[test]
+fn a_file_that_is_gone_comes_back() {
+    for store in ["", "--store kept "] {
+        let case = Case::with_pages(3);
+        case.ok(&format!("{store}snap f"));
+        let bytes = case.read("f");
+        for words in ["revert --yes f@1", "diff f", "snap f", "view f", "stat f", "edit --yes f --at 0 --hex 00"] {
+            std::fs::remove_file(case.path("f")).unwrap();
+            let ran = case.exits(&format!("{store}{words}"), 2).says("the file is gone, but its snapshots are not");
+            follow(&case, &ran).exits(0);
+            assert!(case.read("f") == bytes, "{words}");
+        }
+        std::fs::remove_file(case.path("f")).unwrap();
+        case.exits(&format!("{store}undo --yes f"), 2).says("`memsnap restore FILE@REF -o FILE`");
+    }
+}
+
+#[test]
+fn a_path_with_a_slip_is_no_new_file() {
+    let case = Case::with_pages(3);
+    case.ok("snap f");
+    for words in ["log ff", "verify ff", "diff ff", "revert --yes ff@1", "restore ff@1 -o x", "undo --yes ff"] {
+        let ran = case.exits(words, 2).says("there is no file").says("check the path");
+        assert!(!ran.err.contains("make one"), "{}", ran.err);
+        follow(&case, &ran).exits(0).shows("proven");
+    }
+    std::fs::create_dir(case.path("empty")).unwrap();
+    case.exits("log empty/f", 2).says("check the path, or say where its snapshots are with --store DIR");
+    case.exits("snap ff", 2).says("hint: check the path");
+    // A file that is there, and has none yet.
+    case.write("g", b"g");
+    let ran = case.exits("log g", 2).says("make one with");
+    follow(&case, &ran).exits(0);
+    case.ok("log g");
+}
+
+#[test]
+fn a_delta_in_the_place_of_the_file() {
+    let case = Case::with_pages(3);
+    case.ok("snap f");
+    case.write("g", &noise(5, 3 * PAGE));
+    case.ok("delta make f g -o d.delta");
+    let ran = case.exits("apply --yes d.delta f", 2).says("d.delta is a delta, and f is none");
+    assert_eq!(proposed(&ran), "memsnap apply f d.delta");
+    case.ok("apply --yes f d.delta");
+    // What is no delta is said to be none.
+    assert!(!case.exits("apply --yes f g", 4).err.contains("comes first"));
+}
+
+#[test]
+fn the_snapshot_that_a_delta_fits() {
+    let case = Case::with_pages(3);
+    case.ok("snap f");
+    case.touch(1, 7);
+    case.ok("snap f");
+    case.ok("delta make f@1..2 -o d");
+    case.touch(2, 8);
+    let ran = case.exits("apply --yes f d", 5).says("the base of the delta is @1");
+    assert_eq!(proposed(&ran), "memsnap revert f@1");
+    case.ok("revert --yes f@1");
+    case.ok("apply --yes f d");
+    case.ok("restore f@2 -o two");
+    assert!(case.read("f") == case.read("two"));
+    // Of a copy, the file stays as it is.
+    case.touch(2, 9);
+    let ran = case.exits("apply --yes f d -o out", 5).says("the base of the delta is @1");
+    assert_eq!(proposed(&ran), "memsnap restore f@1 -o BASE");
+    follow(&case, &ran).exits(0);
+    case.ok("apply --yes BASE d -o out");
+    assert!(case.read("out") == case.read("two"));
+    case.exits("apply -n f d", 5).says("@1");
+    // No snapshot fits.
+    case.write("g", &noise(9, 3 * PAGE));
+    case.exits("apply --yes g d", 5).says("`memsnap log -v` shows image digests");
+}
+
+#[test]
+fn image_digests_are_shown() {
+    let case = Case::with_pages(3);
+    case.ok("snap f");
+    case.touch(1, 7);
+    case.ok("snap f");
+    case.ok("delta make f@1..2 -o d");
+    let delta = &case.ok("--json delta stat d").json()[0];
+    let (base, result) = (delta["base"].as_str().unwrap(), delta["result"].as_str().unwrap());
+    let log = case.ok("--json log f").json();
+    assert_eq!((&log[0]["image"], &log[1]["image"]), (&delta["base"], &delta["result"]));
+    case.ok("-v log f").shows("IMAGE").shows(base).shows(result);
+    assert!(!case.ok("log f").out.contains("IMAGE"));
+    for words in ["f@1..2", "f@1 f"] {
+        let lines = case.exits(&format!("--json diff {words}"), 1).json();
+        let diff = lines.last().unwrap();
+        let images = (diff["a"]["image"].as_str(), diff["b"]["image"].as_str());
+        assert_eq!(images, (Some(base), Some(result)), "{words}");
+        case.exits(&format!("-v diff {words}"), 1).shows(base).shows(result);
+    }
+    assert!(!case.exits("diff f@1..2", 1).out.contains(base));
+}
+
+#[test]
+fn an_undo_of_what_changed_since() {
+    let case = Case::with_pages(3);
+    case.ok("snap f");
+    case.touch(1, 7);
+    case.ok("revert --yes f@1");
+    case.touch(2, 8);
+    let ran = case.exits("undo --yes f", 5).says("it was changed since");
+    assert_eq!(proposed(&ran), "memsnap undo --force f");
+    case.ok("undo --yes --force f");
+    case.ok("undo --yes f");
+}
+
+#[test]
+fn outputs_are_named_with_a_flag() {
+    let case = Case::with_pages(3);
+    case.ok("snap f");
+    case.touch(1, 7);
+    case.ok("snap f");
+    case.exits("restore f@1 out", 2).says("tip: the file to be written is named with -o: `-o out`");
+    case.exits("delta make f@1 f@2 out", 2).says("`-o out`");
+    case.exits("delta invert d out", 2).says("`-o out`");
+    assert!(!case.exits("restore f@1 --outt x", 2).err.contains("named with -o"));
+    case.ok("restore f@1 -o out");
+    let lines = super::case::json_lines(&case.exits("--json restore f@1 out", 2).err);
+    assert_eq!(lines[0]["hint"], "the file to be written is named with -o: `-o out`");
+}
+
+/// Verbs of other programs.
+#[test]
+fn verbs_that_are_not_here() {
+    let case = Case::with_pages(3);
+    case.ok("snap --tag REF f");
+    case.touch(1, 7);
+    case.ok("delta make f@REF f -o DELTA");
+    case.write("FILE", &case.read("f"));
+    for (verb, expected) in [
+        ("list", "log"),
+        ("ls", "log"),
+        ("history", "log"),
+        ("commit", "snap"),
+        ("save", "snap"),
+        ("init", "snap"),
+        ("tag", "snap"),
+        ("checkout", "restore"),
+        ("reset", "revert"),
+        ("status", "diff"),
+        ("fsck", "verify"),
+        ("repair", "verify"),
+        ("cat", "view"),
+        ("patch", "apply"),
+        ("send", "delta"),
+        ("mv", "adopt"),
+        ("flock", "lock"),
+    ] {
+        let ran = case.exits(&format!("{verb} f"), 2).says(&format!("tip: `memsnap {expected} "));
+        assert_eq!(ran.err.matches("tip:").count(), 1, "{}", ran.err);
+        // Every word of it is one that the verb takes.
+        let words = proposed(&ran);
+        let help = case.ok(&format!("{expected} --help")).out;
+        for flag in words.split(' ').filter(|word| word.starts_with("--")) {
+            assert!(help.contains(flag), "{words}");
+        }
+    }
+    case.exits("rm f", 2).says("tip: no verb removes a snapshot");
+    case.exits("snpa f", 2).says("'snap'");
+    assert!(!case.exits("vec list v", 2).err.contains("memsnap log"));
+    let lines = super::case::json_lines(&case.exits("--json list f", 2).err);
+    assert_eq!(lines[0]["hint"], "`memsnap log FILE` lists the snapshots of FILE");
+    let said = lines[0]["error"].as_str().unwrap();
+    assert!(!said.contains("tip"), "{said}");
+}
+
+/// Where nothing can be written, it matters what was to be written there.
+#[test]
+fn disks_that_take_nothing() {
+    if !is_root() {
+        return skip("needs root, to mount");
+    }
+    let case = Case::with_pages(30);
+    case.ok("snap f");
+    std::fs::create_dir(case.path("m")).unwrap();
+    let line = |mount: &str, words: &str| {
+        let script =
+            format!("mount -t tmpfs -o {mount} none m && cd m && cp ../f g 2>/dev/null; cd ..; \"$M\" {words}");
+        finish(case.command("unshare").args(["-m", "sh", "-c", &script]).env("M", program()))
+    };
+    if line("size=1M", "--version").code != Some(0) {
+        return skip("needs a mount namespace");
+    }
+    for (mount, said) in [("size=16k", "No space left"), ("ro", "Read-only file system")] {
+        let ran =
+            line(mount, "restore f@1 -o m/out").exits(2).says(said).says("an output can be written to another disk");
+        assert!(!ran.err.contains("--store"), "{}", ran.err);
+    }
+    line("size=200k", "restore f@1 -o out").exits(0);
+    line("ro", "--store m/store snap f").exits(2).says("Read-only file system");
+    line("size=16k", "--store m/store snap --reserve 0 f").exits(2).says("--store");
+}
