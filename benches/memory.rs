@@ -302,7 +302,7 @@ fn lay_files(c: &mut Criterion) {
     };
     // SAFETY: as above.
     let there = |dir: std::path::PathBuf| unsafe {
-        crumbles::Mmap::with_files(FILES, LEN, move |i| (i < FILES).then(|| dir.join(i.to_string()))).unwrap()
+        crumbles::Mmap::with_files(FILES, LEN, move |i: usize| (i < FILES).then(|| dir.join(i.to_string()))).unwrap()
     };
     let look = |bytes: &[u8]| (0..FILES).map(|i| u64::from(bytes[i * LEN])).sum::<u64>();
     let mut group = group(c, "lay 4,000 files of 64 KiB");
