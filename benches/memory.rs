@@ -284,7 +284,7 @@ fn lay_files(c: &mut Criterion) {
     const LEN: usize = 65536;
     let dir = tempfile::tempdir().unwrap();
     let path = |i: usize| dir.path().join(i.to_string());
-    (0..FILES).for_each(|i| std::fs::write(path(i), vec![i as u8 + 1; LEN]).unwrap());
+    (0..FILES).for_each(|i| std::fs::write(path(i), vec![(i % 255) as u8 + 1; LEN]).unwrap());
     let open = || (0..FILES).map(|i| File::open(path(i)).unwrap()).collect::<Vec<_>>();
     let shared = |files: Vec<File>| {
         let parts = files.into_iter().enumerate();
@@ -302,7 +302,7 @@ fn lay_files(c: &mut Criterion) {
     };
     // SAFETY: as above.
     let there = |dir: std::path::PathBuf| unsafe {
-        crumbles::Mmap::with_files(FILES, LEN, move |i| (i < FILES).then(|| dir.join(i.to_string()))).unwrap()
+        crumbles::Mmap::with_files(FILES, LEN, move |i: usize| (i < FILES).then(|| dir.join(i.to_string()))).unwrap()
     };
     let look = |bytes: &[u8]| (0..FILES).map(|i| u64::from(bytes[i * LEN])).sum::<u64>();
     let mut group = group(c, "lay 4,000 files of 64 KiB");

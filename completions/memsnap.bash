@@ -1342,7 +1342,7 @@ _memsnap() {
             return 0
             ;;
         memsnap__subcmd__vec__subcmd__pop)
-            opts="-n -q -v -h --wait --number --store --json --quiet --verbose --color --progress --bytes --help"
+            opts="-n -q -v -h --wait --number --front --store --json --quiet --verbose --color --progress --bytes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -451,7 +451,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -f -a "create" -d 'Make a new, empty vector'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -f -a "stat" -d 'Show what a vector holds: type, length, state'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -f -a "push" -d 'Append elements'
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -f -a "pop" -d 'Take elements from the end, and print them'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -f -a "pop" -d 'Take elements from the end or the front, and print them'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -f -a "get" -d 'Print elements, one a line'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -f -a "set" -d 'Give elements new values'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -f -a "len" -d 'Print the number of elements'
@@ -508,6 +508,7 @@ never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l progress -d 'Show progress on stderr: auto (on a terminal), always (elsewhere as lines, one a second) or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l front -d 'Take the first elements, not the last'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l json -d 'Write results and errors as JSON, one object a line'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'

@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::ops::{Deref, Range};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -86,23 +87,35 @@ impl Snapshot {
         Snapshot::from_file(&file).at("taking a snapshot of", &path)
     }
 
-    /// The same of an open file. Its position stays.
+    /// The same of an open file: a `&File`, or whatever else has a descriptor. Its position stays.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use memsnap::mem::Snapshot;
+    /// use std::io::Write;
+    ///
+    /// let mut scratch = tempfile::NamedTempFile::new()?;
+    /// scratch.write_all(b"as it is")?;
+    /// assert_eq!(Snapshot::from_file(&scratch)?[..], *b"as it is");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// As [`Snapshot::open`].
-    pub fn from_file(file: &File) -> io::Result<Snapshot> {
-        let len = length(file)?;
-        Compose::new(len).file(0, file, 0, len)?.build()
+    /// As [`Snapshot::open`]; when there is no further descriptor.
+    pub fn from_file(file: impl AsFd) -> io::Result<Snapshot> {
+        let (file, len) = opened(&file)?;
+        Compose::new(len).file(0, &file, 0, len)?.build()
     }
 
     /// The same, but what must be copied goes to a file without a name in the folder `dir`: for files that are longer
     /// than memory.
     ///
     /// # Errors
-    /// As [`Snapshot::open`].
-    pub fn from_file_in(file: &File, dir: &Path) -> io::Result<Snapshot> {
-        let len = length(file)?;
-        Compose::new(len).scratch(dir)?.file(0, file, 0, len)?.build()
+    /// As [`Snapshot::from_file`].
+    pub fn from_file_in(file: impl AsFd, dir: &Path) -> io::Result<Snapshot> {
+        let (file, len) = opened(&file)?;
+        Compose::new(len).scratch(dir)?.file(0, &file, 0, len)?.build()
     }
 
     /// The file itself, mapped: nothing is copied, however long it is. The descriptor may be one for reading only.
@@ -207,6 +220,13 @@ impl Snapshot {
     pub fn view_arc_with(self: &Arc<Self>, options: &Options) -> io::Result<ArcView> {
         View::new(self.clone(), options)
     }
+}
+
+/// The same open file, and its length.
+fn opened(file: &impl AsFd) -> io::Result<(File, usize)> {
+    let file = File::from(file.as_fd().try_clone_to_owned()?);
+    let len = length(&file)?;
+    Ok((file, len))
 }
 
 fn length(file: &File) -> io::Result<usize> {

@@ -238,24 +238,40 @@ fn scalar(vec: &VecFile) -> Result<Scalar> {
     })
 }
 
-/// Gives the last `n` elements with their indexes to `take`, then `None`; and removes them when it has always succeeded.
+/// From which end elements are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The first ones; all others move down.
+    Front,
+    /// The last ones.
+    Back,
+}
+
+/// Gives the first or last `n` elements with their indexes to `take`, then `None`; and removes them when it has always
+/// succeeded.
 ///
 /// # Errors
 /// As [`VecFileMut::commit`]; [`Error::Refused`] when there are fewer, or they are no numbers; what `take` says, and then
 /// nothing is removed.
 pub fn pop<E: From<Error>>(
     path: &Path,
-    n: u64,
+    (side, n): (Side, u64),
     wait: Duration,
     take: &mut dyn FnMut(Option<(u64, Number)>) -> Result<(), E>,
 ) -> Result<Report, E> {
     let mut vec = VecFileMut::open(path, wait)?;
-    let (start, end) = (vec.len().checked_sub(n), vec.len());
-    let start = start.ok_or_else(|| fewer(&vec, n))?;
+    let stay = vec.len().checked_sub(n).ok_or_else(|| fewer(&vec, n))?;
+    let (start, end) = match side {
+        Side::Front => (0, n),
+        Side::Back => (stay, vec.len()),
+    };
     numbers(&vec, start, end, &mut |index, number| take(Some((index, number))))?;
     take(None)?;
-    vec.commit(&[], start)?;
-    Ok(Report { changed: end - start, len: vec.len() })
+    match side {
+        Side::Front => vec.remove_front(n)?,
+        Side::Back => vec.commit(&[], stay)?,
+    }
+    Ok(Report { changed: n, len: vec.len() })
 }
 
 /// Gives all numbers of `span` to `each`, with their indexes.

@@ -41,6 +41,11 @@ fn elements_go_in_and_come_out() {
     case.ok("vec truncate v 0").says("1 element taken, 0 now");
     assert_eq!(case.read("v").len(), 4096);
     case.exits("vec pop v", 2).says("only 0 elements");
+    case.ok("vec push v 1 2 3 4");
+    assert_eq!(lines(&case.ok("vec pop v --front -n 2")), ["1", "2"]);
+    assert_eq!(lines(&case.ok("vec dump v")), ["3", "4"]);
+    case.exits("vec pop v --front -n 3", 2).says("only 2 elements");
+    case.ok("vec pop v --front -n 2");
     case.exits("vec get v 0", 2).says("indexes count from 0");
     case.exits("vec truncate v 1", 2);
     case.ok("vec pop v -n 0");

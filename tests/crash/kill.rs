@@ -114,6 +114,7 @@ scenes! {
     vec_push: "vec push",
     vec_set: "vec set",
     vec_truncate: "vec truncate",
+    vec_pop_front: "vec pop front",
     vec_import: "vec import",
 }
 

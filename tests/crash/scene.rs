@@ -152,6 +152,7 @@ fn of_vectors() -> Vec<Scene> {
         Scene { name: "vec push", words: "vec push v 1 2 3", ground: vector, ..new },
         Scene { name: "vec set", words: "vec set v 510 9 8 7 6", ground: vector, again: Again::Same, ..new },
         Scene { name: "vec truncate", words: "vec truncate v 600", ground: vector, again: Again::Same, ..new },
+        Scene { name: "vec pop front", words: "vec pop v --front -n 300", ground: vector, ..new },
         Scene { name: "vec import", words: "vec import v more", ground: vector, ..new },
     ]
 }

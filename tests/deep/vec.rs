@@ -50,6 +50,7 @@ enum Step {
     Remove(usize),
     SwapRemove(usize),
     Truncate(usize),
+    RemoveFront(usize),
     Clear,
     Resize(usize, u32),
     Set(usize, u32),
@@ -69,6 +70,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => any::<usize>().prop_map(Step::Remove),
         2 => any::<usize>().prop_map(Step::SwapRemove),
         1 => (0usize..4000).prop_map(Step::Truncate),
+        1 => (0usize..3000).prop_map(Step::RemoveFront),
         1 => Just(Step::Clear),
         2 => (0usize..5000, 0u32..2).prop_map(|(len, n)| Step::Resize(len, n)),
         4 => (any::<usize>(), any::<u32>()).prop_map(|(at, n)| Step::Set(at, n)),
@@ -118,6 +120,12 @@ fn run(step: Step, vec: &mut PersistentVec<Triple>, oracle: &mut Vec<Triple>) {
         Step::Truncate(len) => {
             vec.truncate(len);
             oracle.truncate(len);
+        }
+        Step::RemoveFront(n) => {
+            let n = n.min(oracle.len());
+            vec.remove_front(n);
+            oracle.drain(..n);
+            assert_eq!(vec.pop_front(), (!oracle.is_empty()).then(|| oracle.remove(0)));
         }
         Step::Clear => {
             vec.clear();

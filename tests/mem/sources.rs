@@ -267,6 +267,24 @@ fn small_parts_cost_no_mappings() {
     assert!(mappings() - before < 600, "{} mappings", mappings() - before);
 }
 
+#[test]
+fn whatever_has_a_descriptor_can_be_the_source() {
+    use std::os::fd::{AsFd, OwnedFd};
+    let dir = tempfile::tempdir().unwrap();
+    let (_, mut file) = file_of(dir.path(), b"some bytes");
+    file.seek(SeekFrom::Start(5)).unwrap();
+    let owned = OwnedFd::from(file.try_clone().unwrap());
+    let all = [
+        Snapshot::from_file(&owned),
+        Snapshot::from_file(owned.as_fd()),
+        Snapshot::from_file(Arc::new(file.try_clone().unwrap())),
+        Snapshot::from_file_in(&owned, dir.path()),
+        Snapshot::from_file(owned),
+    ];
+    assert!(all.iter().all(|snapshot| snapshot.as_ref().is_ok_and(|s| s[..] == *b"some bytes")), "{all:?}");
+    assert_eq!(file.stream_position().unwrap(), 5);
+}
+
 /// Short parts, too: one mapping each, and no memory, until there are too many.
 #[test]
 fn shared_parts_are_mapped_up_to_a_limit() {

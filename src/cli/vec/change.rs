@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::ValueHint;
-use memsnap::ops::vec::{self, ElementType, Input, Place, Report, Scalar, Tag};
+use memsnap::ops::vec::{self, ElementType, Input, Place, Report, Scalar, Side, Tag};
 use serde::Serialize;
 
 use super::super::json::JsonPath;
@@ -60,14 +60,17 @@ pub(super) struct Push {
     values: Vec<String>,
 }
 
-/// Take elements from the end, and print them
+/// Take elements from the end or the front, and print them
 ///
 /// Elements are removed once all of them have been written to stdout. If
-/// stdout cannot take them, they stay in FILE.
+/// stdout cannot take them, they stay in FILE. With --front, elements that
+/// stay move down, which takes time and, for the moment, space in the file
+/// for all of them.
 ///
-/// Example:
+/// Examples:
 ///
 ///   memsnap vec pop counts -n 2
+///   memsnap vec pop counts --front -n 1000 >done
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = text::VEC_EXIT)]
 pub(super) struct Pop {
@@ -76,6 +79,9 @@ pub(super) struct Pop {
     /// How many; they are printed in their order
     #[arg(short = 'n', long = "number", value_name = "N", default_value = "1", value_parser = words::number)]
     number: u64,
+    /// Take the first elements, not the last
+    #[arg(long)]
+    front: bool,
 }
 
 /// Give elements new values
@@ -198,7 +204,8 @@ impl Push {
 impl Pop {
     pub(super) fn run(&self, screen: &mut Screen) -> anyhow::Result<()> {
         let file = &self.target.file;
-        let report = vec::pop(file, self.number, self.target.wait, &mut |element| {
+        let side = if self.front { Side::Front } else { Side::Back };
+        let report = vec::pop(file, (side, self.number), self.target.wait, &mut |element| {
             if let Some((index, number)) = element {
                 return show(index, number, screen);
             }

@@ -24,7 +24,7 @@ const SYNCING: &str = "bringing to the disk";
 /// gets it.
 #[derive(Debug)]
 pub struct VecFileMut {
-    inner: VecFile,
+    pub(super) inner: VecFile,
     /// Why nothing may be written any more.
     broken: Option<&'static str>,
 }
@@ -48,10 +48,7 @@ impl VecFileMut {
     /// # Errors
     /// [`Error::Refused`] when there is something at `path`, or no file can hold such elements; what the system says.
     pub fn create(path: &Path, kind: &ElementType) -> Result<VecFileMut> {
-        if let Some(what) = kind.fault() {
-            let hint = format!("use elements of some bytes, aligned to a power of two up to {MAX_ALIGN}");
-            return Err(Error::refused(format!("a persistent vector cannot hold {what}"), hint));
-        }
+        VecFileMut::can_hold(kind)?;
         let path = create::resolve_output(path)?;
         let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(Error::refused(format!("{} does not end in a file name", path.display()), "name a file"));
@@ -80,9 +77,20 @@ impl VecFileMut {
     pub fn open(path: &Path, wait: Duration) -> Result<VecFileMut> {
         let path = open::resolve(path)?;
         let file = open::target_write(&path)?;
-        let mut vec = VecFileMut { inner: VecFile::locked(file, path, Kind::Exclusive, wait)?, broken: None };
+        VecFileMut::of(VecFile::locked(file, path, Kind::Exclusive, wait)?)
+    }
+
+    /// Of a file that is locked exclusively.
+    pub(super) fn of(inner: VecFile) -> Result<VecFileMut> {
+        let mut vec = VecFileMut { inner, broken: None };
         vec.recover()?;
         Ok(vec)
+    }
+
+    pub(super) fn can_hold(kind: &ElementType) -> Result<()> {
+        let Some(what) = kind.fault() else { return Ok(()) };
+        let hint = format!("use elements of some bytes, aligned to a power of two up to {MAX_ALIGN}");
+        Err(Error::refused(format!("a persistent vector cannot hold {what}"), hint))
     }
 
     /// Makes `count` the number of elements and lets them have the bytes of `edits`, all or nothing, and durable when it
@@ -212,13 +220,13 @@ impl VecFileMut {
 
     /// Says the present state once more before it is relied on: after a failed fsync of somebody else's, the cache may
     /// hold what the disk does not.
-    fn sync_staged(&self) -> Result<()> {
+    pub(super) fn sync_staged(&self) -> Result<()> {
         self.put_state(&self.content.state)?;
         self.sync()
     }
 
     /// Step 2: the commit point; also each later state that must be on the disk before what follows.
-    fn seal(&mut self, count: u64, log: Option<LogPlace>) -> Result<()> {
+    pub(super) fn seal(&mut self, count: u64, log: Option<LogPlace>) -> Result<()> {
         let state = State { seq: self.content.state.seq + 1, count, log };
         self.or_broken(|vec| vec.put_state(&state).and_then(|()| vec.sync()))?;
         self.inner.content.state = state;
@@ -279,7 +287,7 @@ impl VecFileMut {
         Ok(())
     }
 
-    fn put(&self, bytes: &[u8], offset: u64) -> Result<()> {
+    pub(super) fn put(&self, bytes: &[u8], offset: u64) -> Result<()> {
         self.file.write_all_at(bytes, offset).at("writing", &self.path)
     }
 
@@ -292,7 +300,7 @@ impl VecFileMut {
         sync_once(Bug::NoVecSync, || self.file.sync_data()).at(SYNCING, &self.path)
     }
 
-    fn must_be_sound(&self) -> Result<()> {
+    pub(super) fn must_be_sound(&self) -> Result<()> {
         if let Some(why) = self.broken {
             return Err(Error::refused(format!("{}: {why}", self.path.display()), "open it again: it is whole"));
         }
@@ -310,7 +318,7 @@ impl VecFileMut {
     }
 
     /// Nothing has been sealed yet when `work` fails: what it wrote behind the elements is taken away.
-    fn undone_on_failure<T>(&mut self, work: impl FnOnce(&mut VecFileMut) -> Result<T>) -> Result<T> {
+    pub(super) fn undone_on_failure<T>(&mut self, work: impl FnOnce(&mut VecFileMut) -> Result<T>) -> Result<T> {
         let result = work(self);
         if result.is_err() && self.broken.is_none() {
             let cut = self.file.set_len(self.stamp.len);

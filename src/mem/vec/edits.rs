@@ -96,6 +96,23 @@ impl<T: Plain> PersistentVec<T> {
         value
     }
 
+    /// Takes the first element away; those behind it move down. Takes time for all of them.
+    pub fn pop_front(&mut self) -> Option<T> {
+        (self.len > 0).then(|| self.remove(0))
+    }
+
+    /// Takes the first `n` elements away; those behind them move down. Takes time for those, and the next commit writes
+    /// all of them: many at a time cost no more than one.
+    ///
+    /// # Panics
+    /// When there are fewer.
+    pub fn remove_front(&mut self, n: usize) {
+        assert!(n <= self.len, "{n} elements cannot be taken from {}", self.len);
+        let (at, end) = (n * Self::SIZE, self.len * Self::SIZE);
+        self.bytes_mut().copy_within(at..end, 0);
+        self.len -= n;
+    }
+
     /// Takes all elements but the first `len` away; nothing when there are fewer.
     pub fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);

@@ -128,7 +128,7 @@ impl VecFile {
 }
 
 /// Nobody else may write: an ancestor's lock is not enough, as it may itself be writing through it.
-fn take_lock(file: &File, path: &Path, kind: Kind, wait: Duration) -> Result<()> {
+pub(super) fn take_lock(file: &File, path: &Path, kind: Kind, wait: Duration) -> Result<()> {
     let busy = |holder: String, hint: &str| Error::Busy { path: path.into(), holder, hint: hint.into() };
     match lock::flock(file, path, kind, wait) {
         Ok(Held::ByUs) => Ok(()),

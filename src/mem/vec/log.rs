@@ -54,9 +54,25 @@ pub(super) fn len_of(edits: &[Edit<'_>]) -> u64 {
     HEAD + edits.iter().map(|edit| ENTRY + edit.bytes.len() as u64).sum::<u64>()
 }
 
+/// Length of the log of one range of `len` bytes.
+pub(super) fn len_of_one(len: u64) -> u64 {
+    HEAD + ENTRY + len
+}
+
 /// The bytes of the log of `edits`, a block at a time, for `put`; and where it is, if it is at `offset`.
 pub(super) fn write<E>(
     edits: &[Edit<'_>],
+    offset: u64,
+    put: impl FnMut(&[u8], u64) -> Result<(), E>,
+) -> Result<LogPlace, E> {
+    let table: Vec<(u64, u64)> = edits.iter().map(|edit| (edit.offset, edit.bytes.len() as u64)).collect();
+    write_with(&table, |push| edits.iter().try_for_each(|edit| push(edit.bytes)), offset, put)
+}
+
+/// The same for a table of ranges, offset and length, whose bytes `fill` pushes one after another.
+pub(super) fn write_with<E>(
+    table: &[(u64, u64)],
+    fill: impl FnOnce(&mut dyn FnMut(&[u8]) -> Result<(), E>) -> Result<(), E>,
     offset: u64,
     mut put: impl FnMut(&[u8], u64) -> Result<(), E>,
 ) -> Result<LogPlace, E> {
@@ -80,14 +96,12 @@ pub(super) fn write<E>(
         }
     };
     push(&MAGIC, false)?;
-    push(&(edits.len() as u64).to_le_bytes(), false)?;
-    for edit in edits {
-        push(&edit.offset.to_le_bytes(), false)?;
-        push(&(edit.bytes.len() as u64).to_le_bytes(), false)?;
+    push(&(table.len() as u64).to_le_bytes(), false)?;
+    for (offset, len) in table {
+        push(&offset.to_le_bytes(), false)?;
+        push(&len.to_le_bytes(), false)?;
     }
-    for edit in edits {
-        push(edit.bytes, false)?;
-    }
+    fill(&mut |bytes| push(bytes, false))?;
     push(&[], true)?;
     Ok(LogPlace { offset, len: at - offset, digest: hasher.finalize().into() })
 }
@@ -102,6 +116,11 @@ impl Log {
             entry
         };
         Log { entries: edits.iter().map(entry).collect() }
+    }
+
+    /// What is in the log at `offset` of the first `len` bytes of all elements.
+    pub(super) fn of_first(len: u64, offset: u64) -> Log {
+        Log { entries: vec![Entry { offset: 0, len, at: offset + HEAD + ENTRY }] }
     }
 
     /// Reads and proves the log at `place` in `file`, whose elements take `end` bytes.

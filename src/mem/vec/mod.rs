@@ -17,6 +17,7 @@ mod file;
 #[cfg(test)]
 mod fixture;
 mod format;
+mod front;
 mod log;
 mod open;
 mod persistence;

@@ -128,7 +128,24 @@ impl<T: Plain> PersistentVec<T> {
         Ok(vec)
     }
 
-    /// Opens `path`, or makes it when there is nothing.
+    /// As [`PersistentVec::create`], with room for `capacity` elements without mapping the file anew.
+    ///
+    /// # Errors
+    /// As [`PersistentVec::create`] and [`PersistentVec::reserve`]; nothing is made when a file cannot hold so many.
+    ///
+    /// # Safety
+    /// As [`PersistentVec::open`].
+    #[allow(unsafe_code, unsafe_op_in_unsafe_fn, reason = "the promise is handed on as it is")]
+    pub unsafe fn with_capacity(path: &Path, options: &Options, capacity: usize) -> Result<PersistentVec<T>> {
+        if capacity as u64 > kind_of::<T>(options).most() {
+            return Err(too_many(path, capacity));
+        }
+        let mut vec = PersistentVec::create(path, options)?;
+        vec.reserve(capacity)?;
+        Ok(vec)
+    }
+
+    /// Opens `path`, or makes it when there is nothing. In an empty file, such as one made by mkstemp(3), a vector begins.
     ///
     /// # Errors
     /// As [`PersistentVec::open`] and [`PersistentVec::create`].
@@ -137,7 +154,7 @@ impl<T: Plain> PersistentVec<T> {
     /// As [`PersistentVec::open`].
     #[allow(unsafe_code, unsafe_op_in_unsafe_fn, reason = "the promise is handed on as it is")]
     pub unsafe fn open_or_create(path: &Path, options: &Options) -> Result<PersistentVec<T>> {
-        match VecFileMut::open(path, options.wait) {
+        match VecFileMut::open_or_begin(path, &kind_of::<T>(options), options.wait) {
             Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
             file => {
                 let file = file?;
@@ -228,8 +245,7 @@ impl<T: Plain> PersistentVec<T> {
         self.file.check()?;
         let wanted = self.len.checked_add(more).and_then(|len| len.checked_mul(Self::SIZE)).unwrap_or(usize::MAX);
         if wanted as u64 > self.file.element_type().most() * Self::SIZE as u64 {
-            let what = format!("{} cannot hold {more} more elements", self.path().display());
-            return Err(Error::refused(what, "use several files"));
+            return Err(too_many(self.path(), more));
         }
         self.move_to(|vec| vec.remap(wanted as u64))
     }
@@ -288,6 +304,10 @@ impl<T: Plain> PersistentVec<T> {
     pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
         self.view.as_mut().map_or(&mut [], |view| view.as_mut_slice())
     }
+}
+
+fn too_many(path: &Path, more: usize) -> Error {
+    Error::refused(format!("{} cannot hold {more} more elements", path.display()), "use several files")
 }
 
 impl<T> fmt::Debug for PersistentVec<T> {

@@ -1,0 +1,92 @@
+//! Commits that are no edits of elements: taking elements from the front, and beginning a vector in an empty file.
+
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::time::Duration;
+
+use super::commit::{Sealed, VecFileMut};
+use super::file::{VecFile, take_lock};
+use super::format::{self, ELEMENTS, ElementType};
+use super::log::{self, BLOCK, Log};
+use crate::sys::lock::Kind;
+use crate::sys::{open, sparse};
+use crate::{At, Error, Result};
+
+/// What a disk writes whole.
+const SECTOR: usize = 512;
+
+impl VecFileMut {
+    /// Takes the first `n` elements away, all or nothing, and durable when it returns; those behind them move down. Takes
+    /// time, and for the moment space in the file, for all that stay; memory is bounded.
+    ///
+    /// # Errors
+    /// As [`VecFileMut::commit`]; [`Error::Refused`] when there are fewer.
+    pub fn remove_front(&mut self, n: u64) -> Result<()> {
+        self.must_be_sound()?;
+        let (kind, old_len) = (*self.element_type(), self.len());
+        let Some(count) = old_len.checked_sub(n) else {
+            let what = format!("{} has only {old_len} elements, and {n} are meant", self.path().display());
+            return Err(Error::refused(what, "remove as many as there are"));
+        };
+        if n == 0 || count == 0 {
+            return self.commit(&[], count);
+        }
+        let end = count * kind.size;
+        let place = self.undone_on_failure(|vec| {
+            let at = log::place_behind(vec.stamp.len);
+            for (offset, len) in [(ELEMENTS, end), (at, log::len_of_one(end))] {
+                sparse::allocate(&vec.file, offset, len).at("making room in", &vec.path)?;
+            }
+            let moved = |push: &mut dyn FnMut(&[u8]) -> Result<()>| {
+                let mut block = vec![0; end.min(BLOCK as u64) as usize];
+                (0..end).step_by(BLOCK).try_for_each(|done| {
+                    let part = &mut block[..(end - done).min(BLOCK as u64) as usize];
+                    vec.read_at(part, n * kind.size + done)?;
+                    push(part)
+                })
+            };
+            let place = log::write_with(&[(0, end)], moved, at, |bytes, at| vec.put(bytes, at))?;
+            vec.sync_staged()?;
+            Ok(place)
+        })?;
+        self.seal(count, Some(place))?;
+        self.inner.content.log = Log::of_first(end, place.offset);
+        self.seal(count, Some(place))?; // as in `prepare`
+        self.complete(Sealed)
+    }
+
+    /// As [`VecFileMut::open`], but an empty file becomes a vector of `kind` without elements, durable when this returns.
+    /// A crash meanwhile leaves it empty, or with some sectors of the first page, from which this begins again.
+    ///
+    /// # Errors
+    /// As [`VecFileMut::open`] and [`VecFileMut::create`].
+    pub fn open_or_begin(path: &Path, kind: &ElementType, wait: Duration) -> Result<VecFileMut> {
+        VecFileMut::can_hold(kind)?;
+        let path = open::resolve(path)?;
+        let file = open::target_write(&path)?;
+        take_lock(&file, &path, Kind::Exclusive, wait)?;
+        let page = format::new_page(kind);
+        let len = open::stamp(&file, &path)?.len;
+        let mut there = vec![0; (len as usize).min(page.len())];
+        file.read_exact_at(&mut there, 0).at("reading", &path)?;
+        if len == 0 || len <= ELEMENTS && is_torn(&there, &page) {
+            file.write_all_at(&page, 0).at("writing", &path)?;
+            file.sync_all().at("bringing to the disk", &path)?;
+        }
+        VecFileMut::of(VecFile::locked(file, path, Kind::Exclusive, wait)?)
+    }
+}
+
+/// Whether `there` is what a crash leaves of `page` where nothing was: some of its sectors, and zeros for the others. Not
+/// without any of them, which may be something else, and not all, which is a vector.
+fn is_torn(there: &[u8], page: &[u8]) -> bool {
+    let sectors = || there.chunks(SECTOR).zip(page.chunks(SECTOR)).map(|(found, new)| (found, &new[..found.len()]));
+    let is_zero = |bytes: &[u8]| bytes.iter().all(|byte| *byte == 0);
+    there != page
+        && sectors().all(|(found, new)| found == new || is_zero(found))
+        && sectors().any(|(found, new)| found == new && !is_zero(found))
+}
+
+#[cfg(test)]
+#[path = "front_test.rs"]
+mod tests;

@@ -1,0 +1,121 @@
+use super::super::fixture::{Fixture, all, store};
+use super::super::{Options, PersistentVec, Scalar};
+use super::*;
+
+fn numbers(n: u16) -> Vec<u8> {
+    (0..n).flat_map(u16::to_le_bytes).collect()
+}
+
+#[test]
+fn the_front_is_taken_away() {
+    let f = Fixture::new();
+    let most = 3 * BLOCK as u64 / 2 + 77;
+    for n in [0, 1, 2, 2048, 5000, most - 1, most] {
+        let bytes: Vec<u8> = (0..most).flat_map(|i| ((i * 7 % 65521) as u16).to_le_bytes()).collect();
+        let mut vec = f.create();
+        store(&mut vec, &bytes);
+        vec.remove_front(n).unwrap();
+        assert!(all(&vec) == bytes[2 * n as usize..], "{n}");
+        // Goes on as usual, and is as long as its elements need.
+        store(&mut vec, &[9; 100]);
+        vec.remove_front(1).unwrap();
+        assert_eq!(all(&vec), [9; 98]);
+        assert!(vec.remove_front(50).unwrap_err().to_string().contains("only 49 elements"));
+        drop(vec);
+        assert_eq!((f.read().unwrap().len(), f.bytes().len()), (98, 4096 + 98));
+        std::fs::remove_file(f.path()).unwrap();
+    }
+}
+
+#[test]
+fn typed_vectors_lose_their_front() {
+    let f = Fixture::new();
+    drop(f.create());
+    let mut vec = Shared::open(&f);
+    vec.extend(0..5000).unwrap();
+    vec.commit().unwrap();
+    vec.remove_front(0);
+    vec.remove_front(1000);
+    assert_eq!((vec.pop_front(), vec.len(), vec[0], vec[3998]), (Some(1000), 3999, 1001, 4999));
+    drop(vec);
+    assert!(f.read().unwrap() == numbers(5000), "nothing without a commit");
+    let mut vec = Shared::open(&f);
+    vec.remove_front(4990);
+    vec.commit().unwrap();
+    drop(vec);
+    assert!(f.read().unwrap() == numbers(5000)[9980..]);
+    let mut vec = Shared::open(&f);
+    vec.remove_front(10);
+    assert_eq!(vec.pop_front(), None);
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| vec.remove_front(1))).is_err());
+}
+
+struct Shared;
+
+impl Shared {
+    #[allow(unsafe_code, reason = "a file that nobody else knows")]
+    fn open(f: &Fixture) -> PersistentVec<u16> {
+        // SAFETY: nobody else knows the file.
+        unsafe { PersistentVec::open_or_create(&f.path(), &Options::default()) }.unwrap()
+    }
+}
+
+/// In an empty file, and in what a crash leaves of the first page; not in anything else.
+#[test]
+fn an_empty_file_begins_a_vector() {
+    let f = Fixture::new();
+    let kind = ElementType::of_scalar(Scalar::U16);
+    let begin = || VecFileMut::open_or_begin(&f.path(), &kind, Duration::ZERO);
+    let page = format::new_page(&kind);
+    let torn = |sectors: &[usize], len: usize| {
+        let mut bytes = vec![0; page.len()];
+        sectors.iter().for_each(|s| bytes[s * SECTOR..][..SECTOR].copy_from_slice(&page[s * SECTOR..][..SECTOR]));
+        bytes.truncate(len);
+        bytes
+    };
+    let left = [vec![], torn(&[0], 4096), torn(&[0, 4], 4096), torn(&[2, 4], 4096), torn(&[0, 2], 2048)];
+    for bytes in left.iter().chain([&torn(&[0], 512), &torn(&[0, 2], 1100), &page]) {
+        std::fs::write(f.path(), bytes).unwrap();
+        let mut vec = begin().unwrap();
+        assert_eq!((vec.len(), *vec.element_type()), (0, kind));
+        store(&mut vec, &[1, 2]);
+        drop(vec);
+        assert_eq!(begin().unwrap().len(), 1);
+    }
+    for bytes in [vec![0; 1], vec![0; 4096], b"text".to_vec(), torn(&[0, 2], 4096), vec![1; 5000]] {
+        let mut bytes = bytes;
+        if bytes[0] == page[0] {
+            bytes[600] = 1; // neither ours nor zeros
+        }
+        std::fs::write(f.path(), &bytes).unwrap();
+        begin().unwrap_err();
+        assert!(f.bytes() == bytes, "it is left alone");
+    }
+    std::fs::remove_file(f.path()).unwrap();
+    assert!(begin().is_err() && !f.path().exists());
+    // By name, and with the file's own mode.
+    std::fs::write(f.path(), b"").unwrap();
+    let mut vec = Shared::open(&f);
+    vec.push(7).unwrap();
+    vec.commit().unwrap();
+    drop(vec);
+    assert_eq!(f.read().unwrap(), [7, 0]);
+    // Not while somebody else begins one.
+    std::fs::write(f.path(), b"").unwrap();
+    let other = std::fs::File::open(f.path()).unwrap();
+    other.lock().unwrap();
+    assert!(matches!(begin(), Err(Error::Busy { .. })) && f.bytes().is_empty());
+}
+
+#[test]
+#[allow(unsafe_code, reason = "a file that nobody else knows")]
+fn room_from_the_beginning() {
+    let f = Fixture::new();
+    let most = ElementType::of_scalar(Scalar::U64).most() as usize;
+    for (capacity, made) in [(most + 1, false), (usize::MAX, false), (1 << 20, true)] {
+        // SAFETY: nobody else knows the file.
+        let vec = unsafe { PersistentVec::<u64>::with_capacity(&f.path(), &Options::default(), capacity) };
+        assert_eq!((vec.is_ok(), f.path().exists()), (made, made), "{capacity}");
+        assert!(vec.is_err() || vec.is_ok_and(|vec| vec.capacity() >= capacity && vec.is_empty()));
+    }
+}
