@@ -42,3 +42,4 @@ mod undo;
 mod vec;
 mod verify;
 mod view;
+mod within;
