@@ -177,7 +177,8 @@ mod tests {
                 Number::Single(n) => n,
                 other => panic!("{other:?}"),
             };
-            let (h, b) = (single(half.number(&bits.to_be_bytes())), single(brain.number(&bits.to_le_bytes())));
+            let (h, b) =
+                (single(half.number(&bits.swap_bytes().to_le_bytes())), single(brain.number(&bits.to_le_bytes())));
             let check = |got: f32, digits: i32, shown: String| {
                 let most = (1 << (15 - digits)) - 1;
                 let (sign, exponent, fraction) =

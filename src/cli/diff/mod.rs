@@ -91,7 +91,7 @@ pub(crate) struct Args {
     context: u32,
     /// Show numbers that changed, as index: old -> new
     ///
-    /// u8 to u64, i8 to i64, f16 to f64, bf16; u32be if the high byte comes first.
+    /// u8 to u64, i8 to i64, f16 to f64, bf16; u32be: high byte first.
     /// The index is that from the start of the file. Numbers that only one
     /// side has count as changed.
     #[arg(long = "as", id = "as_type", value_name = "TYPE", value_parser = typed, verbatim_doc_comment)]
