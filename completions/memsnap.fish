@@ -132,7 +132,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l at -d 'The REF;
 complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l range -d 'Only these bytes: 4k..1M, 0x1000+64, page:17; -64.. is the last 64' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l group -d 'Put N bytes together, without spaces; 0 all of a row' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l columns -d 'Put N bytes, or numbers, in a row' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l as -d 'Numbers: u8 to u64, i8 to i64, f16 to f64, bf16; u32be: high byte first' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l as -d 'Numbers: u8 to u64, i8 to i64, f16 to f64, bf16; u32be: big-endian' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
