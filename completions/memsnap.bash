@@ -478,13 +478,17 @@ _memsnap() {
             return 0
             ;;
         memsnap__subcmd__diff)
-            opts="-U -q -v -h --at --stat --pages --unit --hex --context --as --nan-equal --map --limit --elements --no-pager --lock --io --limit-rate --wait --store --json --quiet --verbose --color --progress --bytes --help"
+            opts="-U -q -v -h --at --range --stat --pages --unit --hex --context --as --nan-equal --map --limit --elements --no-pager --lock --io --limit-rate --wait --store --json --quiet --verbose --color --progress --bytes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --at)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --range)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -718,7 +722,7 @@ _memsnap() {
             return 0
             ;;
         memsnap__subcmd__log)
-            opts="-r -q -v -h --range --store --json --quiet --verbose --color --progress --bytes --help"
+            opts="-r -n -q -v -h --range --newest --store --json --quiet --verbose --color --progress --bytes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -729,6 +733,14 @@ _memsnap() {
                     return 0
                     ;;
                 -r)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --newest)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -n)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

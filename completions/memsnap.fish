@@ -83,6 +83,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -s v -l verbose -d
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand log" -s r -l range -d 'Only snapshots that changed any byte of this range' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand log" -s n -l newest -d 'Only the newest N snapshots of each file' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand log" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand log" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
@@ -96,6 +97,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand log" -s v -l verbose -d 
 complete -c memsnap -n "__fish_memsnap_using_subcommand log" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand log" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l at -d 'The REF of A, and when given twice that of B; names are taken whole' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l range -d 'Compare only these bytes: 4k..1M, 0x1000+64, page:17' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l unit -d 'Ranges of what: page or byte' -r -f -a "page\t'Pages of 4096 bytes'
 byte\t'Bytes'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -s U -l context -d 'Show N rows around those that changed' -r
@@ -130,7 +132,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l at -d 'The REF;
 complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l range -d 'Only these bytes: 4k..1M, 0x1000+64, page:17; -64.. is the last 64' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l group -d 'Put N bytes together, without spaces; 0 all of a row' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l columns -d 'Put N bytes, or numbers, in a row' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l as -d 'Numbers: u8 to u64, i8 to i64, f32 or f64; u32be: high byte first' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l as -d 'Numbers: u8 to u64, i8 to i64, f16 to f64, bf16; u32be: big-endian' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'

@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use clap::ValueHint;
+use clap::builder::RangedU64ValueParser;
 use jiff::{Timestamp, tz::TimeZone};
 use memsnap::ops::log::{Entry, History, Options, log};
 use memsnap::pack::Kind;
@@ -33,7 +34,7 @@ use super::{escape, text, units};
 ///
 ///   memsnap log db.bin
 ///   memsnap log db.bin --range 0x4000+512    who changed these bytes?
-///   memsnap log --json db.bin | jq -r .id
+///   memsnap log -n 1 --json db.bin | jq -r .id
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = text::LOG_EXIT)]
 pub(crate) struct Args {
@@ -43,6 +44,9 @@ pub(crate) struct Args {
     /// Only snapshots that changed any byte of this range
     #[arg(short, long, value_name = "RANGE", value_parser = units::range)]
     range: Option<Bytes>,
+    /// Only the newest N snapshots of each file
+    #[arg(short = 'n', long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
+    newest: Option<usize>,
 }
 
 #[derive(Serialize)]
@@ -81,10 +85,14 @@ struct JsonFault<'a> {
 impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
         let options = Options { store: global.store.clone(), range: self.range };
-        let histories = log(self.file.as_deref(), &options).with_context(|| match &self.file {
+        let mut histories = log(self.file.as_deref(), &options).with_context(|| match &self.file {
             Some(file) => format!("listing the snapshots of {}", escape::path(file)),
             None => "listing all snapshots".into(),
         })?;
+        for history in &mut histories {
+            let left_out = history.snapshots.len().saturating_sub(self.newest.unwrap_or(usize::MAX));
+            history.snapshots.drain(..left_out);
+        }
         let mut exit = Exit::Done;
         for (i, history) in histories.iter().enumerate() {
             if screen.is_json() {

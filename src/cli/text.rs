@@ -135,8 +135,8 @@ pub(crate) const RESTORE_EXIT: &str = "\
 EXIT STATUS
   0   OUT is complete
   2   something went wrong; OUT is as it was
-  4   the store is damaged; OUT is as it was, or, with --skip-damaged, complete
-      but for the pages that are listed as lost
+  4   the store is damaged; OUT is as it was, or, with --skip-damaged,
+      complete but for the pages that are listed as lost
 ";
 
 /// Of `verify`.

@@ -5,8 +5,45 @@ use memsnap::ops::vec::{Number, Scalar};
 /// A number type, and the order of its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Typed {
-    scalar: Scalar,
+    kind: Kind,
     big: bool,
+}
+
+/// A number type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Scalar(Scalar),
+    /// IEEE 754 binary16: 5 bits of exponent, 10 of fraction.
+    Half,
+    /// bfloat16: the upper half of an f32.
+    Brain,
+}
+
+impl Kind {
+    fn all() -> impl Iterator<Item = Kind> {
+        Scalar::ALL.into_iter().map(Kind::Scalar).chain([Kind::Half, Kind::Brain])
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Scalar(scalar) => scalar.name(),
+            Kind::Half => "f16",
+            Kind::Brain => "bf16",
+        }
+    }
+}
+
+/// The same number as an f32, which has all that an f16 has; of what is not a number, the bits are kept.
+fn from_half(bits: u16) -> f32 {
+    let sign = u32::from(bits & 0x8000) << 16;
+    let (exponent, fraction) = (u32::from(bits >> 10 & 0x1f), u32::from(bits & 0x3ff));
+    let magnitude = match exponent {
+        // Too small for an exponent of its own: so many times the smallest, 2^-24.
+        0 => (fraction as f32 / (1 << 24) as f32).to_bits(),
+        0x1f => 0x7f80_0000 | fraction << 13,
+        _ => (exponent + 127 - 15) << 23 | fraction << 13,
+    };
+    f32::from_bits(sign | magnitude)
 }
 
 /// Reads `u8`, `i32`, `f64`, also with `le` (the default) or `be` behind.
@@ -15,22 +52,25 @@ pub(crate) fn typed(text: &str) -> Result<Typed, String> {
         (Some(name), _) => (name, true),
         (None, name) => (name.unwrap_or(text), false),
     };
-    let scalar = Scalar::named(name).ok_or_else(|| {
-        let names: Vec<_> = Scalar::ALL.iter().map(|scalar| scalar.name()).collect();
+    let kind = Kind::all().find(|kind| kind.name() == name).ok_or_else(|| {
+        let names: Vec<_> = Kind::all().map(Kind::name).collect();
         format!("write one of {}, with be behind it if the high byte comes first", names.join(", "))
     })?;
-    Ok(Typed { scalar, big })
+    Ok(Typed { kind, big })
 }
 
 impl Typed {
     /// Bytes that a number takes.
     pub(crate) fn size(self) -> usize {
-        self.scalar.size()
+        match self.kind {
+            Kind::Scalar(scalar) => scalar.size(),
+            Kind::Half | Kind::Brain => 2,
+        }
     }
 
     /// As it is written: `u32`, `u32be`.
     pub(crate) fn name(self) -> String {
-        format!("{}{}", self.scalar.name(), if self.big { "be" } else { "" })
+        format!("{}{}", self.kind.name(), if self.big { "be" } else { "" })
     }
 
     /// A number as it is shown in columns: floats that would be too wide with all their digits have an exponent.
@@ -45,7 +85,8 @@ impl Typed {
 
     /// Columns that [`Typed::text`] needs at most.
     pub(crate) fn width(self) -> usize {
-        match self.scalar {
+        let Kind::Scalar(scalar) = self.kind else { return 16 };
+        match scalar {
             Scalar::U8 => 3,
             Scalar::I8 => 4,
             Scalar::U16 => 5,
@@ -69,8 +110,32 @@ impl Typed {
         if self.big != cfg!(target_endian = "big") {
             element.reverse();
         }
-        self.scalar.number(element)
+        match (self.kind, &*element) {
+            (Kind::Scalar(scalar), element) => scalar.number(element),
+            (Kind::Half, element) => Number::Single(from_half(short(element))),
+            (Kind::Brain, element) => Number::Single(f32::from_bits(u32::from(short(element)) << 16)),
+        }
     }
+
+    /// The bits of a number of this type as hexadecimal digits, the highest first.
+    pub(crate) fn bits(self, number: Number) -> String {
+        match (self.kind, number) {
+            (Kind::Brain, Number::Single(n)) => format!("{:04x}", n.to_bits() >> 16),
+            // Only asked of what is not a number.
+            (Kind::Half, Number::Single(n)) if n.is_nan() => {
+                format!("{:04x}", n.to_bits() >> 16 & 0x8000 | 0x7c00 | n.to_bits() >> 13 & 0x3ff)
+            }
+            (_, Number::Whole(n)) => format!("{n:x}"),
+            (_, Number::Single(n)) => format!("{:08x}", n.to_bits()),
+            (_, Number::Double(n)) => format!("{:016x}", n.to_bits()),
+        }
+    }
+}
+
+/// Two bytes in the order of this machine.
+#[allow(clippy::host_endian_bytes, reason = "they have been brought into this order")]
+fn short(bytes: &[u8]) -> u16 {
+    u16::from_ne_bytes([bytes[0], bytes[1]])
 }
 
 /// Whether it is not a number.
@@ -82,15 +147,6 @@ pub(crate) fn is_nan(number: Number) -> bool {
     }
 }
 
-/// The bits of a number as hexadecimal digits, the highest first.
-pub(crate) fn bits(number: Number) -> String {
-    match number {
-        Number::Whole(n) => format!("{n:x}"),
-        Number::Single(n) => format!("{:08x}", n.to_bits()),
-        Number::Double(n) => format!("{:016x}", n.to_bits()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,8 +154,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_number_fits_its_column_and_is_read_back(bytes: [u8; 8], which in 0..10usize) {
-            let typed = Typed { scalar: Scalar::ALL[which], big: false };
+        fn every_number_fits_its_column_and_is_read_back(bytes: [u8; 8], which in 0..12usize) {
+            let typed = Typed { kind: Kind::all().nth(which).unwrap(), big: false };
             let number = typed.number(&bytes[..typed.size()]);
             let text = typed.text(number);
             prop_assert!(text.len() <= typed.width(), "{}", text);
@@ -109,6 +165,40 @@ mod tests {
                 Number::Double(n) => n.is_nan() || text.parse() == Ok(n),
             };
             prop_assert!(same, "{}", text);
+        }
+    }
+
+    /// All of them, against what the standard says that they are.
+    #[test]
+    fn every_half() {
+        let [half, brain] = ["f16be", "bf16"].map(|name| typed(name).unwrap());
+        for bits in 0..=u16::MAX {
+            let single = |number| match number {
+                Number::Single(n) => n,
+                other => panic!("{other:?}"),
+            };
+            let (h, b) =
+                (single(half.number(&bits.swap_bytes().to_le_bytes())), single(brain.number(&bits.to_le_bytes())));
+            let check = |got: f32, digits: i32, shown: String| {
+                let most = (1 << (15 - digits)) - 1;
+                let (sign, exponent, fraction) =
+                    (bits >> 15 == 1, i32::from(bits >> digits) & most, f64::from(bits & ((1 << digits) - 1)));
+                let scale = f64::from(1 << digits);
+                let magnitude = match exponent {
+                    0 => fraction / scale * 2f64.powi(1 - most / 2),
+                    e if e == most && fraction == 0.0 => f64::INFINITY,
+                    e if e == most => f64::NAN,
+                    e => (1.0 + fraction / scale) * 2f64.powi(e - most / 2),
+                };
+                assert_eq!(got.is_sign_negative(), sign, "{bits:04x}");
+                if magnitude.is_nan() {
+                    assert!(got.is_nan() && shown == format!("{bits:04x}"), "{bits:04x}: {got} {shown}");
+                } else {
+                    assert_eq!(f64::from(got.abs()), magnitude, "{bits:04x}");
+                }
+            };
+            check(h, 10, half.bits(Number::Single(h)));
+            check(b, 7, brain.bits(Number::Single(b)));
         }
     }
 
@@ -124,7 +214,7 @@ mod tests {
             (Number::Whole(-128), "i8be".into())
         );
         assert!(is_nan(typed("f32").unwrap().number(&[0, 0, 0xc0, 0x7f])));
-        for bad in ["", "le", "u128", "u32 be", "U8", "u8lebe", "f16"] {
+        for bad in ["", "le", "u128", "u32 be", "U8", "u8lebe", "f8", "bf32"] {
             assert!(typed(bad).is_err(), "{bad}");
         }
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::operand::Operand;
 use super::sides::{Side as Open, compare, compare_live};
+use super::within::compare_within;
 use super::{Progress, Reading};
 use crate::error::{Error, Result};
 use crate::page::{Digest, PageRange, PageSet};
@@ -20,6 +21,8 @@ pub struct Options {
     pub store: Option<PathBuf>,
     /// How live files are read.
     pub reading: Reading,
+    /// Only these bytes are compared: start, end.
+    pub range: Option<(u64, u64)>,
 }
 
 /// What was found.
@@ -35,7 +38,7 @@ pub struct Report {
     pub ranges: u64,
     /// Bytes in those pages, as far as the longer image reaches.
     pub bytes_changed: u64,
-    /// Whether the two are the same, lengths included.
+    /// Whether the two are the same, lengths included; with [`Options::range`], as far as it goes.
     pub same: bool,
 }
 
@@ -76,12 +79,14 @@ pub struct Compared {
     b: Open,
     images: [Option<Digest>; 2],
     set: PageSet,
+    /// What was compared.
+    span: Range<u64>,
 }
 
 /// Something in which two images differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Piece<'a> {
-    /// Bytes of pages that differ, from offset `at` (that of a page) on. A side that ends within them has fewer.
+    /// Bytes of pages that differ, from offset `at` on: that of a page, or the start of [`Options::range`]. A side that ends within them has fewer.
     Bytes {
         /// Where they are.
         at: u64,
@@ -98,39 +103,48 @@ impl Compared {
     /// Compares two images, as [`diff`] does.
     ///
     /// # Errors
-    /// When either cannot be read.
+    /// When either cannot be read; [`Error::Refused`] when the range begins past the end of both.
     pub fn new(a: &Operand, b: Option<&Operand>, options: &Options, progress: &dyn Progress) -> Result<Compared> {
         let (a, b) = sides(a, b, options)?;
+        let span = options.range.map_or(0..u64::MAX, |(start, end)| start..end);
+        let len = a.len().max(b.len());
+        if span.start > 0 && span.start >= len {
+            let start = span.start;
+            let what =
+                format!("the range begins at byte {start} ({start:#x}), but the longer has only {len} ({len:#x})");
+            return Err(Error::refused(what, "name a range that begins before the end"));
+        }
         let known = |side: &Open| match side {
             Open::Stored(stored) => Some(stored.image.digest()),
             Open::Live(_) => None,
         };
         let mut images = [known(&a), known(&b)];
-        let set = match (&a, &b) {
-            (Open::Stored(stored), Open::Live(live)) | (Open::Live(live), Open::Stored(stored)) => {
+        let set = match (options.range, &a, &b) {
+            (Some(_), ..) => compare_within((&a, &b), &span, &options.reading, progress)?,
+            (None, Open::Stored(stored), Open::Live(live)) | (None, Open::Live(live), Open::Stored(stored)) => {
                 let (set, found) = compare_live(live, stored, &options.reading, progress, None)?;
                 images = images.map(|image| image.or(Some(found)));
                 set
             }
             _ => compare(&a, &b, &options.reading, progress)?,
         };
-        Ok(Compared { a, b, images, set })
+        Ok(Compared { a, b, images, set, span })
     }
 
     /// What was found.
     pub fn report(&self) -> Report {
-        let len = self.len();
+        let span = self.span();
         let (mut ranges, mut bytes) = (0, 0);
         for range in self.set.runs() {
             ranges += 1;
-            bytes += range.end_offset().min(len) - range.offset().min(len);
+            bytes += range.end_offset().clamp(span.start, span.end) - range.offset().clamp(span.start, span.end);
         }
         let side = |side: &Open, image| Side { name: side.name().into(), len: side.len(), image };
         Report {
             pages_changed: self.set.len(),
             ranges,
             bytes_changed: bytes,
-            same: self.set.is_empty() && self.a.len() == self.b.len(),
+            same: self.set.is_empty() && self.ends_together(),
             a: side(&self.a, self.images[0]),
             b: side(&self.b, self.images[1]),
         }
@@ -144,6 +158,18 @@ impl Compared {
     /// The length of the longer one.
     pub fn len(&self) -> u64 {
         self.a.len().max(self.b.len())
+    }
+
+    /// What was compared, as far as the longer one reaches.
+    pub fn span(&self) -> Range<u64> {
+        let end = self.span.end.min(self.len());
+        self.span.start.min(end)..end
+    }
+
+    /// Whether, as far as they were compared, neither is longer than the other.
+    pub fn ends_together(&self) -> bool {
+        let end = |side: &Open| side.len().clamp(self.span.start, self.span.end);
+        end(&self.a) == end(&self.b)
     }
 
     /// Whether neither has a byte.
@@ -170,21 +196,22 @@ impl Compared {
     /// When either cannot be read; what `each` says.
     pub fn pieces<E: From<Error>>(&self, each: &mut dyn FnMut(Piece<'_>) -> Result<(), E>) -> Result<(), E> {
         // From here to the next page that differs the longer one has nothing but zeros.
-        let mut tail = self.a.len().min(self.b.len());
+        let span = self.span();
+        let mut tail = self.a.len().min(self.b.len()).max(span.start);
         for run in self.set.runs() {
-            let (mut at, end) = (run.offset(), run.end_offset().min(self.len()));
+            let (mut at, end) = (run.offset().max(span.start), run.end_offset().min(span.end));
             if at > tail {
                 each(Piece::Tail(tail..at))?;
             }
             while at < end {
-                let next = end.min(at + BLOCK);
+                let next = end.min((at / BLOCK + 1) * BLOCK);
                 let [a, b] = self.read(at..next)?;
                 each(Piece::Bytes { at, a: &a, b: &b })?;
                 at = next;
             }
             tail = tail.max(end);
         }
-        if self.len() > tail { each(Piece::Tail(tail..self.len())) } else { Ok(()) }
+        if span.end > tail { each(Piece::Tail(tail..span.end)) } else { Ok(()) }
     }
 }
 

@@ -45,6 +45,7 @@ pub mod undo;
 pub mod vec;
 pub mod verify;
 pub mod view;
+mod within;
 mod write;
 
 pub use note::Note;

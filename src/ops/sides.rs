@@ -144,7 +144,7 @@ impl LiveSide {
 /// The pages in which two sides differ; what lies past the end of one counts as zeros.
 pub(crate) fn compare(a: &Side, b: &Side, reading: &Reading, progress: &dyn Progress) -> Result<PageSet> {
     match (a, b) {
-        (Side::Stored(a), Side::Stored(b)) => compare_stored(a, b),
+        (Side::Stored(a), Side::Stored(b)) => compare_stored(a, b, PageRange { start: 0, end: PageNo::MAX }),
         (Side::Stored(stored), Side::Live(live)) | (Side::Live(live), Side::Stored(stored)) => {
             Ok(compare_live(live, stored, reading, progress, None)?.0)
         }
@@ -161,16 +161,19 @@ pub(crate) fn compare(a: &Side, b: &Side, reading: &Reading, progress: &dyn Prog
     }
 }
 
-fn compare_stored(a: &StoredSide, b: &StoredSide) -> Result<PageSet> {
+/// The pages of `within` in which two stored images differ.
+pub(crate) fn compare_stored(a: &StoredSide, b: &StoredSide, within: PageRange) -> Result<PageSet> {
     let mut set = PageSet::new();
     // Two rooms number their packs each in their own way: then no two numbers may look the same.
     let shift = if Arc::ptr_eq(&a.shelf, &b.shelf) { 0 } else { OTHER };
     differing(a.image.runs(), Renumbered { runs: b.image.runs(), shift }, |step| {
-        for n in 0..step.pages.len() {
+        let wanted = step.pages.intersect(&within);
+        for page in wanted.start..wanted.end {
+            let n = page - step.pages.start;
             let x = Image::page_digest(&a.shelf, step.a.advance(n)).map_err(Stop::Ours)?;
             let y = Image::page_digest(&b.shelf, renumber(step.b.advance(n), shift)).map_err(Stop::Ours)?;
             if x != y {
-                set.insert(step.pages.start + n);
+                set.insert(page);
             }
         }
         Ok(())

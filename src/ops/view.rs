@@ -136,7 +136,7 @@ fn read_live<E: From<Error>>(
 }
 
 /// The next stretch of data within `span`; empty, at its end, when there is none.
-fn next_data(live: &LiveSide, span: Range<u64>) -> Result<(u64, u64)> {
+pub(super) fn next_data(live: &LiveSide, span: Range<u64>) -> Result<(u64, u64)> {
     let look = || sparse::next_data(&live.file, span.start, span.end).at("looking for holes in", &live.path);
     if let Some(found) = look()? {
         return Ok(found);

@@ -52,3 +52,4 @@ mod users;
 mod vec;
 mod verify;
 mod view;
+mod within;

@@ -9,6 +9,7 @@ mod rows;
 mod tally;
 
 use std::ffi::OsString;
+use std::ops::Range;
 
 use anyhow::Context;
 use clap::{ValueEnum, ValueHint};
@@ -22,7 +23,7 @@ use super::exit::Exit;
 use super::flags::{Global, LockFlag, ReadingFlags, two_sides};
 use super::screen::Screen;
 use super::typed::{Typed, typed};
-use super::units::{self, count};
+use super::units::{self, Bytes, count};
 use super::{escape, text};
 use tally::Tally;
 
@@ -43,6 +44,7 @@ use tally::Tally;
 ///   memsnap diff db.bin@1..latest    and since the first?
 ///   memsnap diff old.img new.img     two files, no snapshots
 ///   memsnap diff --hex -U 2 db.bin   the bytes themselves, old beside new
+///   memsnap diff --range 4k..1M a b  only these bytes
 ///   memsnap diff --as f32 w.bin@1..2 which numbers, from what to what?
 ///   memsnap diff --elements counts@1 which elements of a persistent vector?
 ///   memsnap diff --pages db.bin | while read -r page; do ...; done
@@ -60,6 +62,12 @@ pub(crate) struct Args {
     /// The REF of A, and when given twice that of B; names are taken whole
     #[arg(long, value_name = "REF", allow_hyphen_values = true)]
     at: Vec<String>,
+    /// Compare only these bytes: 4k..1M, 0x1000+64, page:17
+    ///
+    /// The rest is not read. For --as it must begin and end between numbers.
+    #[arg(long, value_name = "RANGE", value_parser = units::range, verbatim_doc_comment)]
+    #[arg(conflicts_with_all = ["map", "elements"])]
+    range: Option<Bytes>,
     /// Only the summary
     #[arg(long, conflicts_with_all = ["pages", "unit", "hex", "as_type", "map"])]
     stat: bool,
@@ -83,7 +91,7 @@ pub(crate) struct Args {
     context: u32,
     /// Show numbers that changed, as index: old -> new
     ///
-    /// u8 to u64, i8 to i64, f32 or f64; u32be if the high byte comes first.
+    /// u8 to u64, i8 to i64, f16 to f64, bf16; u32be: high byte first.
     /// The index is that from the start of the file. Numbers that only one
     /// side has count as changed.
     #[arg(long = "as", id = "as_type", value_name = "TYPE", value_parser = typed, verbatim_doc_comment)]
@@ -128,6 +136,9 @@ struct JsonSummary {
     schema: &'static str,
     a: JsonSide,
     b: JsonSide,
+    /// What was compared, where that is not all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    range: Option<JsonSpan>,
     pages_changed: u64,
     ranges: u64,
     /// In those pages, as far as the longer side reaches.
@@ -146,6 +157,13 @@ struct JsonSide {
     len: u64,
     /// Not known where two files are compared.
     image: Option<String>,
+}
+
+/// Bytes.
+#[derive(Serialize)]
+struct JsonSpan {
+    start: u64,
+    end: u64,
 }
 
 /// What was counted in another unit than pages.
@@ -181,7 +199,8 @@ impl Args {
             return Err(memsnap::Error::refused("diff does not read standard input", hint).into());
         }
         let (a, b) = two_sides(&self.a, self.b.as_ref(), &self.at, screen)?;
-        let options = Options { store: global.store.clone(), reading: self.reading.reading(self.lock.lock) };
+        let reading = self.reading.reading(self.lock.lock);
+        let options = Options { store: global.store.clone(), reading, range: self.range };
         if self.elements {
             return self.elements(&a, b.as_ref(), &options, screen);
         }
@@ -190,6 +209,7 @@ impl Args {
         drop(bar);
         let compared = compared.with_context(|| self.doing())?;
         screen.page(self.no_pager);
+        self.whole_numbers(&compared)?;
         let mut report = compared.report();
         let live = |side: &Operand| matches!(side.at, None | Some(Ref::Now));
         if live(&a) && b.as_ref().is_some_and(live) {
@@ -201,7 +221,7 @@ impl Args {
             found => found.with_context(|| self.doing())?,
         };
         let same = found.same;
-        self.summary(&report, found, screen)?;
+        self.summary(&report, found, &compared, screen)?;
         if global.verbose && !screen.is_json() {
             for side in [&report.a, &report.b] {
                 if let Some(image) = side.image {
@@ -210,6 +230,17 @@ impl Args {
             }
         }
         Ok(if same { Exit::Done } else { Exit::Differs })
+    }
+
+    /// A range must not cut a number: it would be neither the old nor the new one.
+    fn whole_numbers(&self, compared: &Compared) -> anyhow::Result<()> {
+        let (Some(typed), Some((start, end))) = (self.as_type, self.range) else { return Ok(()) };
+        let size = typed.size() as u64;
+        if start.is_multiple_of(size) && (end.is_multiple_of(size) || end >= compared.len()) {
+            return Ok(());
+        }
+        let what = format!("the range {start}..{end} cuts numbers of {} bytes each", typed.size());
+        Err(memsnap::Error::refused(what, format!("let it begin and end at multiples of {size}")).into())
     }
 
     fn doing(&self) -> String {
@@ -264,11 +295,15 @@ impl Args {
         elements::summary(&report, screen)
     }
 
-    fn summary(&self, report: &Report, found: Found, screen: &mut Screen) -> anyhow::Result<()> {
+    fn summary(&self, report: &Report, found: Found, compared: &Compared, screen: &mut Screen) -> anyhow::Result<()> {
         if screen.is_json() {
-            return screen.json(&json(report, &found));
+            return screen.json(&json(report, &found, self.range.map(|_| compared.span())));
         }
-        let text = summary_line(report, found.what, screen);
+        let mut text = summary_line(report, found.what, screen);
+        if self.range.is_some() {
+            let span = compared.span();
+            text += &format!("; only bytes {}..{} compared", span.start, span.end);
+        }
         if self.pages || found.same && !self.stat {
             screen.say(&text);
             return Ok(());
@@ -320,13 +355,14 @@ fn summary_line(report: &Report, what: Option<String>, screen: &Screen) -> Strin
     format!("{} -> {}: {what}, {length}", a.name, b.name)
 }
 
-fn json(report: &Report, found: &Found) -> JsonSummary {
+fn json(report: &Report, found: &Found, range: Option<Range<u64>>) -> JsonSummary {
     let side =
         |side: &Side| JsonSide { name: side.name.clone(), len: side.len, image: side.image.map(|id| id.to_hex()) };
     JsonSummary {
         schema: "memsnap.diff.1",
         a: side(&report.a),
         b: side(&report.b),
+        range: range.map(|range| JsonSpan { start: range.start, end: range.end }),
         pages_changed: report.pages_changed,
         ranges: report.ranges,
         bytes_in_pages: report.bytes_changed,

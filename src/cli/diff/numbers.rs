@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::super::json::JsonNumber;
 use super::super::screen::Screen;
-use super::super::typed::{Typed, bits, is_nan};
+use super::super::typed::{Typed, is_nan};
 use super::super::units::{count, differ};
 use super::{Found, JsonChanges, Tally, differing, while_read};
 
@@ -89,7 +89,7 @@ pub(super) fn show(
             more: tally.left_out(),
         }),
         bytes: Some(bytes),
-        same: report.same || nan_equal && tally.total == 0 && !rest && report.a.len == report.b.len,
+        same: report.same || nan_equal && tally.total == 0 && !rest && compared.ends_together(),
     })
 }
 
@@ -120,7 +120,7 @@ impl Numbers<'_> {
             (x, y) => {
                 self.end_zeros(screen)?;
                 if self.tally.take(1) {
-                    show_number(index, x, y, screen)?;
+                    show_number((index, self.typed), x, y, screen)?;
                 }
             }
         }
@@ -164,7 +164,7 @@ impl Numbers<'_> {
             let size = self.typed.size() as u64;
             let [a, b] = self.compared.read(first * size..end * size)?;
             let whole = |bytes: &[u8]| (bytes.len() == self.typed.size()).then(|| self.typed.number(bytes));
-            return show_number(first, whole(&a), whole(&b), screen);
+            return show_number((first, self.typed), whole(&a), whole(&b), screen);
         }
         let only_in = self.longer;
         if screen.is_json() {
@@ -175,16 +175,21 @@ impl Numbers<'_> {
     }
 }
 
-fn show_number(index: u64, old: Option<Number>, new: Option<Number>, screen: &mut Screen) -> anyhow::Result<()> {
+fn show_number(
+    (index, typed): (u64, Typed),
+    old: Option<Number>,
+    new: Option<Number>,
+    screen: &mut Screen,
+) -> anyhow::Result<()> {
     let alike = old.zip(new).filter(|(old, new)| is_nan(*old) && is_nan(*new));
     if screen.is_json() {
-        let bits = alike.map(|(old, new)| JsonBits { old_bits: bits(old), new_bits: bits(new) });
+        let bits = alike.map(|(old, new)| JsonBits { old_bits: typed.bits(old), new_bits: typed.bits(new) });
         let (old, new) = (old.map(JsonNumber), new.map(JsonNumber));
         return screen.json(&JsonValue { schema: "memsnap.diff.value.1", index, old, new, bits });
     }
     let text = |number: Option<Number>| match number {
         None => "-".into(),
-        Some(number) if alike.is_some() => format!("{number} ({})", bits(number)),
+        Some(number) if alike.is_some() => format!("{number} ({})", typed.bits(number)),
         Some(number) => number.to_string(),
     };
     screen.line(&format!("{index}: {} -> {}", text(old), text(new)))

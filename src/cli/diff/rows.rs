@@ -71,7 +71,7 @@ pub(super) fn show(
         digits,
         tally,
         bytes: 0,
-        shown: 0,
+        shown: compared.span().start,
         wanted: 0,
         zeros: None,
         begun: false,
@@ -84,7 +84,7 @@ pub(super) fn show(
         while_read(screen)
     })?;
     rows.end_zeros(screen)?;
-    rows.finish_hunk(compared.len(), screen)?;
+    rows.finish_hunk(compared.span().end, screen)?;
     let Rows { tally, bytes, .. } = rows;
     tally.tell_rest("row", screen)?;
     Ok(Found {

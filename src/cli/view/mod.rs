@@ -69,7 +69,7 @@ pub(crate) struct Args {
     /// The bytes themselves
     #[arg(long)]
     raw: bool,
-    /// Numbers: u8 to u64, i8 to i64, f32 or f64; u32be: high byte first
+    /// Numbers: u8 to u64, i8 to i64, f16 to f64, bf16; u32be: big-endian
     ///
     /// The low byte comes first if not said otherwise, on every machine. The
     /// first number begins with the range.

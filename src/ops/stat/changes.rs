@@ -61,7 +61,7 @@ pub(super) fn look(path: &Path, options: &Options, progress: &dyn Progress) -> R
     let name = room.resolve(&Ref::Latest)?;
     let meta = Image::open_snap(&room, &Shelf::new(room.dir()), name)?.meta;
     let stored = Operand { path: path.into(), at: Some(Ref::Number(name.number)), doubt: None };
-    let how = diff::Options { store: options.store.clone(), reading: options.reading.clone() };
+    let how = diff::Options { store: options.store.clone(), reading: options.reading.clone(), range: None };
     let mut set = PageSet::new();
     let found = diff::diff(&stored, None, &how, progress, &mut |range| set.insert_range(range))?;
     Ok(Some(Changes {
