@@ -213,11 +213,11 @@ fn extreme_times() {
             return skip("such times cannot be set here");
         }
         case.ok("snap --always f");
-        case.ok("restore f -o out");
+        case.ok("restore f@latest -o out");
         assert_eq!(times(&case.path("out")), (atime as i64, mtime as i64, 7, 7));
         fs::remove_file(case.path("out")).unwrap();
         let out = beyond.path().join(format!("{mtime}"));
-        let ran = case.run(["restore", "f", "-o", out.to_str().unwrap()]).exits(0);
+        let ran = case.run(["restore", "f@latest", "-o", out.to_str().unwrap()]).exits(0);
         if (times(&out).0, times(&out).1) != (atime as i64, mtime as i64) {
             ran.says("times were not restored");
         }
