@@ -145,7 +145,7 @@ _memsnap() {
             return 0
             ;;
         memsnap__subcmd__adopt)
-            opts="-q -v -h --store --json --quiet --verbose --color --progress --bytes --help"
+            opts="-y -q -v -h --yes --store --json --quiet --verbose --color --progress --bytes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -973,7 +973,7 @@ _memsnap() {
             return 0
             ;;
         memsnap__subcmd__snap)
-            opts="-m -t -q -v -h --message --tag --always --require --strict --compress --reserve --lock --io --limit-rate --wait --store --json --quiet --verbose --color --progress --bytes --help"
+            opts="-m -t -q -v -h --message --tag --always --new --require --strict --compress --reserve --lock --io --limit-rate --wait --store --json --quiet --verbose --color --progress --bytes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

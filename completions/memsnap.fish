@@ -75,6 +75,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l progress -d 'Sh
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l always -d 'Make a snapshot even if nothing changed'
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l new -d 'Begin a new history for a FILE that was renamed and has one'
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l strict -d 'Keep nothing that is below the required grade'
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l lock -d 'Hold a shared flock on the file while reading it'
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l json -d 'Write results and errors as JSON, one object a line'
@@ -407,6 +408,7 @@ never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -l progress -d 'Show progress on stderr: auto (on a terminal), always (elsewhere as lines, one a second) or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -s y -l yes -d 'Do not ask where NEW holds no page of these snapshots'
 complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -l json -d 'Write results and errors as JSON, one object a line'
 complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
 complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'

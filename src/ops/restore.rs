@@ -353,6 +353,9 @@ fn read_back(file: &File, path: &Path, len: u64, window: PageRange, runs: &[Run]
     Ok(digests)
 }
 
+/// File systems hold times to two seconds or better.
+const COARSEST_NS: u128 = 2_000_000_000;
+
 /// Gives the file the image's attributes, owner, mode and times; what cannot be had is told.
 fn dress(file: &File, image: &Image, out: &Path) -> Result<Vec<Note>> {
     let said = image.meta();
@@ -380,8 +383,15 @@ fn dress(file: &File, image: &Image, out: &Path) -> Result<Vec<Note>> {
     if !meta::set_mode_where_kept(file, said.mode & 0o1777).at("setting the mode of", out)? {
         notes.push(format!("mode {:04o} was not restored: the file system keeps none", said.mode & 0o777));
     }
-    if let Err(e) = meta::set_times(file, said.atime_ns.into(), said.mtime_ns.into()) {
+    if let Err(e) = meta::set_times(file, said.atime_ns, said.mtime_ns) {
         notes.push(format!("times were not restored: {e}"));
+    } else {
+        // The system says nothing when a file system cannot hold a time, and takes the nearest.
+        let now = open::stamp(file, out)?;
+        let far = |then: i128, now: i128| then.abs_diff(now) >= COARSEST_NS;
+        if far(said.mtime_ns, now.mtime_ns) || far(said.atime_ns, now.atime_ns) {
+            notes.push("times were not restored: they are beyond what this file system can hold".into());
+        }
     }
     Ok(notes.into_iter().map(Note::warning).collect())
 }

@@ -11,10 +11,10 @@ use super::metadata::{MetaChange, Metadata};
 use super::pack_file::PackFile;
 use super::{Progress, Reading, Reserve, head};
 use crate::capture::{Base, Companion, Found, Leaf, NoBase, Watch, scan};
-use crate::error::{At, Error, Result};
+use crate::error::{At, Error, Result, shell_word};
 use crate::pack::{
     Changed, Compress, Frame, FrameCounts, Grade, Kind, Meta, NO_PACK, PackSummary, PackWriter, Run, Source,
-    encode_frame,
+    encode_frame, fits_time,
 };
 use crate::page::{Digest, ImageHasher, MAX_LEN, PAGE, PAGE64, PageNo, PageRange, pages_of};
 use crate::store::{
@@ -163,6 +163,10 @@ fn attempt(
             before.len
         );
         return Err(Error::refused(what, "cut it: the end of a file of that length can only be a hole"));
+    }
+    if !fits_time(before.mtime_ns) || !fits_time(before.atime_ns) {
+        let what = format!("the times of {} are beyond what a snapshot can hold", target.path.display());
+        return Err(Error::refused(what, format!("set them anew: touch {}", shell_word(target.path))));
     }
     let mut attrs = xattr::list(target.file).at("reading the attributes of", target.path)?;
     attrs.retain(|(name, _)| !Mark::is_name(name));
@@ -356,8 +360,8 @@ impl Taken {
             image: self.image,
             parent: self.parent.as_ref().map_or(Digest::ZERO, |p| p.name.id),
             changed: self.changed,
-            mtime_ns: stamp.mtime_ns as i64,
-            atime_ns: stamp.atime_ns as i64,
+            mtime_ns: stamp.mtime_ns,
+            atime_ns: stamp.atime_ns,
             mode: stamp.mode,
             uid: stamp.uid,
             gid: stamp.gid,

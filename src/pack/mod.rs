@@ -26,6 +26,6 @@ pub use overlay::{Overlay, Step, differing};
 pub use packs::{NO_PACK, Packs};
 pub use read::{BLOCK_ENTRIES, Block, PackReader};
 pub use runs::{Run, RunStream, RunsReader, RunsWriter, Section, Source};
-pub use snapshot::{Changed, Meta, SnapshotFile, SnapshotWriter, Stored};
+pub use snapshot::{Changed, Meta, SnapshotFile, SnapshotWriter, Stored, fits_time};
 pub use wire::{Bad, Fields, FileKind, Part, ReadAt, hash_file};
 pub use write::{PackSummary, PackWriter};

@@ -59,9 +59,9 @@ pub struct Meta {
     /// Where the bytes are.
     pub stored: Stored,
     /// Modification time of the target, nanoseconds since 1970.
-    pub mtime_ns: i64,
+    pub mtime_ns: i128,
     /// Access time of the target, nanoseconds since 1970.
-    pub atime_ns: i64,
+    pub atime_ns: i128,
     /// Permission bits of the target, with set-uid and the like.
     pub mode: u32,
     /// Owner.
@@ -179,7 +179,7 @@ fn take_fixed(f: &mut Fields<'_>) -> Result<(Meta, Sizes), Bad> {
     let pack = (f.digest()?, f.u64()?);
     let map = (f.digest()?, f.u64()?);
     let stored = Stored { pack: pack.0, pack_bytes: pack.1, map: map.0, map_bytes: map.1, debt: f.u64()? };
-    let (mtime_ns, atime_ns) = (f.i64()?, f.i64()?);
+    let low = (f.i64()?, f.i64()?);
     let (mode, uid, gid) = (f.u32()?, f.u32()?, f.u32()?);
     let grade = Grade::from_code(f.u8()?).ok_or_else(|| Bad::new("its grade is unknown"))?;
     let kind = Kind::from_code(f.u8()?).ok_or_else(|| Bad::new("its kind is unknown"))?;
@@ -194,7 +194,8 @@ fn take_fixed(f: &mut Fields<'_>) -> Result<(Meta, Sizes), Bad> {
     sizes.packs = f.u32()?;
     sizes.over = Section::take(f)?;
     sizes.update = Section::take(f)?;
-    f.zeros(FIXED - FIXED_USED)?;
+    let mtime_ns = join_time(low.0, f.u16()?);
+    let atime_ns = join_time(low.1, f.u16()?);
     f.end()?;
     if len > MAX_LEN || changed.pages > pages_of(MAX_LEN) {
         return Err(Bad::new("its length is impossible"));
@@ -224,8 +225,21 @@ fn take_fixed(f: &mut Fields<'_>) -> Result<(Meta, Sizes), Bad> {
     Ok((meta, sizes))
 }
 
-/// Bytes of [`FIXED`] that are in use.
-const FIXED_USED: usize = 8 + 32 + 32 + 8 + 16 + 40 + 40 + 8 + 16 + 12 + 4 + 20 + 16 + 2 * Section::BYTES;
+const _: () = assert!(FIXED == 8 + 32 + 32 + 8 + 16 + 40 + 40 + 8 + 16 + 12 + 4 + 20 + 16 + 2 * Section::BYTES + 4);
+
+/// Whether a snapshot can hold this time of a target, in nanoseconds since 1970: some 19 million years either way.
+pub fn fits_time(ns: i128) -> bool {
+    join_time(ns as i64, high_of(ns)) == ns
+}
+
+/// What a time has beyond its low 64 bits, which are signed: nothing, from 1677 to 2262.
+fn high_of(ns: i128) -> u16 {
+    (ns.wrapping_sub(i128::from(ns as i64)) >> 64) as u16
+}
+
+fn join_time(low: i64, high: u16) -> i128 {
+    i128::from(low) + (i128::from(high.cast_signed()) << 64)
+}
 
 fn take_variable(f: &mut Fields<'_>, sizes: &Sizes, meta: &mut Meta) -> Result<(), Bad> {
     let text = |f: &mut Fields<'_>, n: u32| {
@@ -270,7 +284,8 @@ impl SnapshotWriter<'_> {
     /// Writes the file: the head, then the coded runs that `over` and `update` give. Gives its id and size.
     ///
     /// # Panics
-    /// When a text is longer than 64 KiB, or there are attributes of more than 4 MiB.
+    /// When a text is longer than 64 KiB, there are attributes of more than 4 MiB, or a time does not fit
+    /// ([`fits_time`]).
     ///
     /// # Errors
     /// What reading or writing says.
@@ -299,6 +314,7 @@ impl SnapshotWriter<'_> {
             meta.version.as_bytes(),
         ];
         assert!(texts.iter().all(|t| t.len() <= MOST_TEXT) && attrs.len() <= MOST_ATTRS);
+        assert!(fits_time(meta.mtime_ns) && fits_time(meta.atime_ns));
         let mut out = FileKind::Snapshot.head(0).to_vec();
         put_fixed(&mut out, meta);
         for n in
@@ -308,7 +324,8 @@ impl SnapshotWriter<'_> {
         }
         self.over.put(&mut out);
         self.update.put(&mut out);
-        out.resize(HEAD + FIXED, 0);
+        out.extend_from_slice(&high_of(meta.mtime_ns).to_le_bytes());
+        out.extend_from_slice(&high_of(meta.atime_ns).to_le_bytes());
         texts.iter().for_each(|t| out.extend_from_slice(t));
         out.extend_from_slice(&attrs);
         meta.members.iter().chain(&self.packs).for_each(|d| out.extend_from_slice(&d.0));
@@ -329,8 +346,8 @@ fn put_fixed(out: &mut Vec<u8>, meta: &Meta) {
     out.extend_from_slice(&stored.map.0);
     out.extend_from_slice(&stored.map_bytes.to_le_bytes());
     out.extend_from_slice(&stored.debt.to_le_bytes());
-    out.extend_from_slice(&meta.mtime_ns.to_le_bytes());
-    out.extend_from_slice(&meta.atime_ns.to_le_bytes());
+    out.extend_from_slice(&(meta.mtime_ns as i64).to_le_bytes());
+    out.extend_from_slice(&(meta.atime_ns as i64).to_le_bytes());
     for n in [meta.mode, meta.uid, meta.gid] {
         out.extend_from_slice(&n.to_le_bytes());
     }

@@ -22,8 +22,8 @@ fn any_meta() -> impl Strategy<Value = Meta> {
             time_ns,
             changed: Changed { pages: len / 9, bytes: len / 2 },
             stored: Stored { pack: Digest(id), pack_bytes: 9, map: Digest::ZERO, map_bytes: 0, debt: 77 },
-            mtime_ns: time_ns / 2,
-            atime_ns: time_ns / 3,
+            mtime_ns: i128::from(time_ns) * i128::from(id[0]),
+            atime_ns: i128::from(time_ns) / 3,
             mode: 0o100_644,
             uid: 7,
             gid: 8,
@@ -37,6 +37,20 @@ fn any_meta() -> impl Strategy<Value = Meta> {
             attrs: attrs.into_iter().map(|(n, v)| (n.into_bytes(), v)).collect(),
             members: members.into_iter().map(Digest).collect(),
         })
+}
+
+/// From the sign bit of the low half to where there is no room.
+#[test]
+fn times_that_fit() {
+    let edge = 1i128 << 79;
+    for ns in [0, -1, i64::MAX.into(), i64::MIN.into(), 1 << 63, -(1 << 63) - 1, 1 << 64, edge / 2, -edge / 2] {
+        assert!(fits_time(ns), "{ns}");
+        assert_eq!(join_time(ns as i64, high_of(ns)), ns);
+        assert_eq!(high_of(ns) == 0, i64::try_from(ns).is_ok(), "{ns}");
+    }
+    for ns in [edge, -2 * edge, i128::MAX, i128::MIN] {
+        assert!(!fits_time(ns), "{ns}");
+    }
 }
 
 fn packs() -> Packs {

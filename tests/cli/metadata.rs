@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 
 use memsnap::sys::xattr;
 
-use super::case::{Case, PAGE, is_root, no_forks};
+use super::case::{Case, PAGE, is_root, no_forks, skip};
 use super::trace::{Subject, needs_strace, was_killed};
 
 /// What a snapshot has to bring back.
@@ -186,6 +186,51 @@ fn the_mode_is_narrowed_before_old_content_comes() {
     assert_eq!(seen(&case).mode, 0o600);
     case.ok("recover --yes --rollback f");
     assert_eq!(seen(&case).mode, 0o644);
+}
+
+/// Times far away are kept and restored, or refused; where a file system cannot hold them, that is said.
+#[test]
+fn extreme_times() {
+    use memsnap::sys::meta::set_times;
+    let case = Case::in_memory();
+    case.write("f", b"some bytes");
+    let nanos = |seconds: i128| seconds * 1_000_000_000 + 7;
+    let times = |path: &std::path::Path| {
+        let found = path.metadata().unwrap();
+        (found.atime(), found.mtime(), found.atime_nsec(), found.mtime_nsec())
+    };
+    let put = |atime: i128, mtime: i128| {
+        let _alone = no_forks();
+        set_times(&File::open(case.path("f")).unwrap(), nanos(atime), nanos(mtime)).unwrap();
+        times(&case.path("f")) == (atime as i64, mtime as i64, 7, 7)
+    };
+    let beyond = tempfile::tempdir().unwrap();
+    // The years 2262, 2300, 1600, 2514; and as far as a snapshot goes.
+    for (atime, mtime) in
+        [(0, 9_223_372_037), (10_413_792_000, -11_676_096_000), (17_179_869_184, 1 << 33), (-1, 600_000_000_000_000)]
+    {
+        if !put(atime, mtime) {
+            return skip("such times cannot be set here");
+        }
+        case.ok("snap --always f");
+        case.ok("restore f@latest -o out");
+        assert_eq!(times(&case.path("out")), (atime as i64, mtime as i64, 7, 7));
+        fs::remove_file(case.path("out")).unwrap();
+        let out = beyond.path().join(format!("{mtime}"));
+        let ran = case.run(["restore", "f@latest", "-o", out.to_str().unwrap()]).exits(0);
+        if (times(&out).0, times(&out).1) != (atime as i64, mtime as i64) {
+            ran.says("times were not restored");
+        }
+        case.ok("log -v f");
+        case.ok("stat f");
+    }
+    case.ok("verify");
+    let n = case.snapshots();
+    for (atime, mtime) in [(1 << 60, 0), (0, -(1 << 60))] {
+        assert!(put(atime, mtime));
+        case.exits("snap f", 2).says("beyond what a snapshot can hold").says("touch ");
+        assert_eq!(case.snapshots(), n);
+    }
 }
 
 /// The bytes are as they were, and a log beside them has more: nothing new is stored, and nothing else is said.
