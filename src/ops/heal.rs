@@ -14,7 +14,7 @@ use crate::error::{At, Error, Result};
 use crate::pack::{Bad, Block, Compress, Frame, FrameKind, PackReader, PackWriter, decode_frame, encode_frame};
 use crate::page::{Digest, PAGE, PAGE64, PageNo, PageRange, PageSet, page_digest};
 use crate::store::{Image, Room, Shelf, SnapName, Writing};
-use crate::sys::{create, id, meta, open};
+use crate::sys::{create, id, meta, open, straight};
 
 /// What became of suspect packs.
 #[derive(Debug, Default)]
@@ -53,9 +53,13 @@ pub(crate) fn suspect(shelf: &Shelf, pack: u32) {
 
 /// When the newest snapshot in a room was made, as far as it can be seen: by a clock that was ahead, perhaps.
 fn newest(room: &Path) -> i128 {
-    let entries = std::fs::read_dir(room).into_iter().flatten().flatten();
+    let entries = straight::read_dir(room).into_iter().flatten().flatten();
     let snapshots = entries.filter(|entry| SnapName::parse(&entry.file_name()).is_some());
-    snapshots.filter_map(|entry| open::stamp_path(&entry.path()).ok()).map(|stamp| stamp.mtime_ns).max().unwrap_or(0)
+    snapshots
+        .filter_map(|entry| open::stamp_path(&room.join(entry.file_name())).ok())
+        .map(|stamp| stamp.mtime_ns)
+        .max()
+        .unwrap_or(0)
 }
 
 /// Whether a file has no other name: what else has one may be anybody's, and its times are not ours to set.

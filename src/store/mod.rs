@@ -44,7 +44,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{At, Error, Result};
 use crate::page::Digest;
 use crate::sys::create::Owner;
-use crate::sys::{create, id, open};
+use crate::sys::{create, id, open, straight};
 
 /// Name of the store beside a target.
 pub const STORE_NAME: &str = ".memsnap";
@@ -219,13 +219,14 @@ impl Store {
     pub fn rooms(&self) -> Result<(Vec<Room>, Vec<Error>)> {
         let (mut rooms, mut faults) = (Vec::new(), Vec::new());
         let mut names = Vec::new();
-        for entry in fs::read_dir(&self.dir).at("listing", &self.dir)? {
+        for entry in straight::read_dir(&self.dir).at("listing", &self.dir)? {
             let entry = entry.at("listing", &self.dir)?;
-            let kind = entry.file_type().at("looking at", &entry.path())?;
+            let path = self.dir.join(entry.file_name());
+            let kind = entry.file_type().at("looking at", &path)?;
             if kind.is_dir() {
                 names.push(entry.file_name());
             } else if is_room_name(&entry.file_name(), kind.is_file()) {
-                faults.push(Error::damaged(&entry.path(), "it has the name of a target's folder, and is none"));
+                faults.push(Error::damaged(&path, "it has the name of a target's folder, and is none"));
             }
         }
         names.sort();
@@ -356,7 +357,7 @@ fn check_format(store: &Store) -> Result<()> {
 
 /// A store is only made in a folder that holds nothing of anybody's.
 fn check_empty(dir: &Path) -> Result<()> {
-    for entry in fs::read_dir(dir).at("listing", dir)? {
+    for entry in straight::read_dir(dir).at("listing", dir)? {
         let name = entry.at("listing", dir)?.file_name();
         if name != ".gitignore" && name != "format" && !name.as_bytes().starts_with(create::TMP_PREFIX.as_bytes()) {
             return Err(Error::refused(

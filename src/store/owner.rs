@@ -140,3 +140,52 @@ impl Room {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::chown;
+    use std::time::Duration;
+
+    /// While the path led to a file of another user, that user got a history; what was opened then is root's.
+    #[test]
+    fn the_opened_file_counts_and_not_what_the_path_led_to() {
+        if id::euid() != 0 {
+            return crate::sys::skipped("not root");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let home = dir.path().canonicalize().unwrap();
+        let (target, secret) = (home.join("f"), home.join("secret"));
+        std::fs::write(&target, b"theirs").unwrap();
+        std::fs::write(&secret, b"root's").unwrap();
+        chown(&target, Some(1234), Some(1234)).unwrap();
+        for chosen in [None, Some(home.join("store"))] {
+            let store = Store::find_or_create(chosen.as_deref(), &target).unwrap();
+            let room = store.make_room(&target).unwrap();
+            drop(room.write(Duration::ZERO).unwrap());
+            assert_eq!((room.owner().uid, room.keeper().uid), (1234, if chosen.is_none() { 1234 } else { 0 }));
+            room.admit(&File::open(&target).unwrap()).unwrap();
+            room.admit_path().unwrap();
+            let refused = room.admit(&File::open(&secret).unwrap()).unwrap_err();
+            assert!(refused.to_string().contains("belongs to user 1234"), "{refused}");
+        }
+    }
+
+    /// A history that was replaced by a directory of somebody else gets no file.
+    #[test]
+    fn what_took_the_place_of_a_history_is_not_written_to() {
+        if id::euid() != 0 {
+            return crate::sys::skipped("not root");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let home = dir.path().canonicalize().unwrap();
+        let store = Store::open_or_create(&home.join("store")).unwrap();
+        let room = store.make_room(&home.join("f")).unwrap();
+        fs::rename(room.dir(), home.join("moved")).unwrap();
+        fs::create_dir(room.dir()).unwrap();
+        chown(room.dir(), Some(1234), Some(1234)).unwrap();
+        assert!(matches!(room.pending(), Err(Error::Changed { .. })));
+        assert!(matches!(room.put_small("tmp-x", b"x"), Err(Error::Changed { .. })));
+        assert_eq!(fs::read_dir(room.dir()).unwrap().count(), 0);
+    }
+}

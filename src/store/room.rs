@@ -111,7 +111,7 @@ impl Room {
 
     /// Whether `dir` was to be a room, and does not even say of what: without that no snapshot is made in it.
     pub(super) fn is_unfinished(dir: &Path) -> bool {
-        let names = || fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.file_name());
+        let names = || straight::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.file_name());
         label::is_missing(dir)
             && !names().any(|name| SnapName::parse(&name).is_some() || super::sweep::stored_id(&name).is_some())
     }
@@ -165,7 +165,7 @@ impl Room {
     /// When the folder cannot be listed.
     pub fn snapshots(&self) -> Result<Vec<SnapName>> {
         let mut names = Vec::new();
-        for entry in fs::read_dir(&self.dir).at("listing", &self.dir)? {
+        for entry in straight::read_dir(&self.dir).at("listing", &self.dir)? {
             names.extend(SnapName::parse(&entry.at("listing", &self.dir)?.file_name()));
         }
         names.sort_unstable();
@@ -194,7 +194,7 @@ impl Room {
     /// # Errors
     /// When the folder cannot be listed.
     pub fn is_new(&self) -> Result<bool> {
-        for entry in fs::read_dir(&self.dir).at("listing", &self.dir)? {
+        for entry in straight::read_dir(&self.dir).at("listing", &self.dir)? {
             if SnapName::parse(&entry.at("listing", &self.dir)?.file_name()).is_some() {
                 return Ok(false);
             }

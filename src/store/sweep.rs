@@ -58,14 +58,15 @@ impl Room {
 
     fn left_over(&self, needed: Option<&HashSet<Digest>>) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
         let (mut out, mut others) = unfinished(&self.dir().join("names"));
-        for entry in fs::read_dir(self.dir()).at("listing", self.dir())? {
+        for entry in straight::read_dir(self.dir()).at("listing", self.dir())? {
             let entry = entry.at("listing", self.dir())?;
             let name = entry.file_name();
             let unfinished = is_unfinished(&name);
             let unnamed = stored_id(&name).is_some_and(|(id, _)| needed.is_some_and(|n| !n.contains(&id)));
             if unfinished || unnamed {
-                let kind = entry.file_type().at("looking at", &entry.path())?;
-                if kind.is_file() { out.push(entry.path()) } else { others.push(entry.path()) }
+                let path = self.dir().join(name);
+                let kind = entry.file_type().at("looking at", &path)?;
+                if kind.is_file() { out.push(path) } else { others.push(path) }
             }
         }
         Ok((out, others))
@@ -87,9 +88,9 @@ fn is_unfinished(name: &OsStr) -> bool {
 
 /// Such files in `dir`, as far as it can be listed, and what has such a name and is no file.
 fn unfinished(dir: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten().filter(|e| is_unfinished(&e.file_name()));
+    let entries = straight::read_dir(dir).into_iter().flatten().flatten().filter(|e| is_unfinished(&e.file_name()));
     let (files, others): (Vec<_>, Vec<_>) = entries.partition(|e| e.file_type().is_ok_and(|kind| kind.is_file()));
-    let paths = |entries: Vec<fs::DirEntry>| entries.iter().map(fs::DirEntry::path).collect();
+    let paths = |entries: Vec<fs::DirEntry>| entries.iter().map(|entry| dir.join(entry.file_name())).collect();
     (paths(files), paths(others))
 }
 

@@ -1,14 +1,13 @@
 //! Names for snapshots: one small file each, replaced atomically.
 
 use std::ffi::OsStr;
-use std::fs;
 use std::path::PathBuf;
 
 use super::refs::{check_tag, known_tag_fault};
 use super::room::{Room, Writing};
 use crate::error::{At, Error, Result};
 use crate::page::Digest;
-use crate::sys::create;
+use crate::sys::{create, straight};
 
 /// What the names of tag files begin with; pins and notes will have their own.
 const PREFIX: &str = "tag-";
@@ -53,7 +52,7 @@ impl Room {
     pub fn tags(&self) -> Result<Vec<(String, Result<Digest>)>> {
         let dir = self.dir().join("names");
         let mut out = Vec::new();
-        let entries = match fs::read_dir(&dir) {
+        let entries = match straight::read_dir(&dir) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(out),
             entries => entries.at("listing", &dir)?,
         };

@@ -65,7 +65,7 @@ pub mod xattr; // extended attributes
 
 /// Says why a test could not be run here.
 #[cfg(test)]
-fn skipped(why: &str) {
+pub(crate) fn skipped(why: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "skipped: {why}");
 }

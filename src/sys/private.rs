@@ -175,6 +175,10 @@ pub fn check_private(dir: &Path) -> Result<Owner> {
         let what = format!("{} belongs to user {owner}, not to you (user {us})", dir.display());
         return Err(Error::refused(what, "use --store with a folder of your own"));
     }
+    if owner != us && straight::name(&dir.join(".")).is_err_and(|e| e == Errno::ACCESS) {
+        let what = format!("{} belongs to root, and nobody else may enter it", dir.display());
+        return Err(Error::refused(what, "use --store with a folder of your own"));
+    }
     if metadata.mode() & 0o022 != 0 {
         let what = format!("others can write to {} (mode {:o})", dir.display(), metadata.mode() & 0o7777);
         return Err(exposed(dir, what, &format!("chmod go-w {}", shell_word(dir))));

@@ -2,7 +2,7 @@
 //! followed. Whoever may rename a folder on the way could else lead us anywhere.
 
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{File, ReadDir};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -61,11 +61,20 @@ fn is_link(stat: &Stat) -> bool {
 
 #[cfg(target_os = "linux")]
 mod imp {
-    use super::{Errno, File, Mode, OFlags, Path, retry_on_intr};
+    use super::{Errno, File, Mode, OFlags, Path, ReadDir, io, retry_on_intr};
     use rustix::fs::ResolveFlags;
+    use std::os::fd::AsRawFd;
 
     /// How a directory on the way is opened: that needs no more than the right to go through.
     pub(super) const THROUGH: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+    pub(super) fn read_dir(dir: &File, path: &Path) -> io::Result<ReadDir> {
+        match std::fs::read_dir(format!("/proc/self/fd/{}", dir.as_raw_fd())) {
+            // No /proc here, or no such directory any more.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => std::fs::read_dir(path),
+            listed => listed,
+        }
+    }
 
     pub(super) fn openat2(path: &Path, flags: OFlags) -> Result<File, Errno> {
         let resolve = ResolveFlags::NO_SYMLINKS;
@@ -76,10 +85,14 @@ mod imp {
 
 #[cfg(not(target_os = "linux"))]
 mod imp {
-    use super::{Errno, File, OFlags, Path};
+    use super::{Errno, File, OFlags, Path, ReadDir, io};
 
     /// How a directory on the way is opened: it has to be readable for that.
     pub(super) const THROUGH: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+    pub(super) fn read_dir(_dir: &File, path: &Path) -> io::Result<ReadDir> {
+        std::fs::read_dir(path)
+    }
 
     pub(super) fn openat2(_path: &Path, _flags: OFlags) -> Result<File, Errno> {
         Err(Errno::NOSYS)
@@ -89,6 +102,14 @@ mod imp {
 /// The folder itself, so that it stays the same one whatever happens to its path.
 pub(super) fn folder(dir: &Path) -> Result<File, Errno> {
     open(dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC)
+}
+
+/// The names in a directory; what paths they make is up to the caller, who knows that of the directory.
+///
+/// # Errors
+/// What opendir(3) says; ELOOP when a link has appeared on the way.
+pub fn read_dir(dir: &Path) -> io::Result<ReadDir> {
+    imp::read_dir(&folder(dir)?, dir)
 }
 
 /// What is at `path`, be it a link, to ask and set what the system knows of it: needs no permission for it.

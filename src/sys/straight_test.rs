@@ -23,6 +23,7 @@ fn links_on_the_way_are_not_followed() {
     assert!(looped(open(&link, OFlags::RDONLY | OFlags::NOFOLLOW)) && looped(name(&link.join("f"))));
     #[cfg(target_os = "linux")]
     assert!(name(&link).unwrap().metadata().unwrap().is_symlink());
+    assert!(read_dir(&link).is_err() && read_dir(&real).unwrap().count() == 1);
     assert!(folder(&link).is_err() && make_dir(&link.join("d")).is_err());
     assert!(remove_file(&link.join("f")).is_err() && remove_dir_all(&link).is_err());
     assert!(rename(&link.join("f"), &real.join("g")).is_err() && rename(&real.join("f"), &link.join("g")).is_err());

@@ -149,6 +149,14 @@ fn root_works_for_the_owner_of_the_file() {
         case.exits(&format!("snap {home}/g"), 2).says("user 1234").says("--store");
         as_user(&case, TWO, &format!("snap {home}/g")).exits(2).says("--store");
     }
+    // Nor does a store of root help a user: another place does.
+    dir(&case, "both", 0, 0o1777);
+    file(&case, "both/ours", 0);
+    case.ok("snap both/ours");
+    file(&case, "both/theirs", ONE);
+    for verb in ["snap both/theirs", "log both/theirs", "edit --yes both/theirs --at 0 --hex 00"] {
+        as_user(&case, ONE, verb).exits(2).says("belongs to root").says("--store");
+    }
 }
 
 /// One store of root for the files of many: only root enters it, and each history belongs to the owner of its file.
