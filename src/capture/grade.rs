@@ -30,7 +30,7 @@ impl<'a> Watch<'a> {
         }
         let mut watch = Watch { lease: None, locked: lock, doubt: String::new() };
         match sysfs::kind(file) {
-            Ok(kind) if kind.leases_prove() => match Lease::read(file) {
+            Ok(kind) if kind.leases_exclude() => match Lease::read(file) {
                 Ok(LeaseAnswer::Granted(lease)) => watch.lease = Some(lease),
                 Ok(LeaseAnswer::Refused) => watch.doubt = writers(file),
                 Ok(LeaseAnswer::NotOwner) => watch.doubt = "not the owner: who else has it open is not known".into(),

@@ -48,9 +48,9 @@ pub(crate) struct ChangeFlags {
     live: bool,
     /// Write although a rule forbids it
     ///
-    /// The rules: no log beside it (FILE-wal, FILE-journal, FILE.wal) that its
-    /// database would play into the changed file; nothing for undo to take
-    /// back that it has not seen.
+    /// The rules: no log beside it (FILE-wal, FILE-journal, FILE.wal) that
+    /// its database would play into the changed file; nothing for undo to
+    /// take back that it has not seen.
     #[arg(long, verbatim_doc_comment)]
     force: bool,
     #[command(flatten)]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::ValueHint;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use memsnap::capture::Companion;
 use memsnap::ops::operand::check_tag;
 use memsnap::ops::snap::{Options, Report, snap};
 use memsnap::ops::stat::Format;
@@ -32,7 +33,8 @@ use super::{escape, text, units};
 /// Each snapshot is graded by how far it is known to be of one moment:
 ///
 ///   proven     nobody could write meanwhile (the kernel's word: a lease)
-///   claimed    somebody vouches for it (--lock: all writers use flock)
+///   claimed    you assert it (--lock: all writers use flock); on tmpfs, the
+///              lease alone, which does not exclude writes to pinned pages
 ///   unproven   somebody had it open for writing, or nobody can tell
 ///
 /// Never writes to the file, moves its times or waits for its writers.
@@ -247,6 +249,9 @@ fn below(report: &Report) -> String {
         None => "not kept",
     };
     let remedy = match report.grade {
+        Grade::Unproven if Companion::hot_beside(&report.path).is_some() => {
+            "see to the log first, as the warning says, or allow it with --require none"
+        }
         Grade::Unproven => "let its writers finish, use --lock if they all use flock, or allow it with --require none",
         _ => "let its writers finish, or allow it with --require claimed",
     };

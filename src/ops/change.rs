@@ -127,8 +127,9 @@ fn alone<'a>(
     family: &[u32],
     notes: &mut Vec<Note>,
 ) -> Result<Option<Lease<'a>>> {
-    let proves = sysfs::kind(live).is_ok_and(|k| k.leases_prove());
-    let answer = if proves { Lease::write(live).at("asking for a lease on", path)? } else { LeaseAnswer::Unsupported };
+    let excludes = sysfs::kind(live).is_ok_and(|k| k.leases_exclude());
+    let answer =
+        if excludes { Lease::write(live).at("asking for a lease on", path)? } else { LeaseAnswer::Unsupported };
     let mut openers = match answer {
         LeaseAnswer::Granted(lease) => return Ok(Some(lease)),
         LeaseAnswer::Refused => procs::openers(live),

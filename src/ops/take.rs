@@ -22,7 +22,7 @@ use crate::store::{
 };
 use crate::sys::create::Pending;
 use crate::sys::open::{self, Stamp};
-use crate::sys::{id, xattr};
+use crate::sys::{fs, id, xattr};
 
 /// Most pages coded together.
 const FRAME_PAGES: usize = 16;
@@ -233,6 +233,11 @@ fn grade(target: Target<'_>, how: &How<'_>, kept: bool, doubt: String, moved: bo
         // Not even the lease excludes it: truncate(2) through an overlayfs mount breaks none of the file below it.
         (true, _) if moved => (Grade::Unproven, "its length or times changed while it was read".into()),
         (false, true) if moved => (Grade::Unproven, format!("it changed while it was read under its lock; {doubt}")),
+        (true, _) if !fs::kind(target.file).is_ok_and(|kind| kind.leases_prove()) => {
+            let reason =
+                "nobody had it open for writing; on tmpfs, pages that a program has pinned can be written all the same";
+            (Grade::Claimed, reason.into())
+        }
         (true, _) => (Grade::Proven, "nobody had it open for writing".into()),
         (false, true) => (Grade::Claimed, "read under its lock".into()),
         (false, false) => (Grade::Unproven, doubt),

@@ -3,7 +3,7 @@
 //! Whoever opens the file then waits for us to give way: a watcher looks every 10 ms and gives the lease back at once,
 //! and what was read under it is no longer proven. Between [`Lease::keep`] and [`Lease::give_way`] it is not given back:
 //! who opens the file waits, until the kernel takes the lease by force (/proc/sys/fs/lease-break-time, 45 s by default;
-//! 0 is never). Only file systems with [`super::fs::FsKind::leases_prove`] are to be believed. The kernel announces the
+//! 0 is never). Only file systems with [`super::fs::FsKind::leases_exclude`] are to be believed. The kernel announces the
 //! break by a signal: SIGURG is chosen, as it does nothing unless somebody handles it (the usual SIGIO kills).
 //!
 //! While a break is pending, F_GETLEASE names the kind that the holder is to step down to, and so it does after the kernel
@@ -410,7 +410,7 @@ mod tests {
         let map = memmap2::MmapRaw::map_raw(&writer).unwrap();
         drop(writer);
         let file = File::open(&path).unwrap();
-        if !crate::sys::fs::kind(&file).unwrap().leases_prove() {
+        if !crate::sys::fs::kind(&file).unwrap().leases_exclude() {
             return crate::sys::skipped("leases prove nothing here");
         }
         match Lease::read(&file).unwrap() {

@@ -50,12 +50,12 @@ pub(crate) fn program() -> PathBuf {
     assert_cmd::cargo::cargo_bin!("memsnap").into()
 }
 
-/// A new folder where leases prove something: the usual place for scratch, or else memory.
+/// A new folder where leases prove something: the usual place for scratch, or else that of the build.
 fn folder() -> TempDir {
     let proves =
         |dir: &Path| File::open(dir).and_then(|f| memsnap::sys::fs::kind(&f)).is_ok_and(|kind| kind.leases_prove());
-    let (usual, memory) = (std::env::temp_dir(), PathBuf::from("/dev/shm"));
-    let dir = if proves(&usual) || !proves(&memory) { usual } else { memory };
+    let (usual, build) = (std::env::temp_dir(), PathBuf::from(env!("CARGO_TARGET_TMPDIR")));
+    let dir = if proves(&usual) || !proves(&build) { usual } else { build };
     tempfile::tempdir_in(dir).unwrap()
 }
 

@@ -48,6 +48,26 @@ fn proven_when_nobody_writes() {
     drop(reader);
 }
 
+/// Pages of tmpfs can be pinned for io_uring, unmapped, closed, and still written: no lease tells of it.
+#[test]
+fn on_tmpfs_a_lease_is_not_enough() {
+    let case = Case::in_memory();
+    if !case.dir().starts_with("/dev/shm") {
+        return skip("no /dev/shm");
+    }
+    case.write("f", &noise(1, 5 * PAGE));
+    case.ok("snap f").says("claimed: nobody had it open for writing; on tmpfs, pages").says("pinned");
+    case.exits("snap --require proven --always f", 3).says("claimed");
+    // A change is protected by its lease, and its undo snapshot is no better.
+    case.touch(1, 1);
+    case.ok("revert --yes f@1");
+    assert!(case.ok("log f").out.lines().all(|line| !line.contains("proven")));
+    let open = writer(&case);
+    case.exits("snap --always f", 3).says("unproven: open for writing by");
+    case.exits("undo --yes f", 75).says("open in");
+    drop(open);
+}
+
 #[test]
 fn an_open_writer_is_named() {
     let case = Case::with_pages(5);

@@ -17,12 +17,12 @@ use crate::case::{Case, no_forks};
 /// An empty folder in memory where there is one, for what asks nothing of a disk; gone with the first of the two.
 pub(crate) fn in_memory() -> (TempDir, Case) {
     let memory = Path::new("/dev/shm");
-    let proves = |dir: &Path| {
+    let excludes = |dir: &Path| {
         let kind = File::open(dir).and_then(|f| memsnap::sys::fs::kind(&f));
-        kind.is_ok_and(|kind| kind.leases_prove())
+        kind.is_ok_and(|kind| kind.leases_exclude())
     };
     let usual = std::env::temp_dir();
-    let dir = tempfile::tempdir_in(if proves(memory) { memory } else { &usual }).unwrap();
+    let dir = tempfile::tempdir_in(if excludes(memory) { memory } else { &usual }).unwrap();
     let case = Case::at(&dir.path().canonicalize().unwrap());
     (dir, case)
 }

@@ -20,20 +20,20 @@ pub(crate) fn noise(seed: u64, len: usize) -> Vec<u8> {
     out
 }
 
-fn leases_prove_in(dir: &Path) -> bool {
-    File::open(dir).and_then(|f| memsnap::sys::fs::kind(&f)).is_ok_and(|kind| kind.leases_prove())
+fn leases_exclude_in(dir: &Path) -> bool {
+    File::open(dir).and_then(|f| memsnap::sys::fs::kind(&f)).is_ok_and(|kind| kind.leases_exclude())
 }
 
-/// A new folder where leases prove something: the usual place for scratch, or else memory.
+/// A new folder where leases tell something: the usual place for scratch, or else memory.
 pub(crate) fn folder() -> TempDir {
     let usual = std::env::temp_dir();
-    if leases_prove_in(&usual) { tempfile::tempdir_in(usual).unwrap() } else { folder_in_memory() }
+    if leases_exclude_in(&usual) { tempfile::tempdir_in(usual).unwrap() } else { folder_in_memory() }
 }
 
 /// The same, the other way round.
 fn folder_in_memory() -> TempDir {
     let memory = PathBuf::from("/dev/shm");
-    tempfile::tempdir_in(if leases_prove_in(&memory) { memory } else { std::env::temp_dir() }).unwrap()
+    tempfile::tempdir_in(if leases_exclude_in(&memory) { memory } else { std::env::temp_dir() }).unwrap()
 }
 
 /// A target, its folder, and how it is read and stored.
