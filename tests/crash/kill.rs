@@ -101,6 +101,7 @@ scenes! {
     repair: "repair",
     adopt: "adopt",
     revert: "revert",
+    revert_without_undo: "revert without undo",
     undo: "undo",
     apply: "apply",
     edit: "edit",
