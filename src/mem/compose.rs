@@ -128,7 +128,7 @@ impl Compose {
     }
 
     /// Places the same without a copy: the file is mapped, however short the part, and only what a view changes is copied.
-    /// That takes one or two microseconds a part, and as long again for a view. Parts of one file share a descriptor where
+    /// That takes a few microseconds a part, and as long again for a view. Parts of one file share a descriptor where
     /// it is given as an `Arc<File>`, and one mapping where they follow each other in the file and here.
     ///
     /// Bytes are copied nevertheless where `at` or `offset` is not a multiple of the system's page (usually 4096); those

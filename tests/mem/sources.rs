@@ -72,12 +72,12 @@ fn what_is_no_file() {
     let error = Snapshot::open(&dir.path().join("none")).unwrap_err().to_string();
     assert!(error.contains("none"), "{error}");
     assert!(Snapshot::open(dir.path()).is_err());
-    assert!(Snapshot::from_file(&File::open(dir.path()).unwrap()).is_err());
+    assert!(Snapshot::from_file(File::open(dir.path()).unwrap()).is_err());
     let pipe = dir.path().join("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     assert!(Snapshot::open(&pipe).is_err());
     let (reader, _writer) = std::io::pipe().unwrap();
-    let error = Snapshot::from_file(&File::from(std::os::fd::OwnedFd::from(reader))).unwrap_err();
+    let error = Snapshot::from_file(std::os::fd::OwnedFd::from(reader)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }
 
