@@ -281,3 +281,38 @@ fn an_unfinished_commit_is_read_as_done() {
     assert!(*unsafe { PersistentVec::<u32>::open(&f.path(), &options) }.unwrap() == *expected);
     assert!(!VecFile::open(&f.path(), Duration::ZERO).unwrap().is_unfinished());
 }
+
+/// An empty file, such as mkstemp(3) makes, begins a vector; what is taken from its front is gone with the commit.
+#[test]
+fn fronts_and_beginnings() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("v");
+    std::fs::write(&path, b"").unwrap();
+    // SAFETY: nobody else knows the file.
+    let open = || unsafe { PersistentVec::<u16>::open_or_create(&path, &Options::default()) }.unwrap();
+    let mut vec = open();
+    vec.extend(0..5000).unwrap();
+    vec.commit().unwrap();
+    vec.remove_front(0);
+    vec.remove_front(1000);
+    assert_eq!((vec.pop_front(), vec.len(), vec[0], vec[3998]), (Some(1000), 3999, 1001, 4999));
+    drop(vec);
+    let mut vec = open();
+    assert_eq!(vec.len(), 5000, "nothing without a commit");
+    vec.remove_front(4990);
+    vec.commit().unwrap();
+    drop(vec);
+    let mut vec = open();
+    assert!(vec.iter().copied().eq(4990..5000));
+    vec.remove_front(10);
+    assert_eq!(vec.pop_front(), None);
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| vec.remove_front(1))).is_err());
+
+    let path = dir.path().join("w");
+    for (capacity, made) in [(usize::MAX, false), (1 << 20, true)] {
+        // SAFETY: as above.
+        let vec = unsafe { PersistentVec::<u64>::with_capacity(&path, &Options::default(), capacity) };
+        assert_eq!((vec.is_ok(), path.exists()), (made, made), "{capacity}");
+        assert!(vec.is_err() || vec.is_ok_and(|vec| vec.capacity() >= capacity && vec.is_empty()));
+    }
+}

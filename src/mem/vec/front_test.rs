@@ -1,10 +1,6 @@
+use super::super::Scalar;
 use super::super::fixture::{Fixture, all, store};
-use super::super::{Options, PersistentVec, Scalar};
 use super::*;
-
-fn numbers(n: u16) -> Vec<u8> {
-    (0..n).flat_map(u16::to_le_bytes).collect()
-}
 
 #[test]
 fn the_front_is_taken_away() {
@@ -24,39 +20,6 @@ fn the_front_is_taken_away() {
         drop(vec);
         assert_eq!((f.read().unwrap().len(), f.bytes().len()), (98, 4096 + 98));
         std::fs::remove_file(f.path()).unwrap();
-    }
-}
-
-#[test]
-fn typed_vectors_lose_their_front() {
-    let f = Fixture::new();
-    drop(f.create());
-    let mut vec = Shared::open(&f);
-    vec.extend(0..5000).unwrap();
-    vec.commit().unwrap();
-    vec.remove_front(0);
-    vec.remove_front(1000);
-    assert_eq!((vec.pop_front(), vec.len(), vec[0], vec[3998]), (Some(1000), 3999, 1001, 4999));
-    drop(vec);
-    assert!(f.read().unwrap() == numbers(5000), "nothing without a commit");
-    let mut vec = Shared::open(&f);
-    vec.remove_front(4990);
-    vec.commit().unwrap();
-    drop(vec);
-    assert!(f.read().unwrap() == numbers(5000)[9980..]);
-    let mut vec = Shared::open(&f);
-    vec.remove_front(10);
-    assert_eq!(vec.pop_front(), None);
-    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| vec.remove_front(1))).is_err());
-}
-
-struct Shared;
-
-impl Shared {
-    #[allow(unsafe_code, reason = "a file that nobody else knows")]
-    fn open(f: &Fixture) -> PersistentVec<u16> {
-        // SAFETY: nobody else knows the file.
-        unsafe { PersistentVec::open_or_create(&f.path(), &Options::default()) }.unwrap()
     }
 }
 
@@ -93,29 +56,9 @@ fn an_empty_file_begins_a_vector() {
     }
     std::fs::remove_file(f.path()).unwrap();
     assert!(begin().is_err() && !f.path().exists());
-    // By name, and with the file's own mode.
-    std::fs::write(f.path(), b"").unwrap();
-    let mut vec = Shared::open(&f);
-    vec.push(7).unwrap();
-    vec.commit().unwrap();
-    drop(vec);
-    assert_eq!(f.read().unwrap(), [7, 0]);
     // Not while somebody else begins one.
     std::fs::write(f.path(), b"").unwrap();
     let other = std::fs::File::open(f.path()).unwrap();
     other.lock().unwrap();
     assert!(matches!(begin(), Err(Error::Busy { .. })) && f.bytes().is_empty());
-}
-
-#[test]
-#[allow(unsafe_code, reason = "a file that nobody else knows")]
-fn room_from_the_beginning() {
-    let f = Fixture::new();
-    let most = ElementType::of_scalar(Scalar::U64).most() as usize;
-    for (capacity, made) in [(most + 1, false), (usize::MAX, false), (1 << 20, true)] {
-        // SAFETY: nobody else knows the file.
-        let vec = unsafe { PersistentVec::<u64>::with_capacity(&f.path(), &Options::default(), capacity) };
-        assert_eq!((vec.is_ok(), f.path().exists()), (made, made), "{capacity}");
-        assert!(vec.is_err() || vec.is_ok_and(|vec| vec.capacity() >= capacity && vec.is_empty()));
-    }
 }
