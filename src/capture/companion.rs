@@ -4,6 +4,7 @@
 //! A log is judged by its own header, as its database does, and not by its size: journals that are kept with a zeroed
 //! header, and write-ahead logs without a whole transaction, are cold. The main file is not looked at: it may be
 //! half-written, or not be there yet. A log that cannot be read counts as hot.
+#![allow(clippy::big_endian_bytes, reason = "the headers of SQLite's logs are big-endian")]
 
 use std::ffi::OsString;
 use std::fs::{self, File};
