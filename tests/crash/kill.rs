@@ -55,6 +55,8 @@ pub(crate) fn killed(subject: &Subject, scene: &Scene, step: usize) -> Findings 
 /// What recovers a wreck, killed itself, at every call or some.
 fn recovery_killed(scene: &Scene, case: &Case, known: &Known, wreck: &Kept, (what, from): (&str, usize)) -> Findings {
     let (sound, words) = (Subject::sound(), scene.recovery());
+    // What is put back has no holes: then the calls that are counted must not reserve any either.
+    case.patch(scene.watched(), 0, &case.read(scene.watched()));
     let calls = Calls::of(&sound, case, words, MUTATING);
     let mut found = Findings::default();
     for point in sample(calls.all(), STEP, from) {

@@ -202,6 +202,11 @@ impl Scene {
         if litter.is_empty() { Ok(()) } else { Err(format!("litter: {litter:?}")) }
     }
 
+    /// The file that the command changes or makes.
+    pub(crate) fn watched(&self) -> &'static str {
+        self.watched
+    }
+
     /// On which side of the command the wreck is.
     pub(crate) fn held(&self, case: &Case, known: &Known) -> Held {
         match self.state(case) {
