@@ -176,9 +176,9 @@ pub(crate) fn never(_: &Work<'_>, _: &Taken) -> Result<Option<String>> {
     Ok(None)
 }
 
-/// The name of `to`, if that is what was taken.
+/// The name of `to`, if bringing what was taken to it would change nothing.
 pub(crate) fn if_same(taken: &Taken, to: &Image) -> Option<String> {
-    taken.is(to).then(|| format!("@{}", to.name.number))
+    taken.holds(to).then(|| format!("@{}", to.name.number))
 }
 
 /// What a target must hold before it is changed.

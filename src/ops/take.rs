@@ -327,10 +327,19 @@ impl Taking<'_> {
 }
 
 impl Taken {
+    fn metadata(&self) -> Metadata {
+        Metadata::new(self.stamp.mode, (self.stamp.uid, self.stamp.gid), &self.attrs)
+    }
+
     /// What of the target's metadata differs from what `other` says; times do not count.
     pub(crate) fn metadata_since(&self, other: &Image) -> Vec<MetaChange> {
-        let now = Metadata::new(self.stamp.mode, (self.stamp.uid, self.stamp.gid), &self.attrs);
-        Metadata::stored(other.meta()).differences(&now)
+        Metadata::stored(other.meta()).differences(&self.metadata())
+    }
+
+    /// Whether nothing is left to do to bring the target to `other`. Some metadata may differ and not be ours to set.
+    pub(crate) fn holds(&self, other: &Image) -> bool {
+        let same = self.image == other.digest() && self.len == other.len();
+        same && self.metadata().changes(&Metadata::stored(other.meta()), false).is_empty()
     }
 
     /// Whether image and metadata are those of `other`.

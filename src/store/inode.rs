@@ -61,7 +61,7 @@ impl Room {
     }
 
     fn put_file(&self, id: &FileId) -> Result<()> {
-        let pending = create::Pending::new(self.dir())?;
+        let pending = self.pending()?;
         pending.file().write_all(id.line().as_bytes()).at("writing", &self.dir().join(NAME))?;
         pending.replace_unsynced(OsStr::new(NAME))
     }

@@ -238,7 +238,7 @@ fn extreme_times() {
 fn an_unchanged_file_with_a_log() {
     let case = Case::with_pages(4);
     case.ok("snap f");
-    case.write("f-wal", &[0x37, 0x7f, 0x06, 0x82, 0, 0x2d, 0xe2, 0x18, 0, 0, 0x10, 0]);
+    case.write("f-journal", &super::companions::hot_journal());
     for strict in ["", "--strict"] {
         let ran = case.exits(&format!("snap {strict} f"), 3).says("unchanged since @1");
         let ran = ran.says("below the required grade, no new snapshot, as the file did not change");
