@@ -12,7 +12,7 @@ use crate::capture::Companion;
 use crate::error::{At, Error, Result};
 use crate::pack::{Compress, FrameCounts, Grade, Kind};
 use crate::page::{Digest, PAGE64};
-use crate::store::{Mark, Room, Shelf, Store, Writing, check_tag, refuse_stored};
+use crate::store::{Mark, Ref, Room, Shelf, Store, Writing, check_tag, refuse_stored};
 use crate::sys::fs::{self, FsKind};
 use crate::sys::open;
 
@@ -223,6 +223,8 @@ fn keep(
         && taken.grade <= parent.meta().grade
         && !parent.meta().kind.is_automatic()
         && !options.always
+        // After a revert the file may be as an earlier one: @latest is to be what was captured last all the same.
+        && room.resolve(&Ref::Latest)? == parent.name
     {
         report.id = Some(parent.name.id);
         report.number = parent.name.number;

@@ -201,3 +201,20 @@ fn a_target_that_is_gone() {
     case.write("f", &noise(3, 10));
     case.ok("revert --yes f@1");
 }
+
+/// A snapshot of a file that was brought back to an earlier one is the latest, as any other.
+#[test]
+fn a_snapshot_after_a_revert_is_the_latest() {
+    let case = Case::with_pages(4);
+    case.ok("snap f");
+    let good = case.read("f");
+    case.touch(1, 2);
+    case.ok("snap f");
+    case.ok("revert --yes f@1");
+    case.ok("snap f -m good").says("f@3").says("0 pages changed");
+    case.ok("diff f");
+    case.ok("snap f").says("unchanged since @3");
+    case.touch(2, 3);
+    case.ok("revert --yes f");
+    assert!(case.read("f") == good);
+}

@@ -292,7 +292,8 @@ const LOOKING: &[&str] =
 #[test]
 fn output_that_nobody_takes() {
     let mut found = Findings::default();
-    for scene in scenes() {
+    // What is taken from a vector is output, and stays where it cannot be written: tests/cli/streams.rs.
+    for scene in scenes().into_iter().filter(|scene| !scene.words.starts_with("vec pop")) {
         let (_dir, case) = in_memory();
         scene.prepare(&case);
         let known = scene.know();
@@ -317,8 +318,9 @@ fn a_full_output_stops_no_work() {
     case.write("g", &noise(2, 4 * PAGE));
     let ran = shell(&case, "\"$M\" WORDS >/dev/full", "snap f g").exits(2);
     ran.says("No space left").says("f@1").says("g@1");
-    case.ok("log f").shows("proven");
-    case.ok("log g").shows("proven");
+    for file in ["f", "g"] {
+        case.ok(&format!("log {file}")).shows("16 KiB");
+    }
 }
 
 fn outlets(case: &Case, words: &str, ground: &Kept, found: &mut Findings, check: &dyn Fn() -> Result<(), String>) {
