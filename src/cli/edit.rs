@@ -221,8 +221,8 @@ fn is_stdin(word: &Word) -> bool {
 struct Bounds<'a> {
     file: &'a Path,
     len: u64,
-    /// Bytes by which the file may become longer.
-    more: u64,
+    /// Bytes by which the file may become longer; `None` without --grow.
+    more: Option<u64>,
 }
 
 impl Bounds<'_> {
@@ -233,15 +233,15 @@ impl Bounds<'_> {
         let len = std::fs::metadata(&path).at("looking at", file)?.len();
         let memory = || heap::available().map_or(u64::MAX, |bytes| bytes / 4);
         let more = match grow {
-            true => fs::space(path.parent().unwrap_or(&path))?.free.min(memory()),
-            false => 0,
+            true => Some(fs::space(path.parent().unwrap_or(&path))?.free.min(memory())),
+            false => None,
         };
         Ok(Bounds { file, len, more })
     }
 
     /// All bytes of an input that goes to byte `at`.
     fn read(&self, path: &Path, at: u64) -> memsnap::Result<Vec<u8>> {
-        let most = self.len.saturating_sub(at) + self.more;
+        let most = self.len.saturating_sub(at) + self.more.unwrap_or(0);
         let stream = input::stream(path.as_os_str())?;
         let from = stream.map_or_else(|| File::open(path).at("opening", path), Ok)?;
         let mut bytes = Vec::new();
@@ -250,7 +250,7 @@ impl Bounds<'_> {
             return Ok(bytes);
         }
         let (path, file) = (path.display(), self.file.display());
-        Err(if self.more == 0 {
+        Err(if self.more.is_none() {
             let what = format!("{path} has more bytes than the {most} from {at} ({at:#x}) to the end of {file}");
             Error::refused(what, "give fewer, such as with `head -c`, or make the file longer with --grow")
         } else {
@@ -266,7 +266,7 @@ mod tests {
     use clap::Args as _;
 
     fn none() -> Bounds<'static> {
-        Bounds { file: Path::new("f"), len: 0, more: 0 }
+        Bounds { file: Path::new("f"), len: 0, more: None }
     }
 
     fn words(args: &[&str]) -> Vec<Word> {

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::change::{Base, Confirm, Goal, Options, Plan, Report, Stop, Work};
+use super::compare::digest_of;
 use super::compose::{Composer, New};
 use super::delta::{Delta, Named, folder_of, into_file, open_delta, pages_in};
 use super::edit::{room_of, stores_first};
 use super::in_place::{Place, in_place};
-use super::sides::{LiveSide, digest_of, refuse_unfinished_to_read};
+use super::sides::{LiveSide, refuse_unfinished_to_read};
 use super::take::Taken;
 use super::{Note, Progress};
 use crate::error::{At, Error, Result, command, shell_word};

@@ -3,8 +3,9 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
+use super::compare::{compare, compare_live};
 use super::operand::Operand;
-use super::sides::{Side as Open, compare, compare_live};
+use super::sides::Side as Open;
 use super::within::compare_within;
 use super::{Progress, Reading};
 use crate::error::{Error, Result};

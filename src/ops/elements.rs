@@ -4,9 +4,10 @@ use std::io;
 use std::path::Path;
 
 use super::Progress;
+use super::compare::compare;
 use super::diff::{Options, Side as Named, sides};
 use super::operand::Operand;
-use super::sides::{Side, compare};
+use super::sides::Side;
 use crate::error::{Error, Result};
 use crate::mem::vec::{Content, ELEMENTS, ElementType, Fault, ReadAt};
 use crate::page::PageSet;

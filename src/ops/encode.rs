@@ -6,8 +6,9 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
+use super::compare::{Marked, Seen, compare, compare_live};
 use super::compose::read_zero_extended;
-use super::sides::{LiveSide, Marked, Seen, Side, compare, compare_live};
+use super::sides::{LiveSide, Side};
 use super::{Progress, Reading};
 use crate::capture::{Alarm, Found, Order, scan};
 use crate::error::{At, Error, Result};

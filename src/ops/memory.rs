@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use super::Progress;
 use super::change::{Base, Confirm, Goal, Options, Plan, Report};
+use super::compare::digest_of;
 use super::compose::{Composer, Differing, New};
 use super::delta::{MakeOptions, Named, Stat, into, scratch_beside};
 use super::dirty::{Dirty, Refold, dirty_in, numbers, regroup, whole, write_delta};
@@ -17,7 +18,7 @@ use super::gather::hash_groups;
 use super::in_place::{Place, in_place};
 use super::operand::Operand;
 use super::restore::{Out, fill};
-use super::sides::{LiveSide, Side, StoredSide, digest_of};
+use super::sides::{LiveSide, Side, StoredSide};
 use super::snap::{self, check, tag_all};
 use super::take::blank_meta;
 use crate::error::{At, Error, Result};

@@ -1,9 +1,11 @@
-//! Mode, owner and attributes of a target: what of them differs from a snapshot, and bringing them back in place.
+//! Mode, owner and attributes of a target: what of them differs from a snapshot, and restoring them, in place and
+//! to a new file.
 //!
 //! The rules are those of docs/design.md. Set-uid and set-gid bits stay only where neither content nor owner changes and
 //! the snapshot has them too; they never come back.
 
 use std::fs::File;
+use std::path::Path;
 
 use super::Note;
 use super::change::Work;
@@ -15,6 +17,8 @@ use crate::sys::{id, meta, open, xattr};
 
 /// Set-uid and set-gid.
 const SET_ID: u32 = 0o6000;
+/// File systems hold times to two seconds or better.
+const COARSEST_NS: u128 = 2_000_000_000;
 
 /// What of a target's metadata differs, or is to change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -162,6 +166,46 @@ fn set(file: &File, change: &MetaChange) -> Result<(), (String, std::io::Error)>
             done.map_err(|e| (format!("its attribute {} stays as it is", String::from_utf8_lossy(name)), e))
         }
     }
+}
+
+/// Gives a new file the attributes, owner, mode and times of the image; the notes say what was not restored.
+pub(crate) fn give_all(file: &File, image: &Image, out: &Path) -> Result<Vec<Note>> {
+    let said = image.meta();
+    let mut notes = Vec::new();
+    // All of it is written and proven. The owner comes before whatever lets others read: until then nobody else can. And
+    // before the mode: a change of owner takes bits away.
+    if id::euid() == 0
+        && let Err(e) = meta::set_owner(file, said.uid, said.gid)
+    {
+        notes.push(format!("owner {}:{} was not restored: {e}", said.uid, said.gid));
+    }
+    for (name, value) in said.attrs.iter().filter(|(name, _)| xattr::is_kept(name) && !Mark::is_name(name)) {
+        if name == xattr::CAPABILITY {
+            notes.push("the file had capabilities: they are not given back; setcap does it".into());
+        } else if let Err(e) = xattr::set(file, name, value) {
+            notes.push(format!("attribute {} was not restored: {e}", String::from_utf8_lossy(name)));
+        }
+    }
+    if said.mode & SET_ID != 0 {
+        let granted = format!("{:04o}", said.mode & 0o7777);
+        notes.push(format!(
+            "the file had mode {granted}: set-uid and set-gid are not given back; chmod {granted} does it"
+        ));
+    }
+    if !meta::set_mode_where_kept(file, said.mode & 0o1777).at("setting the mode of", out)? {
+        notes.push(format!("mode {:04o} was not restored: the file system keeps none", said.mode & 0o777));
+    }
+    if let Err(e) = meta::set_times(file, said.atime_ns, said.mtime_ns) {
+        notes.push(format!("times were not restored: {e}"));
+    } else {
+        // The system says nothing when a file system cannot hold a time, and takes the nearest.
+        let now = open::stamp(file, out)?;
+        let far = |then: i128, now: i128| then.abs_diff(now) >= COARSEST_NS;
+        if far(said.mtime_ns, now.mtime_ns) || far(said.atime_ns, now.atime_ns) {
+            notes.push("times were not restored: they are beyond what this file system can hold".into());
+        }
+    }
+    Ok(notes.into_iter().map(Note::warning).collect())
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod apply_memory;
 mod bytes;
 mod carry;
 pub mod change;
+mod compare;
 mod compose;
 pub mod delta;
 pub mod diff;
@@ -18,6 +19,7 @@ mod encode;
 #[cfg(test)]
 mod fixture;
 mod gather;
+mod grade;
 mod grown;
 pub(crate) mod heal;
 mod in_place;

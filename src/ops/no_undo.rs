@@ -11,7 +11,7 @@ use super::operand::Operand;
 use super::plan::{Asked, ask_first};
 use super::recover::named;
 use super::write::prove_whole;
-use super::{Progress, find_room, plan, sides};
+use super::{Progress, compare, find_room, plan};
 use crate::error::{Error, Result};
 use crate::page::Digest;
 use crate::store::{Image, Intent, Ref, SnapName};
@@ -87,7 +87,7 @@ fn bring(
     progress: &dyn Progress,
 ) -> Result<Report> {
     let to = Image::open(work.room, work.shelf, wanted)?;
-    let pages = sides::pages_off(work.target, &to, work.shelf, &work.options.reading, progress);
+    let pages = compare::pages_off(work.target, &to, work.shelf, &work.options.reading, progress);
     let pages = work.if_alone(pages)?;
     let stamp = open::stamp(work.target.file, work.target.path)?;
     let now = if recorded.is_some() { "a mixture" } else { "now" };

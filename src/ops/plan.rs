@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::change::{Confirm, Options, Report};
+use super::compare::compare_live;
 use super::metadata::{MetaChange, Metadata};
-use super::sides::{LiveSide, StoredSide, compare_live, refuse_unfinished_to_read};
+use super::sides::{LiveSide, StoredSide, refuse_unfinished_to_read};
 use super::take::Target;
 use super::{Progress, part};
 use crate::error::{Error, Result};

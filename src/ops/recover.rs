@@ -15,7 +15,7 @@ use super::edit::room_of;
 use super::metadata::Metadata;
 use super::take::Target;
 use super::write::{bring_to_disk, prove_whole};
-use super::{Note, Progress, find_room, no_undo, resolve, sides};
+use super::{Note, Progress, compare, find_room, no_undo, resolve};
 use crate::capture::Companion;
 use crate::error::{At, Error, Result, shell_word};
 use crate::pack::{Source, differing};
@@ -182,7 +182,7 @@ impl Ways {
         })
         .map_err(|e: Stop| e.of(self.to.path()))?;
         if wrong.is_none() {
-            let off = sides::pages_off(work.target, &self.to, work.shelf, &work.options.reading, progress)?;
+            let off = compare::pages_off(work.target, &self.to, work.shelf, &work.options.reading, progress)?;
             let mut pages = off.runs_within(PageRange::of_len(len)).flat_map(|run| run.start..run.end);
             wrong = pages.find(|page| !self.forward.contains(*page));
         }
@@ -203,7 +203,7 @@ impl Ways {
     /// When told which way: whatever differs is written, be it of the change or not.
     fn widen(&mut self, work: &Work<'_>, options: &Options, forward: bool, progress: &dyn Progress) -> Result<()> {
         let (image, pages) = if forward { (&self.to, &mut self.forward) } else { (&self.from, &mut self.back) };
-        let differing = sides::pages_off(work.target, image, work.shelf, &options.reading, progress)?;
+        let differing = compare::pages_off(work.target, image, work.shelf, &options.reading, progress)?;
         differing.runs().for_each(|run| pages.insert_range(run));
         Ok(())
     }

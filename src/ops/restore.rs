@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 use super::gather::{Ahead, PIECE, Piece, gather, hash_groups, slots, touch};
 use super::operand::Operand;
 use super::salvage::Salvage;
-use super::{Note, Progress, find_room};
+use super::{Note, Progress, find_room, metadata};
 use crate::capture::{Companion, Rate};
 use crate::error::{At, Error, Result};
 use crate::pack::{Run, Source};
 use crate::page::{Digest, GROUP_PAGES, ImageHasher, PAGE, PAGE64, PageNo, PageRange, groups_of};
-use crate::store::{Image, Mark, PageReader, Ref, Shelf, refuse_stored};
-use crate::sys::{create, descriptor, id, meta, open, xattr};
+use crate::store::{Image, PageReader, Ref, Shelf, refuse_stored};
+use crate::sys::{create, descriptor, open};
 
 /// Pages that go to a stream at once: so much is held in memory.
 const WINDOW: u64 = 4096;
@@ -122,7 +122,7 @@ fn to_path(reader: &mut Reader<'_>, out: &Path, target: &Path, force: bool) -> R
     let image = reader.image;
     let pending = create::Pending::new(dir)?;
     let written = reader.write_to(pending.file(), &out)?;
-    let notes = dress(pending.file(), image, &out)?;
+    let notes = metadata::give_all(pending.file(), image, &out)?;
     Companion::refuse_beside(&out)?; // once more: a long time may have passed
     if force {
         pending.replace(name)?;
@@ -351,49 +351,6 @@ fn read_back(file: &File, path: &Path, len: u64, window: PageRange, runs: &[Run]
         hash_groups(&buf, touched, digests)?;
     }
     Ok(digests)
-}
-
-/// File systems hold times to two seconds or better.
-const COARSEST_NS: u128 = 2_000_000_000;
-
-/// Gives the file the image's attributes, owner, mode and times; what cannot be had is told.
-fn dress(file: &File, image: &Image, out: &Path) -> Result<Vec<Note>> {
-    let said = image.meta();
-    let mut notes = Vec::new();
-    // All of it is written and proven. The owner comes before whatever lets others read: until then nobody else can. And
-    // before the mode: a change of owner takes bits away.
-    if id::euid() == 0
-        && let Err(e) = meta::set_owner(file, said.uid, said.gid)
-    {
-        notes.push(format!("owner {}:{} was not restored: {e}", said.uid, said.gid));
-    }
-    for (name, value) in said.attrs.iter().filter(|(name, _)| xattr::is_kept(name) && !Mark::is_name(name)) {
-        if name == xattr::CAPABILITY {
-            notes.push("the file had capabilities: they are not given back; setcap does it".into());
-        } else if let Err(e) = xattr::set(file, name, value) {
-            notes.push(format!("attribute {} was not restored: {e}", String::from_utf8_lossy(name)));
-        }
-    }
-    if said.mode & 0o6000 != 0 {
-        let granted = format!("{:04o}", said.mode & 0o7777);
-        notes.push(format!(
-            "the file had mode {granted}: set-uid and set-gid are not given back; chmod {granted} does it"
-        ));
-    }
-    if !meta::set_mode_where_kept(file, said.mode & 0o1777).at("setting the mode of", out)? {
-        notes.push(format!("mode {:04o} was not restored: the file system keeps none", said.mode & 0o777));
-    }
-    if let Err(e) = meta::set_times(file, said.atime_ns, said.mtime_ns) {
-        notes.push(format!("times were not restored: {e}"));
-    } else {
-        // The system says nothing when a file system cannot hold a time, and takes the nearest.
-        let now = open::stamp(file, out)?;
-        let far = |then: i128, now: i128| then.abs_diff(now) >= COARSEST_NS;
-        if far(said.mtime_ns, now.mtime_ns) || far(said.atime_ns, now.atime_ns) {
-            notes.push("times were not restored: they are beyond what this file system can hold".into());
-        }
-    }
-    Ok(notes.into_iter().map(Note::warning).collect())
 }
 
 const _: () = assert!(WINDOW.is_multiple_of(GROUP_PAGES) && STRETCH.is_multiple_of(WINDOW) && PAGE == PAGE64 as usize);

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::super::Quiet;
 use super::super::fixture::{Fixture, flip};
 use super::*;
+use crate::sys::xattr;
 
 fn to_file(f: &Fixture, number: u64, out: &str, force: bool) -> Result<Report> {
     let options = Options { force, ..Options::default() };

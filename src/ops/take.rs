@@ -2,15 +2,15 @@
 //! store before [`Taken::commit`].
 
 use std::fs::File;
-use std::io;
 use std::path::Path;
 
+use super::grade::{grade, settled};
 use super::grown::{push_run, with_grown};
 use super::heal::{Healed, heal, suspects};
 use super::metadata::{MetaChange, Metadata};
 use super::pack_file::PackFile;
 use super::{Progress, Reading, Reserve, head};
-use crate::capture::{Base, Companion, Found, Leaf, NoBase, Watch, scan};
+use crate::capture::{Base, Found, Leaf, NoBase, Watch, scan};
 use crate::error::{At, Error, Result, shell_word};
 use crate::pack::{
     Changed, Compress, Frame, FrameCounts, Grade, Kind, Meta, NO_PACK, PackSummary, PackWriter, Run, Source,
@@ -22,7 +22,7 @@ use crate::store::{
 };
 use crate::sys::create::Pending;
 use crate::sys::open::{self, Stamp};
-use crate::sys::{fs, id, xattr};
+use crate::sys::{id, xattr};
 
 /// Most pages coded together.
 const FRAME_PAGES: usize = 16;
@@ -208,40 +208,6 @@ fn attempt(
         pack,
         tree: taking.tree,
     })
-}
-
-/// The target's stamp after it was read; an error when it is not what was read.
-fn settled(target: Target<'_>, before: &Stamp) -> Result<Stamp> {
-    let changed = |what: &str| Error::Changed { path: target.path.into(), what: what.into() };
-    let after = open::stamp(target.file, target.path)?;
-    if after.len < before.len {
-        return Err(changed("it shrank"));
-    }
-    match open::stamp_path(target.path) {
-        Ok(now) if now.same_file(&after) => Ok(after),
-        Ok(_) => Err(changed("another file took its place")),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Err(changed("it was removed")),
-        Err(e) => Err(e).at("looking at", target.path),
-    }
-}
-
-fn grade(target: Target<'_>, how: &How<'_>, kept: bool, doubt: String, moved: bool) -> (Grade, String) {
-    if let Some(log) = Companion::hot_beside(target.path) {
-        return (Grade::Unproven, log.reason());
-    }
-    match (kept, how.reading.lock) {
-        // Not even the lease excludes it: truncate(2) through an overlayfs mount breaks none of the file below it.
-        (true, _) if moved => (Grade::Unproven, "its length or times changed while it was read".into()),
-        (false, true) if moved => (Grade::Unproven, format!("it changed while it was read under its lock; {doubt}")),
-        (true, _) if !fs::kind(target.file).is_ok_and(|kind| kind.leases_prove()) => {
-            let reason =
-                "nobody had it open for writing; on tmpfs, pages that a program has pinned can be written all the same";
-            (Grade::Claimed, reason.into())
-        }
-        (true, _) => (Grade::Proven, "nobody had it open for writing".into()),
-        (false, true) => (Grade::Claimed, "read under its lock".into()),
-        (false, false) => (Grade::Unproven, doubt),
-    }
 }
 
 /// What one window gives, coded by the thread that read it.

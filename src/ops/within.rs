@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::sides::{LiveSide, Side, compare_stored, refuse_unfinished_to_read};
+use super::compare::compare_stored;
+use super::sides::{LiveSide, Side, refuse_unfinished_to_read};
 use super::view::next_data;
 use super::{Progress, Reading};
 use crate::capture::Rate;

@@ -95,3 +95,27 @@ fn a_limit_is_found_before_the_first_byte() {
     limited(&case, 400, "revert --yes f@1").exits(0);
     assert!(case.read("f") == old);
 }
+
+/// With --grow an input is read up to what fits on the disk of the file, also where that is nothing.
+#[test]
+fn an_endless_input_ends_at_what_fits() {
+    let Some(disk) = Disk::of(4 << 20) else { return };
+    let case = &disk.0;
+    let old = noise(1, 8 * PAGE);
+    case.write("disk/f", &old);
+    let words = "edit --store store --yes disk/f --grow --at 4096 --from";
+    for input in ["/dev/zero", "/dev/urandom"] {
+        for full in [false, true] {
+            if full {
+                disk.fill();
+            }
+            let ran = case.exits(&format!("{words} {input}"), 2).says("that fit on the disk of disk/f");
+            assert!(ran.err.contains("hint: give fewer") && !ran.err.contains("--grow"), "{ran:?}");
+            assert!(case.read("disk/f") == old && !case.path("store").exists());
+        }
+        std::fs::remove_file(case.path("disk/filler")).unwrap();
+    }
+    case.write("some", &noise(2, 20 * PAGE));
+    case.ok(&format!("{words} some"));
+    assert!(case.read("disk/f")[PAGE..] == noise(2, 20 * PAGE));
+}

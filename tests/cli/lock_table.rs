@@ -167,7 +167,7 @@ fn a_command_beside_a_descriptor() {
     let case = Case::new();
     case.write("f", b"");
     let options = ["", "-s", "-x", "-u", "-n", "-sn", "-w 0.02", "-s -w 0.02", "-n -E 9", "-w 0 -E 8"];
-    let befores = ["exec 9<>f", "exec 9<f", "exec 8<>f 9<>f; flock -s 8", "exec 8<>f 9<>f; flock 8"];
+    let openings = ["exec 9<>f", "exec 9<f", "exec 8<>f 9<>f; flock -s 8", "exec 8<>f 9<>f; flock 8"];
     let probe = "{ flock -n f echo free || flock -sn f echo shared || echo exclusive; }";
     let commands = [
         "sh -c 'readlink /proc/$$/fd/9 | grep -c f; exit 7'",
@@ -180,7 +180,7 @@ fn a_command_beside_a_descriptor() {
         finish(case.command("flock").args(["f", "true"])).exits(0); // wait for what it left behind
         (ran.code, ran.out)
     };
-    let all = befores.iter().flat_map(|b| options.iter().flat_map(move |o| commands.map(|c| (b, o, c))));
+    let all = openings.iter().flat_map(|b| options.iter().flat_map(move |o| commands.map(|c| (b, o, c))));
     let mut ran = 0;
     for (before, options, command) in all {
         if waits(options) && (before.ends_with("flock 8") || before.ends_with("-s 8") && !options.contains('s')) {

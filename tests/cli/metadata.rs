@@ -249,3 +249,51 @@ fn an_unchanged_file_with_a_log() {
     case.exits("snap f", 3).says("below the required grade, kept and marked");
     assert_eq!(case.snapshots(), 2);
 }
+
+/// Nothing but the mode differs: no page is written, and what is taken back is the mode.
+#[test]
+fn a_revert_of_the_mode_alone() {
+    let case = Case::with_pages(4);
+    let bytes = case.read("f");
+    chmod(&case, 0o644);
+    case.ok("snap f");
+    chmod(&case, 0o600);
+    case.ok("revert -n f@1").shows("sets     mode 0600 -> 0644").shows("writes   0 pages");
+    case.ok("revert -n --no-undo f@1").shows("final").shows("sets     mode 0600 -> 0644");
+    assert_eq!((seen(&case).mode, case.snapshots()), (0o600, 1));
+
+    case.ok("revert --yes f@1").says("0 pages written").says("kept as it was as @2");
+    assert_eq!((seen(&case).mode, case.snapshots()), (0o644, 2));
+    case.ok("undo --yes f").says("mode 0644 -> 0600");
+    assert_eq!(seen(&case).mode, 0o600);
+
+    let stored = case.snapshots();
+    case.ok("revert --yes --no-undo f@1").says("mode 0600 -> 0644").says("final");
+    assert_eq!((seen(&case).mode, case.snapshots()), (0o644, stored));
+    case.exits("undo --yes f", 2).says("changed nothing");
+    case.ok("revert --yes --no-undo f@1").says("nothing to write");
+    assert!(case.read("f") == bytes && case.snapshots() == stored);
+    case.ok("verify");
+}
+
+/// Set-uid and set-gid bits that the snapshot has do not come back: a file without them has nothing left to revert.
+#[test]
+fn a_set_uid_bit_alone_is_nothing_to_revert() {
+    for mode in [0o4755, 0o2755, 0o6755] {
+        let case = Case::with_pages(4);
+        chmod(&case, mode);
+        case.ok("snap f");
+        chmod(&case, 0o755);
+        for words in ["revert --yes f@1", "revert -n f@1", "revert --yes --no-undo f@1", "revert -n --no-undo f@1"] {
+            let ran = case.ok(words);
+            assert!(!ran.err.contains("mode") && !ran.out.contains("mode"), "{words}: {ran:?}");
+            assert_eq!((seen(&case).mode, case.snapshots()), (0o755, 1), "{mode:o}: {words}");
+        }
+        assert_eq!(case.ok("--json revert --yes f@1").json()[0]["done"], false);
+        assert!(case.stored("undo").is_empty() && case.stored("intent").is_empty());
+        // Where another bit differs too, that one is set, and this one is not.
+        chmod(&case, 0o700);
+        case.ok("revert --yes f@1").says("mode 0700 -> 0755");
+        assert_eq!(seen(&case).mode, 0o755);
+    }
+}

@@ -1,6 +1,6 @@
 //! `undo`: takes back the last change, and only that.
 
-use super::case::{Case, PAGE};
+use super::case::{Case, PAGE, finish, has, program};
 use super::trace::{interrupted, needs_strace};
 
 fn reverted() -> (Case, Vec<u8>, Vec<u8>) {
@@ -68,4 +68,38 @@ fn a_dry_run_writes_nothing() {
     let (case, old, _) = reverted();
     case.ok("undo -n f").shows("pages");
     assert!(case.read("f") == old);
+}
+
+/// A file without history: the first change stores all of it for undo, and says so before it does.
+#[test]
+fn the_first_change_says_what_it_stores() {
+    let case = Case::with_pages(4);
+    // Holes are not counted.
+    case.set_len("f", 64 << 20);
+    case.ok("edit f --at 0 --text new -o d");
+    let said = "there is no snapshot yet: all of it is stored for undo (up to 16 KiB)";
+    for words in ["apply {} f d", "edit {} f --at 0 --text new"] {
+        let with = |flag: &str| words.replace("{}", flag);
+        case.ok(&with("-n")).shows(&format!("  first    {said}"));
+        assert_eq!(case.ok(&format!("--json {}", with("-n"))).json()[0]["stores_first"], 4 * PAGE, "{words}");
+        // The question shows the plan, of which this is a line.
+        let line = format!("\"$M\" {}", with(""));
+        if has("script") {
+            let asked = finish(case.command("script").args(["-qec", &line, "/dev/null"]).env("M", program()));
+            assert!(asked.out.contains(said) && asked.out.contains("Write 1 page"), "{words}: {asked:?}");
+        }
+        assert!(!case.path(".memsnap").exists(), "{words}: nothing is stored before consent");
+        case.ok(&with("--yes")).says(&format!("f: {said}"));
+        // Now there is a history.
+        case.ok("undo --yes f");
+        for ran in [case.ok(&with("-n")), case.ok(&with("--yes"))] {
+            assert!(!ran.out.contains("no snapshot yet") && !ran.err.contains("no snapshot yet"), "{ran:?}");
+        }
+        case.ok("undo --yes f");
+        assert!(case.ok(&format!("--json {}", with("-n"))).json()[0]["stores_first"].is_null());
+        std::fs::remove_dir_all(case.path(".memsnap")).unwrap();
+    }
+    // An output elsewhere stores nothing.
+    let ran = case.ok("apply --yes f d -o out");
+    assert!(!ran.err.contains("no snapshot yet") && !case.path(".memsnap").exists(), "{ran:?}");
 }

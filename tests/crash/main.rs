@@ -23,6 +23,7 @@ mod points;
 mod power;
 mod random;
 mod replay;
+mod reserved;
 mod scene;
 mod stage;
 mod tour;

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use super::images::*;
+use memsnap::Error;
 use memsnap::ops::{Quiet, snap};
 use memsnap::pack::{BLOCK_ENTRIES, FileKind, Grade, PackReader, Section};
 use memsnap::page::{Digest, MAX_LEN, PAGE64};
+use memsnap::store::Intent;
 
 /// A row of a table of the format document.
 #[derive(Clone, Debug)]
@@ -213,4 +216,46 @@ fn packs_maps_and_records_are_laid_out_as_the_document_says() {
     let (last, image) = (*room.snapshots().unwrap().last().unwrap(), images_none()[2].clone());
     assert_eq!((tree.digest("snapshot"), tree.digest("image")), (last.id, image.digest()));
     assert_eq!((tree.number("len"), tree.digest("check")), (image.len, Digest::of(&tree.bytes[..88])));
+}
+
+/// The record of a change without undo: zeros in the place of what was not stored.
+#[test]
+fn intents_without_what_was_before() {
+    let (tables, folder) = (tables(), copy("none"));
+    let room = room(folder.path());
+    let rows = table(&tables, "intent, undo", 0);
+    let (name, meta) = (room.snapshots().unwrap()[0], stored(&room, 0).0);
+    let intent = Intent {
+        from: Digest::ZERO,
+        from_image: Digest::ZERO,
+        to: name.id,
+        to_image: meta.image,
+        file: (7, 8),
+        time_ns: -9,
+        verb: "revert".into(),
+    };
+    assert!(intent.is_final());
+    let path = room.dir().join("intent");
+    let writing = room.write(Duration::ZERO).unwrap();
+    room.begin_change(&writing, &intent).unwrap();
+    let file = Fields { rows: &rows, bytes: fs::read(&path).unwrap() };
+    assert_eq!(file.bytes("head"), FileKind::Intent.head(0));
+    assert_eq!((file.digest("from"), file.digest("from_image")), (Digest::ZERO, Digest::ZERO));
+    assert_eq!((file.digest("to"), file.digest("to_image")), (name.id, meta.image));
+    assert_eq!((file.number("dev"), file.number("ino"), file.number("time_ns")), (7, 8, -9_i64 as u64));
+    assert_eq!(file.bytes.len(), 176 + 6 + 32);
+    assert_eq!(&file.bytes[176..182], b"revert");
+    assert_eq!(room.intent().unwrap(), Some(intent));
+
+    // Zeros in one of the two alone are damage, whatever the check says.
+    for field in ["from", "from_image"] {
+        let at = rows.iter().find(|row| row.field == field).unwrap().offset.unwrap() as usize;
+        let mut bytes = file.bytes.clone();
+        bytes[at..at + 32].fill(1);
+        let end = bytes.len() - 32;
+        let check = Digest::of(&bytes[..end]);
+        bytes[end..].copy_from_slice(&check.0);
+        fs::write(&path, bytes).unwrap();
+        assert!(matches!(room.intent(), Err(Error::Damaged { .. })), "{field}");
+    }
 }

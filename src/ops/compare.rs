@@ -1,0 +1,276 @@
+//! Compares two sides page by page: the pages that differ, and the image digests of live files.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::change::Stop;
+use super::sides::{LiveSide, Side, StoredSide, refuse_unfinished_to_read};
+use super::take::Target;
+use super::{Progress, Reading};
+use crate::capture::{Base, Found, Known, scan};
+use crate::error::{At, Result};
+use crate::pack::{Bad, ReadAt, Run, RunStream, Source, differing};
+use crate::page::{
+    Digest, GROUP, GROUP_PAGES, GROUP64, ImageHasher, PAGE, PAGE64, PageNo, PageRange, PageSet, group_digest,
+    page_digest, pages_of,
+};
+use crate::store::{Image, ImageBase, Shelf, Spool, StoredBase, Tree};
+use crate::sys::{open, sparse};
+
+/// The pages in which two sides differ; what lies past the end of one counts as zeros.
+pub(crate) fn compare(a: &Side, b: &Side, reading: &Reading, progress: &dyn Progress) -> Result<PageSet> {
+    match (a, b) {
+        (Side::Stored(a), Side::Stored(b)) => compare_stored(a, b, PageRange { start: 0, end: PageNo::MAX }),
+        (Side::Stored(stored), Side::Live(live)) | (Side::Live(live), Side::Stored(stored)) => {
+            Ok(compare_live(live, stored, reading, progress, None)?.0)
+        }
+        (Side::Live(a), Side::Live(b)) => {
+            let (long, short) = if a.len >= b.len { (a, b) } else { (b, a) };
+            let base = FileBase { side: short, data: Mutex::default() };
+            let set = read(long, &base, reading, progress, None)?.0;
+            // One that was cut short looks like holes to its end.
+            if open::stamp(&short.file, &short.path)?.len < short.len {
+                return Err(short.cut());
+            }
+            Ok(set)
+        }
+    }
+}
+
+/// The pages of `within` in which two stored images differ.
+pub(crate) fn compare_stored(a: &StoredSide, b: &StoredSide, within: PageRange) -> Result<PageSet> {
+    let mut set = PageSet::new();
+    // Two rooms number their packs each in their own way: then no two numbers may look the same.
+    let shift = if Arc::ptr_eq(&a.shelf, &b.shelf) { 0 } else { OTHER };
+    differing(a.image.runs(), Renumbered { runs: b.image.runs(), shift }, |step| {
+        let wanted = step.pages.intersect(&within);
+        for page in wanted.start..wanted.end {
+            let n = page - step.pages.start;
+            let x = Image::page_digest(&a.shelf, step.a.advance(n)).map_err(Stop::Ours)?;
+            let y = Image::page_digest(&b.shelf, renumber(step.b.advance(n), shift)).map_err(Stop::Ours)?;
+            if x != y {
+                set.insert(page);
+            }
+        }
+        Ok(())
+    })
+    .map_err(|e: Stop| e.of(a.image.path()))?;
+    Ok(set)
+}
+
+/// Added (and, being half of all numbers, taken away again by adding) to the pack numbers of the other room.
+const OTHER: u32 = 1 << 31;
+
+fn renumber(source: Source, shift: u32) -> Source {
+    match source {
+        Source::Pack(pack, page) => Source::Pack(pack ^ shift, page),
+        zeros => zeros,
+    }
+}
+
+struct Renumbered<S> {
+    runs: S,
+    shift: u32,
+}
+
+impl<S: RunStream> RunStream for Renumbered<S> {
+    fn next_run(&mut self) -> std::result::Result<Option<Run>, Bad> {
+        let run = self.runs.next_run()?;
+        Ok(run.map(|run| Run { source: renumber(run.source, self.shift), ..run }))
+    }
+}
+
+/// The pages in which a live file differs from a stored image, and the digest of the live image. `seen` gets the
+/// digests that these pages have in the live file; where it ends before the set does, they are zeros.
+pub(crate) fn compare_live(
+    live: &LiveSide,
+    stored: &StoredSide,
+    reading: &Reading,
+    progress: &dyn Progress,
+    mut seen: Option<&mut Seen>,
+) -> Result<(PageSet, Digest)> {
+    if live.path == stored.room.target() {
+        refuse_unfinished_to_read(&stored.room)?;
+    }
+    let tree = Tree::open(&stored.room).filter(|t| (t.image, t.len) == (stored.image.digest(), stored.image.len()));
+    let by_tree = tree.as_ref().map(|tree| read(live, &StoredBase::Tree(tree), reading, progress, seen.as_deref_mut()));
+    let (mut set, digest) = match by_tree {
+        // The cache turned out broken, and is gone: once more without it.
+        Some(Err(e)) if Tree::is_cause(&stored.room, &e) => None,
+        done => done,
+    }
+    .unwrap_or_else(|| {
+        let base = StoredBase::Image(Box::new(ImageBase::new(&stored.image, &stored.shelf)));
+        read(live, &base, reading, progress, seen)
+    })?;
+    // What the stored image has past the end of the file.
+    let past = PageRange { start: pages_of(live.len), end: stored.image.pages().max(pages_of(live.len)) };
+    stored.image.each_run(past, |run| {
+        if !run.source.is_zeros() {
+            set.insert_range(run.pages);
+        }
+        Ok(())
+    })?;
+    Ok((set, digest))
+}
+
+/// The pages in which a target differs from `image`, by reading all of it.
+pub(crate) fn pages_off(
+    target: Target<'_>,
+    image: &Image,
+    shelf: &Shelf,
+    reading: &Reading,
+    progress: &dyn Progress,
+) -> Result<PageSet> {
+    let file = target.file.try_clone().at("opening", target.path)?;
+    let len = open::stamp(&file, target.path)?.len;
+    let live = LiveSide { name: String::new(), path: target.path.into(), file, len };
+    let base = StoredBase::Image(Box::new(ImageBase::new(image, shelf)));
+    let set = read(&live, &base, reading, progress, None)?.0;
+    let mut within: PageSet = set.runs_within(PageRange::of_len(image.len())).collect();
+    within.insert_range(PageRange { start: pages_of(len).min(image.pages()), end: image.pages() });
+    Ok(within)
+}
+
+/// Scans a file against `base`: the pages that differ, and the image digest.
+pub(crate) fn read(
+    live: &LiveSide,
+    base: &dyn Base,
+    reading: &Reading,
+    progress: &dyn Progress,
+    mut seen: Option<&mut Seen>,
+) -> Result<(PageSet, Digest)> {
+    let mut set = PageSet::new();
+    let mut hasher = ImageHasher::new(live.len);
+    if let Some(seen) = &mut seen {
+        seen.clear();
+    }
+    progress.begin("comparing", live.len);
+    let advance = |bytes: u64| progress.advance(bytes);
+    let scanned = scan((&live.file, &live.path, live.len), base, reading.how(false), &advance, &Ok, |found: Found| {
+        found.groups.iter().for_each(|(group, digest)| hasher.push(*group, digest));
+        found.changed.iter().for_each(|(page, _)| set.insert(*page));
+        match &mut seen {
+            Some(seen) => found.changed.iter().try_for_each(|(_, digest)| seen.put(digest)),
+            None => Ok(()),
+        }
+    });
+    progress.end();
+    scanned?;
+    Ok((set, hasher.finish()))
+}
+
+/// Digests of pages in their order, on scratch space.
+pub(crate) struct Seen {
+    scratch: PathBuf,
+    digests: Spool,
+}
+
+impl Seen {
+    /// None yet; where they are many, they go to a file in `scratch`.
+    pub(crate) fn new(scratch: &Path) -> Seen {
+        Seen { scratch: scratch.into(), digests: Spool::new(scratch) }
+    }
+
+    fn clear(&mut self) {
+        self.digests = Spool::new(&self.scratch);
+    }
+
+    /// Adds the digest of the next page.
+    pub(crate) fn put(&mut self, digest: &Digest) -> Result<()> {
+        self.digests.write_all(&digest.0).at("writing scratch space in", &self.scratch)
+    }
+
+    /// The digest of page number `n` of those seen; zeros past the last.
+    pub(crate) fn get(&self, n: u64) -> Result<Digest> {
+        let mut digest = Digest::ZERO;
+        if n < self.digests.len() / 32 {
+            self.digests.read_at(&mut digest.0, n * 32).at("reading scratch space in", &self.scratch)?;
+        }
+        Ok(digest)
+    }
+}
+
+/// The digest of a live image.
+pub(crate) fn digest_of(live: &LiveSide, reading: &Reading, progress: &dyn Progress) -> Result<Digest> {
+    Ok(read(live, &Marked(&PageSet::new()), reading, progress, None)?.1)
+}
+
+/// No base: the digests of all groups are wanted, and those of the pages of groups in which any page is in the set.
+pub(crate) struct Marked<'a>(pub(crate) &'a PageSet);
+
+impl Base for Marked<'_> {
+    fn known(&self, window: PageRange) -> Result<Known> {
+        if !self.0.meets(window) {
+            return Ok(Known::Marked(Vec::new()));
+        }
+        let groups = window.start / GROUP_PAGES..window.end / GROUP_PAGES;
+        Ok(Known::Marked(groups.map(|group| self.0.meets(PageRange::of_group(group))).collect()))
+    }
+
+    fn data_from(&self, _: PageNo) -> Result<PageNo> {
+        Ok(PageNo::MAX) // a group in a hole is never looked at
+    }
+
+    fn pages(&self, _: u64) -> Result<[Digest; GROUP_PAGES as usize]> {
+        Ok([Digest::ZERO; GROUP_PAGES as usize])
+    }
+}
+
+/// Another file as a base: read where the first has to be compared with it.
+struct FileBase<'a> {
+    side: &'a LiveSide,
+    /// Groups that hold data, of all windows asked about so far (their numbers stand where pages do).
+    data: Mutex<PageSet>,
+}
+
+impl FileBase<'_> {
+    /// The bytes of a group; none where there is no data.
+    fn group_bytes(&self, group: u64) -> Result<Option<Vec<u8>>> {
+        if !self.data.lock().unwrap_or_else(PoisonError::into_inner).contains(group) {
+            return Ok(None);
+        }
+        let mut bytes = vec![0; GROUP];
+        let there = self.side.len.saturating_sub(group * GROUP64).min(GROUP64) as usize;
+        self.side.read(&mut bytes[..there], group * GROUP64)?;
+        Ok(Some(bytes))
+    }
+}
+
+impl Base for FileBase<'_> {
+    fn known(&self, window: PageRange) -> Result<Known> {
+        let (mut at, end) = (window.offset(), window.end_offset().min(self.side.len));
+        let mut known = Known::Nothing;
+        while let Some((start, stop)) =
+            sparse::next_data(&self.side.file, at, end).at("looking for holes in", &self.side.path)?
+        {
+            let groups = PageRange { start: start / GROUP64, end: stop.div_ceil(GROUP64) };
+            self.data.lock().unwrap_or_else(PoisonError::into_inner).insert_range(groups);
+            known = Known::Ask;
+            at = groups.end * GROUP64;
+        }
+        Ok(known)
+    }
+
+    fn data_from(&self, page: PageNo) -> Result<PageNo> {
+        let at = page * PAGE64;
+        let data = if at < self.side.len { sparse::next_data(&self.side.file, at, self.side.len) } else { Ok(None) };
+        let data = data.at("looking for holes in", &self.side.path)?;
+        Ok(data.map_or(PageNo::MAX, |(start, _)| start / PAGE64))
+    }
+
+    fn group(&self, group: u64) -> Result<Digest> {
+        let bytes = self.group_bytes(group)?;
+        Ok(bytes.map_or(Digest::ZERO, |bytes| group_digest(bytes[..].try_into().expect("a group is 64 KiB"))))
+    }
+
+    fn pages(&self, group: u64) -> Result<[Digest; GROUP_PAGES as usize]> {
+        let mut out = [Digest::ZERO; GROUP_PAGES as usize];
+        if let Some(bytes) = self.group_bytes(group)? {
+            let (pages, _) = bytes.as_chunks::<PAGE>();
+            out.iter_mut().zip(pages).for_each(|(digest, page)| *digest = page_digest(page));
+        }
+        Ok(out)
+    }
+}

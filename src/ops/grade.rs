@@ -1,0 +1,46 @@
+//! What the file says once it was read: whether it still is what was read, and how far the image is proven.
+
+use std::io;
+
+use super::take::{How, Target};
+use crate::capture::Companion;
+use crate::error::{At, Error, Result};
+use crate::pack::Grade;
+use crate::sys::fs;
+use crate::sys::open::{self, Stamp};
+
+/// The target's stamp after it was read; an error when it is not what was read.
+pub(super) fn settled(target: Target<'_>, before: &Stamp) -> Result<Stamp> {
+    let changed = |what: &str| Error::Changed { path: target.path.into(), what: what.into() };
+    let after = open::stamp(target.file, target.path)?;
+    if after.len < before.len {
+        return Err(changed("it shrank"));
+    }
+    match open::stamp_path(target.path) {
+        Ok(now) if now.same_file(&after) => Ok(after),
+        Ok(_) => Err(changed("another file took its place")),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Err(changed("it was removed")),
+        Err(e) => Err(e).at("looking at", target.path),
+    }
+}
+
+/// How far the image is proven to be of one moment, and why not more. `kept`: nobody could write while it was read, else
+/// `doubt` says why not. `moved`: the stamp is not what it was.
+pub(super) fn grade(target: Target<'_>, how: &How<'_>, kept: bool, doubt: String, moved: bool) -> (Grade, String) {
+    if let Some(log) = Companion::hot_beside(target.path) {
+        return (Grade::Unproven, log.reason());
+    }
+    match (kept, how.reading.lock) {
+        // Not even the lease excludes it: truncate(2) through an overlayfs mount breaks none of the file below it.
+        (true, _) if moved => (Grade::Unproven, "its length or times changed while it was read".into()),
+        (false, true) if moved => (Grade::Unproven, format!("it changed while it was read under its lock; {doubt}")),
+        (true, _) if !fs::kind(target.file).is_ok_and(|kind| kind.leases_prove()) => {
+            let reason =
+                "nobody had it open for writing; on tmpfs, pages that a program has pinned can be written all the same";
+            (Grade::Claimed, reason.into())
+        }
+        (true, _) => (Grade::Proven, "nobody had it open for writing".into()),
+        (false, true) => (Grade::Claimed, "read under its lock".into()),
+        (false, false) => (Grade::Unproven, doubt),
+    }
+}
