@@ -113,13 +113,29 @@ pub(crate) fn changes(from: &Image, to: &Image, content: bool) -> Vec<MetaChange
     Metadata::stored(from.meta()).changes(&Metadata::stored(to.meta()), content)
 }
 
-/// Before old content comes: what others may not do with it, they may not do with the target from now on.
+/// Before old content comes: who is not to read it afterwards, reads nothing of the target from now on. Where the owner,
+/// the group or the access list will be another, it is the new owner's alone until the change has ended: what the bits of
+/// group and others mean then, they do not mean now.
 pub(crate) fn narrow(work: &Work<'_>, to: &Image) -> Result<()> {
-    let mode = open::stamp(work.target.file, work.target.path)?.mode & 0o7777;
-    let narrowed = mode & (to.meta().mode | !0o077);
-    if narrowed != mode {
+    let Target { file, path } = work.target;
+    let wanted = Metadata::stored(to.meta());
+    let changes = Metadata::of(work.target)?.changes(&wanted, true);
+    let mut kept = wanted.mode | !0o077;
+    for change in &changes {
+        match change {
+            MetaChange::Owner { to, .. } => {
+                // What is not allowed here is not afterwards either, and becomes a note then.
+                let _ = meta::set_owner(file, to.0, to.1);
+                kept &= !0o077;
+            }
+            MetaChange::Attribute { name, .. } if xattr::is_acl(name) => kept &= !0o077,
+            _ => {}
+        }
+    }
+    let mode = open::stamp(file, path)?.mode & 0o7777;
+    if mode & kept != mode {
         // Who is not the owner may not, and changes no mode later either.
-        let _ = meta::set_mode(work.target.file, narrowed);
+        let _ = meta::set_mode(file, mode & kept);
     }
     Ok(())
 }
