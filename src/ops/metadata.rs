@@ -11,6 +11,7 @@ use super::take::Target;
 use crate::error::{At, Result};
 use crate::pack::Meta;
 use crate::store::{Image, Mark};
+use crate::sys::open::Stamp;
 use crate::sys::{id, meta, open, xattr};
 
 /// Set-uid and set-gid.
@@ -138,6 +139,17 @@ pub(crate) fn narrow(work: &Work<'_>, to: &Image) -> Result<()> {
         let _ = meta::set_mode(file, mode & kept);
     }
     Ok(())
+}
+
+/// Undoes [`narrow`], as nothing was written.
+pub(crate) fn put_back(work: &Work<'_>, before: &Stamp) {
+    let Ok(now) = open::stamp(work.target.file, work.target.path) else { return };
+    if (now.uid, now.gid) != (before.uid, before.gid) {
+        let _ = meta::set_owner(work.target.file, before.uid, before.gid);
+    }
+    if now.mode != before.mode {
+        let _ = meta::set_mode(work.target.file, before.mode & 0o7777);
+    }
 }
 
 /// Gives the target the metadata of `to`. What cannot be had becomes a note: the content is right all the same.

@@ -374,6 +374,14 @@ fn dress(file: &File, image: &Image, out: &Path) -> Result<Vec<Note>> {
             notes.push(format!("attribute {} was not restored: {e}", String::from_utf8_lossy(name)));
         }
     }
+    // One that the directory gave it lets others read what the snapshot does not.
+    if let Some(acl) =
+        xattr::list(file).at("reading the attributes of", out)?.iter().find(|(name, _)| xattr::is_acl(name))
+        && !said.attrs.iter().any(|(name, _)| xattr::is_acl(name))
+        && let Err(e) = xattr::remove(file, &acl.0)
+    {
+        notes.push(format!("the access list that it has from its directory stays: {e}"));
+    }
     if said.mode & 0o6000 != 0 {
         let granted = format!("{:04o}", said.mode & 0o7777);
         notes.push(format!(
