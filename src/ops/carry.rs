@@ -4,13 +4,14 @@
 //! change marker are withdrawn. From the first byte on the lease is kept: whoever opens the file waits for the short rest.
 //! If the kernel takes it by force meanwhile, the verb fails, and says whether what it wrote reads back.
 
-use super::Progress;
 use super::change::{Work, finish};
 use super::space::Space;
 use super::write::{bring_to_disk, write};
+use super::{Progress, metadata, powers};
 use crate::error::{Error, Result, shell_word};
 use crate::page::PageSet;
 use crate::store::{Image, Intent, Mark};
+use crate::sys::open;
 
 /// A change that is decided on.
 pub(crate) struct Step<'s> {
@@ -37,8 +38,15 @@ pub(crate) fn carry_out(work: &mut Work<'_>, step: &Step<'_>, progress: &dyn Pro
         space.release(work.lease.as_ref());
         return Err(e);
     }
+    // Before the last look: who opens the target from there on waits, and has what it was allowed when it opened.
+    let before = open::stamp(work.target.file, work.target.path)?;
+    let writes = !step.pages.is_empty() || before.len != step.to.len();
+    if writes && !powers::has_any(work.target)? {
+        metadata::narrow(work, step.to).map_err(unfinished(work))?;
+    }
     // What was reserved is not released then: whoever opened the target may have written there.
     if !work.lease.as_ref().is_none_or(|lease| lease.keep()) {
+        metadata::put_back(work, &before);
         withdraw(work, step)?;
         return Err(work.opened());
     }

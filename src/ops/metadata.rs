@@ -13,6 +13,7 @@ use super::take::Target;
 use crate::error::{At, Result};
 use crate::pack::Meta;
 use crate::store::{Image, Mark};
+use crate::sys::open::Stamp;
 use crate::sys::{id, meta, open, xattr};
 
 /// Set-uid and set-gid.
@@ -117,15 +118,42 @@ pub(crate) fn changes(from: &Image, to: &Image, content: bool) -> Vec<MetaChange
     Metadata::stored(from.meta()).changes(&Metadata::stored(to.meta()), content)
 }
 
-/// Before old content comes: what others may not do with it, they may not do with the target from now on.
+/// Before old content comes: who is not to read it afterwards, reads nothing of the target from now on. Where the owner,
+/// the group or the access list will be another, it is the new owner's alone until the change has ended: what the bits of
+/// group and others mean then, they do not mean now.
 pub(crate) fn narrow(work: &Work<'_>, to: &Image) -> Result<()> {
-    let mode = open::stamp(work.target.file, work.target.path)?.mode & 0o7777;
-    let narrowed = mode & (to.meta().mode | !0o077);
-    if narrowed != mode {
+    let Target { file, path } = work.target;
+    let wanted = Metadata::stored(to.meta());
+    let changes = Metadata::of(work.target)?.changes(&wanted, true);
+    let mut kept = wanted.mode | !0o077;
+    for change in &changes {
+        match change {
+            MetaChange::Owner { to, .. } => {
+                // What is not allowed here is not afterwards either, and becomes a note then.
+                let _ = meta::set_owner(file, to.0, to.1);
+                kept &= !0o077;
+            }
+            MetaChange::Attribute { name, .. } if xattr::is_acl(name) => kept &= !0o077,
+            _ => {}
+        }
+    }
+    let mode = open::stamp(file, path)?.mode & 0o7777;
+    if mode & kept != mode {
         // Who is not the owner may not, and changes no mode later either.
-        let _ = meta::set_mode(work.target.file, narrowed);
+        let _ = meta::set_mode(file, mode & kept);
     }
     Ok(())
+}
+
+/// Undoes [`narrow`], as nothing was written.
+pub(crate) fn put_back(work: &Work<'_>, before: &Stamp) {
+    let Ok(now) = open::stamp(work.target.file, work.target.path) else { return };
+    if (now.uid, now.gid) != (before.uid, before.gid) {
+        let _ = meta::set_owner(work.target.file, before.uid, before.gid);
+    }
+    if now.mode != before.mode {
+        let _ = meta::set_mode(work.target.file, before.mode & 0o7777);
+    }
 }
 
 /// Gives the target the metadata of `to`. What cannot be had becomes a note: the content is right all the same.

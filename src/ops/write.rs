@@ -36,7 +36,7 @@ pub(crate) fn write(
     let now = file.metadata().at("looking at", path)?.len();
     if !pages.is_empty() || now != to.len() {
         powers::take_away(work)?;
-        metadata::narrow(work, to)?;
+        metadata::narrow(work, to)?; // not yet where it had powers, which a new owner takes without a word
     }
     let written = {
         if now < to.len() {

@@ -176,16 +176,64 @@ fn the_mode_is_narrowed_before_old_content_comes() {
     case.ok("snap f");
     case.touch(1, 5);
     chmod(&case, 0o644);
-    for n in 1..40 {
-        let ran = Subject::sound().inject(&case, "revert --yes f@1", "pwrite64", &format!("signal=SIGKILL:when={n}"));
-        assert!(was_killed(&ran), "no kill fell on the write into the target");
-        if !case.stored("intent").is_empty() {
-            break;
-        }
-    }
+    kill_at_the_first_page(&case);
     assert_eq!(seen(&case).mode, 0o600);
     case.ok("recover --yes --rollback f");
     assert_eq!(seen(&case).mode, 0o644);
+}
+
+/// Kills `revert --yes f@1` where it writes the first page.
+fn kill_at_the_first_page(case: &Case) {
+    for n in 1..40 {
+        let ran = Subject::sound().inject(case, "revert --yes f@1", "pwrite64", &format!("signal=SIGKILL:when={n}"));
+        assert!(was_killed(&ran), "no kill fell on the write into the target");
+        if !case.stored("intent").is_empty() {
+            return;
+        }
+    }
+    panic!("nothing was begun");
+}
+
+/// The bits of the group say something else where another group, an access list or another owner comes with the content:
+/// until the change has ended, nobody but the owner of the snapshot reads any of it.
+#[test]
+fn who_could_not_read_a_snapshot_cannot_read_it_half_way() {
+    if !needs_strace() {
+        return;
+    }
+    let acl = b"system.posix_acl_access";
+    let entries: [(u16, u16, u32); 5] =
+        [(1, 6, u32::MAX), (2, 4, 65534), (4, 4, u32::MAX), (0x10, 4, u32::MAX), (0x20, 0, u32::MAX)];
+    let mut list = 2u32.to_le_bytes().to_vec();
+    for (tag, perm, id) in entries {
+        list.extend([&tag.to_le_bytes()[..], &perm.to_le_bytes(), &id.to_le_bytes()].concat());
+    }
+    for (with_list, owner) in [(true, None), (false, Some((65534, 0))), (false, Some((0, 65534)))] {
+        if owner.is_some() && !is_root() {
+            skip("not root");
+            continue;
+        }
+        let case = Case::with_pages(4);
+        chmod(&case, 0o640);
+        case.ok("snap f");
+        let first = seen(&case);
+        case.touch(1, 5);
+        if with_list && !set(&case, acl, &list) {
+            skip("no access lists here");
+            continue;
+        }
+        if let Some((user, group)) = owner {
+            chown(case.path("f"), Some(user), Some(group)).unwrap();
+        }
+        let second = seen(&case);
+        kill_at_the_first_page(&case);
+        let half = seen(&case);
+        assert_eq!((half.mode & 0o077, half.owner), (0, first.owner), "{with_list} {owner:?}");
+        case.ok("recover --yes --rollback f");
+        assert_eq!(seen(&case), second);
+        case.ok("revert --yes f@1");
+        assert_eq!(seen(&case), first);
+    }
 }
 
 /// Times far away are kept and restored, or refused; where a file system cannot hold them, that is said.

@@ -5,8 +5,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 use std::process::Command;
 
-use super::case::{Case, PAGE, Ran, finish, has, is_root, noise, program, skip};
-use super::trace::needs_strace;
+use super::case::{Case, PAGE, Ran, finish, has, is_root, noise, program, skip, start};
+use super::trace::{Subject, needs_strace};
 
 /// A user without any rights.
 const NOBODY: u32 = 65534;
@@ -284,4 +284,61 @@ fn outputs_are_private_until_they_are_complete() {
         assert_eq!(case.path("out").metadata().unwrap().mode() & 0o777, 0o666, "{verb}");
         fs::remove_file(case.path("out")).unwrap();
     }
+}
+
+/// Who may read the target until it becomes private, and opens it just then, waits for the lease: and has the old content
+/// only if the change gave way.
+#[test]
+fn who_opens_a_target_as_it_becomes_private_reads_nothing_private() {
+    let Some(case) = shared() else { return };
+    if !needs_strace() {
+        return;
+    }
+    let secret = noise(1, 3 * PAGE);
+    case.write("f", &secret);
+    mode(&case.path("f"), 0o600);
+    case.ok("snap f");
+    case.patch("f", 0, &noise(2, 2 * PAGE));
+    mode(&case.path("f"), 0o644);
+    case.ok("snap f");
+    let public = case.read("f");
+    let delay = ["-e", "trace=fchmod", "-e", "inject=fchmod:delay_enter=700000"];
+    let mut changing = Subject::sound().strace(&case, &delay, "revert --yes f@1");
+    let mut changing = start(&mut changing);
+    while case.stored("intent").is_empty() && changing.try_wait().unwrap().is_none() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let mut reading = case.command("setpriv");
+    reading.args(["--reuid=65534", "--regid=65534", "--clear-groups", "head", "-c", "4096", "f"]);
+    let seen = reading.output().unwrap().stdout;
+    let code = changing.wait().unwrap().code();
+    assert_ne!(seen, secret[..PAGE], "private content was read");
+    if code == Some(75) {
+        assert_eq!(seen, public[..PAGE]);
+        assert_eq!(case.read("f"), public);
+        assert_eq!(case.path("f").metadata().unwrap().mode() & 0o777, 0o644, "the mode is put back");
+        assert!(case.stored("intent").is_empty());
+    }
+}
+
+/// A directory can give access lists to what is made in it: a restored file has that of its snapshot, or none.
+#[test]
+fn a_restored_file_has_no_access_list_from_its_directory() {
+    let Some(case) = shared() else { return };
+    file(&case, "f", 0);
+    mode(&case.path("f"), 0o640);
+    case.ok("snap f");
+    dir(&case, "d", 0, 0o755);
+    let mut list = 2u32.to_le_bytes().to_vec();
+    for (tag, id) in [(1u16, u32::MAX), (2, NOBODY), (4, u32::MAX), (0x10, u32::MAX), (0x20, u32::MAX)] {
+        list.extend([&tag.to_le_bytes()[..], &7u16.to_le_bytes(), &id.to_le_bytes()].concat());
+    }
+    let folder = fs::File::open(case.path("d")).unwrap();
+    if let Err(e) = memsnap::sys::xattr::set(&folder, b"system.posix_acl_default", &list) {
+        return skip(&format!("no access lists here: {e}"));
+    }
+    case.ok("restore f@1 -o d/out");
+    let out = fs::File::open(case.path("d/out")).unwrap();
+    assert_eq!(memsnap::sys::xattr::get(&out, b"system.posix_acl_access").unwrap(), None);
+    assert_eq!(out.metadata().unwrap().mode() & 0o777, 0o640);
 }
