@@ -200,6 +200,25 @@ fn verbs_that_are_not_here() {
     assert!(!said.contains("tip"), "{said}");
 }
 
+/// A directory or a file in the place of the other.
+#[test]
+fn directories_and_files() {
+    let case = Case::with_pages(3);
+    std::fs::create_dir(case.path("d")).unwrap();
+    case.ok("snap f");
+    case.ok("vec create v --type u8");
+    for words in ["edit f --at 0 --from d --yes", "vec import v d", "vec import v d --raw"] {
+        case.exits(words, 2).says("Is a directory").says("hint: name a file");
+    }
+    for words in ["snap f/x", "log f/x", "view f/x", "vec create f/x --type u8", "--store f/x snap f"] {
+        case.exits(words, 2).says("Not a directory").says("hint: check the path");
+    }
+    for words in ["log d", "diff d", "verify d", "revert d", "restore d@1 -o x", "undo d", "recover d", "snap d"] {
+        let ran = case.exits(words, 2).says("is a directory");
+        assert!(!ran.err.contains("make one"), "{}", ran.err);
+    }
+}
+
 /// What a file has, wherever it and its store are.
 #[test]
 fn a_snapshot_that_is_not_there() {
