@@ -185,10 +185,12 @@ fn io_hint(e: &io::Error, stored: bool) -> &'static str {
             "mount it for writing; an output can be written to another disk"
         }
         io::ErrorKind::NotFound => "check the path",
-        io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => "move away what is there",
+        io::ErrorKind::NotADirectory => "check the path: there is a file where a directory is meant",
+        io::ErrorKind::IsADirectory if !stored => "name a file",
+        io::ErrorKind::IsADirectory => "move away what is there",
         io::ErrorKind::PermissionDenied => "run as a user who may access it",
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some space, or use --store on another disk",
-        io::ErrorKind::ReadOnlyFilesystem => "use --store DIR on a disk that can be written",
+        io::ErrorKind::ReadOnlyFilesystem => "mount it for writing; snap can use --store DIR on another disk",
         io::ErrorKind::FileTooLarge => "raise the file size limit (ulimit -f)",
         io::ErrorKind::OutOfMemory => "raise the limit on memory (ulimit -v), or end other programs",
         _ if e.raw_os_error() == Some(EMFILE) => "raise the limit on open files (ulimit -n)",

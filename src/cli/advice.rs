@@ -31,7 +31,25 @@ const KNOWN: [(&[&str], &str); 14] = [
     (&["flock"], "`memsnap lock FILE COMMAND` runs a command while it holds a lock"),
 ];
 
-/// Says in `error` what was meant, where that is known.
+/// As [`KNOWN`], for `memsnap vec`.
+const VEC: [(&[&str], &str); 6] = [
+    (&["append", "add", "extend", "insert"], "`memsnap vec push FILE VALUE` appends elements"),
+    (&["list", "ls", "show", "cat", "print", "view"], "`memsnap vec dump FILE` prints all elements"),
+    (&["new", "init", "make"], "`memsnap vec create FILE --type TYPE` makes a vector"),
+    (&["shift", "take"], "`memsnap vec pop --front FILE` takes the first element"),
+    (&["count", "length", "size"], "`memsnap vec len FILE` prints the number of elements"),
+    (&["info"], "`memsnap vec stat FILE` shows type, length and state"),
+];
+
+/// As [`KNOWN`], for `memsnap delta`.
+const DELTA: [(&[&str], &str); 4] = [
+    (&["apply", "patch"], "`memsnap apply FILE DELTA` applies a delta to FILE"),
+    (&["create", "new", "diff"], "`memsnap delta make A B -o DELTA` makes one"),
+    (&["show", "info", "list", "view"], "`memsnap delta stat DELTA` shows what a delta does"),
+    (&["reverse", "revert", "undo"], "`memsnap delta invert DELTA -o OUT` makes the delta that leads back"),
+];
+
+/// Says in `error` what was meant, where that is known, and nothing that would not help.
 pub(crate) fn advise(error: &mut clap::Error) {
     let context = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => text.clone(),
@@ -39,22 +57,43 @@ pub(crate) fn advise(error: &mut clap::Error) {
     };
     let usage = error.get(ContextKind::Usage).map(ToString::to_string).unwrap_or_default();
     let tip = match error.kind() {
-        ErrorKind::InvalidSubcommand if usage.contains("memsnap [OPTIONS] <VERB>") => {
+        ErrorKind::InvalidSubcommand => {
+            let known: &[_] = match () {
+                () if usage.contains("memsnap [OPTIONS] <VERB>") => &KNOWN,
+                () if usage.contains("memsnap vec [OPTIONS] <VERB>") => &VEC,
+                () if usage.contains("memsnap delta [OPTIONS] <VERB>") => &DELTA,
+                () => &[],
+            };
             let verb = context(ContextKind::InvalidSubcommand);
-            KNOWN.iter().find(|(verbs, _)| verbs.contains(&&*verb)).map(|(_, tip)| (*tip).to_string())
+            known.iter().find(|(verbs, _)| verbs.contains(&&*verb)).map(|(_, tip)| (*tip).to_string())
         }
-        ErrorKind::UnknownArgument
-            if ["restore ", "delta make ", "delta invert "].iter().any(|v| usage.contains(v)) =>
-        {
+        ErrorKind::UnknownArgument => {
             let word = context(ContextKind::InvalidArg);
-            (!word.starts_with('-'))
-                .then(|| format!("the file to be written is named with -o: `-o {}`", escape::shell(&word)))
+            let within = |verbs: &[&str]| verbs.iter().any(|verb| usage.contains(verb));
+            if !word.starts_with('-') && within(&["restore ", "delta make ", "delta invert "]) {
+                Some(format!("the file to be written is named with -o: `-o {}`", escape::shell(&word)))
+            } else if !word.starts_with("--") && within(&["vec push ", "vec set "]) {
+                Some("what begins with a minus and is no number stands behind `--`".to_string())
+            } else {
+                unless_a_file(error, &word);
+                None
+            }
         }
         _ => None,
     };
     if let Some(tip) = tip {
         error.remove(ContextKind::SuggestedSubcommand);
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![StyledStr::from(tip)]));
+    }
+}
+
+/// Takes away that `-- WORD` passes the word as a value, where it is not the name of a file.
+fn unless_a_file(error: &mut clap::Error, word: &str) {
+    let Some(ContextValue::StyledStrs(tips)) = error.get(ContextKind::Suggested) else { return };
+    let is_of_it = |tip: &StyledStr| tip.to_string().starts_with("to pass ");
+    let others: Vec<_> = tips.iter().filter(|tip| !is_of_it(tip)).cloned().collect();
+    if others.len() < tips.len() && !Path::new(word).exists() {
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(others));
     }
 }
 

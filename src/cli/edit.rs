@@ -243,11 +243,16 @@ impl Bounds<'_> {
     fn read(&self, path: &Path, at: u64) -> memsnap::Result<Vec<u8>> {
         let most = self.len.saturating_sub(at) + self.more.unwrap_or(0);
         let stream = input::stream(path.as_os_str())?;
+        let is_named = stream.is_none();
         let from = stream.map_or_else(|| File::open(path).at("opening", path), Ok)?;
-        let mut bytes = Vec::new();
-        from.take(most.saturating_add(1)).read_to_end(&mut bytes).at("reading", path)?;
-        if bytes.len() as u64 <= most {
-            return Ok(bytes);
+        let meta = from.metadata().at("looking at", path)?;
+        // Of a file by name it is known before it is read.
+        if !(is_named && meta.is_file() && meta.len() > most) {
+            let mut bytes = Vec::new();
+            from.take(most.saturating_add(1)).read_to_end(&mut bytes).at("reading", path)?;
+            if bytes.len() as u64 <= most {
+                return Ok(bytes);
+            }
         }
         let (path, file) = (path.display(), self.file.display());
         Err(if self.more.is_none() {

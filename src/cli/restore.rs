@@ -86,6 +86,14 @@ struct JsonReport {
     seconds: f64,
 }
 
+#[derive(Serialize)]
+struct JsonPlan {
+    schema: &'static str,
+    #[serde(flatten)]
+    path: Option<JsonPath>,
+    replaces: bool,
+}
+
 impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
         let what = reading(&self.what, self.at.as_deref(), "latest", screen)?;
@@ -150,6 +158,12 @@ impl Args {
     fn rehearse(&self, what: &Operand, name: &str, options: &Options, screen: &mut Screen) -> anyhow::Result<Exit> {
         let (there, out) = (self.replaces(), escape::path(&self.output));
         restore::rehearse(what, &self.output, options).with_context(|| format!("restoring {name}"))?;
+        if screen.is_json() {
+            let path = (!is_stdout(&self.output)).then(|| JsonPath::of(&self.output));
+            return screen
+                .json(&JsonPlan { schema: "memsnap.restore.plan.1", path, replaces: there })
+                .map(|()| Exit::Done);
+        }
         screen.line(&format!("would write {name} to {out}{}", if there { ", replacing it" } else { "" }))?;
         Ok(Exit::Done)
     }

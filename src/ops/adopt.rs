@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::edit::{has_none, room_of};
 use super::renamed::shares_page;
 use super::resolve;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, command, shell_word};
 use crate::store::{Room, Store, refuse_stored};
 use crate::sys::open;
 
@@ -34,7 +34,7 @@ pub struct Report {
 /// [`Error::Missing`] when `old` has no history; [`Error::Refused`] when `new` is no regular file or has one of its
 /// own, or a change of `old` was interrupted.
 pub fn adopt(old: &Path, new: &Path, store: Option<&Path>, confirm: &mut dyn FnMut() -> bool) -> Result<Report> {
-    let new = open::resolve(new)?;
+    let new = open::resolve(new).map_err(|e| swapped(old, new, store).unwrap_or(e))?;
     if !std::fs::symlink_metadata(&new).is_ok_and(|m| m.is_file()) {
         return Err(Error::refused(format!("{} is not a regular file", new.display()), "name a regular file"));
     }
@@ -100,6 +100,18 @@ fn removed(old: &Path) -> Option<PathBuf> {
     let rest = whole.strip_prefix(at).ok()?;
     let plain = rest.components().all(|part| matches!(part, Component::Normal(_)));
     plain.then(|| there.join(rest))
+}
+
+/// `new` is gone and has the snapshots, `old` is a file and has none: they were given the other way round.
+fn swapped(old: &Path, new: &Path, store: Option<&Path>) -> Option<Error> {
+    let (file, gone) = (open::resolve(old).ok()?, removed(new)?);
+    let none = |target: &Path| has_none(room_of(store, target).ok()?.as_ref()).ok();
+    (none(&file)? && !none(&gone)?).then(|| {
+        Error::missing(
+            format!("{} has no snapshots, and {} is gone and has", old.display(), new.display()),
+            format!("the path that has them comes first: `{} {}`", command("adopt", store, new), shell_word(old)),
+        )
+    })
 }
 
 /// No room of `old`: it may have been renamed already, by one that was killed before it was done.

@@ -187,8 +187,11 @@ fn page_at(shelf: &Shelf, source: Source) -> Result<[u8; PAGE]> {
     Ok(bytes)
 }
 
-/// A page as the parent of a snapshot has it. None: there is no parent any more.
+/// A page as the parent of a snapshot has it; before the first snapshot, there was nothing. None: the parent is gone.
 fn before_page(room: &Room, shelf: &Shelf, snap: &SnapshotFile<Arc<File>>, page: u64) -> Result<Option<[u8; PAGE]>> {
+    if snap.meta.parent.is_zero() {
+        return Ok(Some([0; PAGE]));
+    }
     let Some(name) = room.snapshots()?.into_iter().find(|name| name.id == snap.meta.parent) else { return Ok(None) };
     let mut source = Source::Hole;
     Image::open(room, shelf, name)?.each_run(PageRange { start: page, end: page + 1 }, |run| {

@@ -52,6 +52,7 @@ mod write;
 
 pub use note::Note;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -156,13 +157,16 @@ impl Reading {
 pub(crate) fn find_room(store: Option<&Path>, file: &Path) -> Result<Room> {
     let target = resolve(file)?;
     let place = Store::place(store, &target);
-    let none = || match open::target_read(&target).ok().and_then(|file| Mark::get(&file, &target, store)) {
-        Some(mark) => mark.refusal(&target),
-        None if target.exists() => Error::missing(
+    let mark = |file: &File| Mark::get(file, &target, store);
+    let none = || match open::target_read(&target).map(|file| mark(&file)) {
+        // A directory or a device cannot have any.
+        Err(e @ Error::Refused { .. }) => e,
+        Ok(Some(mark)) => mark.refusal(&target),
+        _ if target.exists() => Error::missing(
             format!("{} has no snapshots in {}", target.display(), place.display()),
             format!("make one with `{}`, or say where they are with --store DIR", command("snap", store, file)),
         ),
-        None => {
+        _ => {
             let hint = match place.exists() {
                 true => {
                     format!("check the path; `memsnap log --store {}` lists files with snapshots", shell_word(&place))

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::compose::read_zero_extended;
-use crate::error::{Error, Result, shell_word};
+use crate::error::{Error, Result, command, shell_word};
 use crate::pack::{RunStream, Source};
 use crate::page::{PAGE, PAGE64, page_digest};
 use crate::store::{FileId, Image, Room, Shelf, Store};
@@ -27,15 +27,20 @@ impl Suspect {
     /// Says so; `room` is the history that was begun all the same.
     pub(crate) fn warning(&self, target: &Path, room: &Room) -> String {
         format!(
-            "{} may be {}: it {}; to continue that history, remove the new one (rm -r {}) and run `memsnap adopt {} {}`",
+            "{} may be {}: it {}; to continue that history, remove the new one (rm -r {}) and run `{} {}`",
             target.display(),
             self.old.display(),
             self.facts,
             shell_word(room.dir()),
-            shell_word(&self.old),
+            command("adopt", chosen(room.dir().parent().unwrap_or(room.dir()), target), &self.old),
             shell_word(target),
         )
     }
+}
+
+/// The store in `dir`, where commands for `target` must name it: not when it is the one beside it.
+fn chosen<'a>(dir: &'a Path, target: &Path) -> Option<&'a Path> {
+    (Store::place(None, target) != dir).then_some(dir)
 }
 
 /// Looks among the histories of `store` for the one that `target`, which has none, had under another path.
@@ -86,14 +91,12 @@ fn facts(inode: bool, born: bool, pages: bool) -> String {
 }
 
 fn renamed(room: &Room, target: &Path, store: &Store) -> Error {
-    let beside = Store::place(None, target);
-    let option = if beside == store.dir() { String::new() } else { format!("--store {} ", shell_word(store.dir())) };
-    let (old, new) = (shell_word(room.target()), shell_word(target));
+    let store = chosen(store.dir(), target);
+    let adopt = format!("{} {}", command("adopt", store, room.target()), shell_word(target));
+    let begin = command("snap --new", store, target);
     Error::refused(
         format!("{} was {}, which has a history", target.display(), room.target().display()),
-        format!(
-            "continue it with `memsnap adopt {option}{old} {new}`, or begin a new one with `memsnap snap {option}--new {new}`"
-        ),
+        format!("continue it with `{adopt}`, or begin a new one with `{begin}`"),
     )
 }
 

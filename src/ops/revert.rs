@@ -56,17 +56,17 @@ pub fn revert(
     .map_err(|e| if range.is_none() { or_without_undo(e) } else { e })
 }
 
-/// Where undo does not fit, the change can be made without it.
+/// Where undo does not fit, the change can be made without it. Another store would not have the snapshot.
 fn or_without_undo(e: Error) -> Error {
     let full = |e: &std::io::Error| matches!(e.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
     match e {
-        Error::Refused { what, hint } if hint == NO_SPACE => {
-            Error::Refused { what, hint: format!("{hint}; or revert with --no-undo, which is final") }
-        }
-        Error::Io { doing, ref source, .. } if doing != RESERVING && full(source) => Error::refused(
-            e.to_string(),
-            "free some space, or use --store on another disk; or revert with --no-undo, which is final",
+        Error::Refused { what, hint } if hint == NO_SPACE => Error::refused(
+            what,
+            "free some space, keep less free with --reserve, or revert with --no-undo, which is final",
         ),
+        Error::Io { doing, ref source, .. } if doing != RESERVING && full(source) => {
+            Error::refused(e.to_string(), "free some space, or revert with --no-undo, which is final")
+        }
         e => e,
     }
 }

@@ -10,7 +10,7 @@ use self::span::elements;
 pub use self::span::{Place, Span};
 pub use crate::mem::vec::{ElementType, Number, Scalar, Tag};
 
-use crate::error::{At, Error, Result};
+use crate::error::{At, Error, Result, command};
 use crate::mem::vec::{Edit, PersistenceFile, VecFile, VecFileMut, is_vec};
 
 /// Bytes of elements that are read at once.
@@ -375,5 +375,5 @@ pub fn truncate(path: &Path, len: u64, wait: Duration) -> Result<Report> {
 
 fn fewer(vec: &VecFile, wanted: u64) -> Error {
     let what = format!("{} has only {}, and {wanted} are meant", vec.path().display(), elements(vec.len()));
-    Error::refused(what, "see how many there are with `memsnap vec len`")
+    Error::refused(what, format!("`{}` tells how many there are", command("vec len", None, vec.path())))
 }

@@ -50,7 +50,10 @@ impl Room {
         if !self.snapshots()?.is_empty() {
             return Err(Error::refused(
                 format!("{} has snapshots of its own in {}", self.target().display(), store.dir().display()),
-                "two histories are never mixed: move that store away first, or name another with --store DIR",
+                format!(
+                    "two histories are never mixed: first move that one away, `mv {} ELSEWHERE`",
+                    shell_word(self.dir())
+                ),
             ));
         }
         straight::remove_dir_all(self.dir()).at("removing", self.dir())

@@ -150,7 +150,7 @@ impl Room {
     /// [`Error::Missing`] when there is none, or more than one id begins so; [`Error::Damaged`] for a broken tag.
     pub fn resolve(&self, reference: &Ref) -> Result<SnapName> {
         let all = self.snapshots()?;
-        let missing = |what: String| Error::missing(what, format!("`memsnap log` lists what {} has", self.label()));
+        let missing = |what: String| Error::missing(what, format!("`{}` lists its snapshots", self.command("log")));
         let none = || missing(format!("{} has no snapshot @{reference}", self.target().display()));
         match reference {
             Ref::Latest => self.asked(&all, 0).ok_or_else(none),

@@ -10,7 +10,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::{Store, label, sweep};
-use crate::error::{At, Error, Result};
+use crate::error::{At, Error, Result, command};
 use crate::page::Digest;
 use crate::planted::{Bug, planted};
 use crate::sys::create::{Owner, Pending};
@@ -157,6 +157,12 @@ impl Room {
     /// The target's name, for people.
     pub fn label(&self) -> String {
         self.target.file_name().unwrap_or(self.target.as_os_str()).to_string_lossy().into_owned()
+    }
+
+    /// A command of this program for the target, with the store where that is not the one beside it.
+    pub(super) fn command(&self, verb: &str) -> String {
+        let store = self.dir.parent().filter(|dir| Store::places(None, &self.target).0 != **dir);
+        command(verb, store, &self.target)
     }
 
     /// Its snapshots, in the order of their numbers.

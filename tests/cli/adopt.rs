@@ -79,6 +79,17 @@ fn what_may_be_a_renamed_file() {
     case.write("other", b"other");
     let ran = case.ok("snap other");
     assert!(!ran.err.contains("may be"), "{ran:?}");
+
+    // With a store elsewhere, the hint names it.
+    let case = Case::with_pages(10);
+    case.ok("snap --store s f");
+    std::fs::rename(case.path("f"), case.path("g")).unwrap();
+    case.write("g", &super::case::noise(5, 10 * super::case::PAGE));
+    let ran = case.ok("snap --store s g").says("may be");
+    let (_, rest) = ran.err.split_once("(rm -r ").unwrap();
+    std::fs::remove_dir_all(rest.split_once(')').unwrap().0).unwrap();
+    let command = rest.split('`').nth(1).unwrap().strip_prefix("memsnap adopt ").unwrap();
+    case.ok(&format!("adopt --yes {command}")).says("1 snapshot");
 }
 
 /// A history is not given to a file that has nothing of it without a question.
@@ -117,10 +128,29 @@ fn two_histories_are_not_mixed() {
     let case = Case::with_pages(10);
     case.write("g", b"g");
     case.ok("snap f g");
-    case.exits("adopt f g", 2);
+    let ran = case.exits("adopt f g", 2).says("never mixed");
     case.exits("adopt nothing h", 2);
     case.ok("log f");
     case.ok("log g");
+    // The hint leads on, and keeps the other one.
+    let command = ran.err.split('`').nth(1).unwrap();
+    finish(case.command("sh").args(["-c", &format!("ELSEWHERE=; {}", command.replace("ELSEWHERE", "kept"))])).exits(0);
+    case.ok("adopt --yes f g").says("1 snapshot");
+    assert!(case.path("kept/target").exists());
+}
+
+/// The file that is there, and the path that has the snapshots, in the wrong order.
+#[test]
+fn the_wrong_order() {
+    for store in ["", "--store s "] {
+        let case = Case::with_pages(3);
+        case.ok(&format!("snap {store}f"));
+        std::fs::rename(case.path("f"), case.path("g")).unwrap();
+        let ran = case.exits(&format!("adopt {store}g f"), 2).says("g has no snapshots, and f is gone and has");
+        let command = ran.err.split('`').nth(1).unwrap().strip_prefix("memsnap ").unwrap();
+        case.ok(command).says("1 snapshot");
+        assert!(!case.exits(&format!("adopt {store}g nothing"), 2).err.contains("comes first"));
+    }
 }
 
 #[test]

@@ -180,11 +180,95 @@ fn verbs_that_are_not_here() {
     }
     case.exits("rm f", 2).says("tip: no verb removes a snapshot");
     case.exits("snpa f", 2).says("'snap'");
+    for (verb, expected) in [
+        ("vec append v 1", "vec push"),
+        ("vec show v", "vec dump"),
+        ("vec new v", "vec create"),
+        ("vec shift v", "vec pop --front"),
+        ("delta apply f d", "apply"),
+        ("delta create f g", "delta make"),
+        ("delta info d", "delta stat"),
+        ("delta undo d", "delta invert"),
+    ] {
+        let ran = case.exits(verb, 2).says(&format!("tip: `memsnap {expected} "));
+        assert_eq!(ran.err.matches("tip:").count(), 1, "{}", ran.err);
+    }
     assert!(!case.exits("vec list v", 2).err.contains("memsnap log"));
     let lines = super::case::json_lines(&case.exits("--json list f", 2).err);
     assert_eq!(lines[0]["hint"], "`memsnap log FILE` lists the snapshots of FILE");
     let said = lines[0]["error"].as_str().unwrap();
     assert!(!said.contains("tip"), "{said}");
+}
+
+/// A directory or a file in the place of the other.
+#[test]
+fn directories_and_files() {
+    let case = Case::with_pages(3);
+    std::fs::create_dir(case.path("d")).unwrap();
+    case.ok("snap f");
+    case.ok("vec create v --type u8");
+    for words in ["edit f --at 0 --from d --yes", "vec import v d", "vec import v d --raw"] {
+        case.exits(words, 2).says("Is a directory").says("hint: name a file");
+    }
+    for words in ["snap f/x", "log f/x", "view f/x", "vec create f/x --type u8", "--store f/x snap f"] {
+        case.exits(words, 2).says("Not a directory").says("hint: check the path");
+    }
+    for words in ["log d", "diff d", "verify d", "revert d", "restore d@1 -o x", "undo d", "recover d", "snap d"] {
+        let ran = case.exits(words, 2).says("is a directory");
+        assert!(!ran.err.contains("make one"), "{}", ran.err);
+    }
+}
+
+/// What a file has, wherever it and its store are.
+#[test]
+fn a_snapshot_that_is_not_there() {
+    for store in ["", "--store s "] {
+        let case = Case::new();
+        std::fs::create_dir(case.path("my dir")).unwrap();
+        case.write("my dir/f", b"f");
+        finish(&mut case.memsnap(format!("snap {store}").split_whitespace().chain(["my dir/f"]))).exits(0);
+        for (verb, file) in [("view", "my dir/f@9"), ("diff", "my dir/f@nope"), ("verify", "my dir/f@-7")] {
+            let words = format!("{verb} {store}");
+            let ran = finish(&mut case.memsnap(words.split_whitespace().chain([file]))).exits(2);
+            follow(&case, &ran).exits(0).shows("proven");
+        }
+    }
+}
+
+/// Indexes of vectors that are past the end.
+#[test]
+fn elements_that_are_not_there() {
+    let case = Case::new();
+    case.ok("vec create v --type u8");
+    case.ok("vec push v 1 2 3");
+    for words in ["vec get v 4..", "vec get v 7..9", "vec set v 4 1", "vec get v 5"] {
+        let ran = case.exits(words, 2).says("has 3 elements");
+        assert!(!ran.err.contains("smaller index"), "{}", ran.err);
+    }
+    case.exits("vec get v 2..1", 2).says("write the smaller index first");
+    case.ok("vec get v 3..");
+    for words in ["vec pop v -n 9", "vec pop v --front -n 9", "vec truncate v 9"] {
+        let ran = case.exits(words, 2).says("has only 3 elements");
+        follow(&case, &ran).exits(0).shows("3");
+    }
+}
+
+/// `-- WORD` is proposed only where it helps.
+#[test]
+fn flags_that_are_not_there() {
+    let case = Case::with_pages(3);
+    case.ok("vec create v --type f32");
+    for words in ["vec dump v -o out", "vec pop v -n -1", "vec pop v --all", "diff f --nope", "lock --nope f true"] {
+        let code = if words.starts_with("lock") { 64 } else { 2 };
+        let ran = case.exits(words, code).says("unexpected argument");
+        assert!(!ran.err.contains("to pass"), "{}", ran.err);
+    }
+    case.write("-x", b"x");
+    case.exits("snap -x", 2).says("tip: to pass '-x' as a value, use '-- -x'");
+    case.ok("snap -- -x");
+    case.exits("vec push v -inf", 2).says("stands behind `--`");
+    case.ok("vec push v -- -inf");
+    case.exits("snpa f", 2).says("'snap'");
 }
 
 /// Where nothing can be written, it matters what was to be written there.

@@ -32,7 +32,7 @@ const OPTIONS: [&str; 25] = [
     "--wait=0.02 --no-fork",
     "--nonb --excl",
 ];
-/// Commands after the file; `PROBE` is a script that tells how the file is locked.
+/// Commands after the file; `PROBE` is a script that tells how the file is locked, `STAY` see [`stay`].
 const COMMANDS: [&[&str]; 8] = [
     &["true"],
     &["sh", "-c", "echo out; echo err >&2; exit 7"],
@@ -42,7 +42,7 @@ const COMMANDS: [&[&str]; 8] = [
     &["-c", "kill -TERM $$"],
     &["--command", "PROBE"],
     // A descendant that stays has the lock, unless it was not handed on.
-    &["-c", "exec >/dev/null 2>&1; sleep 0.06 & exit 3"],
+    &["-c", "exec >/dev/null 2>&1; STAY & exit 3"],
 ];
 
 /// Tells how the file is locked, and whether the shell has it open.
@@ -51,6 +51,16 @@ fn probe(file: &str) -> String {
         "flock -n {file} echo not locked || flock -sn {file} echo shared || echo exclusive; \
          readlink /proc/$$/fd/* | grep -c {file}$; true"
     )
+}
+
+/// `STAY` in a script becomes a command that lasts until the file `name` is removed, however slow the machine is.
+fn stay(script: &str, name: &str) -> String {
+    script.replace("STAY", &format!("while [ -e {name} ]; do sleep 0.01; done"))
+}
+
+/// A script that makes the file for [`stay`] and removes it at its end.
+fn staying(script: &str, name: &str) -> String {
+    format!(": >{name}; {}; rm {name}", stay(script, name))
 }
 
 /// flock(1) and `memsnap lock`.
@@ -103,24 +113,30 @@ fn the_same_as_flock() {
         if waits(options) && (state == "alone" || state == "shared" && !shared) {
             continue;
         }
-        let script = probe(state);
-        let mut words: Vec<&str> = options.split_whitespace().collect();
-        words.push(state);
-        words.extend(command.iter().map(|word| if *word == "PROBE" { &script[..] } else { *word }));
-        let [theirs, ours] = both(&case).map(|tool| {
-            let ran = run(&case, &tool, &words);
-            if state != "free" {
-                return (ran, String::new()); // it is as the test holds it
-            }
-            let after = locked(&case, state);
-            if !after.starts_with("not locked") {
+        let names = [format!("stay{ran}"), format!("stay{ran}-ours")];
+        let [theirs, ours] = [0, 1].map(|i| {
+            let mut words: Vec<_> = options.split_whitespace().map(str::to_string).collect();
+            words.push(state.into());
+            words.extend(command.iter().map(|word| match *word {
+                "PROBE" => probe(state),
+                word => stay(word, &names[i]),
+            }));
+            case.write(&names[i], b"");
+            let ran = run(&case, &both(&case)[i], &words.iter().map(String::as_str).collect::<Vec<_>>());
+            let after = match state {
+                "free" => locked(&case, state),
+                _ => String::new(), // it is as the test holds it
+            };
+            std::fs::remove_file(case.path(&names[i])).unwrap();
+            if state == "free" && !after.starts_with("not locked") {
                 finish(case.command("flock").args([state, "true"])).exits(0); // it must end
             }
             (ran, after)
         });
         let (a, b) = (&theirs.0, &ours.0);
-        assert_eq!((a.code, a.signal, &a.out), (b.code, b.signal, &b.out), "{state} {words:?}\n{a:?}\n{b:?}");
-        assert_eq!(theirs.1, ours.1, "{state} {words:?}");
+        let words = format!("{options} {state} {command:?}");
+        assert_eq!((a.code, a.signal, &a.out), (b.code, b.signal, &b.out), "{words}\n{a:?}\n{b:?}");
+        assert_eq!(theirs.1, ours.1, "{words}");
         ran += 1;
     }
     assert!(ran > 400, "{ran}");
@@ -143,12 +159,12 @@ fn descriptors_as_flock_locks_them() {
         "(LOCK -n 9 || exit 3; echo in; PROBE) 9>f; echo $?; PROBE",
         "exec 9>f; LOCK 9 & wait $!; PROBE",
         "exec 9>f; LOCK 8; echo $?; LOCK ' 9'; echo $?; LOCK +9; echo $?; PROBE",
-        "exec 9>f; LOCK 9; (sleep 0.05 &) >/dev/null 2>&1; exec 9>&-; PROBE",
+        "exec 9>f; LOCK 9; (STAY &) >/dev/null 2>&1; exec 9>&-; PROBE",
     ];
     for script in scripts {
         let script = script.replace("PROBE", "{ flock -n f echo free || flock -sn f echo shared || echo exclusive; }");
         let [theirs, ours] = both(&case).map(|tool| {
-            let script = script.replace("LOCK", &tool.join(" "));
+            let script = staying(&script.replace("LOCK", &tool.join(" ")), "stay");
             let ran = finish(case.command("sh").args(["-c", &script]));
             finish(case.command("flock").args(["f", "true"])).exits(0); // wait for what it left behind
             ran
@@ -171,12 +187,12 @@ fn a_command_beside_a_descriptor() {
     let probe = "{ flock -n f echo free || flock -sn f echo shared || echo exclusive; }";
     let commands = [
         "sh -c 'readlink /proc/$$/fd/9 | grep -c f; exit 7'",
-        "sh -c 'sleep 0.05 >/dev/null 2>&1 & exit 3'",
+        "sh -c '{ STAY; } >/dev/null 2>&1 & exit 3'",
         "missing-program",
     ];
     let ours = both(&case)[1].join(" ");
-    let run = |script: &str| {
-        let ran = finish(case.command("sh").args(["-c", script]));
+    let run = |script: &str, name: &str| {
+        let ran = finish(case.command("sh").args(["-c", &staying(script, name)]));
         finish(case.command("flock").args(["f", "true"])).exits(0); // wait for what it left behind
         (ran.code, ran.out)
     };
@@ -189,9 +205,10 @@ fn a_command_beside_a_descriptor() {
         for (flags, close) in [("", ""), ("-F", ""), ("-o", "9>&-"), ("--close", "9>&-")] {
             let code = if command == "missing-program" { "69" } else { "$?" };
             let after = format!("echo $?; {probe}");
-            let theirs =
-                run(&format!("{before}; flock {options} 9 && {{ {command} {close}; (exit {code}); }}; {after}"));
-            let ours = run(&format!("{before}; {ours} {options} {flags} --fd 9 {command}; {after}"));
+            let theirs = format!("{before}; flock {options} 9 && {{ {command} {close}; (exit {code}); }}; {after}");
+            let theirs = run(&theirs, &format!("stay{ran}"));
+            let ours = format!("{before}; {ours} {options} {flags} --fd 9 {command}; {after}");
+            let ours = run(&ours, &format!("stay{ran}-ours"));
             assert_eq!(theirs, ours, "{before}; {options} {flags} {command}");
             ran += 1;
         }
@@ -244,8 +261,8 @@ fn bytes_are_locked_apart() {
         ("LOCK --fcntl f true; echo $?; LOCK --fcntl d true; echo $?; LOCK --fcntl -s d true; echo $?", "0 65 0"),
         ("LOCK --fcntl -F f sh -c 'LOCK --fcntl -n f true; echo $?; LOCK -n f true; echo $?'", "1 0"),
         // Handed on to what stays behind, unless -o.
-        ("LOCK --fcntl f sh -c 'sleep 1 >/dev/null 2>&1 &'; LOCK --fcntl -sn f true; echo $?", "1"),
-        ("LOCK --length 9 -o d/f sh -c 'sleep 1 >/dev/null 2>&1 &'; LOCK --fcntl -n d/f true; echo $?", "0"),
+        ("LOCK --fcntl f sh -c '{ STAY; } >/dev/null 2>&1 &'; LOCK --fcntl -sn f true; echo $?", "1"),
+        ("LOCK --length 9 -o d/f sh -c '{ STAY; } >/dev/null 2>&1 &'; LOCK --fcntl -n d/f true; echo $?", "0"),
         ("LOCK --fcntl -s -w 0.02 d/f sh -c 'LOCK --fcntl -w 0.02 -E 8 d/f true; echo $?'", "8"),
         ("LOCK --fcntl -Fo f true; echo $?", "64"),
         ("LOCK --start -1 f true; echo $?; LOCK --length x f true; echo $?", "64 64"),
@@ -254,8 +271,8 @@ fn bytes_are_locked_apart() {
     std::fs::create_dir(case.path("d")).unwrap();
     let knows = has("flock") && finish(case.command("flock").arg("--help")).out.contains("--fcntl");
     for (script, expected) in scripts {
-        for tool in &both(&case)[usize::from(!knows)..] {
-            let script = script.replace("LOCK", &tool.join(" "));
+        for (i, tool) in both(&case).iter().enumerate().skip(usize::from(!knows)) {
+            let script = staying(&script.replace("LOCK", &tool.join(" ")), &format!("stay{i}"));
             let ran = finish(case.command("sh").args(["-c", &script]));
             assert_eq!(ran.out.split_whitespace().collect::<Vec<_>>().join(" "), expected, "{script}\n{}", ran.err);
         }

@@ -29,6 +29,23 @@ fn lines_of_json() {
     assert_eq!(lines[0]["len"], 10 * PAGE);
 }
 
+/// The first snapshot changed the bytes that it has, and none behind them in its last page.
+#[test]
+fn a_range_behind_the_first_snapshot() {
+    let case = Case::new();
+    case.write("f", &[7; 100]);
+    case.ok("snap f");
+    case.write("f", &[7; 3000]);
+    case.ok("snap f");
+    for (range, expected) in
+        [("99..100", &[1][..]), ("99..101", &[1, 2]), ("100..", &[2]), ("100+1", &[2]), ("3000..", &[]), ("4k..", &[])]
+    {
+        let numbers: Vec<_> = case.ok(&format!("log --json f --range {range}")).json();
+        let numbers: Vec<_> = numbers.iter().map(|line| line["number"].as_u64().unwrap()).collect();
+        assert_eq!(numbers, expected, "{range}");
+    }
+}
+
 #[test]
 fn only_what_changed_a_range() {
     let case = Case::with_pages(10);

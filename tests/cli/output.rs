@@ -74,6 +74,7 @@ fn every_verb_speaks_json() {
     one("--json view f@1", 0, "memsnap.view.1");
     one("--json revert --yes f@1", 0, "memsnap.revert.1");
     one("--json undo --yes f", 0, "memsnap.undo.1");
+    one("--json restore -n f@1 -o out", 0, "memsnap.restore.plan.1");
     one("--json restore f@1 -o out", 0, "memsnap.restore.1");
     one("--json verify", 0, "memsnap.verify.1");
     one("--json delta make f@1..2 -o d", 0, "memsnap.delta.1");

@@ -62,7 +62,7 @@ impl Span {
         };
         match (start, end) {
             (Some(start), Some(end)) if start <= end && end <= len => Ok((start, end)),
-            (Some(start), Some(end)) if end <= len => Err(Error::refused(
+            (Some(start), Some(end)) if start <= len && end <= len => Err(Error::refused(
                 format!("{self} of {} begins behind its end: from {start} to {end}", path.display()),
                 "write the smaller index first",
             )),
