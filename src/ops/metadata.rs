@@ -214,6 +214,14 @@ pub(crate) fn give_all(file: &File, image: &Image, out: &Path) -> Result<Vec<Not
             notes.push(format!("attribute {} was not restored: {e}", String::from_utf8_lossy(name)));
         }
     }
+    // One that the directory gave it would let others read what the snapshot does not.
+    let given = xattr::list(file).at("reading the attributes of", out)?;
+    if let Some((acl, _)) = given.iter().find(|(name, _)| xattr::is_acl(name))
+        && !said.attrs.iter().any(|(name, _)| xattr::is_acl(name))
+        && let Err(e) = xattr::remove(file, acl)
+    {
+        notes.push(format!("the access list that it has from its directory stays: {e}"));
+    }
     if said.mode & SET_ID != 0 {
         let granted = format!("{:04o}", said.mode & 0o7777);
         notes.push(format!(
