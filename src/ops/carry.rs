@@ -61,7 +61,10 @@ pub(crate) fn carry_out(work: &mut Work<'_>, step: &Step<'_>, progress: &dyn Pro
     if let Some(lease) = &work.lease {
         lease.give_way();
     }
-    if lost && result.is_ok() { Err(work.taken(Some(step.to))) } else { result }
+    if lost && result.is_ok() {
+        return Err(work.taken(Some(step.to)));
+    }
+    result.and_then(|bytes| work.still_named().map(|()| bytes))
 }
 
 /// Makes the records of a change: from now on the target may be half changed.
@@ -105,6 +108,23 @@ impl Work<'_> {
     /// What was `done` counts only if nobody has opened the target meanwhile; its own errors may come of that.
     pub(crate) fn if_alone<T>(&self, done: Result<T>) -> Result<T> {
         self.still_alone().and(done)
+    }
+
+    /// An error when another file has the name of the target now, as after an editor's write-and-rename: then the change
+    /// is complete, and not to be seen there.
+    fn still_named(&self) -> Result<()> {
+        let (file, path) = (self.target.file, self.target.path);
+        let changed = open::stamp(file, path)?;
+        if open::stamp_path(path).is_ok_and(|now| now.same_file(&changed)) {
+            return Ok(());
+        }
+        Err(Error::Busy {
+            path: path.into(),
+            holder: "another file took its place, or it was removed, while it was changed; what is there now was not \
+                     changed"
+                .into(),
+            hint: "run it again to change that file".into(),
+        })
     }
 
     /// The error of a verb that has written nothing, because somebody opened the target.

@@ -199,7 +199,7 @@ fn set(file: &File, change: &MetaChange) -> Result<(), (String, std::io::Error)>
 /// Gives a new file the attributes, owner, mode and times of the image; the notes say what was not restored.
 pub(crate) fn give_all(file: &File, image: &Image, out: &Path) -> Result<Vec<Note>> {
     let said = image.meta();
-    let mut notes = Vec::new();
+    let (mut notes, mut mode) = (Vec::new(), said.mode & 0o1777);
     // All of it is written and proven. The owner comes before whatever lets others read: until then nobody else can. And
     // before the mode: a change of owner takes bits away.
     if id::euid() == 0
@@ -212,6 +212,9 @@ pub(crate) fn give_all(file: &File, image: &Image, out: &Path) -> Result<Vec<Not
             notes.push("the file had capabilities: they are not given back; setcap does it".into());
         } else if let Err(e) = xattr::set(file, name, value) {
             notes.push(format!("attribute {} was not restored: {e}", String::from_utf8_lossy(name)));
+            if xattr::is_acl(name) {
+                mode &= !0o070; // with a list these bits are its mask, and not what the group may do
+            }
         }
     }
     // One that the directory gave it would let others read what the snapshot does not.
@@ -228,7 +231,7 @@ pub(crate) fn give_all(file: &File, image: &Image, out: &Path) -> Result<Vec<Not
             "the file had mode {granted}: set-uid and set-gid are not given back; chmod {granted} does it"
         ));
     }
-    if !meta::set_mode_where_kept(file, said.mode & 0o1777).at("setting the mode of", out)? {
+    if !meta::set_mode_where_kept(file, mode).at("setting the mode of", out)? {
         notes.push(format!("mode {:04o} was not restored: the file system keeps none", said.mode & 0o777));
     }
     if let Err(e) = meta::set_times(file, said.atime_ns, said.mtime_ns) {

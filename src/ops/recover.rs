@@ -122,6 +122,11 @@ fn nothing(work: &mut Work<'_>, how: Option<How>, confirm: Confirm<'_>) -> Resul
         }
         return Err(mark.refusal(work.target.path));
     }
+    if !work.options.dry_run {
+        // One that a crash has brought back, of a change that was finished.
+        Mark::remove(work.target.file, work.target.path)?;
+        bring_to_disk(work.target)?;
+    }
     let len = open::stamp(work.target.file, work.target.path)?.len;
     let plan = Plan::new(work.target.path, ("now".into(), len), ("it is".into(), len), &PageSet::new());
     let notes = vec![Note::new("no change was interrupted")];

@@ -16,9 +16,7 @@ use super::intent::{Intent, LABEL_DIGITS, NAME};
 use super::room::{Room, is_being_written};
 use crate::error::{At, Error, Result, shell_word};
 use crate::sys::open::{self, Stamp};
-use crate::sys::xattr;
-
-const ATTR: &[u8] = b"user.memsnap.intent";
+use crate::sys::xattr::{self, CHANGE_MARKER as ATTR};
 
 /// The marker of a change that has not ended, or of one whose end nothing proves.
 #[derive(Clone, Debug)]

@@ -16,6 +16,9 @@ const ACL: &[u8] = b"system.posix_acl_access";
 /// File capabilities, as setcap(8) gives them.
 pub const CAPABILITY: &[u8] = b"security.capability";
 
+/// The change marker: what a file bears while it is changed in place. What it says is defined in memsnap-store(5).
+pub const CHANGE_MARKER: &[u8] = b"user.memsnap.intent";
+
 /// What the system puts into `trusted.*` and `security.*` by itself; names that begin so.
 const OF_THE_SYSTEM: [&[u8]; 6] = [
     b"trusted.overlay.",

@@ -293,3 +293,24 @@ fn case_bytes(file: &File) -> Vec<u8> {
     file.read_exact_at(&mut bytes, 0).unwrap();
     bytes
 }
+
+/// A program that writes a new file and renames it needs no lease: what it wrote stays, and is not said to be changed.
+#[test]
+fn a_file_that_takes_the_place_of_the_target_is_not_said_to_be_changed() {
+    if !needs_strace() {
+        return;
+    }
+    let (case, _) = changed();
+    let held = case.read("f");
+    case.write("new", LATE);
+    let slow = ("pwrite64", "delay_enter=100000");
+    let begun = || !case.stored("/intent").is_empty();
+    let rename = || std::fs::rename(case.path("new"), case.path("f")).unwrap();
+    let (ran, ()) = meanwhile(&case, "revert --yes f@1", slow, begun, rename);
+    ran.exits(75).says("another file took its place");
+    assert_eq!(case.read("f"), LATE);
+    assert!(case.stored("/intent").is_empty());
+    case.ok("snap f");
+    case.ok("restore f@2 -o out");
+    assert!(case.read("out") == held, "what was there before is kept for undo");
+}

@@ -4,8 +4,9 @@ use std::io::Write;
 use std::process::Stdio;
 use std::time::Duration;
 
-use super::case::{Case, Ran, finish, has, noise, skip, start};
+use super::case::{Case, Ran, finish, has, no_forks, noise, skip, start};
 use super::grades::holder_of;
+use super::trace::{Subject, needs_strace, was_killed};
 
 fn with(kind: &str, values: &str) -> Case {
     let case = Case::new();
@@ -293,4 +294,48 @@ fn a_snapshot_says_that_it_is_of_a_vector() {
     assert_eq!((json["elements"].as_u64(), json["type"].as_str()), (Some(3), Some("u16")));
     case.set_len("v", 4097);
     case.ok("snap v").says("cannot be used as it is");
+}
+
+/// A vector that was half changed holds elements of two states: no verb takes it for a whole one, or writes to it.
+#[test]
+fn a_half_changed_vector_is_refused_until_it_is_recovered() {
+    if !needs_strace() {
+        return;
+    }
+    let case = Case::new();
+    case.ok("vec create v --type u64");
+    let many: String = (0..20_000).map(|n| format!("{n}\n")).collect();
+    piped(&case, "vec import v -", many.as_bytes()).exits(0);
+    case.ok("snap v");
+    for at in [0, 5_000, 10_000, 15_000] {
+        case.ok(&format!("vec set v {at} 7"));
+    }
+    case.ok("snap v");
+    for n in 1.. {
+        let ran = Subject::sound().inject(&case, "revert --yes v@1", "pwrite64", &format!("signal=SIGKILL:when={n}"));
+        assert!(was_killed(&ran), "no kill fell on the write into the target");
+        if !case.stored("intent").is_empty() {
+            break;
+        }
+    }
+    let half = case.read("v");
+    case.write("w", b"1\n");
+    let marker = memsnap::sys::xattr::CHANGE_MARKER;
+    let marked = memsnap::sys::xattr::get(&std::fs::File::open(case.path("v")).unwrap(), marker).unwrap();
+    let Some(marker_said) = marked else { return skip("no attributes here") };
+    for verb in ["stat v", "len v", "get v 0", "dump v", "push v 1", "set v 0 1", "pop v", "truncate v 1", "import v w"]
+    {
+        case.exits(&format!("vec {verb}"), 2).says("a change of").says("memsnap recover");
+        assert_eq!(case.read("v"), half, "{verb}");
+    }
+    case.ok("recover --yes v");
+    case.ok("vec get v 5000").shows("5000");
+    // One that a crash has brought back goes as the hint says.
+    {
+        let _alone = no_forks();
+        memsnap::sys::xattr::set(&std::fs::File::open(case.path("v")).unwrap(), marker, &marker_said).unwrap();
+    }
+    case.exits("vec push v 1", 2);
+    case.ok("recover --yes v").says("no change was interrupted");
+    case.ok("vec push v 1");
 }

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use super::format::{ELEMENTS, ElementType};
 use super::open::Content;
+use crate::error::shell_word;
 use crate::sys::lock::{self, Held, Kind};
 use crate::sys::locks;
 use crate::sys::open::{self, Stamp};
+use crate::sys::xattr;
 use crate::{At, Error, Result};
 
 /// A persistent vector, read by offsets. While it lives, no writer that asks for the lock gets it.
@@ -27,7 +29,7 @@ impl VecFile {
     ///
     /// # Errors
     /// [`Error::Busy`] while somebody writes; [`Error::Refused`] when it is no persistent vector, of another byte order,
-    /// or no regular file; [`Error::Damaged`] or [`Error::Version`] when it cannot be used.
+    /// no regular file, or half changed by another memsnap; [`Error::Damaged`] or [`Error::Version`] when it cannot be used.
     pub fn open(path: &Path, wait: Duration) -> Result<VecFile> {
         let path = open::resolve(path)?;
         let file = open::target_read(&path)?;
@@ -38,6 +40,7 @@ impl VecFile {
         take_lock(&file, &path, kind, wait)?;
         let stamp = open::stamp(&file, &path)?;
         must_be_named(&path, &stamp)?;
+        must_be_of_one_state(&file, &path)?;
         let content = Content::read(&file, stamp.len).map_err(|fault| fault.of(&path))?;
         Ok(VecFile { file, path, stamp, content })
     }
@@ -124,6 +127,18 @@ impl VecFile {
             ));
         }
         Ok(())
+    }
+}
+
+/// A file whose change in place was interrupted may hold elements of two states; and what is written to it now would stand
+/// in the way of its recovery.
+fn must_be_of_one_state(file: &File, path: &Path) -> Result<()> {
+    match xattr::get(file, xattr::CHANGE_MARKER).at("reading the attributes of", path)? {
+        None => Ok(()),
+        Some(_) => Err(Error::refused(
+            format!("a change of {} was interrupted", path.display()),
+            format!("run `memsnap recover {}` first", shell_word(path)),
+        )),
     }
 }
 
