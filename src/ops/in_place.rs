@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use super::change::{Confirm, Goal, Options, Plan, Report, Work, change};
+use super::edit::{has_none, room_of};
 use super::plan::{Asked, ask_first};
 use super::renamed;
 use super::space::try_length;
 use super::{Note, Progress};
-use crate::error::{Error, Result};
-use crate::store::{Image, Room, Store};
+use crate::error::Result;
+use crate::store::{Image, Store};
 use crate::sys::open;
 
 /// What is to be changed.
@@ -38,12 +39,8 @@ pub(crate) fn in_place(
         try_length(place.target, place.len)?;
     }
     let chosen = options.store.as_deref();
-    let known = match Store::find(chosen, place.target) {
-        Ok(store) => store.room(place.target)?,
-        Err(Error::Missing { .. }) => None,
-        Err(e) => return Err(e),
-    };
-    let is_first = known.as_ref().map_or(Ok(true), Room::is_new)?;
+    let known = room_of(chosen, place.target)?;
+    let is_first = has_none(known.as_ref())?;
     let mut agreed = |_: &Plan| true;
     let confirm = match ask_first(known.as_ref(), options, confirm, place.plan)? {
         Asked::Over(report) => return Ok(*report),

@@ -8,7 +8,7 @@ use super::carry::{Step, carry_out};
 use super::change::{Base, Confirm, Goal, Options, Plan, Report, Work, before_change, never, with_target};
 use super::metadata::Metadata;
 use super::operand::Operand;
-use super::plan::{Asked, ask_first};
+use super::plan::asking_first;
 use super::recover::named;
 use super::write::prove_whole;
 use super::{Progress, compare, find_room, plan};
@@ -31,25 +31,21 @@ pub fn revert_without_undo(
     let began = Instant::now();
     let room = find_room(options.store.as_deref(), &what.path)?;
     let wanted = room.resolve(&what.at.clone().unwrap_or(Ref::Latest))?;
-    let asked = ask_first(Some(&room), options, confirm, || {
+    let plan = || {
         let exact = Ref::Prefix(wanted.id.to_hex());
         let report = plan::plan_only(&room, &exact, None, None, options, progress)?;
         Ok(Report { plan: Plan { no_undo: true, ..report.plan }, ..report })
-    })?;
-    let mut agreed = |_: &Plan| true;
-    let confirm = match asked {
-        Asked::Over(report) => return Ok(*report),
-        Asked::Agreed => &mut agreed,
-        Asked::NotYet => confirm,
     };
-    with_target(&room, options, |work| {
-        let goal = Goal { verb: "revert", base: Base::Unstored, already: &never };
-        before_change(work, &goal, confirm, progress)?;
-        let recorded = work.room.intent()?;
-        let mut report = bring(work, wanted, "revert", recorded.as_ref(), confirm, progress)?;
-        report.notes.append(&mut work.notes);
-        report.elapsed = began.elapsed();
-        Ok(report)
+    asking_first(&room, options, confirm, plan, |confirm| {
+        with_target(&room, options, |work| {
+            let goal = Goal { verb: "revert", base: Base::Unstored, already: &never };
+            before_change(work, &goal, confirm, progress)?;
+            let recorded = work.room.intent()?;
+            let mut report = bring(work, wanted, "revert", recorded.as_ref(), confirm, progress)?;
+            report.notes.append(&mut work.notes);
+            report.elapsed = began.elapsed();
+            Ok(report)
+        })
     })
 }
 

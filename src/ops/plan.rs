@@ -115,6 +115,21 @@ pub(crate) fn ask_first(
     Ok(if agreed { Asked::Agreed } else { Asked::Over(Box::new(report)) })
 }
 
+/// As [`ask_first`]; then `go_on`, unless it ends there. After consent, `go_on` does not ask again.
+pub(crate) fn asking_first(
+    room: &Room,
+    options: &Options,
+    confirm: Confirm<'_>,
+    plan: impl FnOnce() -> Result<Report>,
+    go_on: impl FnOnce(Confirm<'_>) -> Result<Report>,
+) -> Result<Report> {
+    match ask_first(Some(room), options, &mut *confirm, plan)? {
+        Asked::Over(report) => Ok(*report),
+        Asked::Agreed => go_on(&mut |_: &Plan| true),
+        Asked::NotYet => go_on(confirm),
+    }
+}
+
 /// What `dry_run` says of bringing the target of `room` to a snapshot: nothing is locked, stored or written.
 pub(crate) fn plan_only(
     room: &Room,

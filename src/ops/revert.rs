@@ -3,10 +3,10 @@
 use std::io::ErrorKind;
 use std::ops::Range;
 
-use super::change::{Base, Confirm, Goal, Options, Plan, Report, Stop, Work, change, if_same};
+use super::change::{Base, Confirm, Goal, Options, Report, Stop, Work, change, if_same};
 use super::compose::{Composer, New, read_zero_extended};
 use super::operand::Operand;
-use super::plan::{Asked, ask_first};
+use super::plan::asking_first;
 use super::take::Taken;
 use super::{NO_SPACE, Progress, find_room, part, plan};
 use crate::error::{At, Error, RESERVING, Result};
@@ -28,15 +28,9 @@ pub fn revert(
     let at = what.at.clone().unwrap_or(Ref::Latest);
     let room = find_room(options.store.as_deref(), &what.path)?;
     let wanted = room.resolve(&at)?;
-    let asked = ask_first(Some(&room), options, confirm, || {
+    let plan = || {
         let exact = Ref::Prefix(wanted.id.to_hex());
         plan::plan_only(&room, &exact, range, None, options, progress)
-    })?;
-    let mut agreed = |_: &Plan| true;
-    let confirm = match asked {
-        Asked::Over(report) => return Ok(*report),
-        Asked::Agreed => &mut agreed,
-        Asked::NotYet => confirm,
     };
     let already = |work: &Work<'_>, taken: &Taken| {
         let to = Image::open(work.room, work.shelf, wanted)?;
@@ -46,14 +40,17 @@ pub fn revert(
         Ok(work.if_alone(holds)?.then(|| format!("@{} in these bytes", to.name.number)))
     };
     let goal = Goal { verb: "revert", base: Base::Any, already: &already };
-    change(&room, &goal, options, confirm, progress, |work, from| {
+    let make = |work: &mut Work<'_>, from: &Image| {
         let to = Image::open(work.room, work.shelf, wanted)?;
         match range {
             None => Ok(to),
             Some(range) => compose(work, from, &to, range),
         }
+    };
+    asking_first(&room, options, confirm, plan, |confirm| {
+        let done = change(&room, &goal, options, confirm, progress, make);
+        done.map_err(|e| if range.is_none() { or_without_undo(e) } else { e })
     })
-    .map_err(|e| if range.is_none() { or_without_undo(e) } else { e })
 }
 
 /// Where undo does not fit, the change can be made without it. Another store would not have the snapshot.

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::change::{Base, Confirm, Goal, Options, Plan, Report, Work, change, if_same};
-use super::plan::{Asked, ask_first};
+use super::change::{Base, Confirm, Goal, Options, Report, Work, change, if_same};
+use super::plan::asking_first;
 use super::sides::refuse_unfinished_to_read;
 use super::take::Taken;
 use super::{Progress, find_room, plan};
@@ -26,25 +26,21 @@ pub fn undo(file: &Path, options: &Options, confirm: Confirm<'_>, progress: &dyn
 
 fn undo_last(file: &Path, options: &Options, confirm: Confirm<'_>, progress: &dyn Progress) -> Result<Report> {
     let room = find_room(options.store.as_deref(), file)?;
-    let asked = ask_first(Some(&room), options, confirm, || {
+    let plan = || {
         refuse_unfinished_to_read(&room)?;
         let last = last_change(&room)?;
         let base = (!options.force).then_some(last.to_image);
         plan::plan_only(&room, &Ref::Prefix(last.from.to_hex()), None, base, options, progress)
-    })?;
-    let mut agreed = |_: &Plan| true;
-    let confirm = match asked {
-        Asked::Over(report) => return Ok(*report),
-        Asked::Agreed => &mut agreed,
-        Asked::NotYet => confirm,
     };
-    if room.intent()?.is_none() {
-        last_change(&room)?;
-    }
     let already = |work: &Work<'_>, taken: &Taken| Ok(if_same(taken, &origin(work)?));
     let base = if options.force { Base::Any } else { Base::LastChange };
     let goal = Goal { verb: "undo", base, already: &already };
-    change(&room, &goal, options, confirm, progress, |work, _| origin(work))
+    asking_first(&room, options, confirm, plan, |confirm| {
+        if room.intent()?.is_none() {
+            last_change(&room)?;
+        }
+        change(&room, &goal, options, confirm, progress, |work, _| origin(work))
+    })
 }
 
 /// What the last change began with. Looked up again, under the lock: somebody may have undone it meanwhile, and an
