@@ -251,7 +251,7 @@ pub(crate) fn no_binary_on_terminal(force: bool, screen: &Screen) -> anyhow::Res
 }
 
 fn binary_on_terminal() -> anyhow::Error {
-    let hint = "redirect it, name a file with -o, or add --force";
+    let hint = "redirect it, or add --force";
     memsnap::Error::refused("binary does not go to a terminal", hint).into()
 }
 

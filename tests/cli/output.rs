@@ -42,6 +42,7 @@ fn a_full_disk_is_an_error() {
         "view f",
         "view --raw f",
         "restore f@1 -o -",
+        "delta make f@1 f -o -",
         "--help",
         "--json log f",
         "completions bash",
@@ -52,7 +53,7 @@ fn a_full_disk_is_an_error() {
         let output = start(&mut command).wait_with_output().unwrap();
         let err = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{words}: {err}");
-        assert!(err.contains("No space left"), "{words}: {err}");
+        assert_eq!(err.matches("No space left").count(), 1, "{words}: {err}");
     }
     let full = || OpenOptions::new().write(true).open("/dev/full").unwrap();
     let mut command = case.memsnap(["snap", "f"]);
