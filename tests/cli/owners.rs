@@ -329,10 +329,7 @@ fn a_restored_file_has_no_access_list_from_its_directory() {
     mode(&case.path("f"), 0o640);
     case.ok("snap f");
     dir(&case, "d", 0, 0o755);
-    let mut list = 2u32.to_le_bytes().to_vec();
-    for (tag, id) in [(1u16, u32::MAX), (2, NOBODY), (4, u32::MAX), (0x10, u32::MAX), (0x20, u32::MAX)] {
-        list.extend([&tag.to_le_bytes()[..], &7u16.to_le_bytes(), &id.to_le_bytes()].concat());
-    }
+    let list = list_for_nobody();
     let folder = fs::File::open(case.path("d")).unwrap();
     if let Err(e) = memsnap::sys::xattr::set(&folder, b"system.posix_acl_default", &list) {
         return skip(&format!("no access lists here: {e}"));
@@ -341,4 +338,34 @@ fn a_restored_file_has_no_access_list_from_its_directory() {
     let out = fs::File::open(case.path("d/out")).unwrap();
     assert_eq!(memsnap::sys::xattr::get(&out, b"system.posix_acl_access").unwrap(), None);
     assert_eq!(out.metadata().unwrap().mode() & 0o777, 0o640);
+}
+
+/// An access list that gives all rights to `NOBODY`, too: acl_ea_header and acl_ea_entry of linux/posix_acl_xattr.h.
+fn list_for_nobody() -> Vec<u8> {
+    let mut list = 2u32.to_le_bytes().to_vec();
+    for (tag, id) in [(1u16, u32::MAX), (2, NOBODY), (4, u32::MAX), (0x10, u32::MAX), (0x20, u32::MAX)] {
+        let rights = if tag == 4 { 0u16 } else { 7 };
+        list.extend([&tag.to_le_bytes()[..], &rights.to_le_bytes(), &id.to_le_bytes()].concat());
+    }
+    list
+}
+
+/// With an access list, the bits of the group are its mask: where the list cannot be set, the group is to get nothing.
+#[test]
+fn a_restored_file_without_its_access_list_is_closed_to_the_group() {
+    let Some(case) = shared() else { return };
+    if !needs_strace() {
+        return;
+    }
+    file(&case, "f", 0);
+    let f = fs::File::open(case.path("f")).unwrap();
+    if let Err(e) = memsnap::sys::xattr::set(&f, b"system.posix_acl_access", &list_for_nobody()) {
+        return skip(&format!("no access lists here: {e}"));
+    }
+    drop(f);
+    case.ok("snap f");
+    let failing = ["-e", "trace=fsetxattr", "-e", "inject=fsetxattr:error=EOPNOTSUPP"];
+    let ran = super::case::finish(&mut Subject::sound().strace(&case, &failing, "restore f@1 -o out"));
+    assert!(ran.err.contains("posix_acl_access was not restored"), "{ran:?}");
+    assert_eq!(case.path("out").metadata().unwrap().mode() & 0o070, 0);
 }
