@@ -50,12 +50,21 @@ pub(crate) fn advise(error: &mut clap::Error) {
             (!word.starts_with('-'))
                 .then(|| format!("the file to be written is named with -o: `-o {}`", escape::shell(&word)))
         }
+        ErrorKind::UnknownArgument if back(&context(ContextKind::InvalidArg)) => {
+            let word = context(ContextKind::InvalidArg);
+            Some(format!("snapshots are counted back with @: `FILE@{word}`"))
+        }
         _ => None,
     };
     if let Some(tip) = tip {
         error.remove(ContextKind::SuggestedSubcommand);
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![StyledStr::from(tip)]));
     }
+}
+
+/// Whether it is `-1`, as a snapshot is named after the `@`.
+fn back(word: &str) -> bool {
+    word.strip_prefix('-').is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// How a file that is gone comes back, where the error is that it is gone and there are snapshots of it.

@@ -130,7 +130,7 @@ impl Args {
         }
         screen.notes(&report.notes, "");
         if faults > 0 && !self.repair {
-            screen.say("`memsnap verify --repair` makes again what can be had");
+            screen.say("`memsnap verify --repair` repairs what can be repaired");
         }
         Ok(())
     }
