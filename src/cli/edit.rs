@@ -142,7 +142,8 @@ impl Args {
             // Not after all has been typed in.
             return Err(confirm::refusal(Consent::Unasked, &doing));
         }
-        let bounds = Bounds::of(&self.file, self.grow).context(doing.clone())?;
+        let bounds = Bounds::of(&self.file, self.grow).map_err(|e| without_ref(e, &self.file, "edit"));
+        let bounds = bounds.context(doing.clone())?;
         let edits = self.words.edits(&bounds).context(doing.clone())?;
         if let Some(output) = self.output.as_ref().filter(|_| !self.change.is_dry()) {
             let (output, options) = self.change.for_delta(output, LEVEL, global);
@@ -166,7 +167,6 @@ impl Args {
         };
         self.change.run(global, screen, &verb, |options, confirm, progress| {
             edit(&self.file, &edits, self.grow, options, confirm, progress)
-                .map_err(|e| without_ref(e, &self.file, "edit"))
         })
     }
 }

@@ -15,7 +15,8 @@ pub use content::Content;
 pub use format::Format;
 pub use layout::{Extents, Fs, Layout, MOST_LISTED};
 
-use super::{Progress, Reading, find_room};
+use super::edit::room_of;
+use super::{Progress, Reading};
 use crate::error::{Error, Result};
 use crate::store::Mark;
 use crate::sys::cache::{self, Counts};
@@ -214,7 +215,9 @@ impl Subject {
     /// That it may be half changed: as its history says, or its change marker.
     fn unfinished(&self, file: Option<&File>, options: &Options) -> Option<Error> {
         let store = options.store.as_deref();
-        let recorded = find_room(store, &self.path).ok().filter(|room| matches!(room.intent(), Ok(Some(_))));
+        // Without opening the file: that would break a lease.
+        let room = room_of(store, &self.path).ok().flatten();
+        let recorded = room.filter(|room| matches!(room.intent(), Ok(Some(_))));
         let mark = match recorded {
             Some(room) => Some(Mark::own(&room)),
             None => Mark::get(file?, &self.path, store),

@@ -129,6 +129,13 @@ impl Args {
         let wait = self.wait()?;
         let mut file = self.open(&target, self.access())?;
         let start = Instant::now();
+        let watched = screen.terminals.stderr && !global.quiet && !screen.is_json();
+        if watched
+            && wait.is_none_or(|wait| wait.as_secs() > 0)
+            && matches!(self.take(&file, Some(Duration::ZERO)), Ok(false))
+        {
+            conflict::tell("waiting: ", &file, &target, self, screen)?;
+        }
         let mut had = self.take(&file, wait);
         if matches!(&had, Err(e) if is_nfs(e)) && self.kind() != Some(Kind::Shared) && matches!(target, Target::File(_))
         {
@@ -151,7 +158,7 @@ impl Args {
                 }
                 // Otherwise silent, as flock(1): cron would mail it at every run.
                 if screen.is_json() || global.verbose || screen.terminals.stderr && !global.quiet {
-                    conflict::tell(&file, &target, self, screen)?;
+                    conflict::tell("", &file, &target, self, screen)?;
                 }
                 return Ok(Exit::Own(self.conflict_exit_code));
             }
