@@ -109,6 +109,7 @@ fn man() -> String {
     let is_global = |arg: &&Arg| arg.get_help_heading() == Some(GLOBAL) || arg.get_id() == "help";
     let version = program.get_arguments().filter(|arg| arg.get_id() == "version");
     program.get_arguments().filter(is_global).for_each(|arg| option(&mut page, arg));
+    page.control("PP", []);
     page.text([roman("Without a verb:")]);
     version.for_each(|arg| option(&mut page, arg));
     section(&mut page, "VERBS");
