@@ -767,7 +767,7 @@ _memsnap() {
             return 0
             ;;
         memsnap__subcmd__man)
-            opts="-q -v -h --store --json --quiet --verbose --color --progress --bytes --help"
+            opts="program store -q -v -h --store --json --quiet --verbose --color --progress --bytes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

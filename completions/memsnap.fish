@@ -32,8 +32,8 @@ complete -c memsnap -n "__fish_memsnap_needs_command" -l progress -d 'Show progr
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_needs_command" -l json -d 'Write results and errors as JSON, one object a line'
-complete -c memsnap -n "__fish_memsnap_needs_command" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
-complete -c memsnap -n "__fish_memsnap_needs_command" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_needs_command" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_needs_command" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_needs_command" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_needs_command" -s V -l version -d 'Print version'
@@ -54,19 +54,19 @@ complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "adopt" -d 'Let NEW 
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "lock" -d 'Run a command while a file is locked, as flock(1) does'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "vec" -d 'Work on persistent vectors: typed arrays in files'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "completions" -d 'Print completions for a shell'
-complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "man" -d 'Print the manual page'
+complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "man" -d 'Print the manual pages'
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -s m -l message -d 'Say why, in the log' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -s t -l tag -d 'Name the snapshot, so that FILE@TAG means it; may be repeated' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l require -d 'Exit with 3 below this grade: none, claimed or proven' -r -f -a "none\t''
 claimed\t''
 proven\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l compress -d 'Compress stored pages: none, zstd or zstd:LEVEL (1 to 19)' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l reserve -d 'Keep so much of the store\'s disk free: a size, or a part such as 5%' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l reserve -d 'Keep SIZE of the store\'s disk free: bytes, or a part such as 5%' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l io -d 'Read through maps or by pread; auto: what is faster here' -r -f -a "auto\t''
 map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l limit-rate -d 'Read at most SIZE bytes a second' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l wait -d 'Wait so long for locks; 0 gives up at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l wait -d 'Wait up to SECS for locks; 0 gives up at once' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
@@ -79,8 +79,8 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l new -d 'Begin a
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l strict -d 'Keep nothing that is below the required grade'
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l lock -d 'Hold a shared flock on the file while reading it'
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l json -d 'Write results and errors as JSON, one object a line'
-complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
-complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand log" -s r -l range -d 'Only snapshots that changed any byte of this range' -r
@@ -93,8 +93,8 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand log" -l progress -d 'Sho
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand log" -l json -d 'Write results and errors as JSON, one object a line'
-complete -c memsnap -n "__fish_memsnap_using_subcommand log" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
-complete -c memsnap -n "__fish_memsnap_using_subcommand log" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand log" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand log" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand log" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand log" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l at -d 'The REF of A, and when given twice that of B; names are taken whole' -r
@@ -108,7 +108,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l io -d 'Read thr
 map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l limit-rate -d 'Read at most SIZE bytes a second' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l wait -d 'Wait so long for locks; 0 gives up at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l wait -d 'Wait up to SECS for locks; 0 gives up at once' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
@@ -125,8 +125,8 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l elements -d 'Sh
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l no-pager -d 'Never start a pager'
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l lock -d 'Hold a shared flock on the file while reading it'
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l json -d 'Write results and errors as JSON, one object a line'
-complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
-complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l at -d 'The REF; the name is taken whole' -r
@@ -147,8 +147,8 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l raw -d 'The byt
 complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l force -d 'Write bytes even to a terminal'
 complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l no-pager -d 'Never start a pager'
 complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l json -d 'Write results and errors as JSON, one object a line'
-complete -c memsnap -n "__fish_memsnap_using_subcommand view" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
-complete -c memsnap -n "__fish_memsnap_using_subcommand view" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand view" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand view" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand view" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -s o -l columns -d 'Show these columns, one row for each file' -r
@@ -157,7 +157,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l io -d 'Read thr
 map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l limit-rate -d 'Read at most SIZE bytes a second' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l wait -d 'Wait so long for locks; 0 gives up at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l wait -d 'Wait up to SECS for locks; 0 gives up at once' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
@@ -170,19 +170,19 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l locks -d 'Only 
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l content -d 'Count zero pages and duplicate pages, and see how far it compresses'
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l changes -d 'Count the pages that changed since the latest snapshot'
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l json -d 'Write results and errors as JSON, one object a line'
-complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
-complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l at -d 'The REF; the name is taken whole' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -s r -l range -d 'Bring back only these bytes; the length stays as it is' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l compress -d 'Compress stored pages: none, zstd or zstd:LEVEL (1 to 19)' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l reserve -d 'Keep so much of the store\'s disk free: a size, or a part such as 5%' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l reserve -d 'Keep SIZE of the store\'s disk free: bytes, or a part such as 5%' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l io -d 'Read through maps or by pread; auto: what is faster here' -r -f -a "auto\t''
 map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l limit-rate -d 'Read at most SIZE bytes a second' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l wait -d 'Wait so long for locks; 0 gives up at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l wait -d 'Wait up to SECS for locks; 0 gives up at once' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
@@ -196,17 +196,17 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -s y -l yes -d '
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l live -d 'Write although others have the file open'
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l force -d 'Write although a rule forbids it'
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l json -d 'Write results and errors as JSON, one object a line'
-complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
-complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l compress -d 'Compress stored pages: none, zstd or zstd:LEVEL (1 to 19)' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l reserve -d 'Keep so much of the store\'s disk free: a size, or a part such as 5%' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l reserve -d 'Keep SIZE of the store\'s disk free: bytes, or a part such as 5%' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l io -d 'Read through maps or by pread; auto: what is faster here' -r -f -a "auto\t''
 map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l limit-rate -d 'Read at most SIZE bytes a second' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l wait -d 'Wait so long for locks; 0 gives up at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l wait -d 'Wait up to SECS for locks; 0 gives up at once' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
@@ -219,23 +219,23 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -s y -l yes -d 'Do
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l live -d 'Write although others have the file open'
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l force -d 'Write although a rule forbids it'
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l json -d 'Write results and errors as JSON, one object a line'
-complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
-complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l at -d 'Edit the bytes from OFFSET on: 4096, 4k, 0x1000, page:17, page:17+64' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l hex -d 'Bytes in hexadecimal; spaces, _ and : between them' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l text -d 'The bytes of STRING, without an end of line' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l from -d 'All bytes of a file; - is stdin (needs --yes)' -r -F
-complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l zero -d 'So many zeros' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l zero -d 'LEN bytes of zeros' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -s o -l output -d 'Write the edits to DELTA, and leave FILE alone; - is stdout' -r -F
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l compress -d 'Compress stored pages: none, zstd or zstd:LEVEL (1 to 19)' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l reserve -d 'Keep so much of the store\'s disk free: a size, or a part such as 5%' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l reserve -d 'Keep SIZE of the store\'s disk free: bytes, or a part such as 5%' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l io -d 'Read through maps or by pread; auto: what is faster here' -r -f -a "auto\t''
 map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l limit-rate -d 'Read at most SIZE bytes a second' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l wait -d 'Wait so long for locks; 0 gives up at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l wait -d 'Wait up to SECS for locks; 0 gives up at once' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
@@ -249,17 +249,17 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -s y -l yes -d 'Do
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l live -d 'Write although others have the file open'
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l force -d 'Write although a rule forbids it'
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l json -d 'Write results and errors as JSON, one object a line'
-complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
-complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l compress -d 'Compress stored pages: none, zstd or zstd:LEVEL (1 to 19)' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l reserve -d 'Keep so much of the store\'s disk free: a size, or a part such as 5%' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l reserve -d 'Keep SIZE of the store\'s disk free: bytes, or a part such as 5%' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l io -d 'Read through maps or by pread; auto: what is faster here' -r -f -a "auto\t''
 map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l limit-rate -d 'Read at most SIZE bytes a second' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l wait -d 'Wait so long for locks; 0 gives up at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l wait -d 'Wait up to SECS for locks; 0 gives up at once' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
@@ -275,8 +275,8 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -s y -l yes -d 
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l live -d 'Write although others have the file open'
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l force -d 'Write although a rule forbids it'
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l json -d 'Write results and errors as JSON, one object a line'
-complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
-complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -s o -l output -d 'The file to write; - is stdout' -r -F
@@ -294,8 +294,8 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -s y -l yes -d 
 complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -s n -l dry-run -d 'Say what would be written, and write nothing'
 complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -l skip-damaged -d 'Write zeros where stored pages are lost; list them, and exit with 4'
 complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -l json -d 'Write results and errors as JSON, one object a line'
-complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
-complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_seen_subcommand_from make stat invert" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
@@ -306,8 +306,8 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_se
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_seen_subcommand_from make stat invert" -l json -d 'Write results and errors as JSON, one object a line'
-complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_seen_subcommand_from make stat invert" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
-complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_seen_subcommand_from make stat invert" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_seen_subcommand_from make stat invert" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_seen_subcommand_from make stat invert" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_seen_subcommand_from make stat invert" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_seen_subcommand_from make stat invert" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_seen_subcommand_from make stat invert" -f -a "make" -d 'Write the delta that turns A into B'
@@ -320,7 +320,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_s
 map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l limit-rate -d 'Read at most SIZE bytes a second' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l wait -d 'Wait so long for locks; 0 gives up at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l wait -d 'Wait up to SECS for locks; 0 gives up at once' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
@@ -332,8 +332,8 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_s
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l force -d 'Replace it if it exists; write to stdout even if it is a terminal'
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l lock -d 'Hold a shared flock on the file while reading it'
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l json -d 'Write results and errors as JSON, one object a line'
-complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
-complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from stat" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
@@ -344,8 +344,8 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_s
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from stat" -l json -d 'Write results and errors as JSON, one object a line'
-complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from stat" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
-complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from stat" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from stat" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from stat" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from stat" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from stat" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -s o -l output -d 'The delta to write; - is stdout' -r -F
@@ -358,18 +358,18 @@ always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -l force -d 'Replace it if it exists; write to stdout even if it is a terminal'
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -l json -d 'Write results and errors as JSON, one object a line'
-complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
-complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -s o -l output -d 'Write the result to OUT, and leave FILE alone' -r -F
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l compress -d 'Compress stored pages: none, zstd or zstd:LEVEL (1 to 19)' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l reserve -d 'Keep so much of the store\'s disk free: a size, or a part such as 5%' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l reserve -d 'Keep SIZE of the store\'s disk free: bytes, or a part such as 5%' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l io -d 'Read through maps or by pread; auto: what is faster here' -r -f -a "auto\t''
 map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l limit-rate -d 'Read at most SIZE bytes a second' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l wait -d 'Wait so long for locks; 0 gives up at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l wait -d 'Wait up to SECS for locks; 0 gives up at once' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
@@ -382,8 +382,8 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -s y -l yes -d 'D
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l live -d 'Write although others have the file open'
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l force -d 'Write although a rule forbids it'
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l json -d 'Write results and errors as JSON, one object a line'
-complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
-complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -l at -d 'The REF; the name is taken whole' -r
@@ -397,8 +397,8 @@ never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -l quick -d 'Leave out the pages: structure only'
 complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -l repair -d 'Store damaged pages again from the file, where it still has them'
 complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -l json -d 'Write results and errors as JSON, one object a line'
-complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
-complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
@@ -410,15 +410,15 @@ always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -s y -l yes -d 'Do not ask where NEW holds no page of these snapshots'
 complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -l json -d 'Write results and errors as JSON, one object a line'
-complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
-complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s w -l timeout -d 'Wait so long and no longer, also --wait; 0.5 is half a second, 0 is -n' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s E -l conflict-exit-code -d 'Exit with CODE, 0 to 255, if the lock is not had (1 otherwise)' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s E -l conflict-exit-code -d 'Exit with CODE, 0 to 255, if the lock is not taken (default 1)' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s c -l command -d 'After FILE, or with --fd: run CMD by the shell ($SHELL or /bin/sh)' -r -f -a "(__fish_complete_command)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l start -d 'Lock bytes from here on (implies --fcntl)' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l length -d 'Lock so many bytes; 0 is all that follow (implies --fcntl)' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l length -d 'Lock SIZE bytes; 0 is all that follow (implies --fcntl)' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l fd -d 'Lock this descriptor; all words are of the command, if any' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
@@ -435,8 +435,8 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s o -l close -d '
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s F -l no-fork -d 'Run the command in place of memsnap, not beside it'
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l fcntl -d 'Lock by fcntl(2) (an OFD lock), not by flock(2)'
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l json -d 'Write results and errors as JSON, one object a line'
-complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
-complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s V -l version -d 'Print version'
@@ -448,8 +448,8 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -l json -d 'Write results and errors as JSON, one object a line'
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -f -a "create" -d 'Make a new, empty vector'
@@ -473,8 +473,8 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -l json -d 'Write results and errors as JSON, one object a line'
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -l wait -d 'Wait so long for others to finish; 0 gives up at once' -r
@@ -486,8 +486,8 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -l json -d 'Write results and errors as JSON, one object a line'
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -l wait -d 'Wait so long for others to finish; 0 gives up at once' -r
@@ -499,8 +499,8 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -l json -d 'Write results and errors as JSON, one object a line'
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l wait -d 'Wait so long for others to finish; 0 gives up at once' -r
@@ -514,8 +514,8 @@ always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l front -d 'Take the first elements, not the last'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l json -d 'Write results and errors as JSON, one object a line'
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -l wait -d 'Wait so long for others to finish; 0 gives up at once' -r
@@ -527,8 +527,8 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -l json -d 'Write results and errors as JSON, one object a line'
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -l wait -d 'Wait so long for others to finish; 0 gives up at once' -r
@@ -540,8 +540,8 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -l json -d 'Write results and errors as JSON, one object a line'
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -l wait -d 'Wait so long for others to finish; 0 gives up at once' -r
@@ -553,8 +553,8 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -l json -d 'Write results and errors as JSON, one object a line'
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -l wait -d 'Wait so long for others to finish; 0 gives up at once' -r
@@ -566,8 +566,8 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -l json -d 'Write results and errors as JSON, one object a line'
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -l wait -d 'Wait so long for others to finish; 0 gives up at once' -r
@@ -582,8 +582,8 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -l text -d 'One number a line; the default'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -l force -d 'Write bytes even to a terminal'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -l json -d 'Write results and errors as JSON, one object a line'
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l wait -d 'Wait so long for others to finish; 0 gives up at once' -r
@@ -599,8 +599,8 @@ never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l raw -d 'INPUT holds the bytes of elements'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l persistence -d 'INPUT is a file of persistence 0.0.5'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l json -d 'Write results and errors as JSON, one object a line'
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
@@ -611,8 +611,8 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -l progress
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -l json -d 'Write results and errors as JSON, one object a line'
-complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
-complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand man" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
@@ -623,7 +623,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand man" -l progress -d 'Sho
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand man" -l json -d 'Write results and errors as JSON, one object a line'
-complete -c memsnap -n "__fish_memsnap_using_subcommand man" -s q -l quiet -d 'Tell no story: only results, warnings and errors'
-complete -c memsnap -n "__fish_memsnap_using_subcommand man" -s v -l verbose -d 'Tell more: full ids, exact times, reasons'
+complete -c memsnap -n "__fish_memsnap_using_subcommand man" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
+complete -c memsnap -n "__fish_memsnap_using_subcommand man" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand man" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -123,6 +123,7 @@ impl Error {
                 let full = matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
                 if full { "free some space on the disk of the file".into() } else { io_hint(source, false).into() }
             }
+            Error::Io { path, source, .. } if source.kind() == io::ErrorKind::PermissionDenied => denied_hint(path),
             Error::Io { path, source, .. } => io_hint(source, is_stored(path) || in_store(path)).into(),
             Error::Base { hint, .. } if hint.is_empty() => {
                 "it was changed since: begin anew from what it is now".into()
@@ -173,6 +174,22 @@ const EMFILE: i32 = 24;
 /// Whether a path is within a store, or one that is to be made.
 fn in_store(path: &Path) -> bool {
     path.ancestors().any(|dir| dir.ends_with(".memsnap") || dir.join("format").is_file())
+}
+
+/// How `path` becomes accessible: its owner can change a mode that forbids it, also that of a directory above.
+fn denied_hint(path: &Path) -> String {
+    use std::os::unix::fs::MetadataExt;
+    let seen = path.ancestors().find_map(|path| Some((path, path.metadata().ok()?)));
+    let own = seen.filter(|(_, there)| there.uid() == crate::sys::id::euid());
+    let missing = own.as_ref().map_or(String::new(), |(_, there)| {
+        let wanted: &[(char, u32)] =
+            if there.is_dir() { &[('r', 4), ('w', 2), ('x', 1)] } else { &[('r', 4), ('w', 2)] };
+        wanted.iter().filter(|(_, bit)| there.mode() & (bit << 6) == 0).map(|(letter, _)| *letter).collect()
+    });
+    match own.filter(|_| !missing.is_empty()) {
+        None => "run as a user who may access it".into(),
+        Some((path, _)) => format!("its mode forbids it: `chmod u+{missing} {}`", shell_word(path)),
+    }
 }
 
 /// `stored`: it befell a store, which can be elsewhere; not a target or an output.

@@ -33,7 +33,9 @@ impl<'a> Watch<'a> {
             Ok(kind) if kind.leases_exclude() => match Lease::read(file) {
                 Ok(LeaseAnswer::Granted(lease)) => watch.lease = Some(lease),
                 Ok(LeaseAnswer::Refused) => watch.doubt = writers(file),
-                Ok(LeaseAnswer::NotOwner) => watch.doubt = "not the owner: who else has it open is not known".into(),
+                Ok(LeaseAnswer::NotOwner) => {
+                    watch.doubt = "not the owner, nor root: who else has it open is not known".into()
+                }
                 Ok(LeaseAnswer::Unsupported) => watch.doubt = "this system has no leases".into(),
                 Err(e) => watch.doubt = format!("no lease: {e}"),
             },

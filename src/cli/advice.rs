@@ -70,7 +70,9 @@ pub(crate) fn advise(error: &mut clap::Error) {
         ErrorKind::UnknownArgument => {
             let word = context(ContextKind::InvalidArg);
             let within = |verbs: &[&str]| verbs.iter().any(|verb| usage.contains(verb));
-            if !word.starts_with('-') && within(&["restore ", "delta make ", "delta invert "]) {
+            if back(&word) && !within(&["vec "]) {
+                Some(format!("snapshots are counted back with @: `FILE@{word}`"))
+            } else if !word.starts_with('-') && within(&["restore ", "delta make ", "delta invert "]) {
                 Some(format!("the file to be written is named with -o: `-o {}`", escape::shell(&word)))
             } else if !word.starts_with("--") && within(&["vec push ", "vec set "]) {
                 Some("what begins with a minus and is no number stands behind `--`".to_string())
@@ -95,6 +97,11 @@ fn unless_a_file(error: &mut clap::Error, word: &str) {
     if others.len() < tips.len() && !Path::new(word).exists() {
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(others));
     }
+}
+
+/// Whether it is `-1`, as a snapshot is named after the `@`.
+fn back(word: &str) -> bool {
+    word.strip_prefix('-').is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// How a file that is gone comes back, where the error is that it is gone and there are snapshots of it.

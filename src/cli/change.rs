@@ -7,6 +7,7 @@ use clap::Args;
 use memsnap::ops::change::{Confirm, Options, Plan, Replaced, Report};
 use memsnap::ops::delta::MakeOptions;
 use memsnap::ops::{Note, Progress};
+use memsnap::page::PAGE64;
 use memsnap::sys::signal::LastWords;
 use serde::Serialize;
 
@@ -246,15 +247,30 @@ fn last_words(plan: &Plan, verb: &Verb, global: &Global) -> String {
 
 fn done_line(report: &Report, screen: &Screen, verb: &Verb) -> String {
     let plan = &report.plan;
-    let metadata: String = metadata::words(&plan.metadata).iter().map(|words| format!(", {words}")).collect();
-    format!(
-        "{}: {} written ({}){metadata}, now as {}, {}",
-        verb.name,
-        count(plan.pages, "page"),
-        screen.sizes.show(report.bytes_written),
-        plan.to,
-        duration(report.elapsed),
-    )
+    let done = match verb.in_place {
+        true => written(report, screen).join(", "),
+        false => format!("{} written", screen.sizes.show(report.bytes_written)),
+    };
+    format!("{}: {done}, now as {}, {}", verb.name, plan.to, duration(report.elapsed))
+}
+
+/// What was done to a file in place: pages of zeros become holes, of which nothing is written.
+fn written(report: &Report, screen: &Screen) -> Vec<String> {
+    let plan = &report.plan;
+    let pages = report.bytes_written.div_ceil(PAGE64);
+    let holes = plan.pages.saturating_sub(pages);
+    let mut words = Vec::new();
+    if pages > 0 {
+        words.push(format!("{} written ({})", count(pages, "page"), screen.sizes.show(report.bytes_written)));
+    }
+    if holes > 0 {
+        words.push(format!("{} made {}", count(holes, "page"), if holes == 1 { "a hole" } else { "holes" }));
+    }
+    if plan.from_len != plan.to_len {
+        words.push(format!("length {}", screen.sizes.change(plan.from_len, plan.to_len)));
+    }
+    words.extend(metadata::words(&plan.metadata));
+    words
 }
 
 /// What is to be written: `12 pages (48 KiB) to FILE`.

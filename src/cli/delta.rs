@@ -150,7 +150,10 @@ impl Make {
                 word.push(reference);
                 escape::shell(word)
             };
-            let hint = format!("write {}, or {} {}", at("@1..2"), at("@latest"), at("@now"));
+            let hint = match &a.at {
+                Some(base) => format!("write {} {}", at(&format!("@{base}")), at("@now")),
+                None => format!("write {}, or {} {}", at("@1..2"), at("@latest"), at("@now")),
+            };
             return Err(memsnap::Error::refused("a delta needs a base and a result", hint).into());
         };
         let options = MakeOptions {

@@ -16,7 +16,7 @@ use memsnap::{At, Error};
 use super::change::{ChangeFlags, Verb};
 use super::confirm::{self, Consent};
 use super::exit::Exit;
-use super::flags::Global;
+use super::flags::{Global, without_ref};
 use super::screen::Screen;
 use super::{escape, hex, input, text, units};
 
@@ -96,7 +96,7 @@ impl clap::Args for Words {
             ))
             .arg(flag("text", "STRING", clap::value_parser!(OsString), "The bytes of STRING, without an end of line"))
             .arg(from.value_hint(ValueHint::FilePath))
-            .arg(flag("zero", "LEN", units::size as fn(&str) -> _, "So many zeros"))
+            .arg(flag("zero", "LEN", units::size as fn(&str) -> _, "LEN bytes of zeros"))
     }
 
     fn augment_args_for_update(cmd: Command) -> Command {
@@ -142,7 +142,8 @@ impl Args {
             // Not after all has been typed in.
             return Err(confirm::refusal(Consent::Unasked, &doing));
         }
-        let bounds = Bounds::of(&self.file, self.grow).context(doing.clone())?;
+        let bounds = Bounds::of(&self.file, self.grow).map_err(|e| without_ref(e, &self.file, "edit"));
+        let bounds = bounds.context(doing.clone())?;
         let edits = self.words.edits(&bounds).context(doing.clone())?;
         if let Some(output) = self.output.as_ref().filter(|_| !self.change.is_dry()) {
             let (output, options) = self.change.for_delta(output, LEVEL, global);
@@ -183,7 +184,7 @@ impl Words {
                 Err(refused(&format!("nothing says what is to be at {at}")))
             }
             [Word::At(at), new] => Ok(Edit { at: *at, new: new.patch(*at, bounds)? }),
-            [word, ..] => Err(refused(&format!("nothing says where what {} gives is to be", word.flag()))),
+            [word, ..] => Err(refused(&format!("no --at says where the bytes of {} go", word.flag()))),
             [] => unreachable!("chunks are not empty"),
         });
         let edits: Vec<_> = pairs.collect::<anyhow::Result<_>>()?;

@@ -42,10 +42,10 @@ pub(crate) struct Global {
     /// Write results and errors as JSON, one object a line
     #[arg(long, global = true, help_heading = HEADING)]
     pub(crate) json: bool,
-    /// Tell no story: only results, warnings and errors
+    /// Suppress progress messages: only results, warnings and errors
     #[arg(short, long, global = true, help_heading = HEADING, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
-    /// Tell more: full ids, exact times, reasons
+    /// Show more: full ids, exact times, reasons
     #[arg(short, long, global = true, help_heading = HEADING)]
     pub(crate) verbose: bool,
     /// Colour the output: auto (on a terminal), always or never
@@ -91,7 +91,7 @@ pub(crate) struct ReadingFlags {
     /// Read at most SIZE bytes a second
     #[arg(long, value_name = "SIZE", help_heading = READING, value_parser = units::rate)]
     limit_rate: Option<u64>,
-    /// Wait so long for locks; 0 gives up at once
+    /// Wait up to SECS for locks; 0 gives up at once
     #[arg(long, value_name = "SECS", default_value = "10", help_heading = READING, value_parser = units::seconds)]
     #[arg(allow_negative_numbers = true)]
     wait: Duration,
@@ -125,7 +125,7 @@ pub(crate) struct StoringFlags {
     /// about as fast as a disk; higher levels are slower and smaller.
     #[arg(long, value_name = "HOW", default_value = "zstd:1", value_parser = units::compress, verbatim_doc_comment)]
     pub(crate) compress: Compress,
-    /// Keep so much of the store's disk free: a size, or a part such as 5%
+    /// Keep SIZE of the store's disk free: bytes, or a part such as 5%
     #[arg(long, value_name = "SIZE", default_value = "5%", value_parser = units::reserve)]
     pub(crate) reserve: Reserve,
 }
@@ -184,6 +184,25 @@ pub(crate) fn writing(arg: &OsStr, at: Option<&str>) -> anyhow::Result<Operand> 
         .into());
     }
     Ok(operand)
+}
+
+/// The error of `verb`, which takes no `@REF`, where `file` was written with one and is not there.
+pub(crate) fn without_ref(e: memsnap::Error, file: &Path, verb: &str) -> memsnap::Error {
+    let is_missing = match &e {
+        memsnap::Error::Missing { .. } => true,
+        memsnap::Error::Io { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
+        _ => false,
+    };
+    if !is_missing || exists(file) {
+        return e;
+    }
+    match Operand::parse(file.as_os_str(), None, &exists) {
+        Ok(Operand { path, at: Some(at), .. }) if exists(&path) => memsnap::Error::refused(
+            format!("{verb} takes a file, not a snapshot of it: @{at}"),
+            format!("name the file: {}", escape::shell(path)),
+        ),
+        _ => e,
+    }
 }
 
 fn warn_of_doubt(operand: &Operand, now: &str, screen: &mut Screen) {

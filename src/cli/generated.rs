@@ -106,9 +106,12 @@ fn man() -> String {
     prose(&mut page, &program.get_long_about().unwrap().to_string(), Some(&about));
     section(&mut page, "GLOBAL OPTIONS");
     page.text([roman("Taken by every verb, before it or after it.")]);
-    let is_global =
-        |arg: &&Arg| arg.get_help_heading() == Some(GLOBAL) || arg.get_id() == "help" || arg.get_id() == "version";
+    let is_global = |arg: &&Arg| arg.get_help_heading() == Some(GLOBAL) || arg.get_id() == "help";
+    let version = program.get_arguments().filter(|arg| arg.get_id() == "version");
     program.get_arguments().filter(is_global).for_each(|arg| option(&mut page, arg));
+    page.control("PP", []);
+    page.text([roman("Without a verb:")]);
+    version.for_each(|arg| option(&mut page, arg));
     section(&mut page, "VERBS");
     for verb in verbs(&program) {
         describe(&mut page, verb);

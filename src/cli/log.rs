@@ -12,11 +12,12 @@ use memsnap::pack::Kind;
 use serde::Serialize;
 
 use super::exit::Exit;
-use super::flags::Global;
+use super::flags::{Global, without_ref};
 use super::json::JsonPath;
+use super::metadata::JsonMeta;
 use super::screen::Screen;
 use super::units::{Bytes, age};
-use super::{escape, text, units};
+use super::{escape, metadata, text, units};
 
 /// List the snapshots of FILE, or of all files
 ///
@@ -24,9 +25,10 @@ use super::{escape, text, units};
 /// length of the file, the pages that had changed and the bytes they take,
 /// the grade, tags and message. Snapshots that memsnap made by itself before
 /// it wrote to the file are marked `(undo)`, those of what it wrote where no
-/// other snapshot holds that are marked `(result)`. Without FILE, all files of the
-/// store of this folder are listed. With -v, full ids, exact times, the
-/// reason of each grade, and the image digests of which deltas speak.
+/// other snapshot holds that are marked `(result)`. Without FILE, all files of
+/// the store of this folder are listed. With -v, full ids, exact times, the
+/// reason of each grade, what of mode, owner and attributes changed, and the
+/// image digests of which deltas speak.
 ///
 /// Reads only the store, never the file.
 ///
@@ -62,6 +64,7 @@ struct JsonEntry<'a> {
     time_ns: i64,
     len: u64,
     pages_changed: u64,
+    metadata: Vec<JsonMeta>,
     bytes_stored: u64,
     grade: String,
     reason: &'a str,
@@ -85,7 +88,12 @@ struct JsonFault<'a> {
 impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
         let options = Options { store: global.store.clone(), range: self.range };
-        let mut histories = log(self.file.as_deref(), &options).with_context(|| match &self.file {
+        let file = self.file.as_deref();
+        let found = log(file, &options).map_err(|e| match file {
+            Some(file) => without_ref(e, file, "log"),
+            None => e,
+        });
+        let mut histories = found.with_context(|| match &self.file {
             Some(file) => format!("listing the snapshots of {}", escape::path(file)),
             None => "listing all snapshots".into(),
         })?;
@@ -146,6 +154,9 @@ fn row(entry: &Entry, now: i64, global: &Global, screen: &Screen) -> [String; 9]
         Kind::Asked => {}
         Kind::Undo => notes.push("(undo)".into()),
         Kind::Result => notes.push("(result)".into()),
+    }
+    if global.verbose {
+        notes.extend(metadata::words(&entry.metadata).iter().map(|words| format!("({words})")));
     }
     if !entry.message.is_empty() {
         notes.push(entry.message.clone());
@@ -220,6 +231,7 @@ fn json<'a>(entry: &'a Entry, history: &History) -> JsonEntry<'a> {
         time_ns: entry.time_ns,
         len: entry.len,
         pages_changed: entry.pages_changed,
+        metadata: metadata::json(&entry.metadata),
         bytes_stored: entry.bytes_stored,
         grade: entry.grade.to_string(),
         reason: &entry.reason,

@@ -1,21 +1,41 @@
 //! `memsnap man`.
 
+use clap::ValueEnum;
+
 use super::exit::Exit;
 use super::screen::Screen;
 
-/// Print the manual page
+/// Print the manual pages
 ///
 /// Examples:
 ///
 ///   memsnap man | man -l -
 ///   memsnap man > ~/.local/share/man/man1/memsnap.1
+///   memsnap man store | man -l -       the files of a store
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// Which: program, memsnap(1); or store, memsnap-store(5)
+    #[arg(value_name = "PAGE", value_enum, default_value_t, hide_possible_values = true, hide_default_value = true)]
+    page: Page,
+}
+
+/// A manual page.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Page {
+    /// memsnap(1)
+    #[default]
+    Program,
+    /// memsnap-store(5)
+    Store,
+}
 
 impl Args {
     pub(crate) fn run(&self, screen: &mut Screen) -> anyhow::Result<Exit> {
-        screen.own_text(include_str!("../../man/memsnap.1"))?;
+        screen.own_text(match self.page {
+            Page::Program => include_str!("../../man/memsnap.1"),
+            Page::Store => include_str!("../../man/memsnap-store.5"),
+        })?;
         Ok(Exit::Done)
     }
 }

@@ -7,7 +7,7 @@ use memsnap::ops::recover::{How, recover};
 
 use super::change::{ChangeFlags, Verb};
 use super::exit::Exit;
-use super::flags::Global;
+use super::flags::{Global, without_ref};
 use super::screen::Screen;
 use super::{escape, text};
 
@@ -31,7 +31,7 @@ use super::{escape, text};
 /// Example:
 ///
 ///   memsnap recover -n db.bin        what was interrupted, and how?
-///   memsnap recover --rollback db.bin
+///   memsnap recover --rollback --yes db.bin
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = text::RECOVER_EXIT)]
 pub(crate) struct Args {
@@ -65,6 +65,7 @@ impl Args {
         };
         self.change.run(global, screen, &verb, |options, confirm, progress| {
             recover(&self.file, self.how(), options, confirm, progress)
+                .map_err(|e| without_ref(e, &self.file, "recover"))
         })
     }
 

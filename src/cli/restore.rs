@@ -97,7 +97,10 @@ struct JsonPlan {
 impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
         let what = reading(&self.what, self.at.as_deref(), "latest", screen)?;
-        let name = escape::os(&self.what);
+        let name = match &self.at {
+            Some(at) => format!("{}@{}", escape::os(&self.what), escape::text(at)),
+            None => escape::os(&self.what),
+        };
         if what.at.is_none() {
             let at = |reference: &str| {
                 let mut word = self.what.clone();

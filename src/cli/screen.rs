@@ -316,7 +316,7 @@ struct Stream<'a>(&'a mut Pipe);
 impl Stream<'_> {
     fn note<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
         self.0.closed |= matches!(&result, Err(e) if e.kind() == io::ErrorKind::BrokenPipe);
-        // Whoever writes says so: once is enough.
+        // Whoever writes here reports the error: it is not reported once more when the rest is flushed.
         self.0.ended |= matches!(&result, Err(e) if e.kind() != io::ErrorKind::Interrupted);
         result
     }

@@ -11,10 +11,11 @@ use memsnap::ops::snap::{Options, Report, snap};
 use memsnap::ops::stat::Format;
 use memsnap::ops::vec::ElementType;
 use memsnap::pack::{FrameCounts, Grade};
+use memsnap::sys::signal::LastWords;
 use serde::Serialize;
 
 use super::exit::Exit;
-use super::flags::{Global, LockFlag, ReadingFlags, StoringFlags};
+use super::flags::{Global, LockFlag, ReadingFlags, StoringFlags, without_ref};
 use super::json::JsonPath;
 use super::metadata::{self, JsonMeta};
 use super::screen::Screen;
@@ -133,9 +134,16 @@ impl Args {
         };
         let mut worst = Exit::Done;
         for file in &self.files {
+            let words = format!(
+                "\nmemsnap: snapping {}: interrupted: a snapshot is stored whole or not at all\n",
+                escape::path(file)
+            );
+            let words = (!screen.is_json()).then(|| LastWords::are(&words));
             let bar = screen.bar();
-            let report = snap(file, &options, &bar).with_context(|| format!("snapping {}", escape::path(file)));
-            drop(bar);
+            let report = snap(file, &options, &bar)
+                .map_err(|e| without_ref(e, file, "snap"))
+                .with_context(|| format!("snapping {}", escape::path(file)));
+            drop((bar, words));
             let exit = match report {
                 Ok(report) => {
                     let told = self.render(&report, file, global, screen);
@@ -251,6 +259,9 @@ fn below(report: &Report) -> String {
     let remedy = match report.grade {
         Grade::Unproven if Companion::hot_beside(&report.path).is_some() => {
             "see to the log first, as the warning says, or allow it with --require none"
+        }
+        _ if report.reason.starts_with("not the owner") => {
+            "run as the owner of the file or as root, use --lock if all its writers use flock, or allow it with --require none"
         }
         Grade::Unproven => "let its writers finish, use --lock if they all use flock, or allow it with --require none",
         _ => "let its writers finish, or allow it with --require claimed",

@@ -54,7 +54,7 @@ pub(crate) fn typed(text: &str) -> Result<Typed, String> {
     };
     let kind = Kind::all().find(|kind| kind.name() == name).ok_or_else(|| {
         let names: Vec<_> = Kind::all().map(Kind::name).collect();
-        format!("write one of {}, with be behind it if the high byte comes first", names.join(", "))
+        format!("write one of {}, followed by be for big-endian", names.join(", "))
     })?;
     Ok(Typed { kind, big })
 }

@@ -7,7 +7,7 @@ use memsnap::ops::undo::undo;
 
 use super::change::{ChangeFlags, Verb};
 use super::exit::Exit;
-use super::flags::Global;
+use super::flags::{Global, without_ref};
 use super::screen::Screen;
 use super::{escape, text};
 
@@ -40,7 +40,8 @@ impl Args {
         let doing = format!("undoing the last change of {name}");
         let verb =
             Verb { schema: "memsnap.undo.1", doing, name, file: self.file.clone(), in_place: true, stdin_free: true };
-        self.change
-            .run(global, screen, &verb, |options, confirm, progress| undo(&self.file, options, confirm, progress))
+        self.change.run(global, screen, &verb, |options, confirm, progress| {
+            undo(&self.file, options, confirm, progress).map_err(|e| without_ref(e, &self.file, "undo"))
+        })
     }
 }

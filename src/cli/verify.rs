@@ -6,6 +6,7 @@ use anyhow::Context;
 use clap::ValueHint;
 use memsnap::ops::verify::{Fault, Options, Report, verify};
 use memsnap::page::PageRange;
+use memsnap::sys::signal::LastWords;
 use serde::Serialize;
 
 use super::exit::Exit;
@@ -88,9 +89,11 @@ impl Args {
             None => None,
         };
         let options = Options { store: global.store.clone(), quick: self.quick, repair: self.repair };
+        let words = (!screen.is_json() && !self.repair)
+            .then(|| LastWords::are("\nmemsnap: interrupted: nothing was changed\n"));
         let bar = screen.bar();
         let report = verify(what.as_ref(), &options, &bar);
-        drop(bar);
+        drop((bar, words));
         let report = report.with_context(|| match &self.what {
             Some(what) => format!("verifying {}", escape::os(what)),
             None => "verifying the store".into(),
@@ -130,7 +133,7 @@ impl Args {
         }
         screen.notes(&report.notes, "");
         if faults > 0 && !self.repair {
-            screen.say("`memsnap verify --repair` makes again what can be had");
+            screen.say("`memsnap verify --repair` repairs what can be repaired");
         }
         Ok(())
     }

@@ -183,7 +183,9 @@ fn a_wrong_base_leaves_nothing_behind() {
     let nothing = apply(&b, stream(&delta), None, &options(), &mut |_| true, &Quiet).unwrap();
     assert!(!nothing.done && nothing.plan.is_empty(), "it is the result already");
     assert!(!bench.path(".memsnap").exists());
-    for n in [0, 20, delta.len() / 2, delta.len() - 1] {
+    let empty = apply(&a, stream(b""), None, &options(), &mut |_| true, &Quiet);
+    assert!(matches!(empty, Err(Error::Refused { .. })), "{empty:?}");
+    for n in [20, delta.len() / 2, delta.len() - 1] {
         let refused = apply(&a, stream(&delta[..n]), None, &options(), &mut |_| true, &Quiet);
         assert!(matches!(refused, Err(Error::Damaged { .. })), "{refused:?}");
     }

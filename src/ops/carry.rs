@@ -61,6 +61,7 @@ pub(crate) fn carry_out(work: &mut Work<'_>, step: &Step<'_>, progress: &dyn Pro
     if let Some(lease) = &work.lease {
         lease.give_way();
     }
+    work.notes.append(&mut work.cautions);
     if lost && result.is_ok() {
         return Err(work.taken(Some(step.to)));
     }

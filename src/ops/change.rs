@@ -5,10 +5,12 @@
 //! intent becomes the record of the last change. So at any moment the target is X, or Y, or known to be between.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::alone::alone;
 use super::carry::{Step, carry_out};
 pub use super::plan::{Plan, Replaced};
 use super::take::{How, Taken, Target, take};
@@ -19,10 +21,9 @@ use crate::mem::vec::is_vec;
 use crate::pack::{Compress, Kind, differing};
 use crate::page::{Digest, PageSet, pages_of};
 use crate::store::{Image, Intent, Mark, Room, Shelf, Writing};
-use crate::sys::lease::{Lease, LeaseAnswer};
+use crate::sys::lease::Lease;
 use crate::sys::lock::{self, Held};
-use crate::sys::procs::{self, Opener};
-use crate::sys::{fs as sysfs, id, open};
+use crate::sys::{id, open, procs};
 
 /// How to change a target.
 #[derive(Clone, Debug)]
@@ -73,6 +74,8 @@ pub(crate) struct Work<'a> {
     pub(crate) target: Target<'a>,
     pub(crate) options: &'a Options,
     pub(crate) notes: Vec<Note>,
+    /// What the user should know if the target is changed: who may have interfered.
+    pub(crate) cautions: Vec<Note>,
     /// Keeps everybody else away; none with `--live`, and where there are no leases to be believed.
     pub(crate) lease: Option<Lease<'a>>,
     /// What has been changed so far, for an error.
@@ -90,11 +93,11 @@ impl Work<'_> {
 pub(crate) fn with_target<R>(room: &Room, options: &Options, f: impl FnOnce(&mut Work<'_>) -> Result<R>) -> Result<R> {
     let path = room.target().to_path_buf();
     // First the room: whoever opens a target for writing takes its lease from a snap that is reading it.
-    let mut writing = room.write(options.reading.wait)?;
-    let live = open::target_write(&path)?;
+    let mut writing = room.write(options.reading.wait).map_err(|e| of_read_only(e, &path))?;
+    let live = open::target_write(&path).map_err(|e| of_read_only(e, &path))?;
     room.admit(&live)?;
     let shelf = Shelf::new(room.dir());
-    let mut notes = Vec::new();
+    let mut cautions = Vec::new();
     let held = lock::flock(&live, &path, lock::Kind::Exclusive, options.reading.wait)?;
     // `flock F memsnap revert F`: those who hold the lock for us have the file open, and wait for us.
     let family = if held == Held::ByAncestor { procs::ancestors() } else { Vec::new() };
@@ -105,11 +108,31 @@ pub(crate) fn with_target<R>(room: &Room, options: &Options, f: impl FnOnce(&mut
             hint: "run it outside of that lock: whoever holds it for a persistent vector has the file mapped".into(),
         });
     }
-    let lease = alone(&live, &path, options, &family, &mut notes)?;
+    let lease = alone(&live, &path, options, &family, &mut cautions)?;
     let target = Target { file: &live, path: &path };
     let so_far = "nothing was changed".into();
-    let mut work = Work { room, writing: &mut writing, shelf: &shelf, target, options, notes, lease, so_far };
+    let mut work = Work {
+        room,
+        writing: &mut writing,
+        shelf: &shelf,
+        target,
+        options,
+        notes: Vec::new(),
+        cautions,
+        lease,
+        so_far,
+    };
     f(&mut work)
+}
+
+/// `e`, where the target cannot be written either: then another store would not help.
+pub(crate) fn of_read_only(e: Error, target: &Path) -> Error {
+    let says = |e: &Error| matches!(e, Error::Io { source, .. } if source.kind() == ErrorKind::ReadOnlyFilesystem);
+    if !says(&e) || !open::target_write(target).is_err_and(|e| says(&e)) {
+        return e;
+    }
+    let what = format!("{} is on a file system that is mounted read-only", target.display());
+    Error::refused(what, "mount it for writing, or change a copy of the file elsewhere")
 }
 
 /// Whether it is a persistent vector, which whoever has it locked may have mapped: its bytes must not change then.
@@ -117,48 +140,6 @@ fn may_be_mapped(live: &File) -> std::io::Result<bool> {
     let mut first = [0; 8];
     let n = live.read_at(&mut first, 0)?;
     Ok(is_vec(&first[..n]))
-}
-
-/// Makes sure that nobody else has the target open: a write lease proves it.
-fn alone<'a>(
-    live: &'a File,
-    path: &Path,
-    options: &Options,
-    family: &[u32],
-    notes: &mut Vec<Note>,
-) -> Result<Option<Lease<'a>>> {
-    let excludes = sysfs::kind(live).is_ok_and(|k| k.leases_exclude());
-    let answer =
-        if excludes { Lease::write(live).at("asking for a lease on", path)? } else { LeaseAnswer::Unsupported };
-    let mut openers = match answer {
-        LeaseAnswer::Granted(lease) => return Ok(Some(lease)),
-        LeaseAnswer::Refused => procs::openers(live),
-        LeaseAnswer::NotOwner | LeaseAnswer::Unsupported => {
-            let openers = procs::openers(live);
-            if openers.list.is_empty() {
-                notes.push(Note::new("whether others have it open could not be proven here"));
-                return Ok(None);
-            }
-            openers
-        }
-    };
-    let all = openers.list.len();
-    openers.list.retain(|o| !family.contains(&o.pid));
-    if openers.list.is_empty() && all > 0 {
-        return Ok(None);
-    }
-    let names: Vec<_> = openers.list.iter().map(Opener::describe).take(5).collect();
-    let holder = match names[..] {
-        [] => "open in a process not visible here".to_string(),
-        _ => format!("open in {}", names.join(", ")),
-    };
-    if options.live {
-        notes.push(Note::new(format!("it was {holder} while it was changed")));
-        return Ok(None);
-    }
-    let hint = "end it, or go on with --live: a program that has the file open may then see a mixture of old and new \
-                pages, and write its own over them";
-    Err(Error::Busy { path: path.into(), holder, hint: hint.into() })
 }
 
 /// Where a change is to lead.

@@ -157,7 +157,8 @@ pub(crate) fn name_of(side: &Side) -> Vec<u8> {
 /// Says what a delta is about; all of it is read and checked.
 ///
 /// # Errors
-/// [`Error::Damaged`] when it is not whole, [`Error::Version`] when it is of another format.
+/// [`Error::Refused`] when it is no delta, [`Error::Damaged`] when it is not whole, [`Error::Version`] when it is of
+/// another format.
 pub fn stat(input: Input) -> Result<Stat> {
     let (delta, path) = open_delta(input, &tempfile::env::temp_dir())?;
     stat_of(&delta, &path)
@@ -207,8 +208,7 @@ pub(crate) fn open_delta(input: Input, scratch: &Path) -> Result<(Delta, PathBuf
             None => (Arc::new(open::target_read(&open::resolve(&path)?)?), path),
         },
         Input::Stream(stream) => {
-            let path = PathBuf::from("the delta");
-            (Arc::new(spooled(stream, &path, scratch)?), path)
+            (Arc::new(spooled(stream, Path::new("the input"), scratch)?), PathBuf::from("the delta"))
         }
     };
     let delta = DeltaReader::open(bytes).map_err(|e| e.of(&path))?;
@@ -219,6 +219,12 @@ pub(crate) fn open_delta(input: Input, scratch: &Path) -> Result<(Delta, PathBuf
 fn spooled(mut from: impl Read, path: &Path, scratch: &Path) -> Result<Spool> {
     let mut start = Vec::new();
     from.by_ref().take(MOST_HEAD as u64).read_to_end(&mut start).at("reading", path)?;
+    if start.is_empty() {
+        return Err(Error::refused(
+            format!("{} is empty: no delta came", path.display()),
+            "find out whether the command that was to write it failed",
+        ));
+    }
     let most = DeltaHead::of_start(&start).map_err(|e| e.of(path))?.most_bytes();
     let mut spool = Spool::new(scratch);
     let mut rest = from.take((most + 1).saturating_sub(start.len() as u64));

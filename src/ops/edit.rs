@@ -107,7 +107,7 @@ pub fn edit(
         // What is between two images is not to be edited.
         let recovered = recover::recover(&target, None, options, &mut *confirm, progress)?;
         if !recovered.done {
-            return Ok(recovered);
+            return Err(recover::to_finish_first("change", &target));
         }
         notes.push(Note::new("an interrupted change was finished first"));
     }

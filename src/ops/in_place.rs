@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::change::{Confirm, Goal, Options, Plan, Report, Work, change};
+use super::change::{Confirm, Goal, Options, Plan, Report, Work, change, of_read_only};
 use super::edit::{has_none, room_of};
 use super::plan::{Asked, ask_first};
 use super::renamed;
@@ -36,7 +36,7 @@ pub(crate) fn in_place(
 ) -> Result<Report> {
     if !options.dry_run {
         // One that nobody has seen yet is not to be composed.
-        try_length(place.target, place.len)?;
+        try_length(place.target, place.len).map_err(|e| of_read_only(e, place.target))?;
     }
     let chosen = options.store.as_deref();
     let known = room_of(chosen, place.target)?;
@@ -58,7 +58,7 @@ pub(crate) fn in_place(
     let (room, suspects) = match known {
         Some(room) => (room, Vec::new()),
         None => {
-            let store = Store::find_or_create(chosen, place.target)?;
+            let store = Store::find_or_create(chosen, place.target).map_err(|e| of_read_only(e, place.target))?;
             let suspects = renamed::check(&store, place.target, &open::target_read(place.target)?)?;
             (store.make_room(place.target)?, suspects)
         }

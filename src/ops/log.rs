@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::find_room;
+use super::metadata::{MetaChange, Metadata};
 use crate::error::Result;
 use crate::pack::{Grade, Kind, Meta, RunStream, SnapshotFile, Source};
 use crate::page::{Digest, PAGE, PAGE64, PageRange};
@@ -51,6 +52,8 @@ pub struct Entry {
     pub len: u64,
     /// Pages that differ from the parent.
     pub pages_changed: u64,
+    /// What of mode, owner and attributes differs from the parent.
+    pub metadata: Vec<MetaChange>,
     /// Bytes of the pack made for it.
     pub bytes_stored: u64,
     /// How far it is proven to be of one moment.
@@ -103,6 +106,7 @@ fn history(room: &Room, range: Option<(u64, u64)>) -> Result<History> {
     let mut lens = HashMap::new();
     let mut snapshots = Vec::new();
     let mut maps = HashSet::new();
+    let mut known = HashMap::new();
     for name in room.snapshots()? {
         let touched = Image::open_snap(room, &shelf, name).and_then(|snap| {
             let before = lens.insert(name.id, snap.meta.len).or(lens.get(&snap.meta.parent).copied());
@@ -116,9 +120,13 @@ fn history(room: &Room, range: Option<(u64, u64)>) -> Result<History> {
                 let own = open::stamp_path(&room.dir().join(name.file_name())).map_or(0, |stamp| stamp.len);
                 // What a snapshot says of sizes is only its word.
                 let stored = meta.stored.pack_bytes.saturating_add(map).saturating_add(own);
+                let now = Metadata::stored(&meta);
                 if touches {
-                    snapshots.push(entry(name, meta, stored, tags.remove(&name.id).unwrap_or_default()));
+                    let metadata = known.get(&meta.parent).map_or(Vec::new(), |old: &Metadata| old.differences(&now));
+                    let tags = tags.remove(&name.id).unwrap_or_default();
+                    snapshots.push(Entry { metadata, ..entry(name, meta, stored, tags) });
                 }
+                known.insert(name.id, now);
             }
             Err(e) => faults.push(e.to_string()),
         }
@@ -210,6 +218,7 @@ fn entry(name: SnapName, meta: Meta, bytes_stored: u64, tags: Vec<String>) -> En
         time_ns: meta.time_ns,
         len: meta.len,
         pages_changed: meta.changed.pages,
+        metadata: Vec::new(),
         bytes_stored,
         grade: meta.grade,
         reason: meta.reason,

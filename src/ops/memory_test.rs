@@ -221,7 +221,8 @@ fn a_wrong_base_or_a_damaged_delta_leaves_all_as_it_was() {
     let made = delta_of(&origin, &view, false);
 
     let mut other = origin.snapshot().view().unwrap();
-    for n in [0, made.len() / 2, made.len() - 1] {
+    assert!(matches!(apply(stream(b""), &origin, &mut other), Err(Error::Refused { .. })));
+    for n in [made.len() / 2, made.len() - 1] {
         assert!(matches!(apply(stream(&made[..n]), &origin, &mut other), Err(Error::Damaged { .. })));
     }
     other[0] ^= 1;

@@ -3,6 +3,7 @@
 //! Nothing here knows a terminal, the environment or exit codes; long work tells a [`Progress`] how far it is.
 
 pub mod adopt;
+mod alone;
 pub mod apply;
 mod apply_memory;
 mod bytes;

@@ -104,14 +104,19 @@ pub(crate) fn finish_interrupted(
     let checked = ways.check(work, progress);
     work.if_alone(checked)?;
     if !ways.go(work, intent, true, Some(confirm), progress)?.done {
-        return Err(Error::refused(
-            format!("an interrupted {} of {} is to be finished first", intent.verb, work.target.path.display()),
-            "agree to that (--yes), or choose with `memsnap recover`",
-        ));
+        return Err(to_finish_first(&intent.verb, work.target.path));
     }
     work.notes.push(Note::new(format!("an interrupted {} was finished first", intent.verb)));
     work.so_far = format!("the interrupted {} was finished, and nothing else was changed", intent.verb);
     Ok(())
+}
+
+/// The error where nobody agreed to that.
+pub(crate) fn to_finish_first(verb: &str, target: &Path) -> Error {
+    Error::refused(
+        format!("an interrupted {verb} of {} is to be finished first", target.display()),
+        "agree to that (--yes), or choose with `memsnap recover`",
+    )
 }
 
 /// There is no record of an interrupted change in this room.
@@ -320,7 +325,7 @@ fn abandon_without_history(target: &Path, options: &Options, confirm: Confirm<'_
 
 fn abandon_marker(target: Target<'_>, confirm: Confirm<'_>) -> Result<Report> {
     let len = open::stamp(target.file, target.path)?.len;
-    let label = "it is, the interrupted change forgotten".to_string();
+    let label = "it is, without the record of the interrupted change".to_string();
     let plan = Plan::new(target.path, ("a mixture".into(), len), (label, len), &PageSet::new());
     let done = confirm(&plan);
     if done {

@@ -15,8 +15,10 @@ pub use content::Content;
 pub use format::Format;
 pub use layout::{Extents, Fs, Layout, MOST_LISTED};
 
+use super::edit::room_of;
 use super::{Progress, Reading};
 use crate::error::{Error, Result};
+use crate::store::Mark;
 use crate::sys::cache::{self, Counts};
 use crate::sys::locks::{self, LockKind, Locks};
 use crate::sys::maps::{Mappers, mappers};
@@ -101,6 +103,8 @@ pub struct Report {
     pub openers: Option<Openers>,
     /// Who locks it.
     pub locks: Locks,
+    /// That a change of it was interrupted, or is under way.
+    pub unfinished: Option<Error>,
     /// What kind of file of this program's it is, if it is one.
     pub format: Option<Format>,
     /// What it holds.
@@ -208,6 +212,19 @@ impl Subject {
         }
     }
 
+    /// That it may be half changed: as its history says, or its change marker.
+    fn unfinished(&self, file: Option<&File>, options: &Options) -> Option<Error> {
+        let store = options.store.as_deref();
+        // Without opening the file: that would break a lease.
+        let room = room_of(store, &self.path).ok().flatten();
+        let recorded = room.filter(|room| matches!(room.intent(), Ok(Some(_))));
+        let mark = match recorded {
+            Some(room) => Some(Mark::own(&room)),
+            None => Mark::get(file?, &self.path, store),
+        };
+        mark.map(|mark| mark.refusal_to_read(&self.path))
+    }
+
     /// Looks at it. The page cache first: what is read later would show there.
     pub fn look(self, options: &Options, progress: &dyn Progress) -> Report {
         let file = self.open();
@@ -224,6 +241,7 @@ impl Subject {
         let users = asked.users.then(|| (mappers(&self.name), opened_only(openers(&self.name))));
         let (mappers, openers) = users.unzip();
         let format = file.as_ref().ok().filter(|_| asked.format).and_then(|file| Format::look(file, len));
+        let unfinished = self.unfinished(file.as_ref().ok(), options);
         let content =
             with(asked.content).map(|file| Ok(Content::look(file?, &self.path, len, &options.reading, progress)?));
         let changes = with(asked.changes).map(|file| {
@@ -246,6 +264,7 @@ impl Subject {
             mappers,
             openers,
             locks: self.locks,
+            unfinished,
             format,
             content,
             changes,

@@ -7,7 +7,7 @@ use super::plan::asking_first;
 use super::sides::refuse_unfinished_to_read;
 use super::take::Taken;
 use super::{Progress, find_room, plan};
-use crate::error::{Error, Result, command};
+use crate::error::{Error, Result, command, shell_word};
 use crate::store::{Image, Intent, Ref, Room};
 
 /// Takes back the last change of `file`.
@@ -25,19 +25,21 @@ pub fn undo(file: &Path, options: &Options, confirm: Confirm<'_>, progress: &dyn
 }
 
 fn undo_last(file: &Path, options: &Options, confirm: Confirm<'_>, progress: &dyn Progress) -> Result<Report> {
-    let room = find_room(options.store.as_deref(), file)?;
+    let store = options.store.as_deref();
+    let room = find_room(store, file)?;
     let plan = || {
         refuse_unfinished_to_read(&room)?;
-        let last = last_change(&room)?;
+        let last = last_change(&room, file, store)?;
         let base = (!options.force).then_some(last.to_image);
         plan::plan_only(&room, &Ref::Prefix(last.from.to_hex()), None, base, options, progress)
     };
+    let origin = |work: &Work<'_>| origin(work, file);
     let already = |work: &Work<'_>, taken: &Taken| Ok(if_same(taken, &origin(work)?));
     let base = if options.force { Base::Any } else { Base::LastChange };
     let goal = Goal { verb: "undo", base, already: &already };
     asking_first(&room, options, confirm, plan, |confirm| {
         if room.intent()?.is_none() {
-            last_change(&room)?;
+            last_change(&room, file, store)?;
         }
         change(&room, &goal, options, confirm, progress, |work, _| origin(work))
     })
@@ -45,18 +47,23 @@ fn undo_last(file: &Path, options: &Options, confirm: Confirm<'_>, progress: &dy
 
 /// What the last change began with. Looked up again, under the lock: somebody may have undone it meanwhile, and an
 /// interrupted change has been finished first and is the one to take back.
-fn origin(work: &Work<'_>) -> Result<Image> {
-    let last = last_change(work.room)?;
+fn origin(work: &Work<'_>, file: &Path) -> Result<Image> {
+    let last = last_change(work.room, file, work.options.store.as_deref())?;
     let name = work.room.resolve(&Ref::Prefix(last.from.to_hex()))?;
     Image::open(work.room, work.shelf, name)
 }
 
-fn last_change(room: &Room) -> Result<Intent> {
+fn last_change(room: &Room, file: &Path, store: Option<&Path>) -> Result<Intent> {
     room.last_change()?.ok_or_else(|| {
         let target = room.target();
+        let mut latest = file.as_os_str().to_owned();
+        latest.push("@latest");
         let hint = match target.exists() {
-            true => "`memsnap revert FILE@REF` brings back any snapshot",
-            false => "the file is gone: `memsnap restore FILE@REF -o FILE` writes any snapshot of it",
+            true => format!("`{}` brings back the latest snapshot", command("revert", store, latest)),
+            false => {
+                let restore = command("restore", store, latest);
+                format!("the file is gone: `{restore} -o {}` writes its latest snapshot", shell_word(file))
+            }
         };
         let what = format!("memsnap has changed nothing in {} that it could take back", target.display());
         Error::missing(what, hint)

@@ -91,8 +91,8 @@ impl DeltaHead {
         let there = usize::try_from(file.size()?).map_or(FIXED, |size| size.min(FIXED));
         file.read_at(&mut fixed[..there], 0)?;
         let magic = there.min(8);
-        if fixed[..magic] != FileKind::Delta.head(0)[..magic] {
-            return Err(Bad::new("it does not begin as a delta does: is it one?"));
+        if there == 0 || fixed[..magic] != FileKind::Delta.head(0)[..magic] {
+            return Err(Bad::Foreign);
         }
         if there < FIXED {
             return Err(Bad::new("it ends too early"));
@@ -166,7 +166,8 @@ impl<R: ReadAt> DeltaReader<R> {
     /// Opens a delta: reads all of it once and holds it against its end marker.
     ///
     /// # Errors
-    /// [`Bad::Damaged`] when it is not whole, [`Bad::Version`] when it is of another format.
+    /// [`Bad::Foreign`] when it is no delta, [`Bad::Damaged`] when it is not whole, [`Bad::Version`] when it is of
+    /// another format.
     pub fn open(file: R) -> Result<DeltaReader<R>, Bad> {
         let file = Arc::new(file);
         let head = DeltaHead::take(&file)?;

@@ -16,6 +16,8 @@ pub enum Bad {
     Damaged(String),
     /// They are of a format or use a flag that this version does not know.
     Version(String),
+    /// They are whole, perhaps, and of another kind of file: of this one they say nothing.
+    Foreign,
 }
 
 impl Bad {
@@ -34,6 +36,9 @@ impl Bad {
             // The store says its format, and all files in it have that one.
             Bad::Version(what) if is_stored(path) => Error::damaged(path, what),
             Bad::Version(what) => Error::Version { path: path.into(), what },
+            Bad::Foreign => {
+                Error::refused(format!("{} is not a delta", path.display()), "`memsnap delta make` writes deltas")
+            }
         }
     }
 }

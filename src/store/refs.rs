@@ -59,6 +59,12 @@ impl Ref {
                 _ => Err(no_ref(text, "an id has 64 digits")),
             };
         }
+        if text.starts_with(['~', '^']) {
+            return Err(no_ref(text, "snapshots are counted back with -"));
+        }
+        if !text.starts_with(char::is_alphabetic) {
+            return Err(no_ref(text, "it is no number, no id, and no tag, which starts with a letter"));
+        }
         tag_fault(text).map_or_else(|| Ok(Ref::Tag(text.into())), |why| Err(no_ref(text, why)))
     }
 }

@@ -203,5 +203,7 @@ fn a_mount_that_cannot_be_written_to() {
     }
     let ran = ran.exits(0).says("Read-only file system");
     assert!(ran.err.contains("--store DIR on another disk"), "{}", ran.err);
+    let in_place = ran.err.matches("is on a file system that is mounted read-only").count();
+    assert!(in_place == 3 && ran.err.contains("mount it for writing, or change a copy"), "{}", ran.err);
     assert!(case.read("f") == before);
 }

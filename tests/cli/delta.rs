@@ -137,9 +137,11 @@ fn what_is_no_delta_is_told_so() {
     case.write("short", b"hello\n");
     for other in ["short", "f"] {
         for line in [format!("delta stat {other}"), format!("apply --yes other {other}")] {
-            case.exits(&line, 4).says("does not begin as a delta does");
+            case.exits(&line, 2).says(&format!("{other} is not a delta"));
         }
     }
+    case.write("empty", b"");
+    case.exits("delta stat empty", 2).says("empty is not a delta");
     case.write("cut", &case.read("d")[..50]);
     case.exits("delta stat cut", 4).says("ends too early");
     assert!(case.read("other") == old);

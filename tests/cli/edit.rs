@@ -155,7 +155,7 @@ fn what_is_said_wrong() {
     for (words, why) in [
         ("edit f", "there is no edit"),
         ("edit f --at 4", "nothing says what is to be at 4"),
-        ("edit f --hex 00", "nothing says where"),
+        ("edit f --hex 00", "no --at says where"),
         ("edit f --at 1 --hex 0", "`0` at position 1 is alone"),
         ("edit f --at 1 --hex 00zz", "`z` at position 3"),
         ("edit f --at x --hex 00", "not a size"),

@@ -147,6 +147,21 @@ fn holders_are_named() {
     }
 }
 
+#[test]
+fn a_terminal_shows_what_is_waited_for() {
+    if !needs("python3") {
+        return;
+    }
+    let case = case();
+    let peer = Peer::new(&case, FLOCK);
+    let waiting = format!("memsnap: waiting: f is locked by PID {} (python3)", peer.pid);
+    let shown = on_terminal(&case, "lock -w 1 f touch no");
+    assert!(shown.starts_with(&waiting), "{shown}");
+    assert_eq!(on_terminal(&case, "lock -q -w 1 f touch no"), "");
+    drop(peer);
+    assert_eq!(on_terminal(&case, "lock f true"), "");
+}
+
 /// Whether it is a time such as 2026-01-31T12:00:00Z within the last minute, by date(1).
 fn is_recent(time: &str) -> bool {
     let ran = finish(Command::new("date").args(["-d", time, "+%s"])).exits(0);

@@ -53,3 +53,4 @@ mod vec;
 mod verify;
 mod view;
 mod within;
+mod wording;

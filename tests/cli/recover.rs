@@ -25,6 +25,8 @@ fn the_three_ways() {
         case.exits("snap f", 2).says("interrupted").says("recover");
         case.exits("snap --store elsewhere f", 2).says("interrupted");
         case.ok("log f").says("interrupted");
+        case.ok("stat f").shows("unfinished").shows("recover");
+        case.exits("edit f --at 0 --hex 00", 2).says("is to be finished first").says("`memsnap recover`");
         case.ok("recover -n f").shows("mixture");
         case.exits("recover f", 2).says("--yes");
         assert!(case.read("f") == half, "nothing is written unasked");

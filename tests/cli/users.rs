@@ -61,7 +61,9 @@ fn loop_devices_are_named() {
         } else {
             case.ok("snap f").says("proven");
         }
-        case.exits("edit --yes f --at 0 --hex 00", 75).says(&format!("open in {named}"));
+        let ran = case.exits("edit --yes f --at 0 --hex 00", 75).says(&format!("open in {named}"));
+        assert!(ran.err.contains("hint: detach it (`losetup -d /dev/"), "{}", ran.err);
+        assert_eq!(ran.err.contains("write its own over them"), writes, "{}", ran.err);
         let how = if writes { "writing" } else { "reading" };
         case.ok("stat f").shows(&format!("{named} for {how}"));
         let json = case.ok("stat --json f").json();

@@ -140,7 +140,7 @@ fn files_of_the_old_crate_are_imported() {
 fn damage_and_locks_have_their_exit_codes() {
     let case = with("u64", "1 2 3");
     case.write("other", b"something else, and long enough to be looked at");
-    case.exits("vec len other", 2).says("no persistent vector");
+    case.exits("vec len other", 2).says("too few for a persistent vector");
     case.exits("vec len none", 2);
     let bytes = case.read("v");
     case.set_len("v", 4096 + 23);
@@ -195,7 +195,7 @@ fn diff_shows_elements() {
     case.ok("vec create f --type f32");
     case.exits("diff --elements v f", 2).says("cannot be compared");
     case.write("plain", &noise(1, 9000));
-    case.exits("diff --elements v plain", 2).says("no persistent vector");
+    case.exits("diff --elements v plain", 2).says("not a persistent vector");
 }
 
 #[test]

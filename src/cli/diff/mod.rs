@@ -17,6 +17,7 @@ use memsnap::ops::diff::{Compared, Options, Report, Side};
 use memsnap::ops::elements::diff_elements;
 use memsnap::ops::operand::{Operand, Ref};
 use memsnap::page::{PAGE64, PageRange};
+use memsnap::sys::signal::LastWords;
 use serde::Serialize;
 
 use super::exit::Exit;
@@ -204,9 +205,10 @@ impl Args {
         if self.elements {
             return self.elements(&a, b.as_ref(), &options, screen);
         }
+        let words = (!screen.is_json()).then(|| LastWords::are("\nmemsnap: interrupted: nothing was changed\n"));
         let bar = screen.bar();
         let compared = Compared::new(&a, b.as_ref(), &options, &bar);
-        drop(bar);
+        drop((bar, words));
         let compared = compared.with_context(|| self.doing())?;
         screen.page(self.no_pager);
         self.whole_numbers(&compared)?;

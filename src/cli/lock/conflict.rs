@@ -35,8 +35,14 @@ struct JsonProcess<'a> {
     started: Option<String>,
 }
 
-/// Says who holds the lock that `args` ask for.
-pub(super) fn tell(file: &Lockable, target: &Target, args: &Args, screen: &mut Screen) -> anyhow::Result<()> {
+/// Says who holds the lock that `args` ask for, after `doing`.
+pub(super) fn tell(
+    doing: &str,
+    file: &Lockable,
+    target: &Target,
+    args: &Args,
+    screen: &mut Screen,
+) -> anyhow::Result<()> {
     let found = lock::in_the_way(file, args.span(), args.kind().unwrap_or(Kind::Exclusive));
     let us = std::process::id();
     let mut holders: Vec<&Process> = found.locks.iter().flat_map(|lock| &lock.holders).collect();
@@ -68,7 +74,7 @@ pub(super) fn tell(file: &Lockable, target: &Target, args: &Args, screen: &mut S
         };
         screen.own_error(&json::line(&conflict)?);
     } else {
-        screen.tell(&format!("memsnap: {what}"));
+        screen.tell(&format!("memsnap: {doing}{what}"));
     }
     Ok(())
 }

@@ -43,7 +43,7 @@ const CANNOT_MAKE: u8 = 73;
 /// named too, even if it inherited the lock from one that has ended.
 ///
 /// All options of flock(1) mean the same, and as there they come before FILE;
-/// what follows FILE is of CMD. Only memsnap has --fd, to lock a descriptor
+/// everything after FILE belongs to CMD. Only memsnap has --fd, to lock a descriptor
 /// of the shell and run CMD.
 ///
 /// Examples:
@@ -79,7 +79,7 @@ pub(crate) struct Args {
     #[arg(short = 'w', long, value_name = "SECS", alias = "wait", allow_hyphen_values = true)]
     #[arg(value_parser = |text: &str| text.trim_start().parse::<f64>().map_err(|_| "write seconds, such as 10 or 0.5"))]
     timeout: Option<f64>,
-    /// Exit with CODE, 0 to 255, if the lock is not had (1 otherwise)
+    /// Exit with CODE, 0 to 255, if the lock is not taken (default 1)
     #[arg(short = 'E', long, value_name = "CODE", default_value = "1", hide_default_value = true)]
     #[arg(allow_hyphen_values = true)]
     #[arg(value_parser = |text: &str| text.trim_start().parse::<u8>().map_err(|_| "codes go from 0 to 255"))]
@@ -99,7 +99,7 @@ pub(crate) struct Args {
     /// Lock bytes from here on (implies --fcntl)
     #[arg(long, value_name = "OFFSET", value_parser = units::offset)]
     start: Option<u64>,
-    /// Lock so many bytes; 0 is all that follow (implies --fcntl)
+    /// Lock SIZE bytes; 0 is all that follow (implies --fcntl)
     #[arg(long, value_name = "SIZE", value_parser = units::size)]
     length: Option<u64>,
     /// Lock this descriptor; all words are of the command, if any
@@ -129,6 +129,13 @@ impl Args {
         let wait = self.wait()?;
         let mut file = self.open(&target, self.access())?;
         let start = Instant::now();
+        let watched = screen.terminals.stderr && !global.quiet && !screen.is_json();
+        if watched
+            && wait.is_none_or(|wait| wait.as_secs() > 0)
+            && matches!(self.take(&file, Some(Duration::ZERO)), Ok(false))
+        {
+            conflict::tell("waiting: ", &file, &target, self, screen)?;
+        }
         let mut had = self.take(&file, wait);
         if matches!(&had, Err(e) if is_nfs(e)) && self.kind() != Some(Kind::Shared) && matches!(target, Target::File(_))
         {
@@ -151,7 +158,7 @@ impl Args {
                 }
                 // Otherwise silent, as flock(1): cron would mail it at every run.
                 if screen.is_json() || global.verbose || screen.terminals.stderr && !global.quiet {
-                    conflict::tell(&file, &target, self, screen)?;
+                    conflict::tell("", &file, &target, self, screen)?;
                 }
                 return Ok(Exit::Own(self.conflict_exit_code));
             }
@@ -282,7 +289,7 @@ impl Args {
                     return coded(code, Error::refused(what, FCNTL_HINT));
                 }
                 (_, true) => "opening to lock",
-                (_, false) => "making, to lock it,",
+                (_, false) => "creating",
             };
             coded(code, Error::Io { doing, path, source })
         })
@@ -331,7 +338,7 @@ impl Args {
 /// The number of a descriptor, in decimal.
 fn descriptor(word: &OsStr) -> anyhow::Result<i32> {
     word.to_str().and_then(|word| word.trim_start().parse().ok()).ok_or_else(|| {
-        let what = format!("{} is no number of a descriptor, and no command follows it", escape::os(word));
+        let what = format!("{} is not a file descriptor, and no command follows it", escape::os(word));
         wrong(what, "name a command to run while the file is locked")
     })
 }
@@ -363,6 +370,10 @@ fn cannot_run(program: &Path, source: io::Error) -> anyhow::Error {
     if words.starts_with(b"-") {
         let what = format!("running {}: {source}", program.display());
         return coded(code, Error::refused(what, "options come before the file; what follows it is the command"));
+    }
+    if source.kind() == ErrorKind::PermissionDenied && program.is_file() {
+        let what = format!("running {}: {source}", program.display());
+        return coded(code, Error::refused(what, "it must be an executable file (chmod +x), which this user may run"));
     }
     coded(code, Error::Io { doing: "running", path: program.into(), source })
 }

@@ -38,6 +38,8 @@ pub(super) struct JsonStat {
     /// Whether these are all of this system, or container.
     users_complete: Option<bool>,
     locks: Vec<JsonLock>,
+    /// That a change of it was interrupted, or is under way.
+    unfinished: Option<String>,
     format: Option<JsonFormat>,
     content: Option<JsonContent>,
     changes: Option<JsonChanges>,
@@ -212,6 +214,7 @@ pub(super) fn of(file: &Path, report: &Report) -> JsonStat {
         openers: report.openers.as_ref().and_then(openers),
         users_complete: report.openers.as_ref().map(|openers| !openers.unseen.may_use_files()),
         locks: locks::of(&report.locks),
+        unfinished: report.unfinished.as_ref().map(|unfinished| format!("{unfinished}; {}", unfinished.hint())),
         format: report.format.as_ref().map(format),
         content: aspect("content", &report.content, &mut unseen).map(content),
         changes: aspect("changes", &report.changes, &mut unseen).map(|found| changes(found.as_ref())),

@@ -16,7 +16,7 @@ use memsnap::Error;
 use memsnap::ops::stat::{self, Aspects, Options, Report, Subject, Unseen};
 
 use super::exit::Exit;
-use super::flags::{Global, ReadingFlags};
+use super::flags::{Global, ReadingFlags, without_ref};
 use super::screen::Screen;
 use super::{escape, text, units};
 use columns::Column;
@@ -24,12 +24,12 @@ use show::Line;
 
 /// Show all there is to see of a file: holes, cache, users, locks
 ///
-/// One file is told of at length, several in one row each. Nothing is written,
+/// One file is shown in full, several in one row each. Nothing is written,
 /// and no lease is broken. What could not be seen is said: without privilege
 /// that is the processes of others, and the page cache of files that you may
 /// not write to. In a table, 2+ stands for two that were seen where there may
 /// be others, and ? where none was seen. The first process of the system and
-/// those outside of this container are not reckoned with there.
+/// those outside of this container are not counted there.
 ///
 ///   cached   counted by the kernel in whole folios: one byte written to a
 ///            file that was read in large pieces may show as 2 MiB dirty
@@ -134,7 +134,11 @@ impl Args {
                     Ok(found) => locks::show(file, &found, self.files.len() > 1, global, screen, &mut look)?,
                 }
             } else {
-                match self.found(file, Subject::find(file)).with_context(doing) {
+                match self
+                    .found(file, Subject::find(file))
+                    .map_err(|e| without_ref(e, file, "stat"))
+                    .with_context(doing)
+                {
                     Err(e) => look.errors.push(e),
                     Ok(subject) => self.one(file, subject, columns, global, screen, &mut look)?,
                 }

@@ -57,6 +57,9 @@ pub(super) fn block(file: &Path, report: &Report, full: bool, all: bool, screen:
     page.aspect("cached", &report.cache, |page, cache| page.cache(cache, report.stamp.len));
     page.users(report);
     page.locks(report);
+    if let Some(unfinished) = &report.unfinished {
+        page.put("unfinished", &escape::text(&format!("{unfinished}; {}", unfinished.hint())));
+    }
     if let Some(format) = &report.format {
         page.format(format);
     }

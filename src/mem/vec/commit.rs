@@ -63,7 +63,7 @@ impl VecFileMut {
             Published::New => create::sync_dir(dir)?,
             Published::Existed => {
                 let what = format!("{} exists already", path.display());
-                return Err(Error::refused(what, "choose another name, or open it"));
+                return Err(Error::refused(what, "choose another name"));
             }
         }
         Ok(VecFileMut { inner: VecFile::locked(file, path, Kind::Exclusive, Duration::ZERO)?, broken: None })

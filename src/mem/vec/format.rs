@@ -230,7 +230,7 @@ pub(super) fn read_page(page: &[u8; PAGE]) -> Result<(ElementType, State), Fault
 fn read_header(page: &[u8; PAGE]) -> Result<ElementType, Fault> {
     if !is_vec(page) {
         let hint = "name a file made by `memsnap vec create` or the library; `memsnap vec import` takes others over";
-        return Err(Fault::Refused("it is no persistent vector: its magic bytes are others".into(), hint));
+        return Err(Fault::Refused("it is not a persistent vector".into(), hint));
     }
     let format = u32_at(page, 8);
     if format != FORMAT {

@@ -52,7 +52,7 @@ impl Content {
         if len < ELEMENTS {
             let mut first = [0; 8];
             let vec = len >= 8 && file.read_at(&mut first, 0).is_ok() && format::is_vec(&first);
-            let what = format!("it has {len} bytes, and no persistent vector has fewer than {ELEMENTS}");
+            let what = format!("it has {len} bytes, too few for a persistent vector, which has at least {ELEMENTS}");
             return Err(match vec {
                 true => Fault::damaged(what),
                 false => Fault::Refused(what, "name a file made by `memsnap vec create` or the library"),

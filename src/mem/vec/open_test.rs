@@ -79,7 +79,7 @@ fn every_field_has_its_own_message() {
     let marker = 0x0102_0304u32;
     let other = if cfg!(target_endian = "little") { marker.swap_bytes() } else { marker };
     let table: [(usize, Vec<u8>, &str); 11] = [
-        (0, b"memsnapX".to_vec(), "magic bytes"),
+        (0, b"memsnapX".to_vec(), "not a persistent vector"),
         (8, vec![2, 0, 0, 0], "format 2"),
         (12, other.to_le_bytes().to_vec(), "endian"),
         (12, vec![9, 9, 9, 9], "neither order"),
