@@ -27,7 +27,7 @@ impl Suspect {
     /// Says so; `room` is the history that was begun all the same.
     pub(crate) fn warning(&self, target: &Path, room: &Room) -> String {
         format!(
-            "{} may be {}: it {}; to continue that history, remove the new one (rm -r {}) and run `{} {}`",
+            "{} may be {}: it {}; to continue that history, move the new one away (mv {} ELSEWHERE) and run `{} {}`",
             target.display(),
             self.old.display(),
             self.facts,
@@ -56,16 +56,17 @@ pub(crate) fn check(store: &Store, target: &Path, file: &File) -> Result<Vec<Sus
         let gone = is_gone(room.target());
         let device = known.is_some_and(|known| known.dev == now.dev);
         let born = known.is_some_and(|known| known.born_ns.is_some() && known.born_ns == now.born_ns);
-        let inode = known.is_some_and(|known| known.ino == now.ino) && (born || device);
+        // Some file systems give the inode number of a removed file to the next one: the birth time tells them apart.
+        let reused = !born && known.is_some_and(|known| known.born_ns.is_some() && now.born_ns.is_some());
+        let inode = known.is_some_and(|known| known.ino == now.ino) && (born || device) && !reused;
         if room.target() == target || !(gone || inode && born) {
             continue;
         }
         looked_into += usize::from(!inode);
         let pages = match inode {
-            true => shares_page(&room, file, target, 1, u64::MAX),
-            false if looked_into <= FEW => shares_page(&room, file, target, 1, FEW_PAGES),
-            false => None,
-        } == Some(true);
+            true => shares_page(&room, file, target, 1, u64::MAX) == Some(true),
+            false => looked_into <= FEW && shares_most(&room, file, target),
+        };
         if gone && device && inode && born && pages {
             return Err(renamed(&room, target, store));
         }
@@ -87,7 +88,12 @@ fn facts(inode: bool, born: bool, pages: bool) -> String {
         (true, false) => "has its inode number",
         _ => "has another inode",
     };
-    format!("{has}, and {} page of its last snapshot", if pages { "holds a" } else { "no" })
+    let holds = match (inode, pages) {
+        (true, true) => "holds a page",
+        (true, false) => "no page",
+        (false, _) => "holds most pages looked at",
+    };
+    format!("{has}, and {holds} of its last snapshot")
 }
 
 fn renamed(room: &Room, target: &Path, store: &Store) -> Error {
@@ -105,7 +111,7 @@ fn renamed(room: &Room, target: &Path, store: &Store) -> Error {
 pub(crate) fn shares_page(room: &Room, file: &File, path: &Path, newest: usize, most: u64) -> Option<bool> {
     let len = open::stamp(file, path).ok()?.len;
     let shelf = Shelf::new(room.dir());
-    let mut search = Search { shelf: &shelf, file, len, left: most, stored: false };
+    let mut search = Search { shelf: &shelf, file, len, left: most, enough: 1, stored: false, shared: 0, others: 0 };
     for (i, name) in room.snapshots().ok()?.into_iter().rev().take(newest).enumerate() {
         let Ok(image) = Image::open(room, &shelf, name) else { continue };
         // Of an older one, only what it added: the newer ones may have replaced it.
@@ -117,12 +123,31 @@ pub(crate) fn shares_page(room: &Room, file: &File, path: &Path, newest: usize, 
     search.stored.then_some(false)
 }
 
+/// Whether `file` holds most of the first pages that the newest snapshot of `room` has stored: files that were made from
+/// one template share some.
+fn shares_most(room: &Room, file: &File, path: &Path) -> bool {
+    let search = || {
+        let len = open::stamp(file, path).ok()?.len;
+        let shelf = Shelf::new(room.dir());
+        let image = Image::open(room, &shelf, *room.snapshots().ok()?.last()?).ok()?;
+        let mut search =
+            Search { shelf: &shelf, file, len, left: FEW_PAGES, enough: u64::MAX, stored: false, shared: 0, others: 0 };
+        search.among(image.runs()).ok()?;
+        Some(search.shared > search.others)
+    };
+    search() == Some(true)
+}
+
 struct Search<'a> {
     shelf: &'a Shelf,
     file: &'a File,
     len: u64,
     left: u64,
+    /// Shared pages that end the search.
+    enough: u64,
     stored: bool,
+    shared: u64,
+    others: u64,
 }
 
 impl Search<'_> {
@@ -142,6 +167,11 @@ impl Search<'_> {
                 let digest = Image::page_digest(self.shelf, source).map_err(drop)?;
                 let bytes = read_zero_extended(self.file, page * PAGE64, PAGE, self.len).map_err(drop)?;
                 if page_digest(bytes[..].try_into().expect("a page")) == digest {
+                    self.shared += 1;
+                } else {
+                    self.others += 1;
+                }
+                if self.shared >= self.enough {
                     return Ok(true);
                 }
             }

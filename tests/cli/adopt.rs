@@ -64,10 +64,10 @@ fn what_may_be_a_renamed_file() {
     std::fs::hard_link(case.path("f"), case.path("linked")).unwrap();
     case.ok("snap linked").says("may be").says("has its inode and birth time, and holds a page");
     std::fs::remove_file(case.path("f")).unwrap();
-    let ran = case.ok("snap moved").says("may be").says("has another inode, and holds a page").says("rm -r ");
+    let ran = case.ok("snap moved").says("may be").says("has another inode, and holds most pages");
     // The hint leads on.
-    let (_, rest) = ran.err.split_once("(rm -r ").unwrap();
-    std::fs::remove_dir_all(rest.split_once(')').unwrap().0).unwrap();
+    let (_, rest) = ran.err.split_once("(mv ").unwrap();
+    std::fs::rename(rest.split_once(" ELSEWHERE)").unwrap().0, case.path("elsewhere")).unwrap();
     let command = rest.split('`').nth(1).unwrap().strip_prefix("memsnap ").unwrap();
     case.ok(command).says("1 snapshot");
 
@@ -90,6 +90,32 @@ fn what_may_be_a_renamed_file() {
     std::fs::remove_dir_all(rest.split_once(')').unwrap().0).unwrap();
     let command = rest.split('`').nth(1).unwrap().strip_prefix("memsnap adopt ").unwrap();
     case.ok(&format!("adopt --yes {command}")).says("1 snapshot");
+}
+
+/// Neither an inode number that was given to a new file, nor a few pages of a template, make a renamed file.
+#[test]
+fn what_is_no_renamed_file() {
+    let case = Case::new();
+    case.write("a", b"first");
+    case.ok("snap a");
+    // The new file may get the inode of the old one at once, or a later one.
+    std::fs::remove_file(case.path("a")).unwrap();
+    for name in ["b", "c", "d"] {
+        case.write(name, name.as_bytes());
+        let ran = case.ok(&format!("snap {name}"));
+        assert!(!ran.err.contains("may be"), "{ran:?}");
+        std::fs::remove_file(case.path(name)).unwrap();
+    }
+    for (shared, warns) in [(5, false), (6, true)] {
+        let case = Case::with_pages(10);
+        case.ok("snap f");
+        let mut other = super::case::noise(5, 10 * super::case::PAGE);
+        other[..shared * super::case::PAGE].copy_from_slice(&case.read("f")[..shared * super::case::PAGE]);
+        case.write("g", &other);
+        std::fs::remove_file(case.path("f")).unwrap();
+        let ran = case.ok("snap g");
+        assert_eq!(ran.err.contains("may be"), warns, "{shared}: {ran:?}");
+    }
 }
 
 /// A history is not given to a file that has nothing of it without a question.
