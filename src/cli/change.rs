@@ -14,6 +14,7 @@ use serde::Serialize;
 use super::confirm::{self, Consent};
 use super::delta::Output;
 use super::diff::columns;
+use super::escape;
 use super::exit::Exit;
 use super::flags::{Global, ReadingFlags, StoringFlags};
 use super::hex;
@@ -95,6 +96,9 @@ struct JsonReport {
     /// Only where there is no snapshot yet: bytes that are stored first, at most.
     #[serde(skip_serializing_if = "Option::is_none")]
     stores_first: Option<u64>,
+    /// Why the change would be refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    obstacle: Option<String>,
     /// Only `true`: what the file held before was not stored.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     no_undo: bool,
@@ -316,6 +320,7 @@ fn plan_lines(plan: &Plan, verb: &Verb, screen: &Screen) -> Vec<String> {
     if rest > 0 {
         lines.push(format!("  and      {} more", count(rest, "range")));
     }
+    lines.extend(plan.obstacle.iter().map(|why| format!("  refused  {}", escape::text(why))));
     lines
 }
 
@@ -350,6 +355,7 @@ fn json(report: &Report, dry_run: bool, verb: &Verb) -> JsonReport {
         metadata: metadata::json(&plan.metadata),
         edits: plan.edits.iter().map(json_edit).collect(),
         stores_first: plan.stores_first.filter(|_| verb.in_place && !plan.is_empty()),
+        obstacle: plan.obstacle.clone(),
         no_undo: plan.no_undo,
         dry_run,
         done: report.done,

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::Note;
 use super::change::Options;
+use super::plan::open_in;
 use crate::error::{At, Error, Result, shell_word};
 use crate::sys::fs as sysfs;
 use crate::sys::lease::{Lease, LeaseAnswer};
@@ -38,11 +39,7 @@ pub(super) fn alone<'a>(
     if openers.list.is_empty() && all > 0 {
         return Ok(None);
     }
-    let names: Vec<_> = openers.list.iter().map(Opener::describe).take(5).collect();
-    let holder = match names[..] {
-        [] => "open in a process not visible here".to_string(),
-        _ => format!("open in {}", names.join(", ")),
-    };
+    let holder = open_in(openers.list.iter()).unwrap_or_else(|| "open in a process not visible here".into());
     if options.live {
         cautions.push(Note::new(format!("it was {holder} while it was changed")));
         return Ok(None);

@@ -12,6 +12,7 @@ use super::compose::{Composer, New};
 use super::delta::{Delta, Named, folder_of, into_file, open_delta, pages_in};
 use super::edit::{room_of, stores_first};
 use super::in_place::{Place, in_place};
+use super::plan::obstacle;
 use super::sides::{LiveSide, refuse_unfinished_to_read};
 use super::take::Taken;
 use super::{Note, Progress};
@@ -65,7 +66,10 @@ pub fn apply(
             if let Some(room) = room_of(options.store.as_deref(), &target)? {
                 refuse_unfinished_to_read(&room)?;
             }
-            job.plan_in_place(progress).map(|plan| job.report(plan))
+            job.plan_in_place(progress).map(|plan| {
+                let obstacle = obstacle(&target, options);
+                job.report(Plan { obstacle, ..plan })
+            })
         }
         None => job.in_place(confirm, progress),
     };

@@ -9,9 +9,12 @@ use super::metadata::{MetaChange, Metadata};
 use super::sides::{LiveSide, StoredSide, refuse_unfinished_to_read};
 use super::take::Target;
 use super::{Progress, part};
+use crate::capture::Companion;
 use crate::error::{Error, Result};
 use crate::page::{Digest, PageRange, PageSet};
 use crate::store::{Image, Ref, Room, Shelf};
+use crate::sys::open;
+use crate::sys::procs::{self, Opener};
 
 /// Ranges that a plan lists.
 const LISTED: usize = 1000;
@@ -44,6 +47,8 @@ pub struct Plan {
     pub stores_first: Option<u64>,
     /// Whether what it holds now is not stored, and cannot be brought back.
     pub no_undo: bool,
+    /// Why the change will be refused as things are, and what allows it; looked for before a question and in a dry run.
+    pub obstacle: Option<String>,
     /// What single edits replace; only `edit` tells.
     pub edits: Vec<Replaced>,
 }
@@ -78,6 +83,7 @@ impl Plan {
             metadata: Vec::new(),
             stores_first: None,
             no_undo: false,
+            obstacle: None,
             edits: Vec::new(),
         }
     }
@@ -110,7 +116,10 @@ pub(crate) fn ask_first(
     if !options.dry_run && (!options.ask || interrupted) {
         return Ok(Asked::NotYet);
     }
-    let report = plan()?;
+    let mut report = plan()?;
+    if !report.plan.is_empty() {
+        report.plan.obstacle = obstacle(&report.plan.path, options);
+    }
     let agreed = !options.dry_run && !report.plan.is_empty() && confirm(&report.plan);
     Ok(if agreed { Asked::Agreed } else { Asked::Over(Box::new(report)) })
 }
@@ -128,6 +137,25 @@ pub(crate) fn asking_first(
         Asked::Agreed => go_on(&mut |_: &Plan| true),
         Asked::NotYet => go_on(confirm),
     }
+}
+
+/// What a change of `path` would be refused for. No lease is taken for that: who has the file open is looked up.
+pub(crate) fn obstacle(path: &Path, options: &Options) -> Option<String> {
+    if let Some(log) = Companion::hot_beside(path).filter(|_| !options.force) {
+        return Some(format!("{}: the change will be refused unless --force", log.what()));
+    }
+    let file = open::any_name(path).ok().filter(|_| !options.live)?;
+    // Those that this one runs under may hold the lock for it (`flock FILE memsnap ...`).
+    let family = procs::ancestors();
+    let openers = procs::openers(&file).list;
+    let holder = open_in(openers.iter().filter(|opener| !family.contains(&opener.pid)))?;
+    Some(format!("{holder}: the change will be refused unless --live"))
+}
+
+/// `open in python3 (123), less (124)`; `None` without any.
+pub(crate) fn open_in<'a>(openers: impl Iterator<Item = &'a Opener>) -> Option<String> {
+    let names: Vec<_> = openers.map(Opener::describe).take(5).collect();
+    (!names.is_empty()).then(|| format!("open in {}", names.join(", ")))
 }
 
 /// What `dry_run` says of bringing the target of `room` to a snapshot: nothing is locked, stored or written.

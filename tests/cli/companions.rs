@@ -106,9 +106,14 @@ fn a_log_that_sqlite_plays_back_is_hot() {
         case.ok("snap f");
         sqlite(&case, "f", mode, statements);
         let log = format!("f{suffix}");
-        case.exits("snap f", 3).says(&log).says("unproven").says(remedy);
+        let ran =
+            case.exits("snap f", 3).says("unproven").says(remedy).says(&format!("{log} first, as the warning says"));
+        assert_eq!(ran.err.matches("the database is both together").count(), 1, "{}", ran.err);
+        let ran = case.exits("revert --yes f@1", 2);
+        assert!(!ran.err.contains("remove") && !ran.err.contains("rm "), "{}", ran.err);
         let now = case.read("f");
         case.exits("revert --yes f@1", 2).says(&log).says("corrupt").says(remedy).says("--force");
+        case.exits("revert -n f@1", 0).shows(&format!("{log} ")).shows("the change will be refused unless --force");
         assert!(case.read("f") == now);
         // As the hint says: opened and closed once by its program, it is a database that can be changed.
         if has("sqlite3") {

@@ -1,5 +1,8 @@
 //! Hints: each is given in the situation that it is for, and what it proposes helps.
 
+use std::io::Read;
+use std::process::Stdio;
+
 use super::case::{Case, PAGE, Ran, finish, is_root, noise, program, skip};
 
 /// The command between the last two backticks of what was said.
@@ -298,4 +301,80 @@ fn disks_that_take_nothing() {
     line("size=200k", "restore f@1 -o out").exits(0);
     line("ro", "--store m/store snap f").exits(2).says("Read-only file system");
     line("size=16k", "--store m/store snap --reserve 0 f").exits(2).says("--store");
+    let ran = line("size=200k", "--store m/store snap --reserve 0 f").exits(2).says("needs about").says("KiB free");
+    assert!(!ran.err.contains("reserve"), "{}", ran.err);
+    line("size=400k", "--store m/store snap --reserve 250k f").exits(2).says("of them reserved").says("--reserve");
+    let grown =
+        "--store m/s snap --reserve 0 -q f && head -c 1M /dev/urandom >f && \"$M\" --store m/s snap --reserve 0 f";
+    let ran = line("size=800k", grown).exits(2).says("is full: ").says("KiB free");
+    assert!(!ran.err.contains("--reserve") && !ran.err.contains("bytes"), "{}", ran.err);
+}
+
+#[test]
+fn a_path_through_a_file() {
+    let case = Case::with_pages(1);
+    for words in ["snap f/x", "log f/x", "stat f/x"] {
+        let ran = case.exits(words, 2).says("check the path").says("f is not a directory");
+        assert!(!ran.err.contains("move away"), "{}", ran.err);
+    }
+}
+
+/// Hints name the file as it was typed.
+#[test]
+fn a_snapshot_that_is_not_there() {
+    let case = Case::with_pages(3);
+    std::fs::create_dir(case.path("d")).unwrap();
+    std::fs::rename(case.path("f"), case.path("d/f")).unwrap();
+    for store in ["", "--store kept "] {
+        case.ok(&format!("{store}snap d/f"));
+        for words in ["diff d/f@9", "restore d/f@9 -o x", "revert --yes d/f@9", "verify d/f@9", "view d/f@9"] {
+            let ran = case.exits(&format!("{store}{words}"), 2).says(" d/f` lists its snapshots");
+            follow(&case, &ran).exits(0).shows("1");
+        }
+    }
+    let lines = super::case::json_lines(&case.exits("--json diff d/f@9", 2).err);
+    assert_eq!(lines[0]["hint"], "`memsnap log d/f` lists its snapshots");
+}
+
+/// A history that was begun, and has no snapshot yet.
+#[test]
+fn a_first_snapshot_that_was_not_made() {
+    let case = Case::with_pages(3);
+    {
+        let _writer = std::fs::File::options().write(true).open(case.path("f")).unwrap();
+        case.exits("snap --strict f", 3).says("not kept");
+    }
+    for words in ["diff f", "verify f", "restore f@latest -o x", "revert --yes f"] {
+        let ran = case.exits(words, 2).says("has no snapshots yet").says("make one with");
+        assert_eq!(proposed(&ran), "memsnap snap f", "{words}");
+    }
+    case.ok("verify");
+    case.ok("snap f");
+    case.ok("verify f");
+}
+
+/// A plan says what the change would be refused for.
+#[test]
+fn a_plan_of_what_will_be_refused() {
+    let case = Case::with_pages(3);
+    case.ok("snap f");
+    case.touch(1, 7);
+    case.ok("delta make f@1 f -o d");
+    case.ok("revert --yes f@1");
+    for words in ["undo -n f", "edit -n f --at 0 --hex 00", "apply -n f d"] {
+        let refused = || case.ok(words).out.contains("refused");
+        assert!(!refused(), "{words}");
+        let mut holder = case.command("sh");
+        holder.args(["-c", "exec 9<f; echo ready; read x"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut holder = super::case::start(&mut holder);
+        holder.stdout.as_mut().unwrap().read_exact(&mut [0; 6]).unwrap();
+        case.ok(words).shows("  refused  open in ").shows("the change will be refused unless --live");
+        let json = &case.ok(&format!("--json {words}")).json()[0];
+        assert!(json["obstacle"].as_str().unwrap().contains("open in "), "{json}");
+        case.exits(&words.replace("-n", "--yes"), 75).says("--live");
+        assert!(!case.ok(&format!("{words} --live")).out.contains("refused"), "{words}");
+        holder.kill().unwrap();
+        holder.wait().unwrap();
+        assert!(!refused(), "{words}");
+    }
 }
