@@ -26,7 +26,11 @@ struct Kind {
     means: &'static str,
     /// How it becomes cold; `FILE` is the database, for a shell.
     remedy: &'static str,
+    /// What removing it does.
+    removed: &'static str,
 }
+
+const LOSES: &str = "removing the log loses these changes";
 
 const ALL: [Kind; 5] = [
     Kind {
@@ -35,6 +39,7 @@ const ALL: [Kind; 5] = [
         is_hot: has_commit,
         means: "holds changes that are not in the file",
         remedy: "close the database, or run `sqlite3 FILE 'PRAGMA wal_checkpoint(TRUNCATE)'`",
+        removed: LOSES,
     },
     Kind {
         database: "SQLite",
@@ -42,6 +47,7 @@ const ALL: [Kind; 5] = [
         is_hot: has_journal_header,
         means: "is the journal of a transaction that was not finished",
         remedy: "let its program finish it, or roll it back: `sqlite3 FILE 'PRAGMA schema_version'`",
+        removed: "removing the journal leaves the transaction half done in the file",
     },
     duckdb(".wal"),
     duckdb(".checkpoint.wal"),
@@ -55,6 +61,7 @@ const fn duckdb(suffix: &'static str) -> Kind {
         is_hot: has_entries,
         means: "holds changes that are not in the file",
         remedy: "close the database, or run `duckdb FILE -c CHECKPOINT`",
+        removed: LOSES,
     }
 }
 
@@ -89,7 +96,13 @@ impl Companion {
     /// [`Error::Refused`] when there is one.
     pub fn refuse_beside(out: &Path) -> Result<()> {
         let Some(log) = Companion::hot_beside(out) else { return Ok(()) };
-        let hint = format!("name another file, or remove the log if nobody needs it: rm {}", shell_word(&log.path));
+        let hint = match out.symlink_metadata() {
+            Ok(_) => format!("name another file, or first {}; {}", log.remedy(out), log.kind.removed),
+            Err(_) => format!(
+                "name another file, or remove what is left of a database that is gone for good: rm {}",
+                shell_word(&log.path)
+            ),
+        };
         Err(Error::refused(format!("{}: {} would play it into the new file", log.what(), log.kind.database), hint))
     }
 
@@ -102,6 +115,12 @@ impl Companion {
     pub fn reason(&self) -> String {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
         format!("{name} {}: the database is both together", self.is())
+    }
+
+    /// What to call it: "write-ahead log x.db-wal"; without the directory.
+    pub fn name(&self) -> String {
+        let kind = if self.kind.suffix == "-journal" { "journal" } else { "write-ahead log" };
+        format!("{kind} {}", self.path.file_name().unwrap_or_default().to_string_lossy())
     }
 
     fn is(&self) -> String {

@@ -209,7 +209,10 @@ fn story(report: &Report, file: &Path, global: &Global, screen: &Screen) -> Stri
     let time = duration(report.elapsed);
     let grade = match report.grade {
         Grade::Proven if !global.verbose => report.grade.to_string(),
-        grade if report.reason.is_empty() => grade.to_string(),
+        // A warning may have given the reason.
+        grade if report.reason.is_empty() || report.warnings.iter().any(|w| w.starts_with(&report.reason)) => {
+            grade.to_string()
+        }
         grade => format!("{grade}: {}", report.reason),
     };
     let Some(id) = &report.id else {
@@ -256,15 +259,19 @@ fn below(report: &Report) -> String {
         Some(_) => "no new snapshot, as the file did not change",
         None => "not kept",
     };
-    let remedy = match report.grade {
-        Grade::Unproven if Companion::hot_beside(&report.path).is_some() => {
-            "see to the log first, as the warning says, or allow it with --require none"
+    let remedy = match (report.grade, Companion::hot_beside(&report.path)) {
+        (Grade::Unproven, Some(log)) => {
+            let log = escape::text(&log.name());
+            format!("see to the {log} first, as the warning says, or allow it with --require none")
         }
         _ if report.reason.starts_with("not the owner") => {
-            "run as the owner of the file or as root, use --lock if all its writers use flock, or allow it with --require none"
+            let run = "run as the owner of the file or as root, use --lock if all its writers use flock";
+            format!("{run}, or allow it with --require none")
         }
-        Grade::Unproven => "let its writers finish, use --lock if they all use flock, or allow it with --require none",
-        _ => "let its writers finish, or allow it with --require claimed",
+        (Grade::Unproven, None) => {
+            "let its writers finish, use --lock if they all use flock, or allow it with --require none".into()
+        }
+        _ => "let its writers finish, or allow it with --require claimed".into(),
     };
     format!("below the required grade, {kept}: {remedy}")
 }

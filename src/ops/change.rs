@@ -265,7 +265,7 @@ pub(crate) fn before_change(
     }
     if let Some(log) = Companion::hot_beside(work.target.path).filter(|_| !work.options.force) {
         let (what, remedy) = (log.what(), log.remedy(work.target.path));
-        let hint = format!("{remedy}; or remove the log if nobody needs it, or write all the same with --force");
+        let hint = format!("{remedy}; --force writes all the same");
         return Err(Error::refused(format!("{what}: with it, the changed database would be corrupt"), hint));
     }
     Ok(())

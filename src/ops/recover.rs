@@ -232,7 +232,7 @@ impl Ways {
         let len = open::stamp(work.target.file, work.target.path)?.len;
         if let Some(log) = Companion::hot_beside(work.target.path).filter(|_| !work.options.force) {
             let what = format!("{}: with it, the database would be corrupt", log.what());
-            let hint = format!("remove the log if nobody needs it (rm {}), or add --force", shell_word(&log.path));
+            let hint = format!("move the log away (mv {} ELSEWHERE), or add --force", shell_word(&log.path));
             return Err(Error::refused(what, hint));
         }
         let label = format!("@{} (after an interrupted {})", to.name.number, intent.verb);

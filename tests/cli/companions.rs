@@ -175,7 +175,8 @@ fn nothing_is_put_under_the_name_of_a_hot_log() {
             case.exits(&format!("{new} -n"), 2).says("out-journal is the journal");
         }
         case.write("out", b"old");
-        case.exits(&format!("{new} --force"), 2).says("out-journal is the journal");
+        let ran = case.exits(&format!("{new} --force"), 2).says("out-journal is the journal").says("roll it back");
+        assert!(ran.err.contains("leaves the transaction half done") && !ran.err.contains("rm "), "{}", ran.err);
         assert!(case.read("out") == b"old", "{verb}");
         std::fs::remove_file(case.path("out-journal")).unwrap();
         case.ok(&format!("{new} --force"));
