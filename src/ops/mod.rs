@@ -93,6 +93,8 @@ pub enum Reserve {
 
 /// What helps where a store has too little space above the reserve.
 pub(crate) const NO_SPACE: &str = "free some space, use --store on another disk, or keep less free with --reserve";
+/// The same where there is no reserve.
+pub(crate) const FULL: &str = "free some space, or use --store on another disk";
 
 impl Default for Reserve {
     fn default() -> Reserve {
@@ -110,19 +112,37 @@ impl Reserve {
         if space.total == 0 {
             return Ok(u64::MAX); // ramfs and some programs do not say
         }
-        let kept = match *self {
-            Reserve::Percent(n) => space.total / 100 * u64::from(n.min(100)),
-            Reserve::Bytes(n) => n,
-        };
-        Ok(space.free.saturating_sub(kept))
+        Ok(space.free.saturating_sub(self.kept(space.total)))
     }
 
-    /// The error when that is not enough for `needed` bytes.
-    pub(crate) fn refusal(dir: &Path, needed: u64, room: u64) -> Error {
-        Error::refused(
-            format!("storing in {} may need {needed} bytes, and {room} are free above the reserve", dir.display()),
-            NO_SPACE,
-        )
+    /// Bytes that stay free on a disk of `total` bytes.
+    fn kept(&self, total: u64) -> u64 {
+        match *self {
+            Reserve::Percent(n) => total / 100 * u64::from(n.min(100)),
+            Reserve::Bytes(n) => n,
+        }
+    }
+
+    /// The error when that is not enough; for `needed` bytes, where it is known how many.
+    pub(crate) fn refusal(&self, dir: &Path, needed: Option<u64>) -> Error {
+        let mib = |bytes: u64| match bytes >> 20 {
+            0 => format!("{} KiB", bytes.div_ceil(1024)),
+            _ => format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20)),
+        };
+        let space = match fs::space(dir) {
+            Ok(space) => space,
+            Err(e) => return e,
+        };
+        let kept = self.kept(space.total);
+        let free = match kept {
+            0 => format!("{} free", mib(space.free)),
+            kept => format!("{} free, {} of them reserved", mib(space.free), mib(kept.min(space.free))),
+        };
+        let what = match needed {
+            Some(needed) => format!("storing in {} needs about {}: {free}", dir.display(), mib(needed)),
+            None => format!("the disk of {} is full: {free}", dir.display()),
+        };
+        Error::refused(what, if kept == 0 { FULL } else { NO_SPACE })
     }
 }
 

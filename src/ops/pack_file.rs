@@ -70,7 +70,7 @@ impl Write for Sink {
             let room = self.reserve.room(&self.dir).map_err(io::Error::other)?;
             self.granted = self.at + room.min(ASK_EVERY);
             if room < buf.len() as u64 {
-                return Err(io::Error::other(Reserve::refusal(&self.dir, buf.len() as u64, room)));
+                return Err(io::Error::other(self.reserve.refusal(&self.dir, None)));
             }
         }
         let n = self.file.file().write(buf)?;

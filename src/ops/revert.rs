@@ -8,7 +8,7 @@ use super::compose::{Composer, New, read_zero_extended};
 use super::operand::Operand;
 use super::plan::asking_first;
 use super::take::Taken;
-use super::{NO_SPACE, Progress, find_room, part, plan};
+use super::{FULL, NO_SPACE, Progress, find_room, part, plan};
 use crate::error::{At, Error, RESERVING, Result};
 use crate::pack::{Source, differing};
 use crate::page::{PAGE, PAGE64, PageRange};
@@ -61,6 +61,9 @@ fn or_without_undo(e: Error) -> Error {
             what,
             "free some space, keep less free with --reserve, or revert with --no-undo, which is final",
         ),
+        Error::Refused { what, hint } if hint == FULL => {
+            Error::refused(what, "free some space, or revert with --no-undo, which is final")
+        }
         Error::Io { doing, ref source, .. } if doing != RESERVING && full(source) => {
             Error::refused(e.to_string(), "free some space, or revert with --no-undo, which is final")
         }

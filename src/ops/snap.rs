@@ -284,7 +284,7 @@ fn preflight(room: &Room, target: Target<'_>, options: &Options) -> Result<()> {
         Compress::None => data,
         level => estimate(target.file, stamp.len, data, level),
     };
-    if needed <= free { Ok(()) } else { Err(Reserve::refusal(room.dir(), needed, free)) }
+    if needed <= free { Ok(()) } else { Err(options.reserve.refusal(room.dir(), Some(needed))) }
 }
 
 /// What `data` bytes will shrink to, by coding 64 frames from all over the target.

@@ -81,7 +81,7 @@ impl Check<'_> {
         }
         let tree = dir.join("tree");
         if std::fs::symlink_metadata(&tree).is_ok() && Tree::open(self.room).is_none() {
-            let what = format!("{} is not believed; it is only a cache and will be made anew", tree.display());
+            let what = format!("the digest cache {} was not finished and will be made anew", tree.display());
             report.notes.push(Note::new(what));
         }
         Ok(())
