@@ -124,6 +124,13 @@ impl Error {
                 if full { "free some space on the disk of the file".into() } else { io_hint(source, false).into() }
             }
             Error::Io { path, source, .. } if source.kind() == io::ErrorKind::PermissionDenied => denied_hint(path),
+            Error::Io { path, source, .. } if source.kind() == io::ErrorKind::NotADirectory => {
+                let no_dir = |path: &&Path| path.symlink_metadata().is_ok_and(|found| !found.is_dir());
+                match path.ancestors().skip(1).find(no_dir) {
+                    Some(file) => format!("check the path: {} is not a directory", file.display()),
+                    None => io_hint(source, false).into(),
+                }
+            }
             Error::Io { path, source, .. } => io_hint(source, is_stored(path) || in_store(path)).into(),
             Error::Base { hint, .. } if hint.is_empty() => {
                 "it was changed since: begin anew from what it is now".into()
