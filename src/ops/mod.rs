@@ -183,10 +183,16 @@ pub(crate) fn find_room(store: Option<&Path>, file: &Path) -> Result<Room> {
         // A directory or a device cannot have any.
         Err(e @ Error::Refused { .. }) => e,
         Ok(Some(mark)) => mark.refusal(&target),
-        _ if target.exists() => Error::missing(
-            format!("{} has no snapshots in {}", target.display(), place.display()),
-            format!("make one with `{}`, or say where they are with --store DIR", command("snap", store, file)),
-        ),
+        _ if target.exists() => {
+            let what = format!("{} has no snapshots in {}", target.display(), place.display());
+            match renamed::known_as(store, &target) {
+                Some((old, hint)) => Error::missing(format!("{what}: {old}"), hint),
+                None => Error::missing(
+                    what,
+                    format!("make one with `{}`, or say where they are with --store DIR", command("snap", store, file)),
+                ),
+            }
+        }
         _ => {
             let hint = match place.exists() {
                 true => {
@@ -202,7 +208,8 @@ pub(crate) fn find_room(store: Option<&Path>, file: &Path) -> Result<Room> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(none()),
         _ => {}
     }
-    Store::find(store, &target)?.room(&target)?.ok_or_else(none)
+    let room = Store::find(store, &target)?.room(&target)?.ok_or_else(none)?;
+    Ok(room.named(file, store))
 }
 
 /// The path of a target: links followed, where it exists.

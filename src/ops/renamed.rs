@@ -77,6 +77,15 @@ pub(crate) fn check(store: &Store, target: &Path, file: &File) -> Result<Vec<Sus
     Ok(suspects)
 }
 
+/// What to say of a target without history that was renamed and has one under its old path: that, and a hint.
+pub(crate) fn known_as(store: Option<&Path>, target: &Path) -> Option<(String, String)> {
+    let file = open::target_read(target).ok()?;
+    match check(&Store::find(store, target).ok()?, target, &file) {
+        Err(Error::Refused { what, hint }) => Some((what, hint)),
+        _ => None,
+    }
+}
+
 fn is_gone(path: &Path) -> bool {
     let absent = |e: io::Error| matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
     open::stamp_path(path).is_err_and(absent)

@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::operand::Operand;
 use super::salvage::Losses;
 use super::{Note, Progress, find_room, heal};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, command};
 use crate::page::PageRange;
 use crate::store::{Room, STORE_NAME, Shelf, SnapName, Store};
 use crate::sys::open;
@@ -106,6 +106,12 @@ pub fn verify(what: Option<&Operand>, options: &Options, progress: &dyn Progress
     for room in rooms {
         let check = Check { room: &room, shelf: Shelf::new(room.dir()), only, options, progress };
         readable |= check.run(&mut report)?;
+    }
+    if let Some(what) = what.filter(|_| report.targets == 0 && report.notes.is_empty()) {
+        return Err(Error::missing(
+            format!("{} has no snapshots yet", what.path.display()),
+            format!("make one with `{}`", command("snap", options.store.as_deref(), &what.path)),
+        ));
     }
     if options.repair {
         if let Some(store) = damaged.filter(|_| readable) {

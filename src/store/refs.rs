@@ -156,6 +156,12 @@ impl Room {
     /// [`Error::Missing`] when there is none, or more than one id begins so; [`Error::Damaged`] for a broken tag.
     pub fn resolve(&self, reference: &Ref) -> Result<SnapName> {
         let all = self.snapshots()?;
+        if all.is_empty() {
+            return Err(Error::missing(
+                format!("{} has no snapshots yet", self.target().display()),
+                format!("make one with `{}`", self.command("snap")),
+            ));
+        }
         let missing = |what: String| Error::missing(what, format!("`{}` lists its snapshots", self.command("log")));
         let none = || missing(format!("{} has no snapshot @{reference}", self.target().display()));
         match reference {

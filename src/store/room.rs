@@ -30,6 +30,8 @@ pub struct Room {
     dir: PathBuf,
     key: Vec<u8>,
     target: PathBuf,
+    /// The target and the store as the user named them, for hints.
+    named: (PathBuf, Option<PathBuf>),
     /// Whose it is: root gives to them what it makes here.
     owner: Owner,
     /// Whose the store is.
@@ -71,7 +73,18 @@ impl Room {
 
     pub(super) fn at(store: &Store, key: Vec<u8>, owner: Owner) -> Room {
         let dir = store.dir().join(Room::name_of(&key));
-        Room { dir, target: store.target(&key), key, owner, keeper: store.owner }
+        let target = store.target(&key);
+        Room { dir, named: (target.clone(), None), target, key, owner, keeper: store.owner }
+    }
+
+    /// The same, for which hints name the target and the store so.
+    pub(crate) fn named(self, target: &Path, store: Option<&Path>) -> Room {
+        Room { named: (target.into(), store.map(Path::to_path_buf)), ..self }
+    }
+
+    /// `memsnap VERB FILE`, as the user may type it.
+    pub(crate) fn command(&self, verb: &str) -> String {
+        command(verb, self.named.1.as_deref(), &self.named.0)
     }
 
     pub(super) fn find(store: &Store, key: Vec<u8>) -> Result<Option<Room>> {
@@ -157,12 +170,6 @@ impl Room {
     /// The target's name, for people.
     pub fn label(&self) -> String {
         self.target.file_name().unwrap_or(self.target.as_os_str()).to_string_lossy().into_owned()
-    }
-
-    /// A command of this program for the target, with the store where that is not the one beside it.
-    pub(super) fn command(&self, verb: &str) -> String {
-        let store = self.dir.parent().filter(|dir| Store::places(None, &self.target).0 != **dir);
-        command(verb, store, &self.target)
     }
 
     /// Its snapshots, in the order of their numbers.

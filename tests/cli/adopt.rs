@@ -36,7 +36,7 @@ fn a_renamed_file_is_recognized() {
         for words in ["snap", "edit --yes --at 0 --hex 01"] {
             case.exits(&format!("{words} {store}g"), 2).says("has a history").says("memsnap adopt").says("--new");
         }
-        case.exits(&format!("log {store}g"), 2).says("no snapshots");
+        case.exits(&format!("log {store}g"), 2).says("no snapshots").says("`memsnap adopt ");
         // Both hints lead on.
         let hint = case.exits(&format!("snap {store}g"), 2).err;
         let command = hint.split('`').nth(1).unwrap().strip_prefix("memsnap ").unwrap();
