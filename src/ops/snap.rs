@@ -119,7 +119,7 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
         return Err(mark.refusal(&path));
     }
     let store = Store::find_or_create(options.store.as_deref(), &path)?;
-    let suspects = match store.room(&path)? {
+    let suspects = match store.room_to_write(&path)? {
         Some(room) if !room.is_new()? => Vec::new(),
         _ if options.new => Vec::new(),
         _ => renamed::check(&store, &path, &live)?,

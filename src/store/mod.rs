@@ -195,6 +195,17 @@ impl Store {
         Room::find(self, self.key(target))
     }
 
+    /// The room of `target`, if it has one; where its owner cannot enter it, its mode is mended first.
+    ///
+    /// # Errors
+    /// As [`Store::make_room`].
+    pub(crate) fn room_to_write(&self, target: &Path) -> Result<Option<Room>> {
+        match fs::symlink_metadata(self.dir.join(Room::name_of(&self.key(target)))) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            _ => self.make_room(target).map(Some),
+        }
+    }
+
     /// The room of the target known by `key`, if it has one.
     ///
     /// # Errors

@@ -160,15 +160,17 @@ pub(crate) fn exposed(dir: &Path, what: String, chmod: &str) -> Error {
 const MODELESS: [&str; 8] = ["vfat", "msdos", "exfat", "ntfs", "ntfs3", "cifs", "smb3", "9p"];
 
 /// Whether nobody but its owner (us, or root) can write to `dir`: otherwise what it holds is anybody's word. Root may
-/// use the folders of all. Gives the owner. One of ours that not even we can enter is mended.
+/// use the folders of all. Gives the owner. Its mode stays: [`make_dir_for`] mends one of ours that not even we
+/// can enter.
 ///
 /// # Errors
 /// `Refused`, with the remedy, when it is not so.
 pub fn check_private(dir: &Path) -> Result<Owner> {
-    let mut metadata = must_be_dir(dir)?;
-    if lacks(&metadata, ENTER) {
-        enable(dir)?;
-        metadata = must_be_dir(dir)?;
+    let metadata = must_be_dir(dir)?;
+    let enter = || straight::name(&dir.join(".")).and_then(|_| straight::folder(dir));
+    if lacks(&metadata, ENTER) && enter().is_err_and(|e| e == Errno::ACCESS) {
+        let what = format!("{} cannot be entered by its owner (mode {:04o})", dir.display(), metadata.mode() & 0o7777);
+        return Err(Error::refused(what, format!("chmod u+rwx {}", shell_word(dir))));
     }
     let (us, owner) = (id::euid(), metadata.uid());
     if us != 0 && owner != us && owner != 0 {
