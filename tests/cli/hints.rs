@@ -321,7 +321,7 @@ fn a_path_through_a_file() {
 
 /// Hints name the file as it was typed.
 #[test]
-fn a_snapshot_that_is_not_there() {
+fn what_was_typed_is_named() {
     let case = Case::with_pages(3);
     std::fs::create_dir(case.path("d")).unwrap();
     std::fs::rename(case.path("f"), case.path("d/f")).unwrap();
