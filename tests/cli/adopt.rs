@@ -86,8 +86,8 @@ fn what_may_be_a_renamed_file() {
     std::fs::rename(case.path("f"), case.path("g")).unwrap();
     case.write("g", &super::case::noise(5, 10 * super::case::PAGE));
     let ran = case.ok("snap --store s g").says("may be");
-    let (_, rest) = ran.err.split_once("(rm -r ").unwrap();
-    std::fs::remove_dir_all(rest.split_once(')').unwrap().0).unwrap();
+    let (_, rest) = ran.err.split_once("(mv ").unwrap();
+    std::fs::rename(rest.split_once(" ELSEWHERE)").unwrap().0, case.path("elsewhere")).unwrap();
     let command = rest.split('`').nth(1).unwrap().strip_prefix("memsnap adopt ").unwrap();
     case.ok(&format!("adopt --yes {command}")).says("1 snapshot");
 }
