@@ -76,6 +76,10 @@ pub enum Held {
 #[derive(Debug)]
 pub struct Lockable(File);
 
+/// How often it is looked who is in the way: /proc/locks is read in pieces, and one that is released meanwhile makes it skip
+/// another (fs/locks.c, `locks_next`).
+const LOOKS: usize = 5;
+
 /// Locks `file`, waiting up to `wait` (zero: not at all) while somebody else holds it. `path` is for the message.
 ///
 /// # Errors
@@ -86,9 +90,15 @@ pub fn flock(file: &File, path: &Path, kind: Kind, wait: Duration) -> Result<Hel
         return Ok(Held::ByUs);
     }
     let start = Instant::now();
-    let in_the_way = conflicting(file, kind);
-    if in_the_way.is_empty() && try_flock(file, path, kind)? {
-        return Ok(Held::ByUs); // let go while we looked
+    let mut in_the_way = conflicting(file, kind);
+    for _ in 1..LOOKS {
+        if in_the_way.iter().any(|lock| !lock.holders.is_empty()) {
+            break;
+        }
+        if try_flock(file, path, kind)? {
+            return Ok(Held::ByUs); // let go while we looked
+        }
+        in_the_way = conflicting(file, kind);
     }
     match by_ancestors(&in_the_way, kind) {
         Some(true) => Ok(Held::ByAncestor),
