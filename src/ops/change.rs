@@ -206,35 +206,56 @@ pub(crate) fn change(
             return Ok(Report { plan, done: false, undo: None, notes, bytes_written: 0, elapsed });
         }
         let from = keep(work, taken)?;
+        let latest = room.snapshots()?.last().copied();
         let to = make(work, &from);
-        let to = work.if_alone(to)?;
-        let pages = pages_between(work.shelf, &from, &to)?;
-        let plan = plan(work, &from, &to, &pages);
-        let undo = Some((from.name.number, from.name.id));
-        let mut report =
-            Report { plan, done: false, undo, notes: Vec::new(), bytes_written: 0, elapsed: began.elapsed() };
-        if !report.plan.is_empty() && confirm(&report.plan) {
-            let stamp = open::stamp(work.target.file, work.target.path)?;
-            let intent = Intent {
-                from: from.name.id,
-                from_image: from.digest(),
-                to: to.name.id,
-                to_image: to.digest(),
-                file: (stamp.dev, stamp.ino),
-                time_ns: id::now_ns(),
-                verb: goal.verb.into(),
-            };
-            // Both ways must be open before the first page is written.
-            let proven = write::prove_stored(work, &from, &to, &pages, progress);
-            work.if_alone(proven)?;
-            let step = Step { intent: &intent, recorded: None, from: Some(&from), to: &to, pages: &pages };
-            report.bytes_written = carry_out(work, &step, progress)?;
-            report.done = true;
-        }
+        let composed = to.as_ref().ok().map(|to| to.name).filter(|name| Some(*name) > latest);
+        let mut report = match work.if_alone(to).and_then(|to| bring(work, goal, &from, &to, confirm, progress)) {
+            Ok(report) => report,
+            Err(e) => {
+                // What the target was to hold, and never did. Where it cannot be removed it is a snapshot too many.
+                let _ = composed.map(|name| room.remove_unused(work.writing, &name));
+                return Err(e);
+            }
+        };
         report.notes = std::mem::take(&mut work.notes);
         report.elapsed = began.elapsed();
         Ok(report)
     })
+}
+
+/// Brings the target, which holds `from`, to `to`, both of which are stored.
+fn bring(
+    work: &mut Work<'_>,
+    goal: &Goal<'_>,
+    from: &Image,
+    to: &Image,
+    confirm: Confirm<'_>,
+    progress: &dyn Progress,
+) -> Result<Report> {
+    let pages = pages_between(work.shelf, from, to)?;
+    let plan = plan(work, from, to, &pages);
+    let undo = Some((from.name.number, from.name.id));
+    let mut report =
+        Report { plan, done: false, undo, notes: Vec::new(), bytes_written: 0, elapsed: Default::default() };
+    if !report.plan.is_empty() && confirm(&report.plan) {
+        let stamp = open::stamp(work.target.file, work.target.path)?;
+        let intent = Intent {
+            from: from.name.id,
+            from_image: from.digest(),
+            to: to.name.id,
+            to_image: to.digest(),
+            file: (stamp.dev, stamp.ino),
+            time_ns: id::now_ns(),
+            verb: goal.verb.into(),
+        };
+        // Both ways must be open before the first page is written.
+        let proven = write::prove_stored(work, from, to, &pages, progress);
+        work.if_alone(proven)?;
+        let step = Step { intent: &intent, recorded: None, from: Some(from), to, pages: &pages };
+        report.bytes_written = carry_out(work, &step, progress)?;
+        report.done = true;
+    }
+    Ok(report)
 }
 
 fn plan(work: &Work<'_>, from: &Image, to: &Image, pages: &PageSet) -> Plan {

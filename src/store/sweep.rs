@@ -6,7 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::image::Image;
-use super::room::{Room, Writing};
+use super::intent::Intent;
+use super::room::{Room, SnapName, Writing};
 use super::shelf::Shelf;
 use crate::error::{At, Result};
 use crate::page::Digest;
@@ -70,6 +71,22 @@ impl Room {
             }
         }
         Ok((out, others))
+    }
+
+    /// Removes the snapshot `name`, of which nobody was told yet, unless the record of a change names it.
+    ///
+    /// # Errors
+    /// When it cannot be removed, or a record cannot be read.
+    pub(crate) fn remove_unused(&self, writing: &Writing, name: &SnapName) -> Result<()> {
+        writing.check()?;
+        let names = |change: Option<Intent>| change.is_some_and(|change| [change.from, change.to].contains(&name.id));
+        if names(self.intent()?) || names(self.last_change()?) {
+            return Ok(());
+        }
+        let path = self.dir().join(name.file_name());
+        straight::remove_file(&path).at("removing", &path)?;
+        create::sync_dir(self.dir())?;
+        self.sweep(writing)
     }
 
     /// Removes what no snapshot needs, now.

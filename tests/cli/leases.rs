@@ -187,6 +187,30 @@ fn the_intent_and_the_marker_are_withdrawn() {
     }
 }
 
+/// What an edit composed, and the file never held, is no snapshot of it.
+#[test]
+fn what_was_composed_goes_with_the_change() {
+    if !needs_strace() {
+        return;
+    }
+    let (case, _) = changed();
+    let (path, now) = (case.path("f"), case.read("f"));
+    let begun = || !case.stored("/intent").is_empty();
+    let words = "edit --yes f --at 70000 --hex 00112233";
+    let (ran, _) = meanwhile(&case, words, ("fsetxattr", "delay_enter=300000"), begun, || {
+        drop(writable(&path).unwrap());
+    });
+    ran.exits(75).says("nothing was changed");
+    assert!(case.read("f") == now && case.stored("/intent").is_empty());
+    assert!(!case.ok("log f").out.contains("(result)"));
+    case.ok("verify");
+    case.ok(words);
+    assert!(case.ok("log f").out.contains("(result)"));
+    case.ok("undo --yes f");
+    assert!(case.read("f") == now);
+    case.ok("verify");
+}
+
 /// From the first byte on whoever opens it waits, and then has the whole change; who does not wait gets EWOULDBLOCK.
 #[test]
 fn who_comes_later_waits() {
