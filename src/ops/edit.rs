@@ -106,10 +106,11 @@ pub fn edit(
         }
         // What is between two images is not to be edited.
         let recovered = recover::recover(&target, None, options, &mut *confirm, progress)?;
-        if !recovered.done {
+        if recovered.done {
+            notes.push(Note::new("an interrupted change was finished first"));
+        } else if room.intent()?.is_some() {
             return Err(recover::to_finish_first("change", &target));
-        }
-        notes.push(Note::new("an interrupted change was finished first"));
+        } // else it was under way, and has ended
     }
     let touched = Touched::open(&target, edits, grow)?;
     let pages = touched.dirty();
