@@ -25,10 +25,10 @@ use super::{escape, text, units};
 /// Keep each FILE as it is now
 ///
 /// Reads the file, and stores the pages that differ from the snapshot before.
-/// Prints the id of the snapshot on stdout, one line for each FILE, and the
-/// story on stderr. Where nothing changed, no snapshot is made and the id of
-/// the last one is printed; but one is made all the same where the grade is
-/// better than before, or where memsnap made the last one by itself (undo).
+/// Prints the id of the snapshot on stdout, one line for each FILE, and
+/// messages on stderr. If nothing changed since the latest snapshot, none is
+/// made and the id of that one is printed, unless the new grade is better. A
+/// FILE that a revert brought back to an earlier snapshot gets a new one.
 /// A new mode, owner or attribute is a change; new times alone are none.
 ///
 /// Each snapshot is graded by how far it is known to be of one moment:

@@ -115,7 +115,7 @@ EXIT STATUS
   4   the store or the delta is damaged; nothing was written
   5   the file is not what it must be for this; nothing was written
   75  the file is locked, or open elsewhere; nothing was written, unless
-      the message says so: the kernel does not let others wait for ever
+      the message says so: the kernel does not let others wait forever
 ";
 
 /// Of `recover`.
@@ -127,7 +127,7 @@ EXIT STATUS
       and --yes is needed
   4   the store is damaged; nothing was written
   75  the file is locked, or open elsewhere; nothing was written, unless
-      the message says so: the kernel does not let others wait for ever
+      the message says so: the kernel does not let others wait forever
 ";
 
 /// Of `restore`.
