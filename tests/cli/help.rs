@@ -60,7 +60,7 @@ fn help_is_a_word_too() {
 #[test]
 fn help_tells_what_is_needed() {
     let case = Case::new();
-    case.ok("snap --help").shows("where the grade is").shows("by itself");
+    case.ok("snap --help").shows("unless the new grade is better").shows("a revert brought back");
     for verb in ["revert", "undo", "recover", "apply", "edit"] {
         let help = case.ok(&format!("{verb} --help")).out;
         assert!(help.contains("with --json") && help.contains("no terminal"), "{verb}");
