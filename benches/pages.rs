@@ -52,7 +52,7 @@ fn frames(c: &mut Criterion) {
 
 fn scans(c: &mut Criterion) {
     const LEN: usize = 64 << 20;
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("target");
     std::fs::write(&path, noise(LEN)).expect("a file");
     let file = File::open(&path).expect("the file");

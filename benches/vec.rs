@@ -27,7 +27,7 @@ fn timed(n: u64, mut once: impl FnMut() -> Duration) -> Duration {
 }
 
 fn pushes(c: &mut Criterion) {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().expect("a directory");
     let mut group = c.benchmark_group("push");
     group.sample_size(10).throughput(Throughput::Elements(PUSHES));
     group.bench_function("Vec", |b| {
@@ -58,7 +58,7 @@ fn pushes(c: &mut Criterion) {
 }
 
 fn commits(c: &mut Criterion) {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempfile::tempdir().expect("a directory");
     let mut vec = open(&dir);
     vec.extend(0..PUSHES).expect("room");
     vec.commit().expect("a commit");

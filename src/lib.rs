@@ -2,15 +2,15 @@
 //!
 //! A *target* is a file known by its path. It is looked at in *pages* of 4096 bytes. A *snapshot* is an image of it at
 //! one moment, of which only the pages are stored that changed since the one before. Snapshots are kept in a *store*,
-//! a folder named `.memsnap` beside the target unless another is chosen; its format is defined in memsnap-store(5).
+//! a directory named `.memsnap` beside the target unless another is chosen; its format is defined in memsnap-store(5).
 //!
 //! ```
 //! use memsnap::ops::{Quiet, diff, operand::Operand, snap};
 //! use std::os::unix::fs::FileExt;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let folder = tempfile::tempdir()?;
-//! let path = folder.path().join("state.bin");
+//! let directory = tempfile::tempdir()?;
+//! let path = directory.path().join("state.bin");
 //! std::fs::write(&path, vec![7; 1 << 20])?;
 //!
 //! let first = snap::snap(&path, &snap::Options::default(), &Quiet)?;
@@ -42,8 +42,8 @@
 //! | an array of plain values | it on disk, each commit whole | [`mem::vec::PersistentVec`] |
 //! | a stored image | a view of it, and its changes stored | [`ops::memory`] |
 //!
-//! Who comes from `crumbles`, `memsnap` 0.1 or `persistence` finds each of their calls in docs/migration.md. What all of
-//! it costs is in docs/memory.md.
+//! Who comes from `crumbles`, `memsnap` 0.1 or `persistence` finds each of their calls in docs/migration.md. What all
+//! of it costs is in docs/memory.md.
 //!
 //! Memory that knows which of its pages were written:
 //!
@@ -95,8 +95,8 @@
 //! use std::sync::Arc;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let folder = tempfile::tempdir()?;
-//! let path = folder.path().join("example.txt");
+//! let directory = tempfile::tempdir()?;
+//! let path = directory.path().join("example.txt");
 //! std::fs::write(&path, "Hello, File!")?;
 //! let snapshot = Arc::new(Snapshot::open(&path)?);
 //! std::fs::write(&path, "overwritten")?;
@@ -132,8 +132,8 @@
 //!
 //! # #[allow(unsafe_code)]
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let folder = tempfile::tempdir()?;
-//! let path = folder.path().join("numbers.vec");
+//! let directory = tempfile::tempdir()?;
+//! let path = directory.path().join("numbers.vec");
 //! // SAFETY: nobody else writes to this file while it is open.
 //! let mut numbers = unsafe { PersistentVec::<u64>::create(&path, &Options::default()) }?;
 //! numbers.extend(1..=1000)?;

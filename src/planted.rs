@@ -9,7 +9,7 @@
 pub(crate) enum Bug {
     /// A new file of a store is named before its bytes are on the disk.
     NoFileSync,
-    /// Names in a folder are not brought to the disk.
+    /// Names in a directory are not brought to the disk.
     NoDirSync,
     /// A target is not brought to the disk before its change counts as done.
     NoTargetSync,
@@ -43,8 +43,8 @@ pub(crate) fn planted(bug: Bug) -> bool {
     NAME.as_deref() == Some(&*format!("{bug:?}"))
 }
 
-/// Brings a file to the disk, by `sync`; without a bug, once: the kernel tells of a failure one time, and the pages that
-/// it was about count as written then.
+/// Brings a file to the disk, by `sync`; without a bug, once: the kernel tells of a failure one time, and the pages
+/// that it was about count as written then.
 pub(crate) fn sync_once(left_out: Bug, sync: impl Fn() -> std::io::Result<()>) -> std::io::Result<()> {
     if planted(left_out) {
         return Ok(());

@@ -1,7 +1,8 @@
-//! Every command of the README is run, in order, in one folder; what the README shows of its output must be what comes.
+//! Every command of the README is run, in order, in one directory; what the README shows of its output must be what
+//! comes.
 //!
-//! Ids, times and sizes may differ: they are compared as such. Where the file system proves nothing of a capture, grades
-//! may differ too, and `snap` ends with 3.
+//! Ids, times and sizes may differ: they are compared as such. Where the file system proves nothing of a capture,
+//! grades may differ too, and `snap` ends with 3.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -67,20 +68,20 @@ fn equivalent(command: &str) -> String {
     command.replace("cargo run --release --", "memsnap")
 }
 
-fn run(command: &str, folder: &Path) -> (Option<i32>, String) {
+fn run(command: &str, directory: &Path) -> (Option<i32>, String) {
     let program = PathBuf::from(env!("CARGO_BIN_EXE_memsnap"));
     let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
     let mut bash = Command::new("bash");
-    bash.args(["-c", &format!("exec 2>&1; {command}")]).current_dir(folder).env("PATH", path);
+    bash.args(["-c", &format!("exec 2>&1; {command}")]).current_dir(directory).env("PATH", path);
     let out = bash.env_remove("MEMSNAP_STORE").output().unwrap();
     (out.status.code(), String::from_utf8(out.stdout).unwrap())
 }
 
 #[test]
 fn every_command_does_what_is_shown() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     for file in ["README.md", "LICENSE"] {
-        fs::copy(root().join(file), folder.path().join(file)).unwrap();
+        fs::copy(root().join(file), directory.path().join(file)).unwrap();
     }
     let steps = steps(&readme());
     assert!(steps.len() > 15, "{} commands", steps.len());
@@ -90,7 +91,7 @@ fn every_command_does_what_is_shown() {
             continue;
         }
         let command = equivalent(&step.command);
-        let (code, output) = run(&command, folder.path());
+        let (code, output) = run(&command, directory.path());
         proven &= !output.contains("unproven");
         let fine: &[i32] = match command.split_whitespace().collect::<Vec<_>>()[..] {
             ["memsnap", "diff", ..] => &[0, 1],

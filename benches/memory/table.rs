@@ -11,7 +11,7 @@ fn read(path: &Path) -> Option<Value> {
 }
 
 /// Where criterion puts what it measured.
-fn folder() -> PathBuf {
+fn directory() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
     target.join("criterion")
 }
@@ -27,7 +27,7 @@ fn rows(began: SystemTime) -> Vec<Row> {
     let below =
         |dir: &Path| std::fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path()).collect::<Vec<_>>();
     let mut rows = Vec::new();
-    for dir in below(&folder()).iter().flat_map(|group| below(group)) {
+    for dir in below(&directory()).iter().flat_map(|group| below(group)) {
         let new = dir.join("new");
         let (Some(what), Some(found)) = (read(&new.join("benchmark.json")), read(&new.join("estimates.json"))) else {
             continue;

@@ -1,4 +1,4 @@
-//! The file that makes a folder a store: the first byte says whether to put the right digest behind the others.
+//! The file that makes a directory a store: the first byte says whether to put the right digest behind the others.
 
 use memsnap::page::Digest;
 use memsnap::store::Store;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use memsnap::store::{Room, Store};
 use tempfile::TempDir;
 
-/// A folder with a store in it. It goes with its thread; what a fuzzer that ends at once leaves, `fuzz/run` clears away.
+/// A directory with a store in it. It goes with its thread; what a fuzzer that ends at once leaves, `fuzz/run` clears
+/// away.
 pub(super) struct Ground {
     dir: TempDir,
     pub(super) room: Room,
@@ -14,7 +15,7 @@ pub(super) struct Ground {
 
 thread_local! {
     static GROUND: Ground = {
-        let dir = tempfile::tempdir().expect("a folder can be made");
+        let dir = tempfile::tempdir().expect("a directory can be made");
         let store = Store::open_or_create(&dir.path().join("store")).expect("a store can be made");
         let room = store.make_room(&dir.path().join("target")).expect("a room can be made");
         drop(room.write(Duration::ZERO).expect("nobody else writes")); // now it has all that a room has

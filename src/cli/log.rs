@@ -26,7 +26,7 @@ use super::{escape, metadata, text, units};
 /// the grade, tags and message. Snapshots that memsnap made by itself before
 /// it wrote to the file are marked `(undo)`, those of what it wrote where no
 /// other snapshot holds that are marked `(result)`. Without FILE, all files of
-/// the store of this folder are listed. With -v, full ids, exact times, the
+/// the store of this directory are listed. With -v, full ids, exact times, the
 /// reason of each grade, what of mode, owner and attributes changed, and the
 /// image digests of which deltas speak.
 ///

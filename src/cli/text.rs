@@ -48,7 +48,7 @@ pipe ends the output, and changes nothing else.
 
 ENVIRONMENT
 
-  MEMSNAP_STORE   the folder for snapshots, as --store
+  MEMSNAP_STORE   the directory for snapshots, as --store
   NO_COLOR        no colours, if not empty
   PAGER           shows long output of view and diff on a terminal; less
                   if not set, no pager if empty

@@ -24,7 +24,7 @@ const SHOWN: usize = 8;
 /// Reads every file of the store, checks its structure, the digest of every
 /// stored page and of every image. All faults are listed, each with the
 /// snapshots and pages that it costs. Without FILE, the whole store of this
-/// folder is checked.
+/// directory is checked.
 ///
 /// Changes nothing that is stored, unless --repair is given: then a damaged
 /// page is stored again from the file, where the file still holds it; the store's

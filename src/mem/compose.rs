@@ -58,13 +58,13 @@ impl Compose {
         Compose { len, draft: None, laid: Vec::new(), taken: BTreeMap::new() }
     }
 
-    /// Copies are kept in a file without a name in the folder `dir`, rather than in memory. To be said first.
+    /// Copies are kept in a file without a name in the directory `dir`, rather than in memory. To be said first.
     ///
     /// # Errors
     /// When no file can be made there, or something was placed before.
     pub fn scratch(mut self, dir: &Path) -> io::Result<Compose> {
         if self.draft.is_some() {
-            return Err(invalid("the folder for copies must be named before the first part"));
+            return Err(invalid("the directory for copies must be named before the first part"));
         }
         self.draft = Some(Draft::on_disk(dir, self.len as u64)?);
         Ok(self)
@@ -80,9 +80,9 @@ impl Compose {
         Ok(self)
     }
 
-    /// Places `len` bytes of `file`, from `offset` on, at byte `at`: as they are now, whatever becomes of the file. Long
-    /// parts share the file's blocks where the file system can do that (FICLONE), which also makes them of one moment;
-    /// all others are copied, holes left out.
+    /// Places `len` bytes of `file`, from `offset` on, at byte `at`: as they are now, whatever becomes of the file.
+    /// Long parts share the file's blocks where the file system can do that (FICLONE), which also makes them of one
+    /// moment; all others are copied, holes left out.
     ///
     /// # Errors
     /// When the file does not have them, they are past the end or over another part, or there is no room for the copy.
@@ -127,13 +127,13 @@ impl Compose {
         Ok(())
     }
 
-    /// Places the same without a copy: the file is mapped, however short the part, and only what a view changes is copied.
-    /// That takes a few microseconds a part, and as long again for a view. Parts of one file share a descriptor where
-    /// it is given as an `Arc<File>`, and one mapping where they follow each other in the file and here.
+    /// Places the same without a copy: the file is mapped, however short the part, and only what a view changes is
+    /// copied. That takes a few microseconds a part, and as long again for a view. Parts of one file share a descriptor
+    /// where it is given as an `Arc<File>`, and one mapping where they follow each other in the file and here.
     ///
-    /// Bytes are copied nevertheless where `at` or `offset` is not a multiple of the system's page (usually 4096); those
-    /// on the part's last page, where it ends within that, unless file and snapshot end there too; and those of all
-    /// further parts when this snapshot has three eighths of the mappings that the system allows a process
+    /// Bytes are copied nevertheless where `at` or `offset` is not a multiple of the system's page (usually 4096);
+    /// those on the part's last page, where it ends within that, unless file and snapshot end there too; and those of
+    /// all further parts when this snapshot has three eighths of the mappings that the system allows a process
     /// (vm.max_map_count, 65530 by default), as a view of it needs as many.
     ///
     /// # Errors

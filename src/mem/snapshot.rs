@@ -76,8 +76,8 @@ impl Snapshot {
     }
 
     /// The file at `path` as it is now: what is written to it later does not show. On file systems that share blocks
-    /// (XFS, btrfs) this takes a moment and is of one moment; elsewhere the bytes are copied into memory, holes left out,
-    /// and if somebody writes meanwhile, they are of no one moment (`memsnap snap` proves it).
+    /// (XFS, btrfs) this takes a moment and is of one moment; elsewhere the bytes are copied into memory, holes left
+    /// out, and if somebody writes meanwhile, they are of no one moment (`memsnap snap` proves it).
     ///
     /// # Errors
     /// When it is not a file that may be read, it shrinks meanwhile, or there is no room for the copy.
@@ -108,8 +108,8 @@ impl Snapshot {
         Compose::new(len).file(0, &file, 0, len)?.build()
     }
 
-    /// The same, but what must be copied goes to a file without a name in the folder `dir`: for files that are longer
-    /// than memory.
+    /// The same, but what must be copied goes to a file without a name in the directory `dir`: for files that are
+    /// longer than memory.
     ///
     /// # Errors
     /// As [`Snapshot::from_file`].
@@ -144,8 +144,8 @@ impl Snapshot {
         Compose::filled(len, fill)
     }
 
-    /// Where bytes are that may differ from zeros, ascending: elsewhere nothing need be looked at, and looking would cost
-    /// memory.
+    /// Where bytes are that may differ from zeros, ascending: elsewhere nothing need be looked at, and looking would
+    /// cost memory.
     pub(crate) fn stretches(&self) -> Vec<Range<usize>> {
         self.image.stretches()
     }

@@ -93,7 +93,8 @@ fn find(old: &Path, new: &Path, chosen: Option<&Path>) -> Result<Option<Room>> {
     Ok(None)
 }
 
-/// The absolute path of what is gone, perhaps with its folders: what is left of it resolved, the rest as it was typed.
+/// The absolute path of what is gone, perhaps with its directories: what is left of it resolved, the rest as it was
+/// typed.
 fn removed(old: &Path) -> Option<PathBuf> {
     let whole = std::path::absolute(old).ok()?;
     let (there, at) = whole.ancestors().find_map(|part| Some((part.canonicalize().ok()?, part)))?;

@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::change::{Base, Confirm, Goal, Options, Plan, Report, Stop, Work};
 use super::compare::digest_of;
 use super::compose::{Composer, New};
-use super::delta::{Delta, Named, folder_of, into_file, open_delta, pages_in};
+use super::delta::{Delta, Named, directory_of, into_file, open_delta, pages_in};
 use super::edit::{room_of, stores_first};
 use super::in_place::{Place, in_place};
 use super::plan::obstacle;
@@ -57,7 +57,7 @@ pub fn apply(
 ) -> Result<Report> {
     let target = open::resolve(file)?;
     let named = if let Input::Path(path) = &delta { Some(path.clone()) } else { None };
-    let opened = open_delta(delta, folder_of(out.unwrap_or(&target)));
+    let opened = open_delta(delta, directory_of(out.unwrap_or(&target)));
     let (delta, name) = opened.map_err(|e| in_order(file, named.as_deref()).unwrap_or(e))?;
     let job = Job { target: &target, delta: &delta, name: &name, options, began: Instant::now() };
     let done = match out {

@@ -13,7 +13,7 @@ use super::*;
 use crate::pack::{Compress, Grade};
 use crate::store::Ref;
 
-/// Files in a folder that is gone afterwards.
+/// Files in a directory that is gone afterwards.
 struct Bench {
     dir: tempfile::TempDir,
 }

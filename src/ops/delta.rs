@@ -248,16 +248,16 @@ pub(crate) fn pages_in(delta: &Delta, path: &Path) -> Result<PageSet> {
     Ok(set)
 }
 
-/// A folder for scratch space: that of the file being written.
+/// A directory for scratch space: that of the file being written.
 pub(crate) fn scratch_beside(out: &Out<'_>) -> PathBuf {
     match out {
-        Out::Path(path) => folder_of(path).to_path_buf(),
+        Out::Path(path) => directory_of(path).to_path_buf(),
         Out::Stream(_) => tempfile::env::temp_dir(),
     }
 }
 
-/// The folder that a path is in.
-pub(crate) fn folder_of(path: &Path) -> &Path {
+/// The directory that a path is in.
+pub(crate) fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
@@ -267,7 +267,8 @@ pub(crate) struct Named<'a> {
     pub(crate) force: bool,
     /// Files whose history this is about: they are never replaced, by whatever name.
     pub(crate) apart: &'a [&'a Path],
-    /// The permissions of what it is made from: as with cp(1), it has them too, but for those that the umask takes away.
+    /// The permissions of what it is made from: as with cp(1), it has them too, but for those that the umask takes
+    /// away.
     pub(crate) mode: u32,
 }
 
@@ -287,8 +288,8 @@ pub(crate) fn into<T>(out: Out<'_>, how: &Named<'_>, f: impl FnOnce(&mut dyn Wri
     }
 }
 
-/// Runs `f` on a new file, which then gets the name `path`: one that is there is refused, or replaced. Until then nobody
-/// but the caller can open it.
+/// Runs `f` on a new file, which then gets the name `path`: one that is there is refused, or replaced. Until then
+/// nobody but the caller can open it.
 pub(crate) fn into_file<T>(path: &Path, how: &Named<'_>, f: impl FnOnce(&File) -> Result<T>) -> Result<T> {
     if descriptor::is_sink(path) {
         let what = format!("{} is a pipe or a descriptor, and this output is written in any order", path.display());
@@ -308,7 +309,7 @@ pub(crate) fn into_file<T>(path: &Path, how: &Named<'_>, f: impl FnOnce(&File) -
         }
         _ => {}
     }
-    let (dir, name) = (folder_of(path), path.file_name().unwrap_or_default());
+    let (dir, name) = (directory_of(path), path.file_name().unwrap_or_default());
     let pending = Pending::new(dir)?;
     let done = f(pending.file())?;
     meta::set_mode_where_kept(pending.file(), how.mode & 0o777 & !meta::umask()).at("setting the mode of", path)?;

@@ -1,4 +1,4 @@
-//! For tests: a target in a folder of its own, changed and snapshotted.
+//! For tests: a target in a directory of its own, changed and snapshotted.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;

@@ -74,9 +74,10 @@ pub struct Entry {
     pub kind: Kind,
 }
 
-/// The history of `file`, or of all targets of a store: that of the working folder, or the one chosen.
+/// The history of `file`, or of all targets of a store: that of the working directory, or the one chosen.
 ///
-/// Of all targets, those are left out of which there is nothing to tell. What cannot be read is told in [`History::faults`]; the rest is given all the same.
+/// Of all targets, those are left out of which there is nothing to tell. What cannot be read is told in
+/// [`History::faults`]; the rest is given all the same.
 ///
 /// # Errors
 /// When there is no store, or no history of that file; when the store cannot be listed.

@@ -1,8 +1,8 @@
 //! From disk to memory and back: a stored image or a file as a snapshot in memory, and what a view of it changed as a
 //! stored snapshot, in place, or as a delta.
 //!
-//! An [`Origin`] remembers the digests of its groups, 40 bytes for 64 KiB that are not zeros. So what a view makes of it
-//! has its image digest for the price of the pages that differ, and nothing has to be read again.
+//! An [`Origin`] remembers the digests of its groups, 40 bytes for 64 KiB that are not zeros. So what a view makes of
+//! it has its image digest for the price of the pages that differ, and nothing has to be read again.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -36,8 +36,8 @@ pub use super::apply_memory::apply;
 /// use memsnap::ops::{Quiet, memory, operand::{Operand, Ref}, snap};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let folder = tempfile::tempdir()?;
-/// # let path = folder.path().join("state.bin");
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("state.bin");
 /// # std::fs::write(&path, vec![7; 1 << 20])?;
 /// snap::snap(&path, &snap::Options::default(), &Quiet)?;
 ///
@@ -64,8 +64,8 @@ pub struct Origin {
     name: String,
 }
 
-/// Brings what `what` names into memory: a stored image, every page proven by its digest, or, without a reference, a file
-/// as it is now. Holes cost nothing.
+/// Brings what `what` names into memory: a stored image, every page proven by its digest, or, without a reference, a
+/// file as it is now. Holes cost nothing.
 ///
 /// # Errors
 /// [`Error::Damaged`] when the stored image cannot be had whole; [`Error::Changed`] when somebody writes to the file
@@ -301,8 +301,8 @@ pub fn write<S: Root>(
     Ok(report)
 }
 
-/// Writes the delta from what `origin` holds to what `view` holds; [`super::apply`] takes it. Of the options, `store` and
-/// `reading` say nothing here.
+/// Writes the delta from what `origin` holds to what `view` holds; [`super::apply`] takes it. Of the options, `store`
+/// and `reading` say nothing here.
 ///
 /// # Errors
 /// [`Error::Refused`] when `view` is none of `origin`, or the output is there and not to be replaced; when it cannot be

@@ -1,14 +1,14 @@
-//! What a change needs of its target's file system, made sure of before the change begins: a change that cannot end would
-//! leave the target half changed.
+//! What a change needs of its target's file system, made sure of before the change begins: a change that cannot end
+//! would leave the target half changed.
 //!
-//! Holes that will get data are reserved by fallocate(2); the length stays. Where a file system has no fallocate, and where
-//! it writes even blocks that are there to new places (btrfs, bcachefs and ZFS; reflinked blocks on XFS), it proves less or
-//! nothing: then a full disk is found half-way, as before.
+//! Holes that will get data are reserved by fallocate(2); the length stays. Where a file system has no fallocate, and
+//! where it writes even blocks that are there to new places (btrfs, bcachefs and ZFS; reflinked blocks on XFS), it
+//! proves less or nothing: then a full disk is found half-way, as before.
 
 use std::io;
 use std::path::Path;
 
-use super::delta::folder_of;
+use super::delta::directory_of;
 use super::powers;
 use super::take::Target;
 use super::write::runs_in;
@@ -25,7 +25,7 @@ use crate::sys::{extents, fs, meta, sparse};
 /// # Errors
 /// As ftruncate(2).
 pub(crate) fn try_length(target: &Path, len: u64) -> Result<()> {
-    match tempfile::tempfile_in(folder_of(target)) {
+    match tempfile::tempfile_in(directory_of(target)) {
         Ok(probe) => probe.set_len(len).at("lengthening", target),
         Err(_) => Ok(()),
     }
@@ -79,8 +79,8 @@ impl<'a> Space<'a> {
         Ok(())
     }
 
-    /// Gives back what was reserved, as nothing will be written. Only where the lease keeps everybody else away: others may
-    /// have written there. Blocks that stay reserved change nothing in what is read.
+    /// Gives back what was reserved, as nothing will be written. Only where the lease keeps everybody else away: others
+    /// may have written there. Blocks that stay reserved change nothing in what is read.
     pub(crate) fn release(&self, lease: Option<&Lease<'_>>) {
         let Some(lease) = lease.filter(|lease| !self.reserved.is_empty() && lease.keep()) else { return };
         let file = self.target.file;

@@ -1,4 +1,4 @@
-//! Of a file in a folder of its own.
+//! Of a file in a directory of its own.
 
 use std::os::unix::fs::FileExt;
 
@@ -27,7 +27,7 @@ fn what_is_not_asked_for_is_not_told() {
     assert_eq!((report.stamp.len, report.closed, report.locks.locks.len()), (16384, None, 0));
     assert_eq!(report.cells[0].data, Some(16384), "cells were asked for");
     assert!(Subject::find(&f.target().with_file_name("none")).is_err());
-    assert!(Subject::find(f.target().parent().unwrap()).is_err(), "a folder");
+    assert!(Subject::find(f.target().parent().unwrap()).is_err(), "a directory");
 }
 
 #[test]
@@ -74,8 +74,8 @@ fn a_file_that_shrinks_is_a_failure_of_that_aspect() {
 
 #[test]
 fn own_formats_are_known() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("v");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("v");
     let kind = crate::mem::vec::ElementType::of_scalar(crate::mem::vec::Scalar::named("u16").unwrap());
     crate::ops::vec::create(&path, &kind).unwrap();
     let format = Aspects { format: true, ..Aspects::default() };

@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// The store, if it is not the one beside the file or of the working folder.
+    /// The store, if it is not the one beside the file or of the working directory.
     pub store: Option<PathBuf>,
     /// Leave out the pages.
     pub quick: bool,
@@ -95,7 +95,7 @@ impl Fault {
     }
 }
 
-/// Checks one image, one target, or without `what` the store of the working folder.
+/// Checks one image, one target, or without `what` the store of the working directory.
 ///
 /// # Errors
 /// When there is nothing to check, or it cannot be looked at. Damage is no error: it is in the report.

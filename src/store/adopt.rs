@@ -1,4 +1,4 @@
-//! Giving a room to another target: it says whose it is to be, the folder is renamed, then it says whose it is.
+//! Giving a room to another target: it says whose it is to be, the directory is renamed, then it says whose it is.
 
 use std::io;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! The label of a room: the file `target` in it says whose it is, and the folder's name proves that.
+//! The label of a room: the file `target` in it says whose it is, and the directory's name proves that.
 
 use std::fs;
 use std::io;
@@ -14,13 +14,13 @@ const NEXT: &str = "tmp-target";
 /// Longest path, with room to spare.
 const MOST_PATH: usize = 64 << 10;
 
-/// Whose the room at `dir` is. `proven` says whether the folder's name does: after a move that was cut short, it proves
-/// what was announced.
+/// Whose the room at `dir` is. `proven` says whether the directory's name does: after a move that was cut short, it
+/// proves what was announced.
 pub(super) fn read(dir: &Path, proven: impl Fn(&[u8]) -> bool) -> Result<Vec<u8>> {
     let label = create::read_small(&dir.join(LABEL), MOST_PATH)?;
     let next = || create::read_small(&dir.join(NEXT), MOST_PATH).ok();
     let key = if proven(&label) { Some(label) } else { next().filter(|key| proven(key)) };
-    key.ok_or_else(|| Error::damaged(&dir.join(LABEL), "it does not name the target that its folder is for"))
+    key.ok_or_else(|| Error::damaged(&dir.join(LABEL), "it does not name the target that its directory is for"))
 }
 
 /// Whether the room at `dir` says nothing.

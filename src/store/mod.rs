@@ -55,14 +55,14 @@ const FORMAT: &str = "1";
 #[derive(Clone, Debug)]
 pub struct Store {
     dir: PathBuf,
-    /// The folder it is in: targets below it are known by their path from here, so that both may move together.
+    /// The directory it is in: targets below it are known by their path from here, so that both may move together.
     above: PathBuf,
     /// Whose it is.
     owner: Owner,
 }
 
 impl Store {
-    /// The folder of the store for `target`: `chosen`, or [`STORE_NAME`] beside it.
+    /// The directory of the store for `target`: `chosen`, or [`STORE_NAME`] beside it.
     pub fn place(chosen: Option<&Path>, target: &Path) -> PathBuf {
         match chosen {
             Some(dir) => dir.into(),
@@ -120,7 +120,7 @@ impl Store {
         self.dir.join("format")
     }
 
-    /// Whether a folder in it proves to be a room, as none is in a folder that never was a store.
+    /// Whether a directory in it proves to be a room, as none is in a directory that never was a store.
     fn has_rooms(&self) -> bool {
         self.rooms().is_ok_and(|(rooms, _)| !rooms.is_empty())
     }
@@ -177,7 +177,7 @@ impl Store {
         &self.dir
     }
 
-    /// The bytes that `target`, an absolute path, is known by here: relative when it is below the store's folder.
+    /// The bytes that `target`, an absolute path, is known by here: relative when it is below the store's directory.
     pub fn key(&self, target: &Path) -> Vec<u8> {
         key_in(&self.above, target)
     }
@@ -223,7 +223,7 @@ impl Store {
         Room::make(self, self.key(target), owner::owner_at(target)?)
     }
 
-    /// All rooms, by name, and what is wrong with folders that look like rooms and are none.
+    /// All rooms, by name, and what is wrong with directories that look like rooms and are none.
     ///
     /// # Errors
     /// When the store cannot be listed.
@@ -237,7 +237,7 @@ impl Store {
             if kind.is_dir() {
                 names.push(entry.file_name());
             } else if is_room_name(&entry.file_name(), kind.is_file()) {
-                faults.push(Error::damaged(&path, "it has the name of a target's folder, and is none"));
+                faults.push(Error::damaged(&path, "it has the name of a target's directory, and is none"));
             }
         }
         names.sort();
@@ -253,7 +253,7 @@ impl Store {
     }
 }
 
-/// Makes an empty folder a store. Of two who do so at once, the first gives it its id.
+/// Makes an empty directory a store. Of two who do so at once, the first gives it its id.
 fn begin(dir: &Path, owner: Owner, parent: &Path) -> Result<()> {
     create::write_small_for(dir, owner, OsStr::new(".gitignore"), b"*\n")?;
     put_format(dir, owner, |format, name| {
@@ -314,8 +314,8 @@ pub(crate) fn refuse_stored(target: &Path) -> Result<()> {
     }
 }
 
-/// The path of a store: what leads to it is resolved, once; it itself is never a link. What cannot be resolved stays as it
-/// is, for the error of whoever opens it.
+/// The path of a store: what leads to it is resolved, once; it itself is never a link. What cannot be resolved stays as
+/// it is, for the error of whoever opens it.
 fn placed(dir: &Path) -> PathBuf {
     let found = match dir.file_name() {
         Some(_) => open::resolve_new(dir),
@@ -348,7 +348,7 @@ fn check_format(store: &Store) -> Result<()> {
         }
         return Err(Error::refused(
             format!("{} is not a store: it has no file named format", dir.display()),
-            "choose another folder with --store DIR",
+            "choose another directory with --store DIR",
         ));
     }
     let bytes = create::read_small(&path, 4096)?;
@@ -366,14 +366,14 @@ fn check_format(store: &Store) -> Result<()> {
     }
 }
 
-/// A store is only made in a folder that holds nothing of anybody's.
+/// A store is only made in a directory that holds nothing of anybody's.
 fn check_empty(dir: &Path) -> Result<()> {
     for entry in straight::read_dir(dir).at("listing", dir)? {
         let name = entry.at("listing", dir)?.file_name();
         if name != ".gitignore" && name != "format" && !name.as_bytes().starts_with(create::TMP_PREFIX.as_bytes()) {
             return Err(Error::refused(
                 format!("{} is neither empty nor a store", dir.display()),
-                "choose an empty or new folder with --store DIR",
+                "choose an empty or new directory with --store DIR",
             ));
         }
     }

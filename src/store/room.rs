@@ -1,4 +1,4 @@
-//! A room: the folder of one target, and the right to write in it.
+//! A room: the directory of one target, and the right to write in it.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -24,7 +24,7 @@ pub(super) const MOST_NUMBER: u64 = 1_000_000_000_000_000;
 /// What the lock file holds while somebody writes, and after they were killed.
 const CRASHED: &[u8] = b"w";
 
-/// The folder of one target.
+/// The directory of one target.
 #[derive(Clone, Debug)]
 pub struct Room {
     dir: PathBuf,
@@ -63,7 +63,7 @@ impl SnapName {
 }
 
 impl Room {
-    /// The folder's name for a target known by `key`.
+    /// The directory's name for a target known by `key`.
     pub(super) fn name_of(key: &[u8]) -> String {
         let name = key.rsplit(|b| *b == b'/').next().unwrap_or(key);
         let plain = |b: &u8| if b.is_ascii_alphanumeric() || b"._-".contains(b) { *b as char } else { '_' };
@@ -115,7 +115,7 @@ impl Room {
         Ok(names)
     }
 
-    /// A room by its folder's name: the label in it says whose it is, and the name proves that.
+    /// A room by its directory's name: the label in it says whose it is, and the name proves that.
     pub(super) fn open_named(store: &Store, name: &OsStr) -> Result<Room> {
         let dir = store.dir().join(name);
         let owner = check_private(&dir)?;
@@ -175,7 +175,7 @@ impl Room {
     /// Its snapshots, in the order of their numbers.
     ///
     /// # Errors
-    /// When the folder cannot be listed.
+    /// When the directory cannot be listed.
     pub fn snapshots(&self) -> Result<Vec<SnapName>> {
         let mut names = Vec::new();
         for entry in straight::read_dir(&self.dir).at("listing", &self.dir)? {
@@ -189,7 +189,7 @@ impl Room {
     /// for its end: listed until two agree.
     ///
     /// # Errors
-    /// When the folder cannot be listed, or does not come to rest.
+    /// When the directory cannot be listed, or does not come to rest.
     pub(super) fn snapshots_agreed(&self) -> Result<Vec<SnapName>> {
         let mut names = self.snapshots()?;
         for _ in 0..16 {
@@ -205,7 +205,7 @@ impl Room {
     /// Whether it has no snapshot yet.
     ///
     /// # Errors
-    /// When the folder cannot be listed.
+    /// When the directory cannot be listed.
     pub fn is_new(&self) -> Result<bool> {
         for entry in straight::read_dir(&self.dir).at("listing", &self.dir)? {
             if SnapName::parse(&entry.at("listing", &self.dir)?.file_name()).is_some() {
@@ -215,7 +215,8 @@ impl Room {
         Ok(true)
     }
 
-    /// Lets the next writer look for garbage. Only a hint: where it cannot be given, as while somebody writes, it is not.
+    /// Lets the next writer look for garbage. Only a hint: where it cannot be given, as while somebody writes, it is
+    /// not.
     pub(crate) fn ask_for_sweep(&self) {
         // Only where there is a lock: looking at a room makes nothing in it.
         let path = self.dir.join("lock");
@@ -270,8 +271,8 @@ impl Room {
     }
 }
 
-/// Whether nobody else can write to the room at `dir`, nor to the folder of names in it: both are listed, and litter in
-/// them is removed, so neither may lead elsewhere.
+/// Whether nobody else can write to the room at `dir`, nor to the directory of names in it: both are listed, and litter
+/// in them is removed, so neither may lead elsewhere.
 fn check_private(dir: &Path) -> Result<Owner> {
     let owner = create::check_private(dir)?;
     let names = dir.join("names");
@@ -375,7 +376,7 @@ impl Writing {
         self.done = true;
     }
 
-    /// Puts the folder's names on disk.
+    /// Puts the directory's names on disk.
     ///
     /// # Errors
     /// What the system says.

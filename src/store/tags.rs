@@ -48,7 +48,7 @@ impl Room {
     /// All tags with what they name, by name; those that do not hold together are errors.
     ///
     /// # Errors
-    /// When the folder cannot be listed.
+    /// When the directory cannot be listed.
     pub fn tags(&self) -> Result<Vec<(String, Result<Digest>)>> {
         let dir = self.dir().join("names");
         let mut out = Vec::new();

@@ -1,8 +1,8 @@
-//! Making files that nobody sees half-written, in folders that nobody else writes to.
+//! Making files that nobody sees half-written, in directories that nobody else writes to.
 //!
 //! A new file has no name until all of it is on the disk (O_TMPFILE; where the file system has none, a name that starts
-//! with [`TMP_PREFIX`]). It is readable by its owner only, whatever the umask. The owner is the caller; in a store, root
-//! gives it to the owner of the history. A name is durable only after [`sync_dir`] of its folder.
+//! with [`TMP_PREFIX`]). It is readable by its owner only, whatever the umask. The owner is the caller; in a store,
+//! root gives it to the owner of the history. A name is durable only after [`sync_dir`] of its directory.
 #![cfg_attr(target_os = "linux", allow(unsafe_code, reason = "sync_file_range(2) has no safe wrapper"))]
 
 use std::ffi::{OsStr, OsString};
@@ -23,7 +23,7 @@ pub use super::cache::drop_pages as drop_cache;
 pub(crate) use super::private::exposed;
 pub use super::private::{Owner, check_private, make_dir, make_dir_for};
 
-/// How temporary names start; nothing else in a folder of ours does, so litter can be told.
+/// How temporary names start; nothing else in a directory of ours does, so litter can be told.
 pub const TMP_PREFIX: &str = "tmp-";
 
 /// Read and write for the owner, nothing for others.
@@ -39,7 +39,7 @@ fn tmp_name() -> OsString {
 #[derive(Debug)]
 pub struct Pending {
     file: File,
-    /// The folder itself, so that it stays the same one whatever happens to its path.
+    /// The directory itself, so that it stays the same one whatever happens to its path.
     dir: File,
     path: PathBuf,
     temporary: Option<OsString>,
@@ -59,9 +59,9 @@ impl Pending {
     /// A new, empty file in `dir`, for reading and writing, mode 0600. It belongs to the caller, whoever owns `dir`.
     ///
     /// # Errors
-    /// When the folder cannot be opened, or no file be made in it.
+    /// When the directory cannot be opened, or no file be made in it.
     pub fn new(dir: &Path) -> Result<Pending> {
-        Pending::within(straight::folder(dir).at("opening", dir)?, dir)
+        Pending::within(straight::directory(dir).at("opening", dir)?, dir)
     }
 
     /// As [`Pending::new`], in a directory that belongs to `owner`; made by root, the file does too.
@@ -69,33 +69,34 @@ impl Pending {
     /// # Errors
     /// As [`Pending::new`]; `Changed` when the directory belongs to somebody else by now.
     pub fn owned(dir: &Path, owner: Owner) -> Result<Pending> {
-        let folder = straight::folder(dir).at("opening", dir)?;
-        if id::euid() == 0 && Owner::from(&folder.metadata().at("looking at", dir)?).uid != owner.uid {
+        let directory = straight::directory(dir).at("opening", dir)?;
+        if id::euid() == 0 && Owner::from(&directory.metadata().at("looking at", dir)?).uid != owner.uid {
             let what = "it was replaced by a directory of another user".into();
             return Err(Error::Changed { path: dir.into(), what });
         }
-        let pending = Pending::within(folder, dir)?;
+        let pending = Pending::within(directory, dir)?;
         owner.receive(&pending.file).at("setting the owner of", &pending.path)?;
         Ok(pending)
     }
 
-    fn within(folder: File, dir: &Path) -> Result<Pending> {
-        match imp::unnamed(&folder) {
-            Ok(file) => Pending { file, dir: folder, path: dir.join("a new file"), temporary: None }.made_private(),
+    fn within(directory: File, dir: &Path) -> Result<Pending> {
+        match imp::unnamed(&directory) {
+            Ok(file) => Pending { file, dir: directory, path: dir.join("a new file"), temporary: None }.made_private(),
             // EISDIR, ENOENT: kernels before 3.11; EOPNOTSUPP, EINVAL: the file system has none.
             Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL | Errno::NOSYS) => {
-                Pending::named(folder, dir)
+                Pending::named(directory, dir)
             }
             Err(e) => Err(e).at("making a file in", dir),
         }
     }
 
-    fn named(folder: File, dir: &Path) -> Result<Pending> {
+    fn named(directory: File, dir: &Path) -> Result<Pending> {
         let name = tmp_name();
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = retry_on_intr(|| openat(&folder, name.as_os_str(), flags, PRIVATE)).at("making a file in", dir)?;
+        let file =
+            retry_on_intr(|| openat(&directory, name.as_os_str(), flags, PRIVATE)).at("making a file in", dir)?;
         let path = dir.join(&name);
-        Pending { file: file.into(), dir: folder, path, temporary: Some(name) }.made_private()
+        Pending { file: file.into(), dir: directory, path, temporary: Some(name) }.made_private()
     }
 
     fn made_private(self) -> Result<Pending> {
@@ -114,10 +115,10 @@ impl Pending {
         &self.path
     }
 
-    /// Brings the bytes to the disk and gives the file its name, if the name is free. The folder is not synced.
+    /// Brings the bytes to the disk and gives the file its name, if the name is free. The directory is not synced.
     ///
     /// # Errors
-    /// When the disk or the folder refuses. After a failed fsync nothing has been named.
+    /// When the disk or the directory refuses. After a failed fsync nothing has been named.
     pub fn publish(mut self, name: &OsStr) -> Result<Published> {
         sync_once(Bug::NoFileSync, || self.file.sync_all()).at("writing", &self.path)?;
         let result = match &self.temporary {
@@ -134,11 +135,11 @@ impl Pending {
         }
     }
 
-    /// Brings the bytes to the disk and puts the file in the place of `name`, at once; a file there is gone. The folder
-    /// is not synced.
+    /// Brings the bytes to the disk and puts the file in the place of `name`, at once; a file there is gone. The
+    /// directory is not synced.
     ///
     /// # Errors
-    /// When the disk or the folder refuses; what had the name is then untouched.
+    /// When the disk or the directory refuses; what had the name is then untouched.
     pub fn replace(self, name: &OsStr) -> Result<()> {
         sync_once(Bug::NoFileSync, || self.file.sync_all()).at("writing", &self.path)?;
         self.replace_unsynced(name)
@@ -147,7 +148,7 @@ impl Pending {
     /// As [`Pending::replace`], for what may be lost or torn by a crash: nothing is brought to the disk.
     ///
     /// # Errors
-    /// When the folder refuses; what had the name is then untouched.
+    /// When the directory refuses; what had the name is then untouched.
     pub fn replace_unsynced(mut self, name: &OsStr) -> Result<()> {
         let to = self.path.with_file_name(name);
         if self.temporary.is_none() {
@@ -189,8 +190,8 @@ fn rename_new(dir: &File, from: &OsStr, to: &OsStr) -> Result<(), Errno> {
     }
 }
 
-/// The same where files have one name each: it is claimed by an empty file, which is then replaced. Only that is left if
-/// we are killed between the two.
+/// The same where files have one name each: it is claimed by an empty file, which is then replaced. Only that is left
+/// if we are killed between the two.
 fn rename_claimed(dir: &File, from: &OsStr, to: &OsStr) -> Result<(), Errno> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     retry_on_intr(|| openat(dir, to, flags, PRIVATE))?;
@@ -222,9 +223,9 @@ pub fn resolve_output(path: &Path) -> Result<PathBuf> {
 /// # Errors
 /// When the disk refuses: what was named may not be there after a crash.
 pub fn sync_dir(dir: &Path) -> Result<()> {
-    let folder = straight::folder(dir).at("opening", dir)?;
-    match sync_once(Bug::NoDirSync, || folder.sync_all()) {
-        // Some network file systems have no such call for folders, and no names that are not durable.
+    let directory = straight::directory(dir).at("opening", dir)?;
+    match sync_once(Bug::NoDirSync, || directory.sync_all()) {
+        // Some network file systems have no such call for directories, and no names that are not durable.
         Err(e) if e.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => Ok(()),
         done => done.at("writing", dir),
     }
@@ -233,7 +234,7 @@ pub fn sync_dir(dir: &Path) -> Result<()> {
 /// Puts a small file in the place of `name`, all of it or nothing, and durable. It belongs to the caller.
 ///
 /// # Errors
-/// When the disk or the folder refuses.
+/// When the disk or the directory refuses.
 pub fn write_small(dir: &Path, name: &OsStr, bytes: &[u8]) -> Result<()> {
     put_small(Pending::new(dir)?, dir, name, bytes)
 }

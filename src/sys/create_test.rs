@@ -1,4 +1,4 @@
-//! Making files, on the real file system of the temporary folder.
+//! Making files, on the real file system of the temporary directory.
 
 use super::*;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -12,7 +12,7 @@ fn names(dir: &Path) -> Vec<String> {
 
 /// Both kinds of pending file: the unnamed, and the fallback.
 fn both(dir: &Path) -> [Pending; 2] {
-    [Pending::new(dir).unwrap(), Pending::named(straight::folder(dir).unwrap(), dir).unwrap()]
+    [Pending::new(dir).unwrap(), Pending::named(straight::directory(dir).unwrap(), dir).unwrap()]
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn a_place_is_taken_at_once() {
         assert_eq!(std::fs::read(dir.path().join("f")).unwrap(), [i as u8]);
     }
     assert_eq!(names(dir.path()), ["f"]);
-    // A folder in the way: refused, and nothing left lying about.
+    // A directory in the way: refused, and nothing left lying about.
     std::fs::create_dir(dir.path().join("d")).unwrap();
     for pending in both(dir.path()) {
         assert!(matches!(pending.replace("d".as_ref()), Err(Error::Io { doing: "replacing", .. })));
@@ -116,7 +116,7 @@ fn small_files() {
 }
 
 #[test]
-fn folders_are_real_and_private() {
+fn directories_are_real_and_private() {
     let dir = tempfile::tempdir().unwrap();
     let store = dir.path().join("store");
     assert!(make_dir(&store).unwrap());

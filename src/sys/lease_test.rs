@@ -131,6 +131,6 @@ fn a_write_lease_is_alone() {
     drop(lease);
     assert!(granted(|| Lease::write(&file)).unwrap().release());
 
-    let folder = tempfile::tempdir().unwrap();
-    assert!(matches!(Lease::read(&File::open(folder.path()).unwrap()).unwrap(), LeaseAnswer::Unsupported));
+    let directory = tempfile::tempdir().unwrap();
+    assert!(matches!(Lease::read(&File::open(directory.path()).unwrap()).unwrap(), LeaseAnswer::Unsupported));
 }

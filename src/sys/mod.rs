@@ -7,8 +7,8 @@
 //!
 //! # What safe code relies on
 //!
-//! No safe function that can be reached from outside the crate can cause undefined behaviour. Where soundness depends on
-//! how a file, a mapping or a descriptor is used, a type carries the promise, and the modules with these types are
+//! No safe function that can be reached from outside the crate can cause undefined behaviour. Where soundness depends
+//! on how a file, a mapping or a descriptor is used, a type carries the promise, and the modules with these types are
 //! private to the crate:
 //!
 //! | type | promise | established by |
@@ -32,7 +32,7 @@
 
 pub mod cache; // what of a file is in the page cache; giving back what reading brought in
 pub mod child; // a command run in our place
-pub mod create; // files nobody sees half-written, private folders
+pub mod create; // files nobody sees half-written, private directories
 pub mod descriptor; // descriptors by number and by path
 pub(crate) mod epoch; // a process told from those it was forked from
 pub mod extents; // where the bytes of a file are on its device

@@ -112,7 +112,7 @@ fn open_leased(path: &Path, access: OFlags) -> Result<File> {
 
 fn new_link(path: &Path) -> Error {
     let what = format!("{} is reached by a symbolic link that was not there before", path.display());
-    Error::refused(what, "name the file that is meant, in a folder that only you can change")
+    Error::refused(what, "name the file that is meant, in a directory that only you can change")
 }
 
 /// The error for a program that runs: its file cannot be opened for writing.
@@ -198,7 +198,7 @@ fn name_of(kind: FileType) -> &'static str {
 /// The absolute path of an existing file, with all symbolic links followed, once.
 ///
 /// # Errors
-/// When there is no such file, or a folder on the way cannot be entered.
+/// When there is no such file, or a directory on the way cannot be entered.
 pub fn resolve(path: &Path) -> Result<PathBuf> {
     std::fs::canonicalize(path).at("finding", path).map_err(|e| match std::fs::metadata(path) {
         // Open here, without a path of its own: a pipe from `<(...)`, a file that was deleted.
@@ -209,10 +209,10 @@ pub fn resolve(path: &Path) -> Result<PathBuf> {
     })
 }
 
-/// The absolute path of a file that may not exist yet: its folder resolved, its name as it is (a link stays one).
+/// The absolute path of a file that may not exist yet: its directory resolved, its name as it is (a link stays one).
 ///
 /// # Errors
-/// When the folder does not exist, or the path ends in no name (`/`, `..`).
+/// When the directory does not exist, or the path ends in no name (`/`, `..`).
 pub fn resolve_new(path: &Path) -> Result<PathBuf> {
     let Some(name) = path.file_name() else {
         return Err(Error::refused(format!("{} does not end in a file name", path.display()), "name a file"));

@@ -31,7 +31,7 @@ fn only_regular_files_and_no_hanging() {
     assert!(matches!(target_read(&dir.path().join("none")), Err(Error::Io { doing: "opening", .. })));
 }
 
-/// A folder on the way that became a link after the path was resolved.
+/// A directory on the way that became a link after the path was resolved.
 #[cfg(target_os = "linux")]
 #[test]
 fn links_that_appear_on_the_way_are_not_followed() {

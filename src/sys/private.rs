@@ -36,8 +36,8 @@ impl Owner {
             return Ok(());
         }
         match rustix::fs::fchown(made, Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid))) {
-            // A root that may not give away (a container, NFS) keeps it: then nobody else reads it either. Where files have
-            // no owners, whose they are is asked about before anything is stored.
+            // A root that may not give away (a container, NFS) keeps it: then nobody else reads it either. Where files
+            // have no owners, whose they are is asked about before anything is stored.
             Err(Errno::PERM | Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => Ok(()),
             done => done,
         }
@@ -67,7 +67,7 @@ pub fn make_dir_for(dir: &Path, owner: Option<Owner>) -> Result<bool> {
         enable(dir)?;
     }
     if let Some(owner) = owner {
-        let made = straight::folder(dir).at("opening", dir)?;
+        let made = straight::directory(dir).at("opening", dir)?;
         // Somebody may have put another one in its place since; one that holds anything is not given away.
         if is_empty(&made).at("listing", dir)? {
             owner.receive(&made).at("setting the owner of", dir)?;
@@ -79,7 +79,7 @@ pub fn make_dir_for(dir: &Path, owner: Option<Owner>) -> Result<bool> {
 /// What is there already. An empty one in which nothing can be made was left by a version that obeyed the umask.
 fn found(dir: &Path) -> Result<()> {
     let metadata = must_be_dir(dir)?;
-    let unused = || straight::folder(dir).and_then(|dir| is_empty(&dir)).unwrap_or(false);
+    let unused = || straight::directory(dir).and_then(|dir| is_empty(&dir)).unwrap_or(false);
     if lacks(&metadata, ALL) && (lacks(&metadata, ENTER) || unused()) { enable(dir) } else { Ok(()) }
 }
 
@@ -96,7 +96,7 @@ fn lacks(dir: &Metadata, bits: u32) -> bool {
 /// Lets the owner of a directory use it; what others may do stays as it is.
 fn enable(dir: &Path) -> Result<()> {
     let enabled = |file: &File| Ok(Mode::from_raw_mode(rustix::fs::fstat(file)?.st_mode).union(Mode::RWXU));
-    let done = match straight::folder(dir) {
+    let done = match straight::directory(dir) {
         Ok(file) => enabled(&file).and_then(|mode| rustix::fs::fchmod(&file, mode)),
         // It cannot be opened for reading as yet.
         Err(Errno::ACCESS) => straight::name(dir).and_then(|file| imp::chmod(&file, enabled(&file)?)),
@@ -138,15 +138,15 @@ fn must_be_dir(dir: &Path) -> Result<Metadata> {
     let metadata = std::fs::symlink_metadata(dir).at("looking at", dir)?;
     if !metadata.is_dir() {
         let what = if metadata.is_symlink() { "a symbolic link" } else { "a file" };
-        let what = format!("{} is {what}, not a folder", dir.display());
-        return Err(Error::refused(what, "move it away, or use --store with another folder"));
+        let what = format!("{} is {what}, not a directory", dir.display());
+        return Err(Error::refused(what, "move it away, or use --store with another directory"));
     }
     Ok(metadata)
 }
 
 /// The error for a directory that others can use: `chmod` is the remedy where the file system keeps modes.
 pub(crate) fn exposed(dir: &Path, what: String, chmod: &str) -> Error {
-    let kind = straight::folder(dir).ok().and_then(|dir| mount::of(&dir)).map(|mount| mount.kind);
+    let kind = straight::directory(dir).ok().and_then(|dir| mount::of(&dir)).map(|mount| mount.kind);
     match kind.filter(|kind| kind.starts_with("fuse") || MODELESS.contains(&kind.as_str())) {
         Some(kind) => {
             let hint = "use --store with a directory on another file system, or mount this one with umask=077";
@@ -160,14 +160,14 @@ pub(crate) fn exposed(dir: &Path, what: String, chmod: &str) -> Error {
 const MODELESS: [&str; 8] = ["vfat", "msdos", "exfat", "ntfs", "ntfs3", "cifs", "smb3", "9p"];
 
 /// Whether nobody but its owner (us, or root) can write to `dir`: otherwise what it holds is anybody's word. Root may
-/// use the folders of all. Gives the owner. Its mode stays: [`make_dir_for`] mends one of ours that not even we
+/// use the directories of all. Gives the owner. Its mode stays: [`make_dir_for`] mends one of ours that not even we
 /// can enter.
 ///
 /// # Errors
 /// `Refused`, with the remedy, when it is not so.
 pub fn check_private(dir: &Path) -> Result<Owner> {
     let metadata = must_be_dir(dir)?;
-    let enter = || straight::name(&dir.join(".")).and_then(|_| straight::folder(dir));
+    let enter = || straight::name(&dir.join(".")).and_then(|_| straight::directory(dir));
     if lacks(&metadata, ENTER) && enter().is_err_and(|e| e == Errno::ACCESS) {
         let what = format!("{} cannot be entered by its owner (mode {:04o})", dir.display(), metadata.mode() & 0o7777);
         return Err(Error::refused(what, format!("chmod u+rwx {}", shell_word(dir))));
@@ -175,11 +175,11 @@ pub fn check_private(dir: &Path) -> Result<Owner> {
     let (us, owner) = (id::euid(), metadata.uid());
     if us != 0 && owner != us && owner != 0 {
         let what = format!("{} belongs to user {owner}, not to you (user {us})", dir.display());
-        return Err(Error::refused(what, "use --store with a folder of your own"));
+        return Err(Error::refused(what, "use --store with a directory of your own"));
     }
     if owner != us && straight::name(&dir.join(".")).is_err_and(|e| e == Errno::ACCESS) {
         let what = format!("{} belongs to root, and nobody else may enter it", dir.display());
-        return Err(Error::refused(what, "use --store with a folder of your own"));
+        return Err(Error::refused(what, "use --store with a directory of your own"));
     }
     if metadata.mode() & 0o022 != 0 {
         let what = format!("others can write to {} (mode {:o})", dir.display(), metadata.mode() & 0o7777);

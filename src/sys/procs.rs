@@ -55,7 +55,8 @@ impl Openers {
     }
 }
 
-/// Everybody but this process who has `file` open or mapped, loop devices and swap space too: a walk over /proc, some 10 ms for 100 processes.
+/// Everybody but this process who has `file` open or mapped, loop devices and swap space too: a walk over /proc, some
+/// 10 ms for 100 processes.
 pub fn openers(file: &File) -> Openers {
     imp::openers(file)
 }
@@ -230,7 +231,7 @@ mod imp {
         fields.first().is_some_and(|state| state == "Z" || state == "X")
     }
 
-    /// The processes that have no folder in /proc, before any is looked at.
+    /// The processes that have no directory in /proc, before any is looked at.
     pub(in crate::sys) fn unseen_from_here() -> Unseen {
         let hidden = !Path::new("/proc/1/stat").exists();
         Unseen { pids: BTreeSet::new(), hidden, outside: !in_initial_namespace() }

@@ -1,5 +1,5 @@
 //! Paths whose links were followed once, when they were resolved: a link that has appeared on the way since is not
-//! followed. Whoever may rename a folder on the way could else lead us anywhere.
+//! followed. Whoever may rename a directory on the way could else lead us anywhere.
 
 use std::ffi::OsStr;
 use std::fs::{File, ReadDir};
@@ -99,8 +99,8 @@ mod imp {
     }
 }
 
-/// The folder itself, so that it stays the same one whatever happens to its path.
-pub(super) fn folder(dir: &Path) -> Result<File, Errno> {
+/// The directory itself, so that it stays the same one whatever happens to its path.
+pub(super) fn directory(dir: &Path) -> Result<File, Errno> {
     open(dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC)
 }
 
@@ -109,7 +109,7 @@ pub(super) fn folder(dir: &Path) -> Result<File, Errno> {
 /// # Errors
 /// What opendir(3) says; ELOOP when a link has appeared on the way.
 pub fn read_dir(dir: &Path) -> io::Result<ReadDir> {
-    imp::read_dir(&folder(dir)?, dir)
+    imp::read_dir(&directory(dir)?, dir)
 }
 
 /// What is at `path`, be it a link, to ask and set what the system knows of it: needs no permission for it.
@@ -124,19 +124,19 @@ pub(super) fn name(path: &Path) -> Result<File, Errno> {
     open(path, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC)
 }
 
-/// The folder that `path` is in.
-pub(super) fn folder_of(path: &Path) -> Result<File, Errno> {
-    folder(parent(path))
+/// The directory that `path` is in.
+pub(super) fn directory_of(path: &Path) -> Result<File, Errno> {
+    directory(parent(path))
 }
 
-/// The path of the folder that `path` is in.
+/// The path of the directory that `path` is in.
 pub(crate) fn parent(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Makes a folder that only its owner can enter.
+/// Makes a directory that only its owner can enter.
 pub(super) fn make_dir(dir: &Path) -> Result<(), Errno> {
-    mkdirat(folder_of(dir)?, dir.file_name().ok_or(Errno::EXIST)?, Mode::RWXU)
+    mkdirat(directory_of(dir)?, dir.file_name().ok_or(Errno::EXIST)?, Mode::RWXU)
 }
 
 /// Removes a file, never what a link leads to.
@@ -145,7 +145,7 @@ pub(super) fn make_dir(dir: &Path) -> Result<(), Errno> {
 /// What unlink(2) says; ELOOP when a link has appeared on the way.
 pub fn remove_file(path: &Path) -> io::Result<()> {
     let name = path.file_name().ok_or(Errno::ISDIR)?;
-    Ok(unlinkat(folder_of(path)?, name, AtFlags::empty())?)
+    Ok(unlinkat(directory_of(path)?, name, AtFlags::empty())?)
 }
 
 /// Removes a directory with all that is in it; no link is followed, there or on the way.
@@ -154,7 +154,7 @@ pub fn remove_file(path: &Path) -> io::Result<()> {
 /// What unlink(2) says; ELOOP when a link has appeared on the way.
 pub fn remove_dir_all(dir: &Path) -> io::Result<()> {
     let name = dir.file_name().ok_or(Errno::INVAL)?;
-    Ok(remove_all(&folder_of(dir)?, name)?)
+    Ok(remove_all(&directory_of(dir)?, name)?)
 }
 
 fn remove_all(above: &File, name: &OsStr) -> Result<(), Errno> {
@@ -175,13 +175,13 @@ fn remove_all(above: &File, name: &OsStr) -> Result<(), Errno> {
     unlinkat(above, name, AtFlags::REMOVEDIR)
 }
 
-/// Gives a file or folder another path; neither may lead over a link.
+/// Gives a file or directory another path; neither may lead over a link.
 ///
 /// # Errors
 /// What rename(2) says; ELOOP when a link has appeared on the way.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     let (old, new) = (from.file_name().ok_or(Errno::INVAL)?, to.file_name().ok_or(Errno::INVAL)?);
-    Ok(renameat(folder_of(from)?, old, folder_of(to)?, new)?)
+    Ok(renameat(directory_of(from)?, old, directory_of(to)?, new)?)
 }
 
 #[cfg(test)]

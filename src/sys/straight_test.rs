@@ -24,7 +24,7 @@ fn links_on_the_way_are_not_followed() {
     #[cfg(target_os = "linux")]
     assert!(name(&link).unwrap().metadata().unwrap().is_symlink());
     assert!(read_dir(&link).is_err() && read_dir(&real).unwrap().count() == 1);
-    assert!(folder(&link).is_err() && make_dir(&link.join("d")).is_err());
+    assert!(directory(&link).is_err() && make_dir(&link.join("d")).is_err());
     assert!(remove_file(&link.join("f")).is_err() && remove_dir_all(&link).is_err());
     assert!(rename(&link.join("f"), &real.join("g")).is_err() && rename(&real.join("f"), &link.join("g")).is_err());
     assert_eq!(std::fs::read(real.join("f")).unwrap(), b"f");
@@ -77,8 +77,8 @@ fn a_walk_ends_where_openat2_does() {
     }
 }
 
-/// The tests of opening, once more in a process in which openat2(2) fails: on an old kernel with ENOSYS, under the filters
-/// of some containers with EPERM.
+/// The tests of opening, once more in a process in which openat2(2) fails: on an old kernel with ENOSYS, under the
+/// filters of some containers with EPERM.
 #[cfg(target_os = "linux")]
 #[test]
 fn the_same_without_openat2() {

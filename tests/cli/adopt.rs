@@ -136,9 +136,9 @@ fn a_file_that_shares_no_page() {
     case.ok("log h");
 }
 
-/// The old path may be relative, and its folder gone.
+/// The old path may be relative, and its directory gone.
 #[test]
-fn a_folder_that_is_gone() {
+fn a_directory_that_is_gone() {
     let case = Case::new();
     std::fs::create_dir(case.path("one")).unwrap();
     case.write("one/f", b"first");
@@ -180,7 +180,7 @@ fn the_wrong_order() {
 }
 
 #[test]
-fn a_folder_that_moved_needs_nothing() {
+fn a_directory_that_moved_needs_nothing() {
     let case = Case::new();
     std::fs::create_dir(case.path("one")).unwrap();
     case.write("one/f", b"first");

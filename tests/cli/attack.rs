@@ -29,7 +29,7 @@ struct Seen {
 }
 
 impl Victim {
-    /// In a folder of its own beside the target; names that a store has, and litter, are among them.
+    /// In a directory of its own beside the target; names that a store has, and litter, are among them.
     pub(crate) fn new(case: &Case) -> Victim {
         let dir = case.path("victim");
         fs::create_dir(&dir).unwrap();
@@ -66,7 +66,7 @@ fn look(dir: &Path) -> Vec<Seen> {
     let see = |path: PathBuf| {
         let meta = path.symlink_metadata().unwrap();
         let bytes = meta.is_file().then(|| fs::read(&path).unwrap());
-        // The mode of the folder counts, its times do not: a test may look into it.
+        // The mode of the directory counts, its times do not: a test may look into it.
         let mtime = if meta.is_dir() { (0, 0) } else { (meta.mtime(), meta.mtime_nsec()) };
         Seen { mode: meta.mode(), owner: (meta.uid(), meta.gid()), mtime, ino: meta.ino(), bytes, path }
     };
@@ -96,15 +96,15 @@ fn run_bounded<'a>(case: &Case, args: impl Iterator<Item = &'a str>, kib: &str, 
     ran
 }
 
-/// What may stand in the place of a file or folder.
+/// What may stand in the place of a file or directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Plant {
     LinkToFile,
-    LinkToFolder,
+    LinkToDirectory,
     Dangling,
     Fifo,
     Device,
-    Folder,
+    Directory,
     HardLink,
 }
 
@@ -115,11 +115,11 @@ impl Plant {
         let node = |kind, dev| mknodat(CWD, path, kind, Mode::from_raw_mode(0o600), dev).unwrap();
         match self {
             Plant::LinkToFile => symlink(victim.file(), path).unwrap(),
-            Plant::LinkToFolder => symlink(victim.dir(), path).unwrap(),
+            Plant::LinkToDirectory => symlink(victim.dir(), path).unwrap(),
             Plant::Dangling => symlink(victim.dir().join("made"), path).unwrap(),
             Plant::Fifo => node(FileType::Fifo, 0),
             Plant::Device => node(FileType::CharacterDevice, makedev(1, 5)),
-            Plant::Folder => fs::create_dir(path).unwrap(),
+            Plant::Directory => fs::create_dir(path).unwrap(),
             Plant::HardLink => fs::hard_link(victim.file(), path).unwrap(),
         }
     }
@@ -129,10 +129,10 @@ impl Plant {
         let Ok(meta) = path.symlink_metadata() else { return false };
         let kind = meta.file_type();
         match self {
-            Plant::LinkToFile | Plant::LinkToFolder | Plant::Dangling => kind.is_symlink(),
+            Plant::LinkToFile | Plant::LinkToDirectory | Plant::Dangling => kind.is_symlink(),
             Plant::Fifo => kind.is_fifo(),
             Plant::Device => kind.is_char_device(),
-            Plant::Folder => kind.is_dir(),
+            Plant::Directory => kind.is_dir(),
             Plant::HardLink => meta.ino() == victim.file().metadata().unwrap().ino(),
         }
     }
@@ -198,7 +198,8 @@ impl Pattern {
         if place.as_os_str().is_empty() { store } else { store.join(place) }
     }
 
-    /// Every place of a store where something can be planted, from the store's folder on; `""` is that folder itself.
+    /// Every place of a store where something can be planted, from the store's directory on; `""` is that directory
+    /// itself.
     pub(crate) fn places(&self) -> Vec<PathBuf> {
         self.renew();
         let room = PathBuf::from(self.case.room().file_name().unwrap());

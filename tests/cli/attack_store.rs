@@ -56,8 +56,8 @@ fn links_to_files() {
 }
 
 #[test]
-fn links_to_folders() {
-    everywhere(Plant::LinkToFolder);
+fn links_to_directories() {
+    everywhere(Plant::LinkToDirectory);
 }
 
 #[test]
@@ -71,8 +71,8 @@ fn pipes() {
 }
 
 #[test]
-fn folders() {
-    everywhere(Plant::Folder);
+fn directories() {
+    everywhere(Plant::Directory);
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn a_copy_of_hard_links_stays_as_it_is() {
     assert!(times(see()) == times(before), "the copy was changed");
 }
 
-/// Modes that let others write make a folder unfit; those of files inside of it are of no use to anybody.
+/// Modes that let others write make a directory unfit; those of files inside of it are of no use to anybody.
 #[test]
 fn modes_that_let_others_write() {
     let pattern = Pattern::new();

@@ -66,7 +66,7 @@ const APART: &str = "--store store ";
 fn prepare(store: &str, target: &str) -> (Case, Victim) {
     let case = Case::in_memory();
     let victim = Victim::new(&case);
-    fs::create_dir(case.path("folder")).unwrap();
+    fs::create_dir(case.path("directory")).unwrap();
     case.write(target, &noise(1, 8 * PAGE));
     case.ok(&format!("{store}snap {target}"));
     case.write("changed", &noise(2, 8 * PAGE));
@@ -88,20 +88,20 @@ fn a_target_that_becomes_another_kind_of_file() {
     race(&case, APART, "f", ["f", "other"], &victim);
 }
 
-/// The folder of the target becomes a link to one with a file of the same name.
+/// The directory of the target becomes a link to one with a file of the same name.
 #[test]
-fn a_folder_that_becomes_a_link() {
-    let (case, victim) = prepare(APART, "folder/file");
+fn a_directory_that_becomes_a_link() {
+    let (case, victim) = prepare(APART, "directory/file");
     symlink(victim.dir(), case.path("link")).unwrap();
-    race(&case, APART, "folder/file", ["folder", "link"], &victim);
+    race(&case, APART, "directory/file", ["directory", "link"], &victim);
 }
 
-/// The store itself becomes a link, in the folder of somebody who may rename it: what is made is made in the store.
+/// The store itself becomes a link, in the directory of somebody who may rename it: what is made is made in the store.
 #[test]
 fn a_store_that_becomes_a_link() {
-    let (case, victim) = prepare("", "folder/file");
-    symlink(victim.dir(), case.path("folder/link")).unwrap();
-    race(&case, "", "folder/file", ["folder/.memsnap", "folder/link"], &victim);
+    let (case, victim) = prepare("", "directory/file");
+    symlink(victim.dir(), case.path("directory/link")).unwrap();
+    race(&case, "", "directory/file", ["directory/.memsnap", "directory/link"], &victim);
 }
 
 /// Every verb that writes a file of a given name.
@@ -144,11 +144,11 @@ fn outputs_that_are_there() {
     for writer in WRITERS {
         for (plant, done) in [
             (Plant::LinkToFile, [false, true]),
-            (Plant::LinkToFolder, [false, true]),
+            (Plant::LinkToDirectory, [false, true]),
             (Plant::Dangling, [false, true]),
             (Plant::HardLink, [false, true]),
             (Plant::Fifo, [false, false]),
-            (Plant::Folder, [false, false]),
+            (Plant::Directory, [false, false]),
         ] {
             plant.put(&out, &victim);
             if plant == Plant::Fifo {
@@ -174,9 +174,9 @@ fn outputs_that_are_there() {
     }
 }
 
-/// A folder that all may write to, like /tmp: the names of others are theirs.
+/// A directory that all may write to, like /tmp: the names of others are theirs.
 #[test]
-fn outputs_in_a_sticky_folder() {
+fn outputs_in_a_sticky_directory() {
     if !is_root() || !has("setpriv") {
         return skip("needs root and setpriv");
     }

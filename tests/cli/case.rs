@@ -1,4 +1,4 @@
-//! A folder of its own for each test, the program run in it, and what it answered.
+//! A directory of its own for each test, the program run in it, and what it answered.
 
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
@@ -50,8 +50,8 @@ pub(crate) fn program() -> PathBuf {
     assert_cmd::cargo::cargo_bin!("memsnap").into()
 }
 
-/// A new folder where leases prove something: the usual place for scratch, or else that of the build.
-fn folder() -> TempDir {
+/// A new directory where leases prove something: the usual place for scratch, or else that of the build.
+fn directory() -> TempDir {
     let proves =
         |dir: &Path| File::open(dir).and_then(|f| memsnap::sys::fs::kind(&f)).is_ok_and(|kind| kind.leases_prove());
     let (usual, build) = (std::env::temp_dir(), PathBuf::from(env!("CARGO_TARGET_TMPDIR")));
@@ -59,7 +59,7 @@ fn folder() -> TempDir {
     tempfile::tempdir_in(dir).unwrap()
 }
 
-/// A folder with files in it.
+/// A directory with files in it.
 pub(crate) struct Case {
     dir: PathBuf,
     _removed_at_the_end: Option<TempDir>,
@@ -67,14 +67,14 @@ pub(crate) struct Case {
 
 impl Case {
     pub(crate) fn new() -> Case {
-        Case::owning(folder())
+        Case::owning(directory())
     }
 
     fn owning(dir: TempDir) -> Case {
         Case { dir: dir.path().into(), _removed_at_the_end: Some(dir) }
     }
 
-    /// In a folder of somebody else's, who removes it.
+    /// In a directory of somebody else's, who removes it.
     #[allow(dead_code, reason = "for tests/crash")]
     pub(crate) fn at(dir: &Path) -> Case {
         Case { dir: dir.into(), _removed_at_the_end: None }
@@ -130,7 +130,7 @@ impl Case {
         std::fs::read(path).unwrap()
     }
 
-    /// Any command, in this folder.
+    /// Any command, in this directory.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command.current_dir(self.dir()).stdin(Stdio::null());

@@ -27,7 +27,7 @@ impl Forge {
         Forge::of(Case::in_memory())
     }
 
-    /// In the folder of `case`.
+    /// In the directory of `case`.
     pub(crate) fn of(case: Case) -> Forge {
         let mut bytes = noise(1, 20 * PAGE);
         bytes[3 * PAGE..9 * PAGE].fill(7);

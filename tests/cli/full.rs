@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt;
 
 use super::case::{Case, PAGE, Ran, finish, noise, program, skip};
 
-/// A small file system in memory, at `disk` in the folder; unmounted when dropped.
+/// A small file system in memory, at `disk` in the directory; unmounted when dropped.
 struct Disk(Case);
 
 impl Disk {

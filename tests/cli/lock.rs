@@ -212,7 +212,7 @@ fn what_a_plain_user_sees() {
     drop(holder.stdin.take());
     holder.wait().unwrap();
     finish(&mut as_nobody(&case, &["lock", "-n", "f", "sh", "-c", "id -u; exit 4"])).exits(4).shows("65534");
-    // Not readable: as flock(1). In a sticky folder of all, the files of others can be locked, if read.
+    // Not readable: as flock(1). In a sticky directory of all, the files of others can be locked, if read.
     std::fs::set_permissions(case.path("f"), PermissionsExt::from_mode(0o600)).unwrap();
     finish(&mut as_nobody(&case, &["lock", "f", "true"])).exits(66).says("ermission denied");
     std::fs::set_permissions(case.path("f"), PermissionsExt::from_mode(0o644)).unwrap();

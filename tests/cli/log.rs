@@ -98,7 +98,7 @@ fn undo_snapshots_are_marked() {
 }
 
 #[test]
-fn without_a_file_the_store_of_this_folder() {
+fn without_a_file_the_store_of_this_directory() {
     let case = Case::with_pages(3);
     case.write("g", b"g");
     case.ok("snap f g");

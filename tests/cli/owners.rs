@@ -286,8 +286,8 @@ fn outputs_are_private_until_they_are_complete() {
     }
 }
 
-/// Who may read the target until it becomes private, and opens it just then, waits for the lease: and has the old content
-/// only if the change gave way.
+/// Who may read the target until it becomes private, and opens it just then, waits for the lease: and has the old
+/// content only if the change gave way.
 #[test]
 fn who_opens_a_target_as_it_becomes_private_reads_nothing_private() {
     let Some(case) = shared() else { return };
@@ -330,8 +330,8 @@ fn a_restored_file_has_no_access_list_from_its_directory() {
     case.ok("snap f");
     dir(&case, "d", 0, 0o755);
     let list = list_for_nobody();
-    let folder = fs::File::open(case.path("d")).unwrap();
-    if let Err(e) = memsnap::sys::xattr::set(&folder, b"system.posix_acl_default", &list) {
+    let directory = fs::File::open(case.path("d")).unwrap();
+    if let Err(e) = memsnap::sys::xattr::set(&directory, b"system.posix_acl_default", &list) {
         return skip(&format!("no access lists here: {e}"));
     }
     case.ok("restore f@1 -o d/out");

@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::case::{Case, finish, has, skip, start};
 use super::grades::holder_of;
 
-/// Python that runs `script` in the folder of `case` with `f` open as `fd`, says that it is there and waits; none where
-/// there is no Python.
+/// Python that runs `script` in the directory of `case` with `f` open as `fd`, says that it is there and waits; none
+/// where there is no Python.
 fn python(case: &Case, script: &str) -> Option<Child> {
     if !has("python3") {
         skip("python3 is not there");

@@ -336,19 +336,19 @@ fn a_room_that_is_a_link_is_a_fault() {
     let moved = case.path("r");
     std::fs::rename(&room, &moved).unwrap();
     std::os::unix::fs::symlink(&moved, &room).unwrap();
-    case.exits("verify", 4).shows("target's folder");
+    case.exits("verify", 4).shows("target's directory");
     std::fs::remove_file(&room).unwrap();
     std::fs::write(&room, b"x").unwrap();
-    case.exits("verify", 4).shows("target's folder");
+    case.exits("verify", 4).shows("target's directory");
     std::fs::remove_file(&room).unwrap();
     std::fs::rename(&moved, &room).unwrap();
-    // What a killed writer left in the store's own folder is none.
+    // What a killed writer left in the store's own directory is none.
     case.write(".memsnap/tmp-17-0123456789abcdef", b"half");
     case.ok("verify").shows("all good");
 }
 
 #[test]
-fn folders_with_names_of_litter_are_no_litter() {
+fn directories_with_names_of_litter_are_no_litter() {
     let case = Case::with_pages(3);
     case.ok("snap f");
     let dirs = [case.room().join(format!("{}.pack", "ab".repeat(32))), case.room().join("tmp-x")];

@@ -85,7 +85,7 @@ pub(crate) fn changed() -> (Case, Vec<u8>) {
     (case, old)
 }
 
-/// A revert that was killed between its writes: the folder, and the two images that the target lies between.
+/// A revert that was killed between its writes: the directory, and the two images that the target lies between.
 pub(crate) fn interrupted() -> (Case, Vec<u8>, Vec<u8>) {
     for n in 1..30 {
         let (case, old) = changed();

@@ -215,7 +215,7 @@ fn what_cannot_be_proven_is_not_made_again() {
     std::fs::remove_file(&format).unwrap();
     case.exits("verify --repair f", 4).shows("not repaired: no snapshot can be read");
     assert!(!format.exists());
-    // Nor is a folder a store because somebody says so.
+    // Nor is a directory a store because somebody says so.
     std::fs::remove_dir_all(case.room()).unwrap();
     case.exits("verify --repair", 2).says("no store");
 }

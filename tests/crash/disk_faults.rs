@@ -1,8 +1,8 @@
 //! A disk that fails while it is asked to keep what was written, and one that only claims to have written it.
 
 use crate::case::{Ran, finish};
+use crate::directory::{Kept, in_memory};
 use crate::faults::survived;
-use crate::folder::{Kept, in_memory};
 use crate::points::{Calls, Findings};
 use crate::scene::{Scene, scene, scenes};
 use crate::trace::{Subject, needs_strace};
@@ -57,8 +57,8 @@ pub(crate) fn a_disk_that_lies(subject: &Subject) -> Findings {
     found
 }
 
-/// The C library takes some errors of a listing for its end. What is not listed then is not taken for gone: nothing that a
-/// snapshot needs is swept away.
+/// The C library takes some errors of a listing for its end. What is not listed then is not taken for gone: nothing
+/// that a snapshot needs is swept away.
 #[test]
 fn a_listing_that_ends_early() {
     if !needs_strace() {

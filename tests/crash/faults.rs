@@ -1,14 +1,14 @@
-//! Calls that fail: every system call of every verb, with every error that it may give, once and from then on. Each ends
-//! in success or in a clean error, and leaves what a kill may leave.
+//! Calls that fail: every system call of every verb, with every error that it may give, once and from then on. Each
+//! ends in success or in a clean error, and leaves what a kill may leave.
 //!
-//! `retval=` stands in for a call that is not made, so it is used only where that is what the kernel may do: a read that
-//! finds the end of the file. True short reads and writes are in limits.rs: pipes, full disks, limits.
+//! `retval=` stands in for a call that is not made, so it is used only where that is what the kernel may do: a read
+//! that finds the end of the file. True short reads and writes are in limits.rs: pipes, full disks, limits.
 
 use std::fmt;
 use std::time::Instant;
 
 use crate::case::{Case, Ran, finish};
-use crate::folder::{Kept, in_memory};
+use crate::directory::{Kept, in_memory};
 use crate::points::{Calls, Findings, Point, few};
 use crate::scene::{Known, Scene, scene, scenes};
 use crate::trace::{Subject, needs_strace};
@@ -35,7 +35,7 @@ const FAULTS: &[(&str, &[&str])] = &[
     ("statx", &["EIO", "ENOMEM", "EACCES"]),
     ("fstatfs", &["EIO", "EINTR", "ENOSYS"]),
     ("statfs", &["EIO", "EINTR"]),
-    // ENOENT is that of a folder that is gone: the C library takes it for the end.
+    // ENOENT is that of a directory that is gone: the C library takes it for the end.
     ("getdents64", &["EIO", "ENOMEM"]),
     ("lseek", &["EIO", "EINVAL", "EINTR"]),
     ("ioctl", &["EIO", "ENOTTY"]),
@@ -58,7 +58,7 @@ const FAULTS: &[(&str, &[&str])] = &[
     ("flistxattr", &["EIO", "EOPNOTSUPP"]),
     ("fremovexattr", &["EIO", "EOPNOTSUPP"]),
     ("clone3", &["EAGAIN", "ENOMEM"]),
-    // Folders, whose closing std believes in, know no other.
+    // Directories, whose closing std believes in, know no other.
     ("close", &["EINTR"]),
     ("readlink", &["EIO", "EACCES"]),
     ("getcwd", &["ENOENT"]),
@@ -68,7 +68,7 @@ const FAULTS: &[(&str, &[&str])] = &[
     ("sched_getaffinity", &["EINVAL"]),
 ];
 
-/// Verbs that only read, in a folder with two snapshots, a file that differs from both, and a delta.
+/// Verbs that only read, in a directory with two snapshots, a file that differs from both, and a delta.
 const READING: &[&str] = &[
     "log f",
     "--json log f",
@@ -85,7 +85,8 @@ const READING: &[&str] = &[
     "apply -n f d",
 ];
 
-/// Calls that are made again when a signal has interrupted them; others may say so (std's listing of a folder, `openat`).
+/// Calls that are made again when a signal has interrupted them; others may say so (std's listing of a directory,
+/// `openat`).
 const MADE_AGAIN: &[&str] =
     &["open", "read", "pread64", "write", "pwrite64", "fsync", "fdatasync", "ftruncate", "fallocate", "flock"];
 
@@ -236,7 +237,7 @@ fn scenes_odd() {
 const ONCE_HARMFUL: &[(&str, &str, &[&str])] = &[
     // A page that could not be read just once was given up for damaged, with others that were.
     ("repair", "pread64", &["error=EIO", "retval=0"]),
-    // A folder that could not be looked at was taken for one that says whose it is.
+    // A directory that could not be looked at was taken for one that says whose it is.
     ("snap first", "statx", &["error=ENOMEM"]),
     // A file that ended early was taken for whole.
     ("vec import", "read", &["retval=0"]),

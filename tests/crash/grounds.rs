@@ -1,4 +1,4 @@
-//! What the scenes begin with: a folder with a target, a history, a wreck in it.
+//! What the scenes begin with: a directory with a target, a history, a wreck in it.
 
 use std::sync::OnceLock;
 

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use crate::case::Case;
-use crate::folder::{Kept, in_memory};
+use crate::directory::{Kept, in_memory};
 use crate::points::{Calls, Findings, nightly, sample};
 use crate::scene::{Held, Known, Scene, scene, scenes};
 use crate::trace::{MUTATING, Subject, needs_strace, was_killed};

@@ -4,8 +4,8 @@
 use std::time::Instant;
 
 use crate::case::{Case, PAGE, Ran, finish, has, is_root, noise, program, skip};
+use crate::directory::{Kept, in_memory};
 use crate::faults::is_clean;
-use crate::folder::{Kept, in_memory};
 use crate::points::{Findings, nightly};
 use crate::scene::{Scene, scene, scenes};
 use crate::trace::Subject;
@@ -151,7 +151,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid,0)[1]))";
     assert!(drawn > 0, "no bar was seen");
 }
 
-/// A file system of this many bytes in memory, at `disk` in the folder; unmounted when dropped.
+/// A file system of this many bytes in memory, at `disk` in the directory; unmounted when dropped.
 struct Disk<'a>(&'a Case);
 
 impl Disk<'_> {

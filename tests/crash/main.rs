@@ -1,5 +1,5 @@
-//! The program stopped where it hurts: killed, the power cut, a call that fails; and programs with bugs planted in them,
-//! to prove that this would be noticed.
+//! The program stopped where it hurts: killed, the power cut, a call that fails; and programs with bugs planted in
+//! them, to prove that this would be noticed.
 //!
 //! All of it at full size with `MEMSNAP_NIGHTLY=1`; without, a part that takes minutes.
 #![cfg(target_os = "linux")]
@@ -9,11 +9,11 @@ mod blocks;
 #[path = "../cli/case.rs"]
 #[allow(dead_code, reason = "made for tests/cli; not all of it is needed here")]
 mod case;
+mod directory;
 mod disk;
 mod disk_faults;
 mod elsewhere;
 mod faults;
-mod folder;
 mod grounds;
 mod kill;
 mod limits;

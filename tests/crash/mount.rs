@@ -1,5 +1,5 @@
-//! A small file system of one's own, mounted in a scratch folder from a file in memory through a loop device; it goes
-//! away with the value, also when a test panics.
+//! A small file system of one's own, mounted in a scratch directory from a file in memory through a loop device; it
+//! goes away with the value, also when a test panics.
 
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
@@ -98,7 +98,7 @@ pub(crate) fn needs_btrfs() -> bool {
     true
 }
 
-/// A folder for images and mount points: in memory where there is some.
+/// A directory for images and mount points: in memory where there is some.
 pub(crate) fn scratch() -> TempDir {
     let memory = Path::new("/dev/shm");
     let usual = std::env::temp_dir();
@@ -165,7 +165,7 @@ impl Drop for Device {
 pub(crate) struct Mount {
     fs: Fs,
     up: bool,
-    // In this order they go: the device, the folder.
+    // In this order they go: the device, the directory.
     device: Device,
     at: TempDir,
 }
@@ -196,7 +196,7 @@ impl Mount {
         self.at.path()
     }
 
-    /// A case in a folder `ground` of it.
+    /// A case in a directory `ground` of it.
     pub(crate) fn case(&self) -> Case {
         let dir = self.at().join("ground");
         if !dir.is_dir() {

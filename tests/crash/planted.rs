@@ -8,9 +8,9 @@ use std::fs::File;
 use std::path::PathBuf;
 
 use crate::case::{Case, PAGE, finish, has, noise, skip, start};
+use crate::directory::in_memory;
 use crate::disk::needs_fuse;
 use crate::disk_faults::{a_disk_that_lies, syncs_that_fail};
-use crate::folder::in_memory;
 use crate::kill::killed;
 use crate::mount::{Fs, needs_mounts};
 use crate::points::Findings;

@@ -81,8 +81,8 @@ fn the_stop_is_noticed() {
     }
 }
 
-/// The program, told that its fsyncs are done when they are not; and the folder where it lives. As it is under strace
-/// itself, it cannot be killed by one.
+/// The program, told that its fsyncs are done when they are not; and the directory where it lives. As it is under
+/// strace itself, it cannot be killed by one.
 pub(crate) fn without_syncs() -> (TempDir, Subject) {
     let dir = scratch();
     let script = dir.path().join("memsnap");

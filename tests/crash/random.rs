@@ -1,5 +1,5 @@
-//! Killed (-9) at moments that have nothing to do with system calls, for a long time, in one long-lived folder; an oracle
-//! knows what may be there afterwards.
+//! Killed (-9) at moments that have nothing to do with system calls, for a long time, in one long-lived directory; an
+//! oracle knows what may be there afterwards.
 //!
 //! `MEMSNAP_KILLS=n` sets how many kills; the seed is fixed, the moments are the machine's.
 
@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::case::{Case, PAGE, noise, start};
-use crate::folder::in_memory;
+use crate::directory::in_memory;
 use crate::points::nightly;
 
-/// So many kills in one folder; then a new one, or its history would outgrow what is asked here.
+/// So many kills in one directory; then a new one, or its history would outgrow what is asked here.
 const LIFE: usize = 500;
 /// So often all that is stored is looked at.
 const LOOK: usize = 100;
@@ -28,7 +28,7 @@ impl Dice {
     }
 }
 
-/// A folder, and what must be in it.
+/// A directory, and what must be in it.
 struct World<'a> {
     case: Case,
     dice: &'a mut Dice,

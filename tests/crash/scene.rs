@@ -158,7 +158,7 @@ fn of_vectors() -> Vec<Scene> {
 }
 
 impl Scene {
-    /// Lays the ground in an empty folder.
+    /// Lays the ground in an empty directory.
     pub(crate) fn prepare(&self, case: &Case) {
         (self.ground)(case);
     }
@@ -196,7 +196,8 @@ impl Scene {
         self.goes_on(case, known)?;
         self.store_is_sound(case)?;
         self.keeps(case, known)?;
-        // A file takes the place of another by way of a name of its own, which a kill leaves beside it; never in a store.
+        // A file takes the place of another by way of a name of its own, which a kill leaves beside it; never in a
+        // store.
         let place = if self.kind == Kind::Output { case.path(".memsnap") } else { case.dir().into() };
         let litter = litter(&place);
         if litter.is_empty() { Ok(()) } else { Err(format!("litter: {litter:?}")) }

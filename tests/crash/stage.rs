@@ -16,7 +16,7 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// With what `prepare` makes in a folder of it, all of it on the disk.
+    /// With what `prepare` makes in a directory of it, all of it on the disk.
     pub(crate) fn new(fs: Fs, prepare: impl FnOnce(&Case)) -> Stage {
         let (mut mount, image) = Mount::empty(fs, 0);
         prepare(&mount.case());

@@ -20,7 +20,7 @@ pub(crate) fn is_mixture(now: &[u8], before: &[u8], after: &[u8]) -> bool {
     })
 }
 
-/// Temporary files anywhere in a folder.
+/// Temporary files anywhere in a directory.
 pub(crate) fn litter(dir: &Path) -> Vec<String> {
     fn walk(dir: &Path, found: &mut Vec<String>) {
         for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {

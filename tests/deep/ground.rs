@@ -1,4 +1,4 @@
-//! A folder with a target in it, and the verbs with plain options.
+//! A directory with a target in it, and the verbs with plain options.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -24,19 +24,19 @@ fn leases_exclude_in(dir: &Path) -> bool {
     File::open(dir).and_then(|f| memsnap::sys::fs::kind(&f)).is_ok_and(|kind| kind.leases_exclude())
 }
 
-/// A new folder where leases tell something: the usual place for scratch, or else memory.
-pub(crate) fn folder() -> TempDir {
+/// A new directory where leases tell something: the usual place for scratch, or else memory.
+pub(crate) fn directory() -> TempDir {
     let usual = std::env::temp_dir();
-    if leases_exclude_in(&usual) { tempfile::tempdir_in(usual).unwrap() } else { folder_in_memory() }
+    if leases_exclude_in(&usual) { tempfile::tempdir_in(usual).unwrap() } else { directory_in_memory() }
 }
 
 /// The same, the other way round.
-fn folder_in_memory() -> TempDir {
+fn directory_in_memory() -> TempDir {
     let memory = PathBuf::from("/dev/shm");
     tempfile::tempdir_in(if leases_exclude_in(&memory) { memory } else { std::env::temp_dir() }).unwrap()
 }
 
-/// A target, its folder, and how it is read and stored.
+/// A target, its directory, and how it is read and stored.
 pub(crate) struct Ground {
     pub(crate) dir: TempDir,
     pub(crate) target: PathBuf,
@@ -48,12 +48,12 @@ pub(crate) struct Ground {
 impl Ground {
     /// With a target of these bytes.
     pub(crate) fn new(bytes: &[u8]) -> Ground {
-        Ground::within(folder(), bytes)
+        Ground::within(directory(), bytes)
     }
 
     /// The same in memory, where there is some for files: what is read often is then not read from a disk.
     pub(crate) fn in_memory(bytes: &[u8]) -> Ground {
-        Ground::within(folder_in_memory(), bytes)
+        Ground::within(directory_in_memory(), bytes)
     }
 
     fn within(dir: TempDir, bytes: &[u8]) -> Ground {

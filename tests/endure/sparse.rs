@@ -19,7 +19,7 @@ fn make(case: &Case, name: &str, len: u64) -> Option<File> {
     file.set_len(len).is_ok().then_some(file)
 }
 
-/// A folder in memory, where files may be as long as numbers go.
+/// A directory in memory, where files may be as long as numbers go.
 fn endless() -> Option<(tempfile::TempDir, Case)> {
     let dir = tempfile::tempdir_in("/dev/shm").ok()?;
     let case = Case::at(dir.path());

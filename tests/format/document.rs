@@ -131,8 +131,8 @@ fn numbers_of_the_document_are_those_of_the_code() {
 
 #[test]
 fn snapshots_are_laid_out_as_the_document_says() {
-    let (tables, folder) = (tables(), copy("zstd"));
-    let (room, rows) = (room(folder.path()), table(&tables, "SNAPSHOT", 0));
+    let (tables, directory) = (tables(), copy("zstd"));
+    let (room, rows) = (room(directory.path()), table(&tables, "SNAPSHOT", 0));
     for (number, name) in room.snapshots().unwrap().iter().enumerate() {
         let bytes = fs::read(room.dir().join(name.file_name())).unwrap();
         assert_eq!(Digest::of(&bytes), name.id);
@@ -177,8 +177,8 @@ fn snapshots_are_laid_out_as_the_document_says() {
 
 #[test]
 fn packs_maps_and_records_are_laid_out_as_the_document_says() {
-    let (tables, folder) = (tables(), copy("zstd"));
-    let dir = room(folder.path()).dir().to_path_buf();
+    let (tables, directory) = (tables(), copy("zstd"));
+    let dir = room(directory.path()).dir().to_path_buf();
     for path in files(&dir, ".pack") {
         let bytes = fs::read(&path).unwrap();
         let id = Digest::from_hex(path.file_stem().unwrap().to_str().unwrap()).unwrap();
@@ -206,8 +206,8 @@ fn packs_maps_and_records_are_laid_out_as_the_document_says() {
     assert_eq!(map.number("len"), 41_943_000);
     let undo = Fields { rows: &table(&tables, "intent, undo", 0), bytes: fs::read(dir.join("undo")).unwrap() };
     assert_eq!((undo.bytes("head"), undo.number("verb size")), (&FileKind::Intent.head(0)[..], 6));
-    let folder = copy("none");
-    let room = room(folder.path());
+    let directory = copy("none");
+    let room = room(directory.path());
     // The cache is made anew when the target is looked at.
     images_none()[2].write(room.target());
     let options = snap::Options { require: Grade::Unproven, ..snap::Options::default() };
@@ -221,8 +221,8 @@ fn packs_maps_and_records_are_laid_out_as_the_document_says() {
 /// The record of a change without undo: zeros in the place of what was not stored.
 #[test]
 fn intents_without_what_was_before() {
-    let (tables, folder) = (tables(), copy("none"));
-    let room = room(folder.path());
+    let (tables, directory) = (tables(), copy("none"));
+    let room = room(directory.path());
     let rows = table(&tables, "intent, undo", 0);
     let (name, meta) = (room.snapshots().unwrap()[0], stored(&room, 0).0);
     let intent = Intent {

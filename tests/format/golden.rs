@@ -10,8 +10,8 @@ use memsnap::page::{PAGE, PAGE64};
 #[test]
 fn golden_images_are_what_they_were() {
     for (name, images) in [("none", images_none()), ("zstd", images_zstd())] {
-        let folder = copy(name);
-        let room = room(folder.path());
+        let directory = copy(name);
+        let room = room(directory.path());
         assert_eq!(room.label(), "db.bin");
         assert_eq!(room.snapshots().unwrap().len(), images.len());
         for (number, expected) in images.iter().enumerate() {
@@ -25,8 +25,8 @@ fn golden_images_are_what_they_were() {
 
 #[test]
 fn golden_stores_hold_what_they_are_to_show() {
-    let folder = copy("zstd");
-    let room = room(folder.path());
+    let directory = copy("zstd");
+    let room = room(directory.path());
     let all = room.snapshots().unwrap();
     let (first, last) = (stored(&room, 0).0, stored(&room, all.len() - 1).0);
     assert_eq!(first.message, "the first");
@@ -40,74 +40,74 @@ fn golden_stores_hold_what_they_are_to_show() {
 #[test]
 fn golden_stores_verify() {
     for name in ["none", "zstd"] {
-        let folder = copy(name);
-        must(folder.path(), &["verify", "--store", ".memsnap"]);
+        let directory = copy(name);
+        must(directory.path(), &["verify", "--store", ".memsnap"]);
     }
 }
 
 #[test]
 fn golden_undo_is_taken_back() {
-    let folder = copy("zstd");
+    let directory = copy("zstd");
     let images = images_zstd();
-    let file = folder.path().join("db.bin");
+    let file = directory.path().join("db.bin");
     images[2].write(&file);
-    must(folder.path(), &["undo", "--yes", "db.bin"]);
+    must(directory.path(), &["undo", "--yes", "db.bin"]);
     assert!(Expected::read(&file) == images[9]);
 }
 
 #[test]
 fn golden_history_goes_on() {
-    let folder = copy("none");
-    let file = folder.path().join("db.bin");
+    let directory = copy("none");
+    let file = directory.path().join("db.bin");
     let mut image = images_none()[2].clone();
     image.set(0, noise(200, PAGE));
     image.write(&file);
-    must(folder.path(), &["snap", "--require", "none", "db.bin"]);
-    let (meta, found) = stored(&room(folder.path()), 3);
+    must(directory.path(), &["snap", "--require", "none", "db.bin"]);
+    let (meta, found) = stored(&room(directory.path()), 3);
     assert!(found == image && meta.changed.pages == 1);
 }
 
 #[test]
 fn golden_delta_applies_both_ways() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let images = images_none();
-    let (file, delta) = (folder.path().join("db.bin"), golden().join("change.delta"));
+    let (file, delta) = (directory.path().join("db.bin"), golden().join("change.delta"));
     images[0].write(&file);
-    must(folder.path(), &["apply", "--yes", "db.bin", delta.to_str().unwrap()]);
+    must(directory.path(), &["apply", "--yes", "db.bin", delta.to_str().unwrap()]);
     assert!(Expected::read(&file) == images[1]);
-    must(folder.path(), &["delta", "invert", delta.to_str().unwrap(), "-o", "back.delta"]);
-    must(folder.path(), &["apply", "--yes", "db.bin", "back.delta"]);
+    must(directory.path(), &["delta", "invert", delta.to_str().unwrap(), "-o", "back.delta"]);
+    must(directory.path(), &["apply", "--yes", "db.bin", "back.delta"]);
     assert!(Expected::read(&file) == images[0]);
 }
 
-/// Made once, in a folder /golden on a machine of that name. Format 1 never gets others.
+/// Made once, in a directory /golden on a machine of that name. Format 1 never gets others.
 #[test]
 #[ignore = "makes what is committed in tests/data/format-1"]
 fn make_golden() {
-    let folder = Path::new("/golden");
-    let file = folder.join("db.bin");
-    assert!(folder.is_dir() && !golden().exists());
+    let directory = Path::new("/golden");
+    let file = directory.join("db.bin");
+    assert!(directory.is_dir() && !golden().exists());
     fs::create_dir_all(golden()).unwrap();
     let keep = |name: &str| {
-        copy_dir(&folder.join(".memsnap"), &golden().join(name));
-        fs::remove_dir_all(folder.join(".memsnap")).unwrap();
+        copy_dir(&directory.join(".memsnap"), &golden().join(name));
+        fs::remove_dir_all(directory.join(".memsnap")).unwrap();
     };
     for (image, n) in images_none().into_iter().zip(0..) {
         image.write(&file);
         if n == 1 {
             fs::File::options().write(true).open(&file).unwrap().write_all_at(&[0; PAGE], 9 * PAGE64).unwrap();
         }
-        must(folder, &["snap", "--compress", "none", "db.bin"]);
+        must(directory, &["snap", "--compress", "none", "db.bin"]);
     }
     let delta = golden().join("change.delta");
-    must(folder, &["delta", "make", "--reversible", "db.bin@1", "db.bin@2", "-o", delta.to_str().unwrap()]);
+    must(directory, &["delta", "make", "--reversible", "db.bin@1", "db.bin@2", "-o", delta.to_str().unwrap()]);
     keep("none");
     for (image, n) in images_zstd().into_iter().zip(0..) {
         image.write(&file);
         let first = ["snap", "-m", "the first", "--tag", "first", "db.bin"];
-        must(folder, if n == 0 { &first } else { &["snap", "db.bin"] });
+        must(directory, if n == 0 { &first } else { &["snap", "db.bin"] });
     }
-    must(folder, &["revert", "--yes", "db.bin@3"]);
+    must(directory, &["revert", "--yes", "db.bin@3"]);
     keep("zstd");
     for store in ["none", "zstd"].map(|name| golden().join(name)) {
         fs::remove_file(store.join(".gitignore")).unwrap(); // it would hide the store from git

@@ -120,11 +120,11 @@ pub(crate) fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/format-1")
 }
 
-/// A copy of golden store `name`, with the modes that git does not keep, in a folder of its own.
+/// A copy of golden store `name`, with the modes that git does not keep, in a directory of its own.
 pub(crate) fn copy(name: &str) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    copy_dir(&golden().join(name), &folder.path().join(".memsnap"));
-    folder
+    let directory = tempfile::tempdir().unwrap();
+    copy_dir(&golden().join(name), &directory.path().join(".memsnap"));
+    directory
 }
 
 pub(crate) fn copy_dir(from: &Path, to: &Path) {
@@ -142,20 +142,20 @@ pub(crate) fn copy_dir(from: &Path, to: &Path) {
     }
 }
 
-pub(crate) fn room(folder: &Path) -> Room {
-    let (rooms, faults) = Store::open(&folder.join(".memsnap")).unwrap().rooms().unwrap();
+pub(crate) fn room(directory: &Path) -> Room {
+    let (rooms, faults) = Store::open(&directory.join(".memsnap")).unwrap().rooms().unwrap();
     assert!(faults.is_empty() && rooms.len() == 1);
     rooms.into_iter().next().unwrap()
 }
 
-pub(crate) fn memsnap(folder: &Path, args: &[&str]) -> Output {
+pub(crate) fn memsnap(directory: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_memsnap"));
-    command.args(args).current_dir(folder).env_remove("MEMSNAP_STORE");
+    command.args(args).current_dir(directory).env_remove("MEMSNAP_STORE");
     command.output().unwrap()
 }
 
-pub(crate) fn must(folder: &Path, args: &[&str]) -> String {
-    let out = memsnap(folder, args);
+pub(crate) fn must(directory: &Path, args: &[&str]) -> String {
+    let out = memsnap(directory, args);
     assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
     String::from_utf8(out.stdout).unwrap()
 }
@@ -182,7 +182,7 @@ pub(crate) fn stored(room: &Room, number: usize) -> (Meta, Expected) {
     (image.meta().clone(), found)
 }
 
-/// The files of a folder whose names end so.
+/// The files of a directory whose names end so.
 pub(crate) fn files(dir: &Path, suffix: &str) -> Vec<PathBuf> {
     let all = fs::read_dir(dir).unwrap().map(|e| e.unwrap().path());
     let mut found: Vec<_> = all.filter(|p| p.to_str().unwrap().ends_with(suffix)).collect();

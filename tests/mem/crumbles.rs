@@ -1,10 +1,10 @@
 //! The same histories in `crumbles::Mmap` and in our views: after every step the bytes that are seen are the same, what
 //! we call dirty is among what it calls dirty, and what it keeps of those pages is what we say was there before.
 //!
-//! What it leaves undefined is left out here: pages whose file is shorter than they are (SIGBUS behind its end), read(2)
-//! into the memory (EFAULT where a page was not yet written), and lengths that are not whole pages. Its dirty pages are
-//! a superset: a page is among them once it faulted twice, and after `apply` or `revert` reading can be the second
-//! fault, as the pages that were hit before are remembered but are to be faulted in again.
+//! What it leaves undefined is left out here: pages whose file is shorter than they are (SIGBUS behind its end),
+//! read(2) into the memory (EFAULT where a page was not yet written), and lengths that are not whole pages. Its dirty
+//! pages are a superset: a page is among them once it faulted twice, and after `apply` or `revert` reading can be the
+//! second fault, as the pages that were hit before are remembered but are to be faulted in again.
 #![allow(unsafe_code, reason = "crumbles maps files that nobody may change, and makes its caller promise that")]
 
 use std::collections::BTreeMap;
@@ -121,7 +121,7 @@ fn files_have_the_same_history() {
             }
         }
         let pages = files.len();
-        // SAFETY: nobody writes to the files while they are mapped: they are in a folder of our own.
+        // SAFETY: nobody writes to the files while they are mapped: they are in a directory of our own.
         let mut there = unsafe { Mmap::with_files(pages, UNIT, move |page: usize| files[page].clone()) }?;
         run(&compose.build()?, &mut there, UNIT, &steps, look);
     });

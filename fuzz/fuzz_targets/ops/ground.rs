@@ -1,4 +1,4 @@
-//! A target in a folder of its own, and the verbs with plain options.
+//! A target in a directory of its own, and the verbs with plain options.
 
 use std::fs::{File, OpenOptions};
 use std::io::Cursor;
@@ -26,7 +26,7 @@ pub(crate) struct Ground {
 impl Ground {
     /// With a target of these bytes.
     pub(crate) fn new(bytes: &[u8], compress: bool) -> Ground {
-        let dir = tempfile::tempdir().expect("a folder can be made");
+        let dir = tempfile::tempdir().expect("a directory can be made");
         let target = dir.path().join("target");
         std::fs::write(&target, bytes).expect("a target can be made");
         Ground { dir, target, compress: if compress { Compress::Zstd(1) } else { Compress::None } }

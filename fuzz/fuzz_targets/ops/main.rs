@@ -26,7 +26,7 @@ fn blows_fall() {
     use memsnap::sys::{create, sparse, xattr};
     use std::io::Write;
     use std::os::unix::fs::FileExt;
-    let dir = tempfile::tempdir().expect("a folder can be made");
+    let dir = tempfile::tempdir().expect("a directory can be made");
     let (path, other) = (dir.path().join("file"), dir.path().join("other"));
     std::fs::write(&path, [7; 10_000]).expect("it can be written");
     let file = std::fs::File::options().read(true).write(true).open(&path).expect("it is there");
@@ -47,7 +47,7 @@ fn blows_fall() {
     struck("making a file", &mut || create::write_small(dir.path(), "other".as_ref(), b"x").is_ok());
     struck("removing a file", &mut || std::fs::remove_file(&path).is_ok());
     struck("renaming a file", &mut || std::fs::rename(&path, &other).is_ok());
-    struck("making a folder", &mut || create::make_dir(&other).is_ok());
+    struck("making a directory", &mut || create::make_dir(&other).is_ok());
     let mut pending = Some(pending);
     struck("naming a file", &mut || pending.take().is_some_and(|file| file.replace_unsynced("other".as_ref()).is_ok()));
     let untouched = |path: &Path| std::fs::read(path).is_ok_and(|bytes| bytes == [7; 10_000]);

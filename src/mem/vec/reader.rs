@@ -19,8 +19,8 @@ use crate::{At, Result};
 /// use memsnap::mem::vec::{Options, PersistentVec, VecReader};
 ///
 /// # fn main() -> memsnap::Result<()> {
-/// # let folder = tempfile::tempdir().unwrap();
-/// # let path = folder.path().join("numbers");
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let path = directory.path().join("numbers");
 /// // SAFETY: nobody else knows the file.
 /// let mut numbers = unsafe { PersistentVec::<u32>::create(&path, &Options::default()) }?;
 /// numbers.extend([3, 1, 2])?;
@@ -48,9 +48,9 @@ impl<T: Plain> VecReader<T> {
     /// As [`VecFile::open`]; [`Error::Refused`](crate::Error::Refused) when its elements are of another type.
     ///
     /// # Safety
-    /// While this exists, nobody, in any process, may write to the file or cut it: bytes would change behind `&[T]`, and
-    /// reading past a new end kills the process (SIGBUS). Everything in this crate that writes to such files takes the
-    /// lock that this holds; other programs need not.
+    /// While this exists, nobody, in any process, may write to the file or cut it: bytes would change behind `&[T]`,
+    /// and reading past a new end kills the process (SIGBUS). Everything in this crate that writes to such files takes
+    /// the lock that this holds; other programs need not.
     #[allow(unsafe_code, unsafe_op_in_unsafe_fn, reason = "the promise is handed on as it is")]
     pub unsafe fn open(path: &Path, options: &Options) -> Result<VecReader<T>> {
         let file = VecFile::open(path, options.wait)?;
@@ -72,8 +72,8 @@ impl<T: Plain> VecReader<T> {
     /// for writers afterwards, and what they do does not show here.
     ///
     /// # Errors
-    /// As [`VecFile::open`]; [`Error::Refused`](crate::Error::Refused) when its elements are of another type; no room for
-    /// the copy.
+    /// As [`VecFile::open`]; [`Error::Refused`](crate::Error::Refused) when its elements are of another type; no room
+    /// for the copy.
     pub fn open_copy(path: &Path, options: &Options) -> Result<VecReader<T>> {
         let file = VecFile::open(path, options.wait)?;
         must_hold::<T>(&file, options)?;
@@ -82,8 +82,8 @@ impl<T: Plain> VecReader<T> {
         Ok(VecReader { bytes, _file: None, elements: PhantomData })
     }
 
-    /// Copies the elements of a file of the crate `persistence` 0.0.5, which must have these magic bytes and this version
-    /// of its contents. To move over, extend a new [`PersistentVec`](super::PersistentVec) by them.
+    /// Copies the elements of a file of the crate `persistence` 0.0.5, which must have these magic bytes and this
+    /// version of its contents. To move over, extend a new [`PersistentVec`](super::PersistentVec) by them.
     ///
     /// # Errors
     /// As [`PersistenceFile::open`]; no room for the copy.

@@ -23,16 +23,16 @@ const ROOM: u64 = if usize::BITS == 64 { 64 << 30 } else { 256 << 20 };
 const LEAST: u64 = 1 << 20;
 
 /// A resizable array in a file. It is a view: elements are worked on in memory, as those of a `Vec<T>` are, and
-/// [`commit`](PersistentVec::commit) brings all that changed to the file, as a whole. Dropping it without a commit drops
-/// what was changed since the last. A crash at any moment leaves the last commit in the file, or the one that was being
-/// made; never a mixture.
+/// [`commit`](PersistentVec::commit) brings all that changed to the file, as a whole. Dropping it without a commit
+/// drops what was changed since the last. A crash at any moment leaves the last commit in the file, or the one that was
+/// being made; never a mixture.
 ///
 /// ```
 /// use memsnap::mem::vec::{Options, PersistentVec};
 ///
 /// # fn main() -> memsnap::Result<()> {
-/// # let folder = tempfile::tempdir().unwrap();
-/// # let path = folder.path().join("numbers");
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let path = directory.path().join("numbers");
 /// // SAFETY: nobody else knows the file.
 /// let mut numbers = unsafe { PersistentVec::<f64>::create(&path, &Options::default()) }?;
 /// numbers.push(1.5)?;
@@ -49,8 +49,8 @@ const LEAST: u64 = 1 << 20;
 /// # }
 /// ```
 ///
-/// Elements of a program's own type derive what proves them plain bytes (with the crate `zerocopy`, version 0.8, and its
-/// feature `derive`):
+/// Elements of a program's own type derive what proves them plain bytes (with the crate `zerocopy`, version 0.8, and
+/// its feature `derive`):
 ///
 /// ```
 /// use memsnap::mem::vec::{Options, PersistentVec, tag};
@@ -64,10 +64,10 @@ const LEAST: u64 = 1 << 20;
 /// }
 ///
 /// # fn main() -> memsnap::Result<()> {
-/// # let folder = tempfile::tempdir().unwrap();
+/// # let directory = tempfile::tempdir().unwrap();
 /// let options = Options { tag: tag("point"), version: 1, ..Options::default() };
 /// // SAFETY: nobody else knows the file.
-/// let mut points = unsafe { PersistentVec::create(&folder.path().join("points"), &options) }?;
+/// let mut points = unsafe { PersistentVec::create(&directory.path().join("points"), &options) }?;
 /// points.push(Point { x: 1.0, y: 2.0 })?;
 /// points.commit()?;
 /// # Ok(())
@@ -106,9 +106,10 @@ impl<T: Plain> PersistentVec<T> {
     /// As [`VecFileMut::open`]; [`Error::Refused`] when its elements are of another type.
     ///
     /// # Safety
-    /// While this exists, nobody else, in any process, may write to the file or cut it: what was not changed here is read
-    /// from the mapped file, so bytes would change behind `&[T]`, and reading past a new end kills the process (SIGBUS).
-    /// Everything in this crate that writes to such files takes the lock that this holds; other programs need not.
+    /// While this exists, nobody else, in any process, may write to the file or cut it: what was not changed here is
+    /// read from the mapped file, so bytes would change behind `&[T]`, and reading past a new end kills the process
+    /// (SIGBUS). Everything in this crate that writes to such files takes the lock that this holds; other programs need
+    /// not.
     #[allow(unsafe_code, unsafe_op_in_unsafe_fn, reason = "the promise is handed on as it is")]
     pub unsafe fn open(path: &Path, options: &Options) -> Result<PersistentVec<T>> {
         let file = VecFileMut::open(path, options.wait)?;
@@ -145,7 +146,8 @@ impl<T: Plain> PersistentVec<T> {
         Ok(vec)
     }
 
-    /// Opens `path`, or makes it when there is nothing. In an empty file, such as one made by mkstemp(3), a vector begins.
+    /// Opens `path`, or makes it when there is nothing. In an empty file, such as one made by mkstemp(3), a vector
+    /// begins.
     ///
     /// # Errors
     /// As [`PersistentVec::open`] and [`PersistentVec::create`].
@@ -206,9 +208,10 @@ impl<T: Plain> PersistentVec<T> {
     /// [`mem::page_size`] bytes; also when these are none, a changed length is committed.
     ///
     /// # Errors
-    /// [`Error::Refused`] when the file was moved, replaced or lengthened, [`Error::Damaged`] when it was cut, no space:
-    /// then nothing was written, and all is as before. When writing fails later, the file is whole, but which of the two
-    /// commits it holds shows when it is opened again; this vector may then be empty, and refuses further commits.
+    /// [`Error::Refused`] when the file was moved, replaced or lengthened, [`Error::Damaged`] when it was cut, no
+    /// space: then nothing was written, and all is as before. When writing fails later, the file is whole, but which of
+    /// the two commits it holds shows when it is opened again; this vector may then be empty, and refuses further
+    /// commits.
     pub fn commit(&mut self) -> Result<u64> {
         let Some(view) = &self.view else { return Err(self.lost()) };
         let end = self.len * Self::SIZE;

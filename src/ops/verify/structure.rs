@@ -56,7 +56,9 @@ impl Check<'_> {
             let what = format!("the move to {} was interrupted: {ends}", self.room.target().display());
             report.notes.push(Note::new(what));
         } else if !self.room.is_labelled() {
-            report.faults.push(Fault::new(&dir.join("target"), "it does not name the target that its folder is for"));
+            report
+                .faults
+                .push(Fault::new(&dir.join("target"), "it does not name the target that its directory is for"));
         }
         let tags = self.room.tags()?;
         let records = [("intent", self.room.intent()), ("undo", self.room.last_change())];

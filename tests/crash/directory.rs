@@ -1,4 +1,4 @@
-//! A folder as it was at one moment, put back as often as it is needed: faster than laying the same ground anew.
+//! A directory as it was at one moment, put back as often as it is needed: faster than laying the same ground anew.
 //!
 //! A file that is still there stays the same inode, as records of changes name it.
 
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::case::{Case, no_forks};
 
-/// An empty folder in memory where there is one, for what asks nothing of a disk; gone with the first of the two.
+/// An empty directory in memory where there is one, for what asks nothing of a disk; gone with the first of the two.
 pub(crate) fn in_memory() -> (TempDir, Case) {
     let memory = Path::new("/dev/shm");
     let excludes = |dir: &Path| {
@@ -27,7 +27,7 @@ pub(crate) fn in_memory() -> (TempDir, Case) {
     (dir, case)
 }
 
-/// What was in a folder.
+/// What was in a directory.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Kept {
     dirs: Vec<PathBuf>,
@@ -43,7 +43,7 @@ struct Content {
 }
 
 impl Kept {
-    /// Reads all of the folder.
+    /// Reads all of the directory.
     pub(crate) fn of(case: &Case) -> Kept {
         let _alone = no_forks();
         let mut kept = Kept { dirs: Vec::new(), files: BTreeMap::new() };
@@ -75,7 +75,7 @@ impl Kept {
         Kept::of(case).files == self.files
     }
 
-    /// Makes the folder what it was.
+    /// Makes the directory what it was.
     pub(crate) fn put_back(&self, case: &Case) {
         let mut gone = Vec::new();
         walk(case.dir(), &mut |path, is_dir| {
@@ -127,7 +127,7 @@ impl Content {
     }
 }
 
-/// Calls `each` with every path, a folder before what is in it.
+/// Calls `each` with every path, a directory before what is in it.
 fn walk(dir: &Path, each: &mut dyn FnMut(PathBuf, bool)) {
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
