@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::ValueHint;
 use clap::builder::RangedU64ValueParser;
 use jiff::{Timestamp, tz::TimeZone};
-use memsnap::ops::log::{Entry, History, Options, log};
+use memsnap::ops::log::{Entry, Listing, Options, log};
 use memsnap::pack::Kind;
 use serde::Serialize;
 
@@ -93,55 +93,55 @@ impl Args {
             Some(file) => without_ref(e, file, "log"),
             None => e,
         });
-        let mut histories = found.with_context(|| match &self.file {
+        let mut listings = found.with_context(|| match &self.file {
             Some(file) => format!("listing the snapshots of {}", escape::path(file)),
             None => "listing all snapshots".into(),
         })?;
-        for history in &mut histories {
-            let left_out = history.snapshots.len().saturating_sub(self.newest.unwrap_or(usize::MAX));
-            history.snapshots.drain(..left_out);
+        for listing in &mut listings {
+            let left_out = listing.snapshots.len().saturating_sub(self.newest.unwrap_or(usize::MAX));
+            listing.snapshots.drain(..left_out);
         }
         let mut exit = Exit::Done;
-        for (i, history) in histories.iter().enumerate() {
+        for (i, listing) in listings.iter().enumerate() {
             if screen.is_json() {
-                render_json(history, screen)?;
+                render_json(listing, screen)?;
             } else {
                 if self.file.is_none() {
                     let gap = if i == 0 { "" } else { "\n" };
                     screen.own_text(gap)?;
-                    screen.heading(&escape::path(&history.path))?;
+                    screen.heading(&escape::path(&listing.path))?;
                 }
-                render_text(history, global, screen)?;
+                render_text(listing, global, screen)?;
             }
-            if !history.faults.is_empty() {
+            if !listing.faults.is_empty() {
                 exit = Exit::Damaged;
             }
         }
-        if histories.iter().all(|history| history.snapshots.is_empty()) {
+        if listings.iter().all(|listing| listing.snapshots.is_empty()) {
             screen.say(if self.range.is_some() { "no snapshot changed that range" } else { "no snapshots" });
         }
         Ok(exit)
     }
 }
 
-fn render_text(history: &History, global: &Global, screen: &mut Screen) -> anyhow::Result<()> {
+fn render_text(listing: &Listing, global: &Global, screen: &mut Screen) -> anyhow::Result<()> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_nanos() as i64);
     let id = if global.verbose { "ID" } else { "ID          " };
     let when = if global.verbose { "TIME" } else { "AGE" };
     let mut rows = vec![["#", id, when, "LENGTH", "PAGES", "STORED", "GRADE", "IMAGE", "MESSAGE"].map(String::from)];
-    rows.extend(history.snapshots.iter().map(|entry| row(entry, now, global, screen)));
-    if !history.snapshots.is_empty() {
+    rows.extend(listing.snapshots.iter().map(|entry| row(entry, now, global, screen)));
+    if !listing.snapshots.is_empty() {
         let mut lines = aligned(&rows, global.verbose).into_iter();
         if let Some(head) = lines.next() {
             screen.heading(&head)?;
         }
         lines.try_for_each(|line| screen.line(&line))?;
     }
-    for fault in &history.faults {
-        screen.warn(&format!("{}: {fault}", escape::path(&history.path)));
+    for fault in &listing.faults {
+        screen.warn(&format!("{}: {fault}", escape::path(&listing.path)));
     }
-    if history.interrupted {
-        let (path, recover) = (escape::path(&history.path), global.command("recover", &history.path));
+    if listing.interrupted {
+        let (path, recover) = (escape::path(&listing.path), global.command("recover", &listing.path));
         screen.warn(&format!("{path}: a change of it was interrupted; `{recover}` says what can be done"));
     }
     Ok(())
@@ -203,15 +203,15 @@ pub(crate) fn local_time(ns: i64) -> String {
     }
 }
 
-fn render_json(history: &History, screen: &mut Screen) -> anyhow::Result<()> {
-    for entry in &history.snapshots {
-        screen.json(&json(entry, history))?;
+fn render_json(listing: &Listing, screen: &mut Screen) -> anyhow::Result<()> {
+    for entry in &listing.snapshots {
+        screen.json(&json(entry, listing))?;
     }
-    if !history.faults.is_empty() || history.interrupted {
-        let (faults, interrupted) = (&history.faults[..], history.interrupted);
+    if !listing.faults.is_empty() || listing.interrupted {
+        let (faults, interrupted) = (&listing.faults[..], listing.interrupted);
         screen.json(&JsonFault {
             schema: "memsnap.log.fault.1",
-            path: JsonPath::of(&history.path),
+            path: JsonPath::of(&listing.path),
             faults,
             interrupted,
         })?;
@@ -219,10 +219,10 @@ fn render_json(history: &History, screen: &mut Screen) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn json<'a>(entry: &'a Entry, history: &History) -> JsonEntry<'a> {
+fn json<'a>(entry: &'a Entry, listing: &Listing) -> JsonEntry<'a> {
     JsonEntry {
         schema: "memsnap.log.1",
-        path: JsonPath::of(&history.path),
+        path: JsonPath::of(&listing.path),
         number: entry.number,
         id: entry.id.to_hex(),
         image: entry.image.to_hex(),

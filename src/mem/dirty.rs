@@ -3,7 +3,7 @@
 use std::io;
 use std::ops::{Range, RangeBounds};
 
-use super::history::Unit;
+use super::checkpoints::Unit;
 use super::root::Root;
 use super::view::View;
 use crate::page::{PageNo, PageRange, PageSet};
@@ -111,8 +111,8 @@ impl<S: Root> View<S> {
         self.check(checkpoint);
         let pages = self.candidates(checkpoint, 0..self.len());
         pages.into_iter().filter_map(move |page| {
-            let now = self.history.page(self.as_slice(), page);
-            let before = self.history.held(page, checkpoint, self.image.as_slice());
+            let now = self.checkpoints.page(self.as_slice(), page);
+            let before = self.checkpoints.held(page, checkpoint, self.image.as_slice());
             (now != before).then_some(DirtyPage { number: page as PageNo, now, before })
         })
     }
@@ -124,8 +124,8 @@ impl<S: Root> View<S> {
     pub fn diff(&self, a: usize, b: usize) -> PageSet {
         self.check(a.max(b));
         let base = self.image.as_slice();
-        let mut pages = self.history.between(a, b);
-        pages.retain(|page| self.history.held(*page, a, base) != self.history.held(*page, b, base));
+        let mut pages = self.checkpoints.between(a, b);
+        pages.retain(|page| self.checkpoints.held(*page, a, base) != self.checkpoints.held(*page, b, base));
         set(&pages)
     }
 

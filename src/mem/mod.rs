@@ -15,9 +15,9 @@
 
 mod arena;
 mod bytes;
+mod checkpoints;
 mod compose;
 mod dirty;
-mod history;
 mod image;
 mod root;
 mod snapshot;

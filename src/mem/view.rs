@@ -4,7 +4,7 @@ use std::io;
 use std::ops::{Bound, Range, RangeBounds};
 use std::sync::Arc;
 
-use super::history::{History, Unit};
+use super::checkpoints::{Checkpoints, Unit};
 use super::image::Image;
 use super::root::Root;
 use super::snapshot::Snapshot;
@@ -66,7 +66,7 @@ pub struct View<S: Root> {
     pub(super) image: Arc<Image>,
     pub(super) region: Region,
     pub(super) tracker: Tracker,
-    pub(super) history: History,
+    pub(super) checkpoints: Checkpoints,
     pub(super) unit: usize,
 }
 
@@ -80,7 +80,7 @@ impl<S: Root> View<S> {
         let image = root.image().clone();
         let (region, private) = image.map()?;
         let tracker = Tracker::new(&region, options.tracking, private)?;
-        Ok(View { root, image, region, tracker, history: History::new(unit), unit })
+        Ok(View { root, image, region, tracker, checkpoints: Checkpoints::new(unit), unit })
     }
 
     /// Whether it began with these bytes: it is a view of `snapshot` or of a clone of it.
@@ -149,7 +149,7 @@ impl<S: Root> View<S> {
     fn checkpoint_now(&mut self, name: Option<String>) -> io::Result<usize> {
         let written = self.tracker.written(&self.region, 0..self.len(), true);
         let units = units(&written, self.unit);
-        let made = self.history.snap(self.region.as_slice(), self.image.as_slice(), units, name);
+        let made = self.checkpoints.snap(self.region.as_slice(), self.image.as_slice(), units, name);
         if made.is_err() {
             self.tracker.lose(); // the pages are armed and not saved
         }
@@ -161,8 +161,8 @@ impl<S: Root> View<S> {
     /// # Errors
     /// None today.
     pub fn revert(&mut self) -> io::Result<()> {
-        self.go_back(self.history.depth());
-        self.history.pop();
+        self.go_back(self.checkpoints.depth());
+        self.checkpoints.pop();
         Ok(())
     }
 
@@ -182,7 +182,7 @@ impl<S: Root> View<S> {
     fn go_back(&mut self, level: usize) {
         let written = self.tracker.written(&self.region, 0..self.len(), false);
         let units = units(&written, self.unit);
-        let pages = self.history.go_back(level, self.region.as_mut_slice(), self.image.as_slice(), units);
+        let pages = self.checkpoints.go_back(level, self.region.as_mut_slice(), self.image.as_slice(), units);
         self.tracker.arm(&self.region, &self.bytes_of(&pages));
     }
 
@@ -191,23 +191,23 @@ impl<S: Root> View<S> {
     /// # Errors
     /// None today.
     pub fn apply(&mut self) -> io::Result<()> {
-        self.history.apply();
+        self.checkpoints.apply();
         Ok(())
     }
 
     /// Number of checkpoints, which is the number of the last.
     pub fn checkpoints(&self) -> usize {
-        self.history.depth()
+        self.checkpoints.depth()
     }
 
     /// The name of a checkpoint, if it has one.
     pub fn checkpoint_name(&self, checkpoint: usize) -> Option<&str> {
-        self.history.name(checkpoint)
+        self.checkpoints.name(checkpoint)
     }
 
     /// The first checkpoint of that name, if there are several.
     pub fn checkpoint(&self, name: &str) -> Option<usize> {
-        self.history.find(name)
+        self.checkpoints.find(name)
     }
 
     /// Gives all bytes what they have in the snapshot, and lifts all protection. This is an edit: checkpoints stay, and
@@ -217,7 +217,7 @@ impl<S: Root> View<S> {
     /// When protection cannot be lifted.
     pub fn restore(&mut self) -> io::Result<()> {
         self.region.unprotect()?;
-        if self.history.depth() == 0 {
+        if self.checkpoints.depth() == 0 {
             self.go_back(0);
             return Ok(());
         }
@@ -231,7 +231,7 @@ impl<S: Root> View<S> {
     pub fn restore_range(&mut self, range: impl RangeBounds<usize>) -> io::Result<()> {
         let range = self.bounds(range)?;
         let written = self.tracker.written(&self.region, range.clone(), false);
-        let pages = self.history.candidates(0, units(&written, self.unit));
+        let pages = self.checkpoints.candidates(0, units(&written, self.unit));
         for bytes in self.bytes_of(&pages) {
             let bytes = bytes.start.max(range.start)..bytes.end.min(range.end);
             // A page that is not written stays unwritten.
@@ -283,7 +283,7 @@ impl<S: Root> View<S> {
     pub(super) fn changed(&self, since: usize, bytes: Range<usize>) -> Vec<Unit> {
         let mut pages = self.candidates(since, bytes);
         let (now, base) = (self.as_slice(), self.image.as_slice());
-        pages.retain(|page| self.history.page(now, *page) != self.history.held(*page, since, base));
+        pages.retain(|page| self.checkpoints.page(now, *page) != self.checkpoints.held(*page, since, base));
         pages
     }
 
@@ -293,7 +293,7 @@ impl<S: Root> View<S> {
         // All of these pages: what was written may be elsewhere on them.
         let bytes = first * self.unit..(end * self.unit).min(self.len());
         let written = self.tracker.written(&self.region, bytes, false);
-        let mut pages = self.history.candidates(since, units(&written, self.unit));
+        let mut pages = self.checkpoints.candidates(since, units(&written, self.unit));
         pages.retain(|page| (first..end).contains(page));
         pages
     }

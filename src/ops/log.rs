@@ -24,7 +24,7 @@ pub struct Options {
 
 /// The history of one target.
 #[derive(Clone, Debug)]
-pub struct History {
+pub struct Listing {
     /// The target.
     pub path: PathBuf,
     /// Its snapshots, oldest first.
@@ -77,26 +77,26 @@ pub struct Entry {
 /// The history of `file`, or of all targets of a store: that of the working directory, or the one chosen.
 ///
 /// Of all targets, those are left out of which there is nothing to tell. What cannot be read is told in
-/// [`History::faults`]; the rest is given all the same.
+/// [`Listing::faults`]; the rest is given all the same.
 ///
 /// # Errors
 /// When there is no store, or no history of that file; when the store cannot be listed.
-pub fn log(file: Option<&Path>, options: &Options) -> Result<Vec<History>> {
+pub fn log(file: Option<&Path>, options: &Options) -> Result<Vec<Listing>> {
     if let Some(file) = file {
-        return Ok(vec![history(&find_room(options.store.as_deref(), file)?, options.range)?]);
+        return Ok(vec![listing(&find_room(options.store.as_deref(), file)?, options.range)?]);
     }
     let store = Store::open(options.store.as_deref().unwrap_or(Path::new(STORE_NAME)))?;
     let (rooms, faults) = store.rooms()?;
-    let mut all = rooms.iter().map(|room| history(room, options.range)).collect::<Result<Vec<_>>>()?;
+    let mut all = rooms.iter().map(|room| listing(room, options.range)).collect::<Result<Vec<_>>>()?;
     all.retain(|history| !history.snapshots.is_empty() || !history.faults.is_empty() || history.interrupted);
     if !faults.is_empty() {
         let faults = faults.iter().map(ToString::to_string).collect();
-        all.push(History { path: store.dir().into(), snapshots: Vec::new(), faults, interrupted: false });
+        all.push(Listing { path: store.dir().into(), snapshots: Vec::new(), faults, interrupted: false });
     }
     Ok(all)
 }
 
-fn history(room: &Room, range: Option<(u64, u64)>) -> Result<History> {
+fn listing(room: &Room, range: Option<(u64, u64)>) -> Result<Listing> {
     let mut faults = Vec::new();
     let mut tags = tags(room, &mut faults)?;
     let interrupted = room.intent().unwrap_or_else(|e| {
@@ -132,7 +132,7 @@ fn history(room: &Room, range: Option<(u64, u64)>) -> Result<History> {
             Err(e) => faults.push(e.to_string()),
         }
     }
-    Ok(History {
+    Ok(Listing {
         path: room.target().into(),
         snapshots,
         faults,

@@ -36,7 +36,7 @@ struct Mark {
 }
 
 #[derive(Debug)]
-pub(super) struct History {
+pub(super) struct Checkpoints {
     /// Bytes of a page.
     unit: usize,
     arena: Arena,
@@ -48,10 +48,10 @@ pub(super) struct History {
     pending: Vec<Unit>,
 }
 
-impl History {
-    pub(super) fn new(unit: usize) -> History {
+impl Checkpoints {
+    pub(super) fn new(unit: usize) -> Checkpoints {
         let arena = Arena::new(unit);
-        History { unit, arena, versions: Vec::new(), newest: Vec::new(), marks: Vec::new(), pending: Vec::new() }
+        Checkpoints { unit, arena, versions: Vec::new(), newest: Vec::new(), marks: Vec::new(), pending: Vec::new() }
     }
 
     /// Number of checkpoints; also the number of the last. 0 is the snapshot.
