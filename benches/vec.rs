@@ -47,7 +47,7 @@ fn pushes(c: &mut Criterion) {
             timed(n, || {
                 let mut vec = open(&dir);
                 let start = Instant::now();
-                (0..PUSHES).for_each(|i| vec.push(black_box(i)).expect("room"));
+                (0..PUSHES).for_each(|i| vec.push(black_box(i)).expect("history"));
                 let took = start.elapsed();
                 black_box(&vec[..]);
                 took
@@ -60,13 +60,13 @@ fn pushes(c: &mut Criterion) {
 fn commits(c: &mut Criterion) {
     let dir = tempfile::tempdir().expect("a directory");
     let mut vec = open(&dir);
-    vec.extend(0..PUSHES).expect("room");
+    vec.extend(0..PUSHES).expect("history");
     vec.commit().expect("a commit");
     let mut group = c.benchmark_group("commit");
     group.sample_size(10);
     group.bench_function("one push", |b| {
         b.iter(|| {
-            vec.push(1).expect("room");
+            vec.push(1).expect("history");
             vec.commit().expect("a commit")
         });
     });

@@ -148,7 +148,7 @@
 //! # }
 //! ```
 //!
-//! # Rooms
+//! # Modules
 //!
 //! | module | what it holds | knows of |
 //! |---|---|---|

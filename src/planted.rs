@@ -25,7 +25,7 @@ pub(crate) enum Bug {
     SyncAgain,
     /// What was written to a target is not read back.
     NoReadBack,
-    /// The right to write in a room is not waited for.
+    /// The right to write in a history is not waited for.
     NoLock,
 }
 

@@ -1,25 +1,25 @@
-//! A store with one room, for decoders that read files; kept from one input to the next.
+//! A store with one history, for decoders that read files; kept from one input to the next.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use memsnap::store::{Room, Store};
+use memsnap::store::{History, Store};
 use tempfile::TempDir;
 
 /// A directory with a store in it. It goes with its thread; what a fuzzer that ends at once leaves, `fuzz/run` clears
 /// away.
 pub(super) struct Ground {
     dir: TempDir,
-    pub(super) room: Room,
+    pub(super) history: History,
 }
 
 thread_local! {
     static GROUND: Ground = {
         let dir = tempfile::tempdir().expect("a directory can be made");
         let store = Store::open_or_create(&dir.path().join("store")).expect("a store can be made");
-        let room = store.make_room(&dir.path().join("target")).expect("a room can be made");
-        drop(room.write(Duration::ZERO).expect("nobody else writes")); // now it has all that a room has
-        Ground { dir, room }
+        let history = store.make_history(&dir.path().join("target")).expect("a history can be made");
+        drop(history.write(Duration::ZERO).expect("nobody else writes")); // now it has all that a history has
+        Ground { dir, history }
     };
 }
 

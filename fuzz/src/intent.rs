@@ -15,21 +15,21 @@ pub fn check(input: &[u8]) {
         seal::hash(&mut bytes, 0..at, at);
     }
     ground::with(|ground| {
-        let room = &ground.room;
-        let (intent, undo) = (room.dir().join("intent"), room.dir().join("undo"));
+        let history = &ground.history;
+        let (intent, undo) = (history.dir().join("intent"), history.dir().join("undo"));
         ground.put(&intent, &bytes);
         let read = |path| std::fs::read(path).expect("it can be read");
-        if let Some(found) = room.intent().ok().flatten() {
-            let writing = room.write(Duration::ZERO).expect("nobody else writes");
-            room.begin_change(&writing, &found).expect("it can be written");
+        if let Some(found) = history.intent().ok().flatten() {
+            let writing = history.write(Duration::ZERO).expect("nobody else writes");
+            history.begin_change(&writing, &found).expect("it can be written");
             assert!(read(&intent) == bytes, "written again it is the same");
-            room.end_change(&writing, Some(&found)).expect("it can be ended");
-            assert!(room.intent().is_ok_and(|none| none.is_none()));
+            history.end_change(&writing, Some(&found)).expect("it can be ended");
+            assert!(history.intent().is_ok_and(|none| none.is_none()));
             if found.is_final() {
-                assert!(!undo.exists() && room.last_change().is_ok_and(|none| none.is_none()));
+                assert!(!undo.exists() && history.last_change().is_ok_and(|none| none.is_none()));
             } else {
                 assert!(read(&undo) == bytes);
-                assert_eq!(room.last_change().expect("it was just read"), Some(found));
+                assert_eq!(history.last_change().expect("it was just read"), Some(found));
             }
         }
     });

@@ -25,13 +25,13 @@ pub fn check(input: &[u8]) {
         content.extend(format!(" {}\n", &check.to_hex()[..16]).bytes());
     }
     ground::with(|ground| {
-        let path = ground.room.dir().join("names").join(format!("tag-{tag}"));
+        let path = ground.history.dir().join("names").join(format!("tag-{tag}"));
         ground.put(&path, &content);
-        if let Some(id) = ground.room.tagged(tag).ok().flatten() {
-            let writing = ground.room.write(Duration::ZERO).expect("nobody else writes");
-            ground.room.tag(&writing, tag, &id).expect("it can be written");
+        if let Some(id) = ground.history.tagged(tag).ok().flatten() {
+            let writing = ground.history.write(Duration::ZERO).expect("nobody else writes");
+            ground.history.tag(&writing, tag, &id).expect("it can be written");
             assert!(std::fs::read(&path).expect("it can be read") == content, "written again it is the same");
-            let all = ground.room.tags().expect("they can be listed");
+            let all = ground.history.tags().expect("they can be listed");
             assert!(all.iter().any(|(name, found)| name == tag && found.as_ref().is_ok_and(|found| *found == id)));
         }
         std::fs::remove_file(&path).expect("it can be removed");

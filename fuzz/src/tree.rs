@@ -1,5 +1,5 @@
-//! The digest cache. The first byte says whether to seal; then come the length of the image and patches: a byte that says
-//! where, the number of a group, the number of bytes, the bytes. So a file of some pages is made by a few bytes.
+//! The digest cache. The first byte says whether to seal; then come the length of the image and patches: a byte that
+//! says where, the number of a group, the number of bytes, the bytes. So a file of some pages is made by a few bytes.
 
 use memsnap::capture::{Base, Known};
 use memsnap::page::{Digest, GROUP_PAGES, GROUP64, ImageHasher, PageRange, groups_of};
@@ -23,9 +23,9 @@ pub fn check(input: &[u8]) {
         seal(&mut bytes);
     }
     ground::with(|ground| {
-        let path = ground.room.dir().join("tree");
+        let path = ground.history.dir().join("tree");
         ground.put(&path, &bytes);
-        let Some(tree) = Tree::open(&ground.room) else { return };
+        let Some(tree) = Tree::open(&ground.history) else { return };
         let groups = groups_of(tree.len);
         if groups <= 1 << 16 {
             assert!(tree.fold_with(tree.len, &[]).is_ok_and(|image| image == tree.image), "it was proven before");

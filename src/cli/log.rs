@@ -75,7 +75,7 @@ struct JsonEntry<'a> {
     version: &'a str,
 }
 
-/// What is wrong with one file's room; the list itself is still good.
+/// What is wrong with one file's history; the list itself is still good.
 #[derive(Serialize)]
 struct JsonFault<'a> {
     schema: &'static str,

@@ -1,5 +1,5 @@
 //! The command line: one file per verb, each with its flags (whose doc comments are the help), the one call into the
-//! library and the rendering of what came back. Only this room knows terminals, the environment and exit codes.
+//! library and the rendering of what came back. Only this module knows terminals, the environment and exit codes.
 
 mod adopt;
 mod advice;

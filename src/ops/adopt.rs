@@ -4,11 +4,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use super::edit::{has_none, room_of};
+use super::edit::{has_none, history_of};
 use super::renamed::shares_page;
 use super::resolve;
 use crate::error::{Error, Result, command, shell_word};
-use crate::store::{Room, Store, refuse_stored};
+use crate::store::{History, Store, refuse_stored};
 use crate::sys::open;
 
 /// How long another writer is waited for.
@@ -40,33 +40,33 @@ pub fn adopt(old: &Path, new: &Path, store: Option<&Path>, confirm: &mut dyn FnM
     }
     refuse_stored(&new)?;
     let place = Store::place(store, &new);
-    let Some(room) = find(old, &new, store)? else {
+    let Some(history) = find(old, &new, store)? else {
         return finish(old, &new, &place);
     };
-    if room.target() == new {
+    if history.target() == new {
         return Err(Error::refused("both paths are the same file", "nothing needs to be done"));
     }
-    let writing = room.write(PATIENCE)?;
-    if room.intent()?.is_some() {
+    let writing = history.write(PATIENCE)?;
+    if history.intent()?.is_some() {
         return Err(Error::refused(
-            format!("a change of {} was interrupted", room.target().display()),
+            format!("a change of {} was interrupted", history.target().display()),
             "bring the file back to its old path and run `memsnap recover` there first",
         ));
     }
-    let snapshots = room.snapshots()?.len() as u64;
+    let snapshots = history.snapshots()?.len() as u64;
     let live = open::target_read(&new)?;
     // One that has snapshots of its own is refused below, whatever it holds.
-    let is_new = has_none(room_of(store, &new)?.as_ref())?;
-    if is_new && shares_page(&room, &live, &new, usize::MAX, u64::MAX) == Some(false) && !confirm() {
-        return Ok(Report { from: room.target().into(), to: new, snapshots, done: false });
+    let is_new = has_none(history_of(store, &new)?.as_ref())?;
+    if is_new && shares_page(&history, &live, &new, usize::MAX, u64::MAX) == Some(false) && !confirm() {
+        return Ok(Report { from: history.target().into(), to: new, snapshots, done: false });
     }
     let to = Store::find_or_create(store, &new)?;
-    let given = room.give(&writing, &to, &new)?;
-    Ok(Report { from: room.target().into(), to: given.target().into(), snapshots, done: true })
+    let given = history.give(&writing, &to, &new)?;
+    Ok(Report { from: history.target().into(), to: given.target().into(), snapshots, done: true })
 }
 
-/// The room of `old`: by its path as it is now, as it was typed, or as the store recorded it.
-fn find(old: &Path, new: &Path, chosen: Option<&Path>) -> Result<Option<Room>> {
+/// The history of `old`: by its path as it is now, as it was typed, or as the store recorded it.
+fn find(old: &Path, new: &Path, chosen: Option<&Path>) -> Result<Option<History>> {
     let mut paths = vec![];
     paths.extend(resolve(old).ok());
     paths.extend(std::path::absolute(old).ok());
@@ -85,8 +85,8 @@ fn find(old: &Path, new: &Path, chosen: Option<&Path>) -> Result<Option<Room>> {
         let mut keys: Vec<_> = paths.iter().map(|old| store.key(old)).collect();
         keys.push(old.as_os_str().as_bytes().to_vec());
         for key in keys {
-            if let Some(room) = store.room_of_key(&key)? {
-                return Ok(Some(room));
+            if let Some(history) = store.history_of_key(&key)? {
+                return Ok(Some(history));
             }
         }
     }
@@ -106,7 +106,7 @@ fn removed(old: &Path) -> Option<PathBuf> {
 /// `new` is gone and has the snapshots, `old` is a file and has none: they were given the other way round.
 fn swapped(old: &Path, new: &Path, store: Option<&Path>) -> Option<Error> {
     let (file, gone) = (open::resolve(old).ok()?, removed(new)?);
-    let none = |target: &Path| has_none(room_of(store, target).ok()?.as_ref()).ok();
+    let none = |target: &Path| has_none(history_of(store, target).ok()?.as_ref()).ok();
     (none(&file)? && !none(&gone)?).then(|| {
         Error::missing(
             format!("{} has no snapshots, and {} is gone and has", old.display(), new.display()),
@@ -115,7 +115,7 @@ fn swapped(old: &Path, new: &Path, store: Option<&Path>) -> Option<Error> {
     })
 }
 
-/// No room of `old`: it may have been renamed already, by one that was killed before it was done.
+/// No history of `old`: it may have been renamed already, by one that was killed before it was done.
 fn finish(old: &Path, new: &Path, place: &Path) -> Result<Report> {
     let none = || {
         Error::missing(
@@ -126,10 +126,10 @@ fn finish(old: &Path, new: &Path, place: &Path) -> Result<Report> {
     if std::fs::symlink_metadata(place).is_err() {
         return Err(none());
     }
-    let room = Store::open(place)?.room(new)?.filter(|room| !room.is_labelled()).ok_or_else(none)?;
+    let history = Store::open(place)?.history(new)?.filter(|history| !history.is_labelled()).ok_or_else(none)?;
     // Whoever may write in it says whose it is first.
-    drop(room.write(PATIENCE)?);
-    Ok(Report { from: old.into(), to: new.into(), snapshots: room.snapshots()?.len() as u64, done: true })
+    drop(history.write(PATIENCE)?);
+    Ok(Report { from: old.into(), to: new.into(), snapshots: history.snapshots()?.len() as u64, done: true })
 }
 
 #[cfg(test)]
@@ -149,18 +149,18 @@ mod tests {
         let report = adopt(&old, &new, None, &mut || false).unwrap();
         assert_eq!((report.snapshots, report.from), (1, old.clone()));
         assert_eq!(report.to, new.canonicalize().unwrap());
-        let room = super::super::find_room(None, &new).unwrap();
-        assert!(room.is_labelled() && room.snapshots().unwrap().len() == 1);
+        let history = super::super::find_history(None, &new).unwrap();
+        assert!(history.is_labelled() && history.snapshots().unwrap().len() == 1);
         assert!(matches!(adopt(&old, &new, None, &mut || false), Err(Error::Missing { .. })), "it is done");
         std::fs::rename(&new, &old).unwrap();
         adopt(&new, &old, Some(&f.path("sub/.memsnap")), &mut || false).unwrap();
         let store = f.path("sub/.memsnap");
-        let room = super::super::find_room(Some(&store), &old).unwrap();
-        assert_eq!(room.snapshots().unwrap().len(), 1);
-        // Killed between the two steps: the room has its new name and its old label.
-        std::fs::write(room.dir().join("target"), b"new").unwrap();
+        let history = super::super::find_history(Some(&store), &old).unwrap();
+        assert_eq!(history.snapshots().unwrap().len(), 1);
+        // Killed between the two steps: the history has its new name and its old label.
+        std::fs::write(history.dir().join("target"), b"new").unwrap();
         assert_eq!(adopt(&new, &old, Some(&store), &mut || false).unwrap().snapshots, 1);
-        assert!(room.is_labelled());
+        assert!(history.is_labelled());
     }
 
     #[test]
@@ -171,12 +171,12 @@ mod tests {
         let other = f.path("other");
         std::fs::copy(f.target(), &other).unwrap();
         let store = Store::open(&f.path(".memsnap")).unwrap();
-        let there = store.make_room(&other.canonicalize().unwrap()).unwrap();
+        let there = store.make_history(&other.canonicalize().unwrap()).unwrap();
         std::fs::write(there.dir().join(SNAP), b"x").unwrap();
         assert!(matches!(adopt(&f.target(), &other, None, &mut || false), Err(Error::Refused { .. })));
-        assert_eq!(f.room().snapshots().unwrap().len(), 1);
+        assert_eq!(f.history().snapshots().unwrap().len(), 1);
         std::fs::remove_file(there.dir().join(SNAP)).unwrap();
-        assert_eq!(adopt(&f.target(), &other, None, &mut || false).unwrap().snapshots, 1, "an empty room gives way");
+        assert_eq!(adopt(&f.target(), &other, None, &mut || false).unwrap().snapshots, 1, "an empty history gives way");
         assert!(matches!(adopt(&f.target(), &f.path("."), None, &mut || false), Err(Error::Refused { .. })));
     }
 

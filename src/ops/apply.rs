@@ -10,7 +10,7 @@ use super::change::{Base, Confirm, Goal, Options, Plan, Report, Stop, Work};
 use super::compare::digest_of;
 use super::compose::{Composer, New};
 use super::delta::{Delta, Named, directory_of, into_file, open_delta, pages_in};
-use super::edit::{room_of, stores_first};
+use super::edit::{history_of, stores_first};
 use super::in_place::{Place, in_place};
 use super::plan::obstacle;
 use super::sides::{LiveSide, refuse_unfinished_to_read};
@@ -63,8 +63,8 @@ pub fn apply(
     let done = match out {
         Some(out) => return job.copy(out, confirm, progress).map_err(|e| job.with_fitting(e, out, file)),
         None if options.dry_run => {
-            if let Some(room) = room_of(options.store.as_deref(), &target)? {
-                refuse_unfinished_to_read(&room)?;
+            if let Some(history) = history_of(options.store.as_deref(), &target)? {
+                refuse_unfinished_to_read(&history)?;
             }
             job.plan_in_place(progress).map(|plan| {
                 let obstacle = obstacle(&target, options);
@@ -126,8 +126,8 @@ impl Job<'_> {
     /// The same for a change in place, which may have to store all of the target first.
     fn plan_in_place(&self, progress: &dyn Progress) -> Result<Plan> {
         let (live, plan) = self.plan(self.target, progress)?;
-        let room = room_of(self.options.store.as_deref(), self.target)?;
-        Ok(Plan { stores_first: stores_first(room.as_ref(), &live)?, ..plan })
+        let history = history_of(self.options.store.as_deref(), self.target)?;
+        Ok(Plan { stores_first: stores_first(history.as_ref(), &live)?, ..plan })
     }
 
     fn result(&self) -> String {
@@ -172,11 +172,11 @@ impl Job<'_> {
 
     /// The number of the newest snapshot that holds that image.
     fn fitting(&self, image: &Digest) -> Option<u64> {
-        let room = room_of(self.options.store.as_deref(), self.target).ok()??;
-        let shelf = Shelf::new(room.dir());
+        let history = history_of(self.options.store.as_deref(), self.target).ok()??;
+        let shelf = Shelf::new(history.dir());
         let holds =
-            |name: &SnapName| Image::open_snap(&room, &shelf, *name).is_ok_and(|snap| snap.meta.image == *image);
-        room.snapshots().ok()?.into_iter().rev().find(holds).map(|name| name.number)
+            |name: &SnapName| Image::open_snap(&history, &shelf, *name).is_ok_and(|snap| snap.meta.image == *image);
+        history.snapshots().ok()?.into_iter().rev().find(holds).map(|name| name.number)
     }
 
     /// Writes a copy, which gets its name when it is proven to be the result.

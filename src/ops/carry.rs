@@ -1,8 +1,8 @@
 //! Carrying out a change whose images are both known: the intent, the last look at the lease, the pages, the end.
 //!
 //! A lease that is broken before the first byte is written ends the verb: nothing is written, and the intent and the
-//! change marker are withdrawn. From the first byte on the lease is kept: whoever opens the file waits for the short rest.
-//! If the kernel takes it by force meanwhile, the verb fails, and says whether what it wrote reads back.
+//! change marker are withdrawn. From the first byte on the lease is kept: whoever opens the file waits for the short
+//! rest. If the kernel takes it by force meanwhile, the verb fails, and says whether what it wrote reads back.
 
 use super::change::{Work, finish};
 use super::space::Space;
@@ -29,9 +29,10 @@ pub(crate) struct Step<'s> {
 /// Brings the target to `step.to`. Gives the number of bytes written.
 ///
 /// # Errors
-/// [`Error::Busy`] when somebody opened it before the first byte: nothing was written, nothing is recorded. The same when
-/// the kernel gave it to somebody before the last byte was read back; then the change is complete, or, where what was
-/// written does not read back, the error is in an [`Error::Unfinished`]. So is every other error from the first byte on.
+/// [`Error::Busy`] when somebody opened it before the first byte: nothing was written, nothing is recorded. The same
+/// when the kernel gave it to somebody before the last byte was read back; then the change is complete, or, where what
+/// was written does not read back, the error is in an [`Error::Unfinished`]. So is every other error from the first
+/// byte on.
 pub(crate) fn carry_out(work: &mut Work<'_>, step: &Step<'_>, progress: &dyn Progress) -> Result<u64> {
     let mut space = Space::none(work.target)?;
     if let Err(e) = space.reserve(step.to, step.pages).and_then(|()| record(work, step)) {
@@ -71,8 +72,8 @@ pub(crate) fn carry_out(work: &mut Work<'_>, step: &Step<'_>, progress: &dyn Pro
 /// Makes the records of a change: from now on the target may be half changed.
 fn record(work: &mut Work<'_>, step: &Step<'_>) -> Result<()> {
     if step.recorded != Some(step.intent) {
-        work.room.begin_change(work.writing, step.intent)?;
-        Mark::set(work.target.file, work.target.path, work.room, step.intent);
+        work.history.begin_change(work.writing, step.intent)?;
+        Mark::set(work.target.file, work.target.path, work.history, step.intent);
     }
     Ok(())
 }
@@ -83,14 +84,14 @@ fn withdraw(work: &mut Work<'_>, step: &Step<'_>) -> Result<()> {
         return Ok(());
     }
     if let Some(recorded) = step.recorded {
-        work.room.begin_change(work.writing, recorded)?;
-        Mark::set(work.target.file, work.target.path, work.room, recorded);
+        work.history.begin_change(work.writing, recorded)?;
+        Mark::set(work.target.file, work.target.path, work.history, recorded);
         return Ok(());
     }
     // The marker first: without its record it would keep the file from every verb.
     Mark::remove(work.target.file, work.target.path)?;
     bring_to_disk(work.target)?;
-    work.room.end_change(work.writing, None)
+    work.history.end_change(work.writing, None)
 }
 
 /// The error of a change that stopped on its way.
@@ -100,7 +101,8 @@ fn unfinished(work: &Work<'_>) -> impl FnOnce(Error) -> Error + use<> {
 }
 
 impl Work<'_> {
-    /// An error when somebody has opened the target since the lease was taken. For all that comes before the first byte.
+    /// An error when somebody has opened the target since the lease was taken. For all that comes before the first
+    /// byte.
     pub(crate) fn still_alone(&self) -> Result<()> {
         let broken = self.lease.as_ref().is_some_and(|lease| lease.is_broken());
         if broken { Err(self.opened()) } else { Ok(()) }
@@ -111,8 +113,8 @@ impl Work<'_> {
         self.still_alone().and(done)
     }
 
-    /// An error when another file has the name of the target now, as after an editor's write-and-rename: then the change
-    /// is complete, and not to be seen there.
+    /// An error when another file has the name of the target now, as after an editor's write-and-rename: then the
+    /// change is complete, and not to be seen there.
     fn still_named(&self) -> Result<()> {
         let (file, path) = (self.target.file, self.target.path);
         let changed = open::stamp(file, path)?;

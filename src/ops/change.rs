@@ -20,7 +20,7 @@ use crate::error::{At, Error, Result};
 use crate::mem::vec::is_vec;
 use crate::pack::{Compress, Kind, differing};
 use crate::page::{Digest, PageSet, pages_of};
-use crate::store::{Image, Intent, Mark, Room, Shelf, Writing};
+use crate::store::{History, Image, Intent, Mark, Shelf, Writing};
 use crate::sys::lease::Lease;
 use crate::sys::lock::{self, Held};
 use crate::sys::{id, open, procs};
@@ -66,9 +66,9 @@ pub struct Report {
     pub elapsed: Duration,
 }
 
-/// A target held for changing: its room's lock, its own flock, and a write lease where there are leases.
+/// A target held for changing: its history's lock, its own flock, and a write lease where there are leases.
 pub(crate) struct Work<'a> {
-    pub(crate) room: &'a Room,
+    pub(crate) history: &'a History,
     pub(crate) writing: &'a mut Writing,
     pub(crate) shelf: &'a Shelf,
     pub(crate) target: Target<'a>,
@@ -85,18 +85,22 @@ pub(crate) struct Work<'a> {
 impl Work<'_> {
     /// The change marker that the target bears.
     pub(crate) fn mark(&self) -> Option<Mark> {
-        Mark::get(self.target.file, self.target.path, self.room.dir().parent())
+        Mark::get(self.target.file, self.target.path, self.history.dir().parent())
     }
 }
 
-/// Holds the target of `room` and runs `f`.
-pub(crate) fn with_target<R>(room: &Room, options: &Options, f: impl FnOnce(&mut Work<'_>) -> Result<R>) -> Result<R> {
-    let path = room.target().to_path_buf();
-    // First the room: whoever opens a target for writing takes its lease from a snap that is reading it.
-    let mut writing = room.write(options.reading.wait).map_err(|e| of_read_only(e, &path))?;
+/// Holds the target of `history` and runs `f`.
+pub(crate) fn with_target<R>(
+    history: &History,
+    options: &Options,
+    f: impl FnOnce(&mut Work<'_>) -> Result<R>,
+) -> Result<R> {
+    let path = history.target().to_path_buf();
+    // First the history: whoever opens a target for writing takes its lease from a snap that is reading it.
+    let mut writing = history.write(options.reading.wait).map_err(|e| of_read_only(e, &path))?;
     let live = open::target_write(&path).map_err(|e| of_read_only(e, &path))?;
-    room.admit(&live)?;
-    let shelf = Shelf::new(room.dir());
+    history.admit(&live)?;
+    let shelf = Shelf::new(history.dir());
     let mut cautions = Vec::new();
     let held = lock::flock(&live, &path, lock::Kind::Exclusive, options.reading.wait)?;
     // `flock F memsnap revert F`: those who hold the lock for us have the file open, and wait for us.
@@ -112,7 +116,7 @@ pub(crate) fn with_target<R>(room: &Room, options: &Options, f: impl FnOnce(&mut
     let target = Target { file: &live, path: &path };
     let so_far = "nothing was changed".into();
     let mut work = Work {
-        room,
+        history,
         writing: &mut writing,
         shelf: &shelf,
         target,
@@ -177,9 +181,9 @@ pub(crate) enum Base<'a> {
     Like(&'a dyn Fn(Target<'_>) -> Result<()>),
 }
 
-/// Brings the target of `room` to the image that `make` gives, which is told of the snapshot the target holds now.
+/// Brings the target of `history` to the image that `make` gives, which is told of the snapshot the target holds now.
 pub(crate) fn change(
-    room: &Room,
+    history: &History,
     goal: &Goal<'_>,
     options: &Options,
     confirm: Confirm<'_>,
@@ -187,12 +191,12 @@ pub(crate) fn change(
     make: impl FnOnce(&mut Work<'_>, &Image) -> Result<Image>,
 ) -> Result<Report> {
     let began = Instant::now();
-    with_target(room, options, |work| {
+    with_target(history, options, |work| {
         before_change(work, goal, confirm, progress)?;
         let base = match goal.base {
             Base::Any | Base::Unstored => None,
             Base::Is(digest) => Some(digest),
-            Base::LastChange => room.last_change()?.map(|last| last.to_image),
+            Base::LastChange => history.last_change()?.map(|last| last.to_image),
             Base::Like(check) => check(work.target).map(|()| None)?,
         };
         let taken = capture(work, base, progress)?;
@@ -206,14 +210,14 @@ pub(crate) fn change(
             return Ok(Report { plan, done: false, undo: None, notes, bytes_written: 0, elapsed });
         }
         let from = keep(work, taken)?;
-        let latest = room.snapshots()?.last().copied();
+        let latest = history.snapshots()?.last().copied();
         let to = make(work, &from);
         let composed = to.as_ref().ok().map(|to| to.name).filter(|name| Some(*name) > latest);
         let mut report = match work.if_alone(to).and_then(|to| bring(work, goal, &from, &to, confirm, progress)) {
             Ok(report) => report,
             Err(e) => {
                 // What the target was to hold, and never did. Where it cannot be removed it is a snapshot too many.
-                let _ = composed.map(|name| room.remove_unused(work.writing, &name));
+                let _ = composed.map(|name| history.remove_unused(work.writing, &name));
                 return Err(e);
             }
         };
@@ -272,13 +276,13 @@ pub(crate) fn before_change(
     confirm: &mut dyn FnMut(&Plan) -> bool,
     progress: &dyn Progress,
 ) -> Result<()> {
-    let interrupted = work.room.intent()?;
+    let interrupted = work.history.intent()?;
     if matches!(goal.base, Base::Unstored) && interrupted.as_ref().is_some_and(Intent::is_final) {
         // All that differs is written again.
     } else if let Some(intent) = interrupted {
         // What it would be finished to is not the base: then nothing is written for nothing.
         if matches!(goal.base, Base::Is(base) if base != intent.to_image) {
-            return Err(Mark::own(work.room).refusal(work.target.path));
+            return Err(Mark::own(work.history).refusal(work.target.path));
         }
         recover::finish_interrupted(work, &intent, confirm, progress)?;
     } else if let Some(mark) = work.mark() {
@@ -307,7 +311,7 @@ fn capture(work: &mut Work<'_>, base: Option<Digest>, progress: &dyn Progress) -
         reserve: options.reserve,
         exclusive: work.lease.is_some(),
     };
-    let taken = take(work.room, work.writing, work.shelf, work.target, &how, progress);
+    let taken = take(work.history, work.writing, work.shelf, work.target, &how, progress);
     // With a lease the capture counts as proven: only if it is held to this moment.
     let taken = work.if_alone(taken)?;
     let warning = |damage| Note::warning(format!("{damage}; `memsnap verify` says more"));
@@ -328,8 +332,8 @@ fn keep(work: &mut Work<'_>, taken: Taken) -> Result<Image> {
         taken.unchanged();
         return Ok(parent);
     }
-    let (name, _) = taken.commit(work.room, work.writing, work.shelf, Kind::Undo, "")?;
-    Image::open(work.room, work.shelf, name)
+    let (name, _) = taken.commit(work.history, work.writing, work.shelf, Kind::Undo, "")?;
+    Image::open(work.history, work.shelf, name)
 }
 
 /// The pages within the length of `to` that `from` holds otherwise.
@@ -377,5 +381,5 @@ pub(crate) fn finish(work: &mut Work<'_>, intent: &Intent, to: &Image) -> Result
     Mark::remove(work.target.file, work.target.path)?;
     metadata::bring(work, to)?;
     write::bring_to_disk(work.target)?;
-    work.room.end_change(work.writing, Some(intent))
+    work.history.end_change(work.writing, Some(intent))
 }

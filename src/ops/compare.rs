@@ -41,7 +41,7 @@ pub(crate) fn compare(a: &Side, b: &Side, reading: &Reading, progress: &dyn Prog
 /// The pages of `within` in which two stored images differ.
 pub(crate) fn compare_stored(a: &StoredSide, b: &StoredSide, within: PageRange) -> Result<PageSet> {
     let mut set = PageSet::new();
-    // Two rooms number their packs each in their own way: then no two numbers may look the same.
+    // Two histories number their packs each in their own way: then no two numbers may look the same.
     let shift = if Arc::ptr_eq(&a.shelf, &b.shelf) { 0 } else { OTHER };
     differing(a.image.runs(), Renumbered { runs: b.image.runs(), shift }, |step| {
         let wanted = step.pages.intersect(&within);
@@ -59,7 +59,7 @@ pub(crate) fn compare_stored(a: &StoredSide, b: &StoredSide, within: PageRange) 
     Ok(set)
 }
 
-/// Added (and, being half of all numbers, taken away again by adding) to the pack numbers of the other room.
+/// Added (and, being half of all numbers, taken away again by adding) to the pack numbers of the other history.
 const OTHER: u32 = 1 << 31;
 
 fn renumber(source: Source, shift: u32) -> Source {
@@ -90,14 +90,14 @@ pub(crate) fn compare_live(
     progress: &dyn Progress,
     mut seen: Option<&mut Seen>,
 ) -> Result<(PageSet, Digest)> {
-    if live.path == stored.room.target() {
-        refuse_unfinished_to_read(&stored.room)?;
+    if live.path == stored.history.target() {
+        refuse_unfinished_to_read(&stored.history)?;
     }
-    let tree = Tree::open(&stored.room).filter(|t| (t.image, t.len) == (stored.image.digest(), stored.image.len()));
+    let tree = Tree::open(&stored.history).filter(|t| (t.image, t.len) == (stored.image.digest(), stored.image.len()));
     let by_tree = tree.as_ref().map(|tree| read(live, &StoredBase::Tree(tree), reading, progress, seen.as_deref_mut()));
     let (mut set, digest) = match by_tree {
         // The cache turned out broken, and is gone: once more without it.
-        Some(Err(e)) if Tree::is_cause(&stored.room, &e) => None,
+        Some(Err(e)) if Tree::is_cause(&stored.history, &e) => None,
         done => done,
     }
     .unwrap_or_else(|| {

@@ -13,7 +13,7 @@ use crate::page::{
     Digest, GROUP, GROUP_PAGES, GROUP64, ImageHasher, PAGE, PAGE64, PageNo, PageRange, group_digest, groups_of,
     page_digest, pages_of,
 };
-use crate::store::{Draft, Image, Room, Shelf, Tree, Writing, commit};
+use crate::store::{Draft, History, Image, Shelf, Tree, Writing, commit};
 use crate::sys::id;
 
 /// Most pages coded together.
@@ -30,7 +30,7 @@ pub(crate) enum New<'a> {
 
 /// What differs from an image, on its way into the store; pages come in ascending order.
 pub(crate) struct Differing<'w> {
-    room: &'w Room,
+    history: &'w History,
     from: &'w Image,
     compress: Compress,
     reserve: Reserve,
@@ -46,14 +46,14 @@ pub(crate) struct Differing<'w> {
 
 impl<'w> Differing<'w> {
     /// Nothing differs yet from `from`, but the length: the result has `len` bytes.
-    pub(crate) fn new(room: &'w Room, from: &'w Image, compress: Compress, reserve: Reserve, len: u64) -> Self {
+    pub(crate) fn new(history: &'w History, from: &'w Image, compress: Compress, reserve: Reserve, len: u64) -> Self {
         Differing {
-            room,
+            history,
             from,
             compress,
             reserve,
             len,
-            draft: Draft::new(room),
+            draft: Draft::new(history),
             said: from.pages(),
             pack: None,
             frame: Vec::new(),
@@ -72,7 +72,7 @@ impl<'w> Differing<'w> {
             New::Bytes(_) => Source::Pack(NO_PACK, page),
         };
         self.grow_to(page)?;
-        self.draft.push(Run { pages: PageRange::new(page, page + 1), source }, self.room)?;
+        self.draft.push(Run { pages: PageRange::new(page, page + 1), source }, self.history)?;
         self.said = self.said.max(page + 1);
         self.changed.pages += 1;
         self.changed.bytes += PAGE64.min(self.len.saturating_sub(page * PAGE64));
@@ -90,7 +90,7 @@ impl<'w> Differing<'w> {
     fn grow_to(&mut self, page: PageNo) -> Result<()> {
         if page > self.said {
             let pages = PageRange::new(self.said, page);
-            self.draft.push(Run { pages, source: Source::Hole }, self.room)?;
+            self.draft.push(Run { pages, source: Source::Hole }, self.history)?;
             self.said = page;
         }
         Ok(())
@@ -100,11 +100,13 @@ impl<'w> Differing<'w> {
         if self.frame.is_empty() {
             return Ok(());
         }
-        let dir = self.room.dir();
+        let dir = self.history.dir();
         let frame = encode_frame(&self.bytes, self.compress);
         let pack = match &mut self.pack {
             Some(pack) => pack,
-            none => none.insert(PackWriter::new(PackFile::new(self.room, self.reserve)?).at("writing a pack in", dir)?),
+            none => {
+                none.insert(PackWriter::new(PackFile::new(self.history, self.reserve)?).at("writing a pack in", dir)?)
+            }
         };
         pack.push(&self.frame, Some(&frame)).map_err(|e| PackFile::error(e, dir))?;
         self.frame.clear();
@@ -112,17 +114,18 @@ impl<'w> Differing<'w> {
         Ok(())
     }
 
-    /// Makes it a snapshot, a child of `from`; `meta` has all but what follows from that. Also how its pages were coded.
+    /// Makes it a snapshot, a child of `from`; `meta` has all but what follows from that. Also how its pages were
+    /// coded.
     pub(crate) fn commit(mut self, writing: &mut Writing, shelf: &Shelf, meta: Meta) -> Result<(Image, FrameCounts)> {
         self.end_frame()?;
         self.grow_to(pages_of(self.len))?;
-        let dir = self.room.dir();
+        let dir = self.history.dir();
         let pack = self.pack.take().map(|p| p.finish().at("writing a pack in", dir)).transpose()?;
         let pack = pack.map(|(summary, out)| out.done(dir).map(|file| (file, summary))).transpose()?;
         let frames = pack.as_ref().map(|(_, summary)| summary.frames).unwrap_or_default();
         let meta = Meta { len: self.len, parent: self.from.name.id, changed: self.changed, ..meta };
-        let (name, _) = commit(self.room, writing, shelf, Some(self.from), meta, self.draft, pack)?;
-        Ok((Image::open(self.room, shelf, name)?, frames))
+        let (name, _) = commit(self.history, writing, shelf, Some(self.from), meta, self.draft, pack)?;
+        Ok((Image::open(self.history, shelf, name)?, frames))
     }
 }
 
@@ -140,8 +143,8 @@ pub(crate) struct Composer<'w, 'a> {
 impl<'w, 'a: 'w> Composer<'w, 'a> {
     /// Begins with `from`, which the target holds at this moment; the result has `len` bytes.
     pub(crate) fn new(work: &'w mut Work<'a>, from: &'w Image, len: u64) -> Composer<'w, 'a> {
-        let tree = Tree::open(work.room).filter(|t| t.snapshot == from.name.id);
-        let pages = Differing::new(work.room, from, work.options.compress, work.options.reserve, len);
+        let tree = Tree::open(work.history).filter(|t| t.snapshot == from.name.id);
+        let pages = Differing::new(work.history, from, work.options.compress, work.options.reserve, len);
         Composer { work, from, tree, len, pages, group: None, groups: Vec::new() }
     }
 

@@ -1,10 +1,10 @@
 //! `edit`: bytes of a target replaced, or a delta that would do it.
 //!
 //! The edits are made in memory first: in a view of those pages of the target that they touch, side by side, and of no
-//! others. So memory and addresses are spent on what is edited, however long the target is; and as the pages are copies,
-//! nobody can change them behind the view, and the target need not be kept open (a write lease is not granted while it
-//! is). What the copies were made from is looked at again when nobody else can write: where a page is not what it was,
-//! nothing is written.
+//! others. So memory and addresses are spent on what is edited, however long the target is; and as the pages are
+//! copies, nobody can change them behind the view, and the target need not be kept open (a write lease is not granted
+//! while it is). What the copies were made from is looked at again when nobody else can write: where a page is not what
+//! it was, nothing is written.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use crate::error::{At, Error, Result};
 use crate::mem::{ArcView, Snapshot};
 use crate::pack::{DeltaHead, ImageId};
 use crate::page::{Digest, GROUP, GROUP64, ImageHasher, MAX_LEN, PAGE, PAGE64, PageRange, PageSet, group_digest};
-use crate::store::{Room, Store};
+use crate::store::{History, Store};
 use crate::sys::{open, sparse};
 
 /// Bytes of an edit that a plan shows.
@@ -97,18 +97,18 @@ pub fn edit(
 ) -> Result<Report> {
     let began = Instant::now();
     let target = open::resolve(file)?;
-    let room = room_of(options.store.as_deref(), &target)?;
+    let history = history_of(options.store.as_deref(), &target)?;
     let mut notes = Vec::new();
-    let stores_first = stores_first(room.as_ref(), &LiveSide::open_any(&target)?.0)?;
-    if let Some(room) = room.filter(|room| matches!(room.intent(), Ok(Some(_)))) {
+    let stores_first = stores_first(history.as_ref(), &LiveSide::open_any(&target)?.0)?;
+    if let Some(history) = history.filter(|history| matches!(history.intent(), Ok(Some(_)))) {
         if options.dry_run {
-            refuse_unfinished_to_read(&room)?;
+            refuse_unfinished_to_read(&history)?;
         }
         // What is between two images is not to be edited.
         let recovered = recover::recover(&target, None, options, &mut *confirm, progress)?;
         if recovered.done {
             notes.push(Note::new("an interrupted change was finished first"));
-        } else if room.intent()?.is_some() {
+        } else if history.intent()?.is_some() {
             return Err(recover::to_finish_first("change", &target));
         } // else it was under way, and has ended
     }
@@ -156,8 +156,8 @@ pub fn delta(
     progress: &dyn Progress,
 ) -> Result<Stat> {
     let target = open::resolve(file)?;
-    if let Some(room) = room_of(options.store.as_deref(), &target)? {
-        refuse_unfinished_to_read(&room)?;
+    if let Some(history) = history_of(options.store.as_deref(), &target)? {
+        refuse_unfinished_to_read(&history)?;
     }
     let mut side = Side::Live(LiveSide::open(&target)?);
     let before = hold(&mut side, &options.reading)?;
@@ -180,23 +180,23 @@ pub fn delta(
 }
 
 /// Whether there is no snapshot.
-pub(crate) fn has_none(room: Option<&Room>) -> Result<bool> {
-    room.map_or(Ok(true), Room::is_new)
+pub(crate) fn has_none(history: Option<&History>) -> Result<bool> {
+    history.map_or(Ok(true), History::is_new)
 }
 
 /// What a change stores first, for undo, where there is no snapshot: the data of all of the target.
-pub(crate) fn stores_first(room: Option<&Room>, live: &LiveSide) -> Result<Option<u64>> {
-    if !has_none(room)? {
+pub(crate) fn stores_first(history: Option<&History>, live: &LiveSide) -> Result<Option<u64>> {
+    if !has_none(history)? {
         return Ok(None);
     }
     let data = sparse::extents(&live.file, live.len).at("looking for holes in", &live.path)?;
     Ok(Some(data.iter().map(|extent| extent.end - extent.start).sum()))
 }
 
-/// The room that the target has, if it has one.
-pub(crate) fn room_of(store: Option<&Path>, target: &Path) -> Result<Option<Room>> {
+/// The history that the target has, if it has one.
+pub(crate) fn history_of(store: Option<&Path>, target: &Path) -> Result<Option<History>> {
     match Store::find(store, target) {
-        Ok(store) => store.room(target),
+        Ok(store) => store.history(target),
         Err(Error::Missing { .. }) => Ok(None),
         Err(e) => Err(e),
     }

@@ -86,7 +86,7 @@ fn what_changes_between_looking_and_writing() {
     fixture.pages(0, 20, 1);
     let old = fixture.bytes();
     let edits = [bytes_at(5 * PAGE64, b"new"), bytes_at(9 * PAGE64, &old[9 * PAGE..9 * PAGE + 3])];
-    let snapshots = || fixture.room().snapshots().unwrap().len();
+    let snapshots = || fixture.history().snapshots().unwrap().len();
     // A page that is edited; one that the edits leave as it is; the length.
     let changes: [&dyn Fn(); 3] =
         [&|| fixture.write(5 * PAGE64 + 100, b"x"), &|| fixture.write(9 * PAGE64, b"x"), &|| fixture.cut(19 * PAGE64)];

@@ -8,7 +8,7 @@ use super::operand::Operand;
 use super::{Quiet, Reading, Reserve, snap};
 use crate::pack::{Compress, Grade};
 use crate::page::PAGE64;
-use crate::store::{Ref, Room};
+use crate::store::{History, Ref};
 use crate::sys::sparse;
 
 /// A target `db`, and the store beside it.
@@ -32,8 +32,8 @@ impl Fixture {
         self.dir.path().join(name)
     }
 
-    pub(super) fn room(&self) -> Room {
-        super::find_room(None, &self.target()).unwrap()
+    pub(super) fn history(&self) -> History {
+        super::find_history(None, &self.target()).unwrap()
     }
 
     pub(super) fn at(&self, number: u64) -> Operand {
@@ -90,9 +90,9 @@ impl Fixture {
         snap::snap(&self.target(), &options, &Quiet).unwrap().number
     }
 
-    /// Files of the room whose names end so, oldest first.
+    /// Files of the history whose names end so, oldest first.
     pub(super) fn stored(&self, suffix: &str) -> Vec<PathBuf> {
-        let list = std::fs::read_dir(self.room().dir()).unwrap().map(|e| e.unwrap().path());
+        let list = std::fs::read_dir(self.history().dir()).unwrap().map(|e| e.unwrap().path());
         let mut list: Vec<_> = list.filter(|p| p.to_string_lossy().ends_with(suffix)).collect();
         list.sort_by_key(|p| (p.metadata().unwrap().modified().unwrap(), p.clone()));
         list

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use crate::error::{At, Error, Result};
 use crate::pack::{Bad, Block, Compress, Frame, FrameKind, PackReader, PackWriter, decode_frame, encode_frame};
 use crate::page::{Digest, PAGE, PAGE64, PageNo, PageRange, PageSet, page_digest};
-use crate::store::{Image, Room, Shelf, SnapName, Writing};
+use crate::store::{History, Image, Shelf, SnapName, Writing};
 use crate::sys::{create, id, meta, open, straight};
 
 /// What became of suspect packs.
@@ -33,7 +33,7 @@ pub(crate) struct Healed {
 ///
 /// # Errors
 /// When the snapshot's own file cannot be looked at.
-pub(crate) fn suspects(_room: &Room, shelf: &Shelf, image: &Image) -> Result<Vec<u32>> {
+pub(crate) fn suspects(_history: &History, shelf: &Shelf, image: &Image) -> Result<Vec<u32>> {
     let made = open::stamp_path(image.path()).at("looking at", image.path())?.mtime_ns;
     let mut packs = image.packs();
     packs.retain(|pack| open::stamp_path(&shelf.pack_path(*pack)).map_or(true, |stamp| stamp.mtime_ns > made));
@@ -51,12 +51,12 @@ pub(crate) fn suspect(shelf: &Shelf, pack: u32) {
     }
 }
 
-/// When the newest snapshot in a room was made, as far as it can be seen: by a clock that was ahead, perhaps.
-fn newest(room: &Path) -> i128 {
-    let entries = straight::read_dir(room).into_iter().flatten().flatten();
+/// When the newest snapshot in a history was made, as far as it can be seen: by a clock that was ahead, perhaps.
+fn newest(history: &Path) -> i128 {
+    let entries = straight::read_dir(history).into_iter().flatten().flatten();
     let snapshots = entries.filter(|entry| SnapName::parse(&entry.file_name()).is_some());
     snapshots
-        .filter_map(|entry| open::stamp_path(&room.join(entry.file_name())).ok())
+        .filter_map(|entry| open::stamp_path(&history.join(entry.file_name())).ok())
         .map(|stamp| stamp.mtime_ns)
         .max()
         .unwrap_or(0)
@@ -72,9 +72,9 @@ fn is_only_ours(file: &File, path: &Path) -> Result<bool> {
 ///
 /// # Errors
 /// What reading a sound file, or writing, says; damage is no error here.
-pub(crate) fn heal(room: &Room, _writing: &Writing, shelf: &Shelf, packs: &[u32], live: &File) -> Result<Healed> {
+pub(crate) fn heal(history: &History, _writing: &Writing, shelf: &Shelf, packs: &[u32], live: &File) -> Result<Healed> {
     let mut healed = Healed::default();
-    let calm = oldest(room)?;
+    let calm = oldest(history)?;
     for &number in packs {
         // It may be open since before it was touched.
         shelf.forget(number);
@@ -88,7 +88,7 @@ pub(crate) fn heal(room: &Room, _writing: &Writing, shelf: &Shelf, packs: &[u32]
                 }
             }
             Some(bad) => {
-                let rewritten = rewrite(room, shelf, number, &bad, live, calm)?;
+                let rewritten = rewrite(history, shelf, number, &bad, live, calm)?;
                 healed.unread |= rewritten.is_none();
                 let lost = rewritten.as_ref().unwrap_or(&bad);
                 healed.pages += bad.len() - lost.len();
@@ -99,11 +99,11 @@ pub(crate) fn heal(room: &Room, _writing: &Writing, shelf: &Shelf, packs: &[u32]
     Ok(healed)
 }
 
-/// When the room's oldest snapshot was made: a pack of that time is suspect to none.
-fn oldest(room: &Room) -> Result<i128> {
+/// When the history's oldest snapshot was made: a pack of that time is suspect to none.
+fn oldest(history: &History) -> Result<i128> {
     let mut oldest = i128::from(id::now_ns());
-    for name in room.snapshots()? {
-        let path = room.dir().join(name.file_name());
+    for name in history.snapshots()? {
+        let path = history.dir().join(name.file_name());
         oldest = oldest.min(open::stamp_path(&path).at("looking at", &path)?.mtime_ns);
     }
     Ok(oldest)
@@ -158,12 +158,19 @@ fn parts(block: &Block) -> Vec<Part> {
     parts
 }
 
-/// Writes a pack anew, with what of its `bad` pages `live` holds; gives those that it does not. `None`, and the pack stays,
-/// when others would be lost only because they cannot be read now.
-fn rewrite(room: &Room, shelf: &Shelf, number: u32, bad: &PageSet, live: &File, calm: i128) -> Result<Option<PageSet>> {
+/// Writes a pack anew, with what of its `bad` pages `live` holds; gives those that it does not. `None`, and the pack
+/// stays, when others would be lost only because they cannot be read now.
+fn rewrite(
+    history: &History,
+    shelf: &Shelf,
+    number: u32,
+    bad: &PageSet,
+    live: &File,
+    calm: i128,
+) -> Result<Option<PageSet>> {
     let old = shelf.pack(number)?;
     let path = shelf.pack_path(number);
-    let pending = room.pending()?;
+    let pending = history.pending()?;
     let mut lost = PageSet::new();
     let mut writer = PackWriter::new(BufWriter::new(pending.file())).at("writing", &path)?;
     for index in 0..old.blocks() {
@@ -184,7 +191,7 @@ fn rewrite(room: &Room, shelf: &Shelf, number: u32, bad: &PageSet, live: &File, 
     }
     meta::set_times(pending.file(), calm, calm).at("setting the times of", &path)?;
     pending.replace(path.file_name().unwrap_or_default())?;
-    create::sync_dir(room.dir())?;
+    create::sync_dir(history.dir())?;
     shelf.forget(number);
     Ok(Some(lost))
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::change::{Confirm, Goal, Options, Plan, Report, Work, change, of_read_only};
-use super::edit::{has_none, room_of};
+use super::edit::{has_none, history_of};
 use super::plan::{Asked, ask_first};
 use super::renamed;
 use super::space::try_length;
@@ -22,7 +22,7 @@ pub(crate) struct Place<'a> {
     pub(crate) plan: &'a dyn Fn() -> Result<Report>,
 }
 
-/// Brings the target to the image that `compose` gives. Its room is made if it has none.
+/// Brings the target to the image that `compose` gives. Its history is made if it has none.
 ///
 /// # Errors
 /// As `change`. A store is not begun for the sake of a change that cannot be made.
@@ -39,7 +39,7 @@ pub(crate) fn in_place(
         try_length(place.target, place.len).map_err(|e| of_read_only(e, place.target))?;
     }
     let chosen = options.store.as_deref();
-    let known = room_of(chosen, place.target)?;
+    let known = history_of(chosen, place.target)?;
     let is_first = has_none(known.as_ref())?;
     let mut agreed = |_: &Plan| true;
     let confirm = match ask_first(known.as_ref(), options, confirm, place.plan)? {
@@ -55,15 +55,15 @@ pub(crate) fn in_place(
         }
         Asked::NotYet => confirm,
     };
-    let (room, suspects) = match known {
-        Some(room) => (room, Vec::new()),
+    let (history, suspects) = match known {
+        Some(history) => (history, Vec::new()),
         None => {
             let store = Store::find_or_create(chosen, place.target).map_err(|e| of_read_only(e, place.target))?;
             let suspects = renamed::check(&store, place.target, &open::target_read(place.target)?)?;
-            (store.make_room(place.target)?, suspects)
+            (store.make_history(place.target)?, suspects)
         }
     };
-    let mut report = change(&room, goal, options, confirm, progress, compose)?;
-    report.notes.extend(suspects.iter().map(|suspect| Note::warning(suspect.warning(place.target, &room))));
+    let mut report = change(&history, goal, options, confirm, progress, compose)?;
+    report.notes.extend(suspects.iter().map(|suspect| Note::warning(suspect.warning(place.target, &history))));
     Ok(report)
 }

@@ -5,12 +5,12 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::find_room;
+use super::find_history;
 use super::metadata::{MetaChange, Metadata};
 use crate::error::Result;
 use crate::pack::{Grade, Kind, Meta, RunStream, SnapshotFile, Source};
 use crate::page::{Digest, PAGE, PAGE64, PageRange};
-use crate::store::{Image, Mark, Room, STORE_NAME, Shelf, SnapName, Store};
+use crate::store::{History, Image, Mark, STORE_NAME, Shelf, SnapName, Store};
 use crate::sys::open;
 
 /// What is asked.
@@ -38,7 +38,7 @@ pub struct Listing {
 /// One snapshot.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Its number in the room.
+    /// Its number in the history.
     pub number: u64,
     /// Its id.
     pub id: Digest,
@@ -83,11 +83,11 @@ pub struct Entry {
 /// When there is no store, or no history of that file; when the store cannot be listed.
 pub fn log(file: Option<&Path>, options: &Options) -> Result<Vec<Listing>> {
     if let Some(file) = file {
-        return Ok(vec![listing(&find_room(options.store.as_deref(), file)?, options.range)?]);
+        return Ok(vec![listing(&find_history(options.store.as_deref(), file)?, options.range)?]);
     }
     let store = Store::open(options.store.as_deref().unwrap_or(Path::new(STORE_NAME)))?;
-    let (rooms, faults) = store.rooms()?;
-    let mut all = rooms.iter().map(|room| listing(room, options.range)).collect::<Result<Vec<_>>>()?;
+    let (histories, faults) = store.histories()?;
+    let mut all = histories.iter().map(|history| listing(history, options.range)).collect::<Result<Vec<_>>>()?;
     all.retain(|history| !history.snapshots.is_empty() || !history.faults.is_empty() || history.interrupted);
     if !faults.is_empty() {
         let faults = faults.iter().map(ToString::to_string).collect();
@@ -96,29 +96,29 @@ pub fn log(file: Option<&Path>, options: &Options) -> Result<Vec<Listing>> {
     Ok(all)
 }
 
-fn listing(room: &Room, range: Option<(u64, u64)>) -> Result<Listing> {
+fn listing(history: &History, range: Option<(u64, u64)>) -> Result<Listing> {
     let mut faults = Vec::new();
-    let mut tags = tags(room, &mut faults)?;
-    let interrupted = room.intent().unwrap_or_else(|e| {
+    let mut tags = tags(history, &mut faults)?;
+    let interrupted = history.intent().unwrap_or_else(|e| {
         faults.push(e.to_string());
         None
     });
-    let shelf = Shelf::new(room.dir());
+    let shelf = Shelf::new(history.dir());
     let mut lens = HashMap::new();
     let mut snapshots = Vec::new();
     let mut maps = HashSet::new();
     let mut known = HashMap::new();
-    for name in room.snapshots()? {
-        let touched = Image::open_snap(room, &shelf, name).and_then(|snap| {
+    for name in history.snapshots()? {
+        let touched = Image::open_snap(history, &shelf, name).and_then(|snap| {
             let before = lens.insert(name.id, snap.meta.len).or(lens.get(&snap.meta.parent).copied());
-            let path = room.dir().join(name.file_name());
-            let touches = range.map_or(Ok(true), |range| touches((room, &shelf), &snap, &path, before, range));
+            let path = history.dir().join(name.file_name());
+            let touches = range.map_or(Ok(true), |range| touches((history, &shelf), &snap, &path, before, range));
             Ok((touches?, snap.meta))
         });
         match touched {
             Ok((touches, meta)) => {
                 let map = if maps.insert(meta.stored.map) { meta.stored.map_bytes } else { 0 };
-                let own = open::stamp_path(&room.dir().join(name.file_name())).map_or(0, |stamp| stamp.len);
+                let own = open::stamp_path(&history.dir().join(name.file_name())).map_or(0, |stamp| stamp.len);
                 // What a snapshot says of sizes is only its word.
                 let stored = meta.stored.pack_bytes.saturating_add(map).saturating_add(own);
                 let now = Metadata::stored(&meta);
@@ -133,17 +133,17 @@ fn listing(room: &Room, range: Option<(u64, u64)>) -> Result<Listing> {
         }
     }
     Ok(Listing {
-        path: room.target().into(),
+        path: history.target().into(),
         snapshots,
         faults,
-        interrupted: interrupted.is_some() && !Mark::own(room).is_busy(),
+        interrupted: interrupted.is_some() && !Mark::own(history).is_busy(),
     })
 }
 
 /// Tags by what they name.
-fn tags(room: &Room, faults: &mut Vec<String>) -> Result<HashMap<Digest, Vec<String>>> {
+fn tags(history: &History, faults: &mut Vec<String>) -> Result<HashMap<Digest, Vec<String>>> {
     let mut tags: HashMap<Digest, Vec<String>> = HashMap::new();
-    for (tag, id) in room.tags()? {
+    for (tag, id) in history.tags()? {
         match id {
             Ok(id) => tags.entry(id).or_default().push(tag),
             Err(e) => faults.push(e.to_string()),
@@ -155,7 +155,7 @@ fn tags(room: &Room, faults: &mut Vec<String>) -> Result<HashMap<Digest, Vec<Str
 /// Whether a snapshot changed any of the bytes of `range` since its parent of `before` bytes: what it holds there, or
 /// whether there is anything. Only the pages in which the range begins and ends are read.
 fn touches(
-    (room, shelf): (&Room, &Shelf),
+    (history, shelf): (&History, &Shelf),
     snap: &SnapshotFile<Arc<File>>,
     path: &Path,
     before: Option<u64>,
@@ -177,7 +177,7 @@ fn touches(
             }
             let now = page_at(shelf, run.source.advance(page - run.pages.start))?;
             let bytes = (from % PAGE64) as usize..(to - page * PAGE64) as usize;
-            if before_page(room, shelf, snap, page)?.is_none_or(|old| old[bytes.clone()] != now[bytes]) {
+            if before_page(history, shelf, snap, page)?.is_none_or(|old| old[bytes.clone()] != now[bytes]) {
                 return Ok(true);
             }
         }
@@ -197,13 +197,18 @@ fn page_at(shelf: &Shelf, source: Source) -> Result<[u8; PAGE]> {
 }
 
 /// A page as the parent of a snapshot has it; before the first snapshot, there was nothing. None: the parent is gone.
-fn before_page(room: &Room, shelf: &Shelf, snap: &SnapshotFile<Arc<File>>, page: u64) -> Result<Option<[u8; PAGE]>> {
+fn before_page(
+    history: &History,
+    shelf: &Shelf,
+    snap: &SnapshotFile<Arc<File>>,
+    page: u64,
+) -> Result<Option<[u8; PAGE]>> {
     if snap.meta.parent.is_zero() {
         return Ok(Some([0; PAGE]));
     }
-    let Some(name) = room.snapshots()?.into_iter().find(|name| name.id == snap.meta.parent) else { return Ok(None) };
+    let Some(name) = history.snapshots()?.into_iter().find(|name| name.id == snap.meta.parent) else { return Ok(None) };
     let mut source = Source::Hole;
-    Image::open(room, shelf, name)?.each_run(PageRange { start: page, end: page + 1 }, |run| {
+    Image::open(history, shelf, name)?.each_run(PageRange { start: page, end: page + 1 }, |run| {
         source = run.source;
         Ok(())
     })?;

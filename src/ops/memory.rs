@@ -96,7 +96,7 @@ impl Origin {
         let filled = Snapshot::filled(len, |file| fill(image, &side.shelf, file, progress));
         let (snapshot, groups) = filled.at("making a snapshot in memory of", image.path())?;
         let (groups, image) = (groups?, ImageId { len: image.len(), digest: image.digest() });
-        let name = side.room.label();
+        let name = side.history.label();
         Ok(Origin { snapshot: Arc::new(snapshot), image, groups, stored: Some(Arc::new(side)), name })
     }
 
@@ -184,10 +184,10 @@ pub fn keep<S: Root>(
         let hint = "make a snapshot of it with `memsnap snap`, and open that";
         return Err(Error::refused(format!("{} was not opened from a store", origin.name), hint));
     };
-    let (room, from) = (&side.room, side.image.meta());
+    let (history, from) = (&side.history, side.image.meta());
     let mut report = snap::Report {
         damage: Vec::new(),
-        path: room.target().into(),
+        path: history.target().into(),
         id: None,
         number: 0,
         new: false,
@@ -205,8 +205,8 @@ pub fn keep<S: Root>(
         warnings: Vec::new(),
         elapsed: began.elapsed(),
     };
-    room.admit_path()?;
-    let mut writing = room.write(options.reading.wait)?;
+    history.admit_path()?;
+    let mut writing = history.write(options.reading.wait)?;
     if pages.is_empty() && !options.always {
         (report.number, report.id) = (side.image.name.number, Some(side.image.name.id));
         report.reason.clone_from(&from.reason);
@@ -221,7 +221,7 @@ pub fn keep<S: Root>(
         report.bytes_stored = stored.pack_bytes.saturating_add(map).saturating_add(own);
     }
     if let Some(id) = report.id {
-        report.warnings.extend(tag_all(room, &writing, &options.tags, &id)?);
+        report.warnings.extend(tag_all(history, &writing, &options.tags, &id)?);
     }
     report.elapsed = began.elapsed();
     Ok(report)
@@ -237,8 +237,8 @@ fn store(
     reason: &str,
     progress: &dyn Progress,
 ) -> Result<(Image, FrameCounts)> {
-    let (room, from) = (&side.room, &side.image);
-    let mut differing = Differing::new(room, from, options.compress, options.reserve, from.len());
+    let (history, from) = (&side.history, &side.image);
+    let mut differing = Differing::new(history, from, options.compress, options.reserve, from.len());
     progress.begin("storing", pages.len() as u64 * PAGE64);
     let put = pages.iter().try_for_each(|dirty| {
         progress.advance(PAGE64);
@@ -246,7 +246,7 @@ fn store(
     });
     progress.end();
     put?;
-    let blank = blank_meta(room, Kind::Asked);
+    let blank = blank_meta(history, Kind::Asked);
     let meta = Meta {
         image: digest,
         reason: reason.into(),

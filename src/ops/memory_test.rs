@@ -139,9 +139,9 @@ fn a_kept_snapshot_says_what_it_is() {
     let options = snap::Options { tags: vec!["try".into()], message: "made up".into(), ..keep_options() };
     let kept = keep(&origin, &view, &options, &Quiet).unwrap();
     assert_eq!((kept.number, kept.new, kept.pages_changed, kept.bytes_changed), (2, true, 1, PAGE as u64));
-    let room = fixture.room();
-    let shelf = crate::store::Shelf::new(room.dir());
-    let image = crate::store::Image::open(&room, &shelf, room.resolve(&Ref::Tag("try".into())).unwrap()).unwrap();
+    let history = fixture.history();
+    let shelf = crate::store::Shelf::new(history.dir());
+    let image = crate::store::Image::open(&history, &shelf, history.resolve(&Ref::Tag("try".into())).unwrap()).unwrap();
     let meta = image.meta();
     assert_eq!(
         (meta.kind, meta.reason.as_str(), meta.message.as_str()),
@@ -150,7 +150,7 @@ fn a_kept_snapshot_says_what_it_is() {
     assert_eq!(Some(meta.parent), origin.stored().map(|stored| stored.1));
     let base = origin.stored.as_ref().unwrap().image.meta();
     assert_eq!((meta.grade, meta.mode, meta.mtime_ns), (base.grade, base.mode, base.mtime_ns));
-    assert_eq!(room.resolve(&Ref::Latest).unwrap().number, 2);
+    assert_eq!(history.resolve(&Ref::Latest).unwrap().number, 2);
 
     // The file is no part of it, and need not even be there.
     assert_eq!(fixture.bytes(), before);
@@ -249,7 +249,7 @@ fn a_wrong_base_or_a_damaged_delta_leaves_all_as_it_was() {
     let refused = write(&fixture.target(), &origin, &view, &options(), &mut |_| true, &Quiet);
     assert!(matches!(refused, Err(Error::Base { .. })), "{refused:?}");
     assert_eq!(fixture.bytes(), bytes);
-    assert_eq!(fixture.room().snapshots().unwrap().len(), 1);
+    assert_eq!(fixture.history().snapshots().unwrap().len(), 1);
 }
 
 #[test]

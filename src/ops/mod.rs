@@ -59,7 +59,7 @@ use std::time::Duration;
 
 use crate::capture::{How, Io};
 use crate::error::{Error, Result, command, shell_word};
-use crate::store::{Image, Mark, Room, Shelf, Store, Tree};
+use crate::store::{History, Image, Mark, Shelf, Store, Tree};
 use crate::sys::{fs, open};
 
 /// Hears how far long work is.
@@ -107,7 +107,7 @@ impl Reserve {
     ///
     /// # Errors
     /// When the system does not say.
-    pub fn room(&self, dir: &Path) -> Result<u64> {
+    pub fn available(&self, dir: &Path) -> Result<u64> {
         let space = fs::space(dir)?;
         if space.total == 0 {
             return Ok(u64::MAX); // ramfs and some programs do not say
@@ -171,11 +171,11 @@ impl Reading {
     }
 }
 
-/// The room of `file`, which need not be there any more.
+/// The history of `file`, which need not be there any more.
 ///
 /// # Errors
 /// [`Error::Missing`] when it has no snapshots yet.
-pub(crate) fn find_room(store: Option<&Path>, file: &Path) -> Result<Room> {
+pub(crate) fn find_history(store: Option<&Path>, file: &Path) -> Result<History> {
     let target = resolve(file)?;
     let place = Store::place(store, &target);
     let mark = |file: &File| Mark::get(file, &target, store);
@@ -208,8 +208,8 @@ pub(crate) fn find_room(store: Option<&Path>, file: &Path) -> Result<Room> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(none()),
         _ => {}
     }
-    let room = Store::find(store, &target)?.room(&target)?.ok_or_else(none)?;
-    Ok(room.named(file, store))
+    let history = Store::find(store, &target)?.history(&target)?.ok_or_else(none)?;
+    Ok(history.named(file, store))
 }
 
 /// The path of a target: links followed, where it exists.
@@ -224,17 +224,17 @@ pub(crate) fn resolve(file: &Path) -> Result<PathBuf> {
 
 /// The image that the target was last known to hold, and the digest cache if it describes that image: the newest
 /// sound snapshot, or the one that a revert went to.
-pub(crate) fn head(room: &Room, shelf: &Shelf) -> Result<Option<(Image, Option<Tree>)>> {
-    let names = room.snapshots()?;
-    if let Some(tree) = Tree::open(room)
+pub(crate) fn head(history: &History, shelf: &Shelf) -> Result<Option<(Image, Option<Tree>)>> {
+    let names = history.snapshots()?;
+    if let Some(tree) = Tree::open(history)
         && let Some(name) = names.iter().find(|n| n.id == tree.snapshot)
-        && let Ok(image) = Image::open(room, shelf, *name)
+        && let Ok(image) = Image::open(history, shelf, *name)
         && (image.digest(), image.len()) == (tree.image, tree.len)
     {
         return Ok(Some((image, Some(tree))));
     }
     for name in names.iter().rev() {
-        match Image::open(room, shelf, *name) {
+        match Image::open(history, shelf, *name) {
             Ok(image) => return Ok(Some((image, None))),
             Err(Error::Damaged { .. }) => {}
             Err(e) => return Err(e),

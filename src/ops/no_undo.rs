@@ -1,6 +1,6 @@
-//! Changes without undo: a target is brought to a snapshot, and what it held before is not stored. They are for when there
-//! is no space for that, and final: one that is interrupted can only be finished, and only by who says so, as nothing tells
-//! what it has not written yet from what somebody else has written since.
+//! Changes without undo: a target is brought to a snapshot, and what it held before is not stored. They are for when
+//! there is no space for that, and final: one that is interrupted can only be finished, and only by who says so, as
+//! nothing tells what it has not written yet from what somebody else has written since.
 
 use std::time::Instant;
 
@@ -11,14 +11,14 @@ use super::operand::Operand;
 use super::plan::asking_first;
 use super::recover::named;
 use super::write::prove_whole;
-use super::{Progress, compare, find_room, plan};
+use super::{Progress, compare, find_history, plan};
 use crate::error::{Error, Result};
 use crate::page::Digest;
 use crate::store::{Image, Intent, Ref, SnapName};
 use crate::sys::{id, open};
 
-/// Brings `what` back to the snapshot it names (the latest, if none) as [`super::revert`] does, but does not store what it
-/// holds before: neither undo nor [`super::recover`] can bring that back.
+/// Brings `what` back to the snapshot it names (the latest, if none) as [`super::revert`] does, but does not store what
+/// it holds before: neither undo nor [`super::recover`] can bring that back.
 ///
 /// # Errors
 /// As [`super::revert`].
@@ -29,18 +29,18 @@ pub fn revert_without_undo(
     progress: &dyn Progress,
 ) -> Result<Report> {
     let began = Instant::now();
-    let room = find_room(options.store.as_deref(), &what.path)?;
-    let wanted = room.resolve(&what.at.clone().unwrap_or(Ref::Latest))?;
+    let history = find_history(options.store.as_deref(), &what.path)?;
+    let wanted = history.resolve(&what.at.clone().unwrap_or(Ref::Latest))?;
     let plan = || {
         let exact = Ref::Prefix(wanted.id.to_hex());
-        let report = plan::plan_only(&room, &exact, None, None, options, progress)?;
+        let report = plan::plan_only(&history, &exact, None, None, options, progress)?;
         Ok(Report { plan: Plan { no_undo: true, ..report.plan }, ..report })
     };
-    asking_first(&room, options, confirm, plan, |confirm| {
-        with_target(&room, options, |work| {
+    asking_first(&history, options, confirm, plan, |confirm| {
+        with_target(&history, options, |work| {
             let goal = Goal { verb: "revert", base: Base::Unstored, already: &never };
             before_change(work, &goal, confirm, progress)?;
-            let recorded = work.room.intent()?;
+            let recorded = work.history.intent()?;
             let mut report = bring(work, wanted, "revert", recorded.as_ref(), confirm, progress)?;
             report.notes.append(&mut work.notes);
             report.elapsed = began.elapsed();
@@ -56,7 +56,7 @@ pub(crate) fn finish(
     confirm: Confirm<'_>,
     progress: &dyn Progress,
 ) -> Result<Report> {
-    let wanted = named(work.room, &intent.to)?;
+    let wanted = named(work.history, &intent.to)?;
     bring(work, wanted, &intent.verb, Some(intent), confirm, progress)
 }
 
@@ -82,7 +82,7 @@ fn bring(
     confirm: Confirm<'_>,
     progress: &dyn Progress,
 ) -> Result<Report> {
-    let to = Image::open(work.room, work.shelf, wanted)?;
+    let to = Image::open(work.history, work.shelf, wanted)?;
     let pages = compare::pages_off(work.target, &to, work.shelf, &work.options.reading, progress);
     let pages = work.if_alone(pages)?;
     let stamp = open::stamp(work.target.file, work.target.path)?;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::Reserve;
 use crate::error::{Error, Result};
-use crate::store::Room;
+use crate::store::History;
 use crate::sys::create::{self, Pending};
 
 /// How often at least the disk is asked how much is left, in bytes written: others write, too.
@@ -32,10 +32,10 @@ struct Sink {
 }
 
 impl PackFile {
-    /// A new one in `room`.
-    pub(crate) fn new(room: &Room, reserve: Reserve) -> Result<PackFile> {
-        let file = room.pending()?;
-        let inner = Sink { file, reserve, dir: room.dir().into(), at: 0, pushed: 0, granted: 0 };
+    /// A new one in `history`.
+    pub(crate) fn new(history: &History, reserve: Reserve) -> Result<PackFile> {
+        let file = history.pending()?;
+        let inner = Sink { file, reserve, dir: history.dir().into(), at: 0, pushed: 0, granted: 0 };
         Ok(PackFile { out: BufWriter::with_capacity(1 << 20, inner) })
     }
 
@@ -67,9 +67,9 @@ impl Write for PackFile {
 impl Write for Sink {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         if self.at + buf.len() as u64 > self.granted {
-            let room = self.reserve.room(&self.dir).map_err(io::Error::other)?;
-            self.granted = self.at + room.min(ASK_EVERY);
-            if room < buf.len() as u64 {
+            let free = self.reserve.available(&self.dir).map_err(io::Error::other)?;
+            self.granted = self.at + free.min(ASK_EVERY);
+            if free < buf.len() as u64 {
                 return Err(io::Error::other(self.reserve.refusal(&self.dir, None)));
             }
         }

@@ -12,7 +12,7 @@ use super::{Progress, part};
 use crate::capture::Companion;
 use crate::error::{Error, Result};
 use crate::page::{Digest, PageRange, PageSet};
-use crate::store::{Image, Ref, Room, Shelf};
+use crate::store::{History, Image, Ref, Shelf};
 use crate::sys::open;
 use crate::sys::procs::{self, Opener};
 
@@ -106,13 +106,13 @@ pub(crate) enum Asked {
 
 /// Asks, or looks on in a dry run, before anything is stored: `plan` scans, and that is all.
 pub(crate) fn ask_first(
-    room: Option<&Room>,
+    history: Option<&History>,
     options: &Options,
     confirm: Confirm<'_>,
     plan: impl FnOnce() -> Result<Report>,
 ) -> Result<Asked> {
     // An interrupted change is finished before there is anything to plan: then the question comes later.
-    let interrupted = room.map(Room::intent).transpose()?.flatten().is_some();
+    let interrupted = history.map(History::intent).transpose()?.flatten().is_some();
     if !options.dry_run && (!options.ask || interrupted) {
         return Ok(Asked::NotYet);
     }
@@ -126,13 +126,13 @@ pub(crate) fn ask_first(
 
 /// As [`ask_first`]; then `go_on`, unless it ends there. After consent, `go_on` does not ask again.
 pub(crate) fn asking_first(
-    room: &Room,
+    history: &History,
     options: &Options,
     confirm: Confirm<'_>,
     plan: impl FnOnce() -> Result<Report>,
     go_on: impl FnOnce(Confirm<'_>) -> Result<Report>,
 ) -> Result<Report> {
-    match ask_first(Some(room), options, &mut *confirm, plan)? {
+    match ask_first(Some(history), options, &mut *confirm, plan)? {
         Asked::Over(report) => Ok(*report),
         Asked::Agreed => go_on(&mut |_: &Plan| true),
         Asked::NotYet => go_on(confirm),
@@ -158,9 +158,9 @@ pub(crate) fn open_in<'a>(openers: impl Iterator<Item = &'a Opener>) -> Option<S
     (!names.is_empty()).then(|| format!("open in {}", names.join(", ")))
 }
 
-/// What `dry_run` says of bringing the target of `room` to a snapshot: nothing is locked, stored or written.
+/// What `dry_run` says of bringing the target of `history` to a snapshot: nothing is locked, stored or written.
 pub(crate) fn plan_only(
-    room: &Room,
+    history: &History,
     to: &Ref,
     range: Option<(u64, u64)>,
     base: Option<Digest>,
@@ -168,11 +168,11 @@ pub(crate) fn plan_only(
     progress: &dyn Progress,
 ) -> Result<Report> {
     let began = std::time::Instant::now();
-    let live = LiveSide::open(room.target())?;
-    refuse_unfinished_to_read(room)?;
-    let shelf = Arc::new(Shelf::new(room.dir()));
-    let image = Image::open(room, &shelf, room.resolve(to)?)?;
-    let stored = StoredSide { name: format!("@{}", image.name.number), room: room.clone(), shelf, image };
+    let live = LiveSide::open(history.target())?;
+    refuse_unfinished_to_read(history)?;
+    let shelf = Arc::new(Shelf::new(history.dir()));
+    let image = Image::open(history, &shelf, history.resolve(to)?)?;
+    let stored = StoredSide { name: format!("@{}", image.name.number), history: history.clone(), shelf, image };
     let (set, found) = compare_live(&live, &stored, &options.reading, progress, None)?;
     if let Some(expected) = base.filter(|b| *b != found) {
         return Err(Error::Base { path: live.path, expected, found, hint: String::new() });

@@ -1,9 +1,9 @@
 //! `recover`: finish or roll back a change that was interrupted.
 //!
-//! It is done only where every page is that of one image or of the other, or torn between the two, as a loss of power may
-//! leave it: each sector is exactly that of one of them. Whoever says which way to go, all the same, loses nothing: what
-//! the file holds becomes a snapshot first. Then all pages of the change are written again: after an I/O error, what the
-//! cache says of a page proves nothing of the disk.
+//! It is done only where every page is that of one image or of the other, or torn between the two, as a loss of power
+//! may leave it: each sector is exactly that of one of them. Whoever says which way to go, all the same, loses nothing:
+//! what the file holds becomes a snapshot first. Then all pages of the change are written again: after an I/O error,
+//! what the cache says of a page proves nothing of the disk.
 
 use std::path::Path;
 use std::time::Instant;
@@ -11,16 +11,16 @@ use std::time::Instant;
 use super::carry::{Step, carry_out};
 use super::change::{Confirm, Options, Plan, Report, Stop, Work, pages_between, present, with_target};
 use super::compose::read_zero_extended;
-use super::edit::room_of;
+use super::edit::history_of;
 use super::metadata::Metadata;
 use super::take::Target;
 use super::write::{bring_to_disk, prove_whole};
-use super::{Note, Progress, compare, find_room, no_undo, resolve};
+use super::{Note, Progress, compare, find_history, no_undo, resolve};
 use crate::capture::Companion;
 use crate::error::{At, Error, Result, shell_word};
 use crate::pack::{Source, differing};
 use crate::page::{Digest, PAGE, PAGE64, PageRange, PageSet, page_digest};
-use crate::store::{Image, Intent, Mark, Room, SnapName};
+use crate::store::{History, Image, Intent, Mark, SnapName};
 use crate::sys::{id, lock, open};
 
 /// What to do with an interrupted change.
@@ -48,12 +48,12 @@ pub fn recover(
 ) -> Result<Report> {
     let began = Instant::now();
     let target = resolve(file)?;
-    if how == Some(How::Abandon) && room_of(options.store.as_deref(), &target)?.is_none() {
+    if how == Some(How::Abandon) && history_of(options.store.as_deref(), &target)?.is_none() {
         return abandon_without_history(&target, options, confirm);
     }
-    let room = find_room(options.store.as_deref(), file)?;
-    with_target(&room, options, |work| {
-        let intent = match room.intent() {
+    let history = find_history(options.store.as_deref(), file)?;
+    with_target(&history, options, |work| {
+        let intent = match history.intent() {
             // What cannot be read can still be forgotten.
             Err(Error::Damaged { .. }) if how == Some(How::Abandon) => return abandon(work, true, confirm),
             intent => intent?,
@@ -119,7 +119,7 @@ pub(crate) fn to_finish_first(verb: &str, target: &Path) -> Error {
     )
 }
 
-/// There is no record of an interrupted change in this room.
+/// There is no record of an interrupted change in this history.
 fn nothing(work: &mut Work<'_>, how: Option<How>, confirm: Confirm<'_>) -> Result<Report> {
     if let Some(mark) = work.mark() {
         if how == Some(How::Abandon) {
@@ -138,8 +138,8 @@ fn nothing(work: &mut Work<'_>, how: Option<How>, confirm: Confirm<'_>) -> Resul
     Ok(Report { plan, done: false, undo: None, notes, bytes_written: 0, elapsed: Default::default() })
 }
 
-pub(crate) fn named(room: &Room, id: &Digest) -> Result<SnapName> {
-    let found = room.snapshots()?.into_iter().find(|n| n.id == *id);
+pub(crate) fn named(history: &History, id: &Digest) -> Result<SnapName> {
+    let found = history.snapshots()?.into_iter().find(|n| n.id == *id);
     found.ok_or_else(|| Error::missing(format!("snapshot {id} is not there any more"), "abandon it with --abandon"))
 }
 
@@ -164,15 +164,15 @@ impl Ways {
                 "put that file back, or choose: `memsnap recover` with --finish, --rollback or --abandon",
             ));
         }
-        let from = Image::open(work.room, work.shelf, named(work.room, &intent.from)?)?;
-        let to = Image::open(work.room, work.shelf, named(work.room, &intent.to)?)?;
+        let from = Image::open(work.history, work.shelf, named(work.history, &intent.from)?)?;
+        let to = Image::open(work.history, work.shelf, named(work.history, &intent.to)?)?;
         let forward = pages_between(work.shelf, &from, &to)?;
         let back = pages_between(work.shelf, &to, &from)?;
         Ok(Ways { from, to, forward, back, strange: false })
     }
 
-    /// Every sector of the pages of the change must be that of one image or of the other, and the length that of one; all
-    /// other pages are in both.
+    /// Every sector of the pages of the change must be that of one image or of the other, and the length that of one;
+    /// all other pages are in both.
     fn check(&self, work: &Work<'_>, progress: &dyn Progress) -> Result<()> {
         let len = open::stamp(work.target.file, work.target.path)?.len;
         let mut wrong = (len != self.from.len() && len != self.to.len()).then_some(len / PAGE64);
@@ -307,7 +307,7 @@ fn is_either(
 fn abandon(work: &mut Work<'_>, ours: bool, confirm: Confirm<'_>) -> Result<Report> {
     let report = abandon_marker(work.target, confirm)?;
     if report.done && ours {
-        work.room.end_change(work.writing, None)?;
+        work.history.end_change(work.writing, None)?;
     }
     Ok(report)
 }
@@ -316,7 +316,7 @@ fn abandon(work: &mut Work<'_>, ours: bool, confirm: Confirm<'_>) -> Result<Repo
 fn abandon_without_history(target: &Path, options: &Options, confirm: Confirm<'_>) -> Result<Report> {
     let file = open::target_write(target)?;
     if Mark::get(&file, target, options.store.as_deref()).is_none() {
-        find_room(options.store.as_deref(), target)?;
+        find_history(options.store.as_deref(), target)?;
     }
     // A change that is under way holds this lock.
     let _held = lock::flock(&file, target, lock::Kind::Exclusive, options.reading.wait)?;

@@ -8,7 +8,7 @@ use super::compose::read_zero_extended;
 use crate::error::{Error, Result, command, shell_word};
 use crate::pack::{RunStream, Source};
 use crate::page::{PAGE, PAGE64, page_digest};
-use crate::store::{FileId, Image, Room, Shelf, Store};
+use crate::store::{FileId, History, Image, Shelf, Store};
 use crate::sys::open;
 
 /// Histories of files that are gone, and of another inode, that are looked into; and pages of each.
@@ -24,15 +24,15 @@ pub(crate) struct Suspect {
 }
 
 impl Suspect {
-    /// Says so; `room` is the history that was begun all the same.
-    pub(crate) fn warning(&self, target: &Path, room: &Room) -> String {
+    /// Says so; `history` is the history that was begun all the same.
+    pub(crate) fn warning(&self, target: &Path, history: &History) -> String {
         format!(
             "{} may be {}: it {}; to continue that history, move the new one away (mv {} ELSEWHERE) and run `{} {}`",
             target.display(),
             self.old.display(),
             self.facts,
-            shell_word(room.dir()),
-            command("adopt", chosen(room.dir().parent().unwrap_or(room.dir()), target), &self.old),
+            shell_word(history.dir()),
+            command("adopt", chosen(history.dir().parent().unwrap_or(history.dir()), target), &self.old),
             shell_word(target),
         )
     }
@@ -51,27 +51,27 @@ pub(crate) fn check(store: &Store, target: &Path, file: &File) -> Result<Vec<Sus
     let now = FileId::of(&open::stamp(file, target)?);
     let (mut suspects, mut looked_into) = (Vec::new(), 0);
     // Damage of other histories is for `verify`.
-    for room in store.rooms()?.0 {
-        let known = room.known_file();
-        let gone = is_gone(room.target());
+    for history in store.histories()?.0 {
+        let known = history.known_file();
+        let gone = is_gone(history.target());
         let device = known.is_some_and(|known| known.dev == now.dev);
         let born = known.is_some_and(|known| known.born_ns.is_some() && known.born_ns == now.born_ns);
         // Some file systems give the inode number of a removed file to the next one: the birth time tells them apart.
         let reused = !born && known.is_some_and(|known| known.born_ns.is_some() && now.born_ns.is_some());
         let inode = known.is_some_and(|known| known.ino == now.ino) && (born || device) && !reused;
-        if room.target() == target || !(gone || inode && born) {
+        if history.target() == target || !(gone || inode && born) {
             continue;
         }
         looked_into += usize::from(!inode);
         let pages = match inode {
-            true => shares_page(&room, file, target, 1, u64::MAX) == Some(true),
-            false => looked_into <= FEW && shares_most(&room, file, target),
+            true => shares_page(&history, file, target, 1, u64::MAX) == Some(true),
+            false => looked_into <= FEW && shares_most(&history, file, target),
         };
         if gone && device && inode && born && pages {
-            return Err(renamed(&room, target, store));
+            return Err(renamed(&history, target, store));
         }
         if inode || pages {
-            suspects.push(Suspect { old: room.target().into(), facts: facts(inode, born, pages) });
+            suspects.push(Suspect { old: history.target().into(), facts: facts(inode, born, pages) });
         }
     }
     Ok(suspects)
@@ -105,24 +105,24 @@ fn facts(inode: bool, born: bool, pages: bool) -> String {
     format!("{has}, and {holds} of its last snapshot")
 }
 
-fn renamed(room: &Room, target: &Path, store: &Store) -> Error {
+fn renamed(history: &History, target: &Path, store: &Store) -> Error {
     let store = chosen(store.dir(), target);
-    let adopt = format!("{} {}", command("adopt", store, room.target()), shell_word(target));
+    let adopt = format!("{} {}", command("adopt", store, history.target()), shell_word(target));
     let begin = command("snap --new", store, target);
     Error::refused(
-        format!("{} was {}, which has a history", target.display(), room.target().display()),
+        format!("{} was {}, which has a history", target.display(), history.target().display()),
         format!("continue it with `{adopt}`, or begin a new one with `{begin}`"),
     )
 }
 
-/// Whether `file` holds a page at the place where one of the `newest` snapshots of `room` has it stored, among the first
-/// `most` pages looked at. `None`: they store no page, or cannot be read.
-pub(crate) fn shares_page(room: &Room, file: &File, path: &Path, newest: usize, most: u64) -> Option<bool> {
+/// Whether `file` holds a page at the place where one of the `newest` snapshots of `history` has it stored, among the
+/// first `most` pages looked at. `None`: they store no page, or cannot be read.
+pub(crate) fn shares_page(history: &History, file: &File, path: &Path, newest: usize, most: u64) -> Option<bool> {
     let len = open::stamp(file, path).ok()?.len;
-    let shelf = Shelf::new(room.dir());
+    let shelf = Shelf::new(history.dir());
     let mut search = Search { shelf: &shelf, file, len, left: most, enough: 1, stored: false, shared: 0, others: 0 };
-    for (i, name) in room.snapshots().ok()?.into_iter().rev().take(newest).enumerate() {
-        let Ok(image) = Image::open(room, &shelf, name) else { continue };
+    for (i, name) in history.snapshots().ok()?.into_iter().rev().take(newest).enumerate() {
+        let Ok(image) = Image::open(history, &shelf, name) else { continue };
         // Of an older one, only what it added: the newer ones may have replaced it.
         let found = if i == 0 { search.among(image.runs()) } else { search.among(image.update()) };
         if found == Ok(true) {
@@ -132,13 +132,13 @@ pub(crate) fn shares_page(room: &Room, file: &File, path: &Path, newest: usize, 
     search.stored.then_some(false)
 }
 
-/// Whether `file` holds most of the first pages that the newest snapshot of `room` has stored: files that were made from
-/// one template share some.
-fn shares_most(room: &Room, file: &File, path: &Path) -> bool {
+/// Whether `file` holds most of the first pages that the newest snapshot of `history` has stored: files that were made
+/// from one template share some.
+fn shares_most(history: &History, file: &File, path: &Path) -> bool {
     let search = || {
         let len = open::stamp(file, path).ok()?.len;
-        let shelf = Shelf::new(room.dir());
-        let image = Image::open(room, &shelf, *room.snapshots().ok()?.last()?).ok()?;
+        let shelf = Shelf::new(history.dir());
+        let image = Image::open(history, &shelf, *history.snapshots().ok()?.last()?).ok()?;
         let mut search =
             Search { shelf: &shelf, file, len, left: FEW_PAGES, enough: u64::MAX, stored: false, shared: 0, others: 0 };
         search.among(image.runs()).ok()?;

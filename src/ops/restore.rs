@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::gather::{Ahead, PIECE, Piece, gather, hash_groups, slots, touch};
 use super::operand::Operand;
 use super::salvage::Salvage;
-use super::{Note, Progress, find_room, metadata};
+use super::{Note, Progress, find_history, metadata};
 use crate::capture::{Companion, Rate};
 use crate::error::{At, Error, Result};
 use crate::pack::{Run, Source};
@@ -27,7 +27,8 @@ const STRETCH: u64 = 128 << 10;
 /// Where the image goes.
 #[allow(missing_debug_implementations, reason = "a stream may be anything")]
 pub enum Out<'a> {
-    /// To a new file, or in the place of one. A FIFO or a name of a descriptor, such as `/dev/fd/3`, is written through.
+    /// To a new file, or in the place of one. A FIFO or a name of a descriptor, such as `/dev/fd/3`, is written
+    /// through.
     Path(&'a Path),
     /// In order, zeros included.
     Stream(&'a mut dyn Write),
@@ -71,10 +72,10 @@ pub struct Report {
 /// image cannot be had whole: with [`Options::skip_damaged`], when not even its list of pages can.
 pub fn restore(what: &Operand, out: Out<'_>, options: &Options, progress: &dyn Progress) -> Result<Report> {
     let began = Instant::now();
-    let room = find_room(options.store.as_deref(), &what.path)?;
-    let name = room.resolve(what.at.as_ref().unwrap_or(&Ref::Latest))?;
-    let shelf = Shelf::new(room.dir());
-    let image = Image::open(&room, &shelf, name)?;
+    let history = find_history(options.store.as_deref(), &what.path)?;
+    let name = history.resolve(what.at.as_ref().unwrap_or(&Ref::Latest))?;
+    let shelf = Shelf::new(history.dir());
+    let image = Image::open(&history, &shelf, name)?;
     let mut reader = Reader::new(&image, &shelf, options.limit_rate, progress);
     reader.salvage = options.skip_damaged.then(Mutex::default);
     progress.begin("restoring", image.len());
@@ -82,7 +83,7 @@ pub fn restore(what: &Operand, out: Out<'_>, options: &Options, progress: &dyn P
         Out::Stream(stream) => reader.stream_to(stream, Path::new("-")).map(|written| (written, Vec::new())),
         Out::Path(path) => match descriptor::sink(path)? {
             Some(mut sink) => reader.stream_to(&mut sink, path).map(|written| (written, Vec::new())),
-            None => to_path(&mut reader, path, room.target(), options.force),
+            None => to_path(&mut reader, path, history.target(), options.force),
         },
     };
     progress.end();
@@ -97,10 +98,10 @@ pub fn restore(what: &Operand, out: Out<'_>, options: &Options, progress: &dyn P
 /// # Errors
 /// As [`restore`], but for what only reading and writing finds.
 pub fn rehearse(what: &Operand, out: &Path, options: &Options) -> Result<()> {
-    let room = find_room(options.store.as_deref(), &what.path)?;
-    room.resolve(what.at.as_ref().unwrap_or(&Ref::Latest))?;
+    let history = find_history(options.store.as_deref(), &what.path)?;
+    history.resolve(what.at.as_ref().unwrap_or(&Ref::Latest))?;
     if !descriptor::is_sink(out) {
-        check_out(out, room.target(), options.force)?;
+        check_out(out, history.target(), options.force)?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use super::compose::{Composer, New, read_zero_extended};
 use super::operand::Operand;
 use super::plan::asking_first;
 use super::take::Taken;
-use super::{FULL, NO_SPACE, Progress, find_room, part, plan};
+use super::{FULL, NO_SPACE, Progress, find_history, part, plan};
 use crate::error::{At, Error, RESERVING, Result};
 use crate::pack::{Source, differing};
 use crate::page::{PAGE, PAGE64, PageRange};
@@ -26,14 +26,14 @@ pub fn revert(
     progress: &dyn Progress,
 ) -> Result<Report> {
     let at = what.at.clone().unwrap_or(Ref::Latest);
-    let room = find_room(options.store.as_deref(), &what.path)?;
-    let wanted = room.resolve(&at)?;
+    let history = find_history(options.store.as_deref(), &what.path)?;
+    let wanted = history.resolve(&at)?;
     let plan = || {
         let exact = Ref::Prefix(wanted.id.to_hex());
-        plan::plan_only(&room, &exact, range, None, options, progress)
+        plan::plan_only(&history, &exact, range, None, options, progress)
     };
     let already = |work: &Work<'_>, taken: &Taken| {
-        let to = Image::open(work.room, work.shelf, wanted)?;
+        let to = Image::open(work.history, work.shelf, wanted)?;
         let Some(range) = range else { return Ok(if_same(taken, &to)) };
         let bytes = part::clip(range, taken.len, to.len())?;
         let holds = part::holds(work.target, &to, work.shelf, &bytes);
@@ -41,14 +41,14 @@ pub fn revert(
     };
     let goal = Goal { verb: "revert", base: Base::Any, already: &already };
     let make = |work: &mut Work<'_>, from: &Image| {
-        let to = Image::open(work.room, work.shelf, wanted)?;
+        let to = Image::open(work.history, work.shelf, wanted)?;
         match range {
             None => Ok(to),
             Some(range) => compose(work, from, &to, range),
         }
     };
-    asking_first(&room, options, confirm, plan, |confirm| {
-        let done = change(&room, &goal, options, confirm, progress, make);
+    asking_first(&history, options, confirm, plan, |confirm| {
+        let done = change(&history, &goal, options, confirm, progress, make);
         done.map_err(|e| if range.is_none() { or_without_undo(e) } else { e })
     })
 }

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::operand::Operand;
-use super::{Reading, find_room, resolve};
+use super::{Reading, find_history, resolve};
 use crate::error::{At, Error, Result, shell_word, shown};
-use crate::store::{Image, Mark, Ref, Room, Shelf};
+use crate::store::{History, Image, Mark, Ref, Shelf};
 use crate::sys::{fs, lock, open};
 
 /// One side of a comparison.
@@ -21,7 +21,7 @@ pub(crate) enum Side {
 #[derive(Debug)]
 pub(crate) struct StoredSide {
     pub(crate) name: String,
-    pub(crate) room: Room,
+    pub(crate) history: History,
     pub(crate) shelf: Arc<Shelf>,
     pub(crate) image: Image,
 }
@@ -47,12 +47,12 @@ impl Side {
     /// The file that it is, or is a snapshot of.
     pub(crate) fn target(&self) -> &Path {
         match self {
-            Side::Stored(side) => side.room.target(),
+            Side::Stored(side) => side.history.target(),
             Side::Live(side) => &side.path,
         }
     }
 
-    /// Opens what two operands name; two snapshots of one room share its packs.
+    /// Opens what two operands name; two snapshots of one history share its packs.
     pub(crate) fn open_both(a: &Operand, b: &Operand, store: Option<&Path>) -> Result<(Side, Side)> {
         let first = Side::open(a, store)?;
         let second = match (&first, &b.at) {
@@ -98,15 +98,15 @@ impl Side {
 }
 
 impl StoredSide {
-    /// `other` may be of the same room.
+    /// `other` may be of the same history.
     fn open(path: &Path, at: &Ref, store: Option<&Path>, other: Option<&StoredSide>) -> Result<StoredSide> {
-        let room = find_room(store, path)?;
-        let shelf = match other.filter(|o| o.room.dir() == room.dir()) {
+        let history = find_history(store, path)?;
+        let shelf = match other.filter(|o| o.history.dir() == history.dir()) {
             Some(other) => other.shelf.clone(),
-            None => Arc::new(Shelf::new(room.dir())),
+            None => Arc::new(Shelf::new(history.dir())),
         };
-        let image = Image::open(&room, &shelf, room.resolve(at)?)?;
-        Ok(StoredSide { name: format!("{}@{}", shown(path), image.name.number), room, shelf, image })
+        let image = Image::open(&history, &shelf, history.resolve(at)?)?;
+        Ok(StoredSide { name: format!("{}@{}", shown(path), image.name.number), history, shelf, image })
     }
 }
 
@@ -133,9 +133,9 @@ impl LiveSide {
 }
 
 /// A half-changed target is no image of anything.
-pub(crate) fn refuse_unfinished_to_read(room: &Room) -> Result<()> {
-    match room.intent()? {
-        Some(_) => Err(Mark::own(room).refusal_to_read(room.target())),
+pub(crate) fn refuse_unfinished_to_read(history: &History) -> Result<()> {
+    match history.intent()? {
+        Some(_) => Err(Mark::own(history).refusal_to_read(history.target())),
         None => Ok(()),
     }
 }

@@ -12,7 +12,7 @@ use crate::capture::Companion;
 use crate::error::{At, Error, Result};
 use crate::pack::{Compress, FrameCounts, Grade, Kind};
 use crate::page::{Digest, PAGE64};
-use crate::store::{Mark, Ref, Room, Shelf, Store, Writing, check_tag, refuse_stored};
+use crate::store::{History, Mark, Ref, Shelf, Store, Writing, check_tag, refuse_stored};
 use crate::sys::fs::{self, FsKind};
 use crate::sys::open;
 
@@ -114,30 +114,30 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
     let path = open::resolve(file)?;
     refuse_stored(&path)?;
     let live = open::target_read(&path)?;
-    // Before anything is made: a room made anew has no record of what was interrupted.
+    // Before anything is made: a history made anew has no record of what was interrupted.
     if let Some(mark) = Mark::get(&live, &path, options.store.as_deref()).filter(|mark| !mark.is_busy()) {
         return Err(mark.refusal(&path));
     }
     let store = Store::find_or_create(options.store.as_deref(), &path)?;
-    let suspects = match store.room_to_write(&path)? {
-        Some(room) if !room.is_new()? => Vec::new(),
+    let suspects = match store.history_to_write(&path)? {
+        Some(history) if !history.is_new()? => Vec::new(),
         _ if options.new => Vec::new(),
         _ => renamed::check(&store, &path, &live)?,
     };
-    let room = store.make_room(&path)?;
-    let mut writing = room.write(options.reading.wait)?;
-    room.admit(&live)?;
-    refuse_unfinished(&room, &live)?;
-    let shelf = Shelf::new(room.dir());
+    let history = store.make_history(&path)?;
+    let mut writing = history.write(options.reading.wait)?;
+    history.admit(&live)?;
+    refuse_unfinished(&history, &live)?;
+    let shelf = Shelf::new(history.dir());
     let how = How { reading: &options.reading, compress: options.compress, reserve: options.reserve, exclusive: false };
     let target = Target { file: &live, path: &path };
-    let is_first = room.is_new()?;
+    let is_first = history.is_new()?;
     if is_first {
-        preflight(&room, target, options)?;
+        preflight(&history, target, options)?;
     }
-    let taken = take(&room, &writing, &shelf, target, &how, progress)?;
+    let taken = take(&history, &writing, &shelf, target, &how, progress)?;
     // Once more: a change from another store may have been cut short while we waited for the lock.
-    refuse_unfinished(&room, &live)?;
+    refuse_unfinished(&history, &live)?;
     let mut report = Report {
         path: path.clone(),
         id: None,
@@ -160,11 +160,11 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
     };
     if is_first {
         report.warnings.extend(lock_warning(store.dir()));
-        report.warnings.extend(suspects.iter().map(|suspect| suspect.warning(&path, &room)));
+        report.warnings.extend(suspects.iter().map(|suspect| suspect.warning(&path, &history)));
     }
-    keep(taken, &room, &mut writing, &shelf, options, &mut report)?;
+    keep(taken, &history, &mut writing, &shelf, options, &mut report)?;
     if let Some(id) = report.id {
-        report.warnings.extend(tag_all(&room, &writing, &options.tags, &id)?);
+        report.warnings.extend(tag_all(&history, &writing, &options.tags, &id)?);
     }
     report.elapsed = began.elapsed();
     Ok(report)
@@ -180,11 +180,11 @@ fn lock_warning(dir: &Path) -> Option<String> {
 }
 
 /// Gives a snapshot its names; says from which others they were taken.
-pub(crate) fn tag_all(room: &Room, writing: &Writing, tags: &[String], id: &Digest) -> Result<Vec<String>> {
+pub(crate) fn tag_all(history: &History, writing: &Writing, tags: &[String], id: &Digest) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
     for tag in tags {
-        warnings.extend(moved(room, tag, id)?);
-        room.tag(writing, tag, id)?;
+        warnings.extend(moved(history, tag, id)?);
+        history.tag(writing, tag, id)?;
     }
     Ok(warnings)
 }
@@ -198,22 +198,22 @@ pub(crate) fn check(options: &Options) -> Result<()> {
 }
 
 /// Says so when a tag is taken from another snapshot.
-fn moved(room: &Room, tag: &str, id: &Digest) -> Result<Option<String>> {
-    let before = match room.tagged(tag) {
+fn moved(history: &History, tag: &str, id: &Digest) -> Result<Option<String>> {
+    let before = match history.tagged(tag) {
         Ok(before) => before.filter(|before| before != id),
         // A broken tag is mended by being given anew.
         Err(Error::Damaged { .. }) => None,
         Err(e) => return Err(e),
     };
     let Some(before) = before else { return Ok(None) };
-    let number = room.snapshots()?.into_iter().find(|name| name.id == before).map(|name| name.number);
+    let number = history.snapshots()?.into_iter().find(|name| name.id == before).map(|name| name.number);
     Ok(Some(format!("tag {tag} was moved here from {}", number.map_or(before.to_hex(), |n| format!("@{n}")))))
 }
 
 /// Decides whether what was taken becomes a snapshot, and makes it one.
 fn keep(
     taken: Taken,
-    room: &Room,
+    history: &History,
     writing: &mut Writing,
     shelf: &Shelf,
     options: &Options,
@@ -224,7 +224,7 @@ fn keep(
         && !parent.meta().kind.is_automatic()
         && !options.always
         // After a revert the file may be as an earlier one: @latest is to be what was captured last all the same.
-        && room.resolve(&Ref::Latest)? == parent.name
+        && history.resolve(&Ref::Latest)? == parent.name
     {
         report.id = Some(parent.name.id);
         report.number = parent.name.number;
@@ -246,8 +246,8 @@ fn keep(
     }
     let old_map = taken.parent.as_ref().map(|p| p.meta().stored.map);
     report.frames = taken.frames();
-    let (name, meta) = taken.commit(room, writing, shelf, Kind::Asked, &options.message)?;
-    let file = room.dir().join(name.file_name());
+    let (name, meta) = taken.commit(history, writing, shelf, Kind::Asked, &options.message)?;
+    let file = history.dir().join(name.file_name());
     let own = std::fs::metadata(&file).at("looking at", &file)?.len();
     let map = if old_map == Some(meta.stored.map) { 0 } else { meta.stored.map_bytes };
     report.id = Some(name.id);
@@ -258,12 +258,12 @@ fn keep(
 }
 
 /// A half-changed target is no image of anything.
-pub(crate) fn refuse_unfinished(room: &Room, live: &File) -> Result<()> {
-    if room.intent()?.is_some() {
-        return Err(Mark::own(room).refusal(room.target()));
+pub(crate) fn refuse_unfinished(history: &History, live: &File) -> Result<()> {
+    if history.intent()?.is_some() {
+        return Err(Mark::own(history).refusal(history.target()));
     }
-    match Mark::get(live, room.target(), room.dir().parent()) {
-        Some(mark) => Err(mark.refusal(room.target())),
+    match Mark::get(live, history.target(), history.dir().parent()) {
+        Some(mark) => Err(mark.refusal(history.target())),
         None => Ok(()),
     }
 }
@@ -273,10 +273,10 @@ fn companion_warning(path: &Path, log: &Companion) -> String {
 }
 
 /// Says at once, not after an hour, when the first snapshot of a target will not fit on the store's disk.
-fn preflight(room: &Room, target: Target<'_>, options: &Options) -> Result<()> {
+fn preflight(history: &History, target: Target<'_>, options: &Options) -> Result<()> {
     let stamp = open::stamp(target.file, target.path)?;
     let data = stamp.len.min(stamp.blocks * 512);
-    let free = options.reserve.room(room.dir())?;
+    let free = options.reserve.available(history.dir())?;
     if data.saturating_add(data / 64) <= free {
         return Ok(());
     }
@@ -284,7 +284,7 @@ fn preflight(room: &Room, target: Target<'_>, options: &Options) -> Result<()> {
         Compress::None => data,
         level => estimate(target.file, stamp.len, data, level),
     };
-    if needed <= free { Ok(()) } else { Err(options.reserve.refusal(room.dir(), Some(needed))) }
+    if needed <= free { Ok(()) } else { Err(options.reserve.refusal(history.dir(), Some(needed))) }
 }
 
 /// What `data` bytes will shrink to, by coding 64 frames from all over the target.

@@ -1,5 +1,5 @@
-//! `stat`: what the system, the store and its own bytes tell of a file. Nothing is written, and what could not be seen is
-//! told as such.
+//! `stat`: what the system, the store and its own bytes tell of a file. Nothing is written, and what could not be seen
+//! is told as such.
 
 mod changes;
 mod content;
@@ -15,7 +15,7 @@ pub use content::Content;
 pub use format::Format;
 pub use layout::{Extents, Fs, Layout, MOST_LISTED};
 
-use super::edit::room_of;
+use super::edit::history_of;
 use super::{Progress, Reading};
 use crate::error::{Error, Result};
 use crate::store::Mark;
@@ -216,10 +216,10 @@ impl Subject {
     fn unfinished(&self, file: Option<&File>, options: &Options) -> Option<Error> {
         let store = options.store.as_deref();
         // Without opening the file: that would break a lease.
-        let room = room_of(store, &self.path).ok().flatten();
-        let recorded = room.filter(|room| matches!(room.intent(), Ok(Some(_))));
+        let history = history_of(store, &self.path).ok().flatten();
+        let recorded = history.filter(|history| matches!(history.intent(), Ok(Some(_))));
         let mark = match recorded {
-            Some(room) => Some(Mark::own(&room)),
+            Some(history) => Some(Mark::own(&history)),
             None => Mark::get(file?, &self.path, store),
         };
         mark.map(|mark| mark.refusal_to_read(&self.path))

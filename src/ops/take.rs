@@ -18,7 +18,7 @@ use crate::pack::{
 };
 use crate::page::{Digest, ImageHasher, MAX_LEN, PAGE, PAGE64, PageNo, PageRange, pages_of};
 use crate::store::{
-    Draft, FileId, Image, ImageBase, Mark, Room, Shelf, SnapName, StoredBase, Tree, TreeUpdate, Writing, commit,
+    Draft, FileId, History, Image, ImageBase, Mark, Shelf, SnapName, StoredBase, Tree, TreeUpdate, Writing, commit,
 };
 use crate::sys::create::Pending;
 use crate::sys::open::{self, Stamp};
@@ -69,27 +69,27 @@ pub(crate) struct Target<'a> {
     pub(crate) path: &'a Path,
 }
 
-/// Takes an image of `target`, compared with what `room` last knew of it.
+/// Takes an image of `target`, compared with what `history` last knew of it.
 pub(crate) fn take(
-    room: &Room,
+    history: &History,
     writing: &Writing,
     shelf: &Shelf,
     target: Target<'_>,
     how: &How<'_>,
     progress: &dyn Progress,
 ) -> Result<Taken> {
-    let mut parent = head(room, shelf)?;
+    let mut parent = head(history, shelf)?;
     let known = parent.is_some();
-    let mut damage = damaged_latest(room, shelf, parent.as_ref().map(|(image, _)| image.name))?;
+    let mut damage = damaged_latest(history, shelf, parent.as_ref().map(|(image, _)| image.name))?;
     let healed = match &parent {
-        Some((image, _)) => heal(room, writing, shelf, &suspects(room, shelf, image)?, target.file)?,
+        Some((image, _)) => heal(history, writing, shelf, &suspects(history, shelf, image)?, target.file)?,
         None => Healed::default(),
     };
     if healed.broken {
         // Nothing may stand on a pack that is missing or cannot be believed: all is stored anew.
         parent = None;
     }
-    let mut taken = take_from(room, shelf, &parent, target, how, progress)?;
+    let mut taken = take_from(history, shelf, &parent, target, how, progress)?;
     taken.repaired = healed.pages;
     if known && taken.parent.is_none() {
         damage.push("earlier snapshots stand on a pack that is missing or damaged: all was stored anew".into());
@@ -100,21 +100,21 @@ pub(crate) fn take(
         damage.push(format!("damaged pages of earlier snapshots that the file holds no more{also}: {lost}"));
     }
     taken.damage = damage;
-    room.remember_file(writing, FileId::of(&taken.stamp));
+    history.remember_file(writing, FileId::of(&taken.stamp));
     Ok(taken)
 }
 
 /// That the latest snapshot is damaged, and so not the one to compare with: else nobody who only snaps would know.
-fn damaged_latest(room: &Room, shelf: &Shelf, head: Option<SnapName>) -> Result<Vec<String>> {
-    let Some(latest) = room.snapshots()?.pop().filter(|latest| Some(*latest) != head) else { return Ok(Vec::new()) };
-    match Image::open(room, shelf, latest) {
+fn damaged_latest(history: &History, shelf: &Shelf, head: Option<SnapName>) -> Result<Vec<String>> {
+    let Some(latest) = history.snapshots()?.pop().filter(|latest| Some(*latest) != head) else { return Ok(Vec::new()) };
+    match Image::open(history, shelf, latest) {
         Err(Error::Damaged { .. }) => Ok(vec![format!("snapshot @{} is damaged", latest.number)]),
         _ => Ok(Vec::new()),
     }
 }
 
 fn take_from(
-    room: &Room,
+    history: &History,
     shelf: &Shelf,
     parent: &Option<(Image, Option<Tree>)>,
     target: Target<'_>,
@@ -123,25 +123,25 @@ fn take_from(
 ) -> Result<Taken> {
     if let Some((image, Some(tree))) = parent {
         let base = StoredBase::Tree(tree);
-        match attempt(room, target, Some(image), &base, Some(tree), how, progress) {
+        match attempt(history, target, Some(image), &base, Some(tree), how, progress) {
             // The cache turned out broken half-way, and is gone: once more without it.
-            Err(e) if Tree::is_cause(room, &e) => {}
+            Err(e) if Tree::is_cause(history, &e) => {}
             taken => return taken,
         }
     }
     if let Some((image, _)) = parent {
         let base = StoredBase::Image(Box::new(ImageBase::new(image, shelf)));
-        match attempt(room, target, Some(image), &base, None, how, progress) {
+        match attempt(history, target, Some(image), &base, None, how, progress) {
             // The index of a pack is damaged: what stands on it cannot be stood on. All is stored anew.
             Err(Error::Damaged { .. }) => {}
             taken => return taken,
         }
     }
-    attempt(room, target, None, &NoBase, None, how, progress)
+    attempt(history, target, None, &NoBase, None, how, progress)
 }
 
 fn attempt(
-    room: &Room,
+    history: &History,
     target: Target<'_>,
     parent: Option<&Image>,
     base: &dyn Base,
@@ -171,13 +171,13 @@ fn attempt(
     let mut attrs = xattr::list(target.file).at("reading the attributes of", target.path)?;
     attrs.retain(|(name, _)| !Mark::is_name(name));
     let mut taking = Taking {
-        room,
+        history,
         reserve: how.reserve,
         len: before.len,
         parent_pages: parent.map(Image::pages),
         hasher: ImageHasher::new(before.len),
-        draft: Draft::new(room),
-        tree: TreeUpdate::new(room, tree),
+        draft: Draft::new(history),
+        tree: TreeUpdate::new(history, tree),
         pack: None,
         changed: Changed::default(),
     };
@@ -191,8 +191,8 @@ fn attempt(
     scanned?;
     let moved = !settled(target, &before)?.same_state(&before);
     let (grade, reason) = grade(target, how, kept, doubt, moved);
-    let pack = taking.pack.take().map(|p| p.finish().at("writing a pack in", room.dir())).transpose()?;
-    let pack = pack.map(|(summary, out)| out.done(room.dir()).map(|file| (file, summary))).transpose()?;
+    let pack = taking.pack.take().map(|p| p.finish().at("writing a pack in", history.dir())).transpose()?;
+    let pack = pack.map(|(summary, out)| out.done(history.dir()).map(|file| (file, summary))).transpose()?;
     Ok(Taken {
         parent: parent.cloned(),
         image: taking.hasher.finish(),
@@ -254,7 +254,7 @@ fn prepare(found: Found, compress: Compress, len: u64) -> Part {
 
 /// An image being taken: parts come in page order.
 struct Taking<'a> {
-    room: &'a Room,
+    history: &'a History,
     reserve: Reserve,
     len: u64,
     /// Pages that the parent says something of.
@@ -275,18 +275,18 @@ impl Taking<'_> {
         for run in with_grown(&part, self.parent_pages.unwrap_or(0), pages_of(self.len)) {
             // Without a parent, what is not said is a hole anyway.
             if self.parent_pages.is_some() || run.source != Source::Hole {
-                self.draft.push(run, self.room)?;
+                self.draft.push(run, self.history)?;
             }
         }
         for (pages, frame) in &part.frames {
             let pack = match &mut self.pack {
                 Some(pack) => pack,
                 none => {
-                    let file = PackFile::new(self.room, self.reserve)?;
-                    none.insert(PackWriter::new(file).at("writing a pack in", self.room.dir())?)
+                    let file = PackFile::new(self.history, self.reserve)?;
+                    none.insert(PackWriter::new(file).at("writing a pack in", self.history.dir())?)
                 }
             };
-            pack.push(pages, Some(frame)).map_err(|e| PackFile::error(e, self.room.dir()))?;
+            pack.push(pages, Some(frame)).map_err(|e| PackFile::error(e, self.history.dir()))?;
         }
         Ok(())
     }
@@ -328,7 +328,7 @@ impl Taken {
     /// Makes it a snapshot.
     pub(crate) fn commit(
         self,
-        room: &Room,
+        history: &History,
         writing: &mut Writing,
         shelf: &Shelf,
         kind: Kind,
@@ -349,16 +349,16 @@ impl Taken {
             attrs: self.attrs,
             reason: self.reason,
             message: message.into(),
-            ..blank_meta(room, kind)
+            ..blank_meta(history, kind)
         };
-        let done = commit(room, writing, shelf, self.parent.as_ref(), meta, self.draft, self.pack)?;
+        let done = commit(history, writing, shelf, self.parent.as_ref(), meta, self.draft, self.pack)?;
         self.tree.finish(&done.0.id, &done.1.image, done.1.len);
         Ok(done)
     }
 }
 
 /// What every snapshot made here and now says.
-pub(crate) fn blank_meta(room: &Room, kind: Kind) -> Meta {
+pub(crate) fn blank_meta(history: &History, kind: Kind) -> Meta {
     use std::os::unix::ffi::OsStrExt;
     Meta {
         len: 0,
@@ -374,7 +374,7 @@ pub(crate) fn blank_meta(room: &Room, kind: Kind) -> Meta {
         gid: 0,
         grade: Grade::Unproven,
         kind,
-        path: room.target().as_os_str().as_bytes().to_vec(),
+        path: history.target().as_os_str().as_bytes().to_vec(),
         message: String::new(),
         reason: String::new(),
         host: id::hostname(),

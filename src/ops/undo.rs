@@ -6,9 +6,9 @@ use super::change::{Base, Confirm, Goal, Options, Report, Work, change, if_same}
 use super::plan::asking_first;
 use super::sides::refuse_unfinished_to_read;
 use super::take::Taken;
-use super::{Progress, find_room, plan};
+use super::{Progress, find_history, plan};
 use crate::error::{Error, Result, command, shell_word};
-use crate::store::{Image, Intent, Ref, Room};
+use crate::store::{History, Image, Intent, Ref};
 
 /// Takes back the last change of `file`.
 ///
@@ -26,36 +26,36 @@ pub fn undo(file: &Path, options: &Options, confirm: Confirm<'_>, progress: &dyn
 
 fn undo_last(file: &Path, options: &Options, confirm: Confirm<'_>, progress: &dyn Progress) -> Result<Report> {
     let store = options.store.as_deref();
-    let room = find_room(store, file)?;
+    let history = find_history(store, file)?;
     let plan = || {
-        refuse_unfinished_to_read(&room)?;
-        let last = last_change(&room, file, store)?;
+        refuse_unfinished_to_read(&history)?;
+        let last = last_change(&history, file, store)?;
         let base = (!options.force).then_some(last.to_image);
-        plan::plan_only(&room, &Ref::Prefix(last.from.to_hex()), None, base, options, progress)
+        plan::plan_only(&history, &Ref::Prefix(last.from.to_hex()), None, base, options, progress)
     };
     let origin = |work: &Work<'_>| origin(work, file);
     let already = |work: &Work<'_>, taken: &Taken| Ok(if_same(taken, &origin(work)?));
     let base = if options.force { Base::Any } else { Base::LastChange };
     let goal = Goal { verb: "undo", base, already: &already };
-    asking_first(&room, options, confirm, plan, |confirm| {
-        if room.intent()?.is_none() {
-            last_change(&room, file, store)?;
+    asking_first(&history, options, confirm, plan, |confirm| {
+        if history.intent()?.is_none() {
+            last_change(&history, file, store)?;
         }
-        change(&room, &goal, options, confirm, progress, |work, _| origin(work))
+        change(&history, &goal, options, confirm, progress, |work, _| origin(work))
     })
 }
 
 /// What the last change began with. Looked up again, under the lock: somebody may have undone it meanwhile, and an
 /// interrupted change has been finished first and is the one to take back.
 fn origin(work: &Work<'_>, file: &Path) -> Result<Image> {
-    let last = last_change(work.room, file, work.options.store.as_deref())?;
-    let name = work.room.resolve(&Ref::Prefix(last.from.to_hex()))?;
-    Image::open(work.room, work.shelf, name)
+    let last = last_change(work.history, file, work.options.store.as_deref())?;
+    let name = work.history.resolve(&Ref::Prefix(last.from.to_hex()))?;
+    Image::open(work.history, work.shelf, name)
 }
 
-fn last_change(room: &Room, file: &Path, store: Option<&Path>) -> Result<Intent> {
-    room.last_change()?.ok_or_else(|| {
-        let target = room.target();
+fn last_change(history: &History, file: &Path, store: Option<&Path>) -> Result<Intent> {
+    history.last_change()?.ok_or_else(|| {
+        let target = history.target();
         let mut latest = file.as_os_str().to_owned();
         latest.push("@latest");
         let hint = match target.exists() {

@@ -1,7 +1,7 @@
 //! Checking that everything in a store can be read back.
 //!
-//! Three looks at a room: its small files and the structure of the others (`structure`), the pages of every image with
-//! its digest (`pages`), and last which snapshots lose what by the faults that were found (`losses`).
+//! Three looks at a history: its small files and the structure of the others (`structure`), the pages of every image
+//! with its digest (`pages`), and last which snapshots lose what by the faults that were found (`losses`).
 mod losses;
 mod names;
 mod pages;
@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use super::operand::Operand;
 use super::salvage::Losses;
-use super::{Note, Progress, find_room, heal};
+use super::{Note, Progress, find_history, heal};
 use crate::error::{Error, Result, command};
 use crate::page::PageRange;
-use crate::store::{Room, STORE_NAME, Shelf, SnapName, Store};
+use crate::store::{History, STORE_NAME, Shelf, SnapName, Store};
 use crate::sys::open;
 use structure::Structure;
 
@@ -101,10 +101,10 @@ impl Fault {
 /// When there is nothing to check, or it cannot be looked at. Damage is no error: it is in the report.
 pub fn verify(what: Option<&Operand>, options: &Options, progress: &dyn Progress) -> Result<Report> {
     let mut report = Report::default();
-    let Chosen { damaged, rooms, only } = choose(what, options, &mut report)?;
+    let Chosen { damaged, histories, only } = choose(what, options, &mut report)?;
     let mut readable = false;
-    for room in rooms {
-        let check = Check { room: &room, shelf: Shelf::new(room.dir()), only, options, progress };
+    for history in histories {
+        let check = Check { history: &history, shelf: Shelf::new(history.dir()), only, options, progress };
         readable |= check.run(&mut report)?;
     }
     if let Some(what) = what.filter(|_| report.targets == 0 && report.notes.is_empty()) {
@@ -145,7 +145,7 @@ fn why_not(path: &Path) -> &'static str {
 struct Chosen {
     /// The store, if its `format` is damaged.
     damaged: Option<Store>,
-    rooms: Vec<Room>,
+    histories: Vec<History>,
     /// The one snapshot, if only that is meant.
     only: Option<SnapName>,
 }
@@ -156,30 +156,30 @@ fn choose(what: Option<&Operand>, options: &Options, report: &mut Report) -> Res
     if let Some(what) = what {
         let target = super::resolve(&what.path)?;
         let place = Store::place(chosen, &target);
-        let (room, damaged) = match find_room(chosen, &what.path) {
-            // The store's own line is damaged: that is a fault like others, and the room is still there.
+        let (history, damaged) = match find_history(chosen, &what.path) {
+            // The store's own line is damaged: that is a fault like others, and the history is still there.
             Err(e @ Error::Damaged { .. }) => {
                 report.faults.push(Fault::of(&e, &place));
                 let (store, _) = Store::open_despite(&place)?;
-                (store.room(&target)?.ok_or(e)?, Some(store))
+                (store.history(&target)?.ok_or(e)?, Some(store))
             }
-            room => (room?, None),
+            history => (history?, None),
         };
-        let only = what.at.as_ref().map(|at| room.resolve(at)).transpose()?;
-        return Ok(Chosen { damaged, rooms: vec![room], only });
+        let only = what.at.as_ref().map(|at| history.resolve(at)).transpose()?;
+        return Ok(Chosen { damaged, histories: vec![history], only });
     }
     let (store, fault) = Store::open_despite(chosen.unwrap_or(Path::new(STORE_NAME)))?;
     report.files += 1;
     let is_damaged = fault.is_some();
     report.faults.extend(fault.map(|e| Fault::of(&e, store.dir())));
-    let (rooms, faults) = store.rooms()?;
+    let (histories, faults) = store.histories()?;
     report.faults.extend(faults.iter().map(|e| Fault::of(e, store.dir())));
-    Ok(Chosen { damaged: is_damaged.then_some(store), rooms, only: None })
+    Ok(Chosen { damaged: is_damaged.then_some(store), histories, only: None })
 }
 
-/// The check of one room.
+/// The check of one history.
 struct Check<'a> {
-    room: &'a Room,
+    history: &'a History,
     shelf: Shelf,
     only: Option<SnapName>,
     options: &'a Options,
@@ -191,7 +191,7 @@ impl Check<'_> {
     fn run(&self, report: &mut Report) -> Result<bool> {
         let before = (report.snapshots, report.faults.len());
         let found: Structure = self.structure(report)?;
-        // A room may be there before its first snapshot.
+        // A history may be there before its first snapshot.
         report.targets += u64::from((report.snapshots, report.faults.len()) != before);
         let mut bad = Losses { broken: found.broken, ..Losses::default() };
         let mut wrong = Vec::new();
@@ -206,7 +206,7 @@ impl Check<'_> {
         report.faults.extend(faults);
         let whole = wrong.into_iter().filter(|name| !lost.contains(&name.number));
         report.faults.extend(whole.map(|name| {
-            let path = self.room.dir().join(name.file_name());
+            let path = self.history.dir().join(name.file_name());
             let fault = Fault::new(&path, "its pages do not add up to its image digest");
             Fault { snapshots: vec![name.number], ..fault }
         }));
@@ -214,14 +214,14 @@ impl Check<'_> {
         if !self.options.repair {
             packs.iter().for_each(|pack| heal::suspect(&self.shelf, *pack));
             if found.litter > 0 {
-                self.room.ask_for_sweep();
+                self.history.ask_for_sweep();
             }
             return Ok(!found.sound.is_empty());
         }
-        if !self.room.is_labelled() {
+        if !self.history.is_labelled() {
             // Whoever may write in it says whose it is first.
-            let made = self.room.write(PATIENCE).map(drop).map_err(|e| e.to_string());
-            mark_repaired(&self.room.dir().join("target"), made, &mut report.faults);
+            let made = self.history.write(PATIENCE).map(drop).map_err(|e| e.to_string());
+            mark_repaired(&self.history.dir().join("target"), made, &mut report.faults);
         }
         if !packs.is_empty() {
             self.repair(&packs, &mut report.faults[first..], &mut report.notes)?;
@@ -234,8 +234,8 @@ impl Check<'_> {
 
     /// Removes the `litter` that was found, or what of it is still there and of no use under the lock.
     fn clear(&self, litter: u64, report: &mut Report) -> Result<()> {
-        let writing = self.room.write(PATIENCE)?;
-        self.room.sweep(&writing)?;
+        let writing = self.history.write(PATIENCE)?;
+        self.history.sweep(&writing)?;
         report.garbage -= litter;
         let files = if litter == 1 { "1 file".into() } else { format!("{litter} files") };
         report.notes.push(Note::new(format!("{files} left over from interrupted work: removed")));
@@ -244,9 +244,9 @@ impl Check<'_> {
 
     /// Stores what can be had again, and marks those faults that are none any more.
     fn repair(&self, packs: &[u32], faults: &mut [Fault], notes: &mut Vec<Note>) -> Result<()> {
-        let target = self.room.target();
-        let writing = self.room.write(PATIENCE)?;
-        let admitted = |live: File| self.room.admit(&live).map(|()| live);
+        let target = self.history.target();
+        let writing = self.history.write(PATIENCE)?;
+        let admitted = |live: File| self.history.admit(&live).map(|()| live);
         let live = match open::target_read(target).and_then(admitted) {
             Ok(live) => live,
             Err(e) => {
@@ -258,7 +258,7 @@ impl Check<'_> {
             }
         };
         for &pack in packs {
-            let healed = heal::heal(self.room, &writing, &self.shelf, &[pack], &live)?;
+            let healed = heal::heal(self.history, &writing, &self.shelf, &[pack], &live)?;
             let path = self.shelf.pack_path(pack);
             let whole = !healed.broken && healed.lost.is_empty();
             for fault in faults.iter_mut().filter(|fault| fault.path == path) {

@@ -16,9 +16,9 @@ fn full(f: &Fixture) -> Report {
 }
 
 fn latest_suspects(f: &Fixture) -> usize {
-    let (room, shelf) = (f.room(), Shelf::new(f.room().dir()));
-    let image = Image::open(&room, &shelf, *room.snapshots().unwrap().last().unwrap()).unwrap();
-    suspects(&room, &shelf, &image).unwrap().len()
+    let (history, shelf) = (f.history(), Shelf::new(f.history().dir()));
+    let image = Image::open(&history, &shelf, *history.snapshots().unwrap().last().unwrap()).unwrap();
+    suspects(&history, &shelf, &image).unwrap().len()
 }
 
 /// Three snapshots: 0..40 written, 5..7 changed, 20 pages more.
@@ -84,7 +84,7 @@ fn every_kind_of_file_is_looked_at() {
         for (i, harm) in harms.iter().enumerate() {
             let f = three();
             if suffix == "undo" {
-                fs::write(f.room().dir().join("undo"), [0; 100]).unwrap();
+                fs::write(f.history().dir().join("undo"), [0; 100]).unwrap();
             }
             let path = f.stored(suffix)[place].clone();
             if suffix != "target" || i == 1 {
@@ -104,16 +104,16 @@ fn every_kind_of_file_is_looked_at() {
 #[test]
 fn a_move_that_was_cut_short_is_no_damage() {
     let f = three();
-    let room = f.room();
-    let (label, next) = (room.dir().join("target"), room.dir().join("tmp-target"));
+    let history = f.history();
+    let (label, next) = (history.dir().join("target"), history.dir().join("tmp-target"));
     fs::copy(&label, &next).unwrap();
     fs::write(&label, b"before").unwrap();
     let report = full(&f);
     assert!(report.faults.is_empty() && report.notes[0].contains("interrupted"), "{report:?}");
     let whole = Options { store: Some(f.path(".memsnap")), ..Options::default() };
     assert!(verify(None, &whole, &Quiet).unwrap().faults.is_empty());
-    drop(room.write(Duration::ZERO).unwrap());
-    assert!(room.is_labelled() && !next.exists(), "the next writer ends it");
+    drop(history.write(Duration::ZERO).unwrap());
+    assert!(history.is_labelled() && !next.exists(), "the next writer ends it");
     // What is announced and does not prove itself is no label.
     fs::write(&label, b"before").unwrap();
     fs::write(&next, b"after").unwrap();
@@ -123,7 +123,7 @@ fn a_move_that_was_cut_short_is_no_damage() {
 #[test]
 fn records_and_names_are_looked_at() {
     let f = three();
-    let tag = f.room().dir().join("names/tag-one");
+    let tag = f.history().dir().join("names/tag-one");
     fs::write(&tag, b"nonsense").unwrap();
     assert_eq!(full(&f).faults[0].path, tag);
     fs::remove_file(&tag).unwrap();
@@ -132,13 +132,13 @@ fn records_and_names_are_looked_at() {
     let report = full(&f);
     assert!(report.faults[0].path.ends_with("format") && report.snapshots == 3, "{report:?}");
     flip(&format, 20);
-    let tree = f.room().dir().join("tree");
+    let tree = f.history().dir().join("tree");
     if tree.exists() {
         flip(&tree, 20);
         let report = full(&f);
         assert!(report.faults.is_empty() && report.notes.len() == 1, "{report:?}");
     }
-    fs::write(f.room().dir().join("tmp-1-x"), b"").unwrap();
+    fs::write(f.history().dir().join("tmp-1-x"), b"").unwrap();
     assert_eq!(full(&f).garbage, 1);
 }
 
@@ -206,20 +206,20 @@ fn repair_takes_what_the_target_still_has() {
 #[test]
 fn a_whole_suspect_is_calmed_and_a_missing_one_is_broken() {
     let f = three();
-    let room = f.room();
-    let shelf = Shelf::new(room.dir());
-    let image = Image::open(&room, &shelf, *room.snapshots().unwrap().last().unwrap()).unwrap();
+    let history = f.history();
+    let shelf = Shelf::new(history.dir());
+    let image = Image::open(&history, &shelf, *history.snapshots().unwrap().last().unwrap()).unwrap();
     let pack = image.packs()[0];
     crate::ops::heal::suspect(&shelf, pack);
-    assert_eq!(suspects(&room, &shelf, &image).unwrap(), [pack]);
+    assert_eq!(suspects(&history, &shelf, &image).unwrap(), [pack]);
     let live = fs::File::open(f.target()).unwrap();
-    let writing = room.write(PATIENCE).unwrap();
-    let healed = heal(&room, &writing, &shelf, &[pack], &live).unwrap();
+    let writing = history.write(PATIENCE).unwrap();
+    let healed = heal(&history, &writing, &shelf, &[pack], &live).unwrap();
     assert!(!healed.broken && healed.pages == 0 && healed.lost.is_empty());
-    assert!(suspects(&room, &shelf, &image).unwrap().is_empty());
+    assert!(suspects(&history, &shelf, &image).unwrap().is_empty());
     fs::remove_file(shelf.pack_path(pack)).unwrap();
-    assert_eq!(suspects(&room, &shelf, &image).unwrap(), [pack]);
-    assert!(heal(&room, &writing, &shelf, &[pack], &live).unwrap().broken);
+    assert_eq!(suspects(&history, &shelf, &image).unwrap(), [pack]);
+    assert!(heal(&history, &writing, &shelf, &[pack], &live).unwrap().broken);
 }
 
 #[test]

@@ -41,8 +41,8 @@ pub(crate) fn compare_within(
             Ok(set)
         }
         (Side::Stored(stored), Side::Live(live)) | (Side::Live(live), Side::Stored(stored)) => {
-            if live.path == stored.room.target() {
-                refuse_unfinished_to_read(&stored.room)?;
+            if live.path == stored.history.target() {
+                refuse_unfinished_to_read(&stored.history)?;
             }
             by_bytes((a, b), span, reading, progress)
         }

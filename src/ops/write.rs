@@ -85,7 +85,7 @@ pub(crate) fn prove_stored(
         return Err(error);
     }
     let packs: Vec<u32> = back.iter().map(|(pack, _)| *pack).collect();
-    let healed = heal(work.room, work.writing, work.shelf, &packs, work.target.file)?;
+    let healed = heal(work.history, work.writing, work.shelf, &packs, work.target.file)?;
     match back.into_iter().next() {
         Some((_, error)) if healed.broken || !healed.lost.is_empty() => Err(error),
         Some(_) => {
@@ -274,17 +274,17 @@ const CHUNK: usize = 4096;
 /// Reads back every group that was written into the digest cache, and folds it into the digest of the whole: it must
 /// be that of `to`.
 fn prove(work: &mut Work<'_>, from: Option<&Image>, to: &Image, pages: &PageSet) -> Result<()> {
-    let of = |from: &&Image| Tree::open(work.room).filter(|t| t.snapshot == from.name.id && t.len == from.len());
+    let of = |from: &&Image| Tree::open(work.history).filter(|t| t.snapshot == from.name.id && t.len == from.len());
     let Some((from, tree)) = from.and_then(|from| Some((from, of(&from)?))) else {
         return prove_pages(work, to, pages);
     };
     let groups = touched(from, to, pages);
-    let mut update = TreeUpdate::new(work.room, Some(&tree));
+    let mut update = TreeUpdate::new(work.history, Some(&tree));
     for groups in groups.chunks(CHUNK) {
         let digests = read_back(work.target.file, groups, to.len()).at("reading back", work.target.path)?;
         match leaves(work, &tree, to, pages, &digests) {
             // The cache turned out broken, and is gone.
-            Err(e) if Tree::is_cause(work.room, &e) => return prove_pages(work, to, pages),
+            Err(e) if Tree::is_cause(work.history, &e) => return prove_pages(work, to, pages),
             leaves => update.put(&leaves?),
         }
     }

@@ -1,4 +1,4 @@
-//! Runs written and read back; the strategies that other tests of this room use.
+//! Runs written and read back; the strategies that other tests of this module use.
 
 use super::*;
 use proptest::prelude::*;

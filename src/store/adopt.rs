@@ -1,27 +1,27 @@
-//! Giving a room to another target: it says whose it is to be, the directory is renamed, then it says whose it is.
+//! Giving a history to another target: it says whose it is to be, the directory is renamed, then it says whose it is.
 
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use super::Store;
-use super::room::{Room, Writing};
+use super::history::{History, Writing};
 use crate::error::{At, Error, Result, shell_word};
 use crate::sys::{create, straight};
 
-impl Room {
-    /// Makes this the room of `target` in `store`. The rename is the commit: what is left to do after it, the next
-    /// writer does. Gives the room under its new name.
+impl History {
+    /// Makes this the history of `target` in `store`. The rename is the commit: what is left to do after it, the next
+    /// writer does. Gives the history under its new name.
     ///
     /// # Errors
     /// [`Error::Refused`] when `target` has snapshots already, or the two stores are on different file systems.
-    pub(crate) fn give(&self, _writing: &Writing, store: &Store, target: &Path) -> Result<Room> {
-        let room = Room::at(store, store.key(target), self.owner());
-        if let Some(there) = Room::find(store, store.key(target))? {
+    pub(crate) fn give(&self, _writing: &Writing, store: &Store, target: &Path) -> Result<History> {
+        let history = History::at(store, store.key(target), self.owner());
+        if let Some(there) = History::find(store, store.key(target))? {
             there.clear_out(store)?;
         }
-        self.announce(&room)?;
-        let moved = straight::rename(self.dir(), room.dir());
+        self.announce(&history)?;
+        let moved = straight::rename(self.dir(), history.dir());
         if moved.is_err() {
             let _ = self.forget_announced();
         }
@@ -36,15 +36,15 @@ impl Room {
         }
         create::sync_dir(store.dir())?;
         create::sync_dir(self.above())?;
-        room.put_label()?;
-        Ok(room)
+        history.put_label()?;
+        Ok(history)
     }
 
     fn above(&self) -> &Path {
         self.dir().parent().unwrap_or(Path::new("."))
     }
 
-    /// Takes away a room that holds no snapshot; half of it is still one.
+    /// Takes away a history that holds no snapshot; half of it is still one.
     fn clear_out(&self, store: &Store) -> Result<()> {
         let _writing = self.write(Duration::from_secs(10))?;
         if !self.snapshots()?.is_empty() {

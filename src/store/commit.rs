@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::sync::Arc;
 
+use super::history::{History, MOST_NUMBER, SnapName, Writing};
 use super::image::{Clipped, Image};
-use super::room::{MOST_NUMBER, Room, SnapName, Writing};
 use super::shelf::Shelf;
 use super::spool::Spool;
 use crate::error::{At, Error, Result};
@@ -27,16 +27,16 @@ pub struct Draft {
 
 impl Draft {
     /// Nothing differs yet.
-    pub fn new(room: &Room) -> Draft {
-        Draft { runs: RunsWriter::new(Spool::new(room.dir())) }
+    pub fn new(history: &History) -> Draft {
+        Draft { runs: RunsWriter::new(Spool::new(history.dir())) }
     }
 
     /// These pages differ.
     ///
     /// # Errors
     /// When scratch space cannot be written.
-    pub fn push(&mut self, run: Run, room: &Room) -> Result<()> {
-        self.runs.push(run).at("writing scratch space in", room.dir())
+    pub fn push(&mut self, run: Run, history: &History) -> Result<()> {
+        self.runs.push(run).at("writing scratch space in", history.dir())
     }
 }
 
@@ -46,7 +46,7 @@ impl Draft {
 /// # Errors
 /// When anything cannot be written: then nothing has changed.
 pub fn commit(
-    room: &Room,
+    history: &History,
     writing: &mut Writing,
     shelf: &Shelf,
     parent: Option<&Image>,
@@ -54,14 +54,14 @@ pub fn commit(
     draft: Draft,
     pack: Option<(Pending, PackSummary)>,
 ) -> Result<(SnapName, Meta)> {
-    let number = next_number(room)?;
+    let number = next_number(history)?;
     let scratch =
-        |e: std::io::Error| Error::Io { doing: "writing scratch space in", path: room.dir().into(), source: e };
+        |e: std::io::Error| Error::Io { doing: "writing scratch space in", path: history.dir().into(), source: e };
     let own = pack.as_ref().map(|(_, p)| shelf.with_packs(|packs| packs.intern(p.id)));
     let (update, order, spool) = draft.runs.finish().map_err(scratch)?;
     let order: Vec<u32> = order.into_iter().map(|n| if n == NO_PACK { own.unwrap_or(n) } else { n }).collect();
     let update = Runs { section: update, spool: Arc::new(spool), packs: order.clone().into() };
-    let mut all = Layers { room, shelf, parent, update: &update, len: meta.len };
+    let mut all = Layers { history, shelf, parent, update: &update, len: meta.len };
     meta.stored = Stored::default();
     let mut late = None;
     if let Some((pending, summary)) = pack {
@@ -79,11 +79,11 @@ pub fn commit(
         writing.sync()?;
     }
     let packs = shelf.with_packs(|p: &mut Packs| order.iter().map(|n| p.id(*n)).collect());
-    let file = room.pending()?;
+    let file = history.pending()?;
     let writer = SnapshotWriter { meta: &meta, packs, over: over.section, update: update.section };
     let mut out = std::io::BufWriter::new(file.file());
     let written = writer.write(&*over.spool, &*update.spool, &mut out).and_then(|done| out.flush().map(|()| done));
-    let (id, _) = written.at("writing a snapshot in", room.dir())?;
+    let (id, _) = written.at("writing a snapshot in", history.dir())?;
     drop(out);
     let name = SnapName { number, id };
     writing.check()?;
@@ -97,12 +97,12 @@ pub fn commit(
 }
 
 /// The number after the last.
-fn next_number(room: &Room) -> Result<u64> {
-    let last = room.snapshots_agreed()?.last().map_or(0, |last| last.number);
+fn next_number(history: &History) -> Result<u64> {
+    let last = history.snapshots_agreed()?.last().map_or(0, |last| last.number);
     last.checked_add(1).filter(|next| *next <= MOST_NUMBER).ok_or_else(|| {
         Error::refused(
-            format!("{} holds snapshot @{last}, and no number is higher", room.dir().display()),
-            "look at the room with `memsnap verify`: that file was not made by memsnap",
+            format!("{} holds snapshot @{last}, and no number is higher", history.dir().display()),
+            "look at the history with `memsnap verify`: that file was not made by memsnap",
         )
     })
 }
@@ -122,7 +122,7 @@ impl Runs {
 
 /// What the new image consists of.
 struct Layers<'a> {
-    room: &'a Room,
+    history: &'a History,
     shelf: &'a Shelf,
     parent: Option<&'a Image>,
     update: &'a Runs,
@@ -144,35 +144,36 @@ impl Layers<'_> {
         }
         let (map, map_bytes) = self.full(writing)?;
         *stored = Stored { map, map_bytes, debt: 0, ..*stored };
-        let none = Runs { section: Section::default(), spool: Arc::new(Spool::new(self.room.dir())), packs: [].into() };
+        let none =
+            Runs { section: Section::default(), spool: Arc::new(Spool::new(self.history.dir())), packs: [].into() };
         Ok((none, order))
     }
 
     fn difference(&self, order: Vec<u32>) -> Result<(Runs, Vec<u32>)> {
-        let mut writer = RunsWriter::continuing(Spool::new(self.room.dir()), order);
+        let mut writer = RunsWriter::continuing(Spool::new(self.history.dir()), order);
         match self.parent {
             Some(parent) => self.copy(&mut Overlay::new(parent.over(), self.update.read()), &mut writer)?,
             None => self.copy(&mut self.update.read(), &mut writer)?,
         }
-        let (section, order, spool) = writer.finish().at("writing scratch space in", self.room.dir())?;
+        let (section, order, spool) = writer.finish().at("writing scratch space in", self.history.dir())?;
         let packs = order.clone().into();
         Ok((Runs { section, spool: Arc::new(spool), packs }, order))
     }
 
     fn copy(&self, runs: &mut impl RunStream, writer: &mut RunsWriter<Spool>) -> Result<()> {
         let all = PageRange::of_len(self.len);
-        while let Some(run) = runs.next_run().map_err(|e| e.of(self.room.dir()))? {
-            writer.push(run.clip(&all)).at("writing scratch space in", self.room.dir())?;
+        while let Some(run) = runs.next_run().map_err(|e| e.of(self.history.dir()))? {
+            writer.push(run.clip(&all)).at("writing scratch space in", self.history.dir())?;
         }
         Ok(())
     }
 
     fn full(&self, writing: &mut Writing) -> Result<(Digest, u64)> {
-        let file = self.room.pending()?;
+        let file = self.history.pending()?;
         let mut out = std::io::BufWriter::new(file.file());
         let all = PageRange::of_len(self.len);
         let holes = (!all.is_empty()).then_some(Run { pages: all, source: Source::Hole }).into_iter();
-        let spool = Spool::new(self.room.dir());
+        let spool = Spool::new(self.history.dir());
         // The numbers of packs are only looked up once all runs are there, so the shelf is free while they are read.
         let packs = self.shelf.with_packs(|p| p.clone());
         let written = match self.parent {
@@ -188,8 +189,8 @@ impl Layers<'_> {
                 &mut out,
             ),
         };
-        let (id, bytes) = written.map_err(|e| e.of(self.room.dir()))?;
-        out.flush().at("writing a map in", self.room.dir())?;
+        let (id, bytes) = written.map_err(|e| e.of(self.history.dir()))?;
+        out.flush().at("writing a map in", self.history.dir())?;
         drop(out);
         writing.publish(file, &format!("{id}.map"))?;
         Ok((id, bytes))

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::room::{Room, SnapName};
+use super::history::{History, SnapName};
 use super::shelf::Shelf;
 use crate::error::{Error, Result};
 use crate::pack::{Bad, MapFile, Meta, Overlay, Run, RunStream, RunsReader, SnapshotFile, Source};
@@ -25,18 +25,18 @@ pub struct Image {
 pub type ImageRuns = Clipped<Overlay<Overlay<std::option::IntoIter<Run>, Maybe>, RunsReader<Arc<File>>>>;
 
 impl Image {
-    /// Opens snapshot `name` of `room`. A shared flock on it keeps it from being removed while this lives.
+    /// Opens snapshot `name` of `history`. A shared flock on it keeps it from being removed while this lives.
     ///
     /// # Errors
     /// [`Error::Damaged`] when it, or its map, is not what its name says.
-    pub fn open(room: &Room, shelf: &Shelf, name: SnapName) -> Result<Image> {
-        let path = room.dir().join(name.file_name());
-        let snap = Image::open_snap(room, shelf, name)?;
+    pub fn open(history: &History, shelf: &Shelf, name: SnapName) -> Result<Image> {
+        let path = history.dir().join(name.file_name());
+        let snap = Image::open_snap(history, shelf, name)?;
         let map_id = snap.meta.stored.map;
         let map = if map_id.is_zero() {
             None
         } else {
-            let path = room.dir().join(format!("{map_id}.map"));
+            let path = history.dir().join(format!("{map_id}.map"));
             let file = Arc::new(open_stored(&path)?);
             Some(shelf.with_packs(|p| MapFile::open(file, &map_id, p)).map_err(|e| e.of(&path))?)
         };
@@ -47,8 +47,8 @@ impl Image {
     ///
     /// # Errors
     /// [`Error::Damaged`] when it is not what its name says.
-    pub fn open_snap(room: &Room, shelf: &Shelf, name: SnapName) -> Result<SnapshotFile<Arc<File>>> {
-        let path = room.dir().join(name.file_name());
+    pub fn open_snap(history: &History, shelf: &Shelf, name: SnapName) -> Result<SnapshotFile<Arc<File>>> {
+        let path = history.dir().join(name.file_name());
         let file = open_stored(&path)?;
         // On file systems without flock there is nobody who could take the exclusive one either.
         let _ = file.try_lock_shared();

@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::io::Write;
 
-use super::room::{Room, Writing};
+use super::history::{History, Writing};
 use crate::error::{At, Result};
 use crate::page::Digest;
 use crate::sys::create;
@@ -46,7 +46,7 @@ impl FileId {
     }
 }
 
-impl Room {
+impl History {
     /// The file of the last snapshot, as far as it is known.
     pub fn known_file(&self) -> Option<FileId> {
         let bytes = create::read_small(&self.dir().join(NAME), MOST).ok()?;

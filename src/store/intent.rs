@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use super::room::{Room, Writing};
+use super::history::{History, Writing};
 use crate::error::{At, Error, Result};
 use crate::pack::{Bad, Fields, FileKind};
 use crate::page::Digest;
@@ -20,7 +20,7 @@ pub(super) const LABEL_DIGITS: usize = 16;
 /// How the verb of a change begins that is the way back of an interrupted one.
 const WAY_BACK: &str = "rollback of ";
 
-/// "Bring the target from image X to image Y." Both are snapshots of the room; the pages to write follow from their
+/// "Bring the target from image X to image Y." Both are snapshots of the history; the pages to write follow from their
 /// maps, so they are not listed again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Intent {
@@ -113,7 +113,7 @@ impl Intent {
     }
 }
 
-impl Room {
+impl History {
     fn read_intent(&self, name: &str) -> Result<Option<Intent>> {
         let path = self.dir().join(name);
         let Some(bytes) = create::read_small_if_any(&path, MOST)? else { return Ok(None) };
@@ -143,7 +143,7 @@ impl Room {
     /// Begins a change: the record is on disk when this returns.
     ///
     /// # Errors
-    /// What writing says; [`Error::Busy`] when the room's lock is not ours any more.
+    /// What writing says; [`Error::Busy`] when the history's lock is not ours any more.
     pub fn begin_change(&self, writing: &Writing, intent: &Intent) -> Result<()> {
         writing.check()?;
         if planted(Bug::NoIntent) {
@@ -152,8 +152,8 @@ impl Room {
         self.put_small(NAME, &intent.encode())
     }
 
-    /// Ends a change: its record becomes that of the last one. With `None` it is forgotten. After one without undo there is
-    /// none: an earlier one could not be taken back any more.
+    /// Ends a change: its record becomes that of the last one. With `None` it is forgotten. After one without undo
+    /// there is none: an earlier one could not be taken back any more.
     ///
     /// # Errors
     /// What the system says.

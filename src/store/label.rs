@@ -1,20 +1,20 @@
-//! The label of a room: the file `target` in it says whose it is, and the directory's name proves that.
+//! The label of a history: the file `target` in it says whose it is, and the directory's name proves that.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::room::Room;
+use super::history::History;
 use crate::error::{Error, Result};
 use crate::sys::{create, straight};
 
 const LABEL: &str = "target";
-/// Says whose the room will be, while it is given to another target. Of a move that never was, it is litter.
+/// Says whose the history will be, while it is given to another target. Of a move that never was, it is litter.
 const NEXT: &str = "tmp-target";
 /// Longest path, with room to spare.
 const MOST_PATH: usize = 64 << 10;
 
-/// Whose the room at `dir` is. `proven` says whether the directory's name does: after a move that was cut short, it
+/// Whose the history at `dir` is. `proven` says whether the directory's name does: after a move that was cut short, it
 /// proves what was announced.
 pub(super) fn read(dir: &Path, proven: impl Fn(&[u8]) -> bool) -> Result<Vec<u8>> {
     let label = create::read_small(&dir.join(LABEL), MOST_PATH)?;
@@ -23,12 +23,12 @@ pub(super) fn read(dir: &Path, proven: impl Fn(&[u8]) -> bool) -> Result<Vec<u8>
     key.ok_or_else(|| Error::damaged(&dir.join(LABEL), "it does not name the target that its directory is for"))
 }
 
-/// Whether the room at `dir` says nothing.
+/// Whether the history at `dir` says nothing.
 pub(super) fn is_missing(dir: &Path) -> bool {
     fs::symlink_metadata(dir.join(LABEL)).is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
 }
 
-impl Room {
+impl History {
     /// Whether it says whose it is.
     pub(crate) fn is_labelled(&self) -> bool {
         self.says(LABEL)
@@ -50,8 +50,8 @@ impl Room {
         Ok(())
     }
 
-    /// Says that it will be the room of another target.
-    pub(super) fn announce(&self, next: &Room) -> Result<()> {
+    /// Says that it will be the history of another target.
+    pub(super) fn announce(&self, next: &History) -> Result<()> {
         self.put_small(NEXT, next.key())
     }
 

@@ -2,8 +2,8 @@
 //! half-changed file unaware.
 //!
 //! It names the record of the change, the inode that is changed, and the history that has the record. The path of that
-//! history is only a hint: a file system may be mounted elsewhere later. So the record is also looked for in the history
-//! of the target's own path, and under the same name in the store that is in use.
+//! history is only a hint: a file system may be mounted elsewhere later. So the record is also looked for in the
+//! history of the target's own path, and under the same name in the store that is in use.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -12,8 +12,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use super::Store;
+use super::history::{History, is_being_written};
 use super::intent::{Intent, LABEL_DIGITS, NAME};
-use super::room::{Room, is_being_written};
 use crate::error::{At, Error, Result, shell_word};
 use crate::sys::open::{self, Stamp};
 use crate::sys::xattr::{self, CHANGE_MARKER as ATTR};
@@ -22,7 +22,7 @@ use crate::sys::xattr::{self, CHANGE_MARKER as ATTR};
 #[derive(Clone, Debug)]
 pub struct Mark {
     /// The directory of the history that has, or had, the record.
-    room: PathBuf,
+    history: PathBuf,
     record: Record,
 }
 
@@ -44,14 +44,14 @@ struct Said {
     label: Vec<u8>,
     /// The inode, and when it was made, as far as that was known.
     file: Option<(u64, Option<i128>)>,
-    room: PathBuf,
+    history: PathBuf,
 }
 
 impl Said {
-    fn encode(room: &Room, intent: &Intent, stamp: &Stamp) -> Vec<u8> {
+    fn encode(history: &History, intent: &Intent, stamp: &Stamp) -> Vec<u8> {
         let born = stamp.born_ns.map_or("-".into(), |ns| ns.to_string());
         let mut value = format!("{} {} {born} ", intent.label(), stamp.ino).into_bytes();
-        value.extend_from_slice(room.dir().as_os_str().as_bytes());
+        value.extend_from_slice(history.dir().as_os_str().as_bytes());
         value
     }
 
@@ -61,12 +61,12 @@ impl Said {
         let rest = rest.strip_prefix(b" ")?;
         let path = |bytes: &[u8]| PathBuf::from(OsString::from_vec(bytes.to_vec()));
         if rest.starts_with(b"/") {
-            return Some(Said { label: label.into(), file: None, room: path(rest) });
+            return Some(Said { label: label.into(), file: None, history: path(rest) });
         }
         let mut words = rest.splitn(3, |b| *b == b' ');
         let mut word = || words.next().and_then(|word| std::str::from_utf8(word).ok());
         let (ino, born) = (word()?.parse().ok()?, word()?.parse().ok());
-        Some(Said { label: label.into(), file: Some((ino, born)), room: path(words.next()?) })
+        Some(Said { label: label.into(), file: Some((ino, born)), history: path(words.next()?) })
     }
 
     /// Whether the file of this stamp is another one than that which was to be changed. Not by its device, whose number
@@ -84,9 +84,9 @@ impl Said {
 
 impl Mark {
     /// Puts the marker on. A file system without attributes goes without.
-    pub fn set(file: &File, path: &Path, room: &Room, intent: &Intent) {
+    pub fn set(file: &File, path: &Path, history: &History, intent: &Intent) {
         let Ok(stamp) = open::stamp(file, path) else { return };
-        let _ = xattr::set(file, ATTR, &Said::encode(room, intent, &stamp));
+        let _ = xattr::set(file, ATTR, &Said::encode(history, intent, &stamp));
     }
 
     /// Removes the marker. Only when the file was brought to the disk after that, no crash brings it back.
@@ -104,23 +104,23 @@ impl Mark {
         let now = open::stamp(file, target).ok()?;
         let (store, own) = Store::places(store, target);
         if has_record(&own) != Some(false) {
-            return Some(Mark { room: own, record: Record::Own });
+            return Some(Mark { history: own, record: Record::Own });
         }
         if said.is_of_another(&now) {
-            return Some(Mark { room: said.room, record: Record::OfOriginal });
+            return Some(Mark { history: said.history, record: Record::OfOriginal });
         }
-        let beside = said.room.file_name().map(|name| store.join(name));
-        let dirs: Vec<_> = [Some(own), beside, Some(said.room.clone())].into_iter().flatten().collect();
-        if let Some(room) = dirs.iter().find(|dir| has_record(dir) != Some(false)) {
-            return Some(Mark { room: room.clone(), record: Record::Elsewhere });
+        let beside = said.history.file_name().map(|name| store.join(name));
+        let dirs: Vec<_> = [Some(own), beside, Some(said.history.clone())].into_iter().flatten().collect();
+        if let Some(history) = dirs.iter().find(|dir| has_record(dir) != Some(false)) {
+            return Some(Mark { history: history.clone(), record: Record::Elsewhere });
         }
         let finished = dirs.iter().any(|dir| said.is_finished(dir, &now));
-        (!finished).then_some(Mark { room: said.room, record: Record::Gone })
+        (!finished).then_some(Mark { history: said.history, record: Record::Gone })
     }
 
     /// That of a change whose record is in the history of its target.
-    pub fn own(room: &Room) -> Mark {
-        Mark { room: room.dir().into(), record: Record::Own }
+    pub fn own(history: &History) -> Mark {
+        Mark { history: history.dir().into(), record: Record::Own }
     }
 
     /// Whether an attribute of this name is the marker: it is no part of a target's history.
@@ -130,7 +130,7 @@ impl Mark {
 
     /// Whether the change is under way at this moment: somebody holds the lock of the history.
     pub fn is_busy(&self) -> bool {
-        matches!(self.record, Record::Own | Record::Elsewhere) && is_being_written(&self.room)
+        matches!(self.record, Record::Own | Record::Elsewhere) && is_being_written(&self.history)
     }
 
     /// The error for a verb that only reads.
@@ -147,7 +147,7 @@ impl Mark {
 
     /// The error for a verb that needs a whole file.
     pub fn refusal(&self, target: &Path) -> Error {
-        let (file, record) = (target.display(), self.room.display());
+        let (file, record) = (target.display(), self.history.display());
         let abandon = format!("`memsnap recover --abandon {}`", shell_word(target));
         match self.record {
             Record::Own | Record::Elsewhere => Error::refused(
@@ -166,10 +166,11 @@ impl Mark {
     }
 
     fn way_to_recover(&self, target: &Path, abandon: &str) -> String {
-        let store = self.room.parent().unwrap_or(&self.room);
+        let store = self.history.parent().unwrap_or(&self.history);
         let opened = Store::open(store).ok();
-        let of = opened.zip(self.room.file_name()).and_then(|(store, name)| Room::open_named(&store, name).ok());
-        let of = of.map(|room| room.target().to_path_buf()).filter(|of| self.record != Record::Own && of != target);
+        let of = opened.zip(self.history.file_name()).and_then(|(store, name)| History::open_named(&store, name).ok());
+        let of =
+            of.map(|history| history.target().to_path_buf()).filter(|of| self.record != Record::Own && of != target);
         let is_beside = Store::places(None, of.as_deref().unwrap_or(target)).0 == store;
         let option = if is_beside { "" } else { &format!("--store {} ", shell_word(store)) };
         match of {

@@ -1,13 +1,14 @@
-//! The store: a directory of rooms, one for each target, with everything that is remembered of it.
+//! The store: a directory of histories, one for each target, with everything that is remembered of it.
 //!
 //! Layout and bytes are written down in memsnap-store(5). The rules that keep it whole:
 //! * a file appears under its name complete and on disk, or not at all; none is changed in place but `tree`;
 //! * the appearance of a `.snap` is the commit; what no `.snap` names is garbage;
-//! * whoever writes holds the flock on the room's `lock`; whoever reads an image holds a shared one on its `.snap`.
+//! * whoever writes holds the flock on the history's `lock`; whoever reads an image holds a shared one on its `.snap`.
 
 mod adopt;
 mod base;
 mod commit;
+mod history;
 mod image;
 mod inode;
 mod intent;
@@ -15,7 +16,6 @@ mod label;
 mod mark;
 mod owner;
 mod refs;
-mod room;
 mod shelf;
 mod spool;
 mod sweep;
@@ -24,13 +24,13 @@ mod tree;
 
 pub use base::{ImageBase, StoredBase};
 pub use commit::{Draft, commit};
+pub use history::{History, SnapName, Writing};
 pub use image::{Image, ImageRuns};
 pub use inode::FileId;
 pub use intent::Intent;
 pub use mark::Mark;
 pub(crate) use refs::no_ref;
 pub use refs::{Ref, check_tag};
-pub use room::{Room, SnapName, Writing};
 pub use shelf::{PageReader, Shelf};
 pub use spool::Spool;
 pub use tree::{Tree, TreeUpdate};
@@ -51,7 +51,7 @@ pub const STORE_NAME: &str = ".memsnap";
 /// The format that this version writes.
 const FORMAT: &str = "1";
 
-/// A directory of rooms.
+/// A directory of histories.
 #[derive(Clone, Debug)]
 pub struct Store {
     dir: PathBuf,
@@ -120,15 +120,15 @@ impl Store {
         self.dir.join("format")
     }
 
-    /// Whether a directory in it proves to be a room, as none is in a directory that never was a store.
-    fn has_rooms(&self) -> bool {
-        self.rooms().is_ok_and(|(rooms, _)| !rooms.is_empty())
+    /// Whether a directory in it proves to be a history, as none is in a directory that never was a store.
+    fn has_histories(&self) -> bool {
+        self.histories().is_ok_and(|(histories, _)| !histories.is_empty())
     }
 
     /// The directories of the store that is in use for `target`, and of its history there; neither need be there.
     pub(super) fn places(chosen: Option<&Path>, target: &Path) -> (PathBuf, PathBuf) {
         let dir = placed(&Store::place(chosen, target));
-        let history = dir.join(Room::name_of(&key_in(above(&dir), target)));
+        let history = dir.join(History::name_of(&key_in(above(&dir), target)));
         (dir, history)
     }
 
@@ -165,7 +165,7 @@ impl Store {
             match check_empty(dir) {
                 Ok(()) => begin(dir, owner, parent)?,
                 // What is in it may be of somebody who has begun this store meanwhile.
-                Err(e) if is_new() && !Store::at(dir, owner).has_rooms() => return Err(e),
+                Err(e) if is_new() && !Store::at(dir, owner).has_histories() => return Err(e),
                 Err(_) => {}
             }
         }
@@ -187,48 +187,48 @@ impl Store {
         self.above.join(OsString::from_vec(key.to_vec()))
     }
 
-    /// The room of `target`, if it has one.
+    /// The history of `target`, if it has one.
     ///
     /// # Errors
-    /// When it cannot be looked at, or is no room.
-    pub fn room(&self, target: &Path) -> Result<Option<Room>> {
-        Room::find(self, self.key(target))
+    /// When it cannot be looked at, or is no history.
+    pub fn history(&self, target: &Path) -> Result<Option<History>> {
+        History::find(self, self.key(target))
     }
 
-    /// The room of `target`, if it has one; where its owner cannot enter it, its mode is mended first.
+    /// The history of `target`, if it has one; where its owner cannot enter it, its mode is mended first.
     ///
     /// # Errors
-    /// As [`Store::make_room`].
-    pub(crate) fn room_to_write(&self, target: &Path) -> Result<Option<Room>> {
-        match fs::symlink_metadata(self.dir.join(Room::name_of(&self.key(target)))) {
+    /// As [`Store::make_history`].
+    pub(crate) fn history_to_write(&self, target: &Path) -> Result<Option<History>> {
+        match fs::symlink_metadata(self.dir.join(History::name_of(&self.key(target)))) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-            _ => self.make_room(target).map(Some),
+            _ => self.make_history(target).map(Some),
         }
     }
 
-    /// The room of the target known by `key`, if it has one.
+    /// The history of the target known by `key`, if it has one.
     ///
     /// # Errors
-    /// As [`Store::room`].
-    pub(crate) fn room_of_key(&self, key: &[u8]) -> Result<Option<Room>> {
-        Room::find(self, key.to_vec())
+    /// As [`Store::history`].
+    pub(crate) fn history_of_key(&self, key: &[u8]) -> Result<Option<History>> {
+        History::find(self, key.to_vec())
     }
 
-    /// The room of `target`, made when it has none.
+    /// The history of `target`, made when it has none.
     ///
     /// # Errors
     /// When it cannot be made; [`Error::Refused`] for a file inside of a store.
-    pub fn make_room(&self, target: &Path) -> Result<Room> {
+    pub fn make_history(&self, target: &Path) -> Result<History> {
         refuse_stored(target)?;
-        Room::make(self, self.key(target), owner::owner_at(target)?)
+        History::make(self, self.key(target), owner::owner_at(target)?)
     }
 
-    /// All rooms, by name, and what is wrong with directories that look like rooms and are none.
+    /// All histories, by name, and what is wrong with directories that look like histories and are none.
     ///
     /// # Errors
     /// When the store cannot be listed.
-    pub fn rooms(&self) -> Result<(Vec<Room>, Vec<Error>)> {
-        let (mut rooms, mut faults) = (Vec::new(), Vec::new());
+    pub fn histories(&self) -> Result<(Vec<History>, Vec<Error>)> {
+        let (mut histories, mut faults) = (Vec::new(), Vec::new());
         let mut names = Vec::new();
         for entry in straight::read_dir(&self.dir).at("listing", &self.dir)? {
             let entry = entry.at("listing", &self.dir)?;
@@ -236,20 +236,20 @@ impl Store {
             let kind = entry.file_type().at("looking at", &path)?;
             if kind.is_dir() {
                 names.push(entry.file_name());
-            } else if is_room_name(&entry.file_name(), kind.is_file()) {
+            } else if is_history_name(&entry.file_name(), kind.is_file()) {
                 faults.push(Error::damaged(&path, "it has the name of a target's directory, and is none"));
             }
         }
         names.sort();
         for name in names {
-            match Room::open_named(self, &name) {
-                Ok(room) => rooms.push(room),
+            match History::open_named(self, &name) {
+                Ok(history) => histories.push(history),
                 // Whoever made it was killed before it had a target: there is nothing in it.
-                Err(_) if Room::is_unfinished(&self.dir.join(&name)) => {}
+                Err(_) if History::is_unfinished(&self.dir.join(&name)) => {}
                 Err(e) => faults.push(e),
             }
         }
-        Ok((rooms, faults))
+        Ok((histories, faults))
     }
 }
 
@@ -284,8 +284,8 @@ fn put_format(dir: &Path, owner: Owner, publish: impl FnOnce(create::Pending, &O
     create::sync_dir(dir)
 }
 
-/// Whether something has a name as [`Room::name_of`] gives it. Files with a temporary name look much the same.
-fn is_room_name(name: &OsStr, file: bool) -> bool {
+/// Whether something has a name as [`History::name_of`] gives it. Files with a temporary name look much the same.
+fn is_history_name(name: &OsStr, file: bool) -> bool {
     let name = name.as_bytes();
     let hex = |b: &u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
     let tail = name.len().checked_sub(17).map(|at| &name[at..]);
@@ -294,7 +294,7 @@ fn is_room_name(name: &OsStr, file: bool) -> bool {
 }
 
 /// Refuses a target, an output, or a new store, that is itself part of a store: a store of it would be made inside of a
-/// room, and changing it would break the store that it is of.
+/// history, and changing it would break the store that it is of.
 ///
 /// # Errors
 /// [`Error::Refused`], naming that store.
@@ -338,12 +338,12 @@ fn check_format(store: &Store) -> Result<()> {
     let dir = store.dir();
     let path = dir.join("format");
     let found = fs::symlink_metadata(&path);
-    if found.as_ref().is_ok_and(is_claimed) && !store.has_rooms() || found.is_err_and(is_missing) {
+    if found.as_ref().is_ok_and(is_claimed) && !store.has_histories() || found.is_err_and(is_missing) {
         if check_empty(dir).is_ok() {
             let what = format!("there is no store at {} yet: making it was cut short", dir.display());
             return Err(Error::missing(what, "make a first snapshot with `memsnap snap FILE`"));
         }
-        if store.has_rooms() {
+        if store.has_histories() {
             return Err(Error::damaged(&path, "it is missing"));
         }
         return Err(Error::refused(

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::Store;
-use super::room::Room;
+use super::history::History;
 use crate::error::{At, Error, Result, shell_word};
 use crate::sys::create::Owner;
 use crate::sys::{create, id, straight};
@@ -85,7 +85,7 @@ impl Store {
     }
 }
 
-impl Room {
+impl History {
     /// Whether content of `live`, the opened target, may be stored here: asked under the lock, before any is. What the
     /// path led to earlier does not count.
     ///
@@ -97,10 +97,10 @@ impl Room {
         self.check_readers(&live)
     }
 
-    /// As [`Room::admit`], for content of the target that comes from elsewhere.
+    /// As [`History::admit`], for content of the target that comes from elsewhere.
     ///
     /// # Errors
-    /// As [`Room::admit`]; when the target cannot be looked at.
+    /// As [`History::admit`]; when the target cannot be looked at.
     pub(crate) fn admit_path(&self) -> Result<()> {
         self.admit_from(owner_at(self.target())?)
     }
@@ -161,12 +161,12 @@ mod tests {
         chown(&target, Some(1234), Some(1234)).unwrap();
         for chosen in [None, Some(home.join("store"))] {
             let store = Store::find_or_create(chosen.as_deref(), &target).unwrap();
-            let room = store.make_room(&target).unwrap();
-            drop(room.write(Duration::ZERO).unwrap());
-            assert_eq!((room.owner().uid, room.keeper().uid), (1234, if chosen.is_none() { 1234 } else { 0 }));
-            room.admit(&File::open(&target).unwrap()).unwrap();
-            room.admit_path().unwrap();
-            let refused = room.admit(&File::open(&secret).unwrap()).unwrap_err();
+            let history = store.make_history(&target).unwrap();
+            drop(history.write(Duration::ZERO).unwrap());
+            assert_eq!((history.owner().uid, history.keeper().uid), (1234, if chosen.is_none() { 1234 } else { 0 }));
+            history.admit(&File::open(&target).unwrap()).unwrap();
+            history.admit_path().unwrap();
+            let refused = history.admit(&File::open(&secret).unwrap()).unwrap_err();
             assert!(refused.to_string().contains("belongs to user 1234"), "{refused}");
         }
     }
@@ -180,12 +180,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let home = dir.path().canonicalize().unwrap();
         let store = Store::open_or_create(&home.join("store")).unwrap();
-        let room = store.make_room(&home.join("f")).unwrap();
-        fs::rename(room.dir(), home.join("moved")).unwrap();
-        fs::create_dir(room.dir()).unwrap();
-        chown(room.dir(), Some(1234), Some(1234)).unwrap();
-        assert!(matches!(room.pending(), Err(Error::Changed { .. })));
-        assert!(matches!(room.put_small("tmp-x", b"x"), Err(Error::Changed { .. })));
-        assert_eq!(fs::read_dir(room.dir()).unwrap().count(), 0);
+        let history = store.make_history(&home.join("f")).unwrap();
+        fs::rename(history.dir(), home.join("moved")).unwrap();
+        fs::create_dir(history.dir()).unwrap();
+        chown(history.dir(), Some(1234), Some(1234)).unwrap();
+        assert!(matches!(history.pending(), Err(Error::Changed { .. })));
+        assert!(matches!(history.put_small("tmp-x", b"x"), Err(Error::Changed { .. })));
+        assert_eq!(fs::read_dir(history.dir()).unwrap().count(), 0);
     }
 }

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use super::history::{History, SnapName};
 use super::image::Image;
-use super::room::{Room, SnapName};
 use super::shelf::Shelf;
 use crate::error::{Error, Result, acts};
 
@@ -135,7 +135,7 @@ fn is_hex(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
-impl Room {
+impl History {
     /// The snapshot `back` before the latest, of those that somebody asked for: what memsnap made by itself, to undo
     /// a change or to make one, has a number but is nobody's latest. Where there are no others it must do.
     fn asked(&self, all: &[SnapName], back: u64) -> Option<SnapName> {

@@ -1,4 +1,4 @@
-//! The packs of a room, opened as they are needed: few files open at once, few blocks of index in memory.
+//! The packs of a history, opened as they are needed: few files open at once, few blocks of index in memory.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -16,7 +16,7 @@ const MOST_OPEN: usize = 64;
 /// Most bytes of index kept in memory: enough for 6000 snapshots of 100 pages, or 4 GiB of dense image.
 const MOST_INDEX: usize = 24 << 20;
 
-/// The packs of one room. Shared by threads.
+/// The packs of one history. Shared by threads.
 #[derive(Debug)]
 pub struct Shelf {
     dir: PathBuf,

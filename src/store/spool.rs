@@ -1,4 +1,4 @@
-//! Scratch bytes: in memory while they are few, in an unnamed file in the room when they are many.
+//! Scratch bytes: in memory while they are few, in an unnamed file in the history when they are many.
 
 use std::fs::File;
 use std::io::{self, Write};

@@ -5,9 +5,9 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::history::{History, SnapName, Writing};
 use super::image::Image;
 use super::intent::Intent;
-use super::room::{Room, SnapName, Writing};
 use super::shelf::Shelf;
 use crate::error::{At, Result};
 use crate::page::Digest;
@@ -23,7 +23,7 @@ pub(super) fn stored_id(name: &OsStr) -> Option<(Digest, bool)> {
     Some((Digest::from_hex(id)?, pack))
 }
 
-impl Room {
+impl History {
     /// Packs and maps that some snapshot names; `None` when a snapshot cannot be read, so that nobody can tell.
     pub(crate) fn needed(&self) -> Result<Option<HashSet<Digest>>> {
         let mut needed = HashSet::new();
@@ -45,7 +45,7 @@ impl Room {
         self.litter(self.needed()?.as_ref())
     }
 
-    /// As [`Room::garbage`], with the list of what is needed at hand.
+    /// As [`History::garbage`], with the list of what is needed at hand.
     pub(crate) fn litter(&self, needed: Option<&HashSet<Digest>>) -> Result<Vec<PathBuf>> {
         let (out, _) = self.left_over(needed)?;
         Ok(out)
@@ -111,9 +111,9 @@ fn unfinished(dir: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
     (paths(files), paths(others))
 }
 
-/// Removes the garbage of a room. The caller holds its lock.
-pub(super) fn sweep(room: &Room) -> Result<()> {
-    for path in room.garbage()? {
+/// Removes the garbage of a history. The caller holds its lock.
+pub(super) fn sweep(history: &History) -> Result<()> {
+    for path in history.garbage()? {
         straight::remove_file(&path).at("removing", &path)?;
     }
     Ok(())

@@ -3,8 +3,8 @@
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
+use super::history::{History, Writing};
 use super::refs::{check_tag, known_tag_fault};
-use super::room::{Room, Writing};
 use crate::error::{At, Error, Result};
 use crate::page::Digest;
 use crate::sys::{create, straight};
@@ -18,7 +18,7 @@ fn line(tag: &str, id: &Digest) -> String {
     format!("{id} {}\n", &check.to_hex()[..16])
 }
 
-impl Room {
+impl History {
     fn tag_path(&self, tag: &str) -> PathBuf {
         self.dir().join("names").join(format!("{PREFIX}{tag}"))
     }

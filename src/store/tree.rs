@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use rustix::fs::OFlags;
 
-use super::room::Room;
+use super::history::History;
 use crate::capture::{Base, Known, Leaf};
 use crate::error::{At, Error, Result};
 use crate::pack::{FileKind, ReadAt};
@@ -90,9 +90,9 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Opens and proves the cache of `room`. `None` when there is none, or none to be believed: it is only a cache.
-    pub fn open(room: &Room) -> Option<Tree> {
-        let path = room.dir().join(NAME);
+    /// Opens and proves the cache of `history`. `None` when there is none, or none to be believed: it is only a cache.
+    pub fn open(history: &History) -> Option<Tree> {
+        let path = history.dir().join(NAME);
         let file = create::open_own(&path).ok()?;
         // It would be changed in place: what has another name elsewhere is not only ours. A new one takes its place.
         if meta::links(&file).ok()? > 1 {
@@ -200,8 +200,8 @@ impl Tree {
     }
 
     /// Whether `error` came from [`Tree`]'s file: then trying again goes without it.
-    pub fn is_cause(room: &Room, error: &Error) -> bool {
-        matches!(error, Error::Damaged { path, .. } | Error::Io { path, .. } if *path == room.dir().join(NAME))
+    pub fn is_cause(history: &History, error: &Error) -> bool {
+        matches!(error, Error::Damaged { path, .. } | Error::Io { path, .. } if *path == history.dir().join(NAME))
     }
 }
 
@@ -291,11 +291,11 @@ impl Own {
 
 impl TreeUpdate {
     /// Changes `tree`, which describes the image that leaves will differ from; without one, makes a new cache.
-    pub fn new(room: &Room, tree: Option<&Tree>) -> TreeUpdate {
-        let dir = room.dir().to_path_buf();
+    pub fn new(history: &History, tree: Option<&Tree>) -> TreeUpdate {
+        let dir = history.dir().to_path_buf();
         let (old_len, out) = match tree {
             Some(tree) => (tree.len, Own::open(tree).map(Out::Own)),
-            None => (0, room.pending().ok().map(Out::Fresh)),
+            None => (0, history.pending().ok().map(Out::Fresh)),
         };
         TreeUpdate { dir, old_len, out }
     }

@@ -1,4 +1,4 @@
-//! The kernel: the only room with `unsafe` blocks, and the only one that knows a system call by its name.
+//! The kernel: the only module with `unsafe` blocks, and the only one that knows a system call by its name.
 //!
 //! It promises that nothing here hangs on a FIFO or a stale lock, follows a symbolic link unasked, shows anybody a
 //! half-written file, or takes silence for proof: where the system cannot tell, the answer says so ([`lease`] has

@@ -1,4 +1,4 @@
-//! Signals that must not kill, that end a wait, or that are for somebody else. Only the program uses this room: a
+//! Signals that must not kill, that end a wait, or that are for somebody else. Only the program uses this module: a
 //! library leaves the signals of its process alone.
 #![allow(unsafe_code, reason = "signals have no safe wrapper")]
 
@@ -13,8 +13,8 @@ extern "C" fn nothing(_signal: c_int) {}
 
 /// Makes a write past the file size limit (`ulimit -f`) an ordinary error instead of a death that leaves litter.
 ///
-/// By a handler that does nothing rather than by ignoring: a handler does not outlive exec, so commands that we run do not
-/// inherit it.
+/// By a handler that does nothing rather than by ignoring: a handler does not outlive exec, so commands that we run do
+/// not inherit it.
 pub fn ignore_sigxfsz() {
     let_pass(libc::SIGXFSZ);
 }
@@ -125,8 +125,8 @@ pub(super) fn set_action(signal: c_int, action: &libc::sigaction) -> libc::sigac
     // SAFETY: as above.
     let mut before: libc::sigaction = unsafe { std::mem::zeroed() };
     // SAFETY: sigaction(2) wants a valid new action and a null or valid old one, and both are. The handler is the
-    // default, one that was there before, or one of `nothing`, `speak_and_end` and `stop::stop`, which may run at any time
-    // on any thread and live for ever.
+    // default, one that was there before, or one of `nothing`, `speak_and_end` and `stop::stop`, which may run at any
+    // time on any thread and live for ever.
     unsafe { libc::sigaction(signal, &raw const *action, &raw mut before) };
     before
 }

@@ -176,7 +176,7 @@ impl Pattern {
         case.touch(1, 7);
         case.ok("revert --yes --quiet f@gold");
         case.ok("delta make f@2 f@gold -o d --quiet");
-        fs::copy(case.room().join("undo"), case.path("old-intent")).unwrap();
+        fs::copy(case.history().join("undo"), case.path("old-intent")).unwrap();
         let bytes = case.read("f");
         fs::rename(case.path(".memsnap"), case.path("pattern")).unwrap();
         Pattern { case, bytes }
@@ -188,7 +188,7 @@ impl Pattern {
         let copied = self.case.command("cp").args(["-a", "pattern", ".memsnap"]).status().unwrap();
         assert!(copied.success());
         self.case.write("f", &self.bytes);
-        fs::write(self.case.room().join("lock"), b"w").unwrap();
+        fs::write(self.case.history().join("lock"), b"w").unwrap();
     }
 
     /// A place in the store.
@@ -202,17 +202,17 @@ impl Pattern {
     /// itself.
     pub(crate) fn places(&self) -> Vec<PathBuf> {
         self.renew();
-        let room = PathBuf::from(self.case.room().file_name().unwrap());
+        let history = PathBuf::from(self.case.history().file_name().unwrap());
         let mut places: Vec<PathBuf> = ["", "format", ".gitignore"].map(PathBuf::from).into();
-        places.push(room.clone());
+        places.push(history.clone());
         let own =
             ["lock", "names", "names/tag-gold", "tree", "inode", "target", "intent", "undo", "tmp-1-0123456789abcdef"];
-        places.extend(own.iter().map(|name| room.join(name)));
-        places.push(room.join("names/tmp-1-0123456789abcdef"));
+        places.extend(own.iter().map(|name| history.join(name)));
+        places.push(history.join("names/tmp-1-0123456789abcdef"));
         for ending in [".snap", ".pack", ".map"] {
             let all = self.case.stored(ending);
             for path in [all.first(), all.last()].into_iter().flatten() {
-                places.push(room.join(path.file_name().unwrap()));
+                places.push(history.join(path.file_name().unwrap()));
             }
         }
         places.dedup();

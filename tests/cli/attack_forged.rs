@@ -197,13 +197,13 @@ fn texts_that_act_are_shown() {
     }
 }
 
-/// A room that says it is of a file elsewhere: what that file holds is not touched.
+/// A history that says it is of a file elsewhere: what that file holds is not touched.
 #[test]
-fn rooms_of_files_elsewhere() {
+fn histories_of_files_elsewhere() {
     let case = Case::with_pages(3);
     let victim = Victim::new(&case);
     case.ok("snap f");
-    let room = case.room();
+    let history = case.history();
     let keys = ["../victim/file", "victim/../victim/file", victim.file().to_str().unwrap(), "", "/", "..", "a\0b"]
         .map(|key| if key.starts_with("..") { format!("x/{key}") } else { key.to_string() });
     for key in keys {
@@ -215,7 +215,11 @@ fn rooms_of_files_elsewhere() {
             .collect();
         let place = case.path(".memsnap").join(format!("{plain}-{}", &blake3::hash(key.as_bytes()).to_hex()[..16]));
         assert!(
-            case.command("cp").args(["-a".as_ref(), room.as_os_str(), place.as_os_str()]).status().unwrap().success()
+            case.command("cp")
+                .args(["-a".as_ref(), history.as_os_str(), place.as_os_str()])
+                .status()
+                .unwrap()
+                .success()
         );
         put(&place.join("target"), key.as_bytes());
         let pack =
@@ -246,20 +250,20 @@ fn snapshots_that_are_not_what_they_were() {
     case.write("other", &noise(77, 20 * PAGE));
     case.ok("snap --store elsewhere other");
     let theirs = |ending: &str| {
-        let room =
+        let history =
             fs::read_dir(case.path("elsewhere")).unwrap().map(|e| e.unwrap().path()).find(|p| p.is_dir()).unwrap();
-        let mut all = fs::read_dir(room).unwrap().map(|e| e.unwrap().path());
+        let mut all = fs::read_dir(history).unwrap().map(|e| e.unwrap().path());
         all.find(|path| path.as_os_str().as_bytes().ends_with(ending.as_bytes())).unwrap()
     };
     let snap = theirs(".snap");
     let name = snap.file_name().unwrap().to_str().unwrap();
-    let planted = case.room().join(format!("00000002{}", &name[8..]));
+    let planted = case.history().join(format!("00000002{}", &name[8..]));
     fs::remove_file(forge.second()).unwrap();
     fs::copy(&snap, &planted).unwrap();
     case.exits("restore f@2 -o out", 4).says("it is missing");
     case.exits("verify", 4);
     // With them: a whole snapshot takes the place of another, and only an id that is kept elsewhere tells.
-    fs::copy(theirs(".pack"), case.room().join(theirs(".pack").file_name().unwrap())).unwrap();
+    fs::copy(theirs(".pack"), case.history().join(theirs(".pack").file_name().unwrap())).unwrap();
     case.ok("verify");
     case.exits(&format!("restore f@{id} -o out"), 2).says("no snapshot");
     assert!(!case.path("out").exists());
@@ -279,8 +283,8 @@ fn parents_that_are_none() {
     }
 }
 
-/// A cache whose checks are right, and which lies about the pages of a group: it may spoil the snapshot that is made with
-/// it, and that is noticed. Without it all is well again.
+/// A cache whose checks are right, and which lies about the pages of a group: it may spoil the snapshot that is made
+/// with it, and that is noticed. Without it all is well again.
 #[test]
 fn a_cache_that_lies() {
     let forge = Forge::new();
@@ -292,7 +296,7 @@ fn a_cache_that_lies() {
         let mut bytes = forge.images[1].clone();
         bytes[now * PAGE..][..8].copy_from_slice(b"new text");
         case.write("f", &bytes);
-        let tree = case.room().join("tree");
+        let tree = case.history().join("tree");
         let mut cache = fs::read(&tree).unwrap();
         // It claims to have known all along what page `page` holds only now.
         let claim = blake3::hash(&bytes[page * PAGE..][..PAGE]);
@@ -324,7 +328,7 @@ fn records_that_are_forged() {
     case.ok("revert --yes f@1");
     case.ok("undo --yes f");
     let victim = Victim::new(case);
-    let undo = fs::read(case.room().join("undo")).unwrap();
+    let undo = fs::read(case.history().join("undo")).unwrap();
     let ids: Vec<[u8; 32]> =
         case.stored(".snap").iter().map(|p| *blake3::hash(&fs::read(p).unwrap()).as_bytes()).collect();
     type Edit<'a> = &'a dyn Fn(&mut Vec<u8>);
@@ -347,15 +351,15 @@ fn records_that_are_forged() {
             edit(&mut record);
             let check = blake3::hash(&record);
             record.extend(check.as_bytes());
-            put(&case.room().join(name), &record);
+            put(&case.history().join(name), &record);
             for verb in ["log f", "verify", "snap f", "undo --yes f", "revert --yes f@2", "recover --yes f"] {
                 clean(&bounded(case, verb, what), what.as_bytes());
                 let now = case.read("f");
                 assert!(forge.images.contains(&now), "{what} {name}: {verb} left a mixture");
             }
             victim.is_untouched(what);
-            put(&case.room().join("undo"), &undo);
-            let _ = fs::remove_file(case.room().join("intent"));
+            put(&case.history().join("undo"), &undo);
+            let _ = fs::remove_file(case.history().join("intent"));
         }
     }
     assert_eq!(ids.len(), 2);

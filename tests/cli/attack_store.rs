@@ -110,14 +110,14 @@ fn a_copy_of_hard_links_stays_as_it_is() {
     let pattern = Pattern::new();
     let case = &pattern.case;
     pattern.renew();
-    fs::remove_file(case.room().join("lock")).unwrap();
+    fs::remove_file(case.history().join("lock")).unwrap();
     clear(&case.path("pattern"));
     let copied = case.command("cp").args(["-al", ".memsnap", "copy"]).status().unwrap();
     assert!(copied.success());
     let see = || {
         let mut all = Vec::new();
-        let room = case.path("copy").join(case.room().file_name().unwrap());
-        for entry in fs::read_dir(room).unwrap().map(|entry| entry.unwrap()).filter(|e| e.path().is_file()) {
+        let history = case.path("copy").join(case.history().file_name().unwrap());
+        for entry in fs::read_dir(history).unwrap().map(|entry| entry.unwrap()).filter(|e| e.path().is_file()) {
             let meta = entry.metadata().unwrap();
             all.push((entry.file_name(), fs::read(entry.path()).unwrap(), meta.mtime_nsec(), meta.mode()));
         }
@@ -195,7 +195,7 @@ fn other_owners() {
     assert_eq!(foreign, None, "what root makes belongs to whom the store belongs to");
     nobody("snap --always f").exits(0);
     // A third user's: refused to all but root.
-    for path in [case.path(".memsnap"), case.room()] {
+    for path in [case.path(".memsnap"), case.history()] {
         std::os::unix::fs::chown(&path, Some(1234), Some(1234)).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         for verb in ["snap --always f", "revert --yes f@1", "log f", "verify"] {

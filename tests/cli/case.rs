@@ -161,22 +161,22 @@ impl Case {
         self.run(words.split_whitespace()).exits(code)
     }
 
-    fn rooms(&self) -> Vec<PathBuf> {
+    fn histories(&self) -> Vec<PathBuf> {
         let entries = std::fs::read_dir(self.path(".memsnap")).into_iter().flatten();
         entries.map(|e| e.unwrap().path()).filter(|path| path.is_dir()).collect()
     }
 
-    /// The room of the only target.
-    pub(crate) fn room(&self) -> PathBuf {
-        let mut rooms = self.rooms();
-        assert_eq!(rooms.len(), 1, "{rooms:?}");
-        rooms.remove(0)
+    /// The history of the only target.
+    pub(crate) fn history(&self) -> PathBuf {
+        let mut histories = self.histories();
+        assert_eq!(histories.len(), 1, "{histories:?}");
+        histories.remove(0)
     }
 
-    /// Files in rooms with this ending.
+    /// Files in histories with this ending.
     pub(crate) fn stored(&self, ending: &str) -> Vec<PathBuf> {
-        let list = |room| std::fs::read_dir(room).unwrap().map(|e| e.unwrap().path());
-        let mut files: Vec<_> = self.rooms().into_iter().flat_map(list).collect();
+        let list = |history| std::fs::read_dir(history).unwrap().map(|e| e.unwrap().path());
+        let mut files: Vec<_> = self.histories().into_iter().flat_map(list).collect();
         files.retain(|path| path.to_string_lossy().ends_with(ending));
         files.sort();
         files

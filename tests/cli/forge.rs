@@ -93,12 +93,12 @@ impl Forge {
         let snap = self.second();
         let old: [u8; 32] = fs::read(&snap).unwrap()[112..144].try_into().unwrap();
         let hex = |id: &[u8; 32]| blake3::Hash::from_bytes(*id).to_hex();
-        let path = self.case.room().join(format!("{}.pack", hex(&old)));
+        let path = self.case.history().join(format!("{}.pack", hex(&old)));
         let mut bytes = fs::read(&path).unwrap();
         edit(&mut bytes);
         let new = seal_pack(&mut bytes);
         fs::remove_file(&path).unwrap();
-        put(&self.case.room().join(format!("{}.pack", hex(&new))), &bytes);
+        put(&self.case.history().join(format!("{}.pack", hex(&new))), &bytes);
         self.snapshot(&snap, |snap| {
             for at in 0..snap.len() - 31 {
                 if snap[at..at + 32] == old {

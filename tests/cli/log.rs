@@ -115,17 +115,17 @@ fn nothing_to_list() {
     case.exits("log", 2).says("no store");
 }
 
-/// A file of which a snapshot failed has a room, and nothing in it.
+/// A file of which a snapshot failed has a history, and nothing in it.
 #[test]
-fn rooms_without_snapshots_are_not_files() {
+fn histories_without_snapshots_are_not_files() {
     let case = Case::with_pages(3);
     case.ok("snap f");
     case.write("g", b"g");
     case.ok("snap g");
-    let room = case.ok("log --json g").json()[0]["id"].as_str().unwrap().to_string();
+    let history = case.ok("log --json g").json()[0]["id"].as_str().unwrap().to_string();
     for dir in std::fs::read_dir(case.path(".memsnap")).unwrap().map(|entry| entry.unwrap().path()) {
         let files = || std::fs::read_dir(&dir).into_iter().flatten().map(|file| file.unwrap().path());
-        if files().any(|file| file.to_string_lossy().contains(&room)) {
+        if files().any(|file| file.to_string_lossy().contains(&history)) {
             let kept = [".snap", ".pack", "tree"];
             files()
                 .filter(|f| kept.iter().any(|k| f.to_string_lossy().ends_with(k)))

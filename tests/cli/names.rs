@@ -197,7 +197,7 @@ fn hints_can_be_pasted() {
 fn a_mark_is_quoted() {
     let case = Case::with_pages(3);
     case.ok("snap f");
-    let mark = b"0123456789abcdef /tmp/x;touch canary;\x1b[31m\n/room";
+    let mark = b"0123456789abcdef /tmp/x;touch canary;\x1b[31m\n/history";
     let file = std::fs::File::open(case.path("f")).unwrap();
     if let Err(e) = memsnap::sys::xattr::set(&file, b"user.memsnap.intent", mark) {
         return super::case::skip(&format!("no attributes here: {e}"));
@@ -208,9 +208,9 @@ fn a_mark_is_quoted() {
     }
     // And where there is such a store.
     let store = case.path(";touch canary;\x1b[31m\n");
-    std::fs::create_dir_all(store.join("room")).unwrap();
-    std::fs::write(store.join("room/intent"), b"").unwrap();
-    let mark = [b"0123456789abcdef ", store.join("room").as_os_str().as_bytes()].concat();
+    std::fs::create_dir_all(store.join("history")).unwrap();
+    std::fs::write(store.join("history/intent"), b"").unwrap();
+    let mark = [b"0123456789abcdef ", store.join("history").as_os_str().as_bytes()].concat();
     let file = std::fs::File::open(case.path("f")).unwrap();
     memsnap::sys::xattr::set(&file, b"user.memsnap.intent", &mark).unwrap();
     drop(file);
@@ -249,7 +249,7 @@ fn paths_as_long_as_can_be() {
         printf x >f; timeout 10 \"$M\" snap --require none f; code=$?
         [ $code != 0 ] || timeout 10 \"$M\" log f >/dev/null || exit 8
         exit $code";
-    // Room is left for the store's own names.
+    // History is left for the store's own names.
     let run = |longest: &str| finish(case.command("sh").args(["-c", script, "sh", longest]).env("M", program()));
     run("3500").exits(0);
     let ran = run("4090");

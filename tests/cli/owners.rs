@@ -171,9 +171,9 @@ fn a_store_of_root_for_files_of_many() {
     let meta = store.metadata().unwrap();
     assert_eq!((meta.uid(), meta.mode() & 0o7777), (0, 0o700));
     for (name, uid) in [("a-", ONE), ("b-", TWO), ("c-", 0)] {
-        let mut rooms = fs::read_dir(&store).unwrap().map(|entry| entry.unwrap().path());
+        let mut histories = fs::read_dir(&store).unwrap().map(|entry| entry.unwrap().path());
         let is_it = |path: &std::path::PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with(name);
-        all_of(&rooms.find(is_it).unwrap(), uid);
+        all_of(&histories.find(is_it).unwrap(), uid);
     }
     as_user(&case, ONE, "--store all log a").exits(2);
     // Root may let them in, each to their own.

@@ -76,7 +76,7 @@ fn records_that_are_gone_by_the_next_look() {
     case.touch(2, 9);
     case.ok("revert --yes f");
     for (name, words, said) in [("undo", "undo --yes f", "undo"), ("names/tag-one", "diff f@one", "one")] {
-        let path = case.room().join(name);
+        let path = case.history().join(name);
         let options = ["-o", "/dev/null", "-P", path.to_str().unwrap(), "-e", "trace=openat2,openat"];
         let fault = ["-e", "inject=openat2,openat:error=ENOENT"];
         let ran = finish(&mut Subject::sound().strace(&case, &[&options[..], &fault].concat(), words));

@@ -92,15 +92,15 @@ fn directories_that_their_owner_cannot_use_are_mended() {
     let script = "\"$M\" snap f && chmod 500 .memsnap .memsnap/f-* && { \"$M\" snap --always f; stat -c %a .memsnap; }";
     finish(&mut bound_by_modes(&case, script)).exits(0).shows("\n500\n").says("ermission denied");
     mode(&case.path(".memsnap"), 0o700);
-    mode(&case.room(), 0o700);
+    mode(&case.history(), 0o700);
 }
 
 #[test]
 fn one_that_others_could_write_to_is_refused() {
     let case = Case::with_pages(3);
     case.ok("snap f");
-    let room = case.room();
-    for (path, bits) in [(case.path(".memsnap"), 0o777), (case.path(".memsnap"), 0o720), (room, 0o702)] {
+    let history = case.history();
+    for (path, bits) in [(case.path(".memsnap"), 0o777), (case.path(".memsnap"), 0o720), (history, 0o702)] {
         mode(&path, bits);
         for verb in ["snap f", "log f", "verify", "restore f@1 -o out", "revert --yes f"] {
             let ran = case.run(verb.split(' '));
@@ -170,7 +170,7 @@ fn one_that_can_only_be_read() {
         command.args(["-m", "sh", "-c", &format!("{bind}{script}")]);
         command
     } else {
-        mode(&case.room(), 0o500);
+        mode(&case.history(), 0o500);
         let mut command = case.command("sh");
         command.args(["-c", script]);
         command
@@ -178,7 +178,7 @@ fn one_that_can_only_be_read() {
     let before = case.read("f");
     let ran = finish(command.env("M", program()));
     if !is_root() {
-        mode(&case.room(), 0o700);
+        mode(&case.history(), 0o700);
     }
     if matches!(ran.code, Some(1 | 99)) && ran.err.contains("mount") || ran.err.contains("unshare") {
         return skip(&format!("nothing can be mounted here: {}", ran.err.trim()));
@@ -212,9 +212,9 @@ fn planted_links_and_pipes_are_not_followed() {
         std::fs::remove_file(path).unwrap();
         rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
     };
-    let room = case.room();
-    let mut files = vec![case.path(".memsnap/format"), room.join("names/tag-gold"), room.join("lock")];
-    files.extend([room.join("tree"), room.join("target")]);
+    let history = case.history();
+    let mut files = vec![case.path(".memsnap/format"), history.join("names/tag-gold"), history.join("lock")];
+    files.extend([history.join("tree"), history.join("target")]);
     for ending in [".snap", ".pack", ".map"] {
         files.extend(case.stored(ending));
     }
@@ -244,7 +244,7 @@ fn planted_links_and_pipes_are_not_followed() {
 fn a_lock_that_is_not_ours_is_left_alone() {
     let case = Case::with_pages(3);
     case.ok("snap f");
-    let lock = case.room().join("lock");
+    let lock = case.history().join("lock");
     case.write("precious", b"p");
     for len in [1, 9000] {
         case.write("precious", &vec![b'p'; len]);
@@ -275,7 +275,7 @@ fn impossible_names_of_snapshots() {
     case.ok("snap f");
     let id = "ab".repeat(32);
     for name in [format!("{}-{id}.snap", u64::MAX), format!("1000000000000001-{id}.snap"), "notes.snap".into()] {
-        let path = case.room().join(name);
+        let path = case.history().join(name);
         std::fs::write(&path, b"x").unwrap();
         case.exits("verify", 4).shows("not the name of a snapshot");
         case.touch(2, 7);
@@ -284,7 +284,7 @@ fn impossible_names_of_snapshots() {
     }
     case.ok("verify");
     // The last number there can be.
-    let path = case.room().join(format!("1000000000000000-{id}.snap"));
+    let path = case.history().join(format!("1000000000000000-{id}.snap"));
     std::fs::write(&path, b"x").unwrap();
     let ran = case.run(["snap", "--always", "f"]);
     assert!(matches!(ran.code, Some(2 | 4)), "{ran:?}");
@@ -301,7 +301,7 @@ fn numbers_are_given_once() {
     let second = case.stored(".snap").remove(1);
     let id = second.file_name().unwrap().to_str().unwrap()[9..].to_string();
     for (number, says) in [(1, "has the number 1 too"), (7, "same snapshot as @2")] {
-        let path = case.room().join(format!("{number:08}-{id}"));
+        let path = case.history().join(format!("{number:08}-{id}"));
         std::fs::copy(&second, &path).unwrap();
         case.exits("verify", 4).shows(says);
         std::fs::remove_file(path).unwrap();
@@ -314,7 +314,7 @@ fn huge_files_of_holes_are_told_by_their_head() {
     let case = Case::with_pages(3);
     case.ok("snap f");
     let mut files = case.stored(".snap");
-    let map = case.room().join(format!("{}.map", "ab".repeat(32)));
+    let map = case.history().join(format!("{}.map", "ab".repeat(32)));
     std::fs::write(&map, b"x").unwrap();
     files.push(map);
     for path in files {
@@ -329,19 +329,19 @@ fn huge_files_of_holes_are_told_by_their_head() {
 }
 
 #[test]
-fn a_room_that_is_a_link_is_a_fault() {
+fn a_history_that_is_a_link_is_a_fault() {
     let case = Case::with_pages(3);
     case.ok("snap f");
-    let room = case.room();
+    let history = case.history();
     let moved = case.path("r");
-    std::fs::rename(&room, &moved).unwrap();
-    std::os::unix::fs::symlink(&moved, &room).unwrap();
+    std::fs::rename(&history, &moved).unwrap();
+    std::os::unix::fs::symlink(&moved, &history).unwrap();
     case.exits("verify", 4).shows("target's directory");
-    std::fs::remove_file(&room).unwrap();
-    std::fs::write(&room, b"x").unwrap();
+    std::fs::remove_file(&history).unwrap();
+    std::fs::write(&history, b"x").unwrap();
     case.exits("verify", 4).shows("target's directory");
-    std::fs::remove_file(&room).unwrap();
-    std::fs::rename(&moved, &room).unwrap();
+    std::fs::remove_file(&history).unwrap();
+    std::fs::rename(&moved, &history).unwrap();
     // What a killed writer left in the store's own directory is none.
     case.write(".memsnap/tmp-17-0123456789abcdef", b"half");
     case.ok("verify").shows("all good");
@@ -351,15 +351,15 @@ fn a_room_that_is_a_link_is_a_fault() {
 fn directories_with_names_of_litter_are_no_litter() {
     let case = Case::with_pages(3);
     case.ok("snap f");
-    let dirs = [case.room().join(format!("{}.pack", "ab".repeat(32))), case.room().join("tmp-x")];
+    let dirs = [case.history().join(format!("{}.pack", "ab".repeat(32))), case.history().join("tmp-x")];
     for dir in &dirs {
         std::fs::create_dir(dir).unwrap();
         std::fs::write(dir.join("mine"), b"x").unwrap();
     }
-    std::fs::write(case.room().join("lock"), b"w").unwrap();
-    std::fs::write(case.room().join("tmp-y"), b"half").unwrap();
+    std::fs::write(case.history().join("lock"), b"w").unwrap();
+    std::fs::write(case.history().join("tmp-y"), b"half").unwrap();
     case.ok("snap --always f");
-    assert!(!case.room().join("tmp-y").exists());
+    assert!(!case.history().join("tmp-y").exists());
     let json = case.exits("verify --json", 4).json();
     assert_eq!(json.iter().filter(|line| line["what"] == "it is not a regular file").count(), 2, "{json:?}");
     assert!(dirs.iter().all(|dir| dir.join("mine").exists()));

@@ -151,24 +151,24 @@ fn a_writer_meanwhile_lowers_the_grade() {
 fn what_is_inside_of_a_store() {
     let case = Case::with_pages(3);
     case.ok("snap f");
-    let before = std::fs::read_dir(case.room()).unwrap().count();
-    let room = case.room();
-    for path in [case.path(".memsnap/format"), case.stored(".snap").remove(0), room.join("target")] {
+    let before = std::fs::read_dir(case.history()).unwrap().count();
+    let history = case.history();
+    for path in [case.path(".memsnap/format"), case.stored(".snap").remove(0), history.join("target")] {
         let path = path.to_str().unwrap();
         case.exits(&format!("snap {path}"), 2).says("inside of the store");
         case.exits(&format!("--store other snap {path}"), 2).says("inside of the store");
         case.exits(&format!("adopt f {path}"), 2).says("inside of the store");
     }
-    let (label, store) = (room.join("target"), room.join("store"));
+    let (label, store) = (history.join("target"), history.join("store"));
     let (label, store) = (label.to_str().unwrap(), store.to_str().unwrap());
     case.ok(&format!("delta make {label} f -o d"));
     let good = std::fs::read(label).unwrap();
     case.exits(&format!("apply --yes {label} d"), 2).says("inside of the store");
     assert!(std::fs::read(label).unwrap() == good);
     case.exits(&format!("--store {store} snap d"), 2).says("inside of the store");
-    assert!(!room.join("store").exists());
+    assert!(!history.join("store").exists());
     assert!(!case.path("other").exists());
-    assert!(!case.path(".memsnap/.memsnap").exists() && !room.join(".memsnap").exists());
-    assert_eq!(std::fs::read_dir(&room).unwrap().count(), before);
+    assert!(!case.path(".memsnap/.memsnap").exists() && !history.join(".memsnap").exists());
+    assert_eq!(std::fs::read_dir(&history).unwrap().count(), before);
     case.ok("verify").shows("all good");
 }

@@ -103,11 +103,11 @@ fn the_next_snap_heals() {
 #[test]
 fn litter_is_counted_and_cleared() {
     let case = three();
-    std::fs::write(case.room().join("tmp-1-0123456789abcdef"), b"half").unwrap();
-    std::fs::write(case.room().join(format!("{}.pack", "ab".repeat(32))), b"unnamed").unwrap();
+    std::fs::write(case.history().join("tmp-1-0123456789abcdef"), b"half").unwrap();
+    std::fs::write(case.history().join(format!("{}.pack", "ab".repeat(32))), b"unnamed").unwrap();
     // The next writer is told to look; nobody was killed here.
     case.ok("verify").says("2 files");
-    assert_eq!(std::fs::read(case.room().join("lock")).unwrap(), b"w");
+    assert_eq!(std::fs::read(case.history().join("lock")).unwrap(), b"w");
     case.ok("snap f");
     let ran = case.ok("verify");
     assert!(!ran.err.contains("left over"), "{}", ran.err);
@@ -116,7 +116,8 @@ fn litter_is_counted_and_cleared() {
 #[test]
 fn litter_is_removed_by_repair() {
     let case = three();
-    let litter = [case.room().join("tmp-1-0123456789abcdef"), case.room().join(format!("{}.map", "ab".repeat(32)))];
+    let litter =
+        [case.history().join("tmp-1-0123456789abcdef"), case.history().join(format!("{}.map", "ab".repeat(32)))];
     litter.iter().for_each(|path| std::fs::write(path, b"half").unwrap());
     let before = case.stored("").len();
     case.ok("verify --repair").says("2 files left over from interrupted work: removed");
@@ -185,7 +186,7 @@ fn damage_is_remembered_whatever_the_clock_said() {
 fn the_files_that_say_whose_it_is_are_made_again() {
     for (name, words) in [("format", "f"), ("format", ""), ("target", "f")] {
         let case = three();
-        let path = if name == "format" { case.path(".memsnap").join(name) } else { case.room().join(name) };
+        let path = if name == "format" { case.path(".memsnap").join(name) } else { case.history().join(name) };
         for damage in [|path: &std::path::Path| flip(path, 0), |path: &_| std::fs::remove_file(path).unwrap()] {
             damage(&path);
             if name == "format" {
@@ -206,7 +207,7 @@ fn the_files_that_say_whose_it_is_are_made_again() {
 #[test]
 fn what_cannot_be_proven_is_not_made_again() {
     let case = three();
-    flip(&case.room().join("target"), 0);
+    flip(&case.history().join("target"), 0);
     case.exits("verify --repair", 4).shows("not repaired").shows("--repair FILE");
     case.ok("verify --repair f");
     // Of which format this store is, nothing says.
@@ -216,7 +217,7 @@ fn what_cannot_be_proven_is_not_made_again() {
     case.exits("verify --repair f", 4).shows("not repaired: no snapshot can be read");
     assert!(!format.exists());
     // Nor is a directory a store because somebody says so.
-    std::fs::remove_dir_all(case.room()).unwrap();
+    std::fs::remove_dir_all(case.history()).unwrap();
     case.exits("verify --repair", 2).says("no store");
 }
 

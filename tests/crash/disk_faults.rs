@@ -67,7 +67,7 @@ fn a_listing_that_ends_early() {
     let (_dir, case) = in_memory();
     scene("snap later").prepare(&case);
     // As a writer that was killed leaves it.
-    std::fs::write(case.room().join("lock"), "w").unwrap();
+    std::fs::write(case.history().join("lock"), "w").unwrap();
     let ground = Kept::of(&case);
     let calls = Calls::of(&Subject::sound(), &case, "snap f", "getdents64");
     assert!(calls.all().len() > 3);

@@ -178,7 +178,7 @@ impl Drop for Disk<'_> {
     }
 }
 
-/// Takes all room but so many bytes.
+/// Takes all space but so many bytes.
 fn fill(case: &Case, left: u64) {
     let free = memsnap::sys::fs::space(case.dir()).unwrap().free;
     let filler = noise(9, free.saturating_sub(left) as usize);
@@ -206,7 +206,7 @@ fn on_a_full_disk(case: &Case, scene: &Scene) -> Findings {
     for pages in [0, 1, 2, 3, 5, 8, 13, 21, 34, 55] {
         ground.put_back(case);
         fill(case, pages * PAGE as u64);
-        // Room that others need is kept free by itself; here there is none to keep.
+        // History that others need is kept free by itself; here there is none to keep.
         let words = scene.words;
         let ran = finish(&mut case.memsnap(words.split_whitespace()));
         std::fs::remove_file(case.path("filler")).unwrap();

@@ -139,7 +139,7 @@ fn a_rotten_page(subject: &Subject) -> Findings {
     found
 }
 
-/// While somebody else has a room locked, nobody writes in it.
+/// While somebody else has a history locked, nobody writes in it.
 fn somebody_else_writes(subject: &Subject) -> Findings {
     let mut found = Findings::default();
     if !has("flock") {
@@ -148,7 +148,7 @@ fn somebody_else_writes(subject: &Subject) -> Findings {
     }
     let (_dir, case) = in_memory();
     scene("snap later").prepare(&case);
-    let lock = case.room().join("lock");
+    let lock = case.history().join("lock");
     let mut command = case.command("flock");
     let mut holder = start(command.arg(&lock).args(["sleep", "60"]));
     let held = || finish(case.command("flock").arg("-n").arg(&lock).arg("true")).code == Some(1);

@@ -46,7 +46,7 @@ impl Sample {
 
     fn files(&self, ending: &str) -> Vec<PathBuf> {
         let mut out = Vec::new();
-        for dir in [self.ground.room().dir().to_path_buf(), self.ground.store()] {
+        for dir in [self.ground.history().dir().to_path_buf(), self.ground.store()] {
             out.extend(fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).filter(|p| p.is_file()));
         }
         out.retain(|path| path.to_string_lossy().ends_with(ending));
@@ -67,7 +67,7 @@ impl Sample {
                 return numbers.len();
             }
         };
-        assert!(store.room(&self.ground.target).is_ok());
+        assert!(store.history(&self.ground.target).is_ok());
         let mut lost = 0;
         for number in numbers {
             match self.ground.restored(*number as u64) {
@@ -200,7 +200,7 @@ fn damaged_format() {
 #[test]
 fn damaged_cache() {
     let mut sample = Sample::new();
-    let tree = sample.ground.room().dir().join("tree");
+    let tree = sample.ground.history().dir().join("tree");
     let good = fs::read(&tree).unwrap();
     let mut bytes = sample.images.last().unwrap().clone();
     // Only bytes that say something: most of the file is a hole.
@@ -247,7 +247,7 @@ fn damaged_cache() {
 /// Brings the list of images up to what the store has, the last of which is `bytes`.
 fn renew(sample: &mut Sample, bytes: &[u8]) {
     sample.ground.snap().unwrap();
-    let names = sample.ground.room().snapshots().unwrap();
+    let names = sample.ground.history().snapshots().unwrap();
     for name in &names[sample.images.len()..] {
         sample.images.push(sample.ground.stored(name.number).unwrap());
     }
@@ -258,15 +258,15 @@ fn renew(sample: &mut Sample, bytes: &[u8]) {
 #[test]
 fn damaged_tags() {
     let sample = Sample::new();
-    let room = sample.ground.room();
-    let names = room.snapshots().unwrap();
-    let writing = room.write(std::time::Duration::ZERO).unwrap();
-    room.tag(&writing, "first", &names[0].id).unwrap();
-    room.tag(&writing, "other", &names[1].id).unwrap();
+    let history = sample.ground.history();
+    let names = history.snapshots().unwrap();
+    let writing = history.write(std::time::Duration::ZERO).unwrap();
+    history.tag(&writing, "first", &names[0].id).unwrap();
+    history.tag(&writing, "other", &names[1].id).unwrap();
     drop(writing);
     let tag = Ref::Tag("first".into());
-    let path = room.dir().join("names/tag-first");
-    damage(&path, 1, |what| match room.resolve(&tag) {
+    let path = history.dir().join("names/tag-first");
+    damage(&path, 1, |what| match history.resolve(&tag) {
         Ok(name) => panic!("{what}: still names @{}", name.number),
         Err(Error::Damaged { .. }) => {}
         Err(Error::Missing { .. }) => assert!(what.ends_with("missing"), "{what}"),
@@ -274,10 +274,10 @@ fn damaged_tags() {
     });
     // Nor does the file of another tag under its name.
     let good = fs::read(&path).unwrap();
-    fs::copy(room.dir().join("names/tag-other"), &path).unwrap();
-    assert!(matches!(room.resolve(&tag), Err(Error::Damaged { .. })));
+    fs::copy(history.dir().join("names/tag-other"), &path).unwrap();
+    assert!(matches!(history.resolve(&tag), Err(Error::Damaged { .. })));
     fs::write(&path, good).unwrap();
-    assert_eq!(room.resolve(&tag).unwrap(), names[0]);
+    assert_eq!(history.resolve(&tag).unwrap(), names[0]);
 }
 
 #[test]
@@ -289,7 +289,7 @@ fn the_next_snapshot_does_not_stand_on_damage() {
         let last = bad.len() - 1;
         bad[last] ^= 0x10;
         fs::write(&path, &bad).unwrap();
-        let _ = fs::remove_file(sample.ground.room().dir().join("tree"));
+        let _ = fs::remove_file(sample.ground.history().dir().join("tree"));
         let options = memsnap::ops::snap::Options { always: true, ..sample.ground.snap_options() };
         let report = memsnap::ops::snap::snap(&sample.ground.target, &options, &memsnap::ops::Quiet);
         if let Ok(report) = report {

@@ -9,7 +9,7 @@ use memsnap::ops::operand::Operand;
 use memsnap::ops::{Quiet, Reading, Reserve, change, diff, recover, restore, revert, snap, undo, verify};
 use memsnap::pack::{Compress, Grade, Source};
 use memsnap::page::{PAGE, PAGE64, PageRange};
-use memsnap::store::{Image, Ref, Room, Shelf, Store};
+use memsnap::store::{History, Image, Ref, Shelf, Store};
 use memsnap::{Error, Result};
 use tempfile::TempDir;
 
@@ -138,9 +138,9 @@ impl Ground {
 
     /// The bytes of snapshot `number`, read page by page.
     pub(crate) fn stored(&self, number: u64) -> Result<Vec<u8>> {
-        let room = self.room();
-        let shelf = Shelf::new(room.dir());
-        let image = Image::open(&room, &shelf, room.resolve(&Ref::Number(number))?)?;
+        let history = self.history();
+        let shelf = Shelf::new(history.dir());
+        let image = Image::open(&history, &shelf, history.resolve(&Ref::Number(number))?)?;
         let mut pages = shelf.pages();
         let mut out = vec![0; image.len().next_multiple_of(PAGE64) as usize];
         image.each_run(PageRange::of_len(image.len()), |run| {
@@ -175,8 +175,8 @@ impl Ground {
         self.dir.path().join(".memsnap")
     }
 
-    pub(crate) fn room(&self) -> Room {
-        Store::open(&self.store()).unwrap().room(&self.target).unwrap().unwrap()
+    pub(crate) fn history(&self) -> History {
+        Store::open(&self.store()).unwrap().history(&self.target).unwrap().unwrap()
     }
 }
 

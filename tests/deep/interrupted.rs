@@ -67,9 +67,9 @@ impl Ends {
 
 /// Records that the change from 2 to 1 was begun, and leaves `bytes` in the target.
 pub(crate) fn interrupt(ground: &Ground, bytes: &[u8]) -> Intent {
-    let room = ground.room();
-    let shelf = Shelf::new(room.dir());
-    let end = |n| Image::open(&room, &shelf, room.resolve(&Ref::Number(n)).unwrap()).unwrap();
+    let history = ground.history();
+    let shelf = Shelf::new(history.dir());
+    let end = |n| Image::open(&history, &shelf, history.resolve(&Ref::Number(n)).unwrap()).unwrap();
     let (from, to) = (end(2), end(1));
     let file = ground.open();
     let stamp = open::stamp(&file, &ground.target).unwrap();
@@ -82,9 +82,9 @@ pub(crate) fn interrupt(ground: &Ground, bytes: &[u8]) -> Intent {
         time_ns: 1,
         verb: "revert".into(),
     };
-    let writing = room.write(Duration::ZERO).unwrap();
-    room.begin_change(&writing, &intent).unwrap();
-    Mark::set(&file, room.target(), &room, &intent);
+    let writing = history.write(Duration::ZERO).unwrap();
+    history.begin_change(&writing, &intent).unwrap();
+    Mark::set(&file, history.target(), &history, &intent);
     drop(file);
     std::fs::write(&ground.target, bytes).unwrap();
     intent
@@ -93,7 +93,7 @@ pub(crate) fn interrupt(ground: &Ground, bytes: &[u8]) -> Intent {
 /// Nothing of the interruption is left, and the store still tells all it knew.
 fn settled(ground: &Ground, ends: &Ends, expected: &[u8], what: &str) {
     assert!(ground.bytes() == expected, "{what}: the target is neither");
-    assert!(ground.room().intent().unwrap().is_none(), "{what}: the intent stays");
+    assert!(ground.history().intent().unwrap().is_none(), "{what}: the intent stays");
     assert!(
         Mark::get(&ground.open(), &ground.target.canonicalize().unwrap(), None).is_none(),
         "{what}: the mark stays"
@@ -166,7 +166,7 @@ fn a_page_that_is_neither_is_refused() {
             assert!(matches!(result, Err(Error::Refused { .. })), "page {page}: {result:?}");
         }
         assert!(ground.bytes() == bytes, "page {page}: written all the same");
-        assert_eq!(ground.room().intent().unwrap(), Some(intent));
+        assert_eq!(ground.history().intent().unwrap(), Some(intent));
         let way = if page == CHANGED[0] { How::Rollback } else { How::Finish };
         ground.recover(Some(way)).unwrap();
         let expected = if way == How::Rollback { &ends.old } else { &ends.new };
@@ -229,7 +229,7 @@ fn a_strange_length_is_refused() {
         // When told, it is made the new one, if what somebody else cut away is not needed for that.
         match ground.recover(Some(How::Finish)) {
             Ok(_) => settled(&ground, &ends, &ends.new, "when told"),
-            Err(Error::Changed { .. }) => assert!(ground.room().intent().unwrap().is_some(), "length {len}"),
+            Err(Error::Changed { .. }) => assert!(ground.history().intent().unwrap().is_some(), "length {len}"),
             Err(e) => panic!("length {len}: {e}"),
         }
     }
@@ -243,10 +243,10 @@ fn a_device_with_another_number() {
         let ground = ends.ground();
         let mut intent = interrupt(&ground, &ends.mixture(0b0110, ends.old.len()));
         intent.file.0 += 1;
-        let room = ground.room();
-        let writing = room.write(Duration::ZERO).unwrap();
-        room.end_change(&writing, None).unwrap();
-        room.begin_change(&writing, &intent).unwrap();
+        let history = ground.history();
+        let writing = history.write(Duration::ZERO).unwrap();
+        history.end_change(&writing, None).unwrap();
+        history.begin_change(&writing, &intent).unwrap();
         drop(writing);
         if by_revert { ground.revert(1, None) } else { ground.recover(None) }.unwrap();
         settled(&ground, &ends, &ends.new, "on another device");
@@ -261,13 +261,13 @@ fn to_finish_and_to_roll_back_mean_the_first_change() {
         for way in [None, Some(How::Finish), Some(How::Rollback)] {
             let ground = ends.ground();
             let mut intent = interrupt(&ground, &ends.mixture(0b0110, ends.old.len()));
-            let room = ground.room();
-            let writing = room.write(Duration::ZERO).unwrap();
-            room.end_change(&writing, None).unwrap();
+            let history = ground.history();
+            let writing = history.write(Duration::ZERO).unwrap();
+            history.end_change(&writing, None).unwrap();
             for turn in 0..turns {
                 intent = intent.turned(2 + turn);
             }
-            room.begin_change(&writing, &intent).unwrap();
+            history.begin_change(&writing, &intent).unwrap();
             drop(writing);
             let back = match way {
                 None => turns % 2 == 1,
@@ -353,7 +353,7 @@ fn declining_writes_nothing() {
     let options = ground.change_options();
     let report = memsnap::ops::recover::recover(&ground.target, None, &options, &mut |_| false, &Quiet).unwrap();
     assert!(!report.done && ground.bytes() == bytes);
-    assert_eq!(ground.room().intent().unwrap(), Some(intent));
+    assert_eq!(ground.history().intent().unwrap(), Some(intent));
 }
 
 #[test]
@@ -362,7 +362,7 @@ fn a_damaged_intent_stops_what_writes() {
     let ground = ends.ground();
     let bytes = ends.mixture(0b0110, ends.old.len());
     interrupt(&ground, &bytes);
-    let path = ground.room().dir().join("intent");
+    let path = ground.history().dir().join("intent");
     let good = std::fs::read(&path).unwrap();
     for bit in 0..good.len() * 8 {
         let mut bad = good.clone();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A room and the rooms that it may import. All may import `error` (which itself knows digests) and `planted`.
+/// A module and the modules that it may import. All may import `error` (which itself knows digests) and `planted`.
 const TABLE: [(&str, &[&str]); 10] = [
     ("error", &["page"]),
     ("planted", &[]),
@@ -26,7 +26,7 @@ const MOST_LINES: usize = 400;
 struct Source {
     /// From `src/` on.
     path: PathBuf,
-    room: String,
+    module: String,
     lines: usize,
     /// Without comments, and without what stands in quotes.
     code: String,
@@ -51,7 +51,7 @@ fn sources() -> Vec<Source> {
         let text = fs::read_to_string(&path).unwrap();
         let path = path.strip_prefix(&root).unwrap().to_path_buf();
         let first = path.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
-        Source { room: first.trim_end_matches(".rs").into(), lines: text.lines().count(), code: plain(&text), path }
+        Source { module: first.trim_end_matches(".rs").into(), lines: text.lines().count(), code: plain(&text), path }
     };
     paths.into_iter().map(read).collect()
 }
@@ -97,7 +97,7 @@ fn has_word(code: &str, word: &str) -> bool {
     })
 }
 
-/// The rooms named after `crate::` (or, in the program, `memsnap::`), also in braces.
+/// The modules named after `crate::` (or, in the program, `memsnap::`), also in braces.
 fn imported(code: &str, root: &str) -> BTreeSet<String> {
     let mut out = BTreeSet::new();
     for (at, _) in code.match_indices(root) {
@@ -129,7 +129,7 @@ fn imported(code: &str, root: &str) -> BTreeSet<String> {
             }
         }
     }
-    // Names at the root of the crate that are no rooms.
+    // Names at the root of the crate that are no modules.
     out.retain(|name| {
         name.starts_with(|c: char| c.is_lowercase()) && name != "error" && name != "planted" && name != "command_of"
     });
@@ -137,20 +137,20 @@ fn imported(code: &str, root: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn no_room_imports_a_higher_one() {
+fn no_module_imports_a_higher_one() {
     let mut wrong = Vec::new();
     for source in sources() {
-        let allowed = match &source.room[..] {
+        let allowed = match &source.module[..] {
             "lib" | "main" => continue,
-            room => TABLE.iter().find(|(name, _)| *name == room).map(|row| row.1),
+            module => TABLE.iter().find(|(name, _)| *name == module).map(|row| row.1),
         };
         let Some(allowed) = allowed else {
-            wrong.push(format!("{}: the room {} is not in the table", source.path.display(), source.room));
+            wrong.push(format!("{}: the module {} is not in the table", source.path.display(), source.module));
             continue;
         };
-        let roots: &[&str] = if source.room == "cli" { &["crate::", "memsnap::"] } else { &["crate::"] };
+        let roots: &[&str] = if source.module == "cli" { &["crate::", "memsnap::"] } else { &["crate::"] };
         for name in roots.iter().flat_map(|root| imported(&source.code, root)) {
-            if name != source.room && !allowed.contains(&&name[..]) {
+            if name != source.module && !allowed.contains(&&name[..]) {
                 wrong.push(format!("{} imports {name}", source.path.display()));
             }
         }
@@ -163,7 +163,7 @@ fn only_the_program_knows_the_command_line() {
     let uses = |source: &Source, name: &str| has_word(&source.code, name) && source.code.contains(&format!("{name}::"));
     let wrong: Vec<_> = sources()
         .iter()
-        .filter(|source| source.room != "cli")
+        .filter(|source| source.module != "cli")
         .flat_map(|source| OF_CLI.iter().filter(|name| uses(source, name)).map(|name| (source.path.clone(), *name)))
         .collect();
     assert!(wrong.is_empty(), "{wrong:?}");
@@ -171,8 +171,8 @@ fn only_the_program_knows_the_command_line() {
 
 /// Blocks are only in `sys`. `mem` may declare what is unsafe, and hand on what its callers promise.
 #[test]
-fn unsafe_stays_in_its_room() {
-    let is_there = |source: &Source| match &source.room[..] {
+fn unsafe_stays_in_sys() {
+    let is_there = |source: &Source| match &source.module[..] {
         "sys" => false,
         "mem" => has_word(&source.code.replace("unsafe fn", "fn").replace("unsafe impl", "impl"), "unsafe"),
         _ => has_word(&source.code, "unsafe"),

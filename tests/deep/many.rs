@@ -26,10 +26,10 @@ fn bytes_below(dir: &Path) -> u64 {
 
 /// Reads the first page of every 64 MiB and 64 pages that are stored, and all of the map.
 fn read(ground: &Ground, number: u64, written: &HashMap<u64, u64>) -> Duration {
-    let room = ground.room();
+    let history = ground.history();
     let began = Instant::now();
-    let shelf = Shelf::new(room.dir());
-    let image = Image::open(&room, &shelf, room.resolve(&Ref::Number(number)).unwrap()).unwrap();
+    let shelf = Shelf::new(history.dir());
+    let image = Image::open(&history, &shelf, history.resolve(&Ref::Number(number)).unwrap()).unwrap();
     let mut pages = shelf.pages();
     let (mut stored, mut sampled) = (0, 0);
     let step = (written.len() as u64 / 64).max(1);
@@ -57,7 +57,8 @@ fn read(ground: &Ground, number: u64, written: &HashMap<u64, u64>) -> Duration {
 #[test]
 fn many_small_snapshots_of_a_large_file() {
     let count = std::env::var("MEMSNAP_MANY").ok().and_then(|n| n.parse().ok()).unwrap_or(SNAPSHOTS);
-    // All that was read of the file and was not cached leaves the cache again: on a disk, each snapshot reads all of it.
+    // All that was read of the file and was not cached leaves the cache again: on a disk, each snapshot reads all of
+    // it.
     let ground = if count <= 1000 { Ground::in_memory(b"") } else { Ground::new(b"") };
     ground.open().set_len(LEN).unwrap();
     let mut random = u64::from_le_bytes(noise(7, 8).try_into().unwrap());
@@ -92,8 +93,8 @@ fn many_small_snapshots_of_a_large_file() {
     read(&ground, 1, &first);
     read(&ground, count, &written);
     let (oldest, newest) = (read(&ground, 1, &first), read(&ground, count, &written));
-    let stored = bytes_below(ground.room().dir());
-    let tree = std::fs::metadata(ground.room().dir().join("tree")).map_or(0, |m| m.len());
+    let stored = bytes_below(ground.history().dir());
+    let tree = std::fs::metadata(ground.history().dir().join("tree")).map_or(0, |m| m.len());
     let factor = (stored - tree) as f64 / (pages * PAGE64) as f64;
     let per_page = |t: Duration, n: usize| t.as_secs_f64() * 1e6 / n as f64;
     eprintln!(

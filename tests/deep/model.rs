@@ -91,7 +91,7 @@ fn flat(ranges: &[PageRange]) -> Vec<u64> {
 impl Oracle {
     /// Reads snapshots that the store has and the oracle has not: only what a change made by itself.
     fn catch_up(&mut self, ground: &Ground, expected: &[&[u8]]) {
-        let names = ground.room().snapshots().unwrap();
+        let names = ground.history().snapshots().unwrap();
         for name in &names[self.images.len()..] {
             let image = ground.stored(name.number).unwrap();
             assert!(expected.iter().any(|e| *e == image), "snapshot {} holds what nobody wrote", name.number);

@@ -206,7 +206,7 @@ fn long_files_are_mapped_and_only_what_changed_is_written() {
 }
 
 #[test]
-fn growing_past_the_room_keeps_all() {
+fn growing_past_the_capacity_keeps_all() {
     let f = Fixture::new();
     let mut vec = create::<u32>(&f);
     vec.extend(0..5000).unwrap();

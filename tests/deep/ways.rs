@@ -31,7 +31,7 @@ fn two() -> (Ground, Vec<u8>, Vec<u8>, Vec<PathBuf>) {
     let ground = Ground::new(&a);
     ground.snap().unwrap();
     let packs = |ground: &Ground| {
-        let mut all: Vec<_> = fs::read_dir(ground.room().dir()).unwrap().map(|e| e.unwrap().path()).collect();
+        let mut all: Vec<_> = fs::read_dir(ground.history().dir()).unwrap().map(|e| e.unwrap().path()).collect();
         all.retain(|path| path.extension().is_some_and(|e| e == "pack"));
         all
     };
@@ -49,7 +49,7 @@ fn a_rotten_image_is_not_begun() {
     rot(&packs[0], 12 * PAGE as u64);
     assert!(matches!(ground.revert(1, None), Err(Error::Damaged { .. })));
     assert!(ground.bytes() == b, "something was written");
-    assert!(ground.room().intent().unwrap().is_none());
+    assert!(ground.history().intent().unwrap().is_none());
     ground.snap().unwrap();
 }
 
@@ -91,7 +91,7 @@ fn a_store_made_anew_does_not_take_a_half_changed_file() {
 fn a_record_that_cannot_be_read_can_be_forgotten() {
     let (ground, a, _, _) = two();
     begin(&ground, &a);
-    fs::write(ground.room().dir().join("intent"), b"rot").unwrap();
+    fs::write(ground.history().dir().join("intent"), b"rot").unwrap();
     assert!(matches!(ground.recover(None), Err(Error::Damaged { .. })));
     assert!(ground.recover(Some(How::Abandon)).unwrap().done);
     ground.snap().unwrap();
@@ -114,7 +114,7 @@ fn nothing_is_finished_without_consent() {
         &Quiet,
     );
     assert!(matches!(result, Err(Error::Refused { .. })) && asked == 1);
-    assert!(ground.bytes() == mixture && ground.room().intent().unwrap().is_some());
+    assert!(ground.bytes() == mixture && ground.history().intent().unwrap().is_some());
 }
 
 #[test]
@@ -125,5 +125,5 @@ fn asking_stores_nothing() {
     let report =
         memsnap::ops::revert::revert(&ground.at(Ref::Number(1)), None, &options, &mut |_| false, &Quiet).unwrap();
     assert!(!report.done);
-    assert_eq!(ground.room().snapshots().unwrap().len(), 2);
+    assert_eq!(ground.history().snapshots().unwrap().len(), 2);
 }

@@ -62,7 +62,7 @@ const FATES: [fn(&Path); 3] = [
 fn prepared() -> (Case, PathBuf) {
     let case = Case::with_pages(2048);
     case.ok("snap f");
-    let lock = case.room().join("lock");
+    let lock = case.history().join("lock");
     (case, lock)
 }
 

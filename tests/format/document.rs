@@ -132,11 +132,11 @@ fn numbers_of_the_document_are_those_of_the_code() {
 #[test]
 fn snapshots_are_laid_out_as_the_document_says() {
     let (tables, directory) = (tables(), copy("zstd"));
-    let (room, rows) = (room(directory.path()), table(&tables, "SNAPSHOT", 0));
-    for (number, name) in room.snapshots().unwrap().iter().enumerate() {
-        let bytes = fs::read(room.dir().join(name.file_name())).unwrap();
+    let (history, rows) = (history(directory.path()), table(&tables, "SNAPSHOT", 0));
+    for (number, name) in history.snapshots().unwrap().iter().enumerate() {
+        let bytes = fs::read(history.dir().join(name.file_name())).unwrap();
         assert_eq!(Digest::of(&bytes), name.id);
-        let (meta, file) = (stored(&room, number).0, Fields { rows: &rows, bytes });
+        let (meta, file) = (stored(&history, number).0, Fields { rows: &rows, bytes });
         assert_eq!(file.bytes("head"), FileKind::Snapshot.head(0));
         let numbers = [
             ("len", meta.len),
@@ -178,7 +178,7 @@ fn snapshots_are_laid_out_as_the_document_says() {
 #[test]
 fn packs_maps_and_records_are_laid_out_as_the_document_says() {
     let (tables, directory) = (tables(), copy("zstd"));
-    let dir = room(directory.path()).dir().to_path_buf();
+    let dir = history(directory.path()).dir().to_path_buf();
     for path in files(&dir, ".pack") {
         let bytes = fs::read(&path).unwrap();
         let id = Digest::from_hex(path.file_stem().unwrap().to_str().unwrap()).unwrap();
@@ -207,13 +207,13 @@ fn packs_maps_and_records_are_laid_out_as_the_document_says() {
     let undo = Fields { rows: &table(&tables, "intent, undo", 0), bytes: fs::read(dir.join("undo")).unwrap() };
     assert_eq!((undo.bytes("head"), undo.number("verb size")), (&FileKind::Intent.head(0)[..], 6));
     let directory = copy("none");
-    let room = room(directory.path());
+    let history = history(directory.path());
     // The cache is made anew when the target is looked at.
-    images_none()[2].write(room.target());
+    images_none()[2].write(history.target());
     let options = snap::Options { require: Grade::Unproven, ..snap::Options::default() };
-    assert!(!snap::snap(room.target(), &options, &Quiet).unwrap().new);
-    let tree = Fields { rows: &table(&tables, "TREE", 0), bytes: fs::read(room.dir().join("tree")).unwrap() };
-    let (last, image) = (*room.snapshots().unwrap().last().unwrap(), images_none()[2].clone());
+    assert!(!snap::snap(history.target(), &options, &Quiet).unwrap().new);
+    let tree = Fields { rows: &table(&tables, "TREE", 0), bytes: fs::read(history.dir().join("tree")).unwrap() };
+    let (last, image) = (*history.snapshots().unwrap().last().unwrap(), images_none()[2].clone());
     assert_eq!((tree.digest("snapshot"), tree.digest("image")), (last.id, image.digest()));
     assert_eq!((tree.number("len"), tree.digest("check")), (image.len, Digest::of(&tree.bytes[..88])));
 }
@@ -222,9 +222,9 @@ fn packs_maps_and_records_are_laid_out_as_the_document_says() {
 #[test]
 fn intents_without_what_was_before() {
     let (tables, directory) = (tables(), copy("none"));
-    let room = room(directory.path());
+    let history = history(directory.path());
     let rows = table(&tables, "intent, undo", 0);
-    let (name, meta) = (room.snapshots().unwrap()[0], stored(&room, 0).0);
+    let (name, meta) = (history.snapshots().unwrap()[0], stored(&history, 0).0);
     let intent = Intent {
         from: Digest::ZERO,
         from_image: Digest::ZERO,
@@ -235,9 +235,9 @@ fn intents_without_what_was_before() {
         verb: "revert".into(),
     };
     assert!(intent.is_final());
-    let path = room.dir().join("intent");
-    let writing = room.write(Duration::ZERO).unwrap();
-    room.begin_change(&writing, &intent).unwrap();
+    let path = history.dir().join("intent");
+    let writing = history.write(Duration::ZERO).unwrap();
+    history.begin_change(&writing, &intent).unwrap();
     let file = Fields { rows: &rows, bytes: fs::read(&path).unwrap() };
     assert_eq!(file.bytes("head"), FileKind::Intent.head(0));
     assert_eq!((file.digest("from"), file.digest("from_image")), (Digest::ZERO, Digest::ZERO));
@@ -245,7 +245,7 @@ fn intents_without_what_was_before() {
     assert_eq!((file.number("dev"), file.number("ino"), file.number("time_ns")), (7, 8, -9_i64 as u64));
     assert_eq!(file.bytes.len(), 176 + 6 + 32);
     assert_eq!(&file.bytes[176..182], b"revert");
-    assert_eq!(room.intent().unwrap(), Some(intent));
+    assert_eq!(history.intent().unwrap(), Some(intent));
 
     // Zeros in one of the two alone are damage, whatever the check says.
     for field in ["from", "from_image"] {
@@ -256,6 +256,6 @@ fn intents_without_what_was_before() {
         let check = Digest::of(&bytes[..end]);
         bytes[end..].copy_from_slice(&check.0);
         fs::write(&path, bytes).unwrap();
-        assert!(matches!(room.intent(), Err(Error::Damaged { .. })), "{field}");
+        assert!(matches!(history.intent(), Err(Error::Damaged { .. })), "{field}");
     }
 }

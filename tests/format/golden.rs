@@ -11,11 +11,11 @@ use memsnap::page::{PAGE, PAGE64};
 fn golden_images_are_what_they_were() {
     for (name, images) in [("none", images_none()), ("zstd", images_zstd())] {
         let directory = copy(name);
-        let room = room(directory.path());
-        assert_eq!(room.label(), "db.bin");
-        assert_eq!(room.snapshots().unwrap().len(), images.len());
+        let history = history(directory.path());
+        assert_eq!(history.label(), "db.bin");
+        assert_eq!(history.snapshots().unwrap().len(), images.len());
         for (number, expected) in images.iter().enumerate() {
-            let (meta, found) = stored(&room, number);
+            let (meta, found) = stored(&history, number);
             assert!(found == *expected, "{name} @{}: other pages", number + 1);
             assert_eq!(meta.image, expected.digest(), "{name} @{}", number + 1);
             assert_eq!((meta.host.as_str(), &meta.path[..]), ("golden", &b"/golden/db.bin"[..]));
@@ -26,13 +26,13 @@ fn golden_images_are_what_they_were() {
 #[test]
 fn golden_stores_hold_what_they_are_to_show() {
     let directory = copy("zstd");
-    let room = room(directory.path());
-    let all = room.snapshots().unwrap();
-    let (first, last) = (stored(&room, 0).0, stored(&room, all.len() - 1).0);
+    let history = history(directory.path());
+    let all = history.snapshots().unwrap();
+    let (first, last) = (stored(&history, 0).0, stored(&history, all.len() - 1).0);
     assert_eq!(first.message, "the first");
     assert!(first.stored.map.is_zero() && !last.stored.map.is_zero(), "without a map, and with one");
-    assert_eq!(room.tagged("first").unwrap(), Some(all[0].id));
-    let undo = room.last_change().unwrap().unwrap();
+    assert_eq!(history.tagged("first").unwrap(), Some(all[0].id));
+    let undo = history.last_change().unwrap().unwrap();
     assert_eq!((undo.from, undo.to, undo.verb.as_str()), (all[9].id, all[2].id, "revert"));
     assert_eq!(undo.from_image, last.image);
 }
@@ -63,7 +63,7 @@ fn golden_history_goes_on() {
     image.set(0, noise(200, PAGE));
     image.write(&file);
     must(directory.path(), &["snap", "--require", "none", "db.bin"]);
-    let (meta, found) = stored(&room(directory.path()), 3);
+    let (meta, found) = stored(&history(directory.path()), 3);
     assert!(found == image && meta.changed.pages == 1);
 }
 
@@ -112,7 +112,7 @@ fn make_golden() {
     for store in ["none", "zstd"].map(|name| golden().join(name)) {
         fs::remove_file(store.join(".gitignore")).unwrap(); // it would hide the store from git
     }
-    for room in files(&golden().join("zstd"), "") {
-        let _ = fs::remove_file(room.join("tree"));
+    for history in files(&golden().join("zstd"), "") {
+        let _ = fs::remove_file(history.join("tree"));
     }
 }

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 use memsnap::pack::{Meta, RunStream, Source};
 use memsnap::page::{Digest, GROUP_PAGES, ImageHasher, PAGE, PAGE64, group_digest, groups_of};
-use memsnap::store::{Image, Room, Shelf, Store};
+use memsnap::store::{History, Image, Shelf, Store};
 
 /// An image: what its pages hold that are not zeros, and its length.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -142,10 +142,10 @@ pub(crate) fn copy_dir(from: &Path, to: &Path) {
     }
 }
 
-pub(crate) fn room(directory: &Path) -> Room {
-    let (rooms, faults) = Store::open(&directory.join(".memsnap")).unwrap().rooms().unwrap();
-    assert!(faults.is_empty() && rooms.len() == 1);
-    rooms.into_iter().next().unwrap()
+pub(crate) fn history(directory: &Path) -> History {
+    let (histories, faults) = Store::open(&directory.join(".memsnap")).unwrap().histories().unwrap();
+    assert!(faults.is_empty() && histories.len() == 1);
+    histories.into_iter().next().unwrap()
 }
 
 pub(crate) fn memsnap(directory: &Path, args: &[&str]) -> Output {
@@ -161,9 +161,9 @@ pub(crate) fn must(directory: &Path, args: &[&str]) -> String {
 }
 
 /// Every page of a stored image.
-pub(crate) fn stored(room: &Room, number: usize) -> (Meta, Expected) {
-    let shelf = Shelf::new(room.dir());
-    let image = Image::open(room, &shelf, room.snapshots().unwrap()[number]).unwrap();
+pub(crate) fn stored(history: &History, number: usize) -> (Meta, Expected) {
+    let shelf = Shelf::new(history.dir());
+    let image = Image::open(history, &shelf, history.snapshots().unwrap()[number]).unwrap();
     let mut found = Expected { len: image.len(), ..Expected::default() };
     let (mut runs, mut reader) = (image.runs(), shelf.pages());
     let mut next = 0;

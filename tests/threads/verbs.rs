@@ -66,7 +66,7 @@ fn all_at_once(io: Io, compress: Compress) {
     let now = ground.bytes();
     assert!(images.contains(&now), "the target is a mixture");
     ground.snap().unwrap();
-    let names = ground.room().snapshots().unwrap();
+    let names = ground.history().snapshots().unwrap();
     assert!(names.iter().zip(1..).all(|(name, number)| name.number == number), "{names:?}");
     for name in names {
         assert!(images.contains(&ground.stored(name.number).unwrap()), "@{} is torn", name.number);

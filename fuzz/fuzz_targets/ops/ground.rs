@@ -11,7 +11,7 @@ use memsnap::ops::restore::Out;
 use memsnap::ops::{Quiet, Reading, Reserve, apply, change, delta, edit, recover, restore, revert, snap, undo, verify};
 use memsnap::pack::{Compress, Grade, Source};
 use memsnap::page::{PAGE, PAGE64, PageRange};
-use memsnap::store::{Image, Ref, Room, Shelf, Store};
+use memsnap::store::{History, Image, Ref, Shelf, Store};
 use memsnap::{Error, Result};
 use tempfile::TempDir;
 
@@ -125,9 +125,9 @@ impl Ground {
 
     /// The bytes of a snapshot, page by page: by no verb, and without its threads.
     pub(crate) fn stored(&self, number: u64) -> Result<Vec<u8>> {
-        let room = self.room().ok_or_else(|| Error::missing("there is no room", ""))?;
-        let shelf = Shelf::new(room.dir());
-        let image = Image::open(&room, &shelf, room.resolve(&Ref::Number(number))?)?;
+        let history = self.history().ok_or_else(|| Error::missing("there is no history", ""))?;
+        let shelf = Shelf::new(history.dir());
+        let image = Image::open(&history, &shelf, history.resolve(&Ref::Number(number))?)?;
         let mut pages = shelf.pages();
         let mut out = vec![0; image.len().next_multiple_of(PAGE64) as usize];
         image.each_run(PageRange::of_len(image.len()), |run| {
@@ -144,10 +144,10 @@ impl Ground {
         Ok(out)
     }
 
-    fn room(&self) -> Option<Room> {
+    fn history(&self) -> Option<History> {
         let target = self.target.canonicalize().expect("the target is there");
         match Store::open(&Store::place(None, &target)) {
-            Ok(store) => store.room(&target).expect("a store can be looked at"),
+            Ok(store) => store.history(&target).expect("a store can be looked at"),
             Err(Error::Missing { .. }) => None,
             Err(e) => panic!("the store cannot be opened: {e}"),
         }
@@ -155,15 +155,15 @@ impl Ground {
 
     /// Number of snapshots; their numbers have no gap.
     pub(crate) fn snapshots(&self) -> u64 {
-        let names = self.room().map_or(Vec::new(), |room| room.snapshots().expect("a room can be listed"));
+        let names = self.history().map_or(Vec::new(), |history| history.snapshots().expect("a history can be listed"));
         assert!(names.iter().zip(1..).all(|(name, n)| name.number == n), "{names:?}");
         names.len() as u64
     }
 
     /// The snapshot that the tag names.
     pub(crate) fn tagged(&self) -> Option<u64> {
-        let room = self.room()?;
-        match room.resolve(&Ref::Tag(TAG.into())) {
+        let history = self.history()?;
+        match history.resolve(&Ref::Tag(TAG.into())) {
             Ok(name) => Some(name.number),
             Err(Error::Missing { .. }) => None,
             Err(e) => panic!("the tag is damaged: {e}"),
@@ -172,7 +172,7 @@ impl Ground {
 
     /// Whether a change was begun and not ended.
     pub(crate) fn is_begun(&self) -> bool {
-        self.room().is_some_and(|room| room.intent().expect("a record is there as a whole").is_some())
+        self.history().is_some_and(|history| history.intent().expect("a record is there as a whole").is_some())
     }
 
     pub(crate) fn faults(&self) -> Result<Vec<verify::Fault>> {

@@ -39,7 +39,7 @@ fn blows_fall() {
     struck("writing at a place", &mut || file.write_all_at(b"x", 5000).is_ok());
     struck("setting the length", &mut || file.set_len(1).is_ok());
     struck("making a hole", &mut || sparse::punch(&file, 0, 4096).is_ok_and(|made| made));
-    struck("making room", &mut || sparse::allocate(&file, 0, 40_960).is_ok_and(|made| made));
+    struck("making history", &mut || sparse::allocate(&file, 0, 40_960).is_ok_and(|made| made));
     struck("bringing to the disk", &mut || file.sync_all().is_ok());
     struck("bringing data to the disk", &mut || file.sync_data().is_ok());
     struck("setting an attribute", &mut || xattr::set(&file, b"user.x", b"x").is_ok());

@@ -75,7 +75,7 @@ impl Page<'_> {
 
     /// A label, and words that go on in the next line where they do not fit.
     fn put(&mut self, label: &str, text: &str) {
-        let room = self.width.saturating_sub(LABELS + 2).max(20);
+        let history = self.width.saturating_sub(LABELS + 2).max(20);
         let mut label = label;
         let mut line = String::new();
         let mut flush = |line: &mut String| {
@@ -84,7 +84,7 @@ impl Page<'_> {
             line.clear();
         };
         for word in text.split(' ') {
-            if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > room {
+            if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > history {
                 flush(&mut line);
             }
             if !line.is_empty() {

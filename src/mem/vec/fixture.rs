@@ -1,4 +1,4 @@
-//! Files for the tests of this room.
+//! Files for the tests of this module.
 
 use std::path::PathBuf;
 use std::time::Duration;

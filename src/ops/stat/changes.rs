@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{Cell, Options};
 use crate::error::{Error, Result};
 use crate::ops::operand::Operand;
-use crate::ops::{Progress, diff, find_room};
+use crate::ops::{Progress, diff, find_history};
 use crate::page::{Digest, PageRange, PageSet};
 use crate::store::{Image, Ref, Shelf};
 
@@ -50,16 +50,16 @@ impl Changes {
 
 /// Compares a file with its latest snapshot; none without any.
 pub(super) fn look(path: &Path, options: &Options, progress: &dyn Progress) -> Result<Option<Changes>> {
-    let room = match find_room(options.store.as_deref(), path) {
+    let history = match find_history(options.store.as_deref(), path) {
         Err(Error::Missing { .. }) => return Ok(None),
-        room => room?,
+        history => history?,
     };
-    let snapshots = room.snapshots()?.len() as u64;
+    let snapshots = history.snapshots()?.len() as u64;
     if snapshots == 0 {
         return Ok(None);
     }
-    let name = room.resolve(&Ref::Latest)?;
-    let meta = Image::open_snap(&room, &Shelf::new(room.dir()), name)?.meta;
+    let name = history.resolve(&Ref::Latest)?;
+    let meta = Image::open_snap(&history, &Shelf::new(history.dir()), name)?.meta;
     let stored = Operand { path: path.into(), at: Some(Ref::Number(name.number)), doubt: None };
     let how = diff::Options { store: options.store.clone(), reading: options.reading.clone(), range: None };
     let mut set = PageSet::new();

@@ -15,7 +15,7 @@ impl Check<'_> {
         let mut costs: BTreeMap<u32, (Vec<u64>, PageSet)> = BTreeMap::new();
         if !bad.broken.is_empty() || !bad.pages.is_empty() {
             for name in names {
-                let image = Image::open(self.room, &self.shelf, *name)?;
+                let image = Image::open(self.history, &self.shelf, *name)?;
                 let mut runs = image.runs();
                 while let Some(run) = runs.next_run().map_err(|e| e.of(image.path()))? {
                     for (pack, pages) in bad.of(&run) {

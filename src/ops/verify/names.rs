@@ -1,5 +1,5 @@
-//! The names in a room: each snapshot has one number, each number one snapshot, and nothing only looks like a file of
-//! ours.
+//! The names in a history: each snapshot has one number, each number one snapshot, and nothing only looks like a file
+//! of ours.
 
 use std::collections::{HashMap, HashSet};
 use std::os::unix::ffi::OsStrExt;
@@ -13,7 +13,7 @@ use crate::sys::straight;
 impl Check<'_> {
     /// Names of snapshots that are none, and those that contradict each other.
     pub(super) fn names(&self, names: &[SnapName], report: &mut Report) -> Result<()> {
-        let dir = self.room.dir();
+        let dir = self.history.dir();
         let mut odd = Vec::new();
         for entry in straight::read_dir(dir).at("listing", dir)? {
             let name = entry.at("listing", dir)?.file_name();
@@ -48,7 +48,7 @@ impl Check<'_> {
 
     /// What stands where a file without use would be removed, and is no file.
     pub(super) fn impostors(&self, needed: Option<&HashSet<Digest>>, report: &mut Report) -> Result<()> {
-        let mut paths = self.room.impostors(needed)?;
+        let mut paths = self.history.impostors(needed)?;
         paths.sort();
         report.faults.extend(paths.iter().map(|path| Fault::new(path, "it is not a regular file")));
         Ok(())

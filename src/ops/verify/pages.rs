@@ -73,10 +73,10 @@ impl Check<'_> {
     /// As many snapshots as can be played through at once; at least one.
     fn row(&self, names: &[SnapName]) -> Result<Vec<Leg>> {
         let mut load = Load { streams: 1, ..Load::default() };
-        let mut before = Image::open(self.room, &self.shelf, names[0])?;
+        let mut before = Image::open(self.history, &self.shelf, names[0])?;
         let mut row = vec![Leg::new(&before, Ahead::new(before.runs()))];
         for name in names.iter().skip(1).take(MOST_LEGS - 1) {
-            let image = Image::open(self.room, &self.shelf, *name)?;
+            let image = Image::open(self.history, &self.shelf, *name)?;
             if load.is_full() {
                 break;
             }
@@ -95,7 +95,7 @@ impl Check<'_> {
         while start < pages {
             let mut data = pages;
             for leg in &mut row {
-                let path = self.room.dir().join(leg.name.file_name());
+                let path = self.history.dir().join(leg.name.file_name());
                 data = data.min(leg.runs.data_from(start).map_err(|e| e.of(&path))?);
             }
             // A hole is one step, however long it is.
@@ -176,7 +176,7 @@ impl<'a> Band<'a> {
     fn step(&mut self, leg: &mut Leg, before: u64) -> Result<()> {
         let end = self.start + self.buf.len() as u64 / PAGE64;
         let band = PageRange { start: self.start, end };
-        let path = self.check.room.dir().join(leg.name.file_name());
+        let path = self.check.history.dir().join(leg.name.file_name());
         let mut runs = leg.runs.before(end).map_err(|e| e.of(&path))?;
         let (now, then) = (PageRange::of_len(leg.len), PageRange::of_len(before));
         runs.iter_mut().for_each(|run| *run = run.clip(&now).clip(&band));

@@ -1,4 +1,4 @@
-//! The structure of every file of a room: names, records, snapshots, maps, the indexes of packs.
+//! The structure of every file of a history: names, records, snapshots, maps, the indexes of packs.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -22,7 +22,7 @@ pub(super) struct Structure {
 
 impl Check<'_> {
     pub(super) fn structure(&self, report: &mut Report) -> Result<Structure> {
-        let mut names = self.room.snapshots()?;
+        let mut names = self.history.snapshots()?;
         let all = names.len();
         match self.only {
             Some(only) => names.retain(|name| *name == only),
@@ -41,7 +41,7 @@ impl Check<'_> {
             maps.extend(packs);
             // A snapshot that cannot be read may need anything.
             let needed = (sound.len() == all).then_some(&maps);
-            litter = self.room.litter(needed)?.len() as u64;
+            litter = self.history.litter(needed)?.len() as u64;
             report.garbage += litter;
             self.impostors(needed, report)?;
         }
@@ -50,20 +50,20 @@ impl Check<'_> {
 
     /// Tags, intents, the target's path, the cache.
     fn records(&self, report: &mut Report) -> Result<()> {
-        let dir = self.room.dir();
-        if self.room.is_moved() {
+        let dir = self.history.dir();
+        if self.history.is_moved() {
             let ends = if self.options.repair { "ended now" } else { "the next snapshot or change ends it" };
-            let what = format!("the move to {} was interrupted: {ends}", self.room.target().display());
+            let what = format!("the move to {} was interrupted: {ends}", self.history.target().display());
             report.notes.push(Note::new(what));
-        } else if !self.room.is_labelled() {
+        } else if !self.history.is_labelled() {
             report
                 .faults
                 .push(Fault::new(&dir.join("target"), "it does not name the target that its directory is for"));
         }
-        let tags = self.room.tags()?;
-        let records = [("intent", self.room.intent()), ("undo", self.room.last_change())];
+        let tags = self.history.tags()?;
+        let records = [("intent", self.history.intent()), ("undo", self.history.last_change())];
         // Listed after they were read: whoever writes meanwhile makes a snapshot first, and then what names it.
-        let names = &self.room.snapshots()?;
+        let names = &self.history.snapshots()?;
         for (tag, id) in tags {
             report.files += 1;
             match id {
@@ -82,7 +82,7 @@ impl Check<'_> {
             }
         }
         let tree = dir.join("tree");
-        if std::fs::symlink_metadata(&tree).is_ok() && Tree::open(self.room).is_none() {
+        if std::fs::symlink_metadata(&tree).is_ok() && Tree::open(self.history).is_none() {
             let what = format!("the digest cache {} was not finished and will be made anew", tree.display());
             report.notes.push(Note::new(what));
         }
@@ -91,7 +91,7 @@ impl Check<'_> {
 
     fn record(&self, name: &str, record: &Intent, names: &[SnapName], report: &mut Report) {
         report.files += 1;
-        let path = self.room.dir().join(name);
+        let path = self.history.dir().join(name);
         for id in [record.from, record.to] {
             if record.is_final() && id.is_zero() {
                 continue; // it was not stored
@@ -101,7 +101,7 @@ impl Check<'_> {
             }
         }
         if name == "intent" {
-            let target = self.room.target().display();
+            let target = self.history.target().display();
             report.notes.push(Note::warning(format!("a change of {target} was interrupted: see `memsnap recover`")));
         }
     }
@@ -113,7 +113,8 @@ impl Check<'_> {
         let mut places: HashMap<_, usize> = HashMap::new();
         for name in names {
             report.files += 1;
-            let opened = Image::open(self.room, &self.shelf, *name).and_then(|image| self.runs(&image, maps, report));
+            let opened =
+                Image::open(self.history, &self.shelf, *name).and_then(|image| self.runs(&image, maps, report));
             let e = match opened {
                 Ok(()) => {
                     sound.push(*name);
@@ -122,7 +123,7 @@ impl Check<'_> {
                 Err(e @ (Error::Damaged { .. } | Error::Version { .. } | Error::Io { .. })) => e,
                 Err(e) => return Err(e),
             };
-            let fault = Fault::of(&e, &self.room.dir().join(name.file_name()));
+            let fault = Fault::of(&e, &self.history.dir().join(name.file_name()));
             let place = *places.entry(fault.path.clone()).or_insert(report.faults.len());
             if place == report.faults.len() {
                 report.faults.push(fault);

@@ -1,4 +1,4 @@
-//! A room: the directory of one target, and the right to write in it.
+//! A history: the directory of one target, and the right to write in it.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -17,7 +17,7 @@ use crate::sys::create::{Owner, Pending};
 use crate::sys::lock::{self, Kind};
 use crate::sys::{create, meta, open, straight};
 
-/// Longest part of a target's name in its room's name.
+/// Longest part of a target's name in its history's name.
 const NAME_BYTES: usize = 40;
 /// The last number a snapshot can have: more than anybody makes, and far from what a number can hold.
 pub(super) const MOST_NUMBER: u64 = 1_000_000_000_000_000;
@@ -26,7 +26,7 @@ const CRASHED: &[u8] = b"w";
 
 /// The directory of one target.
 #[derive(Clone, Debug)]
-pub struct Room {
+pub struct History {
     dir: PathBuf,
     key: Vec<u8>,
     target: PathBuf,
@@ -41,7 +41,7 @@ pub struct Room {
 /// A snapshot's file name: its number here, and its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SnapName {
-    /// Number in this room: 1, 2, 3...
+    /// Number in this history: 1, 2, 3...
     pub number: u64,
     /// BLAKE3 of the file.
     pub id: Digest,
@@ -62,7 +62,7 @@ impl SnapName {
     }
 }
 
-impl Room {
+impl History {
     /// The directory's name for a target known by `key`.
     pub(super) fn name_of(key: &[u8]) -> String {
         let name = key.rsplit(|b| *b == b'/').next().unwrap_or(key);
@@ -71,15 +71,15 @@ impl Room {
         format!("{name}-{}", &Digest::of(key).to_hex()[..16])
     }
 
-    pub(super) fn at(store: &Store, key: Vec<u8>, owner: Owner) -> Room {
-        let dir = store.dir().join(Room::name_of(&key));
+    pub(super) fn at(store: &Store, key: Vec<u8>, owner: Owner) -> History {
+        let dir = store.dir().join(History::name_of(&key));
         let target = store.target(&key);
-        Room { dir, named: (target.clone(), None), target, key, owner, keeper: store.owner }
+        History { dir, named: (target.clone(), None), target, key, owner, keeper: store.owner }
     }
 
     /// The same, for which hints name the target and the store so.
-    pub(crate) fn named(self, target: &Path, store: Option<&Path>) -> Room {
-        Room { named: (target.into(), store.map(Path::to_path_buf)), ..self }
+    pub(crate) fn named(self, target: &Path, store: Option<&Path>) -> History {
+        History { named: (target.into(), store.map(Path::to_path_buf)), ..self }
     }
 
     /// `memsnap VERB FILE`, as the user may type it.
@@ -87,25 +87,25 @@ impl Room {
         command(verb, self.named.1.as_deref(), &self.named.0)
     }
 
-    pub(super) fn find(store: &Store, key: Vec<u8>) -> Result<Option<Room>> {
-        let dir = store.dir().join(Room::name_of(&key));
+    pub(super) fn find(store: &Store, key: Vec<u8>) -> Result<Option<History>> {
+        let dir = store.dir().join(History::name_of(&key));
         match fs::symlink_metadata(&dir) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
             found => {
                 found.at("looking at", &dir)?;
-                Ok(Some(Room::at(store, key, check_private(&dir)?)))
+                Ok(Some(History::at(store, key, check_private(&dir)?)))
             }
         }
     }
 
     /// Opens it, making it when there is none: made by root, it belongs to `owner`.
-    pub(super) fn make(store: &Store, key: Vec<u8>, owner: Owner) -> Result<Room> {
-        let dir = store.dir().join(Room::name_of(&key));
+    pub(super) fn make(store: &Store, key: Vec<u8>, owner: Owner) -> Result<History> {
+        let dir = store.dir().join(History::name_of(&key));
         create::make_dir_for(&dir, Some(owner))?;
-        let room = Room::at(store, key, create::check_private(&dir)?);
-        room.make_names()?;
+        let history = History::at(store, key, create::check_private(&dir)?);
+        history.make_names()?;
         check_private(&dir)?;
-        Ok(room)
+        Ok(history)
     }
 
     /// Makes the directory of names, if there is none.
@@ -115,14 +115,14 @@ impl Room {
         Ok(names)
     }
 
-    /// A room by its directory's name: the label in it says whose it is, and the name proves that.
-    pub(super) fn open_named(store: &Store, name: &OsStr) -> Result<Room> {
+    /// A history by its directory's name: the label in it says whose it is, and the name proves that.
+    pub(super) fn open_named(store: &Store, name: &OsStr) -> Result<History> {
         let dir = store.dir().join(name);
         let owner = check_private(&dir)?;
-        Ok(Room::at(store, label::read(&dir, |key| Room::name_of(key).as_str() == name)?, owner))
+        Ok(History::at(store, label::read(&dir, |key| History::name_of(key).as_str() == name)?, owner))
     }
 
-    /// Whether `dir` was to be a room, and does not even say of what: without that no snapshot is made in it.
+    /// Whether `dir` was to be a history, and does not even say of what: without that no snapshot is made in it.
     pub(super) fn is_unfinished(dir: &Path) -> bool {
         let names = || straight::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.file_name());
         label::is_missing(dir)
@@ -185,8 +185,8 @@ impl Room {
         Ok(names)
     }
 
-    /// As [`Room::snapshots`], for what must not go by a listing that was cut short, as the C library takes some errors
-    /// for its end: listed until two agree.
+    /// As [`History::snapshots`], for what must not go by a listing that was cut short, as the C library takes some
+    /// errors for its end: listed until two agree.
     ///
     /// # Errors
     /// When the directory cannot be listed, or does not come to rest.
@@ -218,7 +218,7 @@ impl Room {
     /// Lets the next writer look for garbage. Only a hint: where it cannot be given, as while somebody writes, it is
     /// not.
     pub(crate) fn ask_for_sweep(&self) {
-        // Only where there is a lock: looking at a room makes nothing in it.
+        // Only where there is a lock: looking at a history makes nothing in it.
         let path = self.dir.join("lock");
         if create::open_own(&path).is_ok()
             && let Ok(file) = open_lock(&path, self.owner)
@@ -271,8 +271,8 @@ impl Room {
     }
 }
 
-/// Whether nobody else can write to the room at `dir`, nor to the directory of names in it: both are listed, and litter
-/// in them is removed, so neither may lead elsewhere.
+/// Whether nobody else can write to the history at `dir`, nor to the directory of names in it: both are listed, and
+/// litter in them is removed, so neither may lead elsewhere.
 fn check_private(dir: &Path) -> Result<Owner> {
     let owner = create::check_private(dir)?;
     let names = dir.join("names");
@@ -282,7 +282,7 @@ fn check_private(dir: &Path) -> Result<Owner> {
     }
 }
 
-/// Whether somebody holds the right to write in the room at `dir`.
+/// Whether somebody holds the right to write in the history at `dir`.
 pub(super) fn is_being_written(dir: &Path) -> bool {
     let lock = create::open_own(&dir.join("lock"));
     lock.is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
@@ -325,7 +325,7 @@ fn open_lock(path: &Path, owner: Owner) -> Result<File> {
     }
 }
 
-/// The right to write in a room. While it is held the lock file holds a byte, so that the next writer sees when this
+/// The right to write in a history. While it is held the lock file holds a byte, so that the next writer sees when this
 /// one was killed, and clears up after it.
 #[derive(Debug)]
 pub struct Writing {
@@ -394,5 +394,5 @@ impl Drop for Writing {
 }
 
 #[cfg(test)]
-#[path = "room_test.rs"]
+#[path = "history_test.rs"]
 mod tests;
