@@ -15,7 +15,7 @@ use crate::page::{
     Digest, GROUP, GROUP_PAGES, GROUP64, ImageHasher, PAGE, PAGE64, PageNo, PageRange, PageSet, group_digest,
     page_digest, pages_of,
 };
-use crate::store::{Image, ImageBase, Shelf, Spool, StoredBase, Tree};
+use crate::store::{Image, ImageBase, PackCache, Spool, StoredBase, Tree};
 use crate::sys::{open, sparse};
 
 /// The pages in which two sides differ; what lies past the end of one counts as zeros.
@@ -42,13 +42,13 @@ pub(crate) fn compare(a: &Side, b: &Side, reading: &Reading, progress: &dyn Prog
 pub(crate) fn compare_stored(a: &StoredSide, b: &StoredSide, within: PageRange) -> Result<PageSet> {
     let mut set = PageSet::new();
     // Two histories number their packs each in their own way: then no two numbers may look the same.
-    let shift = if Arc::ptr_eq(&a.shelf, &b.shelf) { 0 } else { OTHER };
+    let shift = if Arc::ptr_eq(&a.packs, &b.packs) { 0 } else { OTHER };
     differing(a.image.runs(), Renumbered { runs: b.image.runs(), shift }, |step| {
         let wanted = step.pages.intersect(&within);
         for page in wanted.start..wanted.end {
             let n = page - step.pages.start;
-            let x = Image::page_digest(&a.shelf, step.a.advance(n)).map_err(Stop::Ours)?;
-            let y = Image::page_digest(&b.shelf, renumber(step.b.advance(n), shift)).map_err(Stop::Ours)?;
+            let x = Image::page_digest(&a.packs, step.a.advance(n)).map_err(Stop::Ours)?;
+            let y = Image::page_digest(&b.packs, renumber(step.b.advance(n), shift)).map_err(Stop::Ours)?;
             if x != y {
                 set.insert(page);
             }
@@ -101,7 +101,7 @@ pub(crate) fn compare_live(
         done => done,
     }
     .unwrap_or_else(|| {
-        let base = StoredBase::Image(Box::new(ImageBase::new(&stored.image, &stored.shelf)));
+        let base = StoredBase::Image(Box::new(ImageBase::new(&stored.image, &stored.packs)));
         read(live, &base, reading, progress, seen)
     })?;
     // What the stored image has past the end of the file.
@@ -119,14 +119,14 @@ pub(crate) fn compare_live(
 pub(crate) fn pages_off(
     target: Target<'_>,
     image: &Image,
-    shelf: &Shelf,
+    packs: &PackCache,
     reading: &Reading,
     progress: &dyn Progress,
 ) -> Result<PageSet> {
     let file = target.file.try_clone().at("opening", target.path)?;
     let len = open::stamp(&file, target.path)?.len;
     let live = LiveSide { name: String::new(), path: target.path.into(), file, len };
-    let base = StoredBase::Image(Box::new(ImageBase::new(image, shelf)));
+    let base = StoredBase::Image(Box::new(ImageBase::new(image, packs)));
     let set = read(&live, &base, reading, progress, None)?.0;
     let mut within: PageSet = set.runs_within(PageRange::of_len(image.len())).collect();
     within.insert_range(PageRange { start: pages_of(len).min(image.pages()), end: image.pages() });

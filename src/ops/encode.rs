@@ -207,7 +207,7 @@ struct SideReader<'a> {
 impl<'a> SideReader<'a> {
     fn new(side: &'a Side) -> SideReader<'a> {
         let packs = match side {
-            Side::Stored(stored) => Some(stored.shelf.pages()),
+            Side::Stored(stored) => Some(stored.packs.pages()),
             Side::Live(_) => None,
         };
         SideReader { side, packs }

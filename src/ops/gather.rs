@@ -9,7 +9,7 @@ use std::thread;
 use crate::error::Result;
 use crate::pack::{Bad, Run, RunStream, Source};
 use crate::page::{Digest, GROUP, GROUP_PAGES, PAGE64, PageNo, PageRange, group_digest};
-use crate::store::{PageReader, Shelf};
+use crate::store::{PackCache, PageReader};
 
 /// Most threads.
 const MOST_WORKERS: usize = 8;
@@ -33,7 +33,7 @@ pub(super) struct Piece<T> {
 
 /// Calls `each` for every piece, on as many threads as it is worth; the first error ends it.
 pub(super) fn gather<T: Send>(
-    shelf: &Shelf,
+    packs: &PackCache,
     mut pieces: Vec<Piece<T>>,
     each: &(dyn Fn(&mut PageReader<'_>, Piece<T>) -> Result<()> + Sync),
 ) -> Result<()> {
@@ -42,7 +42,7 @@ pub(super) fn gather<T: Send>(
     let queue = Mutex::new(jobs(pieces).into_iter());
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
     spread(workers(pages), &|| {
-        let mut reader = shelf.pages();
+        let mut reader = packs.pages();
         while let Some(job) = next() {
             for piece in job {
                 each(&mut reader, piece)?;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use crate::error::{At, Error, Result};
 use crate::pack::{Bad, Block, Compress, Frame, FrameKind, PackReader, PackWriter, decode_frame, encode_frame};
 use crate::page::{Digest, PAGE, PAGE64, PageNo, PageRange, PageSet, page_digest};
-use crate::store::{History, Image, Shelf, SnapName, Writing};
+use crate::store::{History, Image, PackCache, SnapName, Writing};
 use crate::sys::{create, id, meta, open, straight};
 
 /// What became of suspect packs.
@@ -33,16 +33,16 @@ pub(crate) struct Healed {
 ///
 /// # Errors
 /// When the snapshot's own file cannot be looked at.
-pub(crate) fn suspects(_history: &History, shelf: &Shelf, image: &Image) -> Result<Vec<u32>> {
+pub(crate) fn suspects(_history: &History, packs: &PackCache, image: &Image) -> Result<Vec<u32>> {
     let made = open::stamp_path(image.path()).at("looking at", image.path())?.mtime_ns;
-    let mut packs = image.packs();
-    packs.retain(|pack| open::stamp_path(&shelf.pack_path(*pack)).map_or(true, |stamp| stamp.mtime_ns > made));
-    Ok(packs)
+    let mut suspect = image.packs();
+    suspect.retain(|pack| open::stamp_path(&packs.pack_path(*pack)).map_or(true, |stamp| stamp.mtime_ns > made));
+    Ok(suspect)
 }
 
 /// Marks a pack as suspect, for the next writer. Only a hint: where it cannot be done, nothing is.
-pub(crate) fn suspect(shelf: &Shelf, pack: u32) {
-    let path = shelf.pack_path(pack);
+pub(crate) fn suspect(packs: &PackCache, pack: u32) {
+    let path = packs.pack_path(pack);
     if let Ok(file) = create::open_own(&path)
         && is_only_ours(&file, &path).unwrap_or(false)
     {
@@ -67,28 +67,34 @@ fn is_only_ours(file: &File, path: &Path) -> Result<bool> {
     Ok(meta::links(file).at("looking at", path)? == 1)
 }
 
-/// Checks every page of `packs`. A pack with bad pages is written anew under the same id, with the pages that `live`
-/// still holds at the same place; one that is whole is no longer suspect.
+/// Checks every page of the packs `numbers`. A pack with bad pages is written anew under the same id, with the pages
+/// that `live` still holds at the same place; one that is whole is no longer suspect.
 ///
 /// # Errors
 /// What reading a sound file, or writing, says; damage is no error here.
-pub(crate) fn heal(history: &History, _writing: &Writing, shelf: &Shelf, packs: &[u32], live: &File) -> Result<Healed> {
+pub(crate) fn heal(
+    history: &History,
+    _writing: &Writing,
+    packs: &PackCache,
+    numbers: &[u32],
+    live: &File,
+) -> Result<Healed> {
     let mut healed = Healed::default();
     let calm = oldest(history)?;
-    for &number in packs {
+    for &number in numbers {
         // It may be open since before it was touched.
-        shelf.forget(number);
-        match read_through(shelf, number)? {
+        packs.forget(number);
+        match read_through(packs, number)? {
             None => healed.broken = true,
             Some(bad) if bad.is_empty() => {
-                let path = shelf.pack_path(number);
+                let path = packs.pack_path(number);
                 let file = create::open_own(&path)?;
                 if is_only_ours(&file, &path)? {
                     meta::set_times(&file, calm, calm).at("setting the times of", &path)?;
                 }
             }
             Some(bad) => {
-                let rewritten = rewrite(history, shelf, number, &bad, live, calm)?;
+                let rewritten = rewrite(history, packs, number, &bad, live, calm)?;
                 healed.unread |= rewritten.is_none();
                 let lost = rewritten.as_ref().unwrap_or(&bad);
                 healed.pages += bad.len() - lost.len();
@@ -110,8 +116,8 @@ fn oldest(history: &History) -> Result<i128> {
 }
 
 /// The bad pages of a pack; `None` when it is missing or its index cannot be believed.
-fn read_through(shelf: &Shelf, number: u32) -> Result<Option<PageSet>> {
-    let pack = match shelf.pack(number) {
+fn read_through(packs: &PackCache, number: u32) -> Result<Option<PageSet>> {
+    let pack = match packs.pack(number) {
         Err(Error::Damaged { .. }) => return Ok(None),
         pack => pack?,
     };
@@ -162,14 +168,14 @@ fn parts(block: &Block) -> Vec<Part> {
 /// stays, when others would be lost only because they cannot be read now.
 fn rewrite(
     history: &History,
-    shelf: &Shelf,
+    packs: &PackCache,
     number: u32,
     bad: &PageSet,
     live: &File,
     calm: i128,
 ) -> Result<Option<PageSet>> {
-    let old = shelf.pack(number)?;
-    let path = shelf.pack_path(number);
+    let old = packs.pack(number)?;
+    let path = packs.pack_path(number);
     let pending = history.pending()?;
     let mut lost = PageSet::new();
     let mut writer = PackWriter::new(BufWriter::new(pending.file())).at("writing", &path)?;
@@ -192,7 +198,7 @@ fn rewrite(
     meta::set_times(pending.file(), calm, calm).at("setting the times of", &path)?;
     pending.replace(path.file_name().unwrap_or_default())?;
     create::sync_dir(history.dir())?;
-    shelf.forget(number);
+    packs.forget(number);
     Ok(Some(lost))
 }
 

@@ -10,7 +10,7 @@ use super::metadata::{MetaChange, Metadata};
 use crate::error::Result;
 use crate::pack::{Grade, Kind, Meta, RunStream, SnapshotFile, Source};
 use crate::page::{Digest, PAGE, PAGE64, PageRange};
-use crate::store::{History, Image, Mark, STORE_NAME, Shelf, SnapName, Store};
+use crate::store::{History, Image, Mark, PackCache, STORE_NAME, SnapName, Store};
 use crate::sys::open;
 
 /// What is asked.
@@ -103,16 +103,16 @@ fn listing(history: &History, range: Option<(u64, u64)>) -> Result<Listing> {
         faults.push(e.to_string());
         None
     });
-    let shelf = Shelf::new(history.dir());
+    let packs = PackCache::new(history.dir());
     let mut lens = HashMap::new();
     let mut snapshots = Vec::new();
     let mut maps = HashSet::new();
     let mut known = HashMap::new();
     for name in history.snapshots()? {
-        let touched = Image::open_snap(history, &shelf, name).and_then(|snap| {
+        let touched = Image::open_snap(history, &packs, name).and_then(|snap| {
             let before = lens.insert(name.id, snap.meta.len).or(lens.get(&snap.meta.parent).copied());
             let path = history.dir().join(name.file_name());
-            let touches = range.map_or(Ok(true), |range| touches((history, &shelf), &snap, &path, before, range));
+            let touches = range.map_or(Ok(true), |range| touches((history, &packs), &snap, &path, before, range));
             Ok((touches?, snap.meta))
         });
         match touched {
@@ -155,7 +155,7 @@ fn tags(history: &History, faults: &mut Vec<String>) -> Result<HashMap<Digest, V
 /// Whether a snapshot changed any of the bytes of `range` since its parent of `before` bytes: what it holds there, or
 /// whether there is anything. Only the pages in which the range begins and ends are read.
 fn touches(
-    (history, shelf): (&History, &Shelf),
+    (history, packs): (&History, &PackCache),
     snap: &SnapshotFile<Arc<File>>,
     path: &Path,
     before: Option<u64>,
@@ -175,9 +175,9 @@ fn touches(
             if to - from == PAGE64 {
                 return Ok(true);
             }
-            let now = page_at(shelf, run.source.advance(page - run.pages.start))?;
+            let now = page_at(packs, run.source.advance(page - run.pages.start))?;
             let bytes = (from % PAGE64) as usize..(to - page * PAGE64) as usize;
-            if before_page(history, shelf, snap, page)?.is_none_or(|old| old[bytes.clone()] != now[bytes]) {
+            if before_page(history, packs, snap, page)?.is_none_or(|old| old[bytes.clone()] != now[bytes]) {
                 return Ok(true);
             }
         }
@@ -188,10 +188,10 @@ fn touches(
     Ok(false)
 }
 
-fn page_at(shelf: &Shelf, source: Source) -> Result<[u8; PAGE]> {
+fn page_at(packs: &PackCache, source: Source) -> Result<[u8; PAGE]> {
     let mut bytes = [0; PAGE];
     if let Source::Pack(pack, page) = source {
-        shelf.pages().read(pack, page, &mut bytes)?;
+        packs.pages().read(pack, page, &mut bytes)?;
     }
     Ok(bytes)
 }
@@ -199,7 +199,7 @@ fn page_at(shelf: &Shelf, source: Source) -> Result<[u8; PAGE]> {
 /// A page as the parent of a snapshot has it; before the first snapshot, there was nothing. None: the parent is gone.
 fn before_page(
     history: &History,
-    shelf: &Shelf,
+    packs: &PackCache,
     snap: &SnapshotFile<Arc<File>>,
     page: u64,
 ) -> Result<Option<[u8; PAGE]>> {
@@ -208,11 +208,11 @@ fn before_page(
     }
     let Some(name) = history.snapshots()?.into_iter().find(|name| name.id == snap.meta.parent) else { return Ok(None) };
     let mut source = Source::Hole;
-    Image::open(history, shelf, name)?.each_run(PageRange { start: page, end: page + 1 }, |run| {
+    Image::open(history, packs, name)?.each_run(PageRange { start: page, end: page + 1 }, |run| {
         source = run.source;
         Ok(())
     })?;
-    page_at(shelf, source).map(Some)
+    page_at(packs, source).map(Some)
 }
 
 fn entry(name: SnapName, meta: Meta, bytes_stored: u64, tags: Vec<String>) -> Entry {

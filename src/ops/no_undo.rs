@@ -82,8 +82,8 @@ fn bring(
     confirm: Confirm<'_>,
     progress: &dyn Progress,
 ) -> Result<Report> {
-    let to = Image::open(work.history, work.shelf, wanted)?;
-    let pages = compare::pages_off(work.target, &to, work.shelf, &work.options.reading, progress);
+    let to = Image::open(work.history, work.packs, wanted)?;
+    let pages = compare::pages_off(work.target, &to, work.packs, &work.options.reading, progress);
     let pages = work.if_alone(pages)?;
     let stamp = open::stamp(work.target.file, work.target.path)?;
     let now = if recorded.is_some() { "a mixture" } else { "now" };
@@ -96,7 +96,7 @@ fn bring(
     if (report.plan.is_empty() && recorded.is_none()) || !confirm(&report.plan) {
         return Ok(report);
     }
-    let proven = prove_whole(work.shelf, &to, &pages, progress);
+    let proven = prove_whole(work.packs, &to, &pages, progress);
     work.if_alone(proven)?;
     let intent = Intent {
         from: Digest::ZERO,

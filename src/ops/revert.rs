@@ -33,15 +33,15 @@ pub fn revert(
         plan::plan_only(&history, &exact, range, None, options, progress)
     };
     let already = |work: &Work<'_>, taken: &Taken| {
-        let to = Image::open(work.history, work.shelf, wanted)?;
+        let to = Image::open(work.history, work.packs, wanted)?;
         let Some(range) = range else { return Ok(if_same(taken, &to)) };
         let bytes = part::clip(range, taken.len, to.len())?;
-        let holds = part::holds(work.target, &to, work.shelf, &bytes);
+        let holds = part::holds(work.target, &to, work.packs, &bytes);
         Ok(work.if_alone(holds)?.then(|| format!("@{} in these bytes", to.name.number)))
     };
     let goal = Goal { verb: "revert", base: Base::Any, already: &already };
     let make = |work: &mut Work<'_>, from: &Image| {
-        let to = Image::open(work.history, work.shelf, wanted)?;
+        let to = Image::open(work.history, work.packs, wanted)?;
         match range {
             None => Ok(to),
             Some(range) => compose(work, from, &to, range),
@@ -75,17 +75,17 @@ fn or_without_undo(e: Error) -> Error {
 fn compose(work: &mut Work<'_>, from: &Image, to: &Image, range: (u64, u64)) -> Result<Image> {
     let Range { start, end } = part::clip(range, from.len(), to.len())?;
     let range = PageRange::of_bytes(start, end);
-    let shelf = work.shelf;
+    let packs = work.packs;
     let (file, path) = (work.target.file, work.target.path);
-    let mut reader = shelf.pages();
+    let mut reader = packs.pages();
     let mut composer = Composer::new(work, from, from.len());
     differing(from.runs(), to.runs(), |step| {
         let pages = step.pages.intersect(&range);
         for page in pages.start..pages.end {
             let n = page - step.pages.start;
             let (old, new) = (step.a.advance(n), step.b.advance(n));
-            let differ = Image::page_digest(shelf, old).map_err(Stop::Ours)?
-                != Image::page_digest(shelf, new).map_err(Stop::Ours)?;
+            let differ = Image::page_digest(packs, old).map_err(Stop::Ours)?
+                != Image::page_digest(packs, new).map_err(Stop::Ours)?;
             if !differ {
                 continue;
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::error::{Error, Result};
 use crate::pack::{Run, Source};
 use crate::page::{PAGE, PageNo, PageRange, PageSet};
-use crate::store::{PageReader, Shelf};
+use crate::store::{PackCache, PageReader};
 
 /// Pages that cannot be had, by the number of their pack.
 #[derive(Debug, Default)]
@@ -82,14 +82,14 @@ impl Salvage {
     /// What is not damage, and not a fault of the disk.
     pub(super) fn read(
         &mut self,
-        shelf: &Shelf,
+        packs: &PackCache,
         reader: &mut PageReader<'_>,
         (pack, first): (u32, PageNo),
         out: &mut [u8],
         error: Error,
     ) -> Result<()> {
         let what = error.to_string();
-        let any = match shelf.pack(pack) {
+        let any = match packs.pack(pack) {
             // None of its pages can be had: this need not be found page by page.
             Err(e) if is_gone(&e) => {
                 out.fill(0);

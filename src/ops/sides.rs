@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::operand::Operand;
 use super::{Reading, find_history, resolve};
 use crate::error::{At, Error, Result, shell_word, shown};
-use crate::store::{History, Image, Mark, Ref, Shelf};
+use crate::store::{History, Image, Mark, PackCache, Ref};
 use crate::sys::{fs, lock, open};
 
 /// One side of a comparison.
@@ -22,7 +22,7 @@ pub(crate) enum Side {
 pub(crate) struct StoredSide {
     pub(crate) name: String,
     pub(crate) history: History,
-    pub(crate) shelf: Arc<Shelf>,
+    pub(crate) packs: Arc<PackCache>,
     pub(crate) image: Image,
 }
 
@@ -101,12 +101,12 @@ impl StoredSide {
     /// `other` may be of the same history.
     fn open(path: &Path, at: &Ref, store: Option<&Path>, other: Option<&StoredSide>) -> Result<StoredSide> {
         let history = find_history(store, path)?;
-        let shelf = match other.filter(|o| o.history.dir() == history.dir()) {
-            Some(other) => other.shelf.clone(),
-            None => Arc::new(Shelf::new(history.dir())),
+        let packs = match other.filter(|o| o.history.dir() == history.dir()) {
+            Some(other) => other.packs.clone(),
+            None => Arc::new(PackCache::new(history.dir())),
         };
-        let image = Image::open(&history, &shelf, history.resolve(at)?)?;
-        Ok(StoredSide { name: format!("{}@{}", shown(path), image.name.number), history, shelf, image })
+        let image = Image::open(&history, &packs, history.resolve(at)?)?;
+        Ok(StoredSide { name: format!("{}@{}", shown(path), image.name.number), history, packs, image })
     }
 }
 

@@ -18,7 +18,7 @@ use crate::pack::{
 };
 use crate::page::{Digest, ImageHasher, MAX_LEN, PAGE, PAGE64, PageNo, PageRange, pages_of};
 use crate::store::{
-    Draft, FileId, History, Image, ImageBase, Mark, Shelf, SnapName, StoredBase, Tree, TreeUpdate, Writing, commit,
+    Draft, FileId, History, Image, ImageBase, Mark, PackCache, SnapName, StoredBase, Tree, TreeUpdate, Writing, commit,
 };
 use crate::sys::create::Pending;
 use crate::sys::open::{self, Stamp};
@@ -73,23 +73,23 @@ pub(crate) struct Target<'a> {
 pub(crate) fn take(
     history: &History,
     writing: &Writing,
-    shelf: &Shelf,
+    packs: &PackCache,
     target: Target<'_>,
     how: &How<'_>,
     progress: &dyn Progress,
 ) -> Result<Taken> {
-    let mut parent = head(history, shelf)?;
+    let mut parent = head(history, packs)?;
     let known = parent.is_some();
-    let mut damage = damaged_latest(history, shelf, parent.as_ref().map(|(image, _)| image.name))?;
+    let mut damage = damaged_latest(history, packs, parent.as_ref().map(|(image, _)| image.name))?;
     let healed = match &parent {
-        Some((image, _)) => heal(history, writing, shelf, &suspects(history, shelf, image)?, target.file)?,
+        Some((image, _)) => heal(history, writing, packs, &suspects(history, packs, image)?, target.file)?,
         None => Healed::default(),
     };
     if healed.broken {
         // Nothing may stand on a pack that is missing or cannot be believed: all is stored anew.
         parent = None;
     }
-    let mut taken = take_from(history, shelf, &parent, target, how, progress)?;
+    let mut taken = take_from(history, packs, &parent, target, how, progress)?;
     taken.repaired = healed.pages;
     if known && taken.parent.is_none() {
         damage.push("earlier snapshots stand on a pack that is missing or damaged: all was stored anew".into());
@@ -105,9 +105,9 @@ pub(crate) fn take(
 }
 
 /// That the latest snapshot is damaged, and so not the one to compare with: else nobody who only snaps would know.
-fn damaged_latest(history: &History, shelf: &Shelf, head: Option<SnapName>) -> Result<Vec<String>> {
+fn damaged_latest(history: &History, packs: &PackCache, head: Option<SnapName>) -> Result<Vec<String>> {
     let Some(latest) = history.snapshots()?.pop().filter(|latest| Some(*latest) != head) else { return Ok(Vec::new()) };
-    match Image::open(history, shelf, latest) {
+    match Image::open(history, packs, latest) {
         Err(Error::Damaged { .. }) => Ok(vec![format!("snapshot @{} is damaged", latest.number)]),
         _ => Ok(Vec::new()),
     }
@@ -115,7 +115,7 @@ fn damaged_latest(history: &History, shelf: &Shelf, head: Option<SnapName>) -> R
 
 fn take_from(
     history: &History,
-    shelf: &Shelf,
+    packs: &PackCache,
     parent: &Option<(Image, Option<Tree>)>,
     target: Target<'_>,
     how: &How<'_>,
@@ -130,7 +130,7 @@ fn take_from(
         }
     }
     if let Some((image, _)) = parent {
-        let base = StoredBase::Image(Box::new(ImageBase::new(image, shelf)));
+        let base = StoredBase::Image(Box::new(ImageBase::new(image, packs)));
         match attempt(history, target, Some(image), &base, None, how, progress) {
             // The index of a pack is damaged: what stands on it cannot be stood on. All is stored anew.
             Err(Error::Damaged { .. }) => {}
@@ -330,7 +330,7 @@ impl Taken {
         self,
         history: &History,
         writing: &mut Writing,
-        shelf: &Shelf,
+        packs: &PackCache,
         kind: Kind,
         message: &str,
     ) -> Result<(SnapName, Meta)> {
@@ -351,7 +351,7 @@ impl Taken {
             message: message.into(),
             ..blank_meta(history, kind)
         };
-        let done = commit(history, writing, shelf, self.parent.as_ref(), meta, self.draft, self.pack)?;
+        let done = commit(history, writing, packs, self.parent.as_ref(), meta, self.draft, self.pack)?;
         self.tree.finish(&done.0.id, &done.1.image, done.1.len);
         Ok(done)
     }

@@ -16,7 +16,7 @@ use super::salvage::Losses;
 use super::{Note, Progress, find_history, heal};
 use crate::error::{Error, Result, command};
 use crate::page::PageRange;
-use crate::store::{History, STORE_NAME, Shelf, SnapName, Store};
+use crate::store::{History, PackCache, STORE_NAME, SnapName, Store};
 use crate::sys::open;
 use structure::Structure;
 
@@ -104,7 +104,7 @@ pub fn verify(what: Option<&Operand>, options: &Options, progress: &dyn Progress
     let Chosen { damaged, histories, only } = choose(what, options, &mut report)?;
     let mut readable = false;
     for history in histories {
-        let check = Check { history: &history, shelf: Shelf::new(history.dir()), only, options, progress };
+        let check = Check { history: &history, packs: PackCache::new(history.dir()), only, options, progress };
         readable |= check.run(&mut report)?;
     }
     if let Some(what) = what.filter(|_| report.targets == 0 && report.notes.is_empty()) {
@@ -180,7 +180,7 @@ fn choose(what: Option<&Operand>, options: &Options, report: &mut Report) -> Res
 /// The check of one history.
 struct Check<'a> {
     history: &'a History,
-    shelf: Shelf,
+    packs: PackCache,
     only: Option<SnapName>,
     options: &'a Options,
     progress: &'a dyn Progress,
@@ -210,9 +210,9 @@ impl Check<'_> {
             let fault = Fault::new(&path, "its pages do not add up to its image digest");
             Fault { snapshots: vec![name.number], ..fault }
         }));
-        let packs: Vec<u32> = bad.broken.keys().chain(bad.pages.keys()).copied().collect();
+        let numbers: Vec<u32> = bad.broken.keys().chain(bad.pages.keys()).copied().collect();
         if !self.options.repair {
-            packs.iter().for_each(|pack| heal::suspect(&self.shelf, *pack));
+            numbers.iter().for_each(|pack| heal::suspect(&self.packs, *pack));
             if found.litter > 0 {
                 self.history.ask_for_sweep();
             }
@@ -223,8 +223,8 @@ impl Check<'_> {
             let made = self.history.write(PATIENCE).map(drop).map_err(|e| e.to_string());
             mark_repaired(&self.history.dir().join("target"), made, &mut report.faults);
         }
-        if !packs.is_empty() {
-            self.repair(&packs, &mut report.faults[first..], &mut report.notes)?;
+        if !numbers.is_empty() {
+            self.repair(&numbers, &mut report.faults[first..], &mut report.notes)?;
         }
         if found.litter > 0 {
             self.clear(found.litter, report)?;
@@ -243,7 +243,7 @@ impl Check<'_> {
     }
 
     /// Stores what can be had again, and marks those faults that are none any more.
-    fn repair(&self, packs: &[u32], faults: &mut [Fault], notes: &mut Vec<Note>) -> Result<()> {
+    fn repair(&self, numbers: &[u32], faults: &mut [Fault], notes: &mut Vec<Note>) -> Result<()> {
         let target = self.history.target();
         let writing = self.history.write(PATIENCE)?;
         let admitted = |live: File| self.history.admit(&live).map(|()| live);
@@ -251,15 +251,15 @@ impl Check<'_> {
             Ok(live) => live,
             Err(e) => {
                 notes.push(Note::warning(format!("nothing can be repaired: {e}")));
-                let paths: Vec<_> = packs.iter().map(|pack| self.shelf.pack_path(*pack)).collect();
+                let paths: Vec<_> = numbers.iter().map(|pack| self.packs.pack_path(*pack)).collect();
                 let ours = faults.iter_mut().filter(|fault| paths.contains(&fault.path));
                 ours.for_each(|fault| fault.unrepaired = e.to_string());
                 return Ok(());
             }
         };
-        for &pack in packs {
-            let healed = heal::heal(self.history, &writing, &self.shelf, &[pack], &live)?;
-            let path = self.shelf.pack_path(pack);
+        for &pack in numbers {
+            let healed = heal::heal(self.history, &writing, &self.packs, &[pack], &live)?;
+            let path = self.packs.pack_path(pack);
             let whole = !healed.broken && healed.lost.is_empty();
             for fault in faults.iter_mut().filter(|fault| fault.path == path) {
                 fault.repaired = whole;

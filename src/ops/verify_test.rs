@@ -16,9 +16,9 @@ fn full(f: &Fixture) -> Report {
 }
 
 fn latest_suspects(f: &Fixture) -> usize {
-    let (history, shelf) = (f.history(), Shelf::new(f.history().dir()));
-    let image = Image::open(&history, &shelf, *history.snapshots().unwrap().last().unwrap()).unwrap();
-    suspects(&history, &shelf, &image).unwrap().len()
+    let (history, packs) = (f.history(), PackCache::new(f.history().dir()));
+    let image = Image::open(&history, &packs, *history.snapshots().unwrap().last().unwrap()).unwrap();
+    suspects(&history, &packs, &image).unwrap().len()
 }
 
 /// Three snapshots: 0..40 written, 5..7 changed, 20 pages more.
@@ -207,19 +207,19 @@ fn repair_takes_what_the_target_still_has() {
 fn a_whole_suspect_is_calmed_and_a_missing_one_is_broken() {
     let f = three();
     let history = f.history();
-    let shelf = Shelf::new(history.dir());
-    let image = Image::open(&history, &shelf, *history.snapshots().unwrap().last().unwrap()).unwrap();
+    let packs = PackCache::new(history.dir());
+    let image = Image::open(&history, &packs, *history.snapshots().unwrap().last().unwrap()).unwrap();
     let pack = image.packs()[0];
-    crate::ops::heal::suspect(&shelf, pack);
-    assert_eq!(suspects(&history, &shelf, &image).unwrap(), [pack]);
+    crate::ops::heal::suspect(&packs, pack);
+    assert_eq!(suspects(&history, &packs, &image).unwrap(), [pack]);
     let live = fs::File::open(f.target()).unwrap();
     let writing = history.write(PATIENCE).unwrap();
-    let healed = heal(&history, &writing, &shelf, &[pack], &live).unwrap();
+    let healed = heal(&history, &writing, &packs, &[pack], &live).unwrap();
     assert!(!healed.broken && healed.pages == 0 && healed.lost.is_empty());
-    assert!(suspects(&history, &shelf, &image).unwrap().is_empty());
-    fs::remove_file(shelf.pack_path(pack)).unwrap();
-    assert_eq!(suspects(&history, &shelf, &image).unwrap(), [pack]);
-    assert!(heal(&history, &writing, &shelf, &[pack], &live).unwrap().broken);
+    assert!(suspects(&history, &packs, &image).unwrap().is_empty());
+    fs::remove_file(packs.pack_path(pack)).unwrap();
+    assert_eq!(suspects(&history, &packs, &image).unwrap(), [pack]);
+    assert!(heal(&history, &writing, &packs, &[pack], &live).unwrap().broken);
 }
 
 #[test]

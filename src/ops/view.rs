@@ -87,8 +87,8 @@ impl Opened {
         self.unfinished.as_ref()
     }
 
-    /// Calls `each` with the bytes of `range`, as far as there are any, each time with the offset of the first. An error
-    /// of `each` ends it.
+    /// Calls `each` with the bytes of `range`, as far as there are any, each time with the offset of the first. An
+    /// error of `each` ends it.
     ///
     /// # Errors
     /// When they cannot be read; [`Error::Changed`] when the file was cut short; what `each` says.
@@ -156,7 +156,7 @@ fn read_stored<E: From<Error>>(
 ) -> Result<(), E> {
     let pages = PageRange::of_bytes(range.start, range.end);
     let mut runs = stored.image.runs_from(pages.start);
-    let mut reader = stored.shelf.pages();
+    let mut reader = stored.packs.pages();
     let mut buf = vec![0; BLOCK];
     while let Some(run) = runs.next_run().map_err(|e| e.of(stored.image.path()))? {
         if run.pages.start >= pages.end {

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::image::{Image, ImageRuns};
-use super::shelf::Shelf;
+use super::pack_cache::PackCache;
 use super::tree::Tree;
 use crate::capture::{Base, Known};
 use crate::error::{Error, Result};
@@ -46,7 +46,7 @@ impl Base for StoredBase<'_> {
 #[derive(Debug)]
 pub struct ImageBase<'a> {
     image: &'a Image,
-    shelf: &'a Shelf,
+    packs: &'a PackCache,
     walk: Mutex<Walk>,
 }
 
@@ -58,19 +58,19 @@ struct Walk {
 
 impl<'a> ImageBase<'a> {
     /// For one scan from the start.
-    pub fn new(image: &'a Image, shelf: &'a Shelf) -> ImageBase<'a> {
-        ImageBase { image, shelf, walk: Mutex::new(Walk { runs: image.runs(), head: None }) }
+    pub fn new(image: &'a Image, packs: &'a PackCache) -> ImageBase<'a> {
+        ImageBase { image, packs, walk: Mutex::new(Walk { runs: image.runs(), head: None }) }
     }
 }
 
 /// Sets the digests of the pages of `run`, which lie in `window`.
-fn fill(shelf: &Shelf, run: &Run, window: &PageRange, digests: &mut [Digest]) -> Result<()> {
+fn fill(packs: &PackCache, run: &Run, window: &PageRange, digests: &mut [Digest]) -> Result<()> {
     let Source::Pack(pack, mut source) = run.source else {
         return Ok(());
     };
     let mut page = run.pages.start;
     while page < run.pages.end {
-        let (_, block) = shelf.block(pack, source)?;
+        let (_, block) = packs.block(pack, source)?;
         let wanted = run.pages.end - page;
         let mut found = 0;
         for (at, digest) in block.entries_from(source).take(wanted as usize) {
@@ -81,7 +81,7 @@ fn fill(shelf: &Shelf, run: &Run, window: &PageRange, digests: &mut [Digest]) ->
             found += 1;
         }
         if found == 0 {
-            let path = shelf.pack_path(pack);
+            let path = packs.pack_path(pack);
             return Err(Error::damaged(&path, format!("it does not hold page {source}")));
         }
         page += found;
@@ -107,7 +107,7 @@ impl Base for ImageBase<'_> {
             let part = run.clip(&window);
             if !part.source.is_zeros() && !part.pages.is_empty() {
                 digests.resize(window.len() as usize, Digest::ZERO);
-                fill(self.shelf, &part, &window, &mut digests)?;
+                fill(self.packs, &part, &window, &mut digests)?;
             }
             let rest = PageRange { start: run.pages.end.min(window.end), end: run.pages.end };
             walk.head = (!rest.is_empty()).then(|| run.clip(&rest));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::history::{History, MOST_NUMBER, SnapName, Writing};
 use super::image::{Clipped, Image};
-use super::shelf::Shelf;
+use super::pack_cache::PackCache;
 use super::spool::Spool;
 use crate::error::{At, Error, Result};
 use crate::pack::{
@@ -48,7 +48,7 @@ impl Draft {
 pub fn commit(
     history: &History,
     writing: &mut Writing,
-    shelf: &Shelf,
+    packs: &PackCache,
     parent: Option<&Image>,
     mut meta: Meta,
     draft: Draft,
@@ -57,11 +57,11 @@ pub fn commit(
     let number = next_number(history)?;
     let scratch =
         |e: std::io::Error| Error::Io { doing: "writing scratch space in", path: history.dir().into(), source: e };
-    let own = pack.as_ref().map(|(_, p)| shelf.with_packs(|packs| packs.intern(p.id)));
+    let own = pack.as_ref().map(|(_, p)| packs.with_packs(|packs| packs.intern(p.id)));
     let (update, order, spool) = draft.runs.finish().map_err(scratch)?;
     let order: Vec<u32> = order.into_iter().map(|n| if n == NO_PACK { own.unwrap_or(n) } else { n }).collect();
     let update = Runs { section: update, spool: Arc::new(spool), packs: order.clone().into() };
-    let mut all = Layers { history, shelf, parent, update: &update, len: meta.len };
+    let mut all = Layers { history, packs, parent, update: &update, len: meta.len };
     meta.stored = Stored::default();
     let mut late = None;
     if let Some((pending, summary)) = pack {
@@ -78,7 +78,7 @@ pub fn commit(
     if !writing.is_clean() {
         writing.sync()?;
     }
-    let packs = shelf.with_packs(|p: &mut Packs| order.iter().map(|n| p.id(*n)).collect());
+    let packs = packs.with_packs(|p: &mut Packs| order.iter().map(|n| p.id(*n)).collect());
     let file = history.pending()?;
     let writer = SnapshotWriter { meta: &meta, packs, over: over.section, update: update.section };
     let mut out = std::io::BufWriter::new(file.file());
@@ -123,7 +123,7 @@ impl Runs {
 /// What the new image consists of.
 struct Layers<'a> {
     history: &'a History,
-    shelf: &'a Shelf,
+    packs: &'a PackCache,
     parent: Option<&'a Image>,
     update: &'a Runs,
     len: u64,
@@ -174,8 +174,9 @@ impl Layers<'_> {
         let all = PageRange::of_len(self.len);
         let holes = (!all.is_empty()).then_some(Run { pages: all, source: Source::Hole }).into_iter();
         let spool = Spool::new(self.history.dir());
-        // The numbers of packs are only looked up once all runs are there, so the shelf is free while they are read.
-        let packs = self.shelf.with_packs(|p| p.clone());
+        // The numbers of packs are only looked up once all runs are there, so the pack cache is free while they are
+        // read.
+        let packs = self.packs.with_packs(|p| p.clone());
         let written = match self.parent {
             Some(parent) => {
                 let base = Overlay::new(holes, Overlay::new(parent.runs(), self.update.read()));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::history::{History, SnapName};
-use super::shelf::Shelf;
+use super::pack_cache::PackCache;
 use crate::error::{Error, Result};
 use crate::pack::{Bad, MapFile, Meta, Overlay, Run, RunStream, RunsReader, SnapshotFile, Source};
 use crate::page::{Digest, PageNo, PageRange, pages_of};
@@ -29,16 +29,16 @@ impl Image {
     ///
     /// # Errors
     /// [`Error::Damaged`] when it, or its map, is not what its name says.
-    pub fn open(history: &History, shelf: &Shelf, name: SnapName) -> Result<Image> {
+    pub fn open(history: &History, packs: &PackCache, name: SnapName) -> Result<Image> {
         let path = history.dir().join(name.file_name());
-        let snap = Image::open_snap(history, shelf, name)?;
+        let snap = Image::open_snap(history, packs, name)?;
         let map_id = snap.meta.stored.map;
         let map = if map_id.is_zero() {
             None
         } else {
             let path = history.dir().join(format!("{map_id}.map"));
             let file = Arc::new(open_stored(&path)?);
-            Some(shelf.with_packs(|p| MapFile::open(file, &map_id, p)).map_err(|e| e.of(&path))?)
+            Some(packs.with_packs(|p| MapFile::open(file, &map_id, p)).map_err(|e| e.of(&path))?)
         };
         Ok(Image { name, path, snap, map })
     }
@@ -47,12 +47,12 @@ impl Image {
     ///
     /// # Errors
     /// [`Error::Damaged`] when it is not what its name says.
-    pub fn open_snap(history: &History, shelf: &Shelf, name: SnapName) -> Result<SnapshotFile<Arc<File>>> {
+    pub fn open_snap(history: &History, packs: &PackCache, name: SnapName) -> Result<SnapshotFile<Arc<File>>> {
         let path = history.dir().join(name.file_name());
         let file = open_stored(&path)?;
         // On file systems without flock there is nobody who could take the exclusive one either.
         let _ = file.try_lock_shared();
-        shelf.with_packs(|p| SnapshotFile::open(Arc::new(file), &name.id, p)).map_err(|e| e.of(&path))
+        packs.with_packs(|p| SnapshotFile::open(Arc::new(file), &name.id, p)).map_err(|e| e.of(&path))
     }
 
     /// The packs that it may take pages from, ascending.
@@ -141,10 +141,10 @@ impl Image {
     ///
     /// # Errors
     /// When the pack's index cannot be believed.
-    pub fn page_digest(shelf: &Shelf, source: Source) -> Result<Digest> {
+    pub fn page_digest(packs: &PackCache, source: Source) -> Result<Digest> {
         match source {
             Source::Hole | Source::Zero => Ok(Digest::ZERO),
-            Source::Pack(pack, page) => shelf.digest(pack, page),
+            Source::Pack(pack, page) => packs.digest(pack, page),
         }
     }
 

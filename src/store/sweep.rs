@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::history::{History, SnapName, Writing};
 use super::image::Image;
 use super::intent::Intent;
-use super::shelf::Shelf;
+use super::pack_cache::PackCache;
 use crate::error::{At, Result};
 use crate::page::Digest;
 use crate::sys::{create, straight};
@@ -28,14 +28,14 @@ impl History {
     pub(crate) fn needed(&self) -> Result<Option<HashSet<Digest>>> {
         let mut needed = HashSet::new();
         for name in self.snapshots_agreed()? {
-            // A shelf each: what one snapshot names must not hide behind another.
-            let shelf = Shelf::new(self.dir());
-            let Ok(image) = Image::open(self, &shelf, name) else {
+            // A packs each: what one snapshot names must not hide behind another.
+            let packs = PackCache::new(self.dir());
+            let Ok(image) = Image::open(self, &packs, name) else {
                 return Ok(None);
             };
             needed.insert(image.meta().stored.map);
             needed.insert(image.meta().stored.pack);
-            shelf.with_packs(|p| needed.extend(p.ids()));
+            packs.with_packs(|p| needed.extend(p.ids()));
         }
         Ok(Some(needed))
     }

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::ops::operand::Operand;
 use crate::ops::{Progress, diff, find_history};
 use crate::page::{Digest, PageRange, PageSet};
-use crate::store::{Image, Ref, Shelf};
+use crate::store::{Image, PackCache, Ref};
 
 /// The snapshots of a file, and what changed since the latest.
 #[derive(Clone, Debug)]
@@ -59,7 +59,7 @@ pub(super) fn look(path: &Path, options: &Options, progress: &dyn Progress) -> R
         return Ok(None);
     }
     let name = history.resolve(&Ref::Latest)?;
-    let meta = Image::open_snap(&history, &Shelf::new(history.dir()), name)?.meta;
+    let meta = Image::open_snap(&history, &PackCache::new(history.dir()), name)?.meta;
     let stored = Operand { path: path.into(), at: Some(Ref::Number(name.number)), doubt: None };
     let how = diff::Options { store: options.store.clone(), reading: options.reading.clone(), range: None };
     let mut set = PageSet::new();

@@ -18,7 +18,7 @@ const MOST_INDEX: usize = 24 << 20;
 
 /// The packs of one history. Shared by threads.
 #[derive(Debug)]
-pub struct Shelf {
+pub struct PackCache {
     dir: PathBuf,
     state: Mutex<State>,
 }
@@ -69,10 +69,10 @@ impl<K: Copy + Eq + std::hash::Hash, V: Clone> Cache<K, V> {
     }
 }
 
-impl Shelf {
+impl PackCache {
     /// The packs in `dir`.
-    pub fn new(dir: &Path) -> Shelf {
-        Shelf { dir: dir.into(), state: Mutex::default() }
+    pub fn new(dir: &Path) -> PackCache {
+        PackCache { dir: dir.into(), state: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -167,14 +167,14 @@ impl Shelf {
 
     /// Reads pages one after the other.
     pub fn pages(&self) -> PageReader<'_> {
-        PageReader { shelf: self, last: None }
+        PageReader { packs: self, last: None }
     }
 }
 
 /// Reads pages; remembers the frame it decoded last, for the page after.
 #[derive(Debug)]
 pub struct PageReader<'a> {
-    shelf: &'a Shelf,
+    packs: &'a PackCache,
     last: Option<LastFrame>,
 }
 
@@ -191,16 +191,16 @@ impl PageReader<'_> {
     /// # Errors
     /// [`Error::Damaged`] when the page is not there or not what it was.
     pub fn read(&mut self, number: u32, page: PageNo, out: &mut [u8; PAGE]) -> Result<Digest> {
-        let path = || self.shelf.pack_path(number);
+        let path = || self.packs.pack_path(number);
         let digest = match self.in_last(number, page, out) {
             Some(digest) => digest,
             None => {
-                let (_, block) = self.shelf.block(number, page)?;
+                let (_, block) = self.packs.block(number, page)?;
                 let frame = block
                     .frame_of(page)
                     .ok_or_else(|| Error::damaged(&path(), format!("the bytes of page {page} are missing")))?;
-                let pack = self.shelf.pack(number)?;
-                let digest = self.shelf.digest(number, page)?;
+                let pack = self.packs.pack(number)?;
+                let digest = self.packs.digest(number, page)?;
                 if !pack.raw_page(&block, frame, page, out).map_err(|e| e.of(&path()))? {
                     let mut bytes = self.last.take().map(|last| last.bytes).unwrap_or_default();
                     pack.frame_into(&block, frame, None, &mut bytes).map_err(|e| e.of(&path()))?;
@@ -240,12 +240,12 @@ impl PageReader<'_> {
 
     /// Reads the pages that follow `page` in its frame, if it is a raw one: how many.
     fn read_side_by_side(&mut self, number: u32, page: PageNo, out: &mut [[u8; PAGE]]) -> Result<usize> {
-        let path = || self.shelf.pack_path(number);
-        let (_, block) = self.shelf.block(number, page)?;
+        let path = || self.packs.pack_path(number);
+        let (_, block) = self.packs.block(number, page)?;
         let Some(frame) = block.frame_of(page) else { return Ok(0) };
         let wanted: Vec<_> = block.frame_pages(frame).into_iter().filter(|(p, _)| *p >= page).collect();
         let n = wanted.iter().zip(page..).take(out.len()).take_while(|((p, _), next)| p == next).count();
-        let pack = self.shelf.pack(number)?;
+        let pack = self.packs.pack(number)?;
         let bytes = out[..n].as_flattened_mut();
         if !pack.raw_page(&block, frame, page, bytes).map_err(|e| e.of(&path()))? {
             return Ok(0);
