@@ -20,7 +20,7 @@ const CHECKS: [(&str, Check); 12] = [
     ("range", checks::range::check),
     ("snapshot", checks::snapshot::check),
     ("tags", checks::tags::check),
-    ("tree", checks::tree::check),
+    ("digest_cache", checks::digest_cache::check),
     ("vec_header", checks::vec_header::check),
     ("words", checks::words::check),
 ];

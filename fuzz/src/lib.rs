@@ -5,6 +5,7 @@
 //! The tests of memsnap run the same checks over the corpora that are kept here.
 
 pub mod delta;
+pub mod digest_cache;
 pub mod file_ref;
 pub mod format;
 mod ground;
@@ -15,7 +16,6 @@ mod runs;
 mod seal;
 pub mod snapshot;
 pub mod tags;
-pub mod tree;
 pub mod vec_header;
 
 pub mod range;

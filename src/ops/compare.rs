@@ -15,7 +15,7 @@ use crate::page::{
     Digest, GROUP, GROUP_PAGES, GROUP64, ImageHasher, PAGE, PAGE64, PageNo, PageRange, PageSet, group_digest,
     page_digest, pages_of,
 };
-use crate::store::{Image, ImageBase, PackCache, Spool, StoredBase, Tree};
+use crate::store::{DigestCache, Image, ImageBase, PackCache, Spool, StoredBase};
 use crate::sys::{open, sparse};
 
 /// The pages in which two sides differ; what lies past the end of one counts as zeros.
@@ -93,11 +93,13 @@ pub(crate) fn compare_live(
     if live.path == stored.history.target() {
         refuse_unfinished_to_read(&stored.history)?;
     }
-    let tree = Tree::open(&stored.history).filter(|t| (t.image, t.len) == (stored.image.digest(), stored.image.len()));
-    let by_tree = tree.as_ref().map(|tree| read(live, &StoredBase::Tree(tree), reading, progress, seen.as_deref_mut()));
-    let (mut set, digest) = match by_tree {
+    let cache =
+        DigestCache::open(&stored.history).filter(|t| (t.image, t.len) == (stored.image.digest(), stored.image.len()));
+    let by_cache =
+        cache.as_ref().map(|cache| read(live, &StoredBase::Cache(cache), reading, progress, seen.as_deref_mut()));
+    let (mut set, digest) = match by_cache {
         // The cache turned out broken, and is gone: once more without it.
-        Some(Err(e)) if Tree::is_cause(&stored.history, &e) => None,
+        Some(Err(e)) if DigestCache::is_cause(&stored.history, &e) => None,
         done => done,
     }
     .unwrap_or_else(|| {

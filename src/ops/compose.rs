@@ -13,7 +13,7 @@ use crate::page::{
     Digest, GROUP, GROUP_PAGES, GROUP64, ImageHasher, PAGE, PAGE64, PageNo, PageRange, group_digest, groups_of,
     page_digest, pages_of,
 };
-use crate::store::{Draft, History, Image, PackCache, Tree, Writing, commit};
+use crate::store::{DigestCache, Draft, History, Image, PackCache, Writing, commit};
 use crate::sys::id;
 
 /// Most pages coded together.
@@ -138,7 +138,7 @@ impl<'w> Differing<'w> {
 pub(crate) struct Composer<'w, 'a> {
     work: &'w mut Work<'a>,
     from: &'w Image,
-    tree: Option<Tree>,
+    cache: Option<DigestCache>,
     len: u64,
     pages: Differing<'w>,
     group: Option<(u64, Vec<u8>)>,
@@ -148,9 +148,9 @@ pub(crate) struct Composer<'w, 'a> {
 impl<'w, 'a: 'w> Composer<'w, 'a> {
     /// Begins with `from`, which the target holds at this moment; the result has `len` bytes.
     pub(crate) fn new(work: &'w mut Work<'a>, from: &'w Image, len: u64) -> Composer<'w, 'a> {
-        let tree = Tree::open(work.history).filter(|t| t.snapshot == from.name.id);
+        let cache = DigestCache::open(work.history).filter(|t| t.snapshot == from.name.id);
         let pages = Differing::new(work.history, from, work.options.compress, work.options.reserve, len);
-        Composer { work, from, tree, len, pages, group: None, groups: Vec::new() }
+        Composer { work, from, cache, len, pages, group: None, groups: Vec::new() }
     }
 
     /// Replaces a page.
@@ -194,8 +194,8 @@ impl<'w, 'a: 'w> Composer<'w, 'a> {
             self.leave();
         }
         self.groups.retain(|(group, _)| *group < groups_of(self.len));
-        if let Some(tree) = &self.tree {
-            return tree.fold_with(self.len, &self.groups);
+        if let Some(cache) = &self.cache {
+            return cache.fold_with(self.len, &self.groups);
         }
         let mut hasher = ImageHasher::new(self.len);
         let mut changed = self.groups.iter().peekable();

@@ -59,7 +59,7 @@ use std::time::Duration;
 
 use crate::capture::{How, Io};
 use crate::error::{Error, Result, command, shell_word};
-use crate::store::{History, Image, Mark, PackCache, Store, Tree};
+use crate::store::{DigestCache, History, Image, Mark, PackCache, Store};
 use crate::sys::{fs, open};
 
 /// Hears how far long work is.
@@ -224,14 +224,14 @@ pub(crate) fn resolve(file: &Path) -> Result<PathBuf> {
 
 /// The image that the target was last known to hold, and the digest cache if it describes that image: the newest
 /// sound snapshot, or the one that a revert went to.
-pub(crate) fn head(history: &History, packs: &PackCache) -> Result<Option<(Image, Option<Tree>)>> {
+pub(crate) fn head(history: &History, packs: &PackCache) -> Result<Option<(Image, Option<DigestCache>)>> {
     let names = history.snapshots()?;
-    if let Some(tree) = Tree::open(history)
-        && let Some(name) = names.iter().find(|n| n.id == tree.snapshot)
+    if let Some(cache) = DigestCache::open(history)
+        && let Some(name) = names.iter().find(|n| n.id == cache.snapshot)
         && let Ok(image) = Image::open(history, packs, *name)
-        && (image.digest(), image.len()) == (tree.image, tree.len)
+        && (image.digest(), image.len()) == (cache.image, cache.len)
     {
-        return Ok(Some((image, Some(tree))));
+        return Ok(Some((image, Some(cache))));
     }
     for name in names.iter().rev() {
         match Image::open(history, packs, *name) {

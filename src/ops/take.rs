@@ -18,7 +18,8 @@ use crate::pack::{
 };
 use crate::page::{Digest, ImageHasher, MAX_LEN, PAGE, PAGE64, PageNo, PageRange, pages_of};
 use crate::store::{
-    Draft, FileId, History, Image, ImageBase, Mark, PackCache, SnapName, StoredBase, Tree, TreeUpdate, Writing, commit,
+    DigestCache, DigestCacheUpdate, Draft, FileId, History, Image, ImageBase, Mark, PackCache, SnapName, StoredBase,
+    Writing, commit,
 };
 use crate::sys::create::Pending;
 use crate::sys::open::{self, Stamp};
@@ -59,7 +60,7 @@ pub(crate) struct Taken {
     attrs: Vec<(Vec<u8>, Vec<u8>)>,
     draft: Draft,
     pack: Option<(Pending, PackSummary)>,
-    tree: TreeUpdate,
+    cache: DigestCacheUpdate,
 }
 
 /// The target of a verb, opened.
@@ -116,16 +117,16 @@ fn damaged_latest(history: &History, packs: &PackCache, head: Option<SnapName>) 
 fn take_from(
     history: &History,
     packs: &PackCache,
-    parent: &Option<(Image, Option<Tree>)>,
+    parent: &Option<(Image, Option<DigestCache>)>,
     target: Target<'_>,
     how: &How<'_>,
     progress: &dyn Progress,
 ) -> Result<Taken> {
-    if let Some((image, Some(tree))) = parent {
-        let base = StoredBase::Tree(tree);
-        match attempt(history, target, Some(image), &base, Some(tree), how, progress) {
+    if let Some((image, Some(cache))) = parent {
+        let base = StoredBase::Cache(cache);
+        match attempt(history, target, Some(image), &base, Some(cache), how, progress) {
             // The cache turned out broken half-way, and is gone: once more without it.
-            Err(e) if Tree::is_cause(history, &e) => {}
+            Err(e) if DigestCache::is_cause(history, &e) => {}
             taken => return taken,
         }
     }
@@ -145,7 +146,7 @@ fn attempt(
     target: Target<'_>,
     parent: Option<&Image>,
     base: &dyn Base,
-    tree: Option<&Tree>,
+    cache: Option<&DigestCache>,
     how: &How<'_>,
     progress: &dyn Progress,
 ) -> Result<Taken> {
@@ -177,7 +178,7 @@ fn attempt(
         parent_pages: parent.map(Image::pages),
         hasher: ImageHasher::new(before.len),
         draft: Draft::new(history),
-        tree: TreeUpdate::new(history, tree),
+        cache: DigestCacheUpdate::new(history, cache),
         pack: None,
         changed: Changed::default(),
     };
@@ -206,7 +207,7 @@ fn attempt(
         attrs,
         draft: taking.draft,
         pack,
-        tree: taking.tree,
+        cache: taking.cache,
     })
 }
 
@@ -261,7 +262,7 @@ struct Taking<'a> {
     parent_pages: Option<u64>,
     hasher: ImageHasher,
     draft: Draft,
-    tree: TreeUpdate,
+    cache: DigestCacheUpdate,
     pack: Option<PackWriter<PackFile>>,
     changed: Changed,
 }
@@ -269,7 +270,7 @@ struct Taking<'a> {
 impl Taking<'_> {
     fn take(&mut self, part: Part) -> Result<()> {
         part.groups.iter().for_each(|(group, digest)| self.hasher.push(*group, digest));
-        self.tree.put(&part.leaves);
+        self.cache.put(&part.leaves);
         self.changed.pages += part.changed.pages;
         self.changed.bytes += part.changed.bytes;
         for run in with_grown(&part, self.parent_pages.unwrap_or(0), pages_of(self.len)) {
@@ -321,7 +322,7 @@ impl Taken {
     /// Lets go of it: it is the image of its parent.
     pub(crate) fn unchanged(self) {
         if let Some(parent) = &self.parent {
-            self.tree.keep(&parent.name.id, &self.image, self.len);
+            self.cache.keep(&parent.name.id, &self.image, self.len);
         }
     }
 
@@ -352,7 +353,7 @@ impl Taken {
             ..blank_meta(history, kind)
         };
         let done = commit(history, writing, packs, self.parent.as_ref(), meta, self.draft, self.pack)?;
-        self.tree.finish(&done.0.id, &done.1.image, done.1.len);
+        self.cache.finish(&done.0.id, &done.1.image, done.1.len);
         Ok(done)
     }
 }

@@ -132,9 +132,9 @@ fn records_and_names_are_looked_at() {
     let report = full(&f);
     assert!(report.faults[0].path.ends_with("format") && report.snapshots == 3, "{report:?}");
     flip(&format, 20);
-    let tree = f.history().dir().join("tree");
-    if tree.exists() {
-        flip(&tree, 20);
+    let cache = f.history().dir().join("digests");
+    if cache.exists() {
+        flip(&cache, 20);
         let report = full(&f);
         assert!(report.faults.is_empty() && report.notes.len() == 1, "{report:?}");
     }

@@ -15,7 +15,7 @@ use crate::error::{At, Error, Result};
 use crate::pack::{Run, RunStream, Source};
 use crate::page::{Digest, GROUP, GROUP_PAGES, GROUP64, PAGE, PAGE64, PageRange, PageSet, group_digest, groups_of};
 use crate::planted::{Bug, planted, sync_once};
-use crate::store::{Image, PackCache, Tree, TreeUpdate};
+use crate::store::{DigestCache, DigestCacheUpdate, Image, PackCache};
 use crate::sys::sparse;
 
 /// Most bytes written by one call.
@@ -279,21 +279,22 @@ const CHUNK: usize = 4096;
 /// Reads back every group that was written into the digest cache, and folds it into the digest of the whole: it must
 /// be that of `to`.
 fn prove(work: &mut Work<'_>, from: Option<&Image>, to: &Image, pages: &PageSet) -> Result<()> {
-    let of = |from: &&Image| Tree::open(work.history).filter(|t| t.snapshot == from.name.id && t.len == from.len());
-    let Some((from, tree)) = from.and_then(|from| Some((from, of(&from)?))) else {
+    let of =
+        |from: &&Image| DigestCache::open(work.history).filter(|t| t.snapshot == from.name.id && t.len == from.len());
+    let Some((from, cache)) = from.and_then(|from| Some((from, of(&from)?))) else {
         return prove_pages(work, to, pages);
     };
     let groups = touched(from, to, pages);
-    let mut update = TreeUpdate::new(work.history, Some(&tree));
+    let mut update = DigestCacheUpdate::new(work.history, Some(&cache));
     for groups in groups.chunks(CHUNK) {
         let digests = read_back(work.target.file, groups, to.len()).at("reading back", work.target.path)?;
-        match leaves(work, &tree, to, pages, &digests) {
+        match leaves(work, &cache, to, pages, &digests) {
             // The cache turned out broken, and is gone.
-            Err(e) if Tree::is_cause(work.history, &e) => return prove_pages(work, to, pages),
+            Err(e) if DigestCache::is_cause(work.history, &e) => return prove_pages(work, to, pages),
             leaves => update.put(&leaves?),
         }
     }
-    match update.fold(&tree, to.len()) {
+    match update.fold(&cache, to.len()) {
         None => prove_pages(work, to, pages),
         Some(digest) if digest == to.digest() => {
             update.finish(&to.name.id, &to.digest(), to.len());
@@ -370,10 +371,16 @@ fn prove_pages(work: &mut Work<'_>, to: &Image, pages: &PageSet) -> Result<()> {
 }
 
 /// What the cache is to say of the groups that changed: the page digests it had, those of `to` for what was written.
-fn leaves(work: &Work<'_>, tree: &Tree, to: &Image, pages: &PageSet, digests: &[(u64, Digest)]) -> Result<Vec<Leaf>> {
+fn leaves(
+    work: &Work<'_>,
+    cache: &DigestCache,
+    to: &Image,
+    pages: &PageSet,
+    digests: &[(u64, Digest)],
+) -> Result<Vec<Leaf>> {
     let mut leaves = Vec::with_capacity(digests.len());
     for (group, digest) in digests {
-        let mut known = tree.pages(*group)?;
+        let mut known = cache.pages(*group)?;
         let range = PageRange::of_group(*group);
         let end = to.pages();
         known.iter_mut().zip(range.start..).for_each(|(d, page)| {

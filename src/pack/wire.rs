@@ -152,7 +152,7 @@ pub enum FileKind {
     /// A delta.
     Delta = b'd',
     /// The digest cache.
-    Tree = b't',
+    DigestCache = b't',
     /// An intent.
     Intent = b'i',
 }

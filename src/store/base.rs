@@ -2,9 +2,9 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use super::digest_cache::DigestCache;
 use super::image::{Image, ImageRuns};
 use super::pack_cache::PackCache;
-use super::tree::Tree;
 use crate::capture::{Base, Known};
 use crate::error::{Error, Result};
 use crate::pack::{Run, RunStream, Source};
@@ -14,7 +14,7 @@ use crate::page::{Digest, GROUP_PAGES, PageNo, PageRange, pages_of};
 #[derive(Debug)]
 pub enum StoredBase<'a> {
     /// The cache describes this very image.
-    Tree(&'a Tree),
+    Cache(&'a DigestCache),
     /// No cache: pages are held against pages.
     Image(Box<ImageBase<'a>>),
 }
@@ -22,21 +22,21 @@ pub enum StoredBase<'a> {
 impl Base for StoredBase<'_> {
     fn known(&self, window: PageRange) -> Result<Known> {
         match self {
-            StoredBase::Tree(tree) => tree.known(window),
+            StoredBase::Cache(cache) => cache.known(window),
             StoredBase::Image(image) => image.known(window),
         }
     }
 
     fn data_from(&self, page: PageNo) -> Result<PageNo> {
         match self {
-            StoredBase::Tree(tree) => tree.data_from(page),
+            StoredBase::Cache(cache) => cache.data_from(page),
             StoredBase::Image(image) => image.data_from(page),
         }
     }
 
     fn pages(&self, group: u64) -> Result<[Digest; GROUP_PAGES as usize]> {
         match self {
-            StoredBase::Tree(tree) => tree.pages(group),
+            StoredBase::Cache(cache) => cache.pages(group),
             StoredBase::Image(image) => image.pages(group),
         }
     }

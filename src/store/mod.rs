@@ -1,13 +1,14 @@
 //! The store: a directory of histories, one for each target, with everything that is remembered of it.
 //!
 //! Layout and bytes are written down in memsnap-store(5). The rules that keep it whole:
-//! * a file appears under its name complete and on disk, or not at all; none is changed in place but `tree`;
+//! * a file appears under its name complete and on disk, or not at all; none is changed in place but `digests`;
 //! * the appearance of a `.snap` is the commit; what no `.snap` names is garbage;
 //! * whoever writes holds the flock on the history's `lock`; whoever reads an image holds a shared one on its `.snap`.
 
 mod adopt;
 mod base;
 mod commit;
+mod digest_cache;
 mod history;
 mod image;
 mod inode;
@@ -20,10 +21,10 @@ mod refs;
 mod spool;
 mod sweep;
 mod tags;
-mod tree;
 
 pub use base::{ImageBase, StoredBase};
 pub use commit::{Draft, commit};
+pub use digest_cache::{DigestCache, DigestCacheUpdate};
 pub use history::{History, SnapName, Writing};
 pub use image::{Image, ImageRuns};
 pub use inode::FileId;
@@ -33,7 +34,6 @@ pub use pack_cache::{PackCache, PageReader};
 pub(crate) use refs::no_ref;
 pub use refs::{Ref, check_tag};
 pub use spool::Spool;
-pub use tree::{Tree, TreeUpdate};
 
 use std::ffi::{OsStr, OsString};
 use std::fs;

@@ -34,7 +34,7 @@ impl Victim {
         let dir = case.path("victim");
         fs::create_dir(&dir).unwrap();
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
-        for name in ["file", "tmp-1-0123456789abcdef", "tag-gold", "lock", "tree", "inode", "intent"] {
+        for name in ["file", "tmp-1-0123456789abcdef", "tag-gold", "lock", "digests", "inode", "intent"] {
             let path = dir.join(name);
             fs::write(&path, b"precious").unwrap();
             let old = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
@@ -205,8 +205,17 @@ impl Pattern {
         let history = PathBuf::from(self.case.history().file_name().unwrap());
         let mut places: Vec<PathBuf> = ["", "format", ".gitignore"].map(PathBuf::from).into();
         places.push(history.clone());
-        let own =
-            ["lock", "names", "names/tag-gold", "tree", "inode", "target", "intent", "undo", "tmp-1-0123456789abcdef"];
+        let own = [
+            "lock",
+            "names",
+            "names/tag-gold",
+            "digests",
+            "inode",
+            "target",
+            "intent",
+            "undo",
+            "tmp-1-0123456789abcdef",
+        ];
         places.extend(own.iter().map(|name| history.join(name)));
         places.push(history.join("names/tmp-1-0123456789abcdef"));
         for ending in [".snap", ".pack", ".map"] {

@@ -296,8 +296,8 @@ fn a_cache_that_lies() {
         let mut bytes = forge.images[1].clone();
         bytes[now * PAGE..][..8].copy_from_slice(b"new text");
         case.write("f", &bytes);
-        let tree = case.history().join("tree");
-        let mut cache = fs::read(&tree).unwrap();
+        let path = case.history().join("digests");
+        let mut cache = fs::read(&path).unwrap();
         // It claims to have known all along what page `page` holds only now.
         let claim = blake3::hash(&bytes[page * PAGE..][..PAGE]);
         let claim = if page == now { *claim.as_bytes() } else { [0xcd; 32] };
@@ -308,13 +308,13 @@ fn a_cache_that_lies() {
             .update(&cache[leaf..leaf + 512])
             .finalize();
         cache[leaf + 512..leaf + 544].copy_from_slice(check.as_bytes());
-        put(&tree, &cache);
+        put(&path, &cache);
         bounded(case, "snap --require none f", "a cache that lies");
         let restored = case.run(["restore", "f@3", "-o", "-"]);
         let sound = restored.code == Some(0) && restored.bytes == bytes;
         assert!(sound || restored.code == Some(4), "page {page} was lied about: {:?}", restored.code);
         case.exits("verify", if sound { 0 } else { 4 });
-        fs::remove_file(&tree).unwrap();
+        fs::remove_file(&path).unwrap();
         case.ok("snap --require none --always f");
         assert!(case.ok("restore f@latest -o -").bytes == bytes, "page {page} was lied about");
     }

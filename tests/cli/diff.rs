@@ -91,7 +91,7 @@ fn readers_see_the_same() {
     for io in ["map", "pread", "auto"] {
         assert_eq!(pages(&case, &format!("--io {io} f@1"), 1), [2, 3, 4, 20, 39]);
     }
-    std::fs::remove_file(case.history().join("tree")).unwrap();
+    std::fs::remove_file(case.history().join("digests")).unwrap();
     assert_eq!(pages(&case, "f@1", 1), [2, 3, 4, 20, 39], "without the cache");
 }
 

@@ -1,5 +1,5 @@
-//! Every bit of every file of a store, flipped, and what the program makes of it: the bytes that were kept, or an error;
-//! and `verify` says so. A sample of them; all with `MEMSNAP_NIGHTLY=1`.
+//! Every bit of every file of a store, flipped, and what the program makes of it: the bytes that were kept, or an
+//! error; and `verify` says so. A sample of them; all with `MEMSNAP_NIGHTLY=1`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ enum Role {
 
 fn role(path: &Path) -> Role {
     match path.file_name().and_then(|name| name.to_str()) {
-        Some("tree" | "lock" | "inode" | ".gitignore") => Role::Disposable,
+        Some("digests" | "lock" | "inode" | ".gitignore") => Role::Disposable,
         _ => Role::Kept,
     }
 }
@@ -93,7 +93,7 @@ fn every_bit() {
     for path in &paths {
         let bits = fs::metadata(path).unwrap().len() as usize * 8;
         // The cache is large and mostly holes.
-        let step = if path.ends_with("tree") { STEP * 61 } else { STEP };
+        let step = if path.ends_with("digests") { STEP * 61 } else { STEP };
         for bit in (flips % STEP..bits).step_by(if all { step.div_ceil(STEP) } else { step }) {
             flip(&case, &text, path, bit);
             flips += 1;

@@ -126,7 +126,7 @@ fn histories_without_snapshots_are_not_files() {
     for dir in std::fs::read_dir(case.path(".memsnap")).unwrap().map(|entry| entry.unwrap().path()) {
         let files = || std::fs::read_dir(&dir).into_iter().flatten().map(|file| file.unwrap().path());
         if files().any(|file| file.to_string_lossy().contains(&history)) {
-            let kept = [".snap", ".pack", "tree"];
+            let kept = [".snap", ".pack", "digests"];
             files()
                 .filter(|f| kept.iter().any(|k| f.to_string_lossy().ends_with(k)))
                 .for_each(|f| std::fs::remove_file(f).unwrap());

@@ -200,8 +200,8 @@ fn damaged_format() {
 #[test]
 fn damaged_cache() {
     let mut sample = Sample::new();
-    let tree = sample.ground.history().dir().join("tree");
-    let good = fs::read(&tree).unwrap();
+    let cache = sample.ground.history().dir().join("digests");
+    let good = fs::read(&cache).unwrap();
     let mut bytes = sample.images.last().unwrap().clone();
     // Only bytes that say something: most of the file is a hole.
     let said: Vec<usize> = (0..good.len()).filter(|i| good[*i] != 0 || i % 251 == 0).collect();
@@ -214,7 +214,7 @@ fn damaged_cache() {
     cases.extend((0..good.len()).step_by(701).map(|len| good[..len].to_vec()));
     cases.push(Vec::new());
     for (n, bad) in cases.iter().enumerate() {
-        fs::write(&tree, bad).unwrap();
+        fs::write(&cache, bad).unwrap();
         let last = Ref::Number(sample.images.len() as u64);
         let (ranges, report) = sample.ground.diff(last.clone(), Ref::Now).unwrap();
         assert!(report.same && ranges.is_empty(), "case {n}: unchanged is said to be changed");
@@ -228,7 +228,7 @@ fn damaged_cache() {
             let report = sample.ground.snap().unwrap();
             assert!(report.new && sample.ground.stored(report.number).unwrap() == bytes, "case {n}");
             sample.images.push(bytes.clone());
-            fs::write(&tree, bad).unwrap();
+            fs::write(&cache, bad).unwrap();
             let back = report.number - 1;
             sample.ground.revert(back, None).unwrap();
             assert!(sample.ground.bytes() == sample.images[back as usize - 1], "case {n}");
@@ -289,7 +289,7 @@ fn the_next_snapshot_does_not_stand_on_damage() {
         let last = bad.len() - 1;
         bad[last] ^= 0x10;
         fs::write(&path, &bad).unwrap();
-        let _ = fs::remove_file(sample.ground.history().dir().join("tree"));
+        let _ = fs::remove_file(sample.ground.history().dir().join("digests"));
         let options = memsnap::ops::snap::Options { always: true, ..sample.ground.snap_options() };
         let report = memsnap::ops::snap::snap(&sample.ground.target, &options, &memsnap::ops::Quiet);
         if let Ok(report) = report {

@@ -94,8 +94,8 @@ fn many_small_snapshots_of_a_large_file() {
     read(&ground, count, &written);
     let (oldest, newest) = (read(&ground, 1, &first), read(&ground, count, &written));
     let stored = bytes_below(ground.history().dir());
-    let tree = std::fs::metadata(ground.history().dir().join("tree")).map_or(0, |m| m.len());
-    let factor = (stored - tree) as f64 / (pages * PAGE64) as f64;
+    let cache = std::fs::metadata(ground.history().dir().join("digests")).map_or(0, |m| m.len());
+    let factor = (stored - cache) as f64 / (pages * PAGE64) as f64;
     let per_page = |t: Duration, n: usize| t.as_secs_f64() * 1e6 / n as f64;
     eprintln!(
         "{count} snapshots of {PAGES_EACH} pages in {elapsed:.1?} (slowest {slowest:.1?}): stored {factor:.3} x the \

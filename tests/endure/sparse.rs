@@ -68,7 +68,7 @@ fn a_hole_is_one_step() {
     measured(&case, "stat --content f", 0).1.is_small();
     measured(&case, "stat --changes f", 0).1.is_small();
     // Without the cache, and against another file.
-    case.stored("tree").iter().for_each(|tree| std::fs::remove_file(tree).unwrap());
+    case.stored("digests").iter().for_each(|cache| std::fs::remove_file(cache).unwrap());
     measured(&case, "diff f@1", 1).1.is_small();
     drop(make(&case, "g", len));
     measured(&case, "diff f g", 1).1.is_small();

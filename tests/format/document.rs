@@ -106,9 +106,9 @@ fn tables_of_the_document_add_up() {
         ("DELTA", 0, 104),
         ("DELTA", 1, 104),
         ("intent, undo", 0, 176),
-        ("TREE", 0, 120),
-        ("TREE", 1, 589_824),
-        ("TREE", 2, 544),
+        ("DIGESTS", 0, 120),
+        ("DIGESTS", 1, 589_824),
+        ("DIGESTS", 2, 544),
     ];
     for (heading, n, size) in sizes {
         assert_eq!(Fields::fixed(&table(&tables, heading, n)), size as u64, "{heading} {n}");
@@ -212,10 +212,10 @@ fn packs_maps_and_records_are_laid_out_as_the_document_says() {
     images_none()[2].write(history.target());
     let options = snap::Options { require: Grade::Unproven, ..snap::Options::default() };
     assert!(!snap::snap(history.target(), &options, &Quiet).unwrap().new);
-    let tree = Fields { rows: &table(&tables, "TREE", 0), bytes: fs::read(history.dir().join("tree")).unwrap() };
+    let cache = Fields { rows: &table(&tables, "DIGESTS", 0), bytes: fs::read(history.dir().join("digests")).unwrap() };
     let (last, image) = (*history.snapshots().unwrap().last().unwrap(), images_none()[2].clone());
-    assert_eq!((tree.digest("snapshot"), tree.digest("image")), (last.id, image.digest()));
-    assert_eq!((tree.number("len"), tree.digest("check")), (image.len, Digest::of(&tree.bytes[..88])));
+    assert_eq!((cache.digest("snapshot"), cache.digest("image")), (last.id, image.digest()));
+    assert_eq!((cache.number("len"), cache.digest("check")), (image.len, Digest::of(&cache.bytes[..88])));
 }
 
 /// The record of a change without undo: zeros in the place of what was not stored.

@@ -113,6 +113,6 @@ fn make_golden() {
         fs::remove_file(store.join(".gitignore")).unwrap(); // it would hide the store from git
     }
     for history in files(&golden().join("zstd"), "") {
-        let _ = fs::remove_file(history.join("tree"));
+        let _ = fs::remove_file(history.join("digests"));
     }
 }

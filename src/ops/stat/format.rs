@@ -32,7 +32,7 @@ const STORED: [(FileKind, &str); 5] = [
     (FileKind::Pack, "pack"),
     (FileKind::Map, "map"),
     (FileKind::Snapshot, "snapshot"),
-    (FileKind::Tree, "digest cache"),
+    (FileKind::DigestCache, "digest cache"),
     (FileKind::Intent, "record of a change under way"),
 ];
 

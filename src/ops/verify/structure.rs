@@ -6,7 +6,7 @@ use super::{Check, Fault, Note, Report};
 use crate::error::{Error, Result};
 use crate::pack::RunStream;
 use crate::page::{Digest, PAGE64};
-use crate::store::{Image, Intent, SnapName, Tree};
+use crate::store::{DigestCache, Image, Intent, SnapName};
 
 /// What the structure says.
 pub(super) struct Structure {
@@ -81,9 +81,9 @@ impl Check<'_> {
                 Ok(None) => {}
             }
         }
-        let tree = dir.join("tree");
-        if std::fs::symlink_metadata(&tree).is_ok() && Tree::open(self.history).is_none() {
-            let what = format!("the digest cache {} was not finished and will be made anew", tree.display());
+        let cache = dir.join("digests");
+        if std::fs::symlink_metadata(&cache).is_ok() && DigestCache::open(self.history).is_none() {
+            let what = format!("the digest cache {} was not finished and will be made anew", cache.display());
             report.notes.push(Note::new(what));
         }
         Ok(())

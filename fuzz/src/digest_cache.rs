@@ -3,7 +3,7 @@
 
 use memsnap::capture::{Base, Known};
 use memsnap::page::{Digest, GROUP_PAGES, GROUP64, ImageHasher, PageRange, groups_of};
-use memsnap::store::Tree;
+use memsnap::store::DigestCache;
 
 use super::{ground, seal};
 
@@ -23,21 +23,21 @@ pub fn check(input: &[u8]) {
         seal(&mut bytes);
     }
     ground::with(|ground| {
-        let path = ground.history.dir().join("tree");
+        let path = ground.history.dir().join("digests");
         ground.put(&path, &bytes);
-        let Some(tree) = Tree::open(&ground.history) else { return };
-        let groups = groups_of(tree.len);
+        let Some(cache) = DigestCache::open(&ground.history) else { return };
+        let groups = groups_of(cache.len);
         if groups <= 1 << 16 {
-            assert!(tree.fold_with(tree.len, &[]).is_ok_and(|image| image == tree.image), "it was proven before");
+            assert!(cache.fold_with(cache.len, &[]).is_ok_and(|image| image == cache.image), "it was proven before");
         }
         let windows = [0, 1008, 1024, groups.saturating_sub(1)];
         for first in windows {
-            let known = tree.known(PageRange::new(first * GROUP_PAGES, (first + 32) * GROUP_PAGES));
-            let past = first * GROUP64 >= tree.len;
+            let known = cache.known(PageRange::new(first * GROUP_PAGES, (first + 32) * GROUP_PAGES));
+            let past = first * GROUP64 >= cache.len;
             assert!(known.is_err() || past == matches!(known, Ok(Known::Nothing)));
         }
         for group in [0, 1, 2, 3, groups.saturating_sub(1), groups] {
-            let _ = tree.pages(group); // an error removes the cache
+            let _ = cache.pages(group); // an error removes the cache
         }
     });
 }

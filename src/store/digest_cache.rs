@@ -20,7 +20,7 @@ use crate::sys::open::Stamp;
 use crate::sys::{create, meta, sparse, straight};
 
 /// Name of the file.
-const NAME: &str = "tree";
+const NAME: &str = "digests";
 /// Bytes of the head, with its check; the first page of the file.
 const HEAD: usize = 16 + 32 + 32 + 8 + 32;
 /// Groups in a stretch, 64 MiB of the target: the digests of groups are read together.
@@ -48,7 +48,7 @@ fn end_of(len: u64) -> u64 {
 /// The head: which snapshot the cache describes.
 fn encode_head(id: &Digest, image: &Digest, len: u64) -> [u8; HEAD] {
     let mut out = [0; HEAD];
-    out[..16].copy_from_slice(&FileKind::Tree.head(0));
+    out[..16].copy_from_slice(&FileKind::DigestCache.head(0));
     out[16..48].copy_from_slice(&id.0);
     out[48..80].copy_from_slice(&image.0);
     out[80..88].copy_from_slice(&len.to_le_bytes());
@@ -78,7 +78,7 @@ fn leaf_check(group: u64, digest: &Digest, pages: &[u8]) -> Digest {
 
 /// A cache that has proven itself. A shared flock keeps others from changing it while this lives.
 #[derive(Debug)]
-pub struct Tree {
+pub struct DigestCache {
     file: File,
     path: PathBuf,
     /// The snapshot it describes.
@@ -89,9 +89,9 @@ pub struct Tree {
     pub len: u64,
 }
 
-impl Tree {
+impl DigestCache {
     /// Opens and proves the cache of `history`. `None` when there is none, or none to be believed: it is only a cache.
-    pub fn open(history: &History) -> Option<Tree> {
+    pub fn open(history: &History) -> Option<DigestCache> {
         let path = history.dir().join(NAME);
         let file = create::open_own(&path).ok()?;
         // It would be changed in place: what has another name elsewhere is not only ours. A new one takes its place.
@@ -104,11 +104,11 @@ impl Tree {
         let snapshot = Digest::from_slice(&head[16..48]);
         let image = Digest::from_slice(&head[48..80]);
         let len = u64::from_le_bytes(head[80..88].try_into().ok()?);
-        let tree = Tree { file, path, snapshot, image, len };
+        let cache = DigestCache { file, path, snapshot, image, len };
         // Where only zeros are cut off, the fold is the same, and what reads them would fail.
-        let whole = tree.file.size().ok()? >= end_of(len);
-        let sound = whole && head == encode_head(&snapshot, &image, len) && tree.fold(len).ok()? == image;
-        sound.then_some(tree)
+        let whole = cache.file.size().ok()? >= end_of(len);
+        let sound = whole && head == encode_head(&snapshot, &image, len) && cache.fold(len).ok()? == image;
+        sound.then_some(cache)
     }
 
     /// Folds all group digests into the digest of an image of `len` bytes.
@@ -199,13 +199,13 @@ impl Tree {
         Error::damaged(&self.path, "its page digests do not match their check; it is only a cache and was removed")
     }
 
-    /// Whether `error` came from [`Tree`]'s file: then trying again goes without it.
+    /// Whether `error` came from [`DigestCache`]'s file: then trying again goes without it.
     pub fn is_cause(history: &History, error: &Error) -> bool {
         matches!(error, Error::Damaged { path, .. } | Error::Io { path, .. } if *path == history.dir().join(NAME))
     }
 }
 
-impl Base for Tree {
+impl Base for DigestCache {
     fn known(&self, window: PageRange) -> Result<Known> {
         let (first, groups) = (window.start / GROUP_PAGES, window.len() / GROUP_PAGES);
         if first * GROUP64 >= self.len {
@@ -243,7 +243,7 @@ impl Base for Tree {
 /// Changes the cache, or makes a new one, while a target is scanned. Nothing here can fail the verb it serves: when
 /// something goes wrong the cache is gone, and the next scan does without.
 #[derive(Debug)]
-pub struct TreeUpdate {
+pub struct DigestCacheUpdate {
     dir: PathBuf,
     old_len: u64,
     out: Option<Out>,
@@ -266,10 +266,10 @@ struct Own {
 }
 
 impl Own {
-    fn open(tree: &Tree) -> Option<Own> {
+    fn open(cache: &DigestCache) -> Option<Own> {
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = straight::open(&tree.path, flags).ok()?;
-        let lock = tree.file.try_clone().ok()?;
+        let file = straight::open(&cache.path, flags).ok()?;
+        let lock = cache.file.try_clone().ok()?;
         // What was proven is what is changed.
         let (found, proven) = (Stamp::from(&file.metadata().ok()?), Stamp::from(&lock.metadata().ok()?));
         if !found.same_file(&proven) || meta::links(&file).ok()? > 1 {
@@ -289,15 +289,15 @@ impl Own {
     }
 }
 
-impl TreeUpdate {
-    /// Changes `tree`, which describes the image that leaves will differ from; without one, makes a new cache.
-    pub fn new(history: &History, tree: Option<&Tree>) -> TreeUpdate {
+impl DigestCacheUpdate {
+    /// Changes `cache`, which describes the image that leaves will differ from; without one, makes a new cache.
+    pub fn new(history: &History, cache: Option<&DigestCache>) -> DigestCacheUpdate {
         let dir = history.dir().to_path_buf();
-        let (old_len, out) = match tree {
-            Some(tree) => (tree.len, Own::open(tree).map(Out::Own)),
+        let (old_len, out) = match cache {
+            Some(cache) => (cache.len, Own::open(cache).map(Out::Own)),
             None => (0, history.pending().ok().map(Out::Fresh)),
         };
-        TreeUpdate { dir, old_len, out }
+        DigestCacheUpdate { dir, old_len, out }
     }
 
     /// Writes groups, ascending.
@@ -342,8 +342,8 @@ impl TreeUpdate {
         }
     }
 
-    /// The digest of an image of `len` bytes, of all that `tree` and this update say; `None` when the cache was lost.
-    pub fn fold(&mut self, tree: &Tree, len: u64) -> Option<Digest> {
+    /// The digest of an image of `len` bytes, of all that `cache` and this update say; `None` when the cache was lost.
+    pub fn fold(&mut self, cache: &DigestCache, len: u64) -> Option<Digest> {
         // A stretch past the file's end is holes: make it long enough to be read.
         match &mut self.out {
             Some(Out::Own(own)) => {
@@ -352,7 +352,7 @@ impl TreeUpdate {
                 if own.file.size().ok()? < end {
                     own.file.set_len(end).ok()?;
                 }
-                tree.fold(len).ok()
+                cache.fold(len).ok()
             }
             _ => None,
         }
@@ -386,5 +386,5 @@ fn write_leaves(file: &File, leaves: &[Leaf]) -> io::Result<()> {
 }
 
 #[cfg(test)]
-#[path = "tree_test.rs"]
+#[path = "digest_cache_test.rs"]
 mod tests;

@@ -12,7 +12,7 @@ fn cache() -> (tempfile::TempDir, History, u64) {
     let leaf = Leaf { group: 0, digest: Digest::of(b"group"), pages: [Digest::of(b"page"); 16] };
     let mut hasher = ImageHasher::new(len);
     hasher.push(leaf.group, &leaf.digest);
-    let mut update = TreeUpdate::new(&history, None);
+    let mut update = DigestCacheUpdate::new(&history, None);
     update.put(&[leaf]);
     update.finish(&Digest::of(b"snapshot"), &hasher.finish(), len);
     (dir, history, len)
@@ -21,8 +21,8 @@ fn cache() -> (tempfile::TempDir, History, u64) {
 #[test]
 fn a_cache_is_read_to_its_end() {
     let (_dir, history, len) = cache();
-    let tree = Tree::open(&history).unwrap();
-    assert_eq!(tree.fold_with(len, &[]).unwrap(), tree.image);
+    let cache = DigestCache::open(&history).unwrap();
+    assert_eq!(cache.fold_with(len, &[]).unwrap(), cache.image);
 }
 
 /// Where only zeros are missing the fold would not notice; what reads them would fail the verb.
@@ -34,8 +34,8 @@ fn a_cache_that_was_cut_is_not_believed() {
     for cut in [whole - 1, whole - LEAF as u64, stretch_at(STRETCH) + 5, stretch_at(STRETCH), leaf_at(0) + LEAF as u64]
     {
         file.set_len(cut).unwrap();
-        assert!(Tree::open(&history).is_none(), "cut to {cut}");
+        assert!(DigestCache::open(&history).is_none(), "cut to {cut}");
     }
     file.set_len(whole).unwrap();
-    assert!(Tree::open(&history).is_some());
+    assert!(DigestCache::open(&history).is_some());
 }
