@@ -19,7 +19,7 @@
 //! std::fs::File::options().write(true).open(&path)?.write_all_at(b"changed", 10 * 4096)?;
 //!
 //! // The latest snapshot against the file as it is now.
-//! let file = Operand { path, at: None, doubt: None };
+//! let file = Operand { path, at: None, ambiguity: None };
 //! let mut ranges = Vec::new();
 //! let found = diff::diff(&file, None, &diff::Options::default(), &Quiet, &mut |range| ranges.push(range))?;
 //! assert!(!found.same);

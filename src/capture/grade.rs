@@ -14,7 +14,7 @@ use crate::sys::{fs as sysfs, procs};
 pub struct Watch<'a> {
     lease: Option<Lease<'a>>,
     locked: bool,
-    doubt: String,
+    reason: String,
 }
 
 impl<'a> Watch<'a> {
@@ -28,19 +28,19 @@ impl<'a> Watch<'a> {
             // Held by us or by whoever runs us: either way no writer has it.
             let _ = lock::flock(file, path, Kind::Shared, wait)?;
         }
-        let mut watch = Watch { lease: None, locked: lock, doubt: String::new() };
+        let mut watch = Watch { lease: None, locked: lock, reason: String::new() };
         match sysfs::kind(file) {
             Ok(kind) if kind.leases_exclude() => match Lease::read(file) {
                 Ok(LeaseAnswer::Granted(lease)) => watch.lease = Some(lease),
-                Ok(LeaseAnswer::Refused) => watch.doubt = writers(file),
+                Ok(LeaseAnswer::Refused) => watch.reason = writers(file),
                 Ok(LeaseAnswer::NotOwner) => {
-                    watch.doubt = "not the owner, nor root: who else has it open is not known".into()
+                    watch.reason = "not the owner, nor root: who else has it open is not known".into()
                 }
-                Ok(LeaseAnswer::Unsupported) => watch.doubt = "this system has no leases".into(),
-                Err(e) => watch.doubt = format!("no lease: {e}"),
+                Ok(LeaseAnswer::Unsupported) => watch.reason = "this system has no leases".into(),
+                Err(e) => watch.reason = format!("no lease: {e}"),
             },
-            Ok(kind) => watch.doubt = format!("leases prove nothing on {}", kind.name()),
-            Err(e) => watch.doubt = format!("its file system is not known: {e}"),
+            Ok(kind) => watch.reason = format!("leases prove nothing on {}", kind.name()),
+            Err(e) => watch.reason = format!("its file system is not known: {e}"),
         }
         Ok(watch)
     }
@@ -53,7 +53,7 @@ impl<'a> Watch<'a> {
     /// Ends: whether the lease was kept all the time, and if not, why not.
     pub fn end(self, file: &File) -> (bool, String) {
         match self.lease {
-            None => (false, self.doubt),
+            None => (false, self.reason),
             Some(lease) => {
                 let stopped = lease.is_broken() && lease.was_stopped();
                 let kept = lease.release();

@@ -130,8 +130,8 @@ pub(crate) struct StoringFlags {
     pub(crate) reserve: Reserve,
 }
 
-/// Reads an operand for a verb that only reads: doubt about the name is a warning. `whole` is the REF by which the verb
-/// takes a file with an `@` in its name: `now` where it reads live files, else `latest`.
+/// Reads an operand for a verb that only reads: ambiguity about the name is a warning. `whole` is the REF by which the
+/// verb takes a file with an `@` in its name: `now` where it reads live files, else `latest`.
 pub(crate) fn reading(arg: &OsStr, at: Option<&str>, whole: &str, screen: &mut Screen) -> anyhow::Result<Operand> {
     let operand = Operand::parse(arg, at, &exists)?;
     warn_of_doubt(&operand, whole, screen);
@@ -172,10 +172,10 @@ pub(crate) fn two_sides(
     Ok((first, second))
 }
 
-/// Reads an operand for a verb that writes to the file: doubt about the name is an error.
+/// Reads an operand for a verb that writes to the file: ambiguity about the name is an error.
 pub(crate) fn writing(arg: &OsStr, at: Option<&str>) -> anyhow::Result<Operand> {
     let operand = Operand::parse(arg, at, &exists)?;
-    if let (Some(whole), Some(at)) = (&operand.doubt, &operand.at) {
+    if let (Some(whole), Some(at)) = (&operand.ambiguity, &operand.at) {
         let (whole, path) = (escape::shell(whole), escape::shell(&operand.path));
         return Err(memsnap::Error::refused(
             format!("`{whole}` may mean @{at} of {path}, or the file of that name"),
@@ -206,7 +206,7 @@ pub(crate) fn without_ref(e: memsnap::Error, file: &Path, verb: &str) -> memsnap
 }
 
 fn warn_of_doubt(operand: &Operand, now: &str, screen: &mut Screen) {
-    if let (Some(whole), Some(at)) = (&operand.doubt, &operand.at) {
+    if let (Some(whole), Some(at)) = (&operand.ambiguity, &operand.at) {
         let (whole, path) = (escape::path(whole), escape::path(&operand.path));
         screen.warn(&format!("taken as @{at} of {path}; there is also a file {whole} (name it with --at {now})"));
     }

@@ -2,10 +2,10 @@
 //!
 //! The system says which pages were written since it was last asked (a superset); a page is *saved* at a checkpoint if
 //! it differs from what it held at the one before. So what a page held at any checkpoint is the newest saved version
-//! that is not younger, or the snapshot's bytes. A page whose changes since the last checkpoint are known, and which the
-//! system will not name again, is *pending*: it has a version of the level that the next checkpoint will have. This is so
-//! after `revert` and `apply`, where a checkpoint's versions are kept for the next one, so that a page that is not
-//! written in between is not copied again.
+//! that is not younger, or the snapshot's bytes. A page whose changes since the last checkpoint are known, and which
+//! the system will not name again, is *pending*: it has a version of the level that the next checkpoint will have. This
+//! is so after `revert` and `apply`, where a checkpoint's versions are kept for the next one, so that a page that is
+//! not written in between is not copied again.
 
 use std::io;
 
@@ -29,7 +29,7 @@ struct Version {
 }
 
 #[derive(Debug)]
-struct Mark {
+struct ChangeMarker {
     name: Option<String>,
     /// Pages saved here.
     pages: Vec<Unit>,
@@ -44,7 +44,7 @@ pub(super) struct Checkpoints {
     /// Page -> its newest version.
     newest: Vec<Option<Box<[Slot; LEAF]>>>,
     /// Checkpoint 1, 2, ...
-    marks: Vec<Mark>,
+    marks: Vec<ChangeMarker>,
     pending: Vec<Unit>,
 }
 
@@ -182,7 +182,7 @@ impl Checkpoints {
         }
         saved?; // what was saved until then stays pending
         let pages = std::mem::take(&mut self.pending);
-        self.marks.push(Mark { name, pages });
+        self.marks.push(ChangeMarker { name, pages });
         Ok(level)
     }
 
@@ -206,8 +206,8 @@ impl Checkpoints {
         self.pending.append(&mut pending);
     }
 
-    /// Brings `now` back to checkpoint `level`, which stays; later ones are forgotten. Gives the pages that were written
-    /// since it, or just now.
+    /// Brings `now` back to checkpoint `level`, which stays; later ones are forgotten. Gives the pages that were
+    /// written since it, or just now.
     pub(super) fn go_back(
         &mut self,
         level: usize,

@@ -11,8 +11,8 @@ use super::Snapshot;
 use super::image::{Image, Piece};
 use crate::page::is_zero;
 use crate::sys::region::{most_laid, system_page};
+use crate::sys::sealed::{Draft, Sealed};
 use crate::sys::sparse;
-use crate::sys::steady::{Draft, Steady};
 
 /// Bytes copied at once.
 const BLOCK: usize = 1 << 20;
@@ -94,7 +94,7 @@ impl Compose {
     fn place(&mut self, at: usize, file: &File, offset: u64, len: usize) -> io::Result<()> {
         self.take(at, len)?;
         if len >= LEAST
-            && let Some(clone) = Steady::clone_of(file)
+            && let Some(clone) = Sealed::clone_of(file)
         {
             return self.lay(at, clone, offset, len, LEAST);
         }
@@ -151,7 +151,7 @@ impl Compose {
         offset: u64,
         len: usize,
     ) -> io::Result<Compose> {
-        let laid = self.take(at, len).and_then(|()| self.lay(at, Steady::promised(file.into())?, offset, len, 1));
+        let laid = self.take(at, len).and_then(|()| self.lay(at, Sealed::promised(file.into())?, offset, len, 1));
         laid.map_err(|e| part(at, &e))?;
         Ok(self)
     }
@@ -167,7 +167,7 @@ impl Compose {
     ///
     /// # Errors
     /// As [`Compose::file`].
-    pub(super) fn steady(mut self, at: usize, file: Steady, offset: u64, len: usize) -> io::Result<Compose> {
+    pub(super) fn sealed(mut self, at: usize, file: Sealed, offset: u64, len: usize) -> io::Result<Compose> {
         self.take(at, len)?;
         self.lay(at, file, offset, len, LEAST)?;
         Ok(self)
@@ -243,7 +243,7 @@ impl Compose {
     }
 
     /// Maps what can be mapped, if it has `least` bytes, and copies the rest.
-    fn lay(&mut self, at: usize, file: Steady, offset: u64, len: usize, least: usize) -> io::Result<()> {
+    fn lay(&mut self, at: usize, file: Sealed, offset: u64, len: usize, least: usize) -> io::Result<()> {
         span(offset, len, file.len())?;
         let page = system_page();
         let aligned = at.is_multiple_of(page) && offset.is_multiple_of(page as u64);

@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::compose::Compose;
 use crate::page::{PageRange, PageSet};
 use crate::sys::region::{Frozen, Region, system_page};
-use crate::sys::steady::Steady;
+use crate::sys::sealed::Sealed;
 
 /// Below this many bytes, pages of their own are always kept as such.
 const SMALL: usize = 64 * 4096;
@@ -21,12 +21,12 @@ pub(super) struct Piece {
     pub(super) at: usize,
     pub(super) len: usize,
     pub(super) offset: u64,
-    pub(super) file: Steady,
+    pub(super) file: Sealed,
 }
 
 impl Piece {
     /// Whether `offset` of `file`, laid at `at`, follows it there and here. It must end with a page for that.
-    pub(super) fn goes_on(&self, at: usize, file: &Steady, offset: u64) -> bool {
+    pub(super) fn goes_on(&self, at: usize, file: &Sealed, offset: u64) -> bool {
         let ends_here = self.at + self.len == at && self.offset + self.len as u64 == offset;
         ends_here && self.file.is(file) && self.len.is_multiple_of(system_page())
     }
@@ -71,8 +71,8 @@ impl Image {
         all
     }
 
-    /// A private copy to write in; only the overlay costs anything, and what cannot be mapped. Whether there are pages that
-    /// are private already.
+    /// A private copy to write in; only the overlay costs anything, and what cannot be mapped. Whether there are pages
+    /// that are private already.
     pub(super) fn map(&self) -> io::Result<(Region, bool)> {
         let (mut region, mapped) = lay(self.as_slice().len(), &self.pieces)?;
         for run in self.overlay_bytes() {

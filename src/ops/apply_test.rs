@@ -92,7 +92,7 @@ fn stream(bytes: &[u8]) -> Input {
 }
 
 fn operand(path: &Path, at: Option<Ref>) -> Operand {
-    Operand { path: path.into(), at, doubt: None }
+    Operand { path: path.into(), at, ambiguity: None }
 }
 
 /// An image of up to a megabyte, as pages that are zeros or not.

@@ -7,10 +7,10 @@
 use super::change::{Work, finish};
 use super::space::Space;
 use super::write::{bring_to_disk, write};
-use super::{Progress, metadata, powers};
+use super::{Progress, metadata, set_uid};
 use crate::error::{Error, Result, shell_word};
 use crate::page::PageSet;
-use crate::store::{Image, Intent, Mark};
+use crate::store::{ChangeMarker, Image, Intent};
 use crate::sys::open;
 
 /// A change that is decided on.
@@ -42,7 +42,7 @@ pub(crate) fn carry_out(work: &mut Work<'_>, step: &Step<'_>, progress: &dyn Pro
     // Before the last look: who opens the target from there on waits, and has what it was allowed when it opened.
     let before = open::stamp(work.target.file, work.target.path)?;
     let writes = !step.pages.is_empty() || before.len != step.to.len();
-    if writes && !powers::has_any(work.target)? {
+    if writes && !set_uid::has_any(work.target)? {
         metadata::narrow(work, step.to).map_err(unfinished(work))?;
     }
     // What was reserved is not released then: whoever opened the target may have written there.
@@ -73,7 +73,7 @@ pub(crate) fn carry_out(work: &mut Work<'_>, step: &Step<'_>, progress: &dyn Pro
 fn record(work: &mut Work<'_>, step: &Step<'_>) -> Result<()> {
     if step.recorded != Some(step.intent) {
         work.history.begin_change(work.writing, step.intent)?;
-        Mark::set(work.target.file, work.target.path, work.history, step.intent);
+        ChangeMarker::set(work.target.file, work.target.path, work.history, step.intent);
     }
     Ok(())
 }
@@ -85,11 +85,11 @@ fn withdraw(work: &mut Work<'_>, step: &Step<'_>) -> Result<()> {
     }
     if let Some(recorded) = step.recorded {
         work.history.begin_change(work.writing, recorded)?;
-        Mark::set(work.target.file, work.target.path, work.history, recorded);
+        ChangeMarker::set(work.target.file, work.target.path, work.history, recorded);
         return Ok(());
     }
     // The marker first: without its record it would keep the file from every verb.
-    Mark::remove(work.target.file, work.target.path)?;
+    ChangeMarker::remove(work.target.file, work.target.path)?;
     bring_to_disk(work.target)?;
     work.history.end_change(work.writing, None)
 }

@@ -20,7 +20,7 @@ use crate::error::{At, Error, Result};
 use crate::mem::vec::is_vec;
 use crate::pack::{Compress, Kind, differing};
 use crate::page::{Digest, PageSet, pages_of};
-use crate::store::{History, Image, Intent, Mark, PackCache, Writing};
+use crate::store::{ChangeMarker, History, Image, Intent, PackCache, Writing};
 use crate::sys::lease::Lease;
 use crate::sys::lock::{self, Held};
 use crate::sys::{id, open, procs};
@@ -84,8 +84,8 @@ pub(crate) struct Work<'a> {
 
 impl Work<'_> {
     /// The change marker that the target bears.
-    pub(crate) fn mark(&self) -> Option<Mark> {
-        Mark::get(self.target.file, self.target.path, self.history.dir().parent())
+    pub(crate) fn mark(&self) -> Option<ChangeMarker> {
+        ChangeMarker::get(self.target.file, self.target.path, self.history.dir().parent())
     }
 }
 
@@ -282,7 +282,7 @@ pub(crate) fn before_change(
     } else if let Some(intent) = interrupted {
         // What it would be finished to is not the base: then nothing is written for nothing.
         if matches!(goal.base, Base::Is(base) if base != intent.to_image) {
-            return Err(Mark::own(work.history).refusal(work.target.path));
+            return Err(ChangeMarker::own(work.history).refusal(work.target.path));
         }
         recover::finish_interrupted(work, &intent, confirm, progress)?;
     } else if let Some(mark) = work.mark() {
@@ -378,7 +378,7 @@ impl Stop {
 
 /// After the pages: the metadata, then the records. The change marker goes first: the new mode may take the right to.
 pub(crate) fn finish(work: &mut Work<'_>, intent: &Intent, to: &Image) -> Result<()> {
-    Mark::remove(work.target.file, work.target.path)?;
+    ChangeMarker::remove(work.target.file, work.target.path)?;
     metadata::bring(work, to)?;
     write::bring_to_disk(work.target)?;
     work.history.end_change(work.writing, Some(intent))

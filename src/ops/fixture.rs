@@ -37,7 +37,7 @@ impl Fixture {
     }
 
     pub(super) fn at(&self, number: u64) -> Operand {
-        Operand { path: self.target(), at: Some(Ref::Number(number)), doubt: None }
+        Operand { path: self.target(), at: Some(Ref::Number(number)), ambiguity: None }
     }
 
     fn open(&self) -> File {

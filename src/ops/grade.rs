@@ -24,16 +24,16 @@ pub(super) fn settled(target: Target<'_>, before: &Stamp) -> Result<Stamp> {
     }
 }
 
-/// How far the image is proven to be of one moment, and why not more. `kept`: nobody could write while it was read, else
-/// `doubt` says why not. `moved`: the stamp is not what it was.
-pub(super) fn grade(target: Target<'_>, how: &How<'_>, kept: bool, doubt: String, moved: bool) -> (Grade, String) {
+/// How far the image is proven to be of one moment, and why not more. `kept`: nobody could write while it was read,
+/// else `reason` says why not. `moved`: the stamp is not what it was.
+pub(super) fn grade(target: Target<'_>, how: &How<'_>, kept: bool, reason: String, moved: bool) -> (Grade, String) {
     if let Some(log) = Companion::hot_beside(target.path) {
         return (Grade::Unproven, log.reason());
     }
     match (kept, how.reading.lock) {
         // Not even the lease excludes it: truncate(2) through an overlayfs mount breaks none of the file below it.
         (true, _) if moved => (Grade::Unproven, "its length or times changed while it was read".into()),
-        (false, true) if moved => (Grade::Unproven, format!("it changed while it was read under its lock; {doubt}")),
+        (false, true) if moved => (Grade::Unproven, format!("it changed while it was read under its lock; {reason}")),
         (true, _) if !fs::kind(target.file).is_ok_and(|kind| kind.leases_prove()) => {
             let reason =
                 "nobody had it open for writing; on tmpfs, pages that a program has pinned can be written all the same";
@@ -41,6 +41,6 @@ pub(super) fn grade(target: Target<'_>, how: &How<'_>, kept: bool, doubt: String
         }
         (true, _) => (Grade::Proven, "nobody had it open for writing".into()),
         (false, true) => (Grade::Claimed, "read under its lock".into()),
-        (false, false) => (Grade::Unproven, doubt),
+        (false, false) => (Grade::Unproven, reason),
     }
 }

@@ -14,7 +14,7 @@ use crate::error::{At, Error, Result};
 use crate::pack::{Bad, Block, Compress, Frame, FrameKind, PackReader, PackWriter, decode_frame, encode_frame};
 use crate::page::{Digest, PAGE, PAGE64, PageNo, PageRange, PageSet, page_digest};
 use crate::store::{History, Image, PackCache, SnapName, Writing};
-use crate::sys::{create, id, meta, open, straight};
+use crate::sys::{create, id, meta, no_follow, open};
 
 /// What became of suspect packs.
 #[derive(Debug, Default)]
@@ -53,7 +53,7 @@ pub(crate) fn suspect(packs: &PackCache, pack: u32) {
 
 /// When the newest snapshot in a history was made, as far as it can be seen: by a clock that was ahead, perhaps.
 fn newest(history: &Path) -> i128 {
-    let entries = straight::read_dir(history).into_iter().flatten().flatten();
+    let entries = no_follow::read_dir(history).into_iter().flatten().flatten();
     let snapshots = entries.filter(|entry| SnapName::parse(&entry.file_name()).is_some());
     snapshots
         .filter_map(|entry| open::stamp_path(&history.join(entry.file_name())).ok())

@@ -10,7 +10,7 @@ use super::metadata::{MetaChange, Metadata};
 use crate::error::Result;
 use crate::pack::{Grade, Kind, Meta, RunStream, SnapshotFile, Source};
 use crate::page::{Digest, PAGE, PAGE64, PageRange};
-use crate::store::{History, Image, Mark, PackCache, STORE_NAME, SnapName, Store};
+use crate::store::{ChangeMarker, History, Image, PackCache, STORE_NAME, SnapName, Store};
 use crate::sys::open;
 
 /// What is asked.
@@ -136,7 +136,7 @@ fn listing(history: &History, range: Option<(u64, u64)>) -> Result<Listing> {
         path: history.target().into(),
         snapshots,
         faults,
-        interrupted: interrupted.is_some() && !Mark::own(history).is_busy(),
+        interrupted: interrupted.is_some() && !ChangeMarker::own(history).is_busy(),
     })
 }
 

@@ -42,7 +42,7 @@ pub use super::apply_memory::apply;
 /// snap::snap(&path, &snap::Options::default(), &Quiet)?;
 ///
 /// // The latest snapshot, in memory; a view of it, changed.
-/// let latest = Operand { path: path.clone(), at: Some(Ref::Latest), doubt: None };
+/// let latest = Operand { path: path.clone(), at: Some(Ref::Latest), ambiguity: None };
 /// let origin = memory::open(&latest, None, &Quiet)?;
 /// let mut view = origin.snapshot().view()?;
 /// view[5000] = 1;

@@ -1,8 +1,8 @@
 //! Mode, owner and attributes of a target: what of them differs from a snapshot, and restoring them, in place and
 //! to a new file.
 //!
-//! The rules are those of docs/design.md. Set-uid and set-gid bits stay only where neither content nor owner changes and
-//! the snapshot has them too; they never come back.
+//! The rules are those of docs/design.md. Set-uid and set-gid bits stay only where neither content nor owner changes
+//! and the snapshot has them too; they never come back.
 
 use std::fs::File;
 use std::path::Path;
@@ -12,7 +12,7 @@ use super::change::Work;
 use super::take::Target;
 use crate::error::{At, Result};
 use crate::pack::Meta;
-use crate::store::{Image, Mark};
+use crate::store::{ChangeMarker, Image};
 use crate::sys::open::Stamp;
 use crate::sys::{id, meta, open, xattr};
 
@@ -59,7 +59,7 @@ pub(crate) struct Metadata {
 
 impl Metadata {
     pub(crate) fn new(mode: u32, owner: (u32, u32), attrs: &[(Vec<u8>, Vec<u8>)]) -> Metadata {
-        let attrs = attrs.iter().filter(|(name, _)| xattr::comes_back(name) && !Mark::is_name(name));
+        let attrs = attrs.iter().filter(|(name, _)| xattr::comes_back(name) && !ChangeMarker::is_name(name));
         Metadata { mode: mode & 0o7777, owner, attrs: attrs.cloned().collect() }
     }
 
@@ -99,7 +99,8 @@ impl Metadata {
         all
     }
 
-    /// What a change in place to `to` does to these: only what the caller has the right to. `content`: bytes change too.
+    /// What a change in place to `to` does to these: only what the caller has the right to. `content`: bytes change
+    /// too.
     pub(crate) fn changes(&self, to: &Metadata, content: bool) -> Vec<MetaChange> {
         let (user, no_one) = (id::euid(), u32::MAX);
         let gives = user == 0 && to.owner.0 != no_one && to.owner.1 != no_one;
@@ -118,9 +119,9 @@ pub(crate) fn changes(from: &Image, to: &Image, content: bool) -> Vec<MetaChange
     Metadata::stored(from.meta()).changes(&Metadata::stored(to.meta()), content)
 }
 
-/// Before old content comes: who is not to read it afterwards, reads nothing of the target from now on. Where the owner,
-/// the group or the access list will be another, it is the new owner's alone until the change has ended: what the bits of
-/// group and others mean then, they do not mean now.
+/// Before old content comes: who is not to read it afterwards, reads nothing of the target from now on. Where the
+/// owner, the group or the access list will be another, it is the new owner's alone until the change has ended: what
+/// the bits of group and others mean then, they do not mean now.
 pub(crate) fn narrow(work: &Work<'_>, to: &Image) -> Result<()> {
     let Target { file, path } = work.target;
     let wanted = Metadata::stored(to.meta());
@@ -161,7 +162,8 @@ pub(crate) fn bring(work: &mut Work<'_>, to: &Image) -> Result<()> {
     let wanted = Metadata::stored(to.meta());
     let now = Metadata::of(work.target)?;
     let mut changes = now.changes(&wanted, false);
-    // The mode may take the right to set attributes, and a new owner takes bits of the mode; a list of access sets some.
+    // The mode may take the right to set attributes, and a new owner takes bits of the mode; a list of access sets
+    // some.
     changes.sort_by_key(|change| match change {
         MetaChange::Attribute { name, .. } if !xattr::is_acl(name) => 0,
         MetaChange::Owner { .. } => 1,
@@ -200,14 +202,14 @@ fn set(file: &File, change: &MetaChange) -> Result<(), (String, std::io::Error)>
 pub(crate) fn give_all(file: &File, image: &Image, out: &Path) -> Result<Vec<Note>> {
     let said = image.meta();
     let (mut notes, mut mode) = (Vec::new(), said.mode & 0o1777);
-    // All of it is written and proven. The owner comes before whatever lets others read: until then nobody else can. And
-    // before the mode: a change of owner takes bits away.
+    // All of it is written and proven. The owner comes before whatever lets others read: until then nobody else can.
+    // And before the mode: a change of owner takes bits away.
     if id::euid() == 0
         && let Err(e) = meta::set_owner(file, said.uid, said.gid)
     {
         notes.push(format!("owner {}:{} was not restored: {e}", said.uid, said.gid));
     }
-    for (name, value) in said.attrs.iter().filter(|(name, _)| xattr::is_kept(name) && !Mark::is_name(name)) {
+    for (name, value) in said.attrs.iter().filter(|(name, _)| xattr::is_kept(name) && !ChangeMarker::is_name(name)) {
         if name == xattr::CAPABILITY {
             notes.push("the file had capabilities: they are not given back; setcap does it".into());
         } else if let Err(e) = xattr::set(file, name, value) {

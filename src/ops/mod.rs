@@ -33,12 +33,12 @@ pub mod operand;
 mod pack_file;
 mod part;
 mod plan;
-mod powers;
 pub mod recover;
 mod renamed;
 pub mod restore;
 pub mod revert;
 mod salvage;
+mod set_uid;
 mod sides;
 pub mod snap;
 mod space;
@@ -59,7 +59,7 @@ use std::time::Duration;
 
 use crate::capture::{How, Io};
 use crate::error::{Error, Result, command, shell_word};
-use crate::store::{DigestCache, History, Image, Mark, PackCache, Store};
+use crate::store::{ChangeMarker, DigestCache, History, Image, PackCache, Store};
 use crate::sys::{fs, open};
 
 /// Hears how far long work is.
@@ -178,7 +178,7 @@ impl Reading {
 pub(crate) fn find_history(store: Option<&Path>, file: &Path) -> Result<History> {
     let target = resolve(file)?;
     let place = Store::place(store, &target);
-    let mark = |file: &File| Mark::get(file, &target, store);
+    let mark = |file: &File| ChangeMarker::get(file, &target, store);
     let none = || match open::target_read(&target).map(|file| mark(&file)) {
         // A directory or a device cannot have any.
         Err(e @ Error::Refused { .. }) => e,

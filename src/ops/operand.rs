@@ -1,7 +1,7 @@
 //! `FILE@REF`: how a file, a snapshot of it, or a pair of snapshots is named.
 //!
 //! Parsing works on bytes, because file names do, and touches no file: whoever calls it says how to find out whether
-//! one exists. A name that could be read in two ways is never decided silently: see [`Operand::doubt`].
+//! one exists. A name that could be read in two ways is never decided silently: see [`Operand::ambiguity`].
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -20,7 +20,7 @@ pub struct Operand {
     pub at: Option<Ref>,
     /// A file of the whole name (`FILE@REF` taken literally) that exists too. Verbs that write refuse; others warn and
     /// take it as `FILE@REF`.
-    pub doubt: Option<PathBuf>,
+    pub ambiguity: Option<PathBuf>,
 }
 
 impl Operand {
@@ -33,14 +33,14 @@ impl Operand {
         }
         let whole = Path::new(arg);
         if let Some(at) = at {
-            return Ok(Operand { path: whole.into(), at: Some(reference(at)?), doubt: None });
+            return Ok(Operand { path: whole.into(), at: Some(reference(at)?), ambiguity: None });
         }
         let Some((path, text)) = split(arg) else {
-            return Ok(Operand { path: whole.into(), at: None, doubt: None });
+            return Ok(Operand { path: whole.into(), at: None, ambiguity: None });
         };
         match text.and_then(reference).and_then(|at| named(path, at)) {
-            Ok((path, at)) => Ok(Operand { path, at: Some(at), doubt: doubt(whole, exists) }),
-            Err(_) if exists(whole) => Ok(Operand { path: whole.into(), at: None, doubt: None }),
+            Ok((path, at)) => Ok(Operand { path, at: Some(at), ambiguity: ambiguity(whole, exists) }),
+            Err(_) if exists(whole) => Ok(Operand { path: whole.into(), at: None, ambiguity: None }),
             Err(e) => Err(e),
         }
     }
@@ -55,8 +55,8 @@ impl Operand {
         let both = end(a).and_then(|a| Ok((named(path, a)?, named(path, end(b)?)?)));
         match both {
             Ok((a, b)) => {
-                let doubt = doubt(whole, exists);
-                let side = |(path, at)| Operand { path, at: Some(at), doubt: doubt.clone() };
+                let ambiguity = ambiguity(whole, exists);
+                let side = |(path, at)| Operand { path, at: Some(at), ambiguity: ambiguity.clone() };
                 Ok(Some((side(a), side(b))))
             }
             Err(_) if exists(whole) => Ok(None),
@@ -93,7 +93,7 @@ fn named(path: &OsStr, at: Ref) -> Result<(PathBuf, Ref)> {
     Ok((path.into(), at))
 }
 
-fn doubt(whole: &Path, exists: &dyn Fn(&Path) -> bool) -> Option<PathBuf> {
+fn ambiguity(whole: &Path, exists: &dyn Fn(&Path) -> bool) -> Option<PathBuf> {
     exists(whole).then(|| whole.into())
 }
 
@@ -108,7 +108,7 @@ mod tests {
 
     fn split_of(arg: &str) -> (String, Option<Ref>) {
         let o = parse(arg).unwrap();
-        assert_eq!(o.doubt, None);
+        assert_eq!(o.ambiguity, None);
         (o.path.to_str().unwrap().into(), o.at)
     }
 
@@ -171,7 +171,7 @@ mod tests {
             let e = parse(&arg).unwrap_err();
             assert!(!e.hint().is_empty(), "{arg:?}");
             let whole = Operand::parse(OsStr::new(&arg), None, &|_| true).unwrap();
-            assert_eq!((whole.path, whole.at, whole.doubt), (arg.into(), None, None));
+            assert_eq!((whole.path, whole.at, whole.ambiguity), (arg.into(), None, None));
         }
         assert!(Ref::parse(&"a".repeat(65)).is_err());
         assert!(parse("@3").is_err() && parse("dir/@3").is_err() && parse("").is_err());
@@ -183,13 +183,13 @@ mod tests {
         let o = Operand::parse(arg, None, &|p| p == Path::new("user@host.bin")).unwrap();
         assert_eq!(o.path, Path::new("user"));
         assert_eq!(o.at, Some(Ref::Tag("host.bin".into())));
-        assert_eq!(o.doubt.as_deref(), Some(Path::new(arg)));
+        assert_eq!(o.ambiguity.as_deref(), Some(Path::new(arg)));
     }
 
     #[test]
     fn at_takes_the_name_whole() {
         let o = Operand::parse(OsStr::new("user@3"), Some("now"), &|_| true).unwrap();
-        assert_eq!((o.path, o.at, o.doubt), ("user@3".into(), Some(Ref::Now), None));
+        assert_eq!((o.path, o.at, o.ambiguity), ("user@3".into(), Some(Ref::Now), None));
         assert!(Operand::parse(OsStr::new("user@3"), Some("@3"), &|_| true).is_err());
     }
 
@@ -218,7 +218,7 @@ mod tests {
             assert_eq!(Operand::parse_pair(OsStr::new(arg), &|_| true).unwrap(), None, "{arg} is a file");
         }
         let (a, b) = Operand::parse_pair(OsStr::new("db@1..2"), &|_| true).unwrap().unwrap();
-        assert!(a.doubt.is_some() && b.doubt.is_some());
+        assert!(a.ambiguity.is_some() && b.ambiguity.is_some());
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::capture::Companion;
 use crate::error::{At, Error, Result, shell_word};
 use crate::pack::{Source, differing};
 use crate::page::{Digest, PAGE, PAGE64, PageRange, PageSet, page_digest};
-use crate::store::{History, Image, Intent, Mark, SnapName};
+use crate::store::{ChangeMarker, History, Image, Intent, SnapName};
 use crate::sys::{id, lock, open};
 
 /// What to do with an interrupted change.
@@ -129,7 +129,7 @@ fn nothing(work: &mut Work<'_>, how: Option<How>, confirm: Confirm<'_>) -> Resul
     }
     if !work.options.dry_run {
         // One that a crash has brought back, of a change that was finished.
-        Mark::remove(work.target.file, work.target.path)?;
+        ChangeMarker::remove(work.target.file, work.target.path)?;
         bring_to_disk(work.target)?;
     }
     let len = open::stamp(work.target.file, work.target.path)?.len;
@@ -315,7 +315,7 @@ fn abandon(work: &mut Work<'_>, ours: bool, confirm: Confirm<'_>) -> Result<Repo
 /// Removes the change marker of `target`, for which there is no history: a copy, or its store was removed.
 fn abandon_without_history(target: &Path, options: &Options, confirm: Confirm<'_>) -> Result<Report> {
     let file = open::target_write(target)?;
-    if Mark::get(&file, target, options.store.as_deref()).is_none() {
+    if ChangeMarker::get(&file, target, options.store.as_deref()).is_none() {
         find_history(options.store.as_deref(), target)?;
     }
     // A change that is under way holds this lock.
@@ -329,7 +329,7 @@ fn abandon_marker(target: Target<'_>, confirm: Confirm<'_>) -> Result<Report> {
     let plan = Plan::new(target.path, ("a mixture".into(), len), (label, len), &PageSet::new());
     let done = confirm(&plan);
     if done {
-        Mark::remove(target.file, target.path)?;
+        ChangeMarker::remove(target.file, target.path)?;
         bring_to_disk(target)?;
     }
     Ok(Report { plan, done, undo: None, notes: Vec::new(), bytes_written: 0, elapsed: Default::default() })

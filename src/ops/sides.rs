@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::operand::Operand;
 use super::{Reading, find_history, resolve};
 use crate::error::{At, Error, Result, shell_word, shown};
-use crate::store::{History, Image, Mark, PackCache, Ref};
+use crate::store::{ChangeMarker, History, Image, PackCache, Ref};
 use crate::sys::{fs, lock, open};
 
 /// One side of a comparison.
@@ -69,7 +69,7 @@ impl Side {
     pub(crate) fn lock(&mut self, reading: &Reading) -> Result<()> {
         if let (Side::Live(side), true) = (self, reading.lock) {
             let _held = lock::flock(&side.file, &side.path, lock::Kind::Shared, reading.wait)?;
-            if let Some(mark) = Mark::get(&side.file, &side.path, None) {
+            if let Some(mark) = ChangeMarker::get(&side.file, &side.path, None) {
                 return Err(mark.refusal_to_read(&side.path));
             }
             let locked = open::stamp(&side.file, &side.path)?;
@@ -119,14 +119,14 @@ impl LiveSide {
     }
 
     /// Opens a file even if it is half changed; what says so comes with it.
-    pub(crate) fn open_any(path: &Path) -> Result<(LiveSide, Option<Mark>)> {
+    pub(crate) fn open_any(path: &Path) -> Result<(LiveSide, Option<ChangeMarker>)> {
         let real = resolve(path)?;
         let file = open::target_read(&real)?;
         if !fs::kind(&file).at("looking at", &real)?.tells_lengths() {
             let what = format!("{} is made up by the kernel when it is read: it has no length", path.display());
             return Err(Error::refused(what, format!("copy it: `cat {} >COPY`", shell_word(path))));
         }
-        let mark = Mark::get(&file, &real, None);
+        let mark = ChangeMarker::get(&file, &real, None);
         let len = open::stamp(&file, &real)?.len;
         Ok((LiveSide { name: format!("{} now", shown(path)), path: real, file, len }, mark))
     }
@@ -135,7 +135,7 @@ impl LiveSide {
 /// A half-changed target is no image of anything.
 pub(crate) fn refuse_unfinished_to_read(history: &History) -> Result<()> {
     match history.intent()? {
-        Some(_) => Err(Mark::own(history).refusal_to_read(history.target())),
+        Some(_) => Err(ChangeMarker::own(history).refusal_to_read(history.target())),
         None => Ok(()),
     }
 }

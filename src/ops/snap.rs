@@ -12,7 +12,7 @@ use crate::capture::Companion;
 use crate::error::{At, Error, Result};
 use crate::pack::{Compress, FrameCounts, Grade, Kind};
 use crate::page::{Digest, PAGE64};
-use crate::store::{History, Mark, PackCache, Ref, Store, Writing, check_tag, refuse_stored};
+use crate::store::{ChangeMarker, History, PackCache, Ref, Store, Writing, check_tag, refuse_stored};
 use crate::sys::fs::{self, FsKind};
 use crate::sys::open;
 
@@ -115,7 +115,7 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
     refuse_stored(&path)?;
     let live = open::target_read(&path)?;
     // Before anything is made: a history made anew has no record of what was interrupted.
-    if let Some(mark) = Mark::get(&live, &path, options.store.as_deref()).filter(|mark| !mark.is_busy()) {
+    if let Some(mark) = ChangeMarker::get(&live, &path, options.store.as_deref()).filter(|mark| !mark.is_busy()) {
         return Err(mark.refusal(&path));
     }
     let store = Store::find_or_create(options.store.as_deref(), &path)?;
@@ -260,9 +260,9 @@ fn keep(
 /// A half-changed target is no image of anything.
 pub(crate) fn refuse_unfinished(history: &History, live: &File) -> Result<()> {
     if history.intent()?.is_some() {
-        return Err(Mark::own(history).refusal(history.target()));
+        return Err(ChangeMarker::own(history).refusal(history.target()));
     }
-    match Mark::get(live, history.target(), history.dir().parent()) {
+    match ChangeMarker::get(live, history.target(), history.dir().parent()) {
         Some(mark) => Err(mark.refusal(history.target())),
         None => Ok(()),
     }

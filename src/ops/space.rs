@@ -9,7 +9,7 @@ use std::io;
 use std::path::Path;
 
 use super::delta::directory_of;
-use super::powers;
+use super::set_uid;
 use super::take::Target;
 use super::write::runs_in;
 use crate::error::{At, RESERVING, Result};
@@ -65,7 +65,7 @@ impl<'a> Space<'a> {
         let end = wanted.last().map_or(0, |(_, end)| *end);
         fs::may_write_to(end).at("writing to", path)?;
         // The system takes set-uid bits and capabilities away from a file whose blocks are reserved.
-        if wanted.is_empty() || powers::has_any(self.target)? {
+        if wanted.is_empty() || set_uid::has_any(self.target)? {
             return Ok(());
         }
         let there = allocated(self.target).at("looking for holes in", path)?;

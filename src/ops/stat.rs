@@ -18,7 +18,7 @@ pub use layout::{Extents, Fs, Layout, MOST_LISTED};
 use super::edit::history_of;
 use super::{Progress, Reading};
 use crate::error::{Error, Result};
-use crate::store::Mark;
+use crate::store::ChangeMarker;
 use crate::sys::cache::{self, Counts};
 use crate::sys::locks::{self, LockKind, Locks};
 use crate::sys::maps::{Mappers, mappers};
@@ -219,8 +219,8 @@ impl Subject {
         let history = history_of(store, &self.path).ok().flatten();
         let recorded = history.filter(|history| matches!(history.intent(), Ok(Some(_))));
         let mark = match recorded {
-            Some(history) => Some(Mark::own(&history)),
-            None => Mark::get(file?, &self.path, store),
+            Some(history) => Some(ChangeMarker::own(&history)),
+            None => ChangeMarker::get(file?, &self.path, store),
         };
         mark.map(|mark| mark.refusal_to_read(&self.path))
     }

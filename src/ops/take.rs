@@ -18,8 +18,8 @@ use crate::pack::{
 };
 use crate::page::{Digest, ImageHasher, MAX_LEN, PAGE, PAGE64, PageNo, PageRange, pages_of};
 use crate::store::{
-    DigestCache, DigestCacheUpdate, Draft, FileId, History, Image, ImageBase, Mark, PackCache, SnapName, StoredBase,
-    Writing, commit,
+    ChangeMarker, DigestCache, DigestCacheUpdate, Draft, FileId, History, Image, ImageBase, PackCache, SnapName,
+    StoredBase, Writing, commit,
 };
 use crate::sys::create::Pending;
 use crate::sys::open::{self, Stamp};
@@ -170,7 +170,7 @@ fn attempt(
         return Err(Error::refused(what, format!("set them anew: touch {}", shell_word(target.path))));
     }
     let mut attrs = xattr::list(target.file).at("reading the attributes of", target.path)?;
-    attrs.retain(|(name, _)| !Mark::is_name(name));
+    attrs.retain(|(name, _)| !ChangeMarker::is_name(name));
     let mut taking = Taking {
         history,
         reserve: how.reserve,
@@ -188,10 +188,10 @@ fn attempt(
     let read = (target.file, target.path, before.len);
     let scanned = scan(read, base, how.reading.how(true), &advance, &prepare, |part| taking.take(part));
     progress.end();
-    let (kept, doubt) = watch.map_or((true, String::new()), |w| w.end(target.file));
+    let (kept, reason) = watch.map_or((true, String::new()), |w| w.end(target.file));
     scanned?;
     let moved = !settled(target, &before)?.same_state(&before);
-    let (grade, reason) = grade(target, how, kept, doubt, moved);
+    let (grade, reason) = grade(target, how, kept, reason, moved);
     let pack = taking.pack.take().map(|p| p.finish().at("writing a pack in", history.dir())).transpose()?;
     let pack = pack.map(|(summary, out)| out.done(history.dir()).map(|file| (file, summary))).transpose()?;
     Ok(Taken {

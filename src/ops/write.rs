@@ -9,7 +9,7 @@ use super::change::{Work, pages_between};
 use super::compose::read_zero_extended;
 use super::heal::heal;
 use super::take::Target;
-use super::{Note, Progress, metadata, powers};
+use super::{Note, Progress, metadata, set_uid};
 use crate::capture::{Base, Leaf};
 use crate::error::{At, Error, Result};
 use crate::pack::{Run, RunStream, Source};
@@ -35,8 +35,8 @@ pub(crate) fn write(
     let (file, path) = (work.target.file, work.target.path);
     let now = file.metadata().at("looking at", path)?.len();
     if !pages.is_empty() || now != to.len() {
-        powers::take_away(work)?;
-        metadata::narrow(work, to)?; // not yet where it had powers, which a new owner takes without a word
+        set_uid::remove(work)?;
+        metadata::narrow(work, to)?; // not yet where it had set-uid bits, which a new owner takes without a word
     }
     let written = {
         if now < to.len() {

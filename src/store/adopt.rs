@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Store;
 use super::history::{History, Writing};
 use crate::error::{At, Error, Result, shell_word};
-use crate::sys::{create, straight};
+use crate::sys::{create, no_follow};
 
 impl History {
     /// Makes this the history of `target` in `store`. The rename is the commit: what is left to do after it, the next
@@ -21,7 +21,7 @@ impl History {
             there.clear_out(store)?;
         }
         self.announce(&history)?;
-        let moved = straight::rename(self.dir(), history.dir());
+        let moved = no_follow::rename(self.dir(), history.dir());
         if moved.is_err() {
             let _ = self.forget_announced();
         }
@@ -56,6 +56,6 @@ impl History {
                 ),
             ));
         }
-        straight::remove_dir_all(self.dir()).at("removing", self.dir())
+        no_follow::remove_dir_all(self.dir()).at("removing", self.dir())
     }
 }

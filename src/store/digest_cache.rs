@@ -17,7 +17,7 @@ use crate::error::{At, Error, Result};
 use crate::pack::{FileKind, ReadAt};
 use crate::page::{Digest, GROUP_PAGES, GROUP64, ImageHasher, PAGE, PageNo, PageRange, groups_of};
 use crate::sys::open::Stamp;
-use crate::sys::{create, meta, sparse, straight};
+use crate::sys::{create, meta, no_follow, sparse};
 
 /// Name of the file.
 const NAME: &str = "digests";
@@ -195,7 +195,7 @@ impl DigestCache {
 
     /// The error that says this cache is not to be believed after all; it was removed.
     fn broken(&self) -> Error {
-        let _ = straight::remove_file(&self.path);
+        let _ = no_follow::remove_file(&self.path);
         Error::damaged(&self.path, "its page digests do not match their check; it is only a cache and was removed")
     }
 
@@ -268,7 +268,7 @@ struct Own {
 impl Own {
     fn open(cache: &DigestCache) -> Option<Own> {
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = straight::open(&cache.path, flags).ok()?;
+        let file = no_follow::open(&cache.path, flags).ok()?;
         let lock = cache.file.try_clone().ok()?;
         // What was proven is what is changed.
         let (found, proven) = (Stamp::from(&file.metadata().ok()?), Stamp::from(&lock.metadata().ok()?));
@@ -368,7 +368,7 @@ impl DigestCacheUpdate {
     /// Gives the cache up.
     fn lose(&mut self) {
         self.out = None;
-        let _ = straight::remove_file(&self.dir.join(NAME));
+        let _ = no_follow::remove_file(&self.dir.join(NAME));
     }
 }
 

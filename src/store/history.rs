@@ -15,7 +15,7 @@ use crate::page::Digest;
 use crate::planted::{Bug, planted};
 use crate::sys::create::{Owner, Pending};
 use crate::sys::lock::{self, Kind};
-use crate::sys::{create, meta, open, straight};
+use crate::sys::{create, meta, no_follow, open};
 
 /// Longest part of a target's name in its history's name.
 const NAME_BYTES: usize = 40;
@@ -124,7 +124,7 @@ impl History {
 
     /// Whether `dir` was to be a history, and does not even say of what: without that no snapshot is made in it.
     pub(super) fn is_unfinished(dir: &Path) -> bool {
-        let names = || straight::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.file_name());
+        let names = || no_follow::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.file_name());
         label::is_missing(dir)
             && !names().any(|name| SnapName::parse(&name).is_some() || super::sweep::stored_id(&name).is_some())
     }
@@ -178,7 +178,7 @@ impl History {
     /// When the directory cannot be listed.
     pub fn snapshots(&self) -> Result<Vec<SnapName>> {
         let mut names = Vec::new();
-        for entry in straight::read_dir(&self.dir).at("listing", &self.dir)? {
+        for entry in no_follow::read_dir(&self.dir).at("listing", &self.dir)? {
             names.extend(SnapName::parse(&entry.at("listing", &self.dir)?.file_name()));
         }
         names.sort_unstable();
@@ -207,7 +207,7 @@ impl History {
     /// # Errors
     /// When the directory cannot be listed.
     pub fn is_new(&self) -> Result<bool> {
-        for entry in straight::read_dir(&self.dir).at("listing", &self.dir)? {
+        for entry in no_follow::read_dir(&self.dir).at("listing", &self.dir)? {
             if SnapName::parse(&entry.at("listing", &self.dir)?.file_name()).is_some() {
                 return Ok(false);
             }
@@ -299,10 +299,10 @@ fn open_lock(path: &Path, owner: Owner) -> Result<File> {
     {
         return Err(refused(if found.is_symlink() { "is a symbolic link" } else { "is not a regular file" }));
     }
-    let open = || straight::open(path, OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC);
+    let open = || no_follow::open(path, OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC);
     let file = match open() {
         Err(Errno::NOENT) => {
-            let made = Pending::owned(straight::parent(path), owner)?;
+            let made = Pending::owned(no_follow::parent(path), owner)?;
             // One that another writer made meanwhile is as good.
             let _ = made.publish(path.file_name().unwrap_or_default())?;
             open()

@@ -8,7 +8,7 @@ use crate::error::{At, Error, Result};
 use crate::pack::{Bad, Fields, FileKind};
 use crate::page::Digest;
 use crate::planted::{Bug, planted};
-use crate::sys::{create, straight};
+use crate::sys::{create, no_follow};
 
 /// The record of a change that was begun and has not ended.
 pub(super) const NAME: &str = "intent";
@@ -161,7 +161,7 @@ impl History {
         let path = self.dir().join(NAME);
         if done.is_some_and(Intent::is_final) {
             let undo = self.dir().join(UNDO);
-            match straight::remove_file(&undo) {
+            match no_follow::remove_file(&undo) {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
                 removed => removed.at("removing", &undo)?,
             }
@@ -170,7 +170,7 @@ impl History {
             // Written anew, not renamed: a rollback ends a change other than the one that was begun.
             self.put_small(UNDO, &intent.encode())?;
         }
-        match straight::remove_file(&path) {
+        match no_follow::remove_file(&path) {
             Err(_) if planted(Bug::NoIntent) => {}
             removed => removed.at("removing", &path)?,
         }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::history::History;
 use crate::error::{Error, Result};
-use crate::sys::{create, straight};
+use crate::sys::{create, no_follow};
 
 const LABEL: &str = "target";
 /// Says whose the history will be, while it is given to another target. Of a move that never was, it is litter.
@@ -42,7 +42,7 @@ impl History {
     /// Writes down whose it is.
     pub(super) fn put_label(&self) -> Result<()> {
         // Where it was announced, a rename leaves nothing over. Somebody else may do the same.
-        if self.says(NEXT) && straight::rename(&self.dir().join(NEXT), &self.dir().join(LABEL)).is_ok() {
+        if self.says(NEXT) && no_follow::rename(&self.dir().join(NEXT), &self.dir().join(LABEL)).is_ok() {
             return create::sync_dir(self.dir());
         }
         self.put_small(LABEL, self.key())?;
@@ -57,7 +57,7 @@ impl History {
 
     /// Takes that back.
     pub(super) fn forget_announced(&self) -> io::Result<()> {
-        straight::remove_file(&self.dir().join(NEXT))
+        no_follow::remove_file(&self.dir().join(NEXT))
     }
 
     fn says(&self, name: &str) -> bool {

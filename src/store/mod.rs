@@ -7,6 +7,7 @@
 
 mod adopt;
 mod base;
+mod change_marker;
 mod commit;
 mod digest_cache;
 mod history;
@@ -14,7 +15,6 @@ mod image;
 mod inode;
 mod intent;
 mod label;
-mod mark;
 mod owner;
 mod pack_cache;
 mod refs;
@@ -23,13 +23,13 @@ mod sweep;
 mod tags;
 
 pub use base::{ImageBase, StoredBase};
+pub use change_marker::ChangeMarker;
 pub use commit::{Draft, commit};
 pub use digest_cache::{DigestCache, DigestCacheUpdate};
 pub use history::{History, SnapName, Writing};
 pub use image::{Image, ImageRuns};
 pub use inode::FileId;
 pub use intent::Intent;
-pub use mark::Mark;
 pub use pack_cache::{PackCache, PageReader};
 pub(crate) use refs::no_ref;
 pub use refs::{Ref, check_tag};
@@ -44,7 +44,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{At, Error, Result};
 use crate::page::Digest;
 use crate::sys::create::Owner;
-use crate::sys::{create, id, open, straight};
+use crate::sys::{create, id, no_follow, open};
 
 /// Name of the store beside a target.
 pub const STORE_NAME: &str = ".memsnap";
@@ -230,7 +230,7 @@ impl Store {
     pub fn histories(&self) -> Result<(Vec<History>, Vec<Error>)> {
         let (mut histories, mut faults) = (Vec::new(), Vec::new());
         let mut names = Vec::new();
-        for entry in straight::read_dir(&self.dir).at("listing", &self.dir)? {
+        for entry in no_follow::read_dir(&self.dir).at("listing", &self.dir)? {
             let entry = entry.at("listing", &self.dir)?;
             let path = self.dir.join(entry.file_name());
             let kind = entry.file_type().at("looking at", &path)?;
@@ -368,7 +368,7 @@ fn check_format(store: &Store) -> Result<()> {
 
 /// A store is only made in a directory that holds nothing of anybody's.
 fn check_empty(dir: &Path) -> Result<()> {
-    for entry in straight::read_dir(dir).at("listing", dir)? {
+    for entry in no_follow::read_dir(dir).at("listing", dir)? {
         let name = entry.at("listing", dir)?.file_name();
         if name != ".gitignore" && name != "format" && !name.as_bytes().starts_with(create::TMP_PREFIX.as_bytes()) {
             return Err(Error::refused(

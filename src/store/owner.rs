@@ -9,13 +9,13 @@ use super::Store;
 use super::history::History;
 use crate::error::{At, Error, Result, shell_word};
 use crate::sys::create::Owner;
-use crate::sys::{create, id, straight};
+use crate::sys::{create, id, no_follow};
 
 /// The owner of what is at `path`, a link not followed; where nothing is, of the directory, who decides what will be.
 pub(super) fn owner_at(path: &Path) -> Result<Owner> {
     match fs::symlink_metadata(path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            let dir = straight::parent(path);
+            let dir = no_follow::parent(path);
             fs::symlink_metadata(dir).at("looking at", dir).map(|found| Owner::from(&found))
         }
         found => found.at("looking at", path).map(|found| Owner::from(&found)),
@@ -109,7 +109,7 @@ impl History {
     /// be able to read the target. The lock stands for all files.
     fn check_readers(&self, live: &Metadata) -> Result<()> {
         let look = |path: &Path| fs::symlink_metadata(path).at("looking at", path);
-        let reach = look(straight::parent(self.dir()))?.mode() & look(self.dir())?.mode();
+        let reach = look(no_follow::parent(self.dir()))?.mode() & look(self.dir())?.mode();
         let (lock, may) = (look(&self.dir().join("lock"))?, live.mode());
         // Each class: what it needs of the directories, what of the file.
         let open_to = |enter: u32, read: u32| reach & enter != 0 && lock.mode() & read != 0;
@@ -128,7 +128,7 @@ impl History {
     }
 
     fn admit_from(&self, theirs: Owner) -> Result<()> {
-        let (store, keeper) = (straight::parent(self.dir()), self.keeper());
+        let (store, keeper) = (no_follow::parent(self.dir()), self.keeper());
         if !may_hold(keeper, theirs) {
             return Err(foreign(store, keeper, self.target(), theirs, ELSEWHERE.into()));
         }

@@ -11,7 +11,7 @@ use super::intent::Intent;
 use super::pack_cache::PackCache;
 use crate::error::{At, Result};
 use crate::page::Digest;
-use crate::sys::{create, straight};
+use crate::sys::{create, no_follow};
 
 /// A file's name that stands for a pack or a map.
 pub(super) fn stored_id(name: &OsStr) -> Option<(Digest, bool)> {
@@ -59,7 +59,7 @@ impl History {
 
     fn left_over(&self, needed: Option<&HashSet<Digest>>) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
         let (mut out, mut others) = unfinished(&self.dir().join("names"));
-        for entry in straight::read_dir(self.dir()).at("listing", self.dir())? {
+        for entry in no_follow::read_dir(self.dir()).at("listing", self.dir())? {
             let entry = entry.at("listing", self.dir())?;
             let name = entry.file_name();
             let unfinished = is_unfinished(&name);
@@ -84,7 +84,7 @@ impl History {
             return Ok(());
         }
         let path = self.dir().join(name.file_name());
-        straight::remove_file(&path).at("removing", &path)?;
+        no_follow::remove_file(&path).at("removing", &path)?;
         create::sync_dir(self.dir())?;
         self.sweep(writing)
     }
@@ -105,7 +105,7 @@ fn is_unfinished(name: &OsStr) -> bool {
 
 /// Such files in `dir`, as far as it can be listed, and what has such a name and is no file.
 fn unfinished(dir: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
-    let entries = straight::read_dir(dir).into_iter().flatten().flatten().filter(|e| is_unfinished(&e.file_name()));
+    let entries = no_follow::read_dir(dir).into_iter().flatten().flatten().filter(|e| is_unfinished(&e.file_name()));
     let (files, others): (Vec<_>, Vec<_>) = entries.partition(|e| e.file_type().is_ok_and(|kind| kind.is_file()));
     let paths = |entries: Vec<fs::DirEntry>| entries.iter().map(|entry| dir.join(entry.file_name())).collect();
     (paths(files), paths(others))
@@ -114,7 +114,7 @@ fn unfinished(dir: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
 /// Removes the garbage of a history. The caller holds its lock.
 pub(super) fn sweep(history: &History) -> Result<()> {
     for path in history.garbage()? {
-        straight::remove_file(&path).at("removing", &path)?;
+        no_follow::remove_file(&path).at("removing", &path)?;
     }
     Ok(())
 }

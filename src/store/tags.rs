@@ -7,7 +7,7 @@ use super::history::{History, Writing};
 use super::refs::{check_tag, known_tag_fault};
 use crate::error::{At, Error, Result};
 use crate::page::Digest;
-use crate::sys::{create, straight};
+use crate::sys::{create, no_follow};
 
 /// What the names of tag files begin with; pins and notes will have their own.
 const PREFIX: &str = "tag-";
@@ -52,7 +52,7 @@ impl History {
     pub fn tags(&self) -> Result<Vec<(String, Result<Digest>)>> {
         let dir = self.dir().join("names");
         let mut out = Vec::new();
-        let entries = match straight::read_dir(&dir) {
+        let entries = match no_follow::read_dir(&dir) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(out),
             entries => entries.at("listing", &dir)?,
         };

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, linkat, openat, renameat, renameat_with, unlinkat};
 use rustix::io::{Errno, retry_on_intr};
 
-use super::{id, meta, open, straight};
+use super::{id, meta, no_follow, open};
 use crate::error::shell_word;
 use crate::planted::{Bug, sync_once};
 use crate::{At, Error, Result};
@@ -61,7 +61,7 @@ impl Pending {
     /// # Errors
     /// When the directory cannot be opened, or no file be made in it.
     pub fn new(dir: &Path) -> Result<Pending> {
-        Pending::within(straight::directory(dir).at("opening", dir)?, dir)
+        Pending::within(no_follow::directory(dir).at("opening", dir)?, dir)
     }
 
     /// As [`Pending::new`], in a directory that belongs to `owner`; made by root, the file does too.
@@ -69,7 +69,7 @@ impl Pending {
     /// # Errors
     /// As [`Pending::new`]; `Changed` when the directory belongs to somebody else by now.
     pub fn owned(dir: &Path, owner: Owner) -> Result<Pending> {
-        let directory = straight::directory(dir).at("opening", dir)?;
+        let directory = no_follow::directory(dir).at("opening", dir)?;
         if id::euid() == 0 && Owner::from(&directory.metadata().at("looking at", dir)?).uid != owner.uid {
             let what = "it was replaced by a directory of another user".into();
             return Err(Error::Changed { path: dir.into(), what });
@@ -223,7 +223,7 @@ pub fn resolve_output(path: &Path) -> Result<PathBuf> {
 /// # Errors
 /// When the disk refuses: what was named may not be there after a crash.
 pub fn sync_dir(dir: &Path) -> Result<()> {
-    let directory = straight::directory(dir).at("opening", dir)?;
+    let directory = no_follow::directory(dir).at("opening", dir)?;
     match sync_once(Bug::NoDirSync, || directory.sync_all()) {
         // Some network file systems have no such call for directories, and no names that are not durable.
         Err(e) if e.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => Ok(()),
@@ -287,7 +287,7 @@ pub fn open_own(path: &Path) -> Result<File> {
         return Err(Error::damaged(path, "it is not a regular file"));
     }
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = match straight::open(path, flags) {
+    let file = match no_follow::open(path, flags) {
         // A symbolic link (its name on FreeBSD is EMLINK), a socket.
         Err(Errno::LOOP | Errno::MLINK | Errno::NXIO) => return Err(Error::damaged(path, "it is not a regular file")),
         opened => opened.at("opening", path)?,

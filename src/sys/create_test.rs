@@ -12,7 +12,7 @@ fn names(dir: &Path) -> Vec<String> {
 
 /// Both kinds of pending file: the unnamed, and the fallback.
 fn both(dir: &Path) -> [Pending; 2] {
-    [Pending::new(dir).unwrap(), Pending::named(straight::directory(dir).unwrap(), dir).unwrap()]
+    [Pending::new(dir).unwrap(), Pending::named(no_follow::directory(dir).unwrap(), dir).unwrap()]
 }
 
 #[test]

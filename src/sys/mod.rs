@@ -13,15 +13,15 @@
 //!
 //! | type | promise | established by |
 //! |---|---|---|
-//! | `steady::Steady` | the file's bytes and length do not change while it exists | a sealed memory file; a scratch file or clone without a name whose descriptor never leaves the type; or `unsafe` |
-//! | `steady::Draft` | a file that is still being filled is mapped by nobody | it can be written, and becomes a `Steady` by value |
-//! | `steady::Promise` | what its `unsafe` constructor was promised holds as long as it exists | `unsafe` |
-//! | `region::Region` | all bytes are mapped, initialised, private, and borrowed by the rules of references | it lays only a `Steady`; taking access away is `unsafe` |
+//! | `sealed::Sealed` | the file's bytes and length do not change while it exists | a sealed memory file; a scratch file or clone without a name whose descriptor never leaves the type; or `unsafe` |
+//! | `sealed::Draft` | a file that is still being filled is mapped by nobody | it can be written, and becomes a `Sealed` by value |
+//! | `sealed::Promise` | what its `unsafe` constructor was promised holds as long as it exists | `unsafe` |
+//! | `region::Region` | all bytes are mapped, initialised, private, and borrowed by the rules of references | it lays only a `Sealed`; taking access away is `unsafe` |
 //! | `map::Window` | bytes of a file that others may write to: only hashed, compared or copied | `Window::with` is private to the crate, and only the scan calls it |
 //! | [`lock::Lockable`] | a descriptor that may belong to somebody else: only locked, never read, written or closed for them | it gives out no `File` and no descriptor |
 //!
 //! ```compile_fail,E0603
-//! use memsnap::sys::steady::Draft; // would seal a file that somebody else has open
+//! use memsnap::sys::sealed::Draft; // would seal a file that somebody else has open
 //! ```
 //! ```compile_fail,E0603
 //! use memsnap::sys::region::Region; // would map it
@@ -48,17 +48,17 @@ pub mod map; // read windows of a foreign file, and the SIGBUS guard
 pub mod maps; // who has a file mapped, and which parts
 pub mod meta; // mode, owner, times
 pub mod mount; // the mount that a file was reached through
+pub mod no_follow; // paths on which no new link is followed
 pub mod open; // opening without hanging or following; what a file looked like
 pub mod private; // directories for one owner
 pub mod procs; // who has a file open or mapped
 pub mod reflink; // whether a file system can share blocks
 pub(crate) mod region; // private memory with files laid in it
+pub(crate) mod sealed; // files that cannot change
 pub mod signal; // signals that must not kill, end a wait, or are for others
 pub mod sparse; // holes
 mod start; // how this process was started
-pub(crate) mod steady; // files that cannot change
 pub mod stop; // SIGTSTP while a lease is held
-pub mod straight; // paths on which no new link is followed
 pub mod unseen; // processes that could not be looked at
 pub(crate) mod written; // which pages of private memory were written
 pub mod xattr; // extended attributes

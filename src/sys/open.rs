@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
-use super::{maps, straight};
+use super::{maps, no_follow};
 use crate::error::shell_word;
 use crate::{At, Error, Result};
 
@@ -43,7 +43,7 @@ pub fn target_write(path: &Path) -> Result<File> {
 /// When it cannot be found, or is not a regular file.
 #[cfg(target_os = "linux")]
 pub fn target_name(path: &Path) -> Result<File> {
-    let file = match straight::name(path) {
+    let file = match no_follow::name(path) {
         Err(Errno::LOOP) => return Err(new_link(path)),
         opened => opened.at("opening", path)?,
     };
@@ -136,19 +136,19 @@ fn open_quietly(path: &Path, access: OFlags) -> Result<File, Errno> {
     #[cfg(target_os = "linux")]
     {
         // Only the owner may leave the access time alone; everybody else gets EPERM.
-        match straight::open(path, flags | OFlags::NOATIME) {
+        match no_follow::open(path, flags | OFlags::NOATIME) {
             Err(Errno::PERM) => {}
             opened => return opened,
         }
     }
-    straight::open(path, flags)
+    no_follow::open(path, flags)
 }
 
 /// Why a file that may be written cannot be opened for it, where it is marked so (chattr(1)).
 #[cfg(target_os = "linux")]
 fn marked(path: &Path) -> Option<Error> {
     use rustix::fs::IFlags;
-    let file = straight::open(path, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC).ok()?;
+    let file = no_follow::open(path, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC).ok()?;
     let flags = rustix::fs::ioctl_getflags(&file).ok()?;
     let (what, letter) = match () {
         () if flags.contains(IFlags::IMMUTABLE) => ("immutable", 'i'),

@@ -10,7 +10,7 @@ use std::path::Path;
 use rustix::fs::{Dir, Gid, Mode, Uid};
 use rustix::io::Errno;
 
-use super::{id, mount, straight};
+use super::{id, mount, no_follow};
 use crate::error::shell_word;
 use crate::{At, Error, Result};
 
@@ -57,7 +57,7 @@ pub fn make_dir(dir: &Path) -> Result<bool> {
 /// # Errors
 /// As [`make_dir`].
 pub fn make_dir_for(dir: &Path, owner: Option<Owner>) -> Result<bool> {
-    match straight::make_dir(dir) {
+    match no_follow::make_dir(dir) {
         Err(Errno::EXIST) => return found(dir).map(|()| false),
         // Said of a directory that is there, too, where the caller may not make any.
         Err(Errno::ACCESS) if std::fs::symlink_metadata(dir).is_ok() => return found(dir).map(|()| false),
@@ -67,7 +67,7 @@ pub fn make_dir_for(dir: &Path, owner: Option<Owner>) -> Result<bool> {
         enable(dir)?;
     }
     if let Some(owner) = owner {
-        let made = straight::directory(dir).at("opening", dir)?;
+        let made = no_follow::directory(dir).at("opening", dir)?;
         // Somebody may have put another one in its place since; one that holds anything is not given away.
         if is_empty(&made).at("listing", dir)? {
             owner.receive(&made).at("setting the owner of", dir)?;
@@ -79,7 +79,7 @@ pub fn make_dir_for(dir: &Path, owner: Option<Owner>) -> Result<bool> {
 /// What is there already. An empty one in which nothing can be made was left by a version that obeyed the umask.
 fn found(dir: &Path) -> Result<()> {
     let metadata = must_be_dir(dir)?;
-    let unused = || straight::directory(dir).and_then(|dir| is_empty(&dir)).unwrap_or(false);
+    let unused = || no_follow::directory(dir).and_then(|dir| is_empty(&dir)).unwrap_or(false);
     if lacks(&metadata, ALL) && (lacks(&metadata, ENTER) || unused()) { enable(dir) } else { Ok(()) }
 }
 
@@ -96,10 +96,10 @@ fn lacks(dir: &Metadata, bits: u32) -> bool {
 /// Lets the owner of a directory use it; what others may do stays as it is.
 fn enable(dir: &Path) -> Result<()> {
     let enabled = |file: &File| Ok(Mode::from_raw_mode(rustix::fs::fstat(file)?.st_mode).union(Mode::RWXU));
-    let done = match straight::directory(dir) {
+    let done = match no_follow::directory(dir) {
         Ok(file) => enabled(&file).and_then(|mode| rustix::fs::fchmod(&file, mode)),
         // It cannot be opened for reading as yet.
-        Err(Errno::ACCESS) => straight::name(dir).and_then(|file| imp::chmod(&file, enabled(&file)?)),
+        Err(Errno::ACCESS) => no_follow::name(dir).and_then(|file| imp::chmod(&file, enabled(&file)?)),
         Err(e) => Err(e),
     };
     done.at("setting the mode of", dir)
@@ -146,7 +146,7 @@ fn must_be_dir(dir: &Path) -> Result<Metadata> {
 
 /// The error for a directory that others can use: `chmod` is the remedy where the file system keeps modes.
 pub(crate) fn exposed(dir: &Path, what: String, chmod: &str) -> Error {
-    let kind = straight::directory(dir).ok().and_then(|dir| mount::of(&dir)).map(|mount| mount.kind);
+    let kind = no_follow::directory(dir).ok().and_then(|dir| mount::of(&dir)).map(|mount| mount.kind);
     match kind.filter(|kind| kind.starts_with("fuse") || MODELESS.contains(&kind.as_str())) {
         Some(kind) => {
             let hint = "use --store with a directory on another file system, or mount this one with umask=077";
@@ -167,7 +167,7 @@ const MODELESS: [&str; 8] = ["vfat", "msdos", "exfat", "ntfs", "ntfs3", "cifs", 
 /// `Refused`, with the remedy, when it is not so.
 pub fn check_private(dir: &Path) -> Result<Owner> {
     let metadata = must_be_dir(dir)?;
-    let enter = || straight::name(&dir.join(".")).and_then(|_| straight::directory(dir));
+    let enter = || no_follow::name(&dir.join(".")).and_then(|_| no_follow::directory(dir));
     if lacks(&metadata, ENTER) && enter().is_err_and(|e| e == Errno::ACCESS) {
         let what = format!("{} cannot be entered by its owner (mode {:04o})", dir.display(), metadata.mode() & 0o7777);
         return Err(Error::refused(what, format!("chmod u+rwx {}", shell_word(dir))));
@@ -177,7 +177,7 @@ pub fn check_private(dir: &Path) -> Result<Owner> {
         let what = format!("{} belongs to user {owner}, not to you (user {us})", dir.display());
         return Err(Error::refused(what, "use --store with a directory of your own"));
     }
-    if owner != us && straight::name(&dir.join(".")).is_err_and(|e| e == Errno::ACCESS) {
+    if owner != us && no_follow::name(&dir.join(".")).is_err_and(|e| e == Errno::ACCESS) {
         let what = format!("{} belongs to root, and nobody else may enter it", dir.display());
         return Err(Error::refused(what, "use --store with a directory of your own"));
     }

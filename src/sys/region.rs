@@ -1,9 +1,9 @@
 //! Private memory: address space in which files can be laid, read and written as bytes. What is written there is nobody
 //! else's: stores go to copies of the pages (MAP_PRIVATE), never to a file.
 //!
-//! Only files are laid that cannot change ([`Steady`]), as the language allows no change of memory behind a `&[u8]`. The
-//! invariants of [`Region`]: all its bytes are mapped, readable, writable and initialised; the mapping is its own and
-//! private; `&Region` only reads, `&mut Region` writes. The one method that can break them, `protect`, is `unsafe`.
+//! Only files are laid that cannot change ([`Sealed`]), as the language allows no change of memory behind a `&[u8]`.
+//! The invariants of [`Region`]: all its bytes are mapped, readable, writable and initialised; the mapping is its own
+//! and private; `&Region` only reads, `&mut Region` writes. The one method that can break them, `protect`, is `unsafe`.
 #![allow(unsafe_code, reason = "mappings, and slices of them")]
 
 use std::io;
@@ -11,7 +11,7 @@ use std::ptr::NonNull;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use super::steady::Steady;
+use super::sealed::Sealed;
 
 /// What may be done with the bytes of a range of memory; [`Access::NONE`] is nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +51,8 @@ const MAPPINGS: usize = 65_530;
 /// Files laid in all regions of this process.
 static LAID: AtomicUsize = AtomicUsize::new(0);
 
-/// How many files may be laid in all regions together: three quarters of the mappings that the system lets a process have.
-/// What else it does, such as getting memory, needs mappings too.
+/// How many files may be laid in all regions together: three quarters of the mappings that the system lets a process
+/// have. What else it does, such as getting memory, needs mappings too.
 pub(crate) fn most_laid() -> usize {
     static MOST: OnceLock<usize> = OnceLock::new();
     *MOST.get_or_init(|| imp::most_mappings().unwrap_or(MAPPINGS) / 4 * 3)
@@ -123,7 +123,7 @@ impl Region {
     ///
     /// # Errors
     /// When the file does not have these bytes, they do not fit, or as mmap(2).
-    pub(crate) fn lay(&mut self, at: usize, file: &Steady, offset: u64, len: usize) -> io::Result<bool> {
+    pub(crate) fn lay(&mut self, at: usize, file: &Sealed, offset: u64, len: usize) -> io::Result<bool> {
         let page = system_page();
         let aligned = at.is_multiple_of(page) && offset.is_multiple_of(page as u64);
         let fits = at.checked_add(len).is_some_and(|end| end <= self.len);
@@ -142,7 +142,7 @@ impl Region {
         // SAFETY: `at` is within the mapping, as checked.
         let start = unsafe { self.start.add(at) };
         // SAFETY: `lay` wants whole pages of a live mapping of ours that nobody borrows (`&mut self`), and a file that
-        // is long enough (checked) and does not change (`Steady`).
+        // is long enough (checked) and does not change (`Sealed`).
         unsafe { imp::lay(start, len, file, offset) }
             .map_err(|e| io::Error::new(e.kind(), format!("mapping {len} bytes of a file: {e}")))?;
         self.laid += 1;
@@ -257,7 +257,7 @@ impl Frozen {
 
 #[cfg(not(miri))]
 mod imp {
-    use super::{Access, Steady};
+    use super::{Access, Sealed};
     use std::io;
     use std::ptr::{NonNull, null_mut};
 
@@ -292,7 +292,7 @@ mod imp {
 
     /// # Safety
     /// `start` and `len` are whole pages of a mapping of the caller's that nobody borrows; `file` has the bytes.
-    pub(super) unsafe fn lay(start: NonNull<u8>, len: usize, file: &Steady, offset: u64) -> io::Result<()> {
+    pub(super) unsafe fn lay(start: NonNull<u8>, len: usize, file: &Sealed, offset: u64) -> io::Result<()> {
         let flags = MapFlags::PRIVATE | MapFlags::FIXED | MapFlags::NORESERVE;
         let prot = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: with MAP_FIXED mmap(2) replaces what is mapped there, which the caller owns.
@@ -322,7 +322,7 @@ mod imp {
 /// The interpreter has no mappings: heap memory, and files are read into it.
 #[cfg(miri)]
 mod imp {
-    use super::{Access, Steady};
+    use super::{Access, Sealed};
     use std::alloc::{Layout, alloc_zeroed, dealloc};
     use std::io;
     use std::os::unix::fs::FileExt;
@@ -348,7 +348,7 @@ mod imp {
 
     pub(super) fn huge(_start: NonNull<u8>, _len: usize) {}
 
-    pub(super) unsafe fn lay(start: NonNull<u8>, len: usize, file: &Steady, offset: u64) -> io::Result<()> {
+    pub(super) unsafe fn lay(start: NonNull<u8>, len: usize, file: &Sealed, offset: u64) -> io::Result<()> {
         // SAFETY: memory of the caller's that nobody borrows, initialised when it was reserved.
         let bytes = unsafe { std::slice::from_raw_parts_mut(start.as_ptr(), len) };
         file.file().read_exact_at(bytes, offset)

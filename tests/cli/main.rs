@@ -4,7 +4,7 @@
 mod adopt;
 mod attack;
 mod attack_forged;
-mod attack_powers;
+mod attack_set_uid;
 mod attack_store;
 mod attack_swap;
 mod case;

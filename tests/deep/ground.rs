@@ -112,7 +112,7 @@ impl Ground {
 
     /// `target@at`.
     pub(crate) fn at(&self, at: Ref) -> Operand {
-        Operand { path: self.target.clone(), at: Some(at), doubt: None }
+        Operand { path: self.target.clone(), at: Some(at), ambiguity: None }
     }
 
     pub(crate) fn revert(&self, number: u64, range: Option<(u64, u64)>) -> Result<change::Report> {

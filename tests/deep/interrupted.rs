@@ -8,7 +8,7 @@ use memsnap::Error;
 use memsnap::ops::recover::How;
 use memsnap::ops::{Quiet, change, revert, snap};
 use memsnap::page::PAGE;
-use memsnap::store::{Image, Intent, Mark, PackCache, Ref};
+use memsnap::store::{ChangeMarker, Image, Intent, PackCache, Ref};
 use memsnap::sys::open;
 
 use super::ground::{Ground, noise};
@@ -84,7 +84,7 @@ pub(crate) fn interrupt(ground: &Ground, bytes: &[u8]) -> Intent {
     };
     let writing = history.write(Duration::ZERO).unwrap();
     history.begin_change(&writing, &intent).unwrap();
-    Mark::set(&file, history.target(), &history, &intent);
+    ChangeMarker::set(&file, history.target(), &history, &intent);
     drop(file);
     std::fs::write(&ground.target, bytes).unwrap();
     intent
@@ -95,7 +95,7 @@ fn settled(ground: &Ground, ends: &Ends, expected: &[u8], what: &str) {
     assert!(ground.bytes() == expected, "{what}: the target is neither");
     assert!(ground.history().intent().unwrap().is_none(), "{what}: the intent stays");
     assert!(
-        Mark::get(&ground.open(), &ground.target.canonicalize().unwrap(), None).is_none(),
+        ChangeMarker::get(&ground.open(), &ground.target.canonicalize().unwrap(), None).is_none(),
         "{what}: the mark stays"
     );
     assert!(ground.stored(1).unwrap() == ends.new && ground.stored(2).unwrap() == ends.old);

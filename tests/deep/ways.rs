@@ -9,7 +9,7 @@ use memsnap::Error;
 use memsnap::ops::recover::How;
 use memsnap::ops::{Quiet, change, undo};
 use memsnap::page::PAGE;
-use memsnap::store::{Mark, Ref};
+use memsnap::store::{ChangeMarker, Ref};
 use memsnap::sys::{meta, open};
 
 use super::ground::{Ground, noise};
@@ -75,7 +75,7 @@ fn begin(ground: &Ground, a: &[u8]) {
 fn a_store_made_anew_does_not_take_a_half_changed_file() {
     let (ground, a, _, _) = two();
     begin(&ground, &a);
-    if Mark::get(&ground.open(), &ground.target.canonicalize().unwrap(), None).is_none() {
+    if ChangeMarker::get(&ground.open(), &ground.target.canonicalize().unwrap(), None).is_none() {
         return; // A file system without attributes.
     }
     fs::rename(ground.dir.path().join(".memsnap"), ground.dir.path().join("moved")).unwrap();

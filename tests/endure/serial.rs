@@ -79,8 +79,8 @@ pub(crate) fn check(case: &Case, target: &str, first: u64, acts: &[&Act]) {
     assert!(is_one_path(first, last, &steps), "{target}: no order of {steps:?} leads from {first} to {last}");
 }
 
-/// Whether all steps can be taken once each, one after the other, from `first` to `last`: as many must come in as go out
-/// wherever the path neither begins nor ends, and all must hang together (Euler).
+/// Whether all steps can be taken once each, one after the other, from `first` to `last`: as many must come in as go
+/// out wherever the path neither begins nor ends, and all must hang together (Euler).
 fn is_one_path(first: u64, last: u64, steps: &[(u64, u64)]) -> bool {
     let mut balance: BTreeMap<u64, i64> = BTreeMap::new();
     *balance.entry(first).or_default() -= 1;
@@ -97,7 +97,7 @@ fn is_one_path(first: u64, last: u64, steps: &[(u64, u64)]) -> bool {
 }
 
 fn stored(case: &Case, target: &str, number: u64) -> Vec<u8> {
-    let what = Operand { path: case.path(target), at: Some(Ref::Number(number)), doubt: None };
+    let what = Operand { path: case.path(target), at: Some(Ref::Number(number)), ambiguity: None };
     let options = restore::Options { store: Some(case.path("store")), ..restore::Options::default() };
     let mut out = Vec::new();
     restore::restore(&what, restore::Out::Stream(&mut out), &options, &Quiet).unwrap();

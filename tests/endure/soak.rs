@@ -19,7 +19,7 @@ const ALONE: &str = "MEMSNAP_SOAK_ALONE";
 
 /// What this process has, and has read so far.
 #[derive(Clone, Copy, Debug)]
-struct Mark {
+struct ChangeMarker {
     /// KiB, now.
     memory: u64,
     /// KiB, at most so far: it is not the same each time, as it depends on who runs before whom.
@@ -29,13 +29,13 @@ struct Mark {
     at: Instant,
 }
 
-fn mark() -> Mark {
+fn mark() -> ChangeMarker {
     let field = |file: &str, name: &str| -> u64 {
         let text = std::fs::read_to_string(file).unwrap();
         let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
         line.split_whitespace().next().unwrap().parse().unwrap()
     };
-    Mark {
+    ChangeMarker {
         memory: field("/proc/self/status", "VmRSS:"),
         most: field("/proc/self/status", "VmHWM:"),
         descriptors: std::fs::read_dir("/proc/self/fd").unwrap().count(),
@@ -48,7 +48,7 @@ fn mark() -> Mark {
 struct Tenth {
     read: u64,
     time: Duration,
-    end: Mark,
+    end: ChangeMarker,
 }
 
 fn verified(case: &Case) {

@@ -78,7 +78,7 @@ impl Ground {
     }
 
     fn at(&self, number: u64) -> Operand {
-        Operand { path: self.target.clone(), at: Some(Ref::Number(number)), doubt: None }
+        Operand { path: self.target.clone(), at: Some(Ref::Number(number)), ambiguity: None }
     }
 
     pub(crate) fn revert(&self, number: u64, range: Option<(u64, u64)>) -> Result<()> {

@@ -14,7 +14,7 @@ use super::format::ELEMENTS;
 use super::log::Edit;
 use super::typed::{Options, Plain, in_memory, kind_of, must_hold};
 use crate::mem::{self, ArcView, Snapshot, Tracking};
-use crate::sys::steady::Promise;
+use crate::sys::sealed::Promise;
 use crate::{At, Error, Result};
 
 /// Addresses that are taken for the vector to grow into, if they can be had: they cost no memory.
@@ -289,7 +289,7 @@ impl<T: Plain> PersistentVec<T> {
     /// Maps what the file has into a view of `len` bytes.
     fn map(&mut self, len: usize) -> io::Result<()> {
         let bytes = in_memory(self.file.byte_len())?;
-        let snapshot = Snapshot::compose(len).steady(0, self.promise.steady()?, ELEMENTS, bytes)?.build()?;
+        let snapshot = Snapshot::compose(len).sealed(0, self.promise.sealed()?, ELEMENTS, bytes)?.build()?;
         let snapshot = Arc::new(snapshot);
         // Which pages are still the file's is all that is asked, and asking costs writes nothing.
         let options = mem::Options { tracking: Some(Tracking::Pagemap), ..mem::Options::default() };

@@ -60,7 +60,7 @@ pub(super) fn look(path: &Path, options: &Options, progress: &dyn Progress) -> R
     }
     let name = history.resolve(&Ref::Latest)?;
     let meta = Image::open_snap(&history, &PackCache::new(history.dir()), name)?.meta;
-    let stored = Operand { path: path.into(), at: Some(Ref::Number(name.number)), doubt: None };
+    let stored = Operand { path: path.into(), at: Some(Ref::Number(name.number)), ambiguity: None };
     let how = diff::Options { store: options.store.clone(), reading: options.reading.clone(), range: None };
     let mut set = PageSet::new();
     let found = diff::diff(&stored, None, &how, progress, &mut |range| set.insert_range(range))?;

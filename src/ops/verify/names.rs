@@ -8,14 +8,14 @@ use super::{Check, Fault, Note, Report};
 use crate::error::{At, Result};
 use crate::page::Digest;
 use crate::store::SnapName;
-use crate::sys::straight;
+use crate::sys::no_follow;
 
 impl Check<'_> {
     /// Names of snapshots that are none, and those that contradict each other.
     pub(super) fn names(&self, names: &[SnapName], report: &mut Report) -> Result<()> {
         let dir = self.history.dir();
         let mut odd = Vec::new();
-        for entry in straight::read_dir(dir).at("listing", dir)? {
+        for entry in no_follow::read_dir(dir).at("listing", dir)? {
             let name = entry.at("listing", dir)?.file_name();
             if name.as_bytes().ends_with(b".snap") && SnapName::parse(&name).is_none() {
                 odd.push(dir.join(name));

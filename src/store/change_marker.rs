@@ -20,7 +20,7 @@ use crate::sys::xattr::{self, CHANGE_MARKER as ATTR};
 
 /// The marker of a change that has not ended, or of one whose end nothing proves.
 #[derive(Clone, Debug)]
-pub struct Mark {
+pub struct ChangeMarker {
     /// The directory of the history that has, or had, the record.
     history: PathBuf,
     record: Record,
@@ -82,7 +82,7 @@ impl Said {
     }
 }
 
-impl Mark {
+impl ChangeMarker {
     /// Puts the marker on. A file system without attributes goes without.
     pub fn set(file: &File, path: &Path, history: &History, intent: &Intent) {
         let Ok(stamp) = open::stamp(file, path) else { return };
@@ -99,28 +99,28 @@ impl Mark {
 
     /// The marker of an unfinished change of `target`, a resolved path. `store`: the store in use; `None`: beside the
     /// target. A marker is stale, and counts as none, only where a history says that this very change was finished.
-    pub fn get(file: &File, target: &Path, store: Option<&Path>) -> Option<Mark> {
+    pub fn get(file: &File, target: &Path, store: Option<&Path>) -> Option<ChangeMarker> {
         let said = Said::decode(&xattr::get(file, ATTR).ok().flatten()?)?;
         let now = open::stamp(file, target).ok()?;
         let (store, own) = Store::places(store, target);
         if has_record(&own) != Some(false) {
-            return Some(Mark { history: own, record: Record::Own });
+            return Some(ChangeMarker { history: own, record: Record::Own });
         }
         if said.is_of_another(&now) {
-            return Some(Mark { history: said.history, record: Record::OfOriginal });
+            return Some(ChangeMarker { history: said.history, record: Record::OfOriginal });
         }
         let beside = said.history.file_name().map(|name| store.join(name));
         let dirs: Vec<_> = [Some(own), beside, Some(said.history.clone())].into_iter().flatten().collect();
         if let Some(history) = dirs.iter().find(|dir| has_record(dir) != Some(false)) {
-            return Some(Mark { history: history.clone(), record: Record::Elsewhere });
+            return Some(ChangeMarker { history: history.clone(), record: Record::Elsewhere });
         }
         let finished = dirs.iter().any(|dir| said.is_finished(dir, &now));
-        (!finished).then_some(Mark { history: said.history, record: Record::Gone })
+        (!finished).then_some(ChangeMarker { history: said.history, record: Record::Gone })
     }
 
     /// That of a change whose record is in the history of its target.
-    pub fn own(history: &History) -> Mark {
-        Mark { history: history.dir().into(), record: Record::Own }
+    pub fn own(history: &History) -> ChangeMarker {
+        ChangeMarker { history: history.dir().into(), record: Record::Own }
     }
 
     /// Whether an attribute of this name is the marker: it is no part of a target's history.

@@ -1,4 +1,5 @@
-//! Targets with powers and marks: set-uid, capabilities, lists of access, chattr, mounts that cannot be written to.
+//! Targets with set-uid bits and more: set-uid, capabilities, lists of access, chattr, mounts that cannot be written
+//! to.
 
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

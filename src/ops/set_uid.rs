@@ -10,9 +10,9 @@ use crate::sys::{meta, open, xattr};
 /// Set-uid and set-gid.
 const SET_ID: u32 = 0o6000;
 
-/// Takes the powers from the target, before the first byte of it changes: the system does so only when others than root
-/// write, and never for what is killed half-way.
-pub(crate) fn take_away(work: &mut Work<'_>) -> Result<()> {
+/// Removes set-uid bits and capabilities from the target, before the first byte of it changes: the system does so only
+/// when others than root write, and never for what is killed half-way.
+pub(crate) fn remove(work: &mut Work<'_>) -> Result<()> {
     let (file, path) = (work.target.file, work.target.path);
     let mode = open::stamp(file, path)?.mode & 0o7777;
     if mode & SET_ID != 0 {

@@ -185,5 +185,5 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 #[cfg(test)]
-#[path = "straight_test.rs"]
+#[path = "no_follow_test.rs"]
 mod tests;

@@ -1,9 +1,9 @@
 //! Files whose bytes nobody changes: sealed memory, clones that have no name, and files of which somebody promised it.
 //!
-//! The invariant of [`Steady`] is what makes mapping it sound: its bytes and its length stay as they are while it, or
-//! anything mapped from it, exists. Memory is sealed by the kernel, whoever else has a descriptor of it. A [`Draft`] on a
-//! disk and a clone have no name, are made here, and their descriptors never leave these types. For any other file the
-//! caller promises it, in `unsafe`.
+//! The invariant of [`Sealed`] is what makes mapping it sound: its bytes and its length stay as they are while it, or
+//! anything mapped from it, exists. Memory is sealed by the kernel, whoever else has a descriptor of it. A [`Draft`] on
+//! a disk and a clone have no name, are made here, and their descriptors never leave these types. For any other file
+//! the caller promises it, in `unsafe`.
 #![allow(unsafe_code, reason = "constructors that hand a promise to the caller")]
 
 use std::fs::File;
@@ -14,22 +14,22 @@ use std::sync::Arc;
 
 use crate::sys::sparse;
 
-/// A file whose bytes and length stay as they are while this exists, so that it can be mapped and seen as `&[u8]`. Clones
-/// share one descriptor.
+/// A file whose bytes and length stay as they are while this exists, so that it can be mapped and seen as `&[u8]`.
+/// Clones share one descriptor.
 #[derive(Clone, Debug)]
-pub(crate) struct Steady {
+pub(crate) struct Sealed {
     file: Arc<File>,
     len: u64,
 }
 
-impl Steady {
+impl Sealed {
     /// The file. Only for mapping: written through it, what is mapped would change.
     pub(super) fn file(&self) -> &File {
         &self.file
     }
 
     /// Whether `other` is the same, by its descriptor.
-    pub(crate) fn is(&self, other: &Steady) -> bool {
+    pub(crate) fn is(&self, other: &Sealed) -> bool {
         Arc::ptr_eq(&self.file, &other.file)
     }
 
@@ -48,10 +48,10 @@ impl Steady {
 
     /// A clone of `file` beside it that has no name and shares its blocks until they are written (FICLONE): of one
     /// moment, and free. None where the file system cannot do that, or does not let us.
-    pub(crate) fn clone_of(file: &File) -> Option<Steady> {
+    pub(crate) fn clone_of(file: &File) -> Option<Sealed> {
         let clone = imp::clone_beside(file)?;
         let len = clone.metadata().ok()?.len();
-        Some(Steady { file: Arc::new(clone), len })
+        Some(Sealed { file: Arc::new(clone), len })
     }
 
     /// The file itself.
@@ -63,13 +63,13 @@ impl Steady {
     /// While this and everything mapped from it exists, nobody, in any process, may write to the file or change its
     /// length. Otherwise bytes change behind references, which is undefined behaviour, and reading past a new end kills
     /// the process (SIGBUS). An advisory lock keeps away only those who ask for it.
-    pub(crate) unsafe fn promised(file: Arc<File>) -> io::Result<Steady> {
+    pub(crate) unsafe fn promised(file: Arc<File>) -> io::Result<Sealed> {
         let len = file.metadata()?.len();
-        Ok(Steady { file, len })
+        Ok(Sealed { file, len })
     }
 }
 
-/// The promise that a file is changed by nobody but whoever holds this, and by them only while no [`Steady`] of it, and
+/// The promise that a file is changed by nobody but whoever holds this, and by them only while no [`Sealed`] of it, and
 /// nothing mapped from one, exists.
 #[derive(Debug)]
 pub(crate) struct Promise {
@@ -80,8 +80,8 @@ impl Promise {
     /// For `file`.
     ///
     /// # Safety
-    /// For as long as this exists: nobody else, in any process, writes to the file or changes its length, and the holder
-    /// does so only while no [`Steady`] from [`Promise::steady`], and nothing mapped from one, exists.
+    /// For as long as this exists: nobody else, in any process, writes to the file or changes its length, and the
+    /// holder does so only while no [`Sealed`] from [`Promise::sealed`], and nothing mapped from one, exists.
     pub(crate) unsafe fn new(file: File) -> Promise {
         Promise { file: Arc::new(file) }
     }
@@ -90,9 +90,9 @@ impl Promise {
     ///
     /// # Errors
     /// When its length cannot be learnt.
-    pub(crate) fn steady(&self) -> io::Result<Steady> {
+    pub(crate) fn sealed(&self) -> io::Result<Sealed> {
         let len = self.file.metadata()?.len();
-        Ok(Steady { file: self.file.clone(), len })
+        Ok(Sealed { file: self.file.clone(), len })
     }
 }
 
@@ -113,8 +113,9 @@ impl Draft {
         Draft::in_memory_filled(len, |_| ()).map(|(draft, ())| draft)
     }
 
-    /// The same, with what `fill` writes into it, and what it gives. A descriptor of it that `fill` keeps can write no more
-    /// once it is sealed (on systems without seals it must keep none); that it is still `len` bytes long is checked then.
+    /// The same, with what `fill` writes into it, and what it gives. A descriptor of it that `fill` keeps can write no
+    /// more once it is sealed (on systems without seals it must keep none); that it is still `len` bytes long is
+    /// checked then.
     ///
     /// # Errors
     /// When the system has no such file.
@@ -155,14 +156,14 @@ impl Draft {
     ///
     /// # Errors
     /// When the seal is refused, as while somebody has it mapped for writing, or its length was changed.
-    pub(crate) fn seal(self) -> io::Result<Steady> {
+    pub(crate) fn seal(self) -> io::Result<Sealed> {
         if self.sealable {
             imp::seal(&self.file)?;
         }
         if self.file.metadata()?.len() < self.len {
             return Err(io::Error::other("the file in memory was cut while it was filled"));
         }
-        Ok(Steady { file: Arc::new(self.file), len: self.len })
+        Ok(Sealed { file: Arc::new(self.file), len: self.len })
     }
 }
 
@@ -178,7 +179,8 @@ mod imp {
 
     pub(super) fn memory() -> io::Result<File> {
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-        // Systems with vm.memfd_noexec = 2 want to be told that it is no program; those before 6.3 do not know the flag.
+        // Systems with vm.memfd_noexec = 2 want to be told that it is no program; those before 6.3 do not know the
+        // flag.
         let made = match memfd_create("memsnap", flags | MemfdFlags::NOEXEC_SEAL) {
             Err(Errno::INVAL) => memfd_create("memsnap", flags),
             made => made,
@@ -230,11 +232,11 @@ mod tests {
         let (draft, clone) = Draft::in_memory_filled(10_000, |file| file.try_clone().unwrap()).unwrap();
         draft.write_all_at(b"there", 5_000).unwrap();
         assert_eq!(draft.stretches().unwrap(), [(4096, 8192)]);
-        let steady = draft.seal().unwrap();
-        assert_eq!(steady.len(), 10_000);
+        let sealed = draft.seal().unwrap();
+        assert_eq!(sealed.len(), 10_000);
         let again = File::options()
             .write(true)
-            .open(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(steady.file())));
+            .open(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(sealed.file())));
         for again in [again.unwrap(), clone] {
             assert_eq!(again.write_at(b"x", 0).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
             assert!(again.set_len(5).is_err());
