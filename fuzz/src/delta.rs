@@ -24,7 +24,7 @@ pub fn check(input: &[u8]) {
         assert!(twice == bytes, "turned round twice it is as it was");
         let once = DeltaReader::open(once).expect("turned round");
         assert_eq!((once.head.base, once.head.result), (delta.head.result, delta.head.base));
-        assert!(items_of(&once, false) == back && items_of(&once, true) == forward, "both ways change over");
+        assert!(items_of(&once, false) == back && items_of(&once, true) == forward, "both directions change over");
     }
     if let Some(forward) = forward {
         again(&delta, &forward);
@@ -38,16 +38,16 @@ fn inverse(delta: &DeltaReader<Vec<u8>>) -> Vec<u8> {
     out
 }
 
-/// What one way makes, if all of it is sound. Old pages are what a fixed rule says.
+/// What one direction makes, if all of it is sound. Old pages are what a fixed rule says.
 fn items_of(delta: &DeltaReader<Vec<u8>>, back: bool) -> Option<Vec<Kept>> {
-    let mut way = delta.way(back).expect("its pack was opened before");
+    let mut direction = delta.direction(back).expect("its pack was opened before");
     let len = if back { delta.head.base.len } else { delta.head.result.len };
     let mut old = |page: PageNo, bytes: &mut [u8; PAGE]| -> Result<(), Bad> {
         bytes.fill(page as u8);
         Ok(())
     };
     let (mut out, mut at) = (Vec::<Kept>::new(), 0);
-    while let Some(item) = way.next(&mut old).ok()? {
+    while let Some(item) = direction.next(&mut old).ok()? {
         let (run, page) = match item {
             Item::Zeros(run) => (run, None),
             Item::Page(page, digest, bytes) => {
@@ -72,17 +72,17 @@ fn again(delta: &DeltaReader<Vec<u8>>, items: &[Kept]) {
     let head = memsnap::pack::DeltaHead { reversible: false, ..delta.head.clone() };
     let mut bytes = Vec::new();
     let writer = DeltaWriter::new(&mut bytes, &head).expect("memory takes all");
-    let mut way = writer.way(Vec::new()).expect("memory takes all");
+    let mut direction = writer.direction(Vec::new()).expect("memory takes all");
     for (run, page) in items {
         let Some((digest, bytes)) = page else {
-            way.zeros(run.pages, run.source).expect("memory takes all");
+            direction.zeros(run.pages, run.source).expect("memory takes all");
             continue;
         };
-        way.page(run.pages.start).expect("memory takes all");
+        direction.page(run.pages.start).expect("memory takes all");
         let frame = Frame { kind: FrameKind::Raw, bytes: bytes.to_vec() };
-        way.frame(&[(run.pages.start, *digest)], &frame).expect("memory takes all");
+        direction.frame(&[(run.pages.start, *digest)], &frame).expect("memory takes all");
     }
-    way.finish().and_then(DeltaWriter::finish).expect("memory takes all");
+    direction.finish().and_then(DeltaWriter::finish).expect("memory takes all");
     let written = DeltaReader::open(bytes).expect("what was written can be read");
     assert_eq!(written.head, head);
     assert!(items_of(&written, false).as_deref() == Some(items), "it makes the same");

@@ -101,8 +101,8 @@ fn frame(bytes: &mut [u8], row: usize, stored: Range<usize>, digests: usize) -> 
 pub(super) fn delta(bytes: &mut [u8]) -> Option<()> {
     let end = bytes.len().checked_sub(DELTA_END)?;
     let mut at = 104 + number(bytes, 96, 2)?;
-    for way in [end, end + 32] {
-        let (len, runs) = (number(bytes, way, 8)?, number(bytes, way + 8, 8)?);
+    for direction in [end, end + 32] {
+        let (len, runs) = (number(bytes, direction, 8)?, number(bytes, direction + 8, 8)?);
         let past = at.checked_add(len)?;
         pack(bytes.get_mut(at..past)?);
         at = past.checked_add(runs)?;

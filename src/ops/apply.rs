@@ -248,13 +248,13 @@ impl Job<'_> {
 
     /// Calls `each` with everything that the delta says; `file` holds its base.
     fn each(&self, file: &File, len: u64, mut each: impl FnMut(Item<'_>) -> Result<()>) -> Result<()> {
-        let mut way = self.delta.way(false).map_err(|e| e.of(self.name))?;
+        let mut direction = self.delta.direction(false).map_err(|e| e.of(self.name))?;
         let mut old = |page: u64, out: &mut [u8; PAGE]| {
             let there = len.saturating_sub(page * PAGE64).min(PAGE64) as usize;
             file.read_exact_at(&mut out[..there], page * PAGE64).at("reading", self.target).map_err(Stop::Ours)
         };
         loop {
-            match way.next(&mut old).map_err(|e| e.of(self.name))? {
+            match direction.next(&mut old).map_err(|e| e.of(self.name))? {
                 Some(item) => each(item)?,
                 None => return Ok(()),
             }

@@ -16,13 +16,13 @@ use crate::page::{Digest, PAGE, PAGE64, PageNo};
 /// What becomes of pages; none: zeros.
 type Pages = Vec<(PageNo, Option<Box<[u8; PAGE]>>)>;
 
-/// Brings `view`, which must hold the base of `delta` now, to its result. What the delta says is kept in memory until all
-/// of it is proven; then it is written.
+/// Brings `view`, which must hold the base of `delta` now, to its result. What the delta says is kept in memory until
+/// all of it is proven; then it is written.
 ///
 /// # Errors
 /// [`Error::Base`] when the view holds anything else, [`Error::Damaged`] when the delta is not whole or does not make
-/// what it promises, [`Error::Refused`] when it changes the length, or `view` is none of `origin`. Then the view is as it
-/// was.
+/// what it promises, [`Error::Refused`] when it changes the length, or `view` is none of `origin`. Then the view is as
+/// it was.
 pub fn apply<S: Root>(delta: Input, origin: &Origin, view: &mut View<S>) -> Result<Stat> {
     origin.check(view)?;
     let (delta, name) = open_delta(delta, &tempfile::env::temp_dir())?;
@@ -76,9 +76,9 @@ fn decode(delta: &Delta, name: &Path, bytes: &[u8]) -> Result<Pages> {
         out[..n].copy_from_slice(&there[..n]);
         Ok::<_, Stop>(())
     };
-    let mut way = delta.way(false).map_err(|e| e.of(name))?;
+    let mut direction = delta.direction(false).map_err(|e| e.of(name))?;
     let mut pages = Pages::new();
-    while let Some(item) = way.next(&mut old).map_err(|e| e.of(name))? {
+    while let Some(item) = direction.next(&mut old).map_err(|e| e.of(name))? {
         match item {
             Item::Page(page, _, bytes) => pages.push((page, Some(Box::new(*bytes)))),
             Item::Zeros(run) => pages.extend((run.pages.start..run.pages.end).map(|page| (page, None))),

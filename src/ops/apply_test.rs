@@ -253,8 +253,8 @@ fn a_page_that_changes_after_the_scan_is_noticed() {
         if let Some(path) = changed {
             File::options().write(true).open(path).unwrap().write_all_at(b"x", 9000).unwrap();
         }
-        let mut way = DeltaWriter::new(Vec::new(), &head).unwrap().way(Vec::new()).unwrap();
-        let done = encode((&base, &result), &set, 1, &mut way, Path::new("out"), &Quiet);
+        let mut direction = DeltaWriter::new(Vec::new(), &head).unwrap().direction(Vec::new()).unwrap();
+        let done = encode((&base, &result), &set, 1, &mut direction, Path::new("out"), &Quiet);
         assert_eq!(done.is_ok(), sound, "{done:?}");
         assert!(sound || matches!(done, Err(Error::Changed { .. })));
     }

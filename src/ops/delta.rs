@@ -28,7 +28,7 @@ pub struct MakeOptions {
     pub store: Option<PathBuf>,
     /// How live files are read.
     pub reading: Reading,
-    /// Whether it is to carry the way back.
+    /// Whether it is to carry the reverse direction.
     pub reversible: bool,
     /// Level of zstd.
     pub level: i32,
@@ -112,10 +112,10 @@ fn make_into(
     };
     let failed = |e| Error::Io { doing: "writing", path: path.into(), source: e };
     let mut writer = DeltaWriter::new(out, &head).map_err(failed)?;
-    for ways in [(&base, &result), (&result, &base)].into_iter().take(1 + usize::from(options.reversible)) {
-        let mut way = writer.way(Spool::new(scratch)).map_err(failed)?;
-        encode(ways, &set, options.level, &mut way, path, progress)?;
-        writer = way.finish().map_err(failed)?;
+    for directions in [(&base, &result), (&result, &base)].into_iter().take(1 + usize::from(options.reversible)) {
+        let mut direction = writer.direction(Spool::new(scratch)).map_err(failed)?;
+        encode(directions, &set, options.level, &mut direction, path, progress)?;
+        writer = direction.finish().map_err(failed)?;
     }
     let bytes = writer.finish().map_err(failed)?;
     let within = PageRange::of_len(b.len());
@@ -172,7 +172,7 @@ pub(crate) fn stat_of(delta: &Delta, path: &Path) -> Result<Stat> {
 /// Writes the delta that leads back.
 ///
 /// # Errors
-/// As [`stat`]; [`Error::Refused`] when the way back is not in it, or `out` is there and not to be replaced.
+/// As [`stat`]; [`Error::Refused`] when the reverse direction is not in it, or `out` is there and not to be replaced.
 pub fn invert(input: Input, out: Out<'_>, force: bool) -> Result<Stat> {
     let mode = match &input {
         Input::Path(path) => std::fs::metadata(path).at("looking at", path)?.mode(),
@@ -181,7 +181,7 @@ pub fn invert(input: Input, out: Out<'_>, force: bool) -> Result<Stat> {
     let (delta, path) = open_delta(input, &scratch_beside(&out))?;
     if !delta.head.reversible {
         return Err(Error::refused(
-            format!("{} does not carry the way back", path.display()),
+            format!("{} does not carry the reverse direction", path.display()),
             "make it with --reversible",
         ));
     }

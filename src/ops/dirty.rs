@@ -9,7 +9,7 @@ use super::delta::Stat;
 use crate::error::{At, Result};
 use crate::mem::{DirtyPage, Root, View};
 use crate::pack::{
-    Compress, DeltaHead, DeltaWriter, ReadAt, Run, Source, WayWriter, encode_frame, encode_frame_against,
+    Compress, DeltaHead, DeltaWriter, DirectionWriter, ReadAt, Run, Source, encode_frame, encode_frame_against,
 };
 use crate::page::{
     Digest, GROUP, GROUP_PAGES, ImageHasher, PAGE, PAGE64, PageNo, PageRange, PageSet, group_digest, is_zero,
@@ -118,17 +118,17 @@ pub(crate) fn write_delta(
     (out, path, scratch): (&mut dyn Write, &Path, &Path),
     progress: &dyn Progress,
 ) -> Result<Stat> {
-    let ways = 1 + u64::from(head.reversible);
-    progress.begin("coding", ways * pages.len() as u64 * PAGE64);
-    let written = write_ways(pages, head, level, (out, scratch), progress);
+    let directions = 1 + u64::from(head.reversible);
+    progress.begin("coding", directions * pages.len() as u64 * PAGE64);
+    let written = write_directions(pages, head, level, (out, scratch), progress);
     progress.end();
     let bytes = written.at("writing", path)?;
     let within: PageSet = numbers(pages).runs_within(PageRange::of_len(head.result.len)).collect();
     Ok(Stat::new(head, within.len(), within.runs().count() as u64, bytes))
 }
 
-/// Writes the way forward and, where it is wanted, the way back: how many bytes.
-fn write_ways(
+/// Writes the forward direction and, where it is wanted, the reverse direction: how many bytes.
+fn write_directions(
     pages: &[Dirty<'_>],
     head: &DeltaHead,
     level: i32,
@@ -137,14 +137,14 @@ fn write_ways(
 ) -> std::io::Result<u64> {
     let mut writer = DeltaWriter::new(out, head)?;
     for back in [false, true].into_iter().take(1 + usize::from(head.reversible)) {
-        let mut way = writer.way(Spool::new(scratch))?;
+        let mut direction = writer.direction(Spool::new(scratch))?;
         let end = pages_of(if back { head.base.len } else { head.result.len });
         let within: Vec<_> = pages.iter().filter(|p| p.page < end).map(|p| if back { p.back() } else { *p }).collect();
         for frame in frames(&within) {
-            write_frame(frame, level, &mut way)?;
+            write_frame(frame, level, &mut direction)?;
             progress.advance(frame.len() as u64 * PAGE64);
         }
-        writer = way.finish()?;
+        writer = direction.finish()?;
     }
     writer.finish()
 }
@@ -167,7 +167,7 @@ fn frames<'p, 'v>(mut pages: &'p [Dirty<'v>]) -> impl Iterator<Item = &'p [Dirty
 fn write_frame<W: Write, S: Write + ReadAt>(
     pages: &[Dirty<'_>],
     level: i32,
-    way: &mut WayWriter<W, S>,
+    direction: &mut DirectionWriter<W, S>,
 ) -> std::io::Result<()> {
     let (mut coded, mut now, mut before) = (Vec::new(), Vec::new(), Vec::new());
     for dirty in pages {
@@ -175,10 +175,10 @@ fn write_frame<W: Write, S: Write + ReadAt>(
         let digest = page_digest(&bytes);
         if digest.is_zero() {
             let run = Run { pages: PageRange::new(dirty.page, dirty.page + 1), source: Source::Zero };
-            way.zeros(run.pages, run.source)?;
+            direction.zeros(run.pages, run.source)?;
             continue;
         }
-        way.page(dirty.page)?;
+        direction.page(dirty.page)?;
         coded.push((dirty.page, digest));
         now.extend_from_slice(&bytes);
         before.extend_from_slice(&whole(dirty.before));
@@ -190,7 +190,7 @@ fn write_frame<W: Write, S: Write + ReadAt>(
         true => encode_frame(&now, Compress::Zstd(level)),
         false => encode_frame_against(&now, &before, level),
     };
-    way.frame(&coded, &frame)
+    direction.frame(&coded, &frame)
 }
 
 #[cfg(test)]

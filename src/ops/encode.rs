@@ -12,7 +12,9 @@ use super::sides::{LiveSide, Side};
 use super::{Progress, Reading};
 use crate::capture::{Alarm, Found, Order, scan};
 use crate::error::{At, Error, Result};
-use crate::pack::{Compress, Frame, ReadAt, Run, RunStream, Source, WayWriter, encode_frame, encode_frame_against};
+use crate::pack::{
+    Compress, DirectionWriter, Frame, ReadAt, Run, RunStream, Source, encode_frame, encode_frame_against,
+};
 use crate::page::{
     Digest, GROUP_PAGES, ImageHasher, PAGE, PAGE64, PageNo, PageRange, PageSet, is_zero, page_digest, pages_of,
 };
@@ -258,12 +260,12 @@ fn code(job: &[Change], old: &mut SideReader<'_>, new: &mut SideReader<'_>, leve
     Ok(coded)
 }
 
-/// Writes the way from `old` to `new`: all pages of `set` that lie within `new`.
+/// Writes the direction from `old` to `new`: all pages of `set` that lie within `new`.
 pub(crate) fn encode<W: Write, S: Write + ReadAt>(
     (old, new): (&Facet<'_>, &Facet<'_>),
     set: &PageSet,
     level: i32,
-    way: &mut WayWriter<W, S>,
+    direction: &mut DirectionWriter<W, S>,
     out: &Path,
     progress: &dyn Progress,
 ) -> Result<()> {
@@ -303,7 +305,7 @@ pub(crate) fn encode<W: Write, S: Write + ReadAt>(
                 break;
             }
         }
-        let result = write_all(&order, way, out, progress);
+        let result = write_all(&order, direction, out, progress);
         order.stop(None);
         result
     });
@@ -313,29 +315,29 @@ pub(crate) fn encode<W: Write, S: Write + ReadAt>(
 
 fn write_all<W: Write, S: Write + ReadAt>(
     order: &Order<Coded>,
-    way: &mut WayWriter<W, S>,
+    direction: &mut DirectionWriter<W, S>,
     out: &Path,
     progress: &dyn Progress,
 ) -> Result<()> {
     while let Some(coded) = order.take()? {
-        let written = write_one(&coded, way);
+        let written = write_one(&coded, direction);
         written.at("writing", out)?;
         progress.advance((coded.zeros.len() + coded.pages.len()) as u64 * PAGE64);
     }
     Ok(())
 }
 
-fn write_one<W: Write, S: Write + ReadAt>(coded: &Coded, way: &mut WayWriter<W, S>) -> std::io::Result<()> {
+fn write_one<W: Write, S: Write + ReadAt>(coded: &Coded, direction: &mut DirectionWriter<W, S>) -> std::io::Result<()> {
     let mut zeros = coded.zeros.iter().peekable();
     for (page, _) in &coded.pages {
         while let Some(run) = zeros.next_if(|r| r.pages.start < *page) {
-            way.zeros(run.pages, run.source)?;
+            direction.zeros(run.pages, run.source)?;
         }
-        way.page(*page)?;
+        direction.page(*page)?;
     }
-    zeros.try_for_each(|run| way.zeros(run.pages, run.source))?;
+    zeros.try_for_each(|run| direction.zeros(run.pages, run.source))?;
     match &coded.frame {
-        Some(frame) => way.frame(&coded.pages, frame),
+        Some(frame) => direction.frame(&coded.pages, frame),
         None => Ok(()),
     }
 }

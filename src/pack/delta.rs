@@ -1,6 +1,7 @@
 //! Delta: the stream form of one image relative to another. It says which image it is for and which it makes, and
-//! carries the pages that differ: forward, and if it is reversible also backward. Each way is a pack, whose frames may
-//! be coded against the old content of the same pages, and runs that say what becomes of every page that differs.
+//! carries the pages that differ: forward, and if it is reversible also backward. Each direction is a pack, whose
+//! frames may be coded against the old content of the same pages, and runs that say what becomes of every page that
+//! differs.
 //!
 //! ```text
 //! offset   bytes  field
@@ -36,7 +37,7 @@ use super::runs::{Run, RunStream, RunsReader, Section, Source};
 use super::wire::{Bad, Fields, FileKind, HEAD, Part, ReadAt, hash_file};
 use crate::page::{Digest, MAX_LEN, PAGE, PAGE64, PageNo, PageRange, page_digest, pages_of};
 
-/// Flag: the way back is in it too.
+/// Flag: the reverse direction is in it too.
 const REVERSIBLE: u16 = 1;
 /// Bytes before the name.
 const FIXED: usize = HEAD + 2 * 40 + 8;
@@ -65,7 +66,7 @@ pub struct DeltaHead {
     pub base: ImageId,
     /// The image it makes.
     pub result: ImageId,
-    /// Whether it carries the way back.
+    /// Whether it carries the reverse direction.
     pub reversible: bool,
     /// Name of the file, for people; cut to [`MOST_NAME`] bytes.
     pub name: Vec<u8>,
@@ -130,7 +131,7 @@ impl DeltaHead {
     }
 }
 
-/// What one way consists of.
+/// What one direction consists of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Parts {
     pub(super) pack: u64,
@@ -158,7 +159,7 @@ pub struct DeltaReader<R> {
     pub(super) file: Arc<R>,
     /// What it is about.
     pub head: DeltaHead,
-    pub(super) ways: [(u64, Parts); 2],
+    pub(super) directions: [(u64, Parts); 2],
     size: u64,
 }
 
@@ -191,12 +192,12 @@ impl<R: ReadAt> DeltaReader<R> {
             return Err(Bad::new("its parts do not add up"));
         };
         if !head.reversible && backward != Parts::default() {
-            return Err(Bad::new("it has a way back and says it has none"));
+            return Err(Bad::new("it has a reverse direction and says it has none"));
         }
-        let delta = DeltaReader { file, head, ways: [(start, forward), (middle, backward)], size };
-        delta.way(false)?;
+        let delta = DeltaReader { file, head, directions: [(start, forward), (middle, backward)], size };
+        delta.direction(false)?;
         if delta.head.reversible {
-            delta.way(true)?;
+            delta.direction(true)?;
         }
         Ok(delta)
     }
@@ -208,12 +209,12 @@ impl<R: ReadAt> DeltaReader<R> {
 
     /// Pages that differ and lie within the result.
     pub fn pages(&self) -> u64 {
-        self.ways[0].1.runs.pages
+        self.directions[0].1.runs.pages
     }
 
-    /// The runs of the way forward, or `back`; as they are, not yet held against its pack.
+    /// The runs of the forward direction, or `back`; as they are, not yet held against its pack.
     pub fn way_runs(&self, back: bool) -> RunsReader<Arc<R>> {
-        let (at, parts) = self.ways[usize::from(back)];
+        let (at, parts) = self.directions[usize::from(back)];
         RunsReader::new(self.file.clone(), at + parts.pack, parts.runs, [0].into())
     }
 
@@ -223,20 +224,20 @@ impl<R: ReadAt> DeltaReader<R> {
     /// [`Bad::Damaged`] when its pack is none.
     ///
     /// # Panics
-    /// When the way back is asked for and not in it.
-    pub fn way(&self, back: bool) -> Result<Way<R>, Bad> {
+    /// When the reverse direction is asked for and not in it.
+    pub fn direction(&self, back: bool) -> Result<DirectionReader<R>, Bad> {
         assert!(!back || self.head.reversible, "a delta goes back only if it is reversible");
-        let (at, parts) = self.ways[usize::from(back)];
+        let (at, parts) = self.directions[usize::from(back)];
         let len = if back { self.head.base.len } else { self.head.result.len };
         let pack = PackReader::open_any(Part::new(self.file.clone(), at, parts.pack))?.with_prefixes();
         let runs = self.way_runs(back);
-        Ok(Way { pack, runs, len, run: None, next_block: 0, block: None, frame: Loaded::default() })
+        Ok(DirectionReader { pack, runs, len, run: None, next_block: 0, block: None, frame: Loaded::default() })
     }
 }
 
-/// The pages of one way, ascending.
+/// The pages of one direction, ascending.
 #[derive(Debug)]
-pub struct Way<R> {
+pub struct DirectionReader<R> {
     pack: PackReader<Part<Arc<R>>>,
     runs: RunsReader<Arc<R>>,
     /// Length of the image it leads to.
@@ -269,7 +270,7 @@ pub enum Item<'a> {
     Page(PageNo, Digest, &'a [u8; PAGE]),
 }
 
-impl<R: ReadAt> Way<R> {
+impl<R: ReadAt> DirectionReader<R> {
     /// What comes next. `old` fills in what a page held before, where that is needed to decode: always the pages of one
     /// frame, ascending, and so never more than 16 pages ahead of what was given out.
     ///

@@ -34,27 +34,27 @@ fn delta(a: &[u8], b: &[u8], reversible: bool) -> Vec<u8> {
     let mut out = Vec::new();
     let mut writer = DeltaWriter::new(&mut out, &head).unwrap();
     for (old, new) in [(a, b), (b, a)].into_iter().take(1 + usize::from(reversible)) {
-        let mut way = writer.way(Vec::new()).unwrap();
+        let mut direction = writer.direction(Vec::new()).unwrap();
         let mut pages = Vec::new();
         for page in 0..pages_of(new.len() as u64) {
             let (before, now) = (page_of(old, page), page_of(new, page));
             let digest = page_digest(&now);
             match (before == now, digest.is_zero()) {
                 (true, _) => {}
-                (_, true) => {
-                    way.zeros(PageRange::new(page, page + 1), [Source::Hole, Source::Zero][page as usize % 2]).unwrap()
-                }
+                (_, true) => direction
+                    .zeros(PageRange::new(page, page + 1), [Source::Hole, Source::Zero][page as usize % 2])
+                    .unwrap(),
                 _ => {
-                    way.page(page).unwrap();
+                    direction.page(page).unwrap();
                     pages.push((page, digest));
                 }
             }
         }
         for list in pages.chunks(16) {
             let [before, now] = [old, new].map(|i| list.iter().flat_map(|(p, _)| page_of(i, *p)).collect::<Vec<_>>());
-            way.frame(list, &encode_frame_against(&now, &before, 1)).unwrap();
+            direction.frame(list, &encode_frame_against(&now, &before, 1)).unwrap();
         }
-        writer = way.finish().unwrap();
+        writer = direction.finish().unwrap();
     }
     let bytes = writer.finish().unwrap();
     assert_eq!(bytes, out.len() as u64);
@@ -64,12 +64,12 @@ fn delta(a: &[u8], b: &[u8], reversible: bool) -> Vec<u8> {
 fn follow(delta: &DeltaReader<Vec<u8>>, back: bool, base: &[u8]) -> Result<Vec<u8>, Bad> {
     let len = if back { delta.head.base.len } else { delta.head.result.len };
     let mut changes = Pages::new();
-    let mut way = delta.way(back)?;
+    let mut direction = delta.direction(back)?;
     let mut old = |page: PageNo, out: &mut [u8; PAGE]| {
         out.copy_from_slice(&page_of(base, page));
         Ok::<_, Bad>(())
     };
-    while let Some(item) = way.next(&mut old)? {
+    while let Some(item) = direction.next(&mut old)? {
         match item {
             Item::Zeros(run) => changes.extend((run.pages.start..run.pages.end).map(|p| (p, vec![0; PAGE]))),
             Item::Page(page, _, bytes) => assert!(changes.insert(page, bytes.to_vec()).is_none()),

@@ -13,11 +13,11 @@ use crate::page::{Digest, PageNo, PageRange};
 /// Bytes written and hashed at once.
 const BUFFER: usize = 256 << 10;
 
-/// Writes a delta: its head, then one way or two, then the end marker.
+/// Writes a delta: its head, then one direction or two, then the end marker.
 #[derive(Debug)]
 pub struct DeltaWriter<W: Write> {
     out: BufWriter<HashWriter<W>>,
-    ways: Vec<Parts>,
+    directions: Vec<Parts>,
     wanted: usize,
 }
 
@@ -29,30 +29,30 @@ impl<W: Write> DeltaWriter<W> {
     pub fn new(out: W, head: &DeltaHead) -> io::Result<DeltaWriter<W>> {
         let mut out = BufWriter::with_capacity(BUFFER, HashWriter::new(out));
         out.write_all(&head.put())?;
-        Ok(DeltaWriter { out, ways: Vec::new(), wanted: 1 + usize::from(head.reversible) })
+        Ok(DeltaWriter { out, directions: Vec::new(), wanted: 1 + usize::from(head.reversible) })
     }
 
-    /// Begins the next way, forward first. `scratch` keeps its runs until the pack is whole.
+    /// Begins the next direction, forward first. `scratch` keeps its runs until the pack is whole.
     ///
     /// # Errors
     /// What writing says.
-    pub fn way<S: Write + ReadAt>(self, scratch: S) -> io::Result<WayWriter<W, S>> {
+    pub fn direction<S: Write + ReadAt>(self, scratch: S) -> io::Result<DirectionWriter<W, S>> {
         let pack = PackWriter::new(self.out)?;
-        Ok(WayWriter { pack, runs: RunsWriter::new(scratch), ways: self.ways, wanted: self.wanted })
+        Ok(DirectionWriter { pack, runs: RunsWriter::new(scratch), directions: self.directions, wanted: self.wanted })
     }
 
     /// Ends the delta: how many bytes it has.
     ///
     /// # Panics
-    /// When it has fewer or more ways than its head says.
+    /// When it has fewer or more directions than its head says.
     ///
     /// # Errors
     /// What writing says.
     pub fn finish(mut self) -> io::Result<u64> {
-        assert_eq!(self.ways.len(), self.wanted, "a delta has the ways that its head says");
-        self.ways.resize(2, Parts::default());
+        assert_eq!(self.directions.len(), self.wanted, "a delta has the directions that its head says");
+        self.directions.resize(2, Parts::default());
         let mut end = Vec::new();
-        self.ways.iter().for_each(|way| way.put(&mut end));
+        self.directions.iter().for_each(|direction| direction.put(&mut end));
         self.out.write_all(&end)?;
         let out = self.out.into_inner().map_err(io::IntoInnerError::into_error)?;
         let (mut out, digest, bytes) = out.into_parts();
@@ -64,16 +64,16 @@ impl<W: Write> DeltaWriter<W> {
     }
 }
 
-/// Writes one way of a delta.
+/// Writes one direction of a delta.
 #[derive(Debug)]
-pub struct WayWriter<W: Write, S> {
+pub struct DirectionWriter<W: Write, S> {
     pack: PackWriter<BufWriter<HashWriter<W>>>,
     runs: RunsWriter<S>,
-    ways: Vec<Parts>,
+    directions: Vec<Parts>,
     wanted: usize,
 }
 
-impl<W: Write, S: Write + ReadAt> WayWriter<W, S> {
+impl<W: Write, S: Write + ReadAt> DirectionWriter<W, S> {
     /// Adds pages that become zeros, as data or as a hole.
     ///
     /// # Panics
@@ -86,7 +86,7 @@ impl<W: Write, S: Write + ReadAt> WayWriter<W, S> {
         self.runs.push(Run { pages, source })
     }
 
-    /// Names a page that gets new bytes: its frame is to be given before the way ends.
+    /// Names a page that gets new bytes: its frame is to be given before the direction ends.
     ///
     /// # Panics
     /// When pages do not ascend.
@@ -108,7 +108,7 @@ impl<W: Write, S: Write + ReadAt> WayWriter<W, S> {
         self.pack.push(pages, Some(frame))
     }
 
-    /// Ends the way.
+    /// Ends the direction.
     ///
     /// # Errors
     /// What writing says.
@@ -116,12 +116,13 @@ impl<W: Write, S: Write + ReadAt> WayWriter<W, S> {
         let (pack, mut out) = self.pack.finish()?;
         let (runs, _, scratch) = self.runs.finish()?;
         copy_all(&scratch, &mut out)?;
-        self.ways.push(Parts { pack: pack.bytes, runs });
-        Ok(DeltaWriter { out, ways: self.ways, wanted: self.wanted })
+        self.directions.push(Parts { pack: pack.bytes, runs });
+        Ok(DeltaWriter { out, directions: self.directions, wanted: self.wanted })
     }
 }
 
-/// Writes the delta that leads back: the same bytes with both ends and both ways changed over. How many bytes it has.
+/// Writes the delta that leads back: the same bytes with both ends and both directions changed over. How many bytes it
+/// has.
 ///
 /// # Panics
 /// When `delta` is not reversible.
@@ -131,10 +132,10 @@ impl<W: Write, S: Write + ReadAt> WayWriter<W, S> {
 pub fn invert<R: ReadAt>(delta: &DeltaReader<R>, out: impl Write) -> io::Result<u64> {
     assert!(delta.head.reversible, "only a reversible delta can be turned round");
     let mut writer = DeltaWriter::new(out, &delta.head.inverted())?;
-    for (at, parts) in delta.ways.iter().rev() {
+    for (at, parts) in delta.directions.iter().rev() {
         let bytes = parts.bytes().ok_or(io::ErrorKind::InvalidData)?;
         copy_all(&Part::new(delta.file.clone(), *at, bytes), &mut writer.out)?;
-        writer.ways.push(*parts);
+        writer.directions.push(*parts);
     }
     writer.finish()
 }

@@ -17,8 +17,8 @@ mod snapshot;
 pub(crate) mod wire;
 mod write;
 
-pub use delta::{DeltaHead, DeltaReader, ImageId, Item, MOST_HEAD, MOST_NAME, OldPage, Way};
-pub use delta_write::{DeltaWriter, WayWriter, invert};
+pub use delta::{DeltaHead, DeltaReader, DirectionReader, ImageId, Item, MOST_HEAD, MOST_NAME, OldPage};
+pub use delta_write::{DeltaWriter, DirectionWriter, invert};
 pub use frame::{Frame, FrameCounts, FrameKind, decode_frame, encode_frame, encode_frame_against};
 pub use kinds::{Compress, Grade, Kind};
 pub use map::{MapFile, write_map};
