@@ -19,7 +19,7 @@ use super::{Note, Progress};
 use crate::error::{At, Error, Result, command, shell_word};
 use crate::pack::{FileKind, Item};
 use crate::page::{Digest, PAGE, PAGE64, PageSet};
-use crate::store::{Image, PackCache, SnapName};
+use crate::store::{Image, SnapName};
 use crate::sys::{create, open, sparse};
 
 /// Where a delta comes from.
@@ -173,9 +173,7 @@ impl Job<'_> {
     /// The number of the newest snapshot that holds that image.
     fn fitting(&self, image: &Digest) -> Option<u64> {
         let history = history_of(self.options.store.as_deref(), self.target).ok()??;
-        let packs = PackCache::new(history.dir());
-        let holds =
-            |name: &SnapName| Image::open_snap(&history, &packs, *name).is_ok_and(|snap| snap.meta.image == *image);
+        let holds = |name: &SnapName| history.snapshot(*name).is_ok_and(|snap| snap.meta().image == *image);
         history.snapshots().ok()?.into_iter().rev().find(holds).map(|name| name.number)
     }
 

@@ -42,7 +42,7 @@ impl StoredSide {
     fn read(&self, buf: &mut [u8], offset: u64) -> Result<()> {
         buf.fill(0);
         let end = offset + buf.len() as u64;
-        let mut reader = self.packs.pages();
+        let mut reader = self.image.packs().pages();
         let mut page = [0; PAGE];
         self.image.each_run(PageRange::of_bytes(offset, end), |run| {
             for n in 0..run.pages.len() {

@@ -20,7 +20,7 @@ use crate::error::{At, Error, Result};
 use crate::mem::vec::is_vec;
 use crate::pack::{Compress, Kind, differing};
 use crate::page::{Digest, PageSet, pages_of};
-use crate::store::{ChangeMarker, History, Image, Intent, PackCache, Writing};
+use crate::store::{ChangeMarker, History, Image, Intent, Writing};
 use crate::sys::lease::Lease;
 use crate::sys::lock::{self, Held};
 use crate::sys::{id, open, procs};
@@ -70,7 +70,6 @@ pub struct Report {
 pub(crate) struct Work<'a> {
     pub(crate) history: &'a History,
     pub(crate) writing: &'a mut Writing,
-    pub(crate) packs: &'a PackCache,
     pub(crate) target: Target<'a>,
     pub(crate) options: &'a Options,
     pub(crate) notes: Vec<Note>,
@@ -100,7 +99,6 @@ pub(crate) fn with_target<R>(
     let mut writing = history.write(options.reading.wait).map_err(|e| of_read_only(e, &path))?;
     let live = open::target_write(&path).map_err(|e| of_read_only(e, &path))?;
     history.admit(&live)?;
-    let packs = PackCache::new(history.dir());
     let mut cautions = Vec::new();
     let held = lock::flock(&live, &path, lock::Kind::Exclusive, options.reading.wait)?;
     // `flock F memsnap revert F`: those who hold the lock for us have the file open, and wait for us.
@@ -115,17 +113,7 @@ pub(crate) fn with_target<R>(
     let lease = alone(&live, &path, options, &family, &mut cautions)?;
     let target = Target { file: &live, path: &path };
     let so_far = "nothing was changed".into();
-    let mut work = Work {
-        history,
-        writing: &mut writing,
-        packs: &packs,
-        target,
-        options,
-        notes: Vec::new(),
-        cautions,
-        lease,
-        so_far,
-    };
+    let mut work = Work { history, writing: &mut writing, target, options, notes: Vec::new(), cautions, lease, so_far };
     f(&mut work)
 }
 
@@ -236,7 +224,7 @@ fn bring(
     confirm: Confirm<'_>,
     progress: &dyn Progress,
 ) -> Result<Report> {
-    let pages = pages_between(work.packs, from, to)?;
+    let pages = pages_between(from, to)?;
     let plan = plan(work, from, to, &pages);
     let undo = Some((from.name.number, from.name.id));
     let mut report =
@@ -311,7 +299,7 @@ fn capture(work: &mut Work<'_>, base: Option<Digest>, progress: &dyn Progress) -
         reserve: options.reserve,
         exclusive: work.lease.is_some(),
     };
-    let taken = take(work.history, work.writing, work.packs, work.target, &how, progress);
+    let taken = take(work.history, work.writing, work.target, &how, progress);
     // With a lease the capture counts as proven: only if it is held to this moment.
     let taken = work.if_alone(taken)?;
     let warning = |damage| Note::warning(format!("{damage}; `memsnap verify` says more"));
@@ -332,19 +320,19 @@ fn keep(work: &mut Work<'_>, taken: Taken) -> Result<Image> {
         taken.unchanged();
         return Ok(parent);
     }
-    let (name, _) = taken.commit(work.history, work.writing, work.packs, Kind::Undo, "")?;
-    Image::open(work.history, work.packs, name)
+    let (name, _) = taken.commit(work.history, work.writing, Kind::Undo, "")?;
+    work.history.image(name)
 }
 
 /// The pages within the length of `to` that `from` holds otherwise.
-pub(crate) fn pages_between(packs: &PackCache, from: &Image, to: &Image) -> Result<PageSet> {
+pub(crate) fn pages_between(from: &Image, to: &Image) -> Result<PageSet> {
     let mut set = PageSet::new();
     let end = pages_of(to.len());
     differing(from.runs(), to.runs(), |step| {
         for page in step.pages.start..step.pages.end.min(end) {
             let n = page - step.pages.start;
-            if Image::page_digest(packs, step.a.advance(n)).map_err(Stop::Ours)?
-                != Image::page_digest(packs, step.b.advance(n)).map_err(Stop::Ours)?
+            if from.packs().page_digest(step.a.advance(n)).map_err(Stop::Ours)?
+                != from.packs().page_digest(step.b.advance(n)).map_err(Stop::Ours)?
             {
                 set.insert(page);
             }

@@ -15,7 +15,7 @@ use crate::page::{
     Digest, GROUP, GROUP_PAGES, GROUP64, ImageHasher, PAGE, PAGE64, PageNo, PageRange, PageSet, group_digest,
     page_digest, pages_of,
 };
-use crate::store::{DigestCache, Image, ImageBase, PackCache, Spool, StoredBase};
+use crate::store::{DigestCache, Image, ImageBase, Spool, StoredBase};
 use crate::sys::{open, sparse};
 
 /// The pages in which two sides differ; what lies past the end of one counts as zeros.
@@ -42,13 +42,13 @@ pub(crate) fn compare(a: &Side, b: &Side, reading: &Reading, progress: &dyn Prog
 pub(crate) fn compare_stored(a: &StoredSide, b: &StoredSide, within: PageRange) -> Result<PageSet> {
     let mut set = PageSet::new();
     // Two histories number their packs each in their own way: then no two numbers may look the same.
-    let shift = if Arc::ptr_eq(&a.packs, &b.packs) { 0 } else { OTHER };
+    let shift = if Arc::ptr_eq(a.image.packs(), b.image.packs()) { 0 } else { OTHER };
     differing(a.image.runs(), Renumbered { runs: b.image.runs(), shift }, |step| {
         let wanted = step.pages.intersect(&within);
         for page in wanted.start..wanted.end {
             let n = page - step.pages.start;
-            let x = Image::page_digest(&a.packs, step.a.advance(n)).map_err(Stop::Ours)?;
-            let y = Image::page_digest(&b.packs, renumber(step.b.advance(n), shift)).map_err(Stop::Ours)?;
+            let x = a.image.packs().page_digest(step.a.advance(n)).map_err(Stop::Ours)?;
+            let y = b.image.packs().page_digest(renumber(step.b.advance(n), shift)).map_err(Stop::Ours)?;
             if x != y {
                 set.insert(page);
             }
@@ -103,7 +103,7 @@ pub(crate) fn compare_live(
         done => done,
     }
     .unwrap_or_else(|| {
-        let base = StoredBase::Image(Box::new(ImageBase::new(&stored.image, &stored.packs)));
+        let base = StoredBase::Image(Box::new(ImageBase::new(&stored.image)));
         read(live, &base, reading, progress, seen)
     })?;
     // What the stored image has past the end of the file.
@@ -121,14 +121,13 @@ pub(crate) fn compare_live(
 pub(crate) fn pages_off(
     target: Target<'_>,
     image: &Image,
-    packs: &PackCache,
     reading: &Reading,
     progress: &dyn Progress,
 ) -> Result<PageSet> {
     let file = target.file.try_clone().at("opening", target.path)?;
     let len = open::stamp(&file, target.path)?.len;
     let live = LiveSide { name: String::new(), path: target.path.into(), file, len };
-    let base = StoredBase::Image(Box::new(ImageBase::new(image, packs)));
+    let base = StoredBase::Image(Box::new(ImageBase::new(image)));
     let set = read(&live, &base, reading, progress, None)?.0;
     let mut within: PageSet = set.runs_within(PageRange::of_len(image.len())).collect();
     within.insert_range(PageRange { start: pages_of(len).min(image.pages()), end: image.pages() });

@@ -13,7 +13,7 @@ use crate::page::{
     Digest, GROUP, GROUP_PAGES, GROUP64, ImageHasher, PAGE, PAGE64, PageNo, PageRange, group_digest, groups_of,
     page_digest, pages_of,
 };
-use crate::store::{DigestCache, Draft, History, Image, PackCache, Writing, commit};
+use crate::store::{DigestCache, Draft, History, Image, Writing, commit};
 use crate::sys::id;
 
 /// Most pages coded together.
@@ -116,12 +116,7 @@ impl<'w> Differing<'w> {
 
     /// Makes it a snapshot, a child of `from`; `meta` has all but what follows from that. Also how its pages were
     /// coded.
-    pub(crate) fn commit(
-        mut self,
-        writing: &mut Writing,
-        packs: &PackCache,
-        meta: Meta,
-    ) -> Result<(Image, FrameCounts)> {
+    pub(crate) fn commit(mut self, writing: &mut Writing, meta: Meta) -> Result<(Image, FrameCounts)> {
         self.end_frame()?;
         self.grow_to(pages_of(self.len))?;
         let dir = self.history.dir();
@@ -129,8 +124,8 @@ impl<'w> Differing<'w> {
         let pack = pack.map(|(summary, out)| out.done(dir).map(|file| (file, summary))).transpose()?;
         let frames = pack.as_ref().map(|(_, summary)| summary.frames).unwrap_or_default();
         let meta = Meta { len: self.len, parent: self.from.name.id, changed: self.changed, ..meta };
-        let (name, _) = commit(self.history, writing, packs, Some(self.from), meta, self.draft, pack)?;
-        Ok((Image::open(self.history, packs, name)?, frames))
+        let (name, _) = commit(self.history, writing, Some(self.from), meta, self.draft, pack)?;
+        Ok((self.history.image(name)?, frames))
     }
 }
 
@@ -233,7 +228,7 @@ impl<'w, 'a: 'w> Composer<'w, 'a> {
             members: Vec::new(),
             ..self.from.meta().clone()
         };
-        self.pages.commit(self.work.writing, self.work.packs, meta).map(|(image, _)| image)
+        self.pages.commit(self.work.writing, meta).map(|(image, _)| image)
     }
 }
 

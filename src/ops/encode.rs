@@ -209,7 +209,7 @@ struct SideReader<'a> {
 impl<'a> SideReader<'a> {
     fn new(side: &'a Side) -> SideReader<'a> {
         let packs = match side {
-            Side::Stored(stored) => Some(stored.packs.pages()),
+            Side::Stored(stored) => Some(stored.image.packs().pages()),
             Side::Live(_) => None,
         };
         SideReader { side, packs }

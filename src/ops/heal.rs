@@ -33,9 +33,10 @@ pub(crate) struct Healed {
 ///
 /// # Errors
 /// When the snapshot's own file cannot be looked at.
-pub(crate) fn suspects(_history: &History, packs: &PackCache, image: &Image) -> Result<Vec<u32>> {
+pub(crate) fn suspects(image: &Image) -> Result<Vec<u32>> {
     let made = open::stamp_path(image.path()).at("looking at", image.path())?.mtime_ns;
-    let mut suspect = image.packs();
+    let packs = image.packs();
+    let mut suspect = image.pack_numbers();
     suspect.retain(|pack| open::stamp_path(&packs.pack_path(*pack)).map_or(true, |stamp| stamp.mtime_ns > made));
     Ok(suspect)
 }
@@ -72,13 +73,8 @@ fn is_only_ours(file: &File, path: &Path) -> Result<bool> {
 ///
 /// # Errors
 /// What reading a sound file, or writing, says; damage is no error here.
-pub(crate) fn heal(
-    history: &History,
-    _writing: &Writing,
-    packs: &PackCache,
-    numbers: &[u32],
-    live: &File,
-) -> Result<Healed> {
+pub(crate) fn heal(history: &History, _writing: &Writing, numbers: &[u32], live: &File) -> Result<Healed> {
+    let packs = history.packs();
     let mut healed = Healed::default();
     let calm = oldest(history)?;
     for &number in numbers {
@@ -94,7 +90,7 @@ pub(crate) fn heal(
                 }
             }
             Some(bad) => {
-                let rewritten = rewrite(history, packs, number, &bad, live, calm)?;
+                let rewritten = rewrite(history, number, &bad, live, calm)?;
                 healed.unread |= rewritten.is_none();
                 let lost = rewritten.as_ref().unwrap_or(&bad);
                 healed.pages += bad.len() - lost.len();
@@ -166,14 +162,8 @@ fn parts(block: &Block) -> Vec<Part> {
 
 /// Writes a pack anew, with what of its `bad` pages `live` holds; gives those that it does not. `None`, and the pack
 /// stays, when others would be lost only because they cannot be read now.
-fn rewrite(
-    history: &History,
-    packs: &PackCache,
-    number: u32,
-    bad: &PageSet,
-    live: &File,
-    calm: i128,
-) -> Result<Option<PageSet>> {
+fn rewrite(history: &History, number: u32, bad: &PageSet, live: &File, calm: i128) -> Result<Option<PageSet>> {
+    let packs = history.packs();
     let old = packs.pack(number)?;
     let path = packs.pack_path(number);
     let pending = history.pending()?;

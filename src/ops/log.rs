@@ -1,16 +1,14 @@
 //! What is remembered of a target: its snapshots, oldest first.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::find_history;
 use super::metadata::{MetaChange, Metadata};
 use crate::error::Result;
-use crate::pack::{Grade, Kind, Meta, RunStream, SnapshotFile, Source};
+use crate::pack::{Grade, Kind, Meta, RunStream, Source};
 use crate::page::{Digest, PAGE, PAGE64, PageRange};
-use crate::store::{ChangeMarker, History, Image, PackCache, STORE_NAME, SnapName, Store};
+use crate::store::{ChangeMarker, History, PackCache, STORE_NAME, SnapName, Snapshot, Store};
 use crate::sys::open;
 
 /// What is asked.
@@ -103,17 +101,15 @@ fn listing(history: &History, range: Option<(u64, u64)>) -> Result<Listing> {
         faults.push(e.to_string());
         None
     });
-    let packs = PackCache::new(history.dir());
     let mut lens = HashMap::new();
     let mut snapshots = Vec::new();
     let mut maps = HashSet::new();
     let mut known = HashMap::new();
     for name in history.snapshots()? {
-        let touched = Image::open_snap(history, &packs, name).and_then(|snap| {
-            let before = lens.insert(name.id, snap.meta.len).or(lens.get(&snap.meta.parent).copied());
-            let path = history.dir().join(name.file_name());
-            let touches = range.map_or(Ok(true), |range| touches((history, &packs), &snap, &path, before, range));
-            Ok((touches?, snap.meta))
+        let touched = history.snapshot(name).and_then(|snap| {
+            let before = lens.insert(name.id, snap.meta().len).or(lens.get(&snap.meta().parent).copied());
+            let touches = range.map_or(Ok(true), |range| touches(history, &snap, before, range));
+            Ok((touches?, snap.meta().clone()))
         });
         match touched {
             Ok((touches, meta)) => {
@@ -154,18 +150,12 @@ fn tags(history: &History, faults: &mut Vec<String>) -> Result<HashMap<Digest, V
 
 /// Whether a snapshot changed any of the bytes of `range` since its parent of `before` bytes: what it holds there, or
 /// whether there is anything. Only the pages in which the range begins and ends are read.
-fn touches(
-    (history, packs): (&History, &PackCache),
-    snap: &SnapshotFile<Arc<File>>,
-    path: &Path,
-    before: Option<u64>,
-    (start, end): (u64, u64),
-) -> Result<bool> {
-    let (before, len) = (before.unwrap_or(0), snap.meta.len);
+fn touches(history: &History, snap: &Snapshot, before: Option<u64>, (start, end): (u64, u64)) -> Result<bool> {
+    let (before, len) = (before.unwrap_or(0), snap.meta().len);
     if before != len && start < before.max(len) && end > before.min(len) {
         return Ok(true);
     }
-    let pages = PageRange::of_bytes(start, end);
+    let (path, pages) = (snap.path(), PageRange::of_bytes(start, end));
     let mut runs = snap.update();
     runs.skip_to(pages.start).map_err(|e| e.of(path))?;
     while let Some(run) = runs.next_run().map_err(|e| e.of(path))? {
@@ -175,9 +165,9 @@ fn touches(
             if to - from == PAGE64 {
                 return Ok(true);
             }
-            let now = page_at(packs, run.source.advance(page - run.pages.start))?;
+            let now = page_at(history.packs(), run.source.advance(page - run.pages.start))?;
             let bytes = (from % PAGE64) as usize..(to - page * PAGE64) as usize;
-            if before_page(history, packs, snap, page)?.is_none_or(|old| old[bytes.clone()] != now[bytes]) {
+            if before_page(history, snap, page)?.is_none_or(|old| old[bytes.clone()] != now[bytes]) {
                 return Ok(true);
             }
         }
@@ -197,22 +187,19 @@ fn page_at(packs: &PackCache, source: Source) -> Result<[u8; PAGE]> {
 }
 
 /// A page as the parent of a snapshot has it; before the first snapshot, there was nothing. None: the parent is gone.
-fn before_page(
-    history: &History,
-    packs: &PackCache,
-    snap: &SnapshotFile<Arc<File>>,
-    page: u64,
-) -> Result<Option<[u8; PAGE]>> {
-    if snap.meta.parent.is_zero() {
+fn before_page(history: &History, snap: &Snapshot, page: u64) -> Result<Option<[u8; PAGE]>> {
+    if snap.meta().parent.is_zero() {
         return Ok(Some([0; PAGE]));
     }
-    let Some(name) = history.snapshots()?.into_iter().find(|name| name.id == snap.meta.parent) else { return Ok(None) };
+    let Some(name) = history.snapshots()?.into_iter().find(|name| name.id == snap.meta().parent) else {
+        return Ok(None);
+    };
     let mut source = Source::Hole;
-    Image::open(history, packs, name)?.each_run(PageRange { start: page, end: page + 1 }, |run| {
+    history.image(name)?.each_run(PageRange { start: page, end: page + 1 }, |run| {
         source = run.source;
         Ok(())
     })?;
-    page_at(packs, source).map(Some)
+    page_at(history.packs(), source).map(Some)
 }
 
 fn entry(name: SnapName, meta: Meta, bytes_stored: u64, tags: Vec<String>) -> Entry {

@@ -93,7 +93,7 @@ impl Origin {
     fn of_stored(side: StoredSide, progress: &dyn Progress) -> Result<Origin> {
         let image = &side.image;
         let len = length(image.len(), image.path())?;
-        let filled = Snapshot::filled(len, |file| fill(image, &side.packs, file, progress));
+        let filled = Snapshot::filled(len, |file| fill(image, file, progress));
         let (snapshot, groups) = filled.at("making a snapshot in memory of", image.path())?;
         let (groups, image) = (groups?, ImageId { len: image.len(), digest: image.digest() });
         let name = side.history.label();
@@ -259,7 +259,7 @@ fn store(
         version: blank.version,
         ..from.meta().clone()
     };
-    differing.commit(writing, &side.packs, meta)
+    differing.commit(writing, meta)
 }
 
 /// Brings `file`, which must hold what `origin` does, to what `view` holds: in place, with an undo.

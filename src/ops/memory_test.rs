@@ -140,8 +140,7 @@ fn a_kept_snapshot_says_what_it_is() {
     let kept = keep(&origin, &view, &options, &Quiet).unwrap();
     assert_eq!((kept.number, kept.new, kept.pages_changed, kept.bytes_changed), (2, true, 1, PAGE as u64));
     let history = fixture.history();
-    let packs = crate::store::PackCache::new(history.dir());
-    let image = crate::store::Image::open(&history, &packs, history.resolve(&Ref::Tag("try".into())).unwrap()).unwrap();
+    let image = history.image(history.resolve(&Ref::Tag("try".into())).unwrap()).unwrap();
     let meta = image.meta();
     assert_eq!(
         (meta.kind, meta.reason.as_str(), meta.message.as_str()),

@@ -59,7 +59,7 @@ use std::time::Duration;
 
 use crate::capture::{How, Io};
 use crate::error::{Error, Result, command, shell_word};
-use crate::store::{ChangeMarker, DigestCache, History, Image, PackCache, Store};
+use crate::store::{ChangeMarker, DigestCache, History, Image, Store};
 use crate::sys::{fs, open};
 
 /// Hears how far long work is.
@@ -224,17 +224,17 @@ pub(crate) fn resolve(file: &Path) -> Result<PathBuf> {
 
 /// The image that the target was last known to hold, and the digest cache if it describes that image: the newest
 /// sound snapshot, or the one that a revert went to.
-pub(crate) fn head(history: &History, packs: &PackCache) -> Result<Option<(Image, Option<DigestCache>)>> {
+pub(crate) fn head(history: &History) -> Result<Option<(Image, Option<DigestCache>)>> {
     let names = history.snapshots()?;
     if let Some(cache) = DigestCache::open(history)
         && let Some(name) = names.iter().find(|n| n.id == cache.snapshot)
-        && let Ok(image) = Image::open(history, packs, *name)
+        && let Ok(image) = history.image(*name)
         && (image.digest(), image.len()) == (cache.image, cache.len)
     {
         return Ok(Some((image, Some(cache))));
     }
     for name in names.iter().rev() {
-        match Image::open(history, packs, *name) {
+        match history.image(*name) {
             Ok(image) => return Ok(Some((image, None))),
             Err(Error::Damaged { .. }) => {}
             Err(e) => return Err(e),

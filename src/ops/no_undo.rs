@@ -14,7 +14,7 @@ use super::write::prove_whole;
 use super::{Progress, compare, find_history, plan};
 use crate::error::{Error, Result};
 use crate::page::Digest;
-use crate::store::{Image, Intent, Ref, SnapName};
+use crate::store::{Intent, Ref, SnapName};
 use crate::sys::{id, open};
 
 /// Brings `what` back to the snapshot it names (the latest, if none) as [`super::revert`] does, but does not store what
@@ -82,8 +82,8 @@ fn bring(
     confirm: Confirm<'_>,
     progress: &dyn Progress,
 ) -> Result<Report> {
-    let to = Image::open(work.history, work.packs, wanted)?;
-    let pages = compare::pages_off(work.target, &to, work.packs, &work.options.reading, progress);
+    let to = work.history.image(wanted)?;
+    let pages = compare::pages_off(work.target, &to, &work.options.reading, progress);
     let pages = work.if_alone(pages)?;
     let stamp = open::stamp(work.target.file, work.target.path)?;
     let now = if recorded.is_some() { "a mixture" } else { "now" };
@@ -96,7 +96,7 @@ fn bring(
     if (report.plan.is_empty() && recorded.is_none()) || !confirm(&report.plan) {
         return Ok(report);
     }
-    let proven = prove_whole(work.packs, &to, &pages, progress);
+    let proven = prove_whole(&to, &pages, progress);
     work.if_alone(proven)?;
     let intent = Intent {
         from: Digest::ZERO,

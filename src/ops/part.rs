@@ -10,7 +10,7 @@ use super::write::runs_in;
 use crate::error::{At, Error, Result};
 use crate::pack::{Run, Source};
 use crate::page::{PAGE, PAGE64, PageRange, PageSet, page_digest};
-use crate::store::{Image, PackCache};
+use crate::store::Image;
 use crate::sys::sparse;
 
 /// Bytes compared at once.
@@ -32,16 +32,17 @@ pub(crate) fn clip((start, end): (u64, u64), now: u64, then: u64) -> Result<Rang
 }
 
 /// Whether `target` holds what `image` does in these bytes, which both have.
-pub(crate) fn holds(target: Target<'_>, image: &Image, packs: &PackCache, bytes: &Range<u64>) -> Result<bool> {
+pub(crate) fn holds(target: Target<'_>, image: &Image, bytes: &Range<u64>) -> Result<bool> {
     let mut same = true;
-    let mut reader = packs.pages();
+    let mut reader = image.packs().pages();
     runs_in(image, std::iter::once(PageRange::of_bytes(bytes.start, bytes.end)), |run| {
         let within = bytes.start.max(run.pages.offset())..bytes.end.min(run.pages.end_offset());
         if same && matches!(run.source, Source::Hole | Source::Zero) {
             same = is_zero(target.file, target.path, &within)?;
         } else if same {
-            same =
-                is_stored(target, &run, &within, packs, &mut |pack, page, out| reader.read(pack, page, out).map(drop))?;
+            same = is_stored(target, (image, &run), &within, &mut |pack, page, out| {
+                reader.read(pack, page, out).map(drop)
+            })?;
         }
         Ok(())
     })?;
@@ -53,7 +54,6 @@ pub(crate) fn holds(target: Target<'_>, image: &Image, packs: &PackCache, bytes:
 pub(crate) fn differing_in(
     target: Target<'_>,
     image: &Image,
-    packs: &PackCache,
     bytes: &Range<u64>,
     differing: &PageSet,
 ) -> Result<PageSet> {
@@ -63,7 +63,7 @@ pub(crate) fn differing_in(
         for edge in [run.start, run.end - 1] {
             let part = bytes.start.max(edge * PAGE64)..bytes.end.min((edge + 1) * PAGE64);
             let whole = part.end - part.start == PAGE64;
-            if !run.contains(edge) || whole || !holds(target, image, packs, &part)? {
+            if !run.contains(edge) || whole || !holds(target, image, &part)? {
                 continue;
             }
             run = if edge == run.start { PageRange { start: edge + 1, ..run } } else { PageRange { end: edge, ..run } };
@@ -89,7 +89,7 @@ fn is_zero(file: &File, path: &Path, bytes: &Range<u64>) -> Result<bool> {
 
 type ReadPage<'a> = &'a mut dyn FnMut(u32, u64, &mut [u8; PAGE]) -> Result<()>;
 
-fn is_stored(target: Target<'_>, run: &Run, bytes: &Range<u64>, packs: &PackCache, read: ReadPage<'_>) -> Result<bool> {
+fn is_stored(target: Target<'_>, (image, run): (&Image, &Run), bytes: &Range<u64>, read: ReadPage<'_>) -> Result<bool> {
     for page in bytes.start / PAGE64..bytes.end.div_ceil(PAGE64) {
         let at = page * PAGE64;
         let part = bytes.start.max(at)..bytes.end.min(at + PAGE64);
@@ -98,7 +98,7 @@ fn is_stored(target: Target<'_>, run: &Run, bytes: &Range<u64>, packs: &PackCach
         target.file.read_exact_at(&mut now[..n], part.start).at("reading", target.path)?;
         let source = run.source.advance(page - run.pages.start);
         let same = if n == PAGE {
-            page_digest(&now) == Image::page_digest(packs, source)?
+            page_digest(&now) == image.packs().page_digest(source)?
         } else {
             let mut then = [0; PAGE];
             if let Source::Pack(pack, page) = source {

@@ -1,7 +1,6 @@
 //! What a verb that changes a target shows before it does so.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::change::{Confirm, Options, Report};
 use super::compare::compare_live;
@@ -12,7 +11,7 @@ use super::{Progress, part};
 use crate::capture::Companion;
 use crate::error::{Error, Result};
 use crate::page::{Digest, PageRange, PageSet};
-use crate::store::{History, Image, PackCache, Ref};
+use crate::store::{History, Ref};
 use crate::sys::open;
 use crate::sys::procs::{self, Opener};
 
@@ -170,9 +169,8 @@ pub(crate) fn plan_only(
     let began = std::time::Instant::now();
     let live = LiveSide::open(history.target())?;
     refuse_unfinished_to_read(history)?;
-    let packs = Arc::new(PackCache::new(history.dir()));
-    let image = Image::open(history, &packs, history.resolve(to)?)?;
-    let stored = StoredSide { name: format!("@{}", image.name.number), history: history.clone(), packs, image };
+    let image = history.image(history.resolve(to)?)?;
+    let stored = StoredSide { name: format!("@{}", image.name.number), history: history.clone(), image };
     let (set, found) = compare_live(&live, &stored, &options.reading, progress, None)?;
     if let Some(expected) = base.filter(|b| *b != found) {
         return Err(Error::Base { path: live.path, expected, found, hint: String::new() });
@@ -182,7 +180,7 @@ pub(crate) fn plan_only(
         None => (stored.image.len(), set.runs_within(PageRange::of_len(stored.image.len())).collect()),
         Some(range) => {
             let bytes = part::clip(range, live.len, stored.image.len())?;
-            (live.len, part::differing_in(target, &stored.image, &stored.packs, &bytes, &set)?)
+            (live.len, part::differing_in(target, &stored.image, &bytes, &set)?)
         }
     };
     let mut plan = Plan::new(&live.path, ("now".into(), live.len), (stored.name.clone(), len), &set);

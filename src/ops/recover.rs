@@ -164,10 +164,10 @@ impl Ways {
                 "put that file back, or choose: `memsnap recover` with --finish, --rollback or --abandon",
             ));
         }
-        let from = Image::open(work.history, work.packs, named(work.history, &intent.from)?)?;
-        let to = Image::open(work.history, work.packs, named(work.history, &intent.to)?)?;
-        let forward = pages_between(work.packs, &from, &to)?;
-        let back = pages_between(work.packs, &to, &from)?;
+        let from = work.history.image(named(work.history, &intent.from)?)?;
+        let to = work.history.image(named(work.history, &intent.to)?)?;
+        let forward = pages_between(&from, &to)?;
+        let back = pages_between(&to, &from)?;
         Ok(Ways { from, to, forward, back, strange: false })
     }
 
@@ -176,7 +176,7 @@ impl Ways {
     fn check(&self, work: &Work<'_>, progress: &dyn Progress) -> Result<()> {
         let len = open::stamp(work.target.file, work.target.path)?.len;
         let mut wrong = (len != self.from.len() && len != self.to.len()).then_some(len / PAGE64);
-        let digest = |source| Image::page_digest(work.packs, source).map_err(Stop::Ours);
+        let digest = |source| work.history.packs().page_digest(source).map_err(Stop::Ours);
         differing(self.from.runs(), self.to.runs(), |step| {
             for n in 0..step.pages.len() {
                 let (old, new) = (digest(step.a.advance(n))?, digest(step.b.advance(n))?);
@@ -192,7 +192,7 @@ impl Ways {
         })
         .map_err(|e: Stop| e.of(self.to.path()))?;
         if wrong.is_none() {
-            let off = compare::pages_off(work.target, &self.to, work.packs, &work.options.reading, progress)?;
+            let off = compare::pages_off(work.target, &self.to, &work.options.reading, progress)?;
             let mut pages = off.runs_within(PageRange::of_len(len)).flat_map(|run| run.start..run.end);
             wrong = pages.find(|page| !self.forward.contains(*page));
         }
@@ -213,7 +213,7 @@ impl Ways {
     /// When told which way: whatever differs is written, be it of the change or not.
     fn widen(&mut self, work: &Work<'_>, options: &Options, forward: bool, progress: &dyn Progress) -> Result<()> {
         let (image, pages) = if forward { (&self.to, &mut self.forward) } else { (&self.from, &mut self.back) };
-        let differing = compare::pages_off(work.target, image, work.packs, &options.reading, progress)?;
+        let differing = compare::pages_off(work.target, image, &options.reading, progress)?;
         differing.runs().for_each(|run| pages.insert_range(run));
         Ok(())
     }
@@ -248,7 +248,7 @@ impl Ways {
         if confirm.is_some_and(|confirm| !confirm(&report.plan)) {
             return Ok(report);
         }
-        prove_whole(work.packs, to, pages, progress)?;
+        prove_whole(to, pages, progress)?;
         let mut undo = Some((from.name.number, from.name.id));
         if self.strange {
             // What undo goes to is not what the file held.
@@ -290,7 +290,7 @@ fn is_either(
     }
     // The length, too, may have reached the disk before the page: then it is cut off.
     let there = (len - at).min(PAGE64) as usize;
-    let mut reader = work.packs.pages();
+    let mut reader = work.history.packs().pages();
     let mut stored = |source| {
         let mut bytes = [0; PAGE];
         if let Source::Pack(pack, page) = source {

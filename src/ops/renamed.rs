@@ -8,7 +8,7 @@ use super::compose::read_zero_extended;
 use crate::error::{Error, Result, command, shell_word};
 use crate::pack::{RunStream, Source};
 use crate::page::{PAGE, PAGE64, page_digest};
-use crate::store::{FileId, History, Image, PackCache, Store};
+use crate::store::{FileId, History, PackCache, Store};
 use crate::sys::open;
 
 /// Histories of files that are gone, and of another inode, that are looked into; and pages of each.
@@ -119,10 +119,10 @@ fn renamed(history: &History, target: &Path, store: &Store) -> Error {
 /// first `most` pages looked at. `None`: they store no page, or cannot be read.
 pub(crate) fn shares_page(history: &History, file: &File, path: &Path, newest: usize, most: u64) -> Option<bool> {
     let len = open::stamp(file, path).ok()?.len;
-    let packs = PackCache::new(history.dir());
-    let mut search = Search { packs: &packs, file, len, left: most, enough: 1, stored: false, shared: 0, others: 0 };
+    let mut search =
+        Search { packs: history.packs(), file, len, left: most, enough: 1, stored: false, shared: 0, others: 0 };
     for (i, name) in history.snapshots().ok()?.into_iter().rev().take(newest).enumerate() {
-        let Ok(image) = Image::open(history, &packs, name) else { continue };
+        let Ok(image) = history.image(name) else { continue };
         // Of an older one, only what it added: the newer ones may have replaced it.
         let found = if i == 0 { search.among(image.runs()) } else { search.among(image.update()) };
         if found == Ok(true) {
@@ -137,10 +137,17 @@ pub(crate) fn shares_page(history: &History, file: &File, path: &Path, newest: u
 fn shares_most(history: &History, file: &File, path: &Path) -> bool {
     let search = || {
         let len = open::stamp(file, path).ok()?.len;
-        let packs = PackCache::new(history.dir());
-        let image = Image::open(history, &packs, *history.snapshots().ok()?.last()?).ok()?;
-        let mut search =
-            Search { packs: &packs, file, len, left: FEW_PAGES, enough: u64::MAX, stored: false, shared: 0, others: 0 };
+        let image = history.image(*history.snapshots().ok()?.last()?).ok()?;
+        let mut search = Search {
+            packs: history.packs(),
+            file,
+            len,
+            left: FEW_PAGES,
+            enough: u64::MAX,
+            stored: false,
+            shared: 0,
+            others: 0,
+        };
         search.among(image.runs()).ok()?;
         Some(search.shared > search.others)
     };
@@ -173,7 +180,7 @@ impl Search<'_> {
                     return Ok(false);
                 }
                 self.left -= 1;
-                let digest = Image::page_digest(self.packs, source).map_err(drop)?;
+                let digest = self.packs.page_digest(source).map_err(drop)?;
                 let bytes = read_zero_extended(self.file, page * PAGE64, PAGE, self.len).map_err(drop)?;
                 if page_digest(bytes[..].try_into().expect("a page")) == digest {
                     self.shared += 1;

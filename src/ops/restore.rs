@@ -15,7 +15,7 @@ use crate::capture::{Companion, Rate};
 use crate::error::{At, Error, Result};
 use crate::pack::{Run, Source};
 use crate::page::{Digest, GROUP_PAGES, ImageHasher, PAGE, PAGE64, PageNo, PageRange, groups_of};
-use crate::store::{Image, PackCache, PageReader, Ref, refuse_stored};
+use crate::store::{Image, PageReader, Ref, refuse_stored};
 use crate::sys::{create, descriptor, open};
 
 /// Pages that go to a stream at once: so much is held in memory.
@@ -74,9 +74,8 @@ pub fn restore(what: &Operand, out: Out<'_>, options: &Options, progress: &dyn P
     let began = Instant::now();
     let history = find_history(options.store.as_deref(), &what.path)?;
     let name = history.resolve(what.at.as_ref().unwrap_or(&Ref::Latest))?;
-    let packs = PackCache::new(history.dir());
-    let image = Image::open(&history, &packs, name)?;
-    let mut reader = Reader::new(&image, &packs, options.limit_rate, progress);
+    let image = history.image(name)?;
+    let mut reader = Reader::new(&image, options.limit_rate, progress);
     reader.salvage = options.skip_damaged.then(Mutex::default);
     progress.begin("restoring", image.len());
     let done = match out {
@@ -107,13 +106,8 @@ pub fn rehearse(what: &Operand, out: &Path, options: &Options) -> Result<()> {
 }
 
 /// Writes `image` into a new file of zeros, every page proven; gives the digests of its groups that are not zeros.
-pub(crate) fn fill(
-    image: &Image,
-    packs: &PackCache,
-    file: &File,
-    progress: &dyn Progress,
-) -> Result<Vec<(u64, Digest)>> {
-    let mut reader = Reader { groups: Some(Vec::new()), ..Reader::new(image, packs, None, progress) };
+pub(crate) fn fill(image: &Image, file: &File, progress: &dyn Progress) -> Result<Vec<(u64, Digest)>> {
+    let mut reader = Reader { groups: Some(Vec::new()), ..Reader::new(image, None, progress) };
     progress.begin("restoring", image.len());
     let written = reader.write_to(file, Path::new("memory"));
     progress.end();
@@ -171,7 +165,6 @@ fn check_out(out: &Path, target: &Path, force: bool) -> Result<PathBuf> {
 /// Reads the image from front to back.
 struct Reader<'a> {
     image: &'a Image,
-    packs: &'a PackCache,
     rate: Mutex<Option<Rate>>,
     progress: &'a dyn Progress,
     hasher: ImageHasher,
@@ -183,10 +176,10 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(image: &'a Image, packs: &'a PackCache, rate: Option<u64>, progress: &'a dyn Progress) -> Reader<'a> {
+    fn new(image: &'a Image, rate: Option<u64>, progress: &'a dyn Progress) -> Reader<'a> {
         let hasher = ImageHasher::new(image.len());
         let rate = Mutex::new(rate.map(Rate::new));
-        Reader { image, packs, rate, progress, hasher, written: 0, groups: None, salvage: None }
+        Reader { image, rate, progress, hasher, written: 0, groups: None, salvage: None }
     }
 
     fn spend(&self, bytes: u64) {
@@ -200,7 +193,7 @@ impl<'a> Reader<'a> {
         match (reader.read_run(pack, page, out), &self.salvage) {
             (Err(e), Some(salvage)) => {
                 let mut salvage = salvage.lock().unwrap_or_else(PoisonError::into_inner);
-                salvage.read(self.packs, reader, (pack, page), out, e)
+                salvage.read(self.image.packs(), reader, (pack, page), out, e)
             }
             (done, _) => done,
         }
@@ -256,11 +249,11 @@ impl<'a> Reader<'a> {
     }
 
     fn stream_to(&mut self, out: &mut dyn Write, to: &Path) -> Result<u64> {
-        let (len, packs) = (self.image.len(), self.packs);
+        let len = self.image.len();
         let mut buf = vec![0; (WINDOW.min(groups_of(len) * GROUP_PAGES) * PAGE64) as usize];
         self.windows(WINDOW, false, |this, window, runs| {
             let pieces = slots(&mut buf, window.start, runs);
-            gather(packs, pieces, &|reader, piece| {
+            gather(self.image.packs(), pieces, &|reader, piece| {
                 this.spend(piece.pages * PAGE64);
                 this.read(reader, (piece.pack, piece.page), piece.place)
             })?;
@@ -286,7 +279,7 @@ impl<'a> Reader<'a> {
             file.write_all_at(&bytes[..n], at).at("writing", path)
         };
         self.windows(STRETCH, true, |this, window, runs| {
-            gather(this.packs, pieces(runs, &write)?, &|reader, piece: Piece<u64>| {
+            gather(this.image.packs(), pieces(runs, &write)?, &|reader, piece: Piece<u64>| {
                 this.spend(piece.pages * PAGE64);
                 let mut bytes = vec![0; (piece.pages * PAGE64) as usize];
                 this.read(reader, (piece.pack, piece.page), &mut bytes)?;

@@ -33,15 +33,15 @@ pub fn revert(
         plan::plan_only(&history, &exact, range, None, options, progress)
     };
     let already = |work: &Work<'_>, taken: &Taken| {
-        let to = Image::open(work.history, work.packs, wanted)?;
+        let to = work.history.image(wanted)?;
         let Some(range) = range else { return Ok(if_same(taken, &to)) };
         let bytes = part::clip(range, taken.len, to.len())?;
-        let holds = part::holds(work.target, &to, work.packs, &bytes);
+        let holds = part::holds(work.target, &to, &bytes);
         Ok(work.if_alone(holds)?.then(|| format!("@{} in these bytes", to.name.number)))
     };
     let goal = Goal { verb: "revert", base: Base::Any, already: &already };
     let make = |work: &mut Work<'_>, from: &Image| {
-        let to = Image::open(work.history, work.packs, wanted)?;
+        let to = work.history.image(wanted)?;
         match range {
             None => Ok(to),
             Some(range) => compose(work, from, &to, range),
@@ -75,7 +75,7 @@ fn or_without_undo(e: Error) -> Error {
 fn compose(work: &mut Work<'_>, from: &Image, to: &Image, range: (u64, u64)) -> Result<Image> {
     let Range { start, end } = part::clip(range, from.len(), to.len())?;
     let range = PageRange::of_bytes(start, end);
-    let packs = work.packs;
+    let packs = to.packs();
     let (file, path) = (work.target.file, work.target.path);
     let mut reader = packs.pages();
     let mut composer = Composer::new(work, from, from.len());
@@ -84,8 +84,7 @@ fn compose(work: &mut Work<'_>, from: &Image, to: &Image, range: (u64, u64)) -> 
         for page in pages.start..pages.end {
             let n = page - step.pages.start;
             let (old, new) = (step.a.advance(n), step.b.advance(n));
-            let differ = Image::page_digest(packs, old).map_err(Stop::Ours)?
-                != Image::page_digest(packs, new).map_err(Stop::Ours)?;
+            let differ = packs.page_digest(old).map_err(Stop::Ours)? != packs.page_digest(new).map_err(Stop::Ours)?;
             if !differ {
                 continue;
             }

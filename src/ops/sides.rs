@@ -2,12 +2,11 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::operand::Operand;
 use super::{Reading, find_history, resolve};
 use crate::error::{At, Error, Result, shell_word, shown};
-use crate::store::{ChangeMarker, History, Image, PackCache, Ref};
+use crate::store::{ChangeMarker, History, Image, Ref};
 use crate::sys::{fs, lock, open};
 
 /// One side of a comparison.
@@ -22,7 +21,6 @@ pub(crate) enum Side {
 pub(crate) struct StoredSide {
     pub(crate) name: String,
     pub(crate) history: History,
-    pub(crate) packs: Arc<PackCache>,
     pub(crate) image: Image,
 }
 
@@ -101,12 +99,9 @@ impl StoredSide {
     /// `other` may be of the same history.
     fn open(path: &Path, at: &Ref, store: Option<&Path>, other: Option<&StoredSide>) -> Result<StoredSide> {
         let history = find_history(store, path)?;
-        let packs = match other.filter(|o| o.history.dir() == history.dir()) {
-            Some(other) => other.packs.clone(),
-            None => Arc::new(PackCache::new(history.dir())),
-        };
-        let image = Image::open(&history, &packs, history.resolve(at)?)?;
-        Ok(StoredSide { name: format!("{}@{}", shown(path), image.name.number), history, packs, image })
+        let history = other.map_or(history.clone(), |other| history.sharing(&other.history));
+        let image = history.image(history.resolve(at)?)?;
+        Ok(StoredSide { name: format!("{}@{}", shown(path), image.name.number), history, image })
     }
 }
 

@@ -12,7 +12,7 @@ use crate::capture::Companion;
 use crate::error::{At, Error, Result};
 use crate::pack::{Compress, FrameCounts, Grade, Kind};
 use crate::page::{Digest, PAGE64};
-use crate::store::{ChangeMarker, History, PackCache, Ref, Store, Writing, check_tag, refuse_stored};
+use crate::store::{ChangeMarker, History, Ref, Store, Writing, check_tag, refuse_stored};
 use crate::sys::fs::{self, FsKind};
 use crate::sys::open;
 
@@ -128,14 +128,13 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
     let mut writing = history.write(options.reading.wait)?;
     history.admit(&live)?;
     refuse_unfinished(&history, &live)?;
-    let packs = PackCache::new(history.dir());
     let how = How { reading: &options.reading, compress: options.compress, reserve: options.reserve, exclusive: false };
     let target = Target { file: &live, path: &path };
     let is_first = history.is_new()?;
     if is_first {
         preflight(&history, target, options)?;
     }
-    let taken = take(&history, &writing, &packs, target, &how, progress)?;
+    let taken = take(&history, &writing, target, &how, progress)?;
     // Once more: a change from another store may have been cut short while we waited for the lock.
     refuse_unfinished(&history, &live)?;
     let mut report = Report {
@@ -162,7 +161,7 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
         report.warnings.extend(lock_warning(store.dir()));
         report.warnings.extend(suspects.iter().map(|suspect| suspect.warning(&path, &history)));
     }
-    keep(taken, &history, &mut writing, &packs, options, &mut report)?;
+    keep(taken, &history, &mut writing, options, &mut report)?;
     if let Some(id) = report.id {
         report.warnings.extend(tag_all(&history, &writing, &options.tags, &id)?);
     }
@@ -211,14 +210,7 @@ fn moved(history: &History, tag: &str, id: &Digest) -> Result<Option<String>> {
 }
 
 /// Decides whether what was taken becomes a snapshot, and makes it one.
-fn keep(
-    taken: Taken,
-    history: &History,
-    writing: &mut Writing,
-    packs: &PackCache,
-    options: &Options,
-    report: &mut Report,
-) -> Result<()> {
+fn keep(taken: Taken, history: &History, writing: &mut Writing, options: &Options, report: &mut Report) -> Result<()> {
     if let Some(parent) = taken.parent.as_ref().filter(|p| taken.is(p))
         && taken.grade <= parent.meta().grade
         && !parent.meta().kind.is_automatic()
@@ -246,7 +238,7 @@ fn keep(
     }
     let old_map = taken.parent.as_ref().map(|p| p.meta().stored.map);
     report.frames = taken.frames();
-    let (name, meta) = taken.commit(history, writing, packs, Kind::Asked, &options.message)?;
+    let (name, meta) = taken.commit(history, writing, Kind::Asked, &options.message)?;
     let file = history.dir().join(name.file_name());
     let own = std::fs::metadata(&file).at("looking at", &file)?.len();
     let map = if old_map == Some(meta.stored.map) { 0 } else { meta.stored.map_bytes };

@@ -18,8 +18,8 @@ use crate::pack::{
 };
 use crate::page::{Digest, ImageHasher, MAX_LEN, PAGE, PAGE64, PageNo, PageRange, pages_of};
 use crate::store::{
-    ChangeMarker, DigestCache, DigestCacheUpdate, Draft, FileId, History, Image, ImageBase, PackCache, SnapName,
-    StoredBase, Writing, commit,
+    ChangeMarker, DigestCache, DigestCacheUpdate, Draft, FileId, History, Image, ImageBase, SnapName, StoredBase,
+    Writing, commit,
 };
 use crate::sys::create::Pending;
 use crate::sys::open::{self, Stamp};
@@ -74,23 +74,22 @@ pub(crate) struct Target<'a> {
 pub(crate) fn take(
     history: &History,
     writing: &Writing,
-    packs: &PackCache,
     target: Target<'_>,
     how: &How<'_>,
     progress: &dyn Progress,
 ) -> Result<Taken> {
-    let mut parent = head(history, packs)?;
+    let mut parent = head(history)?;
     let known = parent.is_some();
-    let mut damage = damaged_latest(history, packs, parent.as_ref().map(|(image, _)| image.name))?;
+    let mut damage = damaged_latest(history, parent.as_ref().map(|(image, _)| image.name))?;
     let healed = match &parent {
-        Some((image, _)) => heal(history, writing, packs, &suspects(history, packs, image)?, target.file)?,
+        Some((image, _)) => heal(history, writing, &suspects(image)?, target.file)?,
         None => Healed::default(),
     };
     if healed.broken {
         // Nothing may stand on a pack that is missing or cannot be believed: all is stored anew.
         parent = None;
     }
-    let mut taken = take_from(history, packs, &parent, target, how, progress)?;
+    let mut taken = take_from(history, &parent, target, how, progress)?;
     taken.repaired = healed.pages;
     if known && taken.parent.is_none() {
         damage.push("earlier snapshots stand on a pack that is missing or damaged: all was stored anew".into());
@@ -106,9 +105,9 @@ pub(crate) fn take(
 }
 
 /// That the latest snapshot is damaged, and so not the one to compare with: else nobody who only snaps would know.
-fn damaged_latest(history: &History, packs: &PackCache, head: Option<SnapName>) -> Result<Vec<String>> {
+fn damaged_latest(history: &History, head: Option<SnapName>) -> Result<Vec<String>> {
     let Some(latest) = history.snapshots()?.pop().filter(|latest| Some(*latest) != head) else { return Ok(Vec::new()) };
-    match Image::open(history, packs, latest) {
+    match history.image(latest) {
         Err(Error::Damaged { .. }) => Ok(vec![format!("snapshot @{} is damaged", latest.number)]),
         _ => Ok(Vec::new()),
     }
@@ -116,7 +115,6 @@ fn damaged_latest(history: &History, packs: &PackCache, head: Option<SnapName>) 
 
 fn take_from(
     history: &History,
-    packs: &PackCache,
     parent: &Option<(Image, Option<DigestCache>)>,
     target: Target<'_>,
     how: &How<'_>,
@@ -131,7 +129,7 @@ fn take_from(
         }
     }
     if let Some((image, _)) = parent {
-        let base = StoredBase::Image(Box::new(ImageBase::new(image, packs)));
+        let base = StoredBase::Image(Box::new(ImageBase::new(image)));
         match attempt(history, target, Some(image), &base, None, how, progress) {
             // The index of a pack is damaged: what stands on it cannot be stood on. All is stored anew.
             Err(Error::Damaged { .. }) => {}
@@ -331,7 +329,6 @@ impl Taken {
         self,
         history: &History,
         writing: &mut Writing,
-        packs: &PackCache,
         kind: Kind,
         message: &str,
     ) -> Result<(SnapName, Meta)> {
@@ -352,7 +349,7 @@ impl Taken {
             message: message.into(),
             ..blank_meta(history, kind)
         };
-        let done = commit(history, writing, packs, self.parent.as_ref(), meta, self.draft, self.pack)?;
+        let done = commit(history, writing, self.parent.as_ref(), meta, self.draft, self.pack)?;
         self.cache.finish(&done.0.id, &done.1.image, done.1.len);
         Ok(done)
     }

@@ -50,7 +50,7 @@ fn undo_last(file: &Path, options: &Options, confirm: Confirm<'_>, progress: &dy
 fn origin(work: &Work<'_>, file: &Path) -> Result<Image> {
     let last = last_change(work.history, file, work.options.store.as_deref())?;
     let name = work.history.resolve(&Ref::Prefix(last.from.to_hex()))?;
-    Image::open(work.history, work.packs, name)
+    work.history.image(name)
 }
 
 fn last_change(history: &History, file: &Path, store: Option<&Path>) -> Result<Intent> {

@@ -16,7 +16,7 @@ use super::salvage::Losses;
 use super::{Note, Progress, find_history, heal};
 use crate::error::{Error, Result, command};
 use crate::page::PageRange;
-use crate::store::{History, PackCache, STORE_NAME, SnapName, Store};
+use crate::store::{History, STORE_NAME, SnapName, Store};
 use crate::sys::open;
 use structure::Structure;
 
@@ -104,7 +104,7 @@ pub fn verify(what: Option<&Operand>, options: &Options, progress: &dyn Progress
     let Chosen { damaged, histories, only } = choose(what, options, &mut report)?;
     let mut readable = false;
     for history in histories {
-        let check = Check { history: &history, packs: PackCache::new(history.dir()), only, options, progress };
+        let check = Check { history: &history, only, options, progress };
         readable |= check.run(&mut report)?;
     }
     if let Some(what) = what.filter(|_| report.targets == 0 && report.notes.is_empty()) {
@@ -180,7 +180,6 @@ fn choose(what: Option<&Operand>, options: &Options, report: &mut Report) -> Res
 /// The check of one history.
 struct Check<'a> {
     history: &'a History,
-    packs: PackCache,
     only: Option<SnapName>,
     options: &'a Options,
     progress: &'a dyn Progress,
@@ -212,7 +211,7 @@ impl Check<'_> {
         }));
         let numbers: Vec<u32> = bad.broken.keys().chain(bad.pages.keys()).copied().collect();
         if !self.options.repair {
-            numbers.iter().for_each(|pack| heal::suspect(&self.packs, *pack));
+            numbers.iter().for_each(|pack| heal::suspect(self.history.packs(), *pack));
             if found.litter > 0 {
                 self.history.ask_for_sweep();
             }
@@ -251,15 +250,15 @@ impl Check<'_> {
             Ok(live) => live,
             Err(e) => {
                 notes.push(Note::warning(format!("nothing can be repaired: {e}")));
-                let paths: Vec<_> = numbers.iter().map(|pack| self.packs.pack_path(*pack)).collect();
+                let paths: Vec<_> = numbers.iter().map(|pack| self.history.packs().pack_path(*pack)).collect();
                 let ours = faults.iter_mut().filter(|fault| paths.contains(&fault.path));
                 ours.for_each(|fault| fault.unrepaired = e.to_string());
                 return Ok(());
             }
         };
         for &pack in numbers {
-            let healed = heal::heal(self.history, &writing, &self.packs, &[pack], &live)?;
-            let path = self.packs.pack_path(pack);
+            let healed = heal::heal(self.history, &writing, &[pack], &live)?;
+            let path = self.history.packs().pack_path(pack);
             let whole = !healed.broken && healed.lost.is_empty();
             for fault in faults.iter_mut().filter(|fault| fault.path == path) {
                 fault.repaired = whole;

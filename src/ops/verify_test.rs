@@ -4,7 +4,6 @@ use super::super::Quiet;
 use super::super::fixture::{Fixture, flip};
 use super::super::heal::{heal, suspects};
 use super::*;
-use crate::store::Image;
 
 fn run(f: &Fixture, at: Option<u64>, quick: bool, repair: bool) -> Report {
     let what = Operand { at: at.and_then(|n| f.at(n).at), ..f.at(1) };
@@ -16,9 +15,9 @@ fn full(f: &Fixture) -> Report {
 }
 
 fn latest_suspects(f: &Fixture) -> usize {
-    let (history, packs) = (f.history(), PackCache::new(f.history().dir()));
-    let image = Image::open(&history, &packs, *history.snapshots().unwrap().last().unwrap()).unwrap();
-    suspects(&history, &packs, &image).unwrap().len()
+    let history = f.history();
+    let image = history.image(*history.snapshots().unwrap().last().unwrap()).unwrap();
+    suspects(&image).unwrap().len()
 }
 
 /// Three snapshots: 0..40 written, 5..7 changed, 20 pages more.
@@ -207,19 +206,18 @@ fn repair_takes_what_the_target_still_has() {
 fn a_whole_suspect_is_calmed_and_a_missing_one_is_broken() {
     let f = three();
     let history = f.history();
-    let packs = PackCache::new(history.dir());
-    let image = Image::open(&history, &packs, *history.snapshots().unwrap().last().unwrap()).unwrap();
-    let pack = image.packs()[0];
-    crate::ops::heal::suspect(&packs, pack);
-    assert_eq!(suspects(&history, &packs, &image).unwrap(), [pack]);
+    let image = history.image(*history.snapshots().unwrap().last().unwrap()).unwrap();
+    let pack = image.pack_numbers()[0];
+    crate::ops::heal::suspect(history.packs(), pack);
+    assert_eq!(suspects(&image).unwrap(), [pack]);
     let live = fs::File::open(f.target()).unwrap();
     let writing = history.write(PATIENCE).unwrap();
-    let healed = heal(&history, &writing, &packs, &[pack], &live).unwrap();
+    let healed = heal(&history, &writing, &[pack], &live).unwrap();
     assert!(!healed.broken && healed.pages == 0 && healed.lost.is_empty());
-    assert!(suspects(&history, &packs, &image).unwrap().is_empty());
-    fs::remove_file(packs.pack_path(pack)).unwrap();
-    assert_eq!(suspects(&history, &packs, &image).unwrap(), [pack]);
-    assert!(heal(&history, &writing, &packs, &[pack], &live).unwrap().broken);
+    assert!(suspects(&image).unwrap().is_empty());
+    fs::remove_file(history.packs().pack_path(pack)).unwrap();
+    assert_eq!(suspects(&image).unwrap(), [pack]);
+    assert!(heal(&history, &writing, &[pack], &live).unwrap().broken);
 }
 
 #[test]

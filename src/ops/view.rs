@@ -156,7 +156,7 @@ fn read_stored<E: From<Error>>(
 ) -> Result<(), E> {
     let pages = PageRange::of_bytes(range.start, range.end);
     let mut runs = stored.image.runs_from(pages.start);
-    let mut reader = stored.packs.pages();
+    let mut reader = stored.image.packs().pages();
     let mut buf = vec![0; BLOCK];
     while let Some(run) = runs.next_run().map_err(|e| e.of(stored.image.path()))? {
         if run.pages.start >= pages.end {

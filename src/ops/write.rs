@@ -15,7 +15,7 @@ use crate::error::{At, Error, Result};
 use crate::pack::{Run, RunStream, Source};
 use crate::page::{Digest, GROUP, GROUP_PAGES, GROUP64, PAGE, PAGE64, PageRange, PageSet, group_digest, groups_of};
 use crate::planted::{Bug, planted, sync_once};
-use crate::store::{DigestCache, DigestCacheUpdate, Image, PackCache};
+use crate::store::{DigestCache, DigestCacheUpdate, Image};
 use crate::sys::sparse;
 
 /// Most bytes written by one call.
@@ -75,17 +75,16 @@ pub(crate) fn prove_stored(
     pages: &PageSet,
     progress: &dyn Progress,
 ) -> Result<()> {
-    let back = pages_between(work.packs, to, from)?;
+    let back = pages_between(to, from)?;
     progress.begin("checking", (pages.len() + back.len()) * PAGE64);
-    let ways = prove_pages_of(work.packs, to, pages, progress)
-        .and_then(|bad| Ok((bad, prove_pages_of(work.packs, from, &back, progress)?)));
+    let ways = prove_pages_of(to, pages, progress).and_then(|bad| Ok((bad, prove_pages_of(from, &back, progress)?)));
     progress.end();
     let (forth, back) = ways?;
     if let Some((_, error)) = forth.into_iter().next() {
         return Err(error);
     }
     let numbers: Vec<u32> = back.iter().map(|(pack, _)| *pack).collect();
-    let healed = heal(work.history, work.writing, work.packs, &numbers, work.target.file)?;
+    let healed = heal(work.history, work.writing, &numbers, work.target.file)?;
     match back.into_iter().next() {
         Some((_, error)) if healed.broken || !healed.lost.is_empty() => Err(error),
         Some(_) => {
@@ -101,22 +100,17 @@ pub(crate) fn prove_stored(
 ///
 /// # Errors
 /// [`Error::Damaged`] when one cannot be had.
-pub(crate) fn prove_whole(packs: &PackCache, image: &Image, pages: &PageSet, progress: &dyn Progress) -> Result<()> {
+pub(crate) fn prove_whole(image: &Image, pages: &PageSet, progress: &dyn Progress) -> Result<()> {
     progress.begin("checking", pages.len() * PAGE64);
-    let bad = prove_pages_of(packs, image, pages, progress);
+    let bad = prove_pages_of(image, pages, progress);
     progress.end();
     bad?.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
 }
 
 /// The packs of `image` in which pages of `pages` are not as they were, with the first error of each; every core looks.
-fn prove_pages_of(
-    packs: &PackCache,
-    image: &Image,
-    pages: &PageSet,
-    progress: &dyn Progress,
-) -> Result<Vec<(u32, Error)>> {
+fn prove_pages_of(image: &Image, pages: &PageSet, progress: &dyn Progress) -> Result<Vec<(u32, Error)>> {
     let spans = spans(pages, thread::available_parallelism().map_or(1, NonZero::get));
-    let look = |span: PageRange| prove_span(packs, image, pages.runs_within(span), progress);
+    let look = |span: PageRange| prove_span(image, pages.runs_within(span), progress);
     let parts: Vec<Result<Vec<(u32, Error)>>> = thread::scope(|scope| {
         let start = |span| thread::Builder::new().spawn_scoped(scope, move || look(span)).map_err(|_| span);
         let threads: Vec<_> = spans.into_iter().map(start).collect();
@@ -153,13 +147,12 @@ fn spans(pages: &PageSet, n: usize) -> Vec<PageRange> {
 }
 
 fn prove_span(
-    packs: &PackCache,
     image: &Image,
     wanted: impl Iterator<Item = PageRange>,
     progress: &dyn Progress,
 ) -> Result<Vec<(u32, Error)>> {
     let mut bad: Vec<(u32, Error)> = Vec::new();
-    let mut reader = packs.pages();
+    let mut reader = image.packs().pages();
     runs_in(image, wanted, |run| {
         let Source::Pack(pack, first) = run.source else { return Ok(()) };
         for page in first..first + run.pages.len() {
@@ -208,7 +201,7 @@ pub(crate) fn runs_in(
 }
 
 fn write_pages(work: &Work<'_>, to: &Image, pages: &PageSet, len: u64, progress: &dyn Progress) -> Result<u64> {
-    let mut reader = work.packs.pages();
+    let mut reader = work.history.packs().pages();
     let mut batch = Batch { work, len, start: 0, bytes: Vec::with_capacity(BATCH), written: 0 };
     runs_in(to, pages.runs(), |run| {
         if run.source == Source::Hole {
@@ -360,7 +353,7 @@ fn prove_pages(work: &mut Work<'_>, to: &Image, pages: &PageSet) -> Result<()> {
     let mut wrong = false;
     runs_in(to, pages.runs(), |run| {
         for page in run.pages.start..run.pages.end {
-            let expected = Image::page_digest(work.packs, run.source.advance(page - run.pages.start))?;
+            let expected = work.history.packs().page_digest(run.source.advance(page - run.pages.start))?;
             let bytes = read_zero_extended(work.target.file, page * PAGE64, PAGE, to.len());
             let bytes = bytes.at("reading back", work.target.path)?;
             wrong |= crate::page::page_digest(bytes[..].try_into().expect("a page")) != expected;
@@ -394,7 +387,7 @@ fn leaves(
     let span = PageRange::new(first * GROUP_PAGES, (last + 1) * GROUP_PAGES);
     runs_in(to, pages.runs_within(span), |run| {
         for page in run.pages.start..run.pages.end {
-            let digest = Image::page_digest(work.packs, run.source.advance(page - run.pages.start))?;
+            let digest = work.history.packs().page_digest(run.source.advance(page - run.pages.start))?;
             if let Ok(at) = leaves.binary_search_by_key(&(page / GROUP_PAGES), |l| l.group) {
                 leaves[at].pages[(page % GROUP_PAGES) as usize] = digest;
             }

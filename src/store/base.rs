@@ -46,7 +46,6 @@ impl Base for StoredBase<'_> {
 #[derive(Debug)]
 pub struct ImageBase<'a> {
     image: &'a Image,
-    packs: &'a PackCache,
     walk: Mutex<Walk>,
 }
 
@@ -58,8 +57,8 @@ struct Walk {
 
 impl<'a> ImageBase<'a> {
     /// For one scan from the start.
-    pub fn new(image: &'a Image, packs: &'a PackCache) -> ImageBase<'a> {
-        ImageBase { image, packs, walk: Mutex::new(Walk { runs: image.runs(), head: None }) }
+    pub fn new(image: &'a Image) -> ImageBase<'a> {
+        ImageBase { image, walk: Mutex::new(Walk { runs: image.runs(), head: None }) }
     }
 }
 
@@ -107,7 +106,7 @@ impl Base for ImageBase<'_> {
             let part = run.clip(&window);
             if !part.source.is_zeros() && !part.pages.is_empty() {
                 digests.resize(window.len() as usize, Digest::ZERO);
-                fill(self.packs, &part, &window, &mut digests)?;
+                fill(self.image.packs(), &part, &window, &mut digests)?;
             }
             let rest = PageRange { start: run.pages.end.min(window.end), end: run.pages.end };
             walk.head = (!rest.is_empty()).then(|| run.clip(&rest));

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::history::{History, MOST_NUMBER, SnapName, Writing};
 use super::image::{Clipped, Image};
-use super::pack_cache::PackCache;
 use super::spool::Spool;
 use crate::error::{At, Error, Result};
 use crate::pack::{
@@ -48,12 +47,12 @@ impl Draft {
 pub fn commit(
     history: &History,
     writing: &mut Writing,
-    packs: &PackCache,
     parent: Option<&Image>,
     mut meta: Meta,
     draft: Draft,
     pack: Option<(Pending, PackSummary)>,
 ) -> Result<(SnapName, Meta)> {
+    let packs = history.packs();
     let number = next_number(history)?;
     let scratch =
         |e: std::io::Error| Error::Io { doing: "writing scratch space in", path: history.dir().into(), source: e };
@@ -61,7 +60,7 @@ pub fn commit(
     let (update, order, spool) = draft.runs.finish().map_err(scratch)?;
     let order: Vec<u32> = order.into_iter().map(|n| if n == NO_PACK { own.unwrap_or(n) } else { n }).collect();
     let update = Runs { section: update, spool: Arc::new(spool), packs: order.clone().into() };
-    let mut all = Layers { history, packs, parent, update: &update, len: meta.len };
+    let mut all = Layers { history, parent, update: &update, len: meta.len };
     meta.stored = Stored::default();
     let mut late = None;
     if let Some((pending, summary)) = pack {
@@ -123,7 +122,6 @@ impl Runs {
 /// What the new image consists of.
 struct Layers<'a> {
     history: &'a History,
-    packs: &'a PackCache,
     parent: Option<&'a Image>,
     update: &'a Runs,
     len: u64,
@@ -176,7 +174,7 @@ impl Layers<'_> {
         let spool = Spool::new(self.history.dir());
         // The numbers of packs are only looked up once all runs are there, so the pack cache is free while they are
         // read.
-        let packs = self.packs.with_packs(|p| p.clone());
+        let packs = self.history.packs().with_packs(|p| p.clone());
         let written = match self.parent {
             Some(parent) => {
                 let base = Overlay::new(holes, Overlay::new(parent.runs(), self.update.read()));

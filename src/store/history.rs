@@ -4,11 +4,14 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
+use super::image::{Image, Snapshot};
+use super::pack_cache::PackCache;
 use super::{Store, label, sweep};
 use crate::error::{At, Error, Result, command};
 use crate::page::Digest;
@@ -36,6 +39,8 @@ pub struct History {
     owner: Owner,
     /// Whose the store is.
     keeper: Owner,
+    /// Its packs, opened as they are needed.
+    packs: Arc<PackCache>,
 }
 
 /// A snapshot's file name: its number here, and its id.
@@ -74,7 +79,8 @@ impl History {
     pub(super) fn at(store: &Store, key: Vec<u8>, owner: Owner) -> History {
         let dir = store.dir().join(History::name_of(&key));
         let target = store.target(&key);
-        History { dir, named: (target.clone(), None), target, key, owner, keeper: store.owner }
+        let packs = Arc::new(PackCache::new(&dir));
+        History { dir, named: (target.clone(), None), target, key, owner, keeper: store.owner, packs }
     }
 
     /// The same, for which hints name the target and the store so.
@@ -170,6 +176,41 @@ impl History {
     /// The target's name, for people.
     pub fn label(&self) -> String {
         self.target.file_name().unwrap_or(self.target.as_os_str()).to_string_lossy().into_owned()
+    }
+
+    /// Its packs, which all that is read of this history shares.
+    pub fn packs(&self) -> &Arc<PackCache> {
+        &self.packs
+    }
+
+    /// The same, with no pack opened yet.
+    pub(super) fn afresh(&self) -> History {
+        History { packs: Arc::new(PackCache::new(&self.dir)), ..self.clone() }
+    }
+
+    /// The same, which shares the packs of `other`, if that is a handle of the same history: then a pack has one number
+    /// in both.
+    pub(crate) fn sharing(self, other: &History) -> History {
+        match self.dir == other.dir {
+            true => History { packs: other.packs.clone(), ..self },
+            false => self,
+        }
+    }
+
+    /// Opens the snapshot `name`: what it says, and what changed since its parent.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when it is not what its name says.
+    pub fn snapshot(&self, name: SnapName) -> Result<Snapshot> {
+        Snapshot::open(self, name)
+    }
+
+    /// Opens the image of the snapshot `name`.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when the snapshot, or its map, is not what its name says.
+    pub fn image(&self, name: SnapName) -> Result<Image> {
+        Image::open(self, name)
     }
 
     /// Its snapshots, in the order of their numbers.

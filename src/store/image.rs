@@ -1,7 +1,7 @@
 //! A stored image: its snapshot and its full map, opened, proven, and kept from being removed.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::history::{History, SnapName};
@@ -11,28 +11,62 @@ use crate::pack::{Bad, MapFile, Meta, Overlay, Run, RunStream, RunsReader, Snaps
 use crate::page::{Digest, PageNo, PageRange, pages_of};
 use crate::sys::create;
 
+/// A snapshot: what it says of its image.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// Its name.
+    pub name: SnapName,
+    path: PathBuf,
+    file: SnapshotFile<Arc<File>>,
+}
+
+impl Snapshot {
+    /// Opens the snapshot `name` of `history`. A shared flock on it keeps it from being removed while this lives.
+    pub(super) fn open(history: &History, name: SnapName) -> Result<Snapshot> {
+        let path = history.dir().join(name.file_name());
+        let file = open_stored(&path)?;
+        // On file systems without flock there is nobody who could take the exclusive one either.
+        let _ = file.try_lock_shared();
+        let opened = history.packs().with_packs(|p| SnapshotFile::open(Arc::new(file), &name.id, p));
+        let file = opened.map_err(|e| e.of(&path))?;
+        Ok(Snapshot { name, path, file })
+    }
+
+    /// What it says.
+    pub fn meta(&self) -> &Meta {
+        &self.file.meta
+    }
+
+    /// Its file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The runs that differ from its parent.
+    pub fn update(&self) -> RunsReader<Arc<File>> {
+        self.file.update()
+    }
+}
+
 /// A stored image.
 #[derive(Clone, Debug)]
 pub struct Image {
     /// Its name.
     pub name: SnapName,
-    path: PathBuf,
-    snap: SnapshotFile<Arc<File>>,
+    snap: Snapshot,
     map: Option<MapFile<Arc<File>>>,
+    packs: Arc<PackCache>,
 }
 
 /// The runs of an image.
 pub type ImageRuns = Clipped<Overlay<Overlay<std::option::IntoIter<Run>, Maybe>, RunsReader<Arc<File>>>>;
 
 impl Image {
-    /// Opens snapshot `name` of `history`. A shared flock on it keeps it from being removed while this lives.
-    ///
-    /// # Errors
-    /// [`Error::Damaged`] when it, or its map, is not what its name says.
-    pub fn open(history: &History, packs: &PackCache, name: SnapName) -> Result<Image> {
-        let path = history.dir().join(name.file_name());
-        let snap = Image::open_snap(history, packs, name)?;
-        let map_id = snap.meta.stored.map;
+    /// Opens the snapshot `name` of `history`, and its map.
+    pub(super) fn open(history: &History, name: SnapName) -> Result<Image> {
+        let snap = Snapshot::open(history, name)?;
+        let packs = history.packs().clone();
+        let map_id = snap.meta().stored.map;
         let map = if map_id.is_zero() {
             None
         } else {
@@ -40,25 +74,18 @@ impl Image {
             let file = Arc::new(open_stored(&path)?);
             Some(packs.with_packs(|p| MapFile::open(file, &map_id, p)).map_err(|e| e.of(&path))?)
         };
-        Ok(Image { name, path, snap, map })
+        Ok(Image { name, snap, map, packs })
     }
 
-    /// Opens only the snapshot's own file: what it says, and what changed since its parent.
-    ///
-    /// # Errors
-    /// [`Error::Damaged`] when it is not what its name says.
-    pub fn open_snap(history: &History, packs: &PackCache, name: SnapName) -> Result<SnapshotFile<Arc<File>>> {
-        let path = history.dir().join(name.file_name());
-        let file = open_stored(&path)?;
-        // On file systems without flock there is nobody who could take the exclusive one either.
-        let _ = file.try_lock_shared();
-        packs.with_packs(|p| SnapshotFile::open(Arc::new(file), &name.id, p)).map_err(|e| e.of(&path))
+    /// The packs of its history.
+    pub fn packs(&self) -> &Arc<PackCache> {
+        &self.packs
     }
 
     /// The packs that it may take pages from, ascending.
-    pub fn packs(&self) -> Vec<u32> {
+    pub fn pack_numbers(&self) -> Vec<u32> {
         let of_map = self.map.as_ref().map_or(&[][..], MapFile::packs);
-        let mut packs = [self.snap.packs(), of_map].concat();
+        let mut packs = [self.snap.file.packs(), of_map].concat();
         packs.sort_unstable();
         packs.dedup();
         packs
@@ -66,12 +93,12 @@ impl Image {
 
     /// What the snapshot says.
     pub fn meta(&self) -> &Meta {
-        &self.snap.meta
+        self.snap.meta()
     }
 
     /// Length in bytes.
     pub fn len(&self) -> u64 {
-        self.snap.meta.len
+        self.meta().len
     }
 
     /// Whether it has no bytes.
@@ -81,12 +108,12 @@ impl Image {
 
     /// The image digest.
     pub fn digest(&self) -> Digest {
-        self.snap.meta.image
+        self.meta().image
     }
 
     /// The snapshot's file.
-    pub fn path(&self) -> &std::path::Path {
-        &self.path
+    pub fn path(&self) -> &Path {
+        self.snap.path()
     }
 
     /// All its runs, from the first page to the last, without a gap.
@@ -99,7 +126,7 @@ impl Image {
         let all = PageRange::of_len(self.len());
         let holes = (!all.is_empty()).then_some(Run { pages: all, source: Source::Hole });
         let mut map = self.map.as_ref().map(MapFile::runs);
-        let mut over = self.snap.over();
+        let mut over = self.snap.file.over();
         // A block that cannot be read is found again, and reported, when its turn comes.
         let _ = map.as_mut().map_or(Ok(()), |m| m.skip_to(page)).and_then(|()| over.skip_to(page));
         let base = Overlay::new(holes.into_iter(), Maybe(map));
@@ -108,7 +135,7 @@ impl Image {
 
     /// The runs that differ from its full map.
     pub fn over(&self) -> Clipped<RunsReader<Arc<File>>> {
-        Clipped { runs: self.snap.over(), to: PageRange::of_len(self.len()) }
+        Clipped { runs: self.snap.file.over(), to: PageRange::of_len(self.len()) }
     }
 
     /// The runs that differ from its parent.
@@ -125,7 +152,7 @@ impl Image {
             return Ok(());
         }
         let mut runs = self.runs_from(range.start);
-        while let Some(run) = runs.next_run().map_err(|e| e.of(&self.path))? {
+        while let Some(run) = runs.next_run().map_err(|e| e.of(self.path()))? {
             if run.pages.start >= range.end {
                 break;
             }
@@ -137,24 +164,13 @@ impl Image {
         Ok(())
     }
 
-    /// The digest of one page of `source`.
-    ///
-    /// # Errors
-    /// When the pack's index cannot be believed.
-    pub fn page_digest(packs: &PackCache, source: Source) -> Result<Digest> {
-        match source {
-            Source::Hole | Source::Zero => Ok(Digest::ZERO),
-            Source::Pack(pack, page) => packs.digest(pack, page),
-        }
-    }
-
     /// Number of pages.
     pub fn pages(&self) -> u64 {
         pages_of(self.len())
     }
 }
 
-fn open_stored(path: &std::path::Path) -> Result<File> {
+fn open_stored(path: &Path) -> Result<File> {
     match create::open_own(path) {
         Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
             Err(Error::damaged(path, "it is missing"))

@@ -27,7 +27,7 @@ pub use change_marker::ChangeMarker;
 pub use commit::{Draft, commit};
 pub use digest_cache::{DigestCache, DigestCacheUpdate};
 pub use history::{History, SnapName, Writing};
-pub use image::{Image, ImageRuns};
+pub use image::{Image, ImageRuns, Snapshot};
 pub use inode::FileId;
 pub use intent::Intent;
 pub use pack_cache::{PackCache, PageReader};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Result};
-use crate::pack::{Block, PackReader, Packs};
+use crate::pack::{Block, PackReader, Packs, Source};
 use crate::page::{Digest, PAGE, PageNo, page_digest};
 use crate::planted::{Bug, planted};
 use crate::sys::create;
@@ -163,6 +163,17 @@ impl PackCache {
         block
             .digest(page)
             .ok_or_else(|| Error::damaged(&self.pack_path(number), format!("it does not hold page {page}")))
+    }
+
+    /// The digest of the page that `source` names.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when the index of its pack is.
+    pub fn page_digest(&self, source: Source) -> Result<Digest> {
+        match source {
+            Source::Hole | Source::Zero => Ok(Digest::ZERO),
+            Source::Pack(pack, page) => self.digest(pack, page),
+        }
     }
 
     /// Reads pages one after the other.

@@ -3,8 +3,6 @@
 use std::fmt;
 
 use super::history::{History, SnapName};
-use super::image::Image;
-use super::pack_cache::PackCache;
 use crate::error::{Error, Result, acts};
 
 /// Longest tag, in bytes: it is also a file name in the store.
@@ -140,9 +138,8 @@ impl History {
     /// a change or to make one, has a number but is nobody's latest. Where there are no others it must do.
     fn asked(&self, all: &[SnapName], back: u64) -> Option<SnapName> {
         let back = usize::try_from(back).ok()?;
-        let packs = PackCache::new(self.dir());
         // One that cannot be read counts: the verb that opens it says what is wrong.
-        let by_us = |name: &SnapName| Image::open_snap(self, &packs, *name).is_ok_and(|s| s.meta.kind.is_automatic());
+        let by_us = |name: &SnapName| self.snapshot(*name).is_ok_and(|s| s.meta().kind.is_automatic());
         let mut asked = all.iter().rev().filter(|name| !by_us(name)).peekable();
         if asked.peek().is_none() {
             return all.iter().rev().nth(back).copied();

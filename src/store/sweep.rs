@@ -6,9 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::history::{History, SnapName, Writing};
-use super::image::Image;
 use super::intent::Intent;
-use super::pack_cache::PackCache;
 use crate::error::{At, Result};
 use crate::page::Digest;
 use crate::sys::{create, no_follow};
@@ -28,14 +26,13 @@ impl History {
     pub(crate) fn needed(&self) -> Result<Option<HashSet<Digest>>> {
         let mut needed = HashSet::new();
         for name in self.snapshots_agreed()? {
-            // A packs each: what one snapshot names must not hide behind another.
-            let packs = PackCache::new(self.dir());
-            let Ok(image) = Image::open(self, &packs, name) else {
+            // Each with a pack cache of its own, which then has the packs of this snapshot and no others.
+            let Ok(image) = self.afresh().image(name) else {
                 return Ok(None);
             };
             needed.insert(image.meta().stored.map);
             needed.insert(image.meta().stored.pack);
-            packs.with_packs(|p| needed.extend(p.ids()));
+            image.packs().with_packs(|p| needed.extend(p.ids()));
         }
         Ok(Some(needed))
     }

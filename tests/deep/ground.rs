@@ -9,7 +9,7 @@ use memsnap::ops::operand::Operand;
 use memsnap::ops::{Quiet, Reading, Reserve, change, diff, recover, restore, revert, snap, undo, verify};
 use memsnap::pack::{Compress, Grade, Source};
 use memsnap::page::{PAGE, PAGE64, PageRange};
-use memsnap::store::{History, Image, PackCache, Ref, Store};
+use memsnap::store::{History, Ref, Store};
 use memsnap::{Error, Result};
 use tempfile::TempDir;
 
@@ -139,9 +139,8 @@ impl Ground {
     /// The bytes of snapshot `number`, read page by page.
     pub(crate) fn stored(&self, number: u64) -> Result<Vec<u8>> {
         let history = self.history();
-        let packs = PackCache::new(history.dir());
-        let image = Image::open(&history, &packs, history.resolve(&Ref::Number(number))?)?;
-        let mut pages = packs.pages();
+        let image = history.image(history.resolve(&Ref::Number(number))?)?;
+        let mut pages = history.packs().pages();
         let mut out = vec![0; image.len().next_multiple_of(PAGE64) as usize];
         image.each_run(PageRange::of_len(image.len()), |run| {
             for page in run.pages.start..run.pages.end {

@@ -8,7 +8,7 @@ use memsnap::Error;
 use memsnap::ops::recover::How;
 use memsnap::ops::{Quiet, change, revert, snap};
 use memsnap::page::PAGE;
-use memsnap::store::{ChangeMarker, Image, Intent, PackCache, Ref};
+use memsnap::store::{ChangeMarker, Intent, Ref};
 use memsnap::sys::open;
 
 use super::ground::{Ground, noise};
@@ -68,8 +68,7 @@ impl Ends {
 /// Records that the change from 2 to 1 was begun, and leaves `bytes` in the target.
 pub(crate) fn interrupt(ground: &Ground, bytes: &[u8]) -> Intent {
     let history = ground.history();
-    let packs = PackCache::new(history.dir());
-    let end = |n| Image::open(&history, &packs, history.resolve(&Ref::Number(n)).unwrap()).unwrap();
+    let end = |n| history.image(history.resolve(&Ref::Number(n)).unwrap()).unwrap();
     let (from, to) = (end(2), end(1));
     let file = ground.open();
     let stamp = open::stamp(&file, &ground.target).unwrap();

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use memsnap::page::{PAGE, PAGE64};
-use memsnap::store::{Image, PackCache, Ref};
+use memsnap::store::Ref;
 
 use super::ground::{Ground, noise};
 
@@ -28,9 +28,8 @@ fn bytes_below(dir: &Path) -> u64 {
 fn read(ground: &Ground, number: u64, written: &HashMap<u64, u64>) -> Duration {
     let history = ground.history();
     let began = Instant::now();
-    let packs = PackCache::new(history.dir());
-    let image = Image::open(&history, &packs, history.resolve(&Ref::Number(number)).unwrap()).unwrap();
-    let mut pages = packs.pages();
+    let image = history.image(history.resolve(&Ref::Number(number)).unwrap()).unwrap();
+    let mut pages = history.packs().pages();
     let (mut stored, mut sampled) = (0, 0);
     let step = (written.len() as u64 / 64).max(1);
     image

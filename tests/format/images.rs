@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 use memsnap::pack::{Meta, RunStream, Source};
 use memsnap::page::{Digest, GROUP_PAGES, ImageHasher, PAGE, PAGE64, group_digest, groups_of};
-use memsnap::store::{History, Image, PackCache, Store};
+use memsnap::store::{History, Store};
 
 /// An image: what its pages hold that are not zeros, and its length.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -162,10 +162,9 @@ pub(crate) fn must(directory: &Path, args: &[&str]) -> String {
 
 /// Every page of a stored image.
 pub(crate) fn stored(history: &History, number: usize) -> (Meta, Expected) {
-    let packs = PackCache::new(history.dir());
-    let image = Image::open(history, &packs, history.snapshots().unwrap()[number]).unwrap();
+    let image = history.image(history.snapshots().unwrap()[number]).unwrap();
     let mut found = Expected { len: image.len(), ..Expected::default() };
-    let (mut runs, mut reader) = (image.runs(), packs.pages());
+    let (mut runs, mut reader) = (image.runs(), history.packs().pages());
     let mut next = 0;
     while let Some(run) = runs.next_run().unwrap() {
         assert_eq!(run.pages.start, next, "runs leave no gap");

@@ -126,9 +126,8 @@ impl Ground {
     /// The bytes of a snapshot, page by page: by no verb, and without its threads.
     pub(crate) fn stored(&self, number: u64) -> Result<Vec<u8>> {
         let history = self.history().ok_or_else(|| Error::missing("there is no history", ""))?;
-        let packs = PackCache::new(history.dir());
-        let image = Image::open(&history, &packs, history.resolve(&Ref::Number(number))?)?;
-        let mut pages = packs.pages();
+        let image = history.image(history.resolve(&Ref::Number(number))?)?;
+        let mut pages = history.packs().pages();
         let mut out = vec![0; image.len().next_multiple_of(PAGE64) as usize];
         image.each_run(PageRange::of_len(image.len()), |run| {
             for page in run.pages.start..run.pages.end {

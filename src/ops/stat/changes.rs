@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::ops::operand::Operand;
 use crate::ops::{Progress, diff, find_history};
 use crate::page::{Digest, PageRange, PageSet};
-use crate::store::{Image, PackCache, Ref};
+use crate::store::Ref;
 
 /// The snapshots of a file, and what changed since the latest.
 #[derive(Clone, Debug)]
@@ -59,14 +59,14 @@ pub(super) fn look(path: &Path, options: &Options, progress: &dyn Progress) -> R
         return Ok(None);
     }
     let name = history.resolve(&Ref::Latest)?;
-    let meta = Image::open_snap(&history, &PackCache::new(history.dir()), name)?.meta;
+    let snapshot = history.snapshot(name)?;
     let stored = Operand { path: path.into(), at: Some(Ref::Number(name.number)), ambiguity: None };
     let how = diff::Options { store: options.store.clone(), reading: options.reading.clone(), range: None };
     let mut set = PageSet::new();
     let found = diff::diff(&stored, None, &how, progress, &mut |range| set.insert_range(range))?;
     Ok(Some(Changes {
         snapshots,
-        latest: Latest { number: name.number, id: name.id, time_ns: meta.time_ns, len: meta.len },
+        latest: Latest { number: name.number, id: name.id, time_ns: snapshot.meta().time_ns, len: snapshot.meta().len },
         pages: found.pages_changed,
         ranges: found.ranges,
         bytes: found.bytes_changed,

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::ops::salvage::Losses;
 use crate::pack::RunStream;
 use crate::page::PageSet;
-use crate::store::{Image, SnapName};
+use crate::store::SnapName;
 
 impl Check<'_> {
     /// A fault for every damaged pack, and the numbers of all snapshots that lose something.
@@ -15,7 +15,7 @@ impl Check<'_> {
         let mut costs: BTreeMap<u32, (Vec<u64>, PageSet)> = BTreeMap::new();
         if !bad.broken.is_empty() || !bad.pages.is_empty() {
             for name in names {
-                let image = Image::open(self.history, &self.packs, *name)?;
+                let image = self.history.image(*name)?;
                 let mut runs = image.runs();
                 while let Some(run) = runs.next_run().map_err(|e| e.of(image.path()))? {
                     for (pack, pages) in bad.of(&run) {
@@ -35,7 +35,7 @@ impl Check<'_> {
                 format!("{n} of its pages cannot be read or do not match their digest")
             });
             let (snapshots, set) = costs.remove(pack).unwrap_or_default();
-            let fault = Fault::new(&self.packs.pack_path(*pack), what);
+            let fault = Fault::new(&self.history.packs().pack_path(*pack), what);
             Fault { snapshots, ranges: set.runs().collect(), ..fault }
         });
         Ok((faults.collect(), hurt))

@@ -73,10 +73,10 @@ impl Check<'_> {
     /// As many snapshots as can be played through at once; at least one.
     fn row(&self, names: &[SnapName]) -> Result<Vec<Leg>> {
         let mut load = Load { streams: 1, ..Load::default() };
-        let mut before = Image::open(self.history, &self.packs, names[0])?;
+        let mut before = self.history.image(names[0])?;
         let mut row = vec![Leg::new(&before, Ahead::new(before.runs()))];
         for name in names.iter().skip(1).take(MOST_LEGS - 1) {
-            let image = Image::open(self.history, &self.packs, *name)?;
+            let image = self.history.image(*name)?;
             if load.is_full() {
                 break;
             }
@@ -202,7 +202,7 @@ impl<'a> Band<'a> {
         let progress = self.check.progress;
         let pieces = slots(&mut self.buf, self.start, runs);
         self.read += pieces.iter().filter(|p| !broken.contains_key(&p.pack)).map(|p| p.pages).sum::<u64>();
-        gather(&self.check.packs, pieces, &|reader, piece| {
+        gather(self.check.history.packs(), pieces, &|reader, piece| {
             progress.advance(piece.pages * PAGE64);
             if broken.contains_key(&piece.pack) {
                 piece.place.fill(0);

@@ -37,7 +37,7 @@ impl Check<'_> {
         let (broken, bytes) = self.packs(report);
         let mut litter = 0;
         if self.only.is_none() {
-            let packs = self.packs.with_packs(|packs| packs.ids().to_vec());
+            let packs = self.history.packs().with_packs(|packs| packs.ids().to_vec());
             maps.extend(packs);
             // A snapshot that cannot be read may need anything.
             let needed = (sound.len() == all).then_some(&maps);
@@ -113,8 +113,7 @@ impl Check<'_> {
         let mut places: HashMap<_, usize> = HashMap::new();
         for name in names {
             report.files += 1;
-            let opened =
-                Image::open(self.history, &self.packs, *name).and_then(|image| self.runs(&image, maps, report));
+            let opened = self.history.image(*name).and_then(|image| self.runs(&image, maps, report));
             let e = match opened {
                 Ok(()) => {
                     sound.push(*name);
@@ -157,11 +156,11 @@ impl Check<'_> {
     fn packs(&self, report: &mut Report) -> (BTreeMap<u32, String>, u64) {
         let mut broken = BTreeMap::new();
         let mut bytes = 0;
-        let packs = self.packs.with_packs(|packs| packs.ids().len()) as u32;
+        let packs = self.history.packs().with_packs(|packs| packs.ids().len()) as u32;
         for number in 0..packs {
             report.files += 1;
-            let path = self.packs.pack_path(number);
-            let index = self.packs.pack(number).and_then(|pack| {
+            let path = self.history.packs().pack_path(number);
+            let index = self.history.packs().pack(number).and_then(|pack| {
                 (0..pack.blocks()).try_for_each(|i| pack.block(i).map(drop)).map_err(|e| e.of(&path))?;
                 Ok(pack.pages() * PAGE64)
             });
