@@ -12,6 +12,7 @@ type Check = fn(&[u8]);
 
 const CHECKS: [(&str, Check); 12] = [
     ("delta", checks::delta::check),
+    ("digest_cache", checks::digest_cache::check),
     ("file_ref", checks::file_ref::check),
     ("format", checks::format::check),
     ("intent", checks::intent::check),
@@ -20,7 +21,6 @@ const CHECKS: [(&str, Check); 12] = [
     ("range", checks::range::check),
     ("snapshot", checks::snapshot::check),
     ("tags", checks::tags::check),
-    ("digest_cache", checks::digest_cache::check),
     ("vec_header", checks::vec_header::check),
     ("words", checks::words::check),
 ];

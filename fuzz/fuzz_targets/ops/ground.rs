@@ -11,7 +11,7 @@ use memsnap::ops::restore::Out;
 use memsnap::ops::{Quiet, Reading, Reserve, apply, change, delta, edit, recover, restore, revert, snap, undo, verify};
 use memsnap::pack::{Compress, Grade, Source};
 use memsnap::page::{PAGE, PAGE64, PageRange};
-use memsnap::store::{History, Image, PackCache, Ref, Store};
+use memsnap::store::{History, Ref, Store};
 use memsnap::{Error, Result};
 use tempfile::TempDir;
 
