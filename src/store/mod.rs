@@ -10,6 +10,7 @@ mod base;
 mod change_marker;
 mod commit;
 mod digest_cache;
+mod format;
 mod history;
 mod image;
 mod inode;
@@ -37,20 +38,16 @@ pub use spool::Spool;
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use crate::error::{At, Error, Result};
-use crate::page::Digest;
 use crate::sys::create::Owner;
-use crate::sys::{create, id, no_follow, open};
+use crate::sys::{create, no_follow, open};
 
 /// Name of the store beside a target.
 pub const STORE_NAME: &str = ".memsnap";
-/// The format that this version writes.
-const FORMAT: &str = "1";
-
 /// A directory of histories.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -112,7 +109,7 @@ impl Store {
     /// # Errors
     /// When it cannot be written.
     pub(crate) fn renew_format(&self) -> Result<()> {
-        put_format(&self.dir, self.owner, |format, name| format.replace(name))
+        format::put(&self.dir, self.owner, |format, name| format.replace(name))
     }
 
     /// The file that says which format the store has.
@@ -256,7 +253,7 @@ impl Store {
 /// Makes an empty directory a store. Of two who do so at once, the first gives it its id.
 fn begin(dir: &Path, owner: Owner, parent: &Path) -> Result<()> {
     create::write_small_for(dir, owner, OsStr::new(".gitignore"), b"*\n")?;
-    put_format(dir, owner, |format, name| {
+    format::put(dir, owner, |format, name| {
         // Where files have one name each, being killed may leave the name of an empty one.
         let claimed = fs::symlink_metadata(dir.join(name)).is_ok_and(|found| is_claimed(&found));
         if claimed { format.replace(name) } else { format.publish(name).map(drop) }
@@ -271,17 +268,6 @@ fn is_missing(e: io::Error) -> bool {
 /// Whether a file is only a name that somebody was to fill.
 fn is_claimed(found: &fs::Metadata) -> bool {
     found.is_file() && found.len() == 0
-}
-
-/// Writes the file `format` with a new id, and has it named by `publish`.
-fn put_format(dir: &Path, owner: Owner, publish: impl FnOnce(create::Pending, &OsStr) -> Result<()>) -> Result<()> {
-    let store_id: String = id::random16().iter().map(|b| format!("{b:02x}")).collect();
-    let line = format!("memsnap {FORMAT} {store_id}");
-    let line = format!("{line} {}\n", Digest::of(line.as_bytes()));
-    let format = create::Pending::owned(dir, owner)?;
-    format.file().write_all(line.as_bytes()).at("writing", &dir.join("format"))?;
-    publish(format, OsStr::new("format"))?;
-    create::sync_dir(dir)
 }
 
 /// Whether something has a name as [`History::name_of`] gives it. Files with a temporary name look much the same.
@@ -333,7 +319,7 @@ fn key_in(above: &Path, target: &Path) -> Vec<u8> {
     target.strip_prefix(above).unwrap_or(target).as_os_str().as_bytes().to_vec()
 }
 
-/// `format` must be one line: the format, the store's id, the digest of both.
+/// `format` must be one line, as [`format::read`] says.
 fn check_format(store: &Store) -> Result<()> {
     let dir = store.dir();
     let path = dir.join("format");
@@ -351,18 +337,10 @@ fn check_format(store: &Store) -> Result<()> {
             "choose another directory with --store DIR",
         ));
     }
-    let bytes = create::read_small(&path, 4096)?;
-    let damaged = || Error::damaged(&path, "its line is not what it must be");
-    let line = std::str::from_utf8(&bytes).ok().and_then(|t| t.strip_suffix('\n')).ok_or_else(damaged)?;
-    let (line, digest) = line.rsplit_once(' ').ok_or_else(damaged)?;
-    if Digest::of(line.as_bytes()).to_hex() != digest {
-        return Err(damaged());
-    }
-    let words: Vec<_> = line.split(' ').collect();
-    match words[..] {
-        ["memsnap", FORMAT, id] if id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()) => Ok(()),
-        ["memsnap", newer, ..] => Err(Error::Version { path, what: format!("the store has format {newer}") }),
-        _ => Err(damaged()),
+    match format::read(&create::read_small(&path, 4096)?) {
+        Some(Ok(())) => Ok(()),
+        Some(Err(what)) => Err(Error::Version { path, what }),
+        None => Err(Error::damaged(&path, "its line is not what it must be")),
     }
 }
 
