@@ -42,7 +42,8 @@ pub(super) fn pack(bytes: &mut [u8]) -> Option<()> {
             put(bytes, row + 32, &key.0)?;
         }
     }
-    hash(bytes, at..tail + 24, tail + 24)
+    let covered = [bytes.get(..16)?, bytes.get(at..tail + 24)?].concat();
+    put(bytes, tail + 24, &Digest::of(&covered).0)
 }
 
 /// Seals the block of `len` bytes at `offset`; gives its key.

@@ -62,6 +62,8 @@ struct JsonFault {
     what: String,
     snapshots: Vec<u64>,
     ranges: Vec<JsonRange>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    newer: bool,
     repaired: bool,
     #[serde(skip_serializing_if = "str::is_empty")]
     unrepaired: String,
@@ -108,22 +110,34 @@ impl Args {
             true => screen.json(&json_summary(&report))?,
             false => self.summary(&report, screen)?,
         }
-        let left = report.faults.iter().any(|fault| !fault.repaired);
-        Ok(if left { Exit::Damaged } else { Exit::Done })
+        let left = |newer| report.faults.iter().any(|fault| !fault.repaired && fault.newer == newer);
+        Ok(match (left(false), left(true)) {
+            (true, _) => Exit::Damaged,
+            (false, true) => Exit::Trouble,
+            (false, false) => Exit::Done,
+        })
     }
 
     fn summary(&self, report: &Report, screen: &mut Screen) -> anyhow::Result<()> {
         let (targets, snapshots) = (count(report.targets, "file"), count(report.snapshots, "snapshot"));
         let (files, pages) = (count(report.files, "stored file"), count(report.pages, "page"));
         let read = screen.sizes.show(report.bytes);
-        let faults = report.faults.len() as u64;
+        let newer = report.faults.iter().filter(|fault| fault.newer).count() as u64;
+        let faults = report.faults.len() as u64 - newer;
         let repaired = report.faults.iter().filter(|fault| fault.repaired).count() as u64;
-        let verdict = match (faults, repaired) {
-            (0, _) if self.quick => "structure is sound, pages not read".into(),
-            (0, _) => "all good".into(),
-            (n, 0) => count(n, "fault"),
-            (n, repaired) => format!("{}, {repaired} repaired", count(n, "fault")),
-        };
+        let mut verdict = Vec::new();
+        match (faults, repaired) {
+            (0, _) => {}
+            (n, 0) => verdict.push(count(n, "fault")),
+            (n, repaired) => verdict.push(format!("{}, {repaired} repaired", count(n, "fault"))),
+        }
+        if newer > 0 {
+            verdict.push(format!("{} made by a newer memsnap", count(newer, "file")));
+        }
+        if verdict.is_empty() {
+            verdict.push(if self.quick { "structure is sound, pages not read" } else { "all good" }.into());
+        }
+        let verdict = verdict.join(", ");
         screen.line(&format!("{snapshots} of {targets}: {files}, {pages}, {read} read: {verdict}"))?;
         if report.garbage > 0 {
             let garbage = count(report.garbage, "file");
@@ -132,6 +146,9 @@ impl Args {
             ));
         }
         screen.notes(&report.notes, "");
+        if newer > 0 {
+            screen.say("use the newest version of memsnap that has written in this store");
+        }
         if faults > 0 && !self.repair {
             screen.say("`memsnap verify --repair` repairs what can be repaired");
         }
@@ -173,6 +190,7 @@ fn json_fault(fault: &Fault) -> JsonFault {
         what: fault.what.clone(),
         snapshots: fault.snapshots.clone(),
         ranges: fault.ranges.iter().map(JsonRange::of).collect(),
+        newer: fault.newer,
         repaired: fault.repaired,
         unrepaired: fault.unrepaired.clone(),
     }

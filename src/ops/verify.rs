@@ -67,6 +67,8 @@ pub struct Fault {
     pub snapshots: Vec<u64>,
     /// The pages of the target that they lose; none when they are lost as a whole, or lose nothing.
     pub ranges: Vec<PageRange>,
+    /// A newer version of memsnap made it, and it is not damaged as far as this version can tell. It is left alone.
+    pub newer: bool,
     /// It has been set right.
     pub repaired: bool,
     /// Why it could not be, where that was tried; else empty.
@@ -80,6 +82,7 @@ impl Fault {
             what: what.into(),
             snapshots: Vec::new(),
             ranges: Vec::new(),
+            newer: false,
             repaired: false,
             unrepaired: String::new(),
         }
@@ -88,7 +91,8 @@ impl Fault {
     /// What a failed reading says of the file that was read; `otherwise` when it names none.
     fn of(e: &Error, otherwise: &Path) -> Fault {
         match e {
-            Error::Damaged { path, what } | Error::Version { path, what } => Fault::new(path, what),
+            Error::Damaged { path, what } => Fault::new(path, what),
+            Error::Version { path, what } => Fault { newer: true, ..Fault::new(path, what) },
             Error::Io { doing, path, source } => Fault::new(path, format!("{doing}: {source}")),
             e => Fault::new(otherwise, e.to_string()),
         }
@@ -114,12 +118,14 @@ pub fn verify(what: Option<&Operand>, options: &Options, progress: &dyn Progress
         ));
     }
     if options.repair {
-        if let Some(store) = damaged.filter(|_| readable) {
+        // Its line names what a newer version requires, and this one cannot know that.
+        let newer = report.faults.iter().any(|fault| fault.newer);
+        if let Some(store) = damaged.filter(|_| readable && !newer) {
             let made = store.renew_format().map_err(|e| e.to_string());
             mark_repaired(&store.format_path(), made, &mut report.faults);
         }
         let left = report.faults.iter_mut().filter(|fault| !fault.repaired && fault.unrepaired.is_empty());
-        left.for_each(|fault| fault.unrepaired = why_not(&fault.path).into());
+        left.for_each(|fault| fault.unrepaired = why_not(fault, newer).into());
     }
     Ok(report)
 }
@@ -133,8 +139,10 @@ fn mark_repaired(path: &Path, made: Result<(), String>, faults: &mut [Fault]) {
 }
 
 /// Why nothing was tried to repair this file.
-fn why_not(path: &Path) -> &'static str {
-    match path.file_name().and_then(|name| name.to_str()) {
+fn why_not(fault: &Fault, newer: bool) -> &'static str {
+    match fault.path.file_name().and_then(|name| name.to_str()) {
+        _ if fault.newer => "only the version of memsnap that made it, or a newer one, can",
+        Some("format") if newer => "only the version of memsnap that made the store, or a newer one, can",
         Some("format") => "no snapshot can be read that would say which format the store has",
         Some("target") => "only the name of its file can: verify --repair FILE",
         _ => "nothing else says what it held",
@@ -200,7 +208,9 @@ impl Check<'_> {
             self.progress.end();
             wrong = read?;
         }
-        let (faults, lost) = self.losses(&found.sound, &bad)?;
+        let (mut faults, lost) = self.losses(&found.sound, &bad)?;
+        let newer: Vec<_> = found.newer.iter().map(|pack| self.history.packs().pack_path(*pack)).collect();
+        faults.iter_mut().for_each(|fault| fault.newer = newer.contains(&fault.path));
         let first = report.faults.len();
         report.faults.extend(faults);
         let whole = wrong.into_iter().filter(|name| !lost.contains(&name.number));
@@ -209,7 +219,8 @@ impl Check<'_> {
             let fault = Fault::new(&path, "its pages do not add up to its image digest");
             Fault { snapshots: vec![name.number], ..fault }
         }));
-        let numbers: Vec<u32> = bad.broken.keys().chain(bad.pages.keys()).copied().collect();
+        let damaged = bad.broken.keys().chain(bad.pages.keys()).filter(|pack| !found.newer.contains(pack));
+        let numbers: Vec<u32> = damaged.copied().collect();
         if !self.options.repair {
             numbers.iter().for_each(|pack| heal::suspect(self.history.packs(), *pack));
             if found.litter > 0 {

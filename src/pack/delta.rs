@@ -167,23 +167,17 @@ impl<R: ReadAt> DeltaReader<R> {
     /// Opens a delta: reads all of it once and holds it against its end marker.
     ///
     /// # Errors
-    /// [`Bad::Foreign`] when it is no delta, [`Bad::Damaged`] when it is not whole, [`Bad::Version`] when it is of
-    /// another format.
+    /// [`Bad::Foreign`] when it is no delta, [`Bad::Damaged`] when it is not whole, [`Bad::Version`] when it is whole,
+    /// and a newer version made it.
     pub fn open(file: R) -> Result<DeltaReader<R>, Bad> {
         let file = Arc::new(file);
-        let head = DeltaHead::take(&file)?;
-        let size = file.size()?;
+        let head = match DeltaHead::take(&file) {
+            Err(newer @ Bad::Version(_)) => return Err(read_end(&file, HEAD).err().unwrap_or(newer)),
+            head => head?,
+        };
         let start = (FIXED + head.name.len()) as u64;
-        let end_at = size.checked_sub(END as u64).filter(|at| *at >= start);
-        let end_at = end_at.ok_or_else(|| Bad::new("it ends too early"))?;
-        let mut end = [0; END];
-        file.read_at(&mut end, end_at)?;
-        if end[END - 8..] != END_MAGIC[..] {
-            return Err(Bad::new("it does not end as a delta does: it was cut off, or is still being written"));
-        }
-        if hash_file(&file, size - 40)?.0 != end[END - 40..END - 8] {
-            return Err(Bad::new("it does not match its end marker"));
-        }
+        let (end_at, end) = read_end(&file, start as usize)?;
+        let size = end_at + END as u64;
         let mut fields = Fields::new(&end);
         let (forward, backward) = (Parts::take(&mut fields)?, Parts::take(&mut fields)?);
         let middle = forward.bytes().and_then(|n| n.checked_add(start)).filter(|at| *at <= end_at);
@@ -233,6 +227,22 @@ impl<R: ReadAt> DeltaReader<R> {
         let runs = self.way_runs(back);
         Ok(DirectionReader { pack, runs, len, run: None, next_block: 0, block: None, frame: Loaded::default() })
     }
+}
+
+/// Reads a delta, of which the first `start` bytes are its head, and checks it: its end marker, and where that is.
+fn read_end(file: &impl ReadAt, start: usize) -> Result<(u64, [u8; END]), Bad> {
+    let size = file.size()?;
+    let end_at = size.checked_sub(END as u64).filter(|at| *at >= start as u64);
+    let end_at = end_at.ok_or_else(|| Bad::new("it ends too early"))?;
+    let mut end = [0; END];
+    file.read_at(&mut end, end_at)?;
+    if end[END - 8..] != END_MAGIC[..] {
+        return Err(Bad::new("it does not end as a delta does: it was cut off, or is still being written"));
+    }
+    if hash_file(file, size - 40)?.0 != end[END - 40..END - 8] {
+        return Err(Bad::new("it does not match its end marker"));
+    }
+    Ok((end_at, end))
 }
 
 /// The pages of one direction, ascending.

@@ -181,6 +181,20 @@ fn a_way_that_is_not_there_is_not_believed() {
 }
 
 #[test]
+fn unknown_flags_are_newer() {
+    let (a, b) = (vec![1; 5000], vec![2; 5000]);
+    for (at, byte) in [(8, 2), (10, 3), (11, 0x80)] {
+        let mut bytes = delta(&a, &b, true);
+        bytes[at] = byte;
+        assert!(matches!(DeltaReader::open(bytes.clone()), Err(Bad::Damaged(_))), "byte {at} has flipped");
+        let end = bytes.len() - 40;
+        let check = Digest::of(&bytes[..end]);
+        bytes[end..end + 32].copy_from_slice(&check.0);
+        assert!(matches!(DeltaReader::open(bytes), Err(Bad::Version(_))), "byte {at} was written so");
+    }
+}
+
+#[test]
 fn a_changed_byte_costs_little() {
     let a: Vec<u8> = (0..64 * PAGE as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
     let mut b = a.clone();

@@ -47,16 +47,18 @@ impl DirEntry {
     }
 }
 
-/// Reads a directory, and holds it with the numbers of the tail against its check. Piece by piece, as one in a file of
+/// Reads a directory, and checks it, with the head of the pack and the numbers of the tail. Piece by piece, as one in a file of
 /// holes may be said to be of any size: a row of zeros is none.
 pub(super) fn read(
     file: &impl ReadAt,
+    head: &[u8; HEAD],
     (at, bytes): (u64, u64),
     tail: &[u8],
     check: Digest,
 ) -> Result<Vec<DirEntry>, Bad> {
     const PIECE: u64 = 4096 * DirEntry::BYTES as u64;
     let (mut rows, mut hasher) = (Vec::new(), blake3::Hasher::new());
+    hasher.update(head);
     let mut piece = vec![0; bytes.min(PIECE) as usize];
     for start in (0..bytes).step_by(PIECE as usize) {
         let piece = &mut piece[..(bytes - start).min(PIECE) as usize];

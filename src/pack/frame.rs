@@ -22,9 +22,11 @@ pub enum FrameKind {
 }
 
 impl FrameKind {
-    /// From its code; packs know two kinds, deltas three.
-    pub fn from_code(code: u8) -> Option<FrameKind> {
-        [FrameKind::Raw, FrameKind::Zstd, FrameKind::Prefix].get(usize::from(code)).copied()
+    /// From its code.
+    pub(super) fn from_code(code: u8) -> Result<FrameKind, Bad> {
+        let known = [FrameKind::Raw, FrameKind::Zstd, FrameKind::Prefix];
+        let kind = known.get(usize::from(code)).copied();
+        kind.ok_or_else(|| Bad::newer(format_args!("frames of kind {code} are")))
     }
 }
 

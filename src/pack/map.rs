@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::packs::Packs;
 use super::runs::{RunStream, RunsReader, RunsWriter, Section};
-use super::wire::{Bad, Fields, FileKind, HEAD, ReadAt, hash_file};
+use super::wire::{Bad, Fields, FileKind, HEAD, ReadAt, prove, unless_damaged};
 use crate::page::{Digest, MAX_LEN};
 
 /// Bytes before the pack ids.
@@ -24,7 +24,7 @@ impl<R: ReadAt + Clone> MapFile<R> {
     /// Opens a map and proves that it is `id`, the BLAKE3 of its bytes.
     ///
     /// # Errors
-    /// [`Bad::Damaged`] when it is not.
+    /// [`Bad::Damaged`] when it is not; [`Bad::Version`] when it is, and a newer version made it.
     pub fn open(file: R, id: &Digest, packs: &mut Packs) -> Result<MapFile<R>, Bad> {
         let size = file.size()?;
         let mut fixed = [0; FIXED];
@@ -32,7 +32,8 @@ impl<R: ReadAt + Clone> MapFile<R> {
             return Err(Bad::new("it ends too early"));
         }
         file.read_at(&mut fixed, 0)?;
-        FileKind::Map.check(fixed[..HEAD].try_into().expect("a head"), 0)?;
+        let head = FileKind::Map.check(fixed[..HEAD].try_into().expect("a head"), 0);
+        head.map_err(|bad| unless_damaged(bad, &file, size, id))?;
         let mut fields = Fields::new(&fixed[HEAD..]);
         let (len, n) = (fields.u64()?, fields.u32()?);
         fields.zeros(4)?;
@@ -43,9 +44,7 @@ impl<R: ReadAt + Clone> MapFile<R> {
         }
         let ids = read_ids(&file, FIXED as u64, n)?;
         // Last, as a file may be said to be of any size: only one that is as long as it says is read to its end.
-        if hash_file(&file, size)? != *id {
-            return Err(Bad::new("its bytes are not what its name says"));
-        }
+        prove(&file, size, id)?;
         Ok(MapFile { file, len, packs: numbers(ids, packs), section })
     }
 

@@ -133,7 +133,10 @@ impl<R: ReadAt> PackReader<R> {
         let size = file.size()?;
         let mut head = [0; HEAD];
         file.read_at(&mut head, 0)?;
-        FileKind::Pack.check(&head, 0)?;
+        let known = match FileKind::Pack.check(&head, 0) {
+            Err(newer @ Bad::Version(_)) => Err(newer), // if the check below, which covers the head, matches
+            known => Ok(known?),
+        };
         let tail_at =
             size.checked_sub(TAIL).filter(|at| *at >= HEAD as u64).ok_or_else(|| Bad::new("it is too short"))?;
         let mut tail = [0; TAIL as usize];
@@ -146,7 +149,8 @@ impl<R: ReadAt> PackReader<R> {
         let check = fields.digest()?;
         let bytes = blocks.checked_mul(DirEntry::BYTES as u64).filter(|n| at.checked_add(*n) == Some(tail_at));
         let bytes = bytes.ok_or_else(|| Bad::new("its directory is not where it must be"))?;
-        let directory = directory::read(&file, (at, bytes), &tail[..24], check)?;
+        let directory = directory::read(&file, &head, (at, bytes), &tail[..24], check)?;
+        known?;
         directory::check(&directory, at, pages)?;
         let id = pack_id(&directory, pages);
         Ok(PackReader { file, directory, pages, id, kinds: 1 })
@@ -304,8 +308,10 @@ fn decode_frames(
         let (first, count, kind, stored) = (fields.u16()?, fields.u8()?, fields.u8()?, fields.u32()?);
         let check = fields.u64()?;
         let full = usize::from(count) * PAGE;
-        let kind = FrameKind::from_code(kind).filter(|k| *k as u8 <= kinds);
-        let kind = kind.ok_or_else(|| Bad::new("a frame is of a kind that cannot be here"))?;
+        let kind = FrameKind::from_code(kind)?;
+        if kind as u8 > kinds {
+            return Err(Bad::new("a frame is of a kind that cannot be here"));
+        }
         let length = match kind {
             FrameKind::Raw => stored as usize == full,
             FrameKind::Zstd | FrameKind::Prefix => (1..full).contains(&(stored as usize)),

@@ -104,9 +104,45 @@ fn with_row(at: usize, new: &[u8]) -> Vec<u8> {
     let tail = bytes.len() - TAIL as usize;
     let row = tail - DirEntry::BYTES + at;
     bytes[row..row + new.len()].copy_from_slice(new);
-    let check = Digest::of(&bytes[tail - DirEntry::BYTES..tail + 24]);
-    bytes[tail + 24..tail + 56].copy_from_slice(&check.0);
+    seal(&mut bytes);
     bytes
+}
+
+/// Makes the check of a pack with one block right.
+fn seal(bytes: &mut [u8]) {
+    let tail = bytes.len() - TAIL as usize;
+    let check = Digest::of(&[&bytes[..HEAD], &bytes[tail - DirEntry::BYTES..tail + 24]].concat());
+    bytes[tail + 24..tail + 56].copy_from_slice(&check.0);
+}
+
+/// A pack of one page in a raw frame, with `kind` in the place of the kind of that frame.
+fn with_kind(kind: u8) -> Vec<u8> {
+    let (mut bytes, _, _) = small(Compress::None, 1);
+    let (tail, block) = (bytes.len() - TAIL as usize, HEAD + PAGE);
+    let end = tail - DirEntry::BYTES - 32;
+    bytes[end - FrameEntry::BYTES + 3] = kind;
+    let check = Digest::of(&bytes[block..end]);
+    bytes[end..end + 32].copy_from_slice(&check.0);
+    seal(&mut bytes);
+    bytes
+}
+
+#[test]
+fn unknown_kinds_and_flags_are_newer() {
+    for kind in [3, 7, 255] {
+        let pack = PackReader::open_any(with_kind(kind)).unwrap();
+        assert!(matches!(pack.block(0), Err(Bad::Version(_))), "kind {kind}");
+    }
+    // Known, and not here.
+    let pack = PackReader::open_any(with_kind(2)).unwrap();
+    assert!(matches!(pack.block(0), Err(Bad::Damaged(_))));
+    for (at, byte) in [(8, 2), (10, 1), (11, 0x80)] {
+        let (mut bytes, id, _) = small(Compress::None, 3);
+        bytes[at] = byte;
+        assert!(matches!(PackReader::open(bytes.clone(), &id), Err(Bad::Damaged(_))), "byte {at} has flipped");
+        seal(&mut bytes);
+        assert!(matches!(PackReader::open(bytes, &id), Err(Bad::Version(_))), "byte {at} was written so");
+    }
 }
 
 #[test]
@@ -133,8 +169,7 @@ fn a_page_of_zeros_is_refused() {
     bytes[end..end + 32].copy_from_slice(&check.0);
     let row = tail - DirEntry::BYTES;
     bytes[row + 32..row + 64].copy_from_slice(&block_key(&zero).0);
-    let check = Digest::of(&bytes[row..tail + 24]);
-    bytes[tail + 24..tail + 56].copy_from_slice(&check.0);
+    seal(&mut bytes);
     let pack = PackReader::open_any(bytes).unwrap();
     assert!(matches!(pack.block(0), Err(Bad::Damaged(_))));
 }

@@ -55,6 +55,9 @@ impl Run {
     }
 }
 
+/// Code of the source of a run from the first pack of the list. Those between the codes of zeros and this one are free
+/// for kinds of sources to come.
+const FIRST_PACK: u64 = 8;
 /// Runs in a block: what is read into memory at once.
 pub(super) const BLOCK_RUNS: usize = 8192;
 /// Bytes before the columns of a block.
@@ -173,7 +176,7 @@ impl<W: Write> RunsWriter<W> {
                     let moved = page.wrapping_sub(run.pages.start) as i64;
                     put_varint(&mut columns[3], zigzag(moved.wrapping_sub(shift)));
                     shift = moved;
-                    2 + u64::from(number)
+                    FIRST_PACK + u64::from(number)
                 }
             };
             put_varint(&mut columns[2], code);
@@ -353,8 +356,9 @@ fn decode_runs(raw: &[u8], head: &BlockHead, packs: &[u32]) -> Result<Vec<Run>, 
         run.source = match code {
             0 => Source::Hole,
             1 => Source::Zero,
+            2..FIRST_PACK => return Err(Bad::newer(format_args!("runs from a source of code {code} are"))),
             n => {
-                let pack = usize::try_from(n - 2).ok().and_then(|n| packs.get(n)).ok_or_else(impossible)?;
+                let pack = usize::try_from(n - FIRST_PACK).ok().and_then(|n| packs.get(n)).ok_or_else(impossible)?;
                 shift = shift.wrapping_add(unzigzag(fields.varint()?));
                 let page = run.pages.start.wrapping_add(shift as u64);
                 let end = page.checked_add(run.pages.len());

@@ -73,6 +73,26 @@ fn many_runs_are_skipped_by_blocks() {
     assert_eq!(rest.last(), runs.last());
 }
 
+#[test]
+fn sources_of_unknown_code_are_newer() {
+    let of = |code: u64| {
+        let mut raw = Vec::new();
+        [0, 4, code].iter().for_each(|n| put_varint(&mut raw, *n));
+        if code >= FIRST_PACK {
+            put_varint(&mut raw, 0);
+        }
+        let head = BlockHead { runs: 1, raw: raw.len() as u32, coded: 0, start: 3, end: 8 };
+        decode_runs(&raw, &head, &[5])
+    };
+    assert_eq!(of(0).unwrap()[0].source, Source::Hole);
+    assert_eq!(of(1).unwrap()[0].source, Source::Zero);
+    assert_eq!(of(FIRST_PACK).unwrap()[0].source, Source::Pack(5, 3));
+    for code in 2..FIRST_PACK {
+        assert!(matches!(of(code), Err(Bad::Version(_))), "code {code}");
+    }
+    assert!(matches!(of(FIRST_PACK + 1), Err(Bad::Damaged(_))), "a pack outside the list");
+}
+
 /// A list of packs may name one twice; the others keep their numbers all the same.
 #[test]
 fn packs_named_twice_keep_the_others_apart() {

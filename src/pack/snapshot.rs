@@ -7,7 +7,7 @@ use super::kinds::{Grade, Kind};
 use super::map::{HashWriter, copy_all, numbers, read_ids};
 use super::packs::Packs;
 use super::runs::{RunsReader, Section};
-use super::wire::{Bad, Fields, FileKind, HEAD, ReadAt, hash_file};
+use super::wire::{Bad, Fields, FileKind, HEAD, ReadAt, prove, unless_damaged};
 use crate::page::{Digest, MAX_LEN, pages_of};
 
 /// Bytes of the numbers that every snapshot has, after the head.
@@ -104,7 +104,7 @@ impl<R: ReadAt + Clone> SnapshotFile<R> {
     /// Opens a snapshot and proves that it is `id`, the BLAKE3 of its bytes.
     ///
     /// # Errors
-    /// [`Bad::Damaged`] when it is not.
+    /// [`Bad::Damaged`] when it is not; [`Bad::Version`] when it is, and a newer version made it.
     pub fn open(file: R, id: &Digest, packs: &mut Packs) -> Result<SnapshotFile<R>, Bad> {
         let size = file.size()?;
         let mut fixed = [0; HEAD + FIXED];
@@ -112,8 +112,9 @@ impl<R: ReadAt + Clone> SnapshotFile<R> {
             return Err(Bad::new("it ends too early"));
         }
         file.read_at(&mut fixed, 0)?;
-        FileKind::Snapshot.check(fixed[..HEAD].try_into().expect("a head"), 0)?;
-        let (mut meta, sizes) = take_fixed(&mut Fields::new(&fixed[HEAD..]))?;
+        let head = FileKind::Snapshot.check(fixed[..HEAD].try_into().expect("a head"), 0);
+        let taken = head.and_then(|_| take_fixed(&mut Fields::new(&fixed[HEAD..])));
+        let (mut meta, sizes) = taken.map_err(|bad| unless_damaged(bad, &file, size, id))?;
         let variable = sizes.variable()?;
         let variable_at = (HEAD + FIXED) as u64;
         let packs_at = variable_at + variable as u64;
@@ -124,9 +125,7 @@ impl<R: ReadAt + Clone> SnapshotFile<R> {
         }
         let ids = read_ids(&file, packs_at, sizes.packs)?;
         // Only a file that is as long as it says is read to its end: one of holes may be said to be of any size.
-        if hash_file(&file, size)? != *id {
-            return Err(Bad::new("its bytes are not what its name says"));
-        }
+        prove(&file, size, id)?;
         let mut rest = vec![0; variable];
         file.read_at(&mut rest, variable_at)?;
         take_variable(&mut Fields::new(&rest), &sizes, &mut meta)?;
@@ -181,8 +180,9 @@ fn take_fixed(f: &mut Fields<'_>) -> Result<(Meta, Sizes), Bad> {
     let stored = Stored { pack: pack.0, pack_bytes: pack.1, map: map.0, map_bytes: map.1, debt: f.u64()? };
     let low = (f.i64()?, f.i64()?);
     let (mode, uid, gid) = (f.u32()?, f.u32()?, f.u32()?);
-    let grade = Grade::from_code(f.u8()?).ok_or_else(|| Bad::new("its grade is unknown"))?;
-    let kind = Kind::from_code(f.u8()?).ok_or_else(|| Bad::new("its kind is unknown"))?;
+    let (grade, kind) = (f.u8()?, f.u8()?);
+    let grade = Grade::from_code(grade).ok_or_else(|| Bad::newer(format_args!("grade {grade} is")))?;
+    let kind = Kind::from_code(kind).ok_or_else(|| Bad::newer(format_args!("kind {kind} of snapshot is")))?;
     f.zeros(2)?;
     let mut sizes = Sizes::default();
     for n in &mut sizes.texts {

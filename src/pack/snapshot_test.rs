@@ -1,7 +1,7 @@
 //! Snapshots and maps written and read back.
 
 use super::super::runs::tests::{any_runs, by_page, collect};
-use super::super::{RunsWriter, write_map};
+use super::super::{MapFile, RunsWriter, write_map};
 use super::*;
 use proptest::prelude::*;
 
@@ -53,6 +53,37 @@ fn times_that_fit() {
     }
 }
 
+fn one_meta() -> Meta {
+    use proptest::strategy::ValueTree;
+    any_meta().new_tree(&mut proptest::test_runner::TestRunner::deterministic()).unwrap().current()
+}
+
+/// What a newer version wrote is told from a flipped bit by the id.
+#[test]
+fn unknown_flags_grades_and_kinds_are_newer() {
+    let (meta, mut packs) = (one_meta(), packs());
+    let (id, snap) = write(&meta, &[], &packs);
+    let mut map = Vec::new();
+    let (map_id, _) = write_map(9, &mut std::iter::empty(), &packs, Vec::new(), &mut map).unwrap();
+    for (at, byte) in [(8, 2), (10, 1), (11, 0x80), (228, 3), (229, 3)] {
+        let mut bytes = snap.clone();
+        bytes[at] = byte;
+        let new = Digest::of(&bytes);
+        assert!(matches!(SnapshotFile::open(bytes.clone(), &id, &mut packs), Err(Bad::Damaged(_))), "byte {at}");
+        assert!(matches!(SnapshotFile::open(bytes, &new, &mut packs), Err(Bad::Version(_))), "byte {at}");
+        if at < HEAD {
+            let mut bytes = map.clone();
+            bytes[at] = byte;
+            let new = Digest::of(&bytes);
+            assert!(
+                matches!(MapFile::open(bytes.clone(), &map_id, &mut packs), Err(Bad::Damaged(_))),
+                "map, byte {at}"
+            );
+            assert!(matches!(MapFile::open(bytes, &new, &mut packs), Err(Bad::Version(_))), "map, byte {at}");
+        }
+    }
+}
+
 fn packs() -> Packs {
     let mut packs = Packs::default();
     (0u8..5).for_each(|n| {
@@ -89,7 +120,7 @@ proptest! {
         let mut packs = packs();
         let mut out = Vec::new();
         let (id, _) = write_map(len, &mut runs.clone().into_iter(), &packs, Vec::new(), &mut out).unwrap();
-        let map = super::super::MapFile::open(out, &id, &mut packs).unwrap();
+        let map = MapFile::open(out, &id, &mut packs).unwrap();
         prop_assert_eq!(map.image_len(), len);
         prop_assert_eq!(by_page(&collect(&mut map.runs()).unwrap()), by_page(&runs));
     }

@@ -1,10 +1,11 @@
 //! Fixed little-endian fields, the head of every file, and reading at an offset.
 
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use crate::error::{Error, is_stored};
+use crate::error::Error;
 use crate::page::Digest;
 
 /// Why bytes cannot be used. [`Bad::of`] adds the file they came from.
@@ -14,7 +15,7 @@ pub enum Bad {
     Io(io::Error),
     /// They are not what the format says.
     Damaged(String),
-    /// They are of a format or use a flag that this version does not know.
+    /// They are whole, and use something that this version does not know: a newer one made them.
     Version(String),
     /// They are whole, perhaps, and of another kind of file: of this one they say nothing.
     Foreign,
@@ -25,6 +26,11 @@ impl Bad {
         Bad::Damaged(what.into())
     }
 
+    /// They use `what`, which this version does not know.
+    pub(crate) fn newer(what: impl fmt::Display) -> Bad {
+        Bad::Version(format!("made by a newer memsnap: {what} not known to this version"))
+    }
+
     /// The error for `path`.
     pub fn of(self, path: &Path) -> Error {
         match self {
@@ -33,8 +39,6 @@ impl Bad {
             }
             Bad::Io(source) => Error::Io { doing: "reading", path: path.into(), source },
             Bad::Damaged(what) => Error::damaged(path, what),
-            // The store says its format, and all files in it have that one.
-            Bad::Version(what) if is_stored(path) => Error::damaged(path, what),
             Bad::Version(what) => Error::Version { path: path.into(), what },
             Bad::Foreign => {
                 Error::refused(format!("{} is not a delta", path.display()), "`memsnap delta make` writes deltas")
@@ -139,6 +143,21 @@ pub fn hash_file(file: &impl ReadAt, len: u64) -> io::Result<Digest> {
     Ok(hasher.finalize().into())
 }
 
+/// Proves that a file is `id`, the BLAKE3 of its bytes.
+pub(super) fn prove(file: &impl ReadAt, size: u64, id: &Digest) -> Result<(), Bad> {
+    if hash_file(file, size)? == *id { Ok(()) } else { Err(Bad::new("its bytes are not what its name says")) }
+}
+
+/// The error of a file named by its hash whose numbers cannot be used: a newer version made it only if its bytes are
+/// those of its name. One of unknown layout may be said to be of any size; past what a snapshot takes it is not read.
+pub(super) fn unless_damaged(bad: Bad, file: &impl ReadAt, size: u64, id: &Digest) -> Bad {
+    const MOST: u64 = 1 << 30;
+    match bad {
+        Bad::Version(_) if size <= MOST => prove(file, size, id).err().unwrap_or(bad),
+        bad => bad,
+    }
+}
+
 /// The files that begin with a head; the value is the letter in their magic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -176,7 +195,8 @@ impl FileKind {
     /// Checks a head and gives its flags, of which only those in `known` may be set.
     ///
     /// # Errors
-    /// [`Bad::Damaged`] for another magic, [`Bad::Version`] for another format or flag.
+    /// [`Bad::Damaged`] for another magic, [`Bad::Version`] for another format or flag: which is damage all the same
+    /// unless the check that covers the head matches.
     pub fn check(self, head: &[u8; HEAD], known: u16) -> Result<u16, Bad> {
         if head[..8] != self.head(0)[..8] {
             return Err(Bad::new("it does not begin with the right magic bytes"));
@@ -184,10 +204,10 @@ impl FileKind {
         let mut fields = Fields::new(&head[8..]);
         let (format, flags) = (fields.u16()?, fields.u16()?);
         if format != FORMAT {
-            return Err(Bad::Version(format!("format {format} is not known to this version of memsnap")));
+            return Err(Bad::newer(format_args!("format {format} is")));
         }
         if flags & !known != 0 {
-            return Err(Bad::Version(format!("flags {flags:#06x} are not known to this version of memsnap")));
+            return Err(Bad::newer(format_args!("flags {:#06x} are", flags & !known)));
         }
         fields.zeros(4)?;
         Ok(flags)

@@ -131,7 +131,7 @@ impl<W: Write> PackWriter<W> {
         for number in [self.at, self.directory.len() as u64, self.pages] {
             tail.extend_from_slice(&number.to_le_bytes());
         }
-        let check = blake3::hash(&tail);
+        let check = blake3::Hasher::new().update(&FileKind::Pack.head(0)).update(&tail).finalize();
         tail.extend_from_slice(check.as_bytes());
         tail.extend_from_slice(TAIL_MAGIC);
         self.out.write_all(&tail)?;

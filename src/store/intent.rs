@@ -91,7 +91,11 @@ impl Intent {
     }
 
     fn decode(bytes: &[u8]) -> std::result::Result<Intent, Bad> {
-        let mut fields = Fields::new(bytes);
+        let (body, check) = bytes.split_last_chunk::<32>().ok_or_else(|| Bad::Damaged("it ends too early".into()))?;
+        if Digest::of(body).0 != *check {
+            return Err(Bad::Damaged("it does not match its check".into()));
+        }
+        let mut fields = Fields::new(body);
         let head = fields.bytes(16)?;
         FileKind::Intent.check(head.try_into().expect("16 bytes"), 0)?;
         let digests = [fields.digest()?, fields.digest()?, fields.digest()?, fields.digest()?];
@@ -99,11 +103,7 @@ impl Intent {
         let time_ns = fields.i64()?;
         let n = usize::try_from(fields.u64()?).unwrap_or(usize::MAX);
         let verb = String::from_utf8(fields.bytes(n)?.to_vec());
-        let check = fields.digest()?;
         fields.end()?;
-        if Digest::of(&bytes[..bytes.len() - 32]) != check {
-            return Err(Bad::Damaged("it does not match its check".into()));
-        }
         let verb = verb.map_err(|_| Bad::Damaged("its verb is not UTF-8".into()))?;
         let [from, from_image, to, to_image] = digests;
         if from.is_zero() != from_image.is_zero() {
@@ -146,6 +146,10 @@ impl History {
     /// What writing says; [`Error::Busy`] when the history's lock is not ours any more.
     pub fn begin_change(&self, writing: &Writing, intent: &Intent) -> Result<()> {
         writing.check()?;
+        // Its place is taken at the end.
+        if let Err(newer @ Error::Version { .. }) = self.last_change() {
+            return Err(newer);
+        }
         if planted(Bug::NoIntent) {
             return Ok(());
         }

@@ -138,7 +138,7 @@ fn seal_pack(bytes: &mut [u8]) -> [u8; 32] {
     let mut id = blake3::Hasher::new_derive_key("memsnap pack 1");
     id.update(&pages.to_le_bytes());
     bytes[at..tail].chunks_exact(64).for_each(|row| _ = id.update(&row[32..]));
-    let check = blake3::hash(&bytes[at..tail + 24]);
+    let check = blake3::hash(&[&bytes[..16], &bytes[at..tail + 24]].concat());
     bytes[tail + 24..tail + 56].copy_from_slice(check.as_bytes());
     *id.finalize().as_bytes()
 }

@@ -1,6 +1,6 @@
 //! The structure of every file of a history: names, records, snapshots, maps, the indexes of packs.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{Check, Fault, Note, Report};
 use crate::error::{Error, Result};
@@ -14,6 +14,8 @@ pub(super) struct Structure {
     pub(super) sound: Vec<SnapName>,
     /// Packs that are missing or cannot be opened, and why.
     pub(super) broken: BTreeMap<u32, String>,
+    /// Those of them that a newer version made.
+    pub(super) newer: BTreeSet<u32>,
     /// Bytes in the pages of the others.
     pub(super) bytes: u64,
     /// Files that no snapshot needs.
@@ -34,7 +36,7 @@ impl Check<'_> {
         report.snapshots += names.len() as u64;
         let mut maps = HashSet::new();
         let sound = self.snapshots(&names, &mut maps, report)?;
-        let (broken, bytes) = self.packs(report);
+        let (broken, newer, bytes) = self.packs(report);
         let mut litter = 0;
         if self.only.is_none() {
             let packs = self.history.packs().with_packs(|packs| packs.ids().to_vec());
@@ -45,7 +47,7 @@ impl Check<'_> {
             report.garbage += litter;
             self.impostors(needed, report)?;
         }
-        Ok(Structure { sound, broken, bytes, litter })
+        Ok(Structure { sound, broken, newer, bytes, litter })
     }
 
     /// Tags, intents, the target's path, the cache.
@@ -151,10 +153,10 @@ impl Check<'_> {
         }
     }
 
-    /// Opens all packs that were named and decodes their indexes: those that cannot be believed, and the bytes in the
-    /// pages of the others.
-    fn packs(&self, report: &mut Report) -> (BTreeMap<u32, String>, u64) {
-        let mut broken = BTreeMap::new();
+    /// Opens all packs that were named and decodes their indexes: those that cannot be used, which of them a newer
+    /// version made, and the bytes in the pages of the others.
+    fn packs(&self, report: &mut Report) -> (BTreeMap<u32, String>, BTreeSet<u32>, u64) {
+        let (mut broken, mut newer) = (BTreeMap::new(), BTreeSet::new());
         let mut bytes = 0;
         let packs = self.history.packs().with_packs(|packs| packs.ids().len()) as u32;
         for number in 0..packs {
@@ -167,10 +169,12 @@ impl Check<'_> {
             match index {
                 Ok(n) => bytes += n,
                 Err(e) => {
-                    broken.insert(number, Fault::of(&e, &path).what);
+                    let fault = Fault::of(&e, &path);
+                    newer.extend(fault.newer.then_some(number));
+                    broken.insert(number, fault.what);
                 }
             }
         }
-        (broken, bytes)
+        (broken, newer, bytes)
     }
 }
