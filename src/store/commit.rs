@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use super::history::{History, MOST_NUMBER, SnapName, Writing};
+use super::history::{History, SnapName, Writing};
 use super::image::{Clipped, Image};
 use super::spool::Spool;
 use crate::error::{At, Error, Result};
@@ -53,7 +53,7 @@ pub fn commit(
     pack: Option<(Pending, PackSummary)>,
 ) -> Result<(SnapName, Meta)> {
     let packs = history.packs();
-    let number = next_number(history)?;
+    let number = history.next_number()?;
     let scratch =
         |e: std::io::Error| Error::Io { doing: "writing scratch space in", path: history.dir().into(), source: e };
     let own = pack.as_ref().map(|(_, p)| packs.with_packs(|packs| packs.intern(p.id)));
@@ -90,20 +90,10 @@ pub fn commit(
     if let Some((pending, name)) = late {
         writing.publish(pending, &name)?;
     }
+    history.record_number(number);
     writing.sync()?;
     writing.committed();
     Ok((name, meta))
-}
-
-/// The number after the last.
-fn next_number(history: &History) -> Result<u64> {
-    let last = history.snapshots_agreed()?.last().map_or(0, |last| last.number);
-    last.checked_add(1).filter(|next| *next <= MOST_NUMBER).ok_or_else(|| {
-        Error::refused(
-            format!("{} holds snapshot @{last}, and no number is higher", history.dir().display()),
-            "look at the history with `memsnap verify`: that file was not made by memsnap",
-        )
-    })
 }
 
 /// Runs on scratch space.

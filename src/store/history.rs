@@ -12,7 +12,7 @@ use rustix::io::Errno;
 
 use super::image::{Image, Snapshot};
 use super::pack_cache::PackCache;
-use super::{Store, label, sweep};
+use super::{Store, label, number, sweep};
 use crate::error::{At, Error, Result, command};
 use crate::page::Digest;
 use crate::planted::{Bug, planted};
@@ -218,27 +218,34 @@ impl History {
     /// # Errors
     /// When the directory cannot be listed.
     pub fn snapshots(&self) -> Result<Vec<SnapName>> {
-        let mut names = Vec::new();
-        for entry in no_follow::read_dir(&self.dir).at("listing", &self.dir)? {
-            names.extend(SnapName::parse(&entry.at("listing", &self.dir)?.file_name()));
-        }
-        names.sort_unstable();
-        Ok(names)
+        Ok(self.listed()?.0)
     }
 
-    /// As [`History::snapshots`], for what must not go by a listing that was cut short, as the C library takes some
+    /// As [`History::snapshots`], with the number that is recorded for the next; 0 where none is.
+    fn listed(&self) -> Result<(Vec<SnapName>, u64)> {
+        let (mut names, mut next) = (Vec::new(), 0);
+        for entry in no_follow::read_dir(&self.dir).at("listing", &self.dir)? {
+            let name = entry.at("listing", &self.dir)?.file_name();
+            names.extend(SnapName::parse(&name));
+            next = next.max(number::recorded(&name).unwrap_or(0));
+        }
+        names.sort_unstable();
+        Ok((names, next))
+    }
+
+    /// As [`History::listed`], for what must not go by a listing that was cut short, as the C library takes some
     /// errors for its end: listed until two agree.
     ///
     /// # Errors
     /// When the directory cannot be listed, or does not come to rest.
-    pub(super) fn snapshots_agreed(&self) -> Result<Vec<SnapName>> {
-        let mut names = self.snapshots()?;
+    pub(crate) fn listed_agreed(&self) -> Result<(Vec<SnapName>, u64)> {
+        let mut found = self.listed()?;
         for _ in 0..16 {
-            let again = self.snapshots()?;
-            if again == names {
-                return Ok(names);
+            let again = self.listed()?;
+            if again == found {
+                return Ok(found);
             }
-            names = again;
+            found = again;
         }
         Err(Error::Changed { path: self.dir.clone(), what: "it lists other files each time that it is asked".into() })
     }

@@ -16,6 +16,7 @@ mod image;
 mod inode;
 mod intent;
 mod label;
+mod number;
 mod owner;
 mod pack_cache;
 mod refs;

@@ -25,7 +25,7 @@ impl History {
     /// Packs and maps that some snapshot names; `None` when a snapshot cannot be read, so that nobody can tell.
     pub(crate) fn needed(&self) -> Result<Option<HashSet<Digest>>> {
         let mut needed = HashSet::new();
-        for name in self.snapshots_agreed()? {
+        for name in self.listed_agreed()?.0 {
             // Each with a pack cache of its own, which then has the packs of this snapshot and no others.
             let Ok(image) = self.afresh().image(name) else {
                 return Ok(None);
@@ -70,7 +70,8 @@ impl History {
         Ok((out, others))
     }
 
-    /// Removes the snapshot `name`, of which nobody was told yet, unless the record of a change names it.
+    /// Removes the snapshot `name`, of which nobody was told yet, unless the record of a change names it. The next one
+    /// gets its number.
     ///
     /// # Errors
     /// When it cannot be removed, or a record cannot be read.
@@ -80,6 +81,7 @@ impl History {
         if names(self.intent()?) || names(self.last_change()?) {
             return Ok(());
         }
+        self.give_back(name.number);
         let path = self.dir().join(name.file_name());
         no_follow::remove_file(&path).at("removing", &path)?;
         create::sync_dir(self.dir())?;

@@ -24,7 +24,8 @@ impl Check<'_> {
         odd.sort();
         report.faults.extend(odd.iter().map(|path| Fault::new(path, "it is not the name of a snapshot")));
         let mut ids: HashMap<Digest, u64> = HashMap::new();
-        let gaps: Vec<_> = missing(names).collect();
+        let (there, next) = self.history.listed_agreed()?;
+        let gaps: Vec<_> = missing(&there, next).collect();
         if !gaps.is_empty() {
             let what = format!("{}: snapshots are missing, by number: {}", dir.display(), gaps.join(", "));
             report.notes.push(Note::warning(what));
@@ -55,12 +56,14 @@ impl Check<'_> {
     }
 }
 
-/// The numbers that no snapshot has, from 1 to that of the latest: `2`, `5..9`. Nothing of ours takes a snapshot away.
-fn missing(names: &[SnapName]) -> impl Iterator<Item = String> {
-    let before = std::iter::once(0).chain(names.iter().map(|name| name.number));
-    before.zip(names).filter_map(|(before, name)| match name.number.saturating_sub(before) {
+/// The numbers that were given and that no snapshot has: `2`, `5..9`. `next` is the one recorded for the next. Nothing of
+/// ours takes a snapshot away.
+fn missing(names: &[SnapName], next: u64) -> impl Iterator<Item = String> {
+    let numbers = || names.iter().map(|name| name.number);
+    let before = std::iter::once(0).chain(numbers());
+    before.zip(numbers().chain([next])).filter_map(|(before, number)| match number.saturating_sub(before) {
         0 | 1 => None,
         2 => Some(format!("{}", before + 1)),
-        _ => Some(format!("{}..{}", before + 1, name.number)),
+        _ => Some(format!("{}..{number}", before + 1)),
     })
 }
