@@ -143,7 +143,7 @@ EXIT STATUS
 pub(crate) const VERIFY_EXIT: &str = "\
 EXIT STATUS
   0   no fault, or all repaired
-  2   something went wrong
+  2   something went wrong, or a newer memsnap made what was read
   4   faults were found
 ";
 

@@ -119,7 +119,11 @@ fn read_through(packs: &PackCache, number: u32) -> Result<Option<PageSet>> {
     };
     let mut bad = PageSet::new();
     for index in 0..pack.blocks() {
-        let Ok(block) = pack.block(index) else { return Ok(None) };
+        let block = match pack.block(index) {
+            Err(newer @ Bad::Version(_)) => return Err(newer.of(&packs.pack_path(number))),
+            Err(_) => return Ok(None),
+            Ok(block) => block,
+        };
         for part in parts(&block) {
             let bytes = part.frame.and_then(|frame| pack.frame(&block, frame, None).ok());
             for (i, (page, digest)) in part.pages.iter().enumerate() {

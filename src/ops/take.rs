@@ -109,6 +109,7 @@ fn damaged_latest(history: &History, head: Option<SnapName>) -> Result<Vec<Strin
     let Some(latest) = history.snapshots()?.pop().filter(|latest| Some(*latest) != head) else { return Ok(Vec::new()) };
     match history.image(latest) {
         Err(Error::Damaged { .. }) => Ok(vec![format!("snapshot @{} is damaged", latest.number)]),
+        Err(newer @ Error::Version { .. }) => Err(newer),
         _ => Ok(Vec::new()),
     }
 }

@@ -73,7 +73,7 @@ pub(super) fn read(
         }
     }
     if Digest::from(hasher.update(tail).finalize()) != check {
-        return Err(Bad::new("its directory does not match its check"));
+        return Err(Bad::new("its head and directory do not match their check"));
     }
     Ok(rows)
 }

@@ -29,6 +29,7 @@ mod log;
 mod losses;
 mod metadata;
 mod names;
+mod newer;
 mod output;
 mod owners;
 mod races;
