@@ -30,6 +30,7 @@ mod losses;
 mod metadata;
 mod names;
 mod newer;
+mod numbers;
 mod output;
 mod owners;
 mod races;
