@@ -35,6 +35,7 @@ fn golden_stores_hold_what_they_are_to_show() {
     let undo = history.last_change().unwrap().unwrap();
     assert_eq!((undo.from, undo.to, undo.verb.as_str()), (all[9].id, all[2].id, "revert"));
     assert_eq!(undo.from_image, last.image);
+    assert_eq!(files(history.dir(), "next-00000011").len(), 1, "the number after that of the last snapshot");
 }
 
 #[test]
@@ -111,8 +112,8 @@ fn make_golden() {
     keep("zstd");
     for store in ["none", "zstd"].map(|name| golden().join(name)) {
         fs::remove_file(store.join(".gitignore")).unwrap(); // it would hide the store from git
-    }
-    for history in files(&golden().join("zstd"), "") {
-        let _ = fs::remove_file(history.join("digests"));
+        for history in files(&store, "") {
+            let _ = fs::remove_file(history.join("digests"));
+        }
     }
 }
