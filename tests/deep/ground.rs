@@ -179,7 +179,7 @@ impl Ground {
     }
 }
 
-/// Whether an error is one of the kinds that damage may show as.
+/// Whether an error says that a file is damaged; one that was changed is never taken for one of a newer version.
 pub(crate) fn is_damage(error: &Error) -> bool {
-    matches!(error, Error::Damaged { .. } | Error::Version { .. })
+    matches!(error, Error::Damaged { .. })
 }
