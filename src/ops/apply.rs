@@ -6,13 +6,13 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use super::change::in_place::{Place, in_place};
+use super::change::plan::obstacle;
 use super::change::{Base, Confirm, Goal, Options, Plan, Report, Stop, Work};
 use super::compare::digest_of;
 use super::compose::{Composer, New};
 use super::delta::{Delta, Named, directory_of, into_file, open_delta, pages_in};
 use super::edit::{history_of, stores_first};
-use super::in_place::{Place, in_place};
-use super::plan::obstacle;
 use super::sides::{LiveSide, refuse_unfinished_to_read};
 use super::take::Taken;
 use super::{Note, Progress};

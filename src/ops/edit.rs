@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::change::in_place::{Place, in_place};
 use super::change::{Base, Confirm, Goal, Options, Plan, Replaced, Report, never};
 use super::compare::Marked;
 use super::compose::{Composer, New, read_zero_extended};
 use super::delta::{MakeOptions, Named, Stat, hold, into, mode_of, name_of, scratch_beside, unchanged};
 use super::dirty::{Dirty, Refold, dirty_in, numbers, regroup, whole, write_delta};
-use super::in_place::{Place, in_place};
 use super::restore::Out;
 use super::sides::{LiveSide, Side, refuse_unfinished_to_read};
 use super::take::Target;

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Progress;
+use super::change::in_place::{Place, in_place};
 use super::change::{Base, Confirm, Goal, Options, Plan, Report};
 use super::compare::digest_of;
 use super::compose::{Composer, Differing, New};
 use super::delta::{MakeOptions, Named, Stat, into, scratch_beside};
 use super::dirty::{Dirty, Refold, dirty_in, numbers, regroup, whole, write_delta};
 use super::gather::hash_groups;
-use super::in_place::{Place, in_place};
 use super::operand::Operand;
 use super::restore::{Out, fill};
 use super::sides::{LiveSide, Side, StoredSide};

@@ -3,11 +3,9 @@
 //! Nothing here knows a terminal, the environment or exit codes; long work tells a [`Progress`] how far it is.
 
 pub mod adopt;
-mod alone;
 pub mod apply;
 mod apply_memory;
 mod bytes;
-mod carry;
 pub mod change;
 mod compare;
 mod compose;
@@ -23,25 +21,18 @@ mod gather;
 mod grade;
 mod grown;
 pub(crate) mod heal;
-mod in_place;
 pub mod log;
 pub mod memory;
-pub mod metadata;
-pub mod no_undo;
 mod note;
 pub mod operand;
 mod pack_file;
 mod part;
-mod plan;
-pub mod recover;
 mod renamed;
 pub mod restore;
 pub mod revert;
 mod salvage;
-mod set_uid;
 mod sides;
 pub mod snap;
-mod space;
 pub mod stat;
 mod take;
 pub mod undo;
@@ -49,8 +40,8 @@ pub mod vec;
 pub mod verify;
 pub mod view;
 mod within;
-mod write;
 
+pub use change::{metadata, no_undo, recover};
 pub use note::Note;
 
 use std::fs::File;

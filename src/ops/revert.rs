@@ -3,12 +3,13 @@
 use std::io::ErrorKind;
 use std::ops::Range;
 
+use super::change::plan;
+use super::change::plan::asking_first;
 use super::change::{Base, Confirm, Goal, Options, Report, Stop, Work, change, if_same};
 use super::compose::{Composer, New, read_zero_extended};
 use super::operand::Operand;
-use super::plan::asking_first;
 use super::take::Taken;
-use super::{FULL, NO_SPACE, Progress, find_history, part, plan};
+use super::{FULL, NO_SPACE, Progress, find_history, part};
 use crate::error::{At, Error, RESERVING, Result};
 use crate::pack::{Source, differing};
 use crate::page::{PAGE, PAGE64, PageRange};

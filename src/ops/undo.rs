@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use super::change::plan;
+use super::change::plan::asking_first;
 use super::change::{Base, Confirm, Goal, Options, Report, Work, change, if_same};
-use super::plan::asking_first;
 use super::sides::refuse_unfinished_to_read;
 use super::take::Taken;
-use super::{Progress, find_history, plan};
+use super::{Progress, find_history};
 use crate::error::{Error, Result, command, shell_word};
 use crate::store::{History, Image, Intent, Ref};
 

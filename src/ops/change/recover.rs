@@ -8,16 +8,16 @@
 use std::path::Path;
 use std::time::Instant;
 
-use super::carry::{Step, carry_out};
-use super::change::{Confirm, Options, Plan, Report, Stop, Work, pages_between, present, with_target};
-use super::compose::read_zero_extended;
-use super::edit::history_of;
-use super::metadata::Metadata;
-use super::take::Target;
-use super::write::{bring_to_disk, prove_whole};
-use super::{Note, Progress, compare, find_history, no_undo, resolve};
 use crate::capture::Companion;
 use crate::error::{At, Error, Result, shell_word};
+use crate::ops::change::record::{Step, carry_out};
+use crate::ops::change::write::{bring_to_disk, prove_whole};
+use crate::ops::change::{Confirm, Options, Plan, Report, Stop, Work, pages_between, present, with_target};
+use crate::ops::compose::read_zero_extended;
+use crate::ops::edit::history_of;
+use crate::ops::metadata::Metadata;
+use crate::ops::take::Target;
+use crate::ops::{Note, Progress, compare, find_history, no_undo, resolve};
 use crate::pack::{Source, differing};
 use crate::page::{Digest, PAGE, PAGE64, PageRange, PageSet, page_digest};
 use crate::store::{ChangeMarker, History, Image, Intent, SnapName};

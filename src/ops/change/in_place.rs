@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use super::change::{Confirm, Goal, Options, Plan, Report, Work, change, of_read_only};
-use super::edit::{has_none, history_of};
-use super::plan::{Asked, ask_first};
-use super::renamed;
-use super::space::try_length;
-use super::{Note, Progress};
 use crate::error::Result;
+use crate::ops::change::plan::{Asked, ask_first};
+use crate::ops::change::space::try_length;
+use crate::ops::change::{Confirm, Goal, Options, Plan, Report, Work, change, of_read_only};
+use crate::ops::edit::{has_none, history_of};
+use crate::ops::renamed;
+use crate::ops::{Note, Progress};
 use crate::store::{Image, Store};
 use crate::sys::open;
 

@@ -8,11 +8,11 @@
 use std::io;
 use std::path::Path;
 
-use super::delta::directory_of;
-use super::set_uid;
-use super::take::Target;
-use super::write::runs_in;
 use crate::error::{At, RESERVING, Result};
+use crate::ops::change::set_uid;
+use crate::ops::change::write::runs_in;
+use crate::ops::delta::directory_of;
+use crate::ops::take::Target;
 use crate::pack::Source;
 use crate::page::PageSet;
 use crate::store::Image;

@@ -7,10 +7,10 @@
 use std::fs::File;
 use std::path::Path;
 
-use super::Note;
-use super::change::Work;
-use super::take::Target;
 use crate::error::{At, Result};
+use crate::ops::Note;
+use crate::ops::change::Work;
+use crate::ops::take::Target;
 use crate::pack::Meta;
 use crate::store::{ChangeMarker, Image};
 use crate::sys::open::Stamp;

@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use super::change::{Confirm, Options, Report};
-use super::compare::compare_live;
-use super::metadata::{MetaChange, Metadata};
-use super::sides::{LiveSide, StoredSide, refuse_unfinished_to_read};
-use super::take::Target;
-use super::{Progress, part};
 use crate::capture::Companion;
 use crate::error::{Error, Result};
+use crate::ops::change::{Confirm, Options, Report};
+use crate::ops::compare::compare_live;
+use crate::ops::metadata::{MetaChange, Metadata};
+use crate::ops::sides::{LiveSide, StoredSide, refuse_unfinished_to_read};
+use crate::ops::take::Target;
+use crate::ops::{Progress, part};
 use crate::page::{Digest, PageRange, PageSet};
 use crate::store::{History, Ref};
 use crate::sys::open;

@@ -4,11 +4,12 @@
 //! change marker are withdrawn. From the first byte on the lease is kept: whoever opens the file waits for the short
 //! rest. If the kernel takes it by force meanwhile, the verb fails, and says whether what it wrote reads back.
 
-use super::change::{Work, finish};
-use super::space::Space;
-use super::write::{bring_to_disk, write};
-use super::{Progress, metadata, set_uid};
 use crate::error::{Error, Result, shell_word};
+use crate::ops::Progress;
+use crate::ops::change::space::Space;
+use crate::ops::change::write::{bring_to_disk, write};
+use crate::ops::change::{Work, finish};
+use crate::ops::change::{metadata, set_uid};
 use crate::page::PageSet;
 use crate::store::{ChangeMarker, Image, Intent};
 use crate::sys::open;

@@ -1,10 +1,10 @@
 //! Powers that a file lends to whoever runs it: set-uid, set-gid, file capabilities. None survives a change of content,
 //! and none goes without a word.
 
-use super::Note;
-use super::change::Work;
-use super::take::Target;
 use crate::error::{At, Result};
+use crate::ops::Note;
+use crate::ops::change::Work;
+use crate::ops::take::Target;
 use crate::sys::{meta, open, xattr};
 
 /// Set-uid and set-gid.

@@ -4,20 +4,31 @@
 //! a snapshot too. Then the intent is on disk, then the pages that differ are written, read back and proven, then the
 //! intent becomes the record of the last change. So at any moment the target is X, or Y, or known to be between.
 
+mod hold;
+pub(crate) mod in_place;
+pub mod metadata;
+pub mod no_undo;
+pub(crate) mod plan;
+mod record;
+pub mod recover;
+mod set_uid;
+mod space;
+pub(crate) mod write;
+
 use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::alone::alone;
-use super::carry::{Step, carry_out};
-pub use super::plan::{Plan, Replaced};
-use super::take::{How, Taken, Target, take};
-use super::{Note, Progress, Reading, Reserve, metadata, recover, write};
 use crate::capture::Companion;
 use crate::error::{At, Error, Result};
 use crate::mem::vec::is_vec;
+use crate::ops::change::hold::alone;
+pub use crate::ops::change::plan::{Plan, Replaced};
+use crate::ops::change::record::{Step, carry_out};
+use crate::ops::take::{How, Taken, Target, take};
+use crate::ops::{Note, Progress, Reading, Reserve};
 use crate::pack::{Compress, Kind, differing};
 use crate::page::{Digest, PageSet, pages_of};
 use crate::store::{ChangeMarker, History, Image, Intent, Writing};

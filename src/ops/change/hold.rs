@@ -3,10 +3,10 @@
 use std::fs::File;
 use std::path::Path;
 
-use super::Note;
-use super::change::Options;
-use super::plan::open_in;
 use crate::error::{At, Error, Result, shell_word};
+use crate::ops::Note;
+use crate::ops::change::Options;
+use crate::ops::change::plan::open_in;
 use crate::sys::fs as sysfs;
 use crate::sys::lease::{Lease, LeaseAnswer};
 use crate::sys::procs::{self, Opener, Openers};

@@ -4,24 +4,25 @@
 
 use std::time::Instant;
 
-use super::carry::{Step, carry_out};
-use super::change::{Base, Confirm, Goal, Options, Plan, Report, Work, before_change, never, with_target};
-use super::metadata::Metadata;
-use super::operand::Operand;
-use super::plan::asking_first;
-use super::recover::named;
-use super::write::prove_whole;
-use super::{Progress, compare, find_history, plan};
 use crate::error::{Error, Result};
+use crate::ops::change::plan;
+use crate::ops::change::plan::asking_first;
+use crate::ops::change::record::{Step, carry_out};
+use crate::ops::change::write::prove_whole;
+use crate::ops::change::{Base, Confirm, Goal, Options, Plan, Report, Work, before_change, never, with_target};
+use crate::ops::metadata::Metadata;
+use crate::ops::operand::Operand;
+use crate::ops::recover::named;
+use crate::ops::{Progress, compare, find_history};
 use crate::page::Digest;
 use crate::store::{Intent, Ref, SnapName};
 use crate::sys::{id, open};
 
-/// Brings `what` back to the snapshot it names (the latest, if none) as [`super::revert`] does, but does not store what
-/// it holds before: neither undo nor [`super::recover`] can bring that back.
+/// Brings `what` back to the snapshot it names (the latest, if none) as [`crate::ops::revert`] does, but does not store what
+/// it holds before: neither undo nor [`crate::ops::recover`] can bring that back.
 ///
 /// # Errors
-/// As [`super::revert`].
+/// As [`crate::ops::revert`].
 pub fn revert_without_undo(
     what: &Operand,
     options: &Options,
