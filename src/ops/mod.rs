@@ -23,6 +23,7 @@ mod grown;
 pub(crate) mod heal;
 pub mod log;
 pub mod memory;
+pub mod no_undo;
 mod note;
 pub mod operand;
 mod pack_file;
@@ -35,13 +36,15 @@ mod sides;
 pub mod snap;
 pub mod stat;
 mod take;
+mod target;
 pub mod undo;
 pub mod vec;
 pub mod verify;
 pub mod view;
+mod walk;
 mod within;
 
-pub use change::{metadata, no_undo, recover};
+pub use change::{metadata, recover};
 pub use note::Note;
 
 use std::fs::File;
@@ -201,6 +204,20 @@ pub(crate) fn find_history(store: Option<&Path>, file: &Path) -> Result<History>
     }
     let history = Store::find(store, &target)?.history(&target)?.ok_or_else(none)?;
     Ok(history.named(file, store))
+}
+
+/// The history that the target, a resolved path, has, if it has one.
+pub(crate) fn history_of(store: Option<&Path>, target: &Path) -> Result<Option<History>> {
+    match Store::find(store, target) {
+        Ok(store) => store.history(target),
+        Err(Error::Missing { .. }) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// Whether there is no snapshot.
+pub(crate) fn has_none(history: Option<&History>) -> Result<bool> {
+    history.map_or(Ok(true), History::is_new)
 }
 
 /// The path of a target: links followed, where it exists.
