@@ -60,9 +60,9 @@ impl Args {
             file: self.file.clone(),
             in_place: out.is_none(),
             stdin_free: !is_stdin(&self.delta),
+            recovers: false,
+            is_final: false,
         };
-        self.change.run(global, screen, &verb, |options, confirm, progress| {
-            apply(&self.file, input(&self.delta)?, out, options, confirm, progress)
-        })
+        self.change.run(global, screen, &verb, |options| apply(&self.file, input(&self.delta)?, out, options))
     }
 }

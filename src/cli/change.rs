@@ -1,12 +1,12 @@
-//! What revert, undo, recover, apply and edit share: the flags, the plan shown before anything is written, the report.
+//! What revert, undo, recover, apply and edit share: the options, the plan, its confirmation, and the report.
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use memsnap::ops::change::{Confirm, Options, Plan, Replaced, Report};
+use memsnap::ops::Progress;
+use memsnap::ops::change::{Changes, Options, Outcome, Replaced, Report, Request};
 use memsnap::ops::delta::MakeOptions;
-use memsnap::ops::{Note, Progress};
 use memsnap::page::PAGE64;
 use memsnap::sys::signal::LastWords;
 use serde::Serialize;
@@ -27,8 +27,6 @@ use super::units::{count, duration};
 const SHOWN: usize = 20;
 /// Bytes of an edit that are shown in one line, old and new.
 const SHORT: usize = 8;
-/// The note of a recovery that found nothing to do; it is all there is to say.
-const NOT_INTERRUPTED: &str = "no change was interrupted";
 
 /// Flags of verbs that write to the file.
 #[derive(Args)]
@@ -36,23 +34,22 @@ pub(crate) struct ChangeFlags {
     /// Show what would be written, and write nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
-    /// Do not ask
+    /// Do not ask for confirmation
     ///
-    /// Needed with --json, and where stdin or stderr is no terminal: nothing
-    /// is asked for there.
+    /// Required with --json, and where stdin or stderr is not a terminal.
     #[arg(short, long, verbatim_doc_comment)]
     yes: bool,
-    /// Write although others have the file open
+    /// Write although other processes have the file open
     ///
-    /// They see the change happen page by page, and may write over it from
-    /// their own memory. Safe only when you know that they do neither.
+    /// They see the change page by page, and may overwrite it with data that
+    /// they have in memory. Safe only if you know that they do neither.
     #[arg(long, verbatim_doc_comment)]
     live: bool,
-    /// Write although a rule forbids it
+    /// Override the safety checks
     ///
-    /// The rules: no log beside it (FILE-wal, FILE-journal, FILE.wal) that
-    /// its database would play into the changed file; nothing for undo to
-    /// take back that it has not seen.
+    /// They refuse to change a file with a log beside it (FILE-wal,
+    /// FILE-journal, FILE.wal) that its database would replay into the changed
+    /// file, and to undo a change when the file was changed since.
     #[arg(long, verbatim_doc_comment)]
     force: bool,
     #[command(flatten)]
@@ -61,7 +58,7 @@ pub(crate) struct ChangeFlags {
     reading: ReadingFlags,
 }
 
-/// What a verb may say about its way of changing a file.
+/// What a verb says about itself.
 pub(crate) struct Verb {
     /// The schema of its report.
     pub(crate) schema: &'static str,
@@ -75,6 +72,10 @@ pub(crate) struct Verb {
     pub(crate) in_place: bool,
     /// stdin can be used to ask.
     pub(crate) stdin_free: bool,
+    /// It is about a change that was interrupted.
+    pub(crate) recovers: bool,
+    /// The change, once begun, can only be finished.
+    pub(crate) is_final: bool,
 }
 
 #[derive(Serialize)]
@@ -144,64 +145,82 @@ impl ChangeFlags {
         (Output { output: output.into(), force: self.force }, options)
     }
 
-    /// Runs `op` with a plan that is shown and confirmed, and renders its report.
-    pub(crate) fn run(
+    /// Plans what `request` asks for, has it confirmed, makes the change, and renders the report.
+    pub(crate) fn run<'r>(
         &self,
         global: &Global,
         screen: &mut Screen,
         verb: &Verb,
-        op: impl FnOnce(&Options, Confirm<'_>, &dyn Progress) -> memsnap::Result<Report>,
+        request: impl FnOnce(&Options) -> memsnap::Result<Request<'r>>,
     ) -> anyhow::Result<Exit> {
         let options = Options {
             store: global.store.clone(),
             reading: self.reading.reading(false),
-            dry_run: self.dry_run,
-            ask: !self.yes && verb.in_place,
             live: self.live,
             force: self.force,
             compress: self.storing.compress,
             reserve: self.storing.reserve,
         };
-        let bar = screen.bar();
-        let (mut refused, mut words) = (None, None);
-        let result = op(
-            &options,
-            &mut |plan| {
-                bar.end();
-                let consent = self.consent(plan, verb, screen);
-                if consent != Consent::Given && !self.dry_run {
-                    refused = Some(confirm::refusal(consent, &format!("writing {}", extent(plan, verb, screen))));
-                }
-                if consent == Consent::Given && verb.in_place {
-                    words = Some(LastWords::are(&last_words(plan, verb, global)));
-                }
-                consent == Consent::Given
-            },
-            &bar,
-        );
-        drop(words);
-        bar.end();
-        let report = result.map_err(|e| anyhow::Error::new(e).context(verb.doing.clone()))?;
-        if let Some(refused) = refused {
-            return Err(refused.context(verb.doing.clone()));
-        }
+        let request = request(&options).map_err(anyhow::Error::new);
+        let done = request.and_then(|request| self.carry_out(request, global, screen, verb));
+        let report = done.map_err(|e| e.context(verb.doing.clone()))?;
         self.render(&report, global, screen, verb)?;
         Ok(Exit::Done)
     }
 
-    fn consent(&self, plan: &Plan, verb: &Verb, screen: &mut Screen) -> Consent {
+    fn carry_out(
+        &self,
+        request: Request<'_>,
+        global: &Global,
+        screen: &mut Screen,
+        verb: &Verb,
+    ) -> anyhow::Result<Report> {
+        let bar = screen.bar();
         if self.dry_run {
-            return Consent::Declined;
+            return Ok(request.plan(&bar)?.dismiss()?);
         }
         if self.yes || !verb.in_place {
-            first_line(plan, verb, screen).iter().for_each(|stored| screen.say(&format!("{}: {stored}", verb.name)));
-            return Consent::Given;
+            let _words = verb.in_place.then(|| LastWords::are(&last_words(verb.is_final, verb, global)));
+            if !verb.in_place || !request.is_first()? {
+                return Ok(request.run(&bar)?);
+            }
+            let plan = request.plan(&bar)?;
+            bar.end();
+            let stored = first_line(plan.changes(), verb, screen);
+            stored.iter().for_each(|stored| screen.say(&format!("{}: {stored}", verb.name)));
+            return Ok(plan.run(&bar)?);
         }
+        let mut plan = request.plan(&bar)?;
+        loop {
+            bar.end();
+            let changes = plan.changes();
+            if plan.needs_consent() {
+                let consent = self.consent(changes, verb, screen);
+                if consent != Consent::Given {
+                    let refusal = confirm::refusal(consent, &task(changes, verb, screen).0);
+                    plan.dismiss()?;
+                    return Err(refusal);
+                }
+            }
+            let is_final = changes.no_undo;
+            let _words = LastWords::are(&last_words(is_final, verb, global));
+            let finishes = changes.finishes.clone();
+            plan = match plan.commit(&bar)? {
+                Outcome::Done(report) => return Ok(report),
+                Outcome::Changed(plan) => plan,
+            };
+            screen.tell(&match finishes {
+                Some(interrupted) => format!("{}: the interrupted {interrupted} was finished", verb.name),
+                None => format!("{}: it was changed meanwhile, so this is to be confirmed again", verb.name),
+            });
+        }
+    }
+
+    fn consent(&self, changes: &Changes, verb: &Verb, screen: &mut Screen) -> Consent {
         if verb.stdin_free && screen.terminals.stdin && !screen.is_json() {
-            plan_lines(plan, verb, screen).iter().for_each(|line| screen.tell(line));
+            plan_lines(changes, verb, screen).iter().for_each(|line| screen.tell(line));
         }
-        let undo = if plan.no_undo { ", without undo" } else { "" };
-        let question = format!("Write {}{undo}?", extent(plan, verb, screen));
+        let question = task(changes, verb, screen).1;
         confirm::ask(&question, false, verb.stdin_free, screen)
     }
 
@@ -209,16 +228,13 @@ impl ChangeFlags {
         if screen.is_json() {
             return screen.json(&json(report, self.dry_run, verb));
         }
-        let plan = &report.plan;
-        let idle = |note: &&Note| !report.done && plan.is_empty() && ***note == *NOT_INTERRUPTED;
-        if let Some(note) = report.notes.iter().find(idle) {
-            screen.say(&format!("{}: {note}", verb.name));
-            return Ok(());
-        }
-        if plan.is_empty() && !plan.edits.is_empty() {
+        let changes = &report.changes;
+        if changes.is_empty() && !changes.edits.is_empty() {
             screen.say(&format!("{}: nothing to change", verb.name));
+        } else if verb.recovers && !report.needed {
+            // The note says so.
         } else if self.dry_run {
-            for line in plan_lines(plan, verb, screen) {
+            for line in plan_lines(changes, verb, screen) {
                 screen.line(&line)?;
             }
         } else if report.done {
@@ -226,43 +242,61 @@ impl ChangeFlags {
             if let (Some((number, id)), true) = (&report.undo, verb.in_place) {
                 let id = if global.verbose { id.to_hex() } else { id.to_hex()[..12].into() };
                 let undo = global.command("undo", &verb.file);
-                screen.say(&format!("kept as it was as @{number} {id}; `{undo}` takes this back"));
+                screen.say(&format!("previous content saved as @{number} {id}; `{undo}` reverts this"));
             }
-            if plan.no_undo {
+            if changes.no_undo {
                 screen.say("the previous content was not stored: this is final");
             }
         } else {
-            screen.say(&format!("{}: nothing to write, it is already as {}", verb.name, plan.to));
+            screen.say(&format!("{}: nothing to write, already identical to {}", verb.name, changes.to));
         }
         screen.notes(&report.notes, &verb.name);
         Ok(())
     }
 }
 
-/// Said when a signal ends the verb after consent was given.
-fn last_words(plan: &Plan, verb: &Verb, global: &Global) -> String {
+/// Written when a signal ends the verb after consent was given.
+fn last_words(is_final: bool, verb: &Verb, global: &Global) -> String {
     let recover = global.command("recover", &verb.file);
-    let ends = match plan.no_undo {
+    let ends = match is_final {
         true => format!("`{recover}` with --finish completes the change"),
         false => format!("`{recover}` finishes the change or rolls it back"),
     };
     format!("\nmemsnap: {}: interrupted; the file may be half changed: {ends}\n", verb.doing)
 }
 
+/// What is done, as a gerund and as a question.
+fn task(changes: &Changes, verb: &Verb, screen: &Screen) -> (String, String) {
+    let name = &verb.name;
+    if changes.is_empty() && verb.in_place {
+        return match changes.no_undo {
+            true => (format!("ending the change of {name}"), format!("End the change of {name}?")),
+            false => (format!("forgetting the change of {name}"), format!("Forget the interrupted change of {name}?")),
+        };
+    }
+    let extent = match changes.pages {
+        0 if changes.from_len == changes.to_len => metadata::words(&changes.metadata).join(", "),
+        0 => format!("the length {}", screen.sizes.show(changes.to_len)),
+        n => format!("{} ({})", count(n, "page"), screen.sizes.show(changes.bytes)),
+    };
+    let undo = if changes.no_undo { ", without undo" } else { "" };
+    (format!("writing {extent} to {name}"), format!("Write {extent} to {name}{undo}?"))
+}
+
 fn done_line(report: &Report, screen: &Screen, verb: &Verb) -> String {
-    let plan = &report.plan;
+    let changes = &report.changes;
     let done = match verb.in_place {
         true => written(report, screen).join(", "),
         false => format!("{} written", screen.sizes.show(report.bytes_written)),
     };
-    format!("{}: {done}, now as {}, {}", verb.name, plan.to, duration(report.elapsed))
+    format!("{}: {done}, now identical to {}, {}", verb.name, changes.to, duration(report.elapsed))
 }
 
 /// What was done to a file in place: pages of zeros become holes, of which nothing is written.
 fn written(report: &Report, screen: &Screen) -> Vec<String> {
-    let plan = &report.plan;
+    let changes = &report.changes;
     let pages = report.bytes_written.div_ceil(PAGE64);
-    let holes = plan.pages.saturating_sub(pages);
+    let holes = changes.pages.saturating_sub(pages);
     let mut words = Vec::new();
     if pages > 0 {
         words.push(format!("{} written ({})", count(pages, "page"), screen.sizes.show(report.bytes_written)));
@@ -270,57 +304,48 @@ fn written(report: &Report, screen: &Screen) -> Vec<String> {
     if holes > 0 {
         words.push(format!("{} made {}", count(holes, "page"), if holes == 1 { "a hole" } else { "holes" }));
     }
-    if plan.from_len != plan.to_len {
-        words.push(format!("length {}", screen.sizes.change(plan.from_len, plan.to_len)));
+    if changes.from_len != changes.to_len {
+        words.push(format!("length {}", screen.sizes.change(changes.from_len, changes.to_len)));
     }
-    words.extend(metadata::words(&plan.metadata));
+    words.extend(metadata::words(&changes.metadata));
     words
 }
 
-/// What is to be written: `12 pages (48 KiB) to FILE`.
-fn extent(plan: &Plan, verb: &Verb, screen: &Screen) -> String {
-    match plan.pages {
-        0 if plan.from_len == plan.to_len => format!("{} to {}", metadata::words(&plan.metadata).join(", "), verb.name),
-        0 => format!("the length {} to {}", screen.sizes.show(plan.to_len), verb.name),
-        n => format!("{} ({}) to {}", count(n, "page"), screen.sizes.show(plan.bytes), verb.name),
-    }
-}
-
 /// What is stored before anything is written, where nothing was before.
-fn first_line(plan: &Plan, verb: &Verb, screen: &Screen) -> Option<String> {
-    let bytes = plan.stores_first.filter(|_| verb.in_place && !plan.is_empty())?;
+fn first_line(changes: &Changes, verb: &Verb, screen: &Screen) -> Option<String> {
+    let bytes = changes.stores_first.filter(|_| verb.in_place && !changes.is_empty())?;
     Some(format!("there is no snapshot yet: all of it is stored for undo (up to {})", screen.sizes.show(bytes)))
 }
 
-fn plan_lines(plan: &Plan, verb: &Verb, screen: &Screen) -> Vec<String> {
+fn plan_lines(changes: &Changes, verb: &Verb, screen: &Screen) -> Vec<String> {
     let sizes = screen.sizes;
-    let mut lines = vec![format!("{}: from {} to {}", verb.name, plan.from, plan.to)];
-    if let Some(stored) = first_line(plan, verb, screen) {
+    let mut lines = vec![format!("{}: from {} to {}", verb.name, changes.from, changes.to)];
+    if let Some(stored) = first_line(changes, verb, screen) {
         lines.push(format!("  first    {stored}"));
     }
-    if plan.no_undo {
-        lines.push("  final    what it holds now is not stored: nothing can bring it back".into());
+    if changes.no_undo {
+        lines.push("  final    the current content is not stored and cannot be restored".into());
     }
-    if plan.from_len != plan.to_len {
-        lines.push(format!("  length   {}", sizes.change(plan.from_len, plan.to_len)));
+    if changes.from_len != changes.to_len {
+        lines.push(format!("  length   {}", sizes.change(changes.from_len, changes.to_len)));
     }
-    lines.extend(metadata::words(&plan.metadata).iter().map(|words| format!("  sets     {words}")));
-    lines.extend(plan.edits.iter().take(SHOWN).flat_map(edit_lines));
-    if let Some(rest) = plan.edits.len().checked_sub(SHOWN).filter(|rest| *rest > 0) {
+    lines.extend(metadata::words(&changes.metadata).iter().map(|words| format!("  sets     {words}")));
+    lines.extend(changes.edits.iter().take(SHOWN).flat_map(edit_lines));
+    if let Some(rest) = changes.edits.len().checked_sub(SHOWN).filter(|rest| *rest > 0) {
         lines.push(format!("  and      {} more", count(rest as u64, "edit")));
     }
-    let (pages, ranges) = (count(plan.pages, "page"), count(plan.ranges_total, "range"));
-    lines.push(format!("  writes   {pages} in {ranges} ({})", sizes.show(plan.bytes)));
-    let last = plan.ranges.iter().take(SHOWN).next_back().map_or(0, |range| range.end);
-    for range in plan.ranges.iter().take(SHOWN) {
+    let (pages, ranges) = (count(changes.pages, "page"), count(changes.ranges_total, "range"));
+    lines.push(format!("  writes   {pages} in {ranges} ({})", sizes.show(changes.bytes)));
+    let last = changes.ranges.iter().take(SHOWN).next_back().map_or(0, |range| range.end);
+    for range in changes.ranges.iter().take(SHOWN) {
         let (pages, bytes) = columns(range, last);
         lines.push(format!("  pages    {pages} {}", bytes.trim_end()));
     }
-    let rest = plan.ranges_total.saturating_sub(plan.ranges.len().min(SHOWN) as u64);
+    let rest = changes.ranges_total.saturating_sub(changes.ranges.len().min(SHOWN) as u64);
     if rest > 0 {
         lines.push(format!("  and      {} more", count(rest, "range")));
     }
-    lines.extend(plan.obstacle.iter().map(|why| format!("  refused  {}", escape::text(why))));
+    lines.extend(changes.obstacle.iter().map(|why| format!("  refused  {}", escape::text(why))));
     lines
 }
 
@@ -340,23 +365,23 @@ fn edit_lines(edit: &Replaced) -> Vec<String> {
 }
 
 fn json(report: &Report, dry_run: bool, verb: &Verb) -> JsonReport {
-    let plan = &report.plan;
+    let changes = &report.changes;
     JsonReport {
         schema: verb.schema,
-        path: JsonPath::of(&plan.path),
-        from: plan.from.clone(),
-        to: plan.to.clone(),
-        from_len: plan.from_len,
-        to_len: plan.to_len,
-        pages: plan.pages,
-        bytes: plan.bytes,
-        ranges: plan.ranges.iter().map(JsonRange::of).collect(),
-        ranges_total: plan.ranges_total,
-        metadata: metadata::json(&plan.metadata),
-        edits: plan.edits.iter().map(json_edit).collect(),
-        stores_first: plan.stores_first.filter(|_| verb.in_place && !plan.is_empty()),
-        obstacle: plan.obstacle.clone(),
-        no_undo: plan.no_undo,
+        path: JsonPath::of(&changes.path),
+        from: changes.from.clone(),
+        to: changes.to.clone(),
+        from_len: changes.from_len,
+        to_len: changes.to_len,
+        pages: changes.pages,
+        bytes: changes.bytes,
+        ranges: changes.ranges.iter().map(JsonRange::of).collect(),
+        ranges_total: changes.ranges_total,
+        metadata: metadata::json(&changes.metadata),
+        edits: changes.edits.iter().map(json_edit).collect(),
+        stores_first: changes.stores_first.filter(|_| verb.in_place && !changes.is_empty()),
+        obstacle: changes.obstacle.clone(),
+        no_undo: changes.no_undo,
         dry_run,
         done: report.done,
         undo_number: report.undo.as_ref().map(|undo| undo.0),

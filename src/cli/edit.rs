@@ -164,10 +164,10 @@ impl Args {
             file: self.file.clone(),
             in_place: true,
             stdin_free: !from_stdin,
+            recovers: false,
+            is_final: false,
         };
-        self.change.run(global, screen, &verb, |options, confirm, progress| {
-            edit(&self.file, &edits, self.grow, options, confirm, progress)
-        })
+        self.change.run(global, screen, &verb, |options| edit(&self.file, &edits, self.grow, options))
     }
 }
 

@@ -62,10 +62,11 @@ impl Args {
             file: self.file.clone(),
             in_place: true,
             stdin_free: true,
+            recovers: true,
+            is_final: self.finish,
         };
-        self.change.run(global, screen, &verb, |options, confirm, progress| {
-            recover(&self.file, self.how(), options, confirm, progress)
-                .map_err(|e| without_ref(e, &self.file, "recover"))
+        self.change.run(global, screen, &verb, |options| {
+            recover(&self.file, self.how(), options).map_err(|e| without_ref(e, &self.file, "recover"))
         })
     }
 

@@ -62,10 +62,12 @@ impl Args {
             file: what.path.clone(),
             in_place: true,
             stdin_free: true,
+            recovers: false,
+            is_final: self.no_undo,
         };
-        self.change.run(global, screen, &verb, |options, confirm, progress| match self.no_undo {
-            true => revert_without_undo(&what, options, confirm, progress),
-            false => revert(&what, self.range, options, confirm, progress),
+        self.change.run(global, screen, &verb, |options| match self.no_undo {
+            true => revert_without_undo(&what, options),
+            false => revert(&what, self.range, options),
         })
     }
 }

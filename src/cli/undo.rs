@@ -38,10 +38,18 @@ impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
         let name = escape::path(&self.file);
         let doing = format!("undoing the last change of {name}");
-        let verb =
-            Verb { schema: "memsnap.undo.1", doing, name, file: self.file.clone(), in_place: true, stdin_free: true };
-        self.change.run(global, screen, &verb, |options, confirm, progress| {
-            undo(&self.file, options, confirm, progress).map_err(|e| without_ref(e, &self.file, "undo"))
+        let verb = Verb {
+            schema: "memsnap.undo.1",
+            doing,
+            name,
+            file: self.file.clone(),
+            in_place: true,
+            stdin_free: true,
+            recovers: false,
+            is_final: false,
+        };
+        self.change.run(global, screen, &verb, |options| {
+            undo(&self.file, options).map_err(|e| without_ref(e, &self.file, "undo"))
         })
     }
 }

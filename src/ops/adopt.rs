@@ -4,9 +4,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use super::edit::{has_none, history_of};
 use super::renamed::shares_page;
-use super::resolve;
+use super::{has_none, history_of, resolve};
 use crate::error::{Error, Result, command, shell_word};
 use crate::store::{History, Store, refuse_stored};
 use crate::sys::open;

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::apply::Input;
-use super::change::Stop;
-use super::delta::{Delta, Stat, open_delta, pages_in, stat_of};
+use super::delta::{Delta, Input, Stat, open_delta, pages_in, stat_of};
 use super::dirty::{Dirty, dirty_in, regroup};
 use super::memory::{Origin, group_in};
+use super::walk::Stop;
 use crate::error::{Error, Result};
 use crate::mem::{Root, View};
 use crate::pack::Item;

@@ -22,8 +22,6 @@ fn options() -> Options {
     Options {
         store: None,
         reading: Reading::default(),
-        dry_run: false,
-        ask: false,
         live: true,
         force: false,
         compress: Compress::default(),
@@ -82,7 +80,7 @@ impl Bench {
     fn apply_copy(&self, file: &Path, delta: &[u8]) -> Result<Vec<u8>> {
         let out = self.path("out");
         let _ = std::fs::remove_file(&out);
-        apply(file, stream(delta), Some(&out), &options(), &mut |_| true, &Quiet)?;
+        apply(file, stream(delta), Some(&out), &options()).and_then(|request| request.run(&Quiet))?;
         Ok(std::fs::read(out).unwrap())
     }
 }
@@ -162,11 +160,11 @@ proptest! {
             prop_assert!(base, "{:?}", refused.map(|bytes| bytes.len()));
         }
 
-        let done = apply(&file, stream(&forward), None, &options(), &mut |_| true, &Quiet).unwrap();
+        let done = apply(&file, stream(&forward), None, &options()).and_then(|request| request.run(&Quiet)).unwrap();
         prop_assert_eq!(done.done, a != b);
         prop_assert_eq!(std::fs::read(&file).unwrap(), &b[..]);
         if a != b {
-            super::super::undo::undo(&file, &options(), &mut |_| true, &Quiet).unwrap();
+            super::super::undo::undo(&file, &options()).and_then(|request| request.run(&Quiet)).unwrap();
             prop_assert_eq!(std::fs::read(&file).unwrap(), &a[..]);
         }
     }
@@ -178,20 +176,19 @@ fn a_wrong_base_leaves_nothing_behind() {
     let (a, b) = (bench.write("a", &[1; 9000], false), bench.write("b", &[2; 9001], false));
     let delta = bench.make(&operand(&a, None), &operand(&b, None), false);
     let other = bench.write("other", &[3; 9000], false);
-    let refused = apply(&other, stream(&delta), None, &options(), &mut |_| true, &Quiet);
+    let refused = apply(&other, stream(&delta), None, &options()).and_then(|request| request.run(&Quiet));
     assert!(matches!(refused, Err(Error::Base { .. })), "{refused:?}");
-    let nothing = apply(&b, stream(&delta), None, &options(), &mut |_| true, &Quiet).unwrap();
-    assert!(!nothing.done && nothing.plan.is_empty(), "it is the result already");
+    let nothing = apply(&b, stream(&delta), None, &options()).and_then(|request| request.run(&Quiet)).unwrap();
+    assert!(!nothing.done && nothing.changes.is_empty(), "it is the result already");
     assert!(!bench.path(".memsnap").exists());
-    let empty = apply(&a, stream(b""), None, &options(), &mut |_| true, &Quiet);
+    let empty = apply(&a, stream(b""), None, &options()).and_then(|request| request.run(&Quiet));
     assert!(matches!(empty, Err(Error::Refused { .. })), "{empty:?}");
     for n in [20, delta.len() / 2, delta.len() - 1] {
-        let refused = apply(&a, stream(&delta[..n]), None, &options(), &mut |_| true, &Quiet);
+        let refused = apply(&a, stream(&delta[..n]), None, &options()).and_then(|request| request.run(&Quiet));
         assert!(matches!(refused, Err(Error::Damaged { .. })), "{refused:?}");
     }
-    let dry = Options { dry_run: true, ..options() };
-    let report = apply(&a, stream(&delta), None, &dry, &mut |_| true, &Quiet).unwrap();
-    assert_eq!((report.done, report.plan.pages, report.plan.to_len), (false, 3, 9001));
+    let plan = apply(&a, stream(&delta), None, &options()).unwrap().plan(&Quiet).unwrap();
+    assert_eq!((plan.changes().pages, plan.changes().to_len), (3, 9001));
     assert!(!bench.path(".memsnap").exists());
     assert_eq!(std::fs::read(&a).unwrap(), [1; 9000]);
     let refused = delta::invert(stream(&delta), Out::Stream(&mut Vec::new()), false);
@@ -212,9 +209,12 @@ fn what_is_there_is_not_written_over() {
     let stat = delta::make(&from, &to, Out::Path(&out), &options, &Quiet).unwrap();
     assert_eq!(stat.bytes, std::fs::metadata(&out).unwrap().len());
     assert_eq!((stat.pages, stat.ranges, stat.name.as_str()), (3, 1, "b"));
-    let copied = apply(&a, Input::Path(out.clone()), Some(&b), &self::options(), &mut |_| true, &Quiet);
+    let copied =
+        apply(&a, Input::Path(out.clone()), Some(&b), &self::options()).and_then(|request| request.run(&Quiet));
     assert!(matches!(copied, Err(Error::Refused { .. })));
-    let copied = apply(&a, Input::Path(out), Some(&bench.path("c")), &self::options(), &mut |_| true, &Quiet).unwrap();
+    let copied = apply(&a, Input::Path(out), Some(&bench.path("c")), &self::options())
+        .and_then(|request| request.run(&Quiet))
+        .unwrap();
     assert!(copied.done);
     assert_eq!(std::fs::read(bench.path("c")).unwrap(), [2; 9001]);
 }

@@ -4,9 +4,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::change::Stop;
 use super::sides::{LiveSide, Side, StoredSide, refuse_unfinished_to_read};
-use super::take::Target;
+use super::target::Target;
+use super::walk::Stop;
 use super::{Progress, Reading};
 use crate::capture::{Base, Found, Known, scan};
 use crate::error::{At, Result};
@@ -117,21 +117,21 @@ pub(crate) fn compare_live(
     Ok((set, digest))
 }
 
-/// The pages in which a target differs from `image`, by reading all of it.
+/// The pages in which a target differs from `image`, by reading all of it; and its image digest.
 pub(crate) fn pages_off(
     target: Target<'_>,
     image: &Image,
     reading: &Reading,
     progress: &dyn Progress,
-) -> Result<PageSet> {
+) -> Result<(PageSet, Digest)> {
     let file = target.file.try_clone().at("opening", target.path)?;
     let len = open::stamp(&file, target.path)?.len;
     let live = LiveSide { name: String::new(), path: target.path.into(), file, len };
     let base = StoredBase::Image(Box::new(ImageBase::new(image)));
-    let set = read(&live, &base, reading, progress, None)?.0;
+    let (set, found) = read(&live, &base, reading, progress, None)?;
     let mut within: PageSet = set.runs_within(PageRange::of_len(image.len())).collect();
     within.insert_range(PageRange { start: pages_of(len).min(image.pages()), end: image.pages() });
-    Ok(within)
+    Ok((within, found))
 }
 
 /// Scans a file against `base`: the pages that differ, and the image digest.

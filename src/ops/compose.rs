@@ -5,7 +5,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 use super::Reserve;
-use super::change::Work;
+use super::change::hold::Work;
 use super::pack_file::PackFile;
 use crate::error::{At, Result};
 use crate::pack::{Changed, Compress, FrameCounts, Grade, Kind, Meta, NO_PACK, PackWriter, Run, Source, encode_frame};

@@ -6,7 +6,6 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::apply::Input;
 use super::encode::{encode, facets};
 use super::operand::Operand;
 use super::restore::Out;
@@ -20,6 +19,23 @@ use crate::store::{Spool, refuse_stored};
 use crate::sys::create::{self, Pending, Published};
 use crate::sys::open;
 use crate::sys::{descriptor, meta};
+
+/// Where a delta comes from.
+pub enum Input {
+    /// A file.
+    Path(PathBuf),
+    /// A stream, which is spooled first.
+    Stream(Box<dyn Read + Send>),
+}
+
+impl std::fmt::Debug for Input {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Input::Path(path) => f.debug_tuple("Path").field(path).finish(),
+            Input::Stream(_) => f.write_str("Stream"),
+        }
+    }
+}
 
 /// How to make a delta.
 #[derive(Clone, Debug)]

@@ -8,25 +8,25 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
 
-use super::change::{Base, Confirm, Goal, Options, Plan, Replaced, Report, never};
+use super::change::hold::Work;
+use super::change::in_place::{Goal, InPlace};
+use super::change::{Changes, Options, Replaced, Request};
 use super::compare::Marked;
 use super::compose::{Composer, New, read_zero_extended};
 use super::delta::{MakeOptions, Named, Stat, hold, into, mode_of, name_of, scratch_beside, unchanged};
 use super::dirty::{Dirty, Refold, dirty_in, numbers, regroup, whole, write_delta};
-use super::in_place::{Place, in_place};
 use super::restore::Out;
 use super::sides::{LiveSide, Side, refuse_unfinished_to_read};
-use super::take::Target;
-use super::{Note, Progress, recover};
+use super::take::{Taken, Target};
+use super::{Progress, history_of};
 use crate::capture::{Found, scan};
 use crate::error::{At, Error, Result};
 use crate::mem::{ArcView, Snapshot};
 use crate::pack::{DeltaHead, ImageId};
 use crate::page::{Digest, GROUP, GROUP64, ImageHasher, MAX_LEN, PAGE, PAGE64, PageRange, PageSet, group_digest};
-use crate::store::{History, Store};
-use crate::sys::{open, sparse};
+use crate::store::Image;
+use crate::sys::open;
 
 /// Bytes of an edit that a plan shows.
 const SHOWN: usize = 16;
@@ -85,62 +85,81 @@ impl Patch {
 /// Makes `edits` in `file`, later ones over earlier ones. Bytes past its end are edited only with `grow`.
 ///
 /// # Errors
-/// [`Error::Changed`] when somebody writes to the pages meanwhile, [`Error::Refused`] when a rule forbids it: then
-/// nothing was written. Else as [`super::revert`].
-pub fn edit(
-    file: &Path,
-    edits: &[Edit],
-    grow: bool,
-    options: &Options,
-    confirm: Confirm<'_>,
-    progress: &dyn Progress,
-) -> Result<Report> {
-    let began = Instant::now();
+/// When the history cannot be read. From the plan and the commit, [`Error::Refused`] when an edit lies past the end.
+pub fn edit<'a>(file: &Path, edits: &'a [Edit], grow: bool, options: &Options) -> Result<Request<'a>> {
     let target = open::resolve(file)?;
-    let history = history_of(options.store.as_deref(), &target)?;
-    let mut notes = Vec::new();
-    let stores_first = stores_first(history.as_ref(), &LiveSide::open_any(&target)?.0)?;
-    if let Some(history) = history.filter(|history| matches!(history.intent(), Ok(Some(_)))) {
-        if options.dry_run {
-            refuse_unfinished_to_read(&history)?;
+    let goal = Editing { target: target.clone(), edits, grow, touched: None };
+    Ok(Request::new(InPlace::new(goal, target, options)?))
+}
+
+/// Edits to be made in a target.
+struct Editing<'a> {
+    target: PathBuf,
+    edits: &'a [Edit],
+    grow: bool,
+    /// The pages with the edits in them, once they were read.
+    touched: Option<Touched>,
+}
+
+impl Editing<'_> {
+    fn touched(&self) -> &Touched {
+        self.touched.as_ref().expect("the pages are read first")
+    }
+}
+
+impl Goal for Editing<'_> {
+    fn verb(&self) -> &'static str {
+        "edit"
+    }
+
+    fn look(&mut self, _: &Options, _: &dyn Progress) -> Result<Changes> {
+        let live = LiveSide::open(&self.target)?;
+        let touched = Touched::read(live.target(), self.edits, self.grow)?;
+        let changes = touched.changes(self.edits);
+        self.touched = Some(touched);
+        Ok(changes)
+    }
+
+    /// What was edited in memory must be what is there.
+    fn enter(&mut self, work: &Work<'_>, confirmed: bool) -> Result<bool> {
+        if let Some(touched) = &self.touched {
+            match touched.check(work.target) {
+                Ok(()) => return Ok(true),
+                Err(Error::Changed { .. }) if confirmed => return Ok(false),
+                Err(Error::Changed { .. }) => {}
+                Err(e) => return Err(e),
+            }
         }
-        // What is between two images is not to be edited.
-        let recovered = recover::recover(&target, None, options, &mut *confirm, progress)?;
-        if recovered.done {
-            notes.push(Note::new("an interrupted change was finished first"));
-        } else if history.intent()?.is_some() {
-            return Err(recover::to_finish_first("change", &target));
-        } // else it was under way, and has ended
+        self.touched = Some(Touched::read(work.target, self.edits, self.grow)?);
+        Ok(true)
     }
-    let touched = Touched::open(&target, edits, grow)?;
-    let pages = touched.dirty();
-    let plan = Plan { stores_first, ..touched.plan(edits, &pages) };
-    let report = || Report {
-        plan: plan.clone(),
-        done: false,
-        undo: None,
-        notes: Vec::new(),
-        bytes_written: 0,
-        elapsed: began.elapsed(),
-    };
-    if plan.is_empty() {
-        return Ok(Report { notes, ..report() });
+
+    fn already(&self, _: &Work<'_>, _: &Taken) -> Result<Option<String>> {
+        let touched = self.touched();
+        let same = touched.dirty().is_empty() && touched.len == touched.result_len;
+        Ok(same.then(|| touched.result(self.edits)))
     }
-    let look = || LiveSide::open(&target).and_then(|live| touched.check(live.target())).map(|()| report());
-    let place = Place { target: &target, len: touched.result_len, plan: &look };
-    let check = |target: Target<'_>| touched.check(target);
-    let goal = Goal { verb: "edit", base: Base::Like(&check), already: &never };
-    let mut done = in_place(&place, &goal, options, confirm, progress, |work, from| {
-        // Once more: with --live, somebody may have written since.
+
+    fn make(&mut self, work: &mut Work<'_>, from: &Image) -> Result<Image> {
+        let touched = self.touched();
+        // Once more: with --live, another process may have written since.
         touched.check(work.target)?;
         let mut composer = Composer::new(work, from, touched.result_len);
-        pages.iter().try_for_each(|dirty| composer.put(dirty.page, New::Bytes(&whole(dirty.now))))?;
+        touched.dirty().iter().try_for_each(|dirty| composer.put(dirty.page, New::Bytes(&whole(dirty.now))))?;
         composer.finish("edit", None)
-    })?;
-    done.plan.edits = plan.edits;
-    done.notes.splice(0..0, notes);
-    done.elapsed = began.elapsed();
-    Ok(done)
+    }
+
+    fn is_cheap(&self) -> bool {
+        true
+    }
+
+    fn complete(&self, changes: &mut Changes) {
+        changes.edits = self.edits.iter().map(|edit| self.touched().replaced(edit)).collect();
+    }
+
+    fn len(&self) -> Option<u64> {
+        self.touched.as_ref().map(|touched| touched.result_len)
+    }
 }
 
 /// Writes the delta that makes `edits` in `file`, which stays as it is.
@@ -161,12 +180,10 @@ pub fn delta(
     }
     let mut side = Side::Live(LiveSide::open(&target)?);
     let before = hold(&mut side, &options.reading)?;
-    let touched = Touched::open(&target, edits, grow)?;
+    let Side::Live(live) = &side else { unreachable!("a live file was opened") };
+    let touched = Touched::read(live.target(), edits, grow)?;
     let pages = touched.dirty();
-    let (base, result) = match &side {
-        Side::Live(live) => touched.digests(live, &pages, options, progress)?,
-        Side::Stored(_) => unreachable!("a live file was opened"),
-    };
+    let (base, result) = touched.digests(live, &pages, options, progress)?;
     unchanged(&side, before)?;
     let head = DeltaHead {
         base: ImageId { len: touched.len, digest: base },
@@ -177,29 +194,6 @@ pub fn delta(
     let scratch = scratch_beside(&out);
     let how = Named { force: options.force, apart: &[&target], mode: mode_of(&side)? };
     into(out, &how, |out, path| write_delta(&pages, &head, options.level, (out, path, &scratch), progress))
-}
-
-/// Whether there is no snapshot.
-pub(crate) fn has_none(history: Option<&History>) -> Result<bool> {
-    history.map_or(Ok(true), History::is_new)
-}
-
-/// What a change stores first, for undo, where there is no snapshot: the data of all of the target.
-pub(crate) fn stores_first(history: Option<&History>, live: &LiveSide) -> Result<Option<u64>> {
-    if !has_none(history)? {
-        return Ok(None);
-    }
-    let data = sparse::extents(&live.file, live.len).at("looking for holes in", &live.path)?;
-    Ok(Some(data.iter().map(|extent| extent.end - extent.start).sum()))
-}
-
-/// The history that the target has, if it has one.
-pub(crate) fn history_of(store: Option<&Path>, target: &Path) -> Result<Option<History>> {
-    match Store::find(store, target) {
-        Ok(store) => store.history(target),
-        Err(Error::Missing { .. }) => Ok(None),
-        Err(e) => Err(e),
-    }
 }
 
 /// The pages of a target that edits touch, as a view in which the edits are made.
@@ -217,12 +211,12 @@ struct Touched {
 }
 
 impl Touched {
-    fn open(target: &Path, edits: &[Edit], grow: bool) -> Result<Touched> {
-        let live = LiveSide::open(target)?;
+    fn read(Target { file, path }: Target<'_>, edits: &[Edit], grow: bool) -> Result<Touched> {
+        let len = open::stamp(file, path)?.len;
         let mut set = PageSet::new();
-        let mut result_len = live.len;
+        let mut result_len = len;
         for edit in edits {
-            let end = end_of(edit, live.len, grow, target)?;
+            let end = end_of(edit, len, grow, path)?;
             set.insert_range(PageRange::of_bytes(edit.at, end));
             result_len = result_len.max(if edit.new.is_empty() { 0 } else { end });
         }
@@ -230,16 +224,16 @@ impl Touched {
         let mut seen = Snapshot::compose(bytes?);
         let (mut runs, mut at) = (Vec::new(), 0);
         for run in set.runs() {
-            let there = run.end_offset().min(live.len).saturating_sub(run.offset());
+            let there = run.end_offset().min(len).saturating_sub(run.offset());
             if there > 0 {
-                seen = seen.file(at, &live.file, run.offset(), there as usize).at("reading", target)?;
+                seen = seen.file(at, file, run.offset(), there as usize).at("reading", path)?;
             }
             runs.push((run, at));
             at += (run.len() * PAGE64) as usize;
         }
-        let seen = Arc::new(seen.build().at("reading", target)?);
-        let view = seen.view_arc().at("making a view of", target)?;
-        let mut touched = Touched { target: target.into(), len: live.len, result_len, runs, seen, view };
+        let seen = Arc::new(seen.build().at("reading", path)?);
+        let view = seen.view_arc().at("making a view of", path)?;
+        let mut touched = Touched { target: path.into(), len, result_len, runs, seen, view };
         for edit in edits.iter().filter(|edit| !edit.new.is_empty()) {
             let at = touched.place(edit.at);
             edit.new.lay(&mut touched.view.as_mut_slice()[at..at + edit.new.len() as usize]);
@@ -264,12 +258,16 @@ impl Touched {
         pages
     }
 
-    fn plan(&self, edits: &[Edit], pages: &[Dirty<'_>]) -> Plan {
-        let s = if edits.len() == 1 { "" } else { "s" };
-        let to = format!("now with {} edit{s}", edits.len());
-        let mut plan = Plan::new(&self.target, ("now".into(), self.len), (to, self.result_len), &numbers(pages));
-        plan.edits = edits.iter().map(|edit| self.replaced(edit)).collect();
-        plan
+    /// What it is with the edits, in words.
+    fn result(&self, edits: &[Edit]) -> String {
+        format!("now with {} edit{}", edits.len(), if edits.len() == 1 { "" } else { "s" })
+    }
+
+    fn changes(&self, edits: &[Edit]) -> Changes {
+        let (from, to) = (("now", self.len), (&*self.result(edits), self.result_len));
+        let mut changes = Changes::new(&self.target, from, to, &numbers(&self.dirty()));
+        changes.edits = edits.iter().map(|edit| self.replaced(edit)).collect();
+        changes
     }
 
     fn replaced(&self, edit: &Edit) -> Replaced {

@@ -4,15 +4,14 @@ use super::super::apply::{Input, apply};
 use super::super::fixture::Fixture;
 use super::super::{Quiet, Reading, Reserve, undo};
 use super::*;
+use crate::ops::change::Outcome;
 use crate::pack::Compress;
 use crate::page::pages_of;
 
-fn options(ask: bool) -> Options {
+fn options() -> Options {
     Options {
         store: None,
         reading: Reading::default(),
-        dry_run: false,
-        ask,
         live: false,
         force: false,
         compress: Compress::default(),
@@ -64,17 +63,17 @@ proptest! {
         prop_assert_eq!((stat.base == stat.result, stat.result_len), (old == expected, expected.len() as u64));
         let copy = fixture.path("copy");
         let input = Input::Stream(Box::new(std::io::Cursor::new(made)));
-        apply(&target, input, Some(&copy), &options(false), &mut |_| true, &Quiet).unwrap();
+        apply(&target, input, Some(&copy), &options()).and_then(|request| request.run(&Quiet)).unwrap();
         prop_assert_eq!(std::fs::read(&copy).unwrap(), &expected[..]);
 
         let within = edits.iter().all(|edit| edit.at + edit.new.len() <= len);
-        let short = edit(&target, &edits, false, &Options { dry_run: true, ..options(false) }, &mut |_| true, &Quiet);
+        let short = edit(&target, &edits, false, &options()).and_then(|request| request.plan(&Quiet));
         prop_assert_eq!(short.is_ok(), within);
-        let done = edit(&target, &edits, true, &options(false), &mut |_| true, &Quiet).unwrap();
+        let done = edit(&target, &edits, true, &options()).and_then(|request| request.run(&Quiet)).unwrap();
         prop_assert_eq!(done.done, old != expected);
         prop_assert_eq!(fixture.bytes(), &expected[..]);
         if done.done {
-            undo::undo(&target, &options(false), &mut |_| true, &Quiet).unwrap();
+            undo::undo(&target, &options()).and_then(|request| request.run(&Quiet)).unwrap();
             prop_assert_eq!(fixture.bytes(), &old[..]);
         }
     }
@@ -94,25 +93,23 @@ fn what_changes_between_looking_and_writing() {
         fixture.write(0, &old);
         fixture.snap();
         let stored = snapshots();
-        let mut confirm = |plan: &Plan| {
-            assert_eq!((plan.pages, plan.edits.len()), (1, 2));
-            change();
-            true
-        };
-        let refused = edit(&fixture.target(), &edits, false, &options(true), &mut confirm, &Quiet);
-        assert!(matches!(refused, Err(Error::Changed { .. })), "change {n}: {refused:?}");
+        let target = fixture.target();
+        let plan = edit(&target, &edits, false, &options()).unwrap().plan(&Quiet).unwrap();
+        assert_eq!((plan.changes().pages, plan.changes().edits.len()), (1, 2));
+        change();
+        // What was confirmed is not what would be done: it is asked again, and nothing is stored.
+        let Ok(Outcome::Changed(again)) = plan.commit(&Quiet) else { panic!("change {n}") };
+        assert_eq!(again.changes().from_len, fixture.bytes().len() as u64);
         assert!(!fixture.bytes()[5 * PAGE..].starts_with(b"new") && snapshots() == stored, "change {n}");
     }
     // Others are no concern of an edit.
     fixture.write(0, &old);
-    let mut confirm = |_: &Plan| {
-        fixture.write(7 * PAGE64, b"else");
-        true
-    };
-    edit(&fixture.target(), &edits, false, &options(true), &mut confirm, &Quiet).unwrap();
+    let plan = edit(&fixture.target(), &edits, false, &options()).unwrap().plan(&Quiet).unwrap();
+    fixture.write(7 * PAGE64, b"else");
+    assert!(matches!(plan.commit(&Quiet), Ok(Outcome::Done(report)) if report.done));
     let bytes = fixture.bytes();
     assert!(bytes[5 * PAGE..].starts_with(b"new") && bytes[7 * PAGE..].starts_with(b"else"));
-    undo::undo(&fixture.target(), &options(false), &mut |_| true, &Quiet).unwrap();
+    undo::undo(&fixture.target(), &options()).and_then(|request| request.run(&Quiet)).unwrap();
     assert!(fixture.bytes()[7 * PAGE..].starts_with(b"else"));
 }
 
@@ -121,8 +118,8 @@ fn plans_show_what_was_there() {
     let fixture = Fixture::new();
     fixture.write(0, &[7; 5000]);
     let edits = [bytes_at(4990, &[1; 20]), Edit { at: 6000, new: Patch::Zeros(100) }, bytes_at(0, &[])];
-    let dry = Options { dry_run: true, ..options(false) };
-    let plan = edit(&fixture.target(), &edits, true, &dry, &mut |_| true, &Quiet).unwrap().plan;
+    let plan = edit(&fixture.target(), &edits, true, &options()).unwrap().plan(&Quiet).unwrap();
+    let plan = plan.changes();
     assert_eq!((plan.from_len, plan.to_len, plan.pages), (5000, 6100, 1));
     assert_eq!(plan.edits[0], Replaced { at: 4990, len: 20, old: vec![7; 10], new: vec![1; 16] });
     assert_eq!(plan.edits[1], Replaced { at: 6000, len: 100, old: vec![], new: vec![0; 16] });
@@ -134,7 +131,7 @@ fn a_long_file_costs_what_is_edited() {
     let fixture = Fixture::new();
     fixture.cut(1 << 42);
     let edits = [bytes_at(1 << 41, b"there"), Edit { at: (1 << 40) - 1, new: Patch::Zeros(3) }];
-    let touched = Touched::open(&fixture.target(), &edits, false).unwrap();
+    let touched = Touched::read(LiveSide::open(&fixture.target()).unwrap().target(), &edits, false).unwrap();
     assert_eq!((touched.view.len(), touched.dirty().len()), (3 * PAGE, 1));
     assert_eq!(touched.dirty()[0].page, (1 << 41) / PAGE64);
 }

@@ -1,8 +1,8 @@
-//! What the file says once it was read: whether it still is what was read, and how far the image is proven.
+//! After a target was read: whether it still is the file that was read, and how far the image is proven.
 
 use std::io;
 
-use super::take::{How, Target};
+use super::target::Target;
 use crate::capture::Companion;
 use crate::error::{At, Error, Result};
 use crate::pack::Grade;
@@ -24,13 +24,13 @@ pub(super) fn settled(target: Target<'_>, before: &Stamp) -> Result<Stamp> {
     }
 }
 
-/// How far the image is proven to be of one moment, and why not more. `kept`: nobody could write while it was read,
+/// How far the image is proven to be consistent, and why not more. `kept`: nobody could write while it was read,
 /// else `reason` says why not. `moved`: the stamp is not what it was.
-pub(super) fn grade(target: Target<'_>, how: &How<'_>, kept: bool, reason: String, moved: bool) -> (Grade, String) {
+pub(super) fn grade(target: Target<'_>, locked: bool, kept: bool, reason: String, moved: bool) -> (Grade, String) {
     if let Some(log) = Companion::hot_beside(target.path) {
         return (Grade::Unproven, log.reason());
     }
-    match (kept, how.reading.lock) {
+    match (kept, locked) {
         // Not even the lease excludes it: truncate(2) through an overlayfs mount breaks none of the file below it.
         (true, _) if moved => (Grade::Unproven, "its length or times changed while it was read".into()),
         (false, true) if moved => (Grade::Unproven, format!("it changed while it was read under its lock; {reason}")),

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use super::change::metadata::{MetaChange, Metadata};
 use super::find_history;
-use super::metadata::{MetaChange, Metadata};
 use crate::error::Result;
 use crate::pack::{Grade, Kind, Meta, RunStream, Source};
 use crate::page::{Digest, PAGE, PAGE64, PageRange};

@@ -4,28 +4,29 @@
 //! An [`Origin`] remembers the digests of its groups, 40 bytes for 64 KiB that are not zeros. So what a view makes of
 //! it has its image digest for the price of the pages that differ, and nothing has to be read again.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::Progress;
-use super::change::{Base, Confirm, Goal, Options, Plan, Report};
+use super::change::hold::Work;
+use super::change::in_place::{Goal, InPlace};
+use super::change::{self, Changes, Request};
 use super::compare::digest_of;
 use super::compose::{Composer, Differing, New};
 use super::delta::{MakeOptions, Named, Stat, into, scratch_beside};
 use super::dirty::{Dirty, Refold, dirty_in, numbers, regroup, whole, write_delta};
 use super::gather::hash_groups;
-use super::in_place::{Place, in_place};
 use super::operand::Operand;
 use super::restore::{Out, fill};
 use super::sides::{LiveSide, Side, StoredSide};
 use super::snap::{self, check, tag_all};
-use super::take::blank_meta;
+use super::take::{Taken, blank_meta};
 use crate::error::{At, Error, Result};
 use crate::mem::{Root, Snapshot, View};
 use crate::pack::{DeltaHead, FrameCounts, ImageId, Kind, Meta};
 use crate::page::{Digest, GROUP, ImageHasher, PAGE64, PageRange, PageSet};
-use crate::store::{Image, Writing};
+use crate::store::{Image, Intent, Writing};
 use crate::sys::open;
 
 pub use super::apply_memory::apply;
@@ -265,40 +266,70 @@ fn store(
 /// Brings `file`, which must hold what `origin` does, to what `view` holds: in place, with an undo.
 ///
 /// # Errors
-/// [`Error::Base`] when the file holds anything else: then nothing was touched. Else as [`super::revert`].
-pub fn write<S: Root>(
+/// [`Error::Refused`] when `view` is none of `origin`; from the plan and the commit, [`Error::Base`] when the file holds
+/// anything else.
+pub fn write<'a, S: Root>(
     file: &Path,
     origin: &Origin,
-    view: &View<S>,
-    options: &Options,
-    confirm: Confirm<'_>,
-    progress: &dyn Progress,
-) -> Result<Report> {
-    let began = Instant::now();
-    let target = &open::resolve(file)?;
+    view: &'a View<S>,
+    options: &change::Options,
+) -> Result<Request<'a>> {
+    let target = open::resolve(file)?;
     let (pages, digest) = origin.changes(view)?;
-    let (len, base) = (origin.len(), origin.digest());
-    let plan = || {
-        let live = LiveSide::open(target)?;
+    let goal = Write { target: target.clone(), pages, base: origin.image, digest };
+    Ok(Request::new(InPlace::new(goal, target, options)?))
+}
+
+/// What a view changed, to be written to a file.
+struct Write<'v> {
+    target: PathBuf,
+    pages: Vec<Dirty<'v>>,
+    base: ImageId,
+    /// The image digest of what the view holds.
+    digest: Digest,
+}
+
+impl Goal for Write<'_> {
+    fn verb(&self) -> &'static str {
+        "write"
+    }
+
+    fn look(&mut self, options: &change::Options, progress: &dyn Progress) -> Result<Changes> {
+        let live = LiveSide::open(&self.target)?;
         let found = digest_of(&live, &options.reading, progress)?;
-        if found != base {
-            return Err(Error::Base { path: target.clone(), expected: base, found, hint: String::new() });
+        self.is_base(found)?;
+        let len = self.base.len;
+        Ok(Changes::new(&self.target, ("now", len), ("the view", len), &numbers(&self.pages)))
+    }
+
+    fn already(&self, _: &Work<'_>, taken: &Taken) -> Result<Option<String>> {
+        self.is_base(taken.image)?;
+        Ok((taken.image == self.digest).then(|| "the view".into()))
+    }
+
+    fn make(&mut self, work: &mut Work<'_>, from: &Image) -> Result<Image> {
+        let mut composer = Composer::new(work, from, self.base.len);
+        self.pages.iter().try_for_each(|dirty| composer.put(dirty.page, New::Bytes(&whole(dirty.now))))?;
+        composer.finish("write", Some(self.digest))
+    }
+
+    fn fits(&self, intent: &Intent) -> bool {
+        intent.to_image == self.base.digest
+    }
+
+    fn len(&self) -> Option<u64> {
+        Some(self.base.len)
+    }
+}
+
+impl Write<'_> {
+    fn is_base(&self, found: Digest) -> Result<()> {
+        let expected = self.base.digest;
+        if found == expected {
+            return Ok(());
         }
-        let plan = Plan::new(target, ("now".into(), len), ("the view".into(), len), &numbers(&pages));
-        Ok(Report { plan, done: false, undo: None, notes: Vec::new(), bytes_written: 0, elapsed: began.elapsed() })
-    };
-    let place = Place { target, len, plan: &plan };
-    let already = |_: &super::change::Work<'_>, taken: &super::take::Taken| {
-        Ok((taken.image == digest).then(|| "the view".into()))
-    };
-    let goal = Goal { verb: "write", base: Base::Is(base), already: &already };
-    let mut report = in_place(&place, &goal, options, confirm, progress, |work, from| {
-        let mut composer = Composer::new(work, from, len);
-        pages.iter().try_for_each(|dirty| composer.put(dirty.page, New::Bytes(&whole(dirty.now))))?;
-        composer.finish("write", Some(digest))
-    })?;
-    report.elapsed = began.elapsed();
-    Ok(report)
+        Err(Error::Base { path: self.target.clone(), expected, found, hint: String::new() })
+    }
 }
 
 /// Writes the delta from what `origin` holds to what `view` holds; [`super::apply`] takes it. Of the options, `store`

@@ -11,12 +11,10 @@ use crate::pack::{Compress, Grade};
 use crate::page::PAGE;
 use crate::store::Ref;
 
-fn options() -> Options {
-    Options {
+fn options() -> change::Options {
+    change::Options {
         store: None,
         reading: Reading::default(),
-        dry_run: false,
-        ask: false,
         live: false,
         force: false,
         compress: Compress::default(),
@@ -117,11 +115,11 @@ proptest! {
             prop_assert_eq!(&other[..], &old[..]);
         }
 
-        let done = write(&fixture.target(), &origin, &view, &options(), &mut |_| true, &Quiet).unwrap();
+        let done = write(&fixture.target(), &origin, &view, &options()).and_then(|request| request.run(&Quiet)).unwrap();
         prop_assert_eq!(done.done, old != new);
         prop_assert_eq!(fixture.bytes(), &new[..]);
         if old != new {
-            undo::undo(&fixture.target(), &options(), &mut |_| true, &Quiet).unwrap();
+            undo::undo(&fixture.target(), &options()).and_then(|request| request.run(&Quiet)).unwrap();
             prop_assert_eq!(fixture.bytes(), &old[..]);
         }
     }
@@ -245,7 +243,7 @@ fn a_wrong_base_or_a_damaged_delta_leaves_all_as_it_was() {
     // A file that is not the base is not written.
     fixture.write(100, b"x");
     let bytes = fixture.bytes();
-    let refused = write(&fixture.target(), &origin, &view, &options(), &mut |_| true, &Quiet);
+    let refused = write(&fixture.target(), &origin, &view, &options()).and_then(|request| request.run(&Quiet));
     assert!(matches!(refused, Err(Error::Base { .. })), "{refused:?}");
     assert_eq!(fixture.bytes(), bytes);
     assert_eq!(fixture.history().snapshots().unwrap().len(), 1);

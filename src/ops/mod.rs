@@ -3,11 +3,9 @@
 //! Nothing here knows a terminal, the environment or exit codes; long work tells a [`Progress`] how far it is.
 
 pub mod adopt;
-mod alone;
 pub mod apply;
 mod apply_memory;
 mod bytes;
-mod carry;
 pub mod change;
 mod compare;
 mod compose;
@@ -23,34 +21,30 @@ mod gather;
 mod grade;
 mod grown;
 pub(crate) mod heal;
-mod in_place;
 pub mod log;
 pub mod memory;
-pub mod metadata;
 pub mod no_undo;
 mod note;
 pub mod operand;
 mod pack_file;
 mod part;
-mod plan;
-pub mod recover;
 mod renamed;
 pub mod restore;
 pub mod revert;
 mod salvage;
-mod set_uid;
 mod sides;
 pub mod snap;
-mod space;
 pub mod stat;
 mod take;
+mod target;
 pub mod undo;
 pub mod vec;
 pub mod verify;
 pub mod view;
+mod walk;
 mod within;
-mod write;
 
+pub use change::{metadata, recover};
 pub use note::Note;
 
 use std::fs::File;
@@ -210,6 +204,20 @@ pub(crate) fn find_history(store: Option<&Path>, file: &Path) -> Result<History>
     }
     let history = Store::find(store, &target)?.history(&target)?.ok_or_else(none)?;
     Ok(history.named(file, store))
+}
+
+/// The history that the target, a resolved path, has, if it has one.
+pub(crate) fn history_of(store: Option<&Path>, target: &Path) -> Result<Option<History>> {
+    match Store::find(store, target) {
+        Ok(store) => store.history(target),
+        Err(Error::Missing { .. }) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// Whether there is no snapshot.
+pub(crate) fn has_none(history: Option<&History>) -> Result<bool> {
+    history.map_or(Ok(true), History::is_new)
 }
 
 /// The path of a target: links followed, where it exists.

@@ -1,115 +1,76 @@
-//! Changes without undo: a target is brought to a snapshot, and what it held before is not stored. They are for when
-//! there is no space for that, and final: one that is interrupted can only be finished, and only by who says so, as
-//! nothing tells what it has not written yet from what somebody else has written since.
+//! `revert --no-undo`: the current content is not stored.
 
-use std::time::Instant;
-
-use super::carry::{Step, carry_out};
-use super::change::{Base, Confirm, Goal, Options, Plan, Report, Work, before_change, never, with_target};
-use super::metadata::Metadata;
+use super::Progress;
+use super::change::hold::{hold, obstacle};
+use super::change::interrupted::First;
+use super::change::metadata::MetaChange;
+use super::change::request::{Draft, Method};
+use super::change::unstored::Unstored;
+use super::change::{Changes, Options, Report, Request};
 use super::operand::Operand;
-use super::plan::asking_first;
-use super::recover::named;
-use super::write::prove_whole;
-use super::{Progress, compare, find_history, plan};
-use crate::error::{Error, Result};
+use super::revert::{find, look_at};
+use crate::error::Result;
 use crate::page::Digest;
-use crate::store::{Intent, Ref, SnapName};
-use crate::sys::{id, open};
+use crate::store::{History, Intent, SnapName};
 
 /// Brings `what` back to the snapshot it names (the latest, if none) as [`super::revert`] does, but does not store what
-/// it holds before: neither undo nor [`super::recover`] can bring that back.
+/// it holds before: neither undo nor [`super::recover`] can restore that.
 ///
 /// # Errors
 /// As [`super::revert`].
-pub fn revert_without_undo(
-    what: &Operand,
-    options: &Options,
-    confirm: Confirm<'_>,
-    progress: &dyn Progress,
-) -> Result<Report> {
-    let began = Instant::now();
-    let history = find_history(options.store.as_deref(), &what.path)?;
-    let wanted = history.resolve(&what.at.clone().unwrap_or(Ref::Latest))?;
-    let plan = || {
-        let exact = Ref::Prefix(wanted.id.to_hex());
-        let report = plan::plan_only(&history, &exact, None, None, options, progress)?;
-        Ok(Report { plan: Plan { no_undo: true, ..report.plan }, ..report })
-    };
-    asking_first(&history, options, confirm, plan, |confirm| {
-        with_target(&history, options, |work| {
-            let goal = Goal { verb: "revert", base: Base::Unstored, already: &never };
-            before_change(work, &goal, confirm, progress)?;
-            let recorded = work.history.intent()?;
-            let mut report = bring(work, wanted, "revert", recorded.as_ref(), confirm, progress)?;
-            report.notes.append(&mut work.notes);
-            report.elapsed = began.elapsed();
-            Ok(report)
-        })
-    })
+pub fn revert_without_undo(what: &Operand, options: &Options) -> Result<Request<'static>> {
+    let (history, wanted) = find(what, options)?;
+    Ok(Request::new(Final { history, wanted, options: options.clone(), first: First::default(), seen: None }))
 }
 
-/// Finishes such a change that was interrupted.
-pub(crate) fn finish(
-    work: &mut Work<'_>,
-    intent: &Intent,
-    confirm: Confirm<'_>,
-    progress: &dyn Progress,
-) -> Result<Report> {
-    let wanted = named(work.history, &intent.to)?;
-    bring(work, wanted, &intent.verb, Some(intent), confirm, progress)
-}
-
-/// The error of a verb that would go another way than to the end.
-pub(crate) fn only_forward(work: &Work<'_>, intent: &Intent) -> Error {
-    Error::refused(
-        format!(
-            "an interrupted {} of {} was begun without undo: what the file held before was not stored, and it cannot be \
-             rolled back",
-            intent.verb,
-            work.target.path.display()
-        ),
-        "`memsnap recover` with --finish completes it; with --abandon the file stays as it is",
-    )
-}
-
-/// Writes all pages in which the target differs from a snapshot.
-fn bring(
-    work: &mut Work<'_>,
+struct Final {
+    history: History,
     wanted: SnapName,
-    verb: &str,
-    recorded: Option<&Intent>,
-    confirm: Confirm<'_>,
-    progress: &dyn Progress,
-) -> Result<Report> {
-    let to = work.history.image(wanted)?;
-    let pages = compare::pages_off(work.target, &to, &work.options.reading, progress);
-    let pages = work.if_alone(pages)?;
-    let stamp = open::stamp(work.target.file, work.target.path)?;
-    let now = if recorded.is_some() { "a mixture" } else { "now" };
-    let ends = ((now.into(), stamp.len), (format!("@{}", to.name.number), to.len()));
-    let mut plan = Plan { no_undo: true, ..Plan::new(work.target.path, ends.0, ends.1, &pages) };
-    plan.metadata = Metadata::of(work.target)?.changes(&Metadata::stored(to.meta()), !plan.is_empty());
-    let mut report =
-        Report { plan, done: false, undo: None, notes: Vec::new(), bytes_written: 0, elapsed: Default::default() };
-    // A change that was recorded has to be ended, be there nothing left to write.
-    if (report.plan.is_empty() && recorded.is_none()) || !confirm(&report.plan) {
-        return Ok(report);
+    options: Options,
+    first: First,
+    /// What the last plan saw of the target: image digest, length, and what of its metadata is to change.
+    seen: Option<(Digest, u64, Vec<MetaChange>)>,
+}
+
+impl Method for Final {
+    fn plan(&mut self, progress: &dyn Progress) -> Result<Draft> {
+        let is_final = self.history.intent()?.is_some_and(|intent| intent.is_final());
+        if !is_final && let Some(draft) = self.first.plan(&self.history, &self.options, &|_| true, progress)? {
+            return Ok(draft);
+        }
+        let (mut changes, found) = if is_final {
+            hold(&self.history, &self.options, |work| {
+                let all = Unstored::look(work, self.wanted, true, progress)?;
+                Ok((all.changes, all.found))
+            })?
+        } else {
+            let (changes, seen) = look_at(&self.history, self.wanted, None, &self.options, progress)?;
+            (Changes { no_undo: true, ..changes }, seen.image)
+        };
+        self.seen = Some((found, changes.from_len, changes.metadata.clone()));
+        if !changes.is_empty() {
+            changes.obstacle = obstacle(&changes.path, &self.options);
+        }
+        Ok(Draft { notes: self.first.notes.clone(), ..Draft::of(changes) })
     }
-    let proven = prove_whole(&to, &pages, progress);
-    work.if_alone(proven)?;
-    let intent = Intent {
-        from: Digest::ZERO,
-        from_image: Digest::ZERO,
-        to: to.name.id,
-        to_image: to.digest(),
-        file: (stamp.dev, stamp.ino),
-        time_ns: id::now_ns(),
-        verb: verb.into(),
-    };
-    let intent = recorded.filter(|r| r.to == intent.to && r.file == intent.file).cloned().unwrap_or(intent);
-    let step = Step { intent: &intent, recorded, from: None, to: &to, pages: &pages };
-    report.bytes_written = carry_out(work, &step, progress)?;
-    report.done = true;
-    Ok(report)
+
+    fn commit(&mut self, confirmed: bool, progress: &dyn Progress) -> Result<Option<Report>> {
+        hold(&self.history, &self.options, |work| {
+            let recorded = work.history.intent()?.filter(Intent::is_final);
+            // Of one without undo, all that differs is written again.
+            if recorded.is_none() && !self.first.finish(work, &|_| true, confirmed, progress)? {
+                return Ok(None);
+            }
+            work.refuse_hot_log(false)?;
+            let all = Unstored::look(work, self.wanted, recorded.is_some(), progress)?;
+            let now = (all.found, all.changes.from_len, all.changes.metadata.clone());
+            if confirmed && self.seen.as_ref() != Some(&now) {
+                return Ok(None);
+            }
+            let mut report = all.carry(work, "revert", recorded.as_ref(), progress)?;
+            report.notes = std::mem::take(&mut self.first.notes);
+            report.notes.append(&mut work.notes);
+            Ok(Some(report))
+        })
+    }
 }

@@ -5,8 +5,8 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use super::take::Target;
-use super::write::runs_in;
+use super::target::Target;
+use super::walk::runs_in;
 use crate::error::{At, Error, Result};
 use crate::pack::{Run, Source};
 use crate::page::{PAGE, PAGE64, PageRange, PageSet, page_digest};

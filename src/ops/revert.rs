@@ -3,54 +3,132 @@
 use std::io::ErrorKind;
 use std::ops::Range;
 
-use super::change::{Base, Confirm, Goal, Options, Report, Stop, Work, change, if_same};
+use super::change::hold::Work;
+use super::change::in_place::{Goal, InPlace};
+use super::change::metadata::Metadata;
+use super::change::{Changes, Options, Request};
+use super::compare::compare_live;
 use super::compose::{Composer, New, read_zero_extended};
 use super::operand::Operand;
-use super::plan::asking_first;
-use super::take::Taken;
-use super::{FULL, NO_SPACE, Progress, find_history, part, plan};
+use super::sides::{LiveSide, StoredSide};
+use super::take::{Taken, Target};
+use super::walk::Stop;
+use super::{FULL, NO_SPACE, Progress, find_history, part};
 use crate::error::{At, Error, RESERVING, Result};
 use crate::pack::{Source, differing};
-use crate::page::{PAGE, PAGE64, PageRange};
-use crate::store::{Image, Ref};
+use crate::page::{Digest, PAGE, PAGE64, PageRange};
+use crate::store::{History, Image, Ref, SnapName};
 
 /// Brings `what` back to the snapshot it names (the latest, if none); with `range` (bytes from, to) only those bytes.
 ///
 /// # Errors
-/// [`Error::Busy`] when others have it open; [`Error::Refused`] when a rule forbids it. Then nothing was written.
-pub fn revert(
-    what: &Operand,
-    range: Option<(u64, u64)>,
-    options: &Options,
-    confirm: Confirm<'_>,
-    progress: &dyn Progress,
-) -> Result<Report> {
-    let at = what.at.clone().unwrap_or(Ref::Latest);
+/// [`Error::Missing`] when there is no such snapshot.
+pub fn revert(what: &Operand, range: Option<(u64, u64)>, options: &Options) -> Result<Request<'static>> {
+    let (history, wanted) = find(what, options)?;
+    let goal = Revert { history: history.clone(), wanted, range, seen: None };
+    Ok(Request::new(InPlace::within(history, goal, options)))
+}
+
+/// The snapshot that `what` names (the latest, if none), and its history.
+pub(crate) fn find(what: &Operand, options: &Options) -> Result<(History, SnapName)> {
     let history = find_history(options.store.as_deref(), &what.path)?;
-    let wanted = history.resolve(&at)?;
-    let plan = || {
-        let exact = Ref::Prefix(wanted.id.to_hex());
-        plan::plan_only(&history, &exact, range, None, options, progress)
-    };
-    let already = |work: &Work<'_>, taken: &Taken| {
-        let to = work.history.image(wanted)?;
-        let Some(range) = range else { return Ok(if_same(taken, &to)) };
+    let wanted = history.resolve(what.at.as_ref().unwrap_or(&Ref::Latest))?;
+    Ok((history, wanted))
+}
+
+struct Revert {
+    history: History,
+    wanted: SnapName,
+    range: Option<(u64, u64)>,
+    /// What the last plan saw.
+    seen: Option<Seen>,
+}
+
+impl Goal for Revert {
+    fn verb(&self) -> &'static str {
+        "revert"
+    }
+
+    fn look(&mut self, options: &Options, progress: &dyn Progress) -> Result<Changes> {
+        let (changes, seen) = look_at(&self.history, self.wanted, self.range, options, progress)?;
+        self.seen = Some(seen);
+        Ok(changes)
+    }
+
+    fn holds(&self, _: &Work<'_>, taken: &Taken) -> Result<bool> {
+        Ok(self.seen.as_ref().is_some_and(|seen| seen.is(taken)))
+    }
+
+    fn already(&self, work: &Work<'_>, taken: &Taken) -> Result<Option<String>> {
+        let to = work.history.image(self.wanted)?;
+        let Some(range) = self.range else { return Ok(if_same(taken, &to)) };
         let bytes = part::clip(range, taken.len, to.len())?;
         let holds = part::holds(work.target, &to, &bytes);
         Ok(work.if_alone(holds)?.then(|| format!("@{} in these bytes", to.name.number)))
-    };
-    let goal = Goal { verb: "revert", base: Base::Any, already: &already };
-    let make = |work: &mut Work<'_>, from: &Image| {
-        let to = work.history.image(wanted)?;
-        match range {
+    }
+
+    fn make(&mut self, work: &mut Work<'_>, from: &Image) -> Result<Image> {
+        let to = work.history.image(self.wanted)?;
+        match self.range {
             None => Ok(to),
             Some(range) => compose(work, from, &to, range),
         }
+    }
+
+    fn explain(&self, e: Error) -> Error {
+        if self.range.is_none() { or_without_undo(e) } else { e }
+    }
+}
+
+/// The name of `to`, if bringing what was taken to it would change nothing.
+pub(crate) fn if_same(taken: &Taken, to: &Image) -> Option<String> {
+    taken.holds(to).then(|| format!("@{}", to.name.number))
+}
+
+/// What a plan saw of a target: while it is the same, the plan holds.
+pub(crate) struct Seen {
+    /// The image digest.
+    pub(crate) image: Digest,
+    len: u64,
+    /// None where it is kept.
+    metadata: Option<Metadata>,
+}
+
+impl Seen {
+    /// Whether that was captured.
+    pub(crate) fn is(&self, taken: &Taken) -> bool {
+        let same = self.metadata.as_ref().is_none_or(|metadata| *metadata == taken.metadata());
+        same && (self.image, self.len) == (taken.image, taken.len)
+    }
+}
+
+/// Compares the target with a snapshot, and says what a revert to it writes.
+pub(crate) fn look_at(
+    history: &History,
+    to: SnapName,
+    range: Option<(u64, u64)>,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<(Changes, Seen)> {
+    let live = LiveSide::open(history.target())?;
+    let stored = StoredSide { name: format!("@{}", to.number), history: history.clone(), image: history.image(to)? };
+    let (set, image) = compare_live(&live, &stored, &options.reading, progress, None)?;
+    let target = Target { file: &live.file, path: &live.path };
+    let (len, set) = match range {
+        None => (stored.image.len(), set.runs_within(PageRange::of_len(stored.image.len())).collect()),
+        Some(range) => {
+            let bytes = part::clip(range, live.len, stored.image.len())?;
+            (live.len, part::differing_in(target, &stored.image, &bytes, &set)?)
+        }
     };
-    asking_first(&history, options, confirm, plan, |confirm| {
-        let done = change(&history, &goal, options, confirm, progress, make);
-        done.map_err(|e| if range.is_none() { or_without_undo(e) } else { e })
-    })
+    let mut changes = Changes::new(&live.path, ("now", live.len), (&stored.name, len), &set);
+    let mut metadata = None;
+    if range.is_none() {
+        let now = Metadata::of(target)?;
+        changes.metadata = now.changes(&Metadata::stored(stored.image.meta()), !changes.is_empty());
+        metadata = Some(now);
+    }
+    Ok((changes, Seen { image, len: live.len, metadata }))
 }
 
 /// Where undo does not fit, the change can be made without it. Another store would not have the snapshot.

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::metadata::MetaChange;
+use super::change::metadata::MetaChange;
 use super::stat::Format;
 use super::take::{How, Taken, Target, take};
 use super::{Progress, Reading, Reserve, renamed};

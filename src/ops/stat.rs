@@ -15,8 +15,7 @@ pub use content::Content;
 pub use format::Format;
 pub use layout::{Extents, Fs, Layout, MOST_LISTED};
 
-use super::edit::history_of;
-use super::{Progress, Reading};
+use super::{Progress, Reading, history_of};
 use crate::error::{Error, Result};
 use crate::store::ChangeMarker;
 use crate::sys::cache::{self, Counts};

@@ -1,14 +1,12 @@
 //! Taking an image of a live target: the scan, the pack it fills, and the draft of a snapshot. Nothing appears in the
 //! store before [`Taken::commit`].
 
-use std::fs::File;
-use std::path::Path;
-
+use super::change::metadata::{MetaChange, Metadata};
 use super::grade::{grade, settled};
 use super::grown::{push_run, with_grown};
 use super::heal::{Healed, heal, suspects};
-use super::metadata::{MetaChange, Metadata};
 use super::pack_file::PackFile;
+pub(crate) use super::target::Target;
 use super::{Progress, Reading, Reserve, head};
 use crate::capture::{Base, Found, Leaf, NoBase, Watch, scan};
 use crate::error::{At, Error, Result, shell_word};
@@ -61,13 +59,6 @@ pub(crate) struct Taken {
     draft: Draft,
     pack: Option<(Pending, PackSummary)>,
     cache: DigestCacheUpdate,
-}
-
-/// The target of a verb, opened.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Target<'a> {
-    pub(crate) file: &'a File,
-    pub(crate) path: &'a Path,
 }
 
 /// Takes an image of `target`, compared with what `history` last knew of it.
@@ -190,7 +181,7 @@ fn attempt(
     let (kept, reason) = watch.map_or((true, String::new()), |w| w.end(target.file));
     scanned?;
     let moved = !settled(target, &before)?.same_state(&before);
-    let (grade, reason) = grade(target, how, kept, reason, moved);
+    let (grade, reason) = grade(target, how.reading.lock, kept, reason, moved);
     let pack = taking.pack.take().map(|p| p.finish().at("writing a pack in", history.dir())).transpose()?;
     let pack = pack.map(|(summary, out)| out.done(history.dir()).map(|file| (file, summary))).transpose()?;
     Ok(Taken {
@@ -293,7 +284,8 @@ impl Taking<'_> {
 }
 
 impl Taken {
-    fn metadata(&self) -> Metadata {
+    /// Mode, owner and attributes.
+    pub(crate) fn metadata(&self) -> Metadata {
         Metadata::new(self.stamp.mode, (self.stamp.uid, self.stamp.gid), &self.attrs)
     }
 

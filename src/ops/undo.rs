@@ -1,71 +1,106 @@
-//! `undo`: take back the last change that memsnap made. Undoing that does it again.
+//! `undo`: revert the last change that memsnap made. Undoing that makes it again.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::change::{Base, Confirm, Goal, Options, Report, Work, change, if_same};
-use super::plan::asking_first;
-use super::sides::refuse_unfinished_to_read;
+use super::change::hold::Work;
+use super::change::in_place::{Goal, InPlace};
+use super::change::{Changes, Options, Request};
+use super::revert::{Seen, if_same, look_at};
 use super::take::Taken;
-use super::{Progress, find_history, plan};
+use super::{Progress, find_history};
 use crate::error::{Error, Result, command, shell_word};
-use crate::store::{History, Image, Intent, Ref};
+use crate::page::Digest;
+use crate::store::{History, Image, Intent, Ref, SnapName};
 
-/// Takes back the last change of `file`.
+/// Reverts the last change of `file`.
 ///
 /// # Errors
-/// [`Error::Missing`] when there was none; [`Error::Base`] when the file is not what the change left, unless
-/// [`Options::force`].
-pub fn undo(file: &Path, options: &Options, confirm: Confirm<'_>, progress: &dyn Progress) -> Result<Report> {
-    undo_last(file, options, confirm, progress).map_err(|e| {
+/// [`Error::Missing`] when there was none; from the plan and the commit, [`Error::Base`] when the file is not what the
+/// change left, unless [`Options::force`].
+pub fn undo(file: &Path, options: &Options) -> Result<Request<'static>> {
+    let history = find_history(options.store.as_deref(), file)?;
+    let goal = Undo { history: history.clone(), file: file.into(), options: options.clone(), seen: None };
+    if history.intent()?.is_none() {
+        goal.last_change()?;
+    }
+    Ok(Request::new(InPlace::within(history, goal, options)))
+}
+
+struct Undo {
+    history: History,
+    /// As the user named it.
+    file: PathBuf,
+    options: Options,
+    /// What the last plan saw, and where it leads.
+    seen: Option<(Seen, SnapName)>,
+}
+
+impl Goal for Undo {
+    fn verb(&self) -> &'static str {
+        "undo"
+    }
+
+    fn look(&mut self, options: &Options, progress: &dyn Progress) -> Result<Changes> {
+        let origin = self.origin()?;
+        let (changes, seen) = look_at(&self.history, origin, None, options, progress)?;
+        self.is_base(&changes.path, seen.image)?;
+        self.seen = Some((seen, origin));
+        Ok(changes)
+    }
+
+    fn holds(&self, _: &Work<'_>, taken: &Taken) -> Result<bool> {
+        let Some((seen, origin)) = &self.seen else { return Ok(false) };
+        Ok(seen.is(taken) && *origin == self.origin()?)
+    }
+
+    fn already(&self, work: &Work<'_>, taken: &Taken) -> Result<Option<String>> {
+        self.is_base(work.target.path, taken.image)?;
+        Ok(if_same(taken, &self.history.image(self.origin()?)?))
+    }
+
+    fn make(&mut self, _: &mut Work<'_>, _: &Image) -> Result<Image> {
+        self.history.image(self.origin()?)
+    }
+
+    fn explain(&self, e: Error) -> Error {
         e.of_base(|_| {
-            let undo = command("undo --force", options.store.as_deref(), file);
-            format!("it was changed since; `{undo}` writes over that, too, and saves it first")
+            let undo = command("undo --force", self.options.store.as_deref(), &self.file);
+            format!("it was changed since; `{undo}` saves that and then overwrites it")
         })
-    })
+    }
 }
 
-fn undo_last(file: &Path, options: &Options, confirm: Confirm<'_>, progress: &dyn Progress) -> Result<Report> {
-    let store = options.store.as_deref();
-    let history = find_history(store, file)?;
-    let plan = || {
-        refuse_unfinished_to_read(&history)?;
-        let last = last_change(&history, file, store)?;
-        let base = (!options.force).then_some(last.to_image);
-        plan::plan_only(&history, &Ref::Prefix(last.from.to_hex()), None, base, options, progress)
-    };
-    let origin = |work: &Work<'_>| origin(work, file);
-    let already = |work: &Work<'_>, taken: &Taken| Ok(if_same(taken, &origin(work)?));
-    let base = if options.force { Base::Any } else { Base::LastChange };
-    let goal = Goal { verb: "undo", base, already: &already };
-    asking_first(&history, options, confirm, plan, |confirm| {
-        if history.intent()?.is_none() {
-            last_change(&history, file, store)?;
+impl Undo {
+    /// What the last change began with. Looked up again under the lock: another process may have undone it meanwhile,
+    /// and an interrupted change has been finished first and is the one to revert.
+    fn origin(&self) -> Result<SnapName> {
+        self.history.resolve(&Ref::Prefix(self.last_change()?.from.to_hex()))
+    }
+
+    /// The target must be what the last change left.
+    fn is_base(&self, path: &Path, found: Digest) -> Result<()> {
+        let expected = self.last_change()?.to_image;
+        if self.options.force || found == expected {
+            return Ok(());
         }
-        change(&history, &goal, options, confirm, progress, |work, _| origin(work))
-    })
-}
+        Err(Error::Base { path: path.into(), expected, found, hint: String::new() })
+    }
 
-/// What the last change began with. Looked up again, under the lock: somebody may have undone it meanwhile, and an
-/// interrupted change has been finished first and is the one to take back.
-fn origin(work: &Work<'_>, file: &Path) -> Result<Image> {
-    let last = last_change(work.history, file, work.options.store.as_deref())?;
-    let name = work.history.resolve(&Ref::Prefix(last.from.to_hex()))?;
-    work.history.image(name)
-}
-
-fn last_change(history: &History, file: &Path, store: Option<&Path>) -> Result<Intent> {
-    history.last_change()?.ok_or_else(|| {
-        let target = history.target();
-        let mut latest = file.as_os_str().to_owned();
-        latest.push("@latest");
-        let hint = match target.exists() {
-            true => format!("`{}` brings back the latest snapshot", command("revert", store, latest)),
-            false => {
-                let restore = command("restore", store, latest);
-                format!("the file is gone: `{restore} -o {}` writes its latest snapshot", shell_word(file))
-            }
-        };
-        let what = format!("memsnap has changed nothing in {} that it could take back", target.display());
-        Error::missing(what, hint)
-    })
+    fn last_change(&self) -> Result<Intent> {
+        let (history, file, store) = (&self.history, &self.file, self.options.store.as_deref());
+        history.last_change()?.ok_or_else(|| {
+            let target = history.target();
+            let mut latest = file.as_os_str().to_owned();
+            latest.push("@latest");
+            let hint = match target.exists() {
+                true => format!("`{}` brings back the latest snapshot", command("revert", store, latest)),
+                false => {
+                    let restore = command("restore", store, latest);
+                    format!("the file is gone: `{restore} -o {}` writes its latest snapshot", shell_word(file))
+                }
+            };
+            let what = format!("memsnap has changed nothing in {} that it could take back", target.display());
+            Error::missing(what, hint)
+        })
+    }
 }

@@ -209,7 +209,7 @@ fn an_interrupted_change_is_finished_first() {
     case.exits("edit f --at 0 --text x -o d", 2).says("recover");
     case.exits("edit f --at 0 --text x", 2).says("--yes");
     assert!(case.read("f") == half);
-    case.ok("edit --yes f --at 0 --text x").says("an interrupted change was finished first");
+    case.ok("edit --yes f --at 0 --text x").says("an interrupted revert was finished first");
     assert!(case.read("f") == patched(&old, &[(0, b"x")]));
     case.ok("undo --yes f");
     assert!(case.read("f") == old);

@@ -308,7 +308,7 @@ fn taken_by_force_it_says_so() {
         assert!(case.read("f")[2 * PAGE..].starts_with(LATE));
         assert!(case.stored("/intent").len() == 1 && has_mark(&case));
         case.exits("recover --yes f", 2).says("neither the old nor the new");
-        case.ok("recover --finish --yes f").says("is kept as");
+        case.ok("recover --finish --yes f").says("is saved as");
         assert!(case.read("f") == old);
     }
 }

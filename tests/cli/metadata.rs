@@ -310,7 +310,7 @@ fn a_revert_of_the_mode_alone() {
     case.ok("revert -n --no-undo f@1").shows("final").shows("sets     mode 0600 -> 0644");
     assert_eq!((seen(&case).mode, case.snapshots()), (0o600, 1));
 
-    case.ok("revert --yes f@1").says("mode 0600 -> 0644, now as @1").says("kept as it was as @2");
+    case.ok("revert --yes f@1").says("mode 0600 -> 0644, now identical to @1").says("previous content saved as @2");
     assert_eq!((seen(&case).mode, case.snapshots()), (0o644, 2));
     case.ok("undo --yes f").says("mode 0644 -> 0600");
     assert_eq!(seen(&case).mode, 0o600);

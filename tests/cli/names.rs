@@ -109,7 +109,7 @@ fn commands_that_are_shown_can_be_pasted() {
         case.patch(file, PAGE as u64, b"changed");
         let ran = case.run([OsStr::new("revert"), OsStr::new("--yes"), &plain].into_iter().chain(store)).exits(0);
         let shown = ran.err.split_once("; `").unwrap().1;
-        let command = shown.rsplit_once("` takes this back").unwrap().0;
+        let command = shown.rsplit_once("` reverts this").unwrap().0;
         let line = format!("memsnap() {{ \"$M\" \"$@\"; }}; {command} --yes");
         finish(case.command("bash").args(["-c", &line]).env("M", super::case::program())).exits(0);
         assert!(case.read(file)[PAGE..].starts_with(b"changed"), "{command}");

@@ -135,7 +135,7 @@ fn a_strange_page_is_kept() {
             let n = case.snapshots() as u64 + 1;
             case.ok(&format!("recover -n {way} f")).says("neither old nor new");
             assert_eq!(case.snapshots() as u64 + 1, n, "a dry run stores nothing");
-            case.ok(&format!("recover --yes {way} f")).says(&format!("is kept as @{n}"));
+            case.ok(&format!("recover --yes {way} f")).says(&format!("is saved as @{n}"));
             assert!(case.read("f") == if way == "--finish" { old } else { new });
             case.ok(&format!("restore f@{n} -o out"));
             assert!(case.read("out") == half, "{way}: page {page}");

@@ -49,13 +49,13 @@ fn counts_of_what_was_written() {
     case.set_len("f", 40 * PAGE as u64);
     case.ok("snap f");
     case.write("f", &noise(3, 40 * PAGE));
-    case.ok("revert --yes f").says("f: 40 pages made holes, now as @1");
-    case.ok("undo --yes f").says("f: 40 pages written (160 KiB), now as @2");
+    case.ok("revert --yes f").says("f: 40 pages made holes, now identical to @1");
+    case.ok("undo --yes f").says("f: 40 pages written (160 KiB), now identical to @2");
     // What only becomes shorter.
     case.ok("snap f");
     let long = case.read("f");
     case.write("f", &[&long[..], &vec![0; 3 * PAGE]].concat());
-    let ran = case.ok("revert --yes f").says("f: length 172 KiB -> 160 KiB, now as @");
+    let ran = case.ok("revert --yes f").says("f: length 172 KiB -> 160 KiB, now identical to @");
     assert!(!ran.err.contains("page"), "{}", ran.err);
     // A copy is written as a whole.
     case.write("g", &noise(3, 20 * PAGE));

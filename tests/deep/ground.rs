@@ -82,8 +82,6 @@ impl Ground {
         change::Options {
             store: None,
             reading: self.reading(),
-            dry_run: false,
-            ask: false,
             live: false,
             force: false,
             compress: self.compress,
@@ -117,15 +115,15 @@ impl Ground {
 
     pub(crate) fn revert(&self, number: u64, range: Option<(u64, u64)>) -> Result<change::Report> {
         let options = self.change_options();
-        revert::revert(&self.at(Ref::Number(number)), range, &options, &mut |_| true, &Quiet)
+        revert::revert(&self.at(Ref::Number(number)), range, &options)?.run(&Quiet)
     }
 
     pub(crate) fn undo(&self) -> Result<change::Report> {
-        undo::undo(&self.target, &self.change_options(), &mut |_| true, &Quiet)
+        undo::undo(&self.target, &self.change_options())?.run(&Quiet)
     }
 
     pub(crate) fn recover(&self, how: Option<recover::How>) -> Result<change::Report> {
-        recover::recover(&self.target, how, &self.change_options(), &mut |_| true, &Quiet)
+        recover::recover(&self.target, how, &self.change_options())?.run(&Quiet)
     }
 
     /// The ranges that differ, and whether the lengths do not.

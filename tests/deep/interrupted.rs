@@ -317,7 +317,7 @@ fn no_store_takes_a_half_changed_file() {
 
 fn other_store_refuses(ground: &Ground, store: &Path, bytes: &[u8]) {
     let options = change::Options { store: Some(store.into()), ..ground.change_options() };
-    assert!(revert::revert(&ground.at(Ref::Latest), None, &options, &mut |_| true, &Quiet).is_err());
+    assert!(revert::revert(&ground.at(Ref::Latest), None, &options).and_then(|request| request.run(&Quiet)).is_err());
     assert!(ground.bytes() == bytes);
 }
 
@@ -350,8 +350,8 @@ fn declining_writes_nothing() {
     let bytes = ends.mixture(0b0110, ends.old.len());
     let intent = interrupt(&ground, &bytes);
     let options = ground.change_options();
-    let report = memsnap::ops::recover::recover(&ground.target, None, &options, &mut |_| false, &Quiet).unwrap();
-    assert!(!report.done && ground.bytes() == bytes);
+    let plan = memsnap::ops::recover::recover(&ground.target, None, &options).unwrap().plan(&Quiet).unwrap();
+    assert!(plan.needs_consent() && !plan.dismiss().unwrap().done && ground.bytes() == bytes);
     assert_eq!(ground.history().intent().unwrap(), Some(intent));
 }
 

@@ -6,8 +6,9 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use memsnap::Error;
+use memsnap::ops::change::Outcome;
 use memsnap::ops::recover::How;
-use memsnap::ops::{Quiet, change, undo};
+use memsnap::ops::{Quiet, revert, undo};
 use memsnap::page::PAGE;
 use memsnap::store::{ChangeMarker, Ref};
 use memsnap::sys::{meta, open};
@@ -99,31 +100,50 @@ fn a_record_that_cannot_be_read_can_be_forgotten() {
 
 #[test]
 fn nothing_is_finished_without_consent() {
-    let (ground, a, _, _) = two();
+    let (ground, a, b, _) = two();
     begin(&ground, &a);
     let mixture = ground.bytes();
-    let options = change::Options { ask: true, ..ground.change_options() };
-    let mut asked = 0;
-    let result = undo::undo(
-        &ground.target,
-        &options,
-        &mut |_| {
-            asked += 1;
-            false
-        },
-        &Quiet,
-    );
-    assert!(matches!(result, Err(Error::Refused { .. })) && asked == 1);
+    let plan = undo::undo(&ground.target, &ground.change_options()).unwrap().plan(&Quiet).unwrap();
+    assert!(plan.needs_consent() && plan.changes().finishes.is_some());
+    assert!(matches!(plan.dismiss(), Err(Error::Refused { .. })));
     assert!(ground.bytes() == mixture && ground.history().intent().unwrap().is_some());
+    // With consent it is finished; what was asked for is planned then, and needs its own.
+    let plan = undo::undo(&ground.target, &ground.change_options()).unwrap().plan(&Quiet).unwrap();
+    let Outcome::Changed(plan) = plan.commit(&Quiet).unwrap() else { panic!("it was undone unasked") };
+    assert!(ground.bytes() == a && ground.history().intent().unwrap().is_none());
+    assert!(plan.needs_consent() && plan.changes().finishes.is_none());
+    let Outcome::Done(report) = plan.commit(&Quiet).unwrap() else { panic!("it was not undone") };
+    assert!(report.notes.iter().any(|note| note.contains("was finished first")), "{:?}", report.notes);
+    assert!(ground.bytes() == b);
 }
 
 #[test]
 fn asking_stores_nothing() {
     let (ground, _, _, _) = two();
     ground.patch(0, b"more");
-    let options = change::Options { ask: true, ..ground.change_options() };
-    let report =
-        memsnap::ops::revert::revert(&ground.at(Ref::Number(1)), None, &options, &mut |_| false, &Quiet).unwrap();
-    assert!(!report.done);
+    let request = revert::revert(&ground.at(Ref::Number(1)), None, &ground.change_options()).unwrap();
+    assert!(!request.plan(&Quiet).unwrap().dismiss().unwrap().done);
     assert_eq!(ground.history().snapshots().unwrap().len(), 2);
+}
+
+/// A plan that was confirmed holds or is made again: what another process wrote meanwhile is not reverted unseen.
+#[test]
+fn what_was_confirmed_is_what_is_done() {
+    let (ground, a, b, _) = two();
+    let plan = || {
+        let request = revert::revert(&ground.at(Ref::Number(1)), None, &ground.change_options()).unwrap();
+        request.plan(&Quiet).unwrap()
+    };
+    let stale = plan();
+    ground.patch(7 * PAGE as u64, b"another process");
+    let Outcome::Changed(again) = stale.commit(&Quiet).unwrap() else { panic!("it was done") };
+    assert!(ground.bytes() != a && ground.history().snapshots().unwrap().len() == 2);
+    let Outcome::Done(report) = again.commit(&Quiet).unwrap() else { panic!("nothing changed") };
+    assert!(report.done && ground.bytes() == a);
+    ground.undo().unwrap();
+    assert!(ground.bytes() != b && ground.bytes().len() == b.len());
+    // With consent to whatever it is, it is done at once.
+    let stale = plan();
+    ground.patch(8 * PAGE as u64, b"another process");
+    assert!(stale.run(&Quiet).unwrap().done && ground.bytes() == a);
 }

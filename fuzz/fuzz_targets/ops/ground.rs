@@ -52,8 +52,6 @@ impl Ground {
         change::Options {
             store: None,
             reading: self.reading(),
-            dry_run: false,
-            ask: false,
             live: false,
             force: false,
             compress: self.compress,
@@ -82,20 +80,20 @@ impl Ground {
     }
 
     pub(crate) fn revert(&self, number: u64, range: Option<(u64, u64)>) -> Result<()> {
-        revert::revert(&self.at(number), range, &self.options(), &mut |_| true, &Quiet).map(drop)
+        revert::revert(&self.at(number), range, &self.options())?.run(&Quiet).map(drop)
     }
 
     pub(crate) fn undo(&self) -> Result<()> {
-        undo::undo(&self.target, &self.options(), &mut |_| true, &Quiet).map(drop)
+        undo::undo(&self.target, &self.options())?.run(&Quiet).map(drop)
     }
 
     pub(crate) fn edit(&self, at: u64, bytes: &[u8]) -> Result<()> {
         let edits = [edit::Edit { at, new: edit::Patch::Bytes(bytes.to_vec()) }];
-        edit::edit(&self.target, &edits, true, &self.options(), &mut |_| true, &Quiet).map(drop)
+        edit::edit(&self.target, &edits, true, &self.options())?.run(&Quiet).map(drop)
     }
 
     pub(crate) fn recover(&self, how: Option<recover::How>) -> Result<()> {
-        recover::recover(&self.target, how, &self.options(), &mut |_| true, &Quiet).map(drop)
+        recover::recover(&self.target, how, &self.options())?.run(&Quiet).map(drop)
     }
 
     pub(crate) fn delta(&self, from: u64, to: u64) -> Vec<u8> {
@@ -109,7 +107,7 @@ impl Ground {
 
     pub(crate) fn apply(&self, delta: &[u8]) -> Result<()> {
         let input = Input::Stream(Box::new(Cursor::new(delta.to_vec())));
-        apply::apply(&self.target, input, None, &self.options(), &mut |_| true, &Quiet).map(drop)
+        apply::apply(&self.target, input, None, &self.options())?.run(&Quiet).map(drop)
     }
 
     /// Writes a snapshot to another file, always the same.

@@ -1,10 +1,9 @@
-//! Powers that a file lends to whoever runs it: set-uid, set-gid, file capabilities. None survives a change of content,
-//! and none goes without a word.
+//! Set-uid and set-gid bits, and file capabilities, of a target: none survives a change of content, and each that is
+//! removed is reported.
 
-use super::Note;
-use super::change::Work;
-use super::take::Target;
 use crate::error::{At, Result};
+use crate::ops::Note;
+use crate::ops::target::Target;
 use crate::sys::{meta, open, xattr};
 
 /// Set-uid and set-gid.
@@ -12,22 +11,22 @@ const SET_ID: u32 = 0o6000;
 
 /// Removes set-uid bits and capabilities from the target, before the first byte of it changes: the system does so only
 /// when others than root write, and never for what is killed half-way.
-pub(crate) fn remove(work: &mut Work<'_>) -> Result<()> {
-    let (file, path) = (work.target.file, work.target.path);
+pub(crate) fn remove(target: Target<'_>) -> Result<Vec<Note>> {
+    let (file, path, mut notes) = (target.file, target.path, Vec::new());
     let mode = open::stamp(file, path)?.mode & 0o7777;
     if mode & SET_ID != 0 {
         // Who may write and is not the owner may not set the mode: there the system takes the bits.
         let _ = meta::set_mode(file, mode & !SET_ID);
         let note =
             format!("its set-uid and set-gid bits were taken away: chmod {mode:04o} gives them back if they are right");
-        work.notes.push(Note::warning(note));
+        notes.push(Note::warning(note));
     }
     if xattr::get(file, xattr::CAPABILITY).ok().flatten().is_some() {
         xattr::remove(file, xattr::CAPABILITY).or_else(system_does).at("taking the capabilities from", path)?;
         let note = "its capabilities were taken away: setcap gives them back if they are right";
-        work.notes.push(Note::warning(note));
+        notes.push(Note::warning(note));
     }
-    Ok(())
+    Ok(notes)
 }
 
 /// Whether it has any.

@@ -1,5 +1,5 @@
-//! What a change needs of its target's file system, made sure of before the change begins: a change that cannot end
-//! would leave the target half changed.
+//! Step 5: the file system of the target has what the change needs. A change that cannot end would leave the target
+//! half changed.
 //!
 //! Holes that will get data are reserved by fallocate(2); the length stays. Where a file system has no fallocate, and
 //! where it writes even blocks that are there to new places (btrfs, bcachefs and ZFS; reflinked blocks on XFS), it
@@ -8,11 +8,11 @@
 use std::io;
 use std::path::Path;
 
-use super::delta::directory_of;
 use super::set_uid;
-use super::take::Target;
-use super::write::runs_in;
 use crate::error::{At, RESERVING, Result};
+use crate::ops::delta::directory_of;
+use crate::ops::target::Target;
+use crate::ops::walk::runs_in;
 use crate::pack::Source;
 use crate::page::PageSet;
 use crate::store::Image;

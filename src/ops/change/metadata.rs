@@ -7,10 +7,9 @@
 use std::fs::File;
 use std::path::Path;
 
-use super::Note;
-use super::change::Work;
-use super::take::Target;
 use crate::error::{At, Result};
+use crate::ops::Note;
+use crate::ops::target::Target;
 use crate::pack::Meta;
 use crate::store::{ChangeMarker, Image};
 use crate::sys::open::Stamp;
@@ -122,10 +121,10 @@ pub(crate) fn changes(from: &Image, to: &Image, content: bool) -> Vec<MetaChange
 /// Before old content comes: who is not to read it afterwards, reads nothing of the target from now on. Where the
 /// owner, the group or the access list will be another, it is the new owner's alone until the change has ended: what
 /// the bits of group and others mean then, they do not mean now.
-pub(crate) fn narrow(work: &Work<'_>, to: &Image) -> Result<()> {
-    let Target { file, path } = work.target;
+pub(crate) fn narrow(target: Target<'_>, to: &Image) -> Result<()> {
+    let Target { file, path } = target;
     let wanted = Metadata::stored(to.meta());
-    let changes = Metadata::of(work.target)?.changes(&wanted, true);
+    let changes = Metadata::of(target)?.changes(&wanted, true);
     let mut kept = wanted.mode | !0o077;
     for change in &changes {
         match change {
@@ -147,20 +146,22 @@ pub(crate) fn narrow(work: &Work<'_>, to: &Image) -> Result<()> {
 }
 
 /// Undoes [`narrow`], as nothing was written.
-pub(crate) fn put_back(work: &Work<'_>, before: &Stamp) {
-    let Ok(now) = open::stamp(work.target.file, work.target.path) else { return };
+pub(crate) fn put_back(target: Target<'_>, before: &Stamp) {
+    let Ok(now) = open::stamp(target.file, target.path) else { return };
     if (now.uid, now.gid) != (before.uid, before.gid) {
-        let _ = meta::set_owner(work.target.file, before.uid, before.gid);
+        let _ = meta::set_owner(target.file, before.uid, before.gid);
     }
     if now.mode != before.mode {
-        let _ = meta::set_mode(work.target.file, before.mode & 0o7777);
+        let _ = meta::set_mode(target.file, before.mode & 0o7777);
     }
 }
 
-/// Gives the target the metadata of `to`. What cannot be had becomes a note: the content is right all the same.
-pub(crate) fn bring(work: &mut Work<'_>, to: &Image) -> Result<()> {
+/// Gives the target the metadata of `to`. What cannot be set becomes a note: the content is right all the same. `said`
+/// are the notes so far.
+pub(crate) fn bring(target: Target<'_>, to: &Image, said: &[Note]) -> Result<Vec<Note>> {
+    let mut notes = Vec::new();
     let wanted = Metadata::stored(to.meta());
-    let now = Metadata::of(work.target)?;
+    let now = Metadata::of(target)?;
     let mut changes = now.changes(&wanted, false);
     // The mode may take the right to set attributes, and a new owner takes bits of the mode; a list of access sets
     // some.
@@ -171,17 +172,17 @@ pub(crate) fn bring(work: &mut Work<'_>, to: &Image) -> Result<()> {
         MetaChange::Mode { .. } => 3,
     });
     for change in &changes {
-        if let Err((what, e)) = set(work.target.file, change) {
-            work.notes.push(Note::warning(format!("{what}: {e}")));
+        if let Err((what, e)) = set(target.file, change) {
+            notes.push(Note::warning(format!("{what}: {e}")));
         }
     }
     let lost = wanted.mode & SET_ID & !now.mode;
-    if lost != 0 && !work.notes.iter().any(|note| note.contains("set-uid")) {
+    if lost != 0 && !said.iter().chain(&notes).any(|note| note.contains("set-uid")) {
         let then = wanted.mode;
         let note = format!("the snapshot has mode {then:04o}: set-uid and set-gid are not given back; chmod does it");
-        work.notes.push(Note::warning(note));
+        notes.push(Note::warning(note));
     }
-    Ok(())
+    Ok(notes)
 }
 
 fn set(file: &File, change: &MetaChange) -> Result<(), (String, std::io::Error)> {

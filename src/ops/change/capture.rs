@@ -1,0 +1,45 @@
+//! Step 2: the content is captured, and becomes an automatic snapshot where no snapshot holds it: that is the undo.
+
+use super::hold::Work;
+use crate::error::Result;
+use crate::ops::take::{How, Taken, take};
+use crate::ops::{Note, Progress};
+use crate::pack::Kind;
+use crate::store::Image;
+
+/// The snapshot of what the target holds now: made if there is none.
+pub(crate) fn present(work: &mut Work<'_>, progress: &dyn Progress) -> Result<Image> {
+    let taken = capture(work, progress)?;
+    keep(work, taken)
+}
+
+/// What the target holds now; nothing appears in the store.
+pub(crate) fn capture(work: &mut Work<'_>, progress: &dyn Progress) -> Result<Taken> {
+    let options = work.options;
+    let how = How {
+        reading: &options.reading,
+        compress: options.compress,
+        reserve: options.reserve,
+        exclusive: work.lease.is_some(),
+    };
+    let taken = take(work.history, work.writing, work.target, &how, progress);
+    // With a lease the capture counts as proven: only if it is held to this moment.
+    let taken = work.if_alone(taken)?;
+    let warning = |damage| Note::warning(format!("{damage}; `memsnap verify` says more"));
+    work.notes.extend(taken.damage.iter().map(warning));
+    if taken.repaired > 0 {
+        let what = "damaged pages of earlier snapshots stored again from the file";
+        work.notes.push(Note::warning(format!("{what}: {}; is the disk sound?", taken.repaired)));
+    }
+    Ok(taken)
+}
+
+/// The snapshot of what was taken: made if there is none.
+pub(crate) fn keep(work: &mut Work<'_>, taken: Taken) -> Result<Image> {
+    if let Some(parent) = taken.parent.clone().filter(|p| taken.is(p)) {
+        taken.unchanged();
+        return Ok(parent);
+    }
+    let (name, _) = taken.commit(work.history, work.writing, Kind::Undo, "")?;
+    work.history.image(name)
+}

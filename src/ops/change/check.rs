@@ -1,0 +1,158 @@
+//! Steps 8 and 9: what was written is flushed to the disk, once, and read back.
+
+use std::fs::File;
+use std::num::NonZero;
+use std::thread;
+
+use super::hold::Work;
+use crate::capture::{Base, Leaf};
+use crate::error::{At, Error, Result};
+use crate::ops::Note;
+use crate::ops::compose::read_zero_extended;
+use crate::ops::target::Target;
+use crate::ops::walk::runs_in;
+use crate::page::{
+    Digest, GROUP, GROUP_PAGES, GROUP64, PAGE, PAGE64, PageRange, PageSet, group_digest, groups_of, page_digest,
+};
+use crate::planted::{Bug, planted, sync_once};
+use crate::store::{DigestCache, DigestCacheUpdate, Image};
+
+/// Flushes the target to the disk. Once only for what was written: after an error, what the cache holds says nothing
+/// about the disk.
+pub(crate) fn flush(target: Target<'_>) -> Result<()> {
+    sync_once(Bug::NoTargetSync, || target.file.sync_all()).at("bringing to the disk", target.path)
+}
+
+/// Groups read back at once.
+const CHUNK: usize = 4096;
+
+/// Reads back what was written, and compares it with `to`. Where the digest cache has the rest of the image, the digests
+/// of the groups are folded with it into that of the whole.
+pub(crate) fn read_back(work: &mut Work<'_>, from: Option<&Image>, to: &Image, pages: &PageSet) -> Result<()> {
+    if planted(Bug::NoReadBack) {
+        return Ok(());
+    }
+    let of =
+        |from: &&Image| DigestCache::open(work.history).filter(|t| t.snapshot == from.name.id && t.len == from.len());
+    let Some((from, cache)) = from.and_then(|from| Some((from, of(&from)?))) else {
+        return prove_pages(work, to, pages);
+    };
+    let groups = touched(from, to, pages);
+    let mut update = DigestCacheUpdate::new(work.history, Some(&cache));
+    for groups in groups.chunks(CHUNK) {
+        let digests = digests_of(work.target.file, groups, to.len()).at("reading back", work.target.path)?;
+        match leaves(work, &cache, to, pages, &digests) {
+            // The cache turned out broken, and is gone.
+            Err(e) if DigestCache::is_cause(work.history, &e) => return prove_pages(work, to, pages),
+            leaves => update.put(&leaves?),
+        }
+    }
+    match update.fold(&cache, to.len()) {
+        None => prove_pages(work, to, pages),
+        Some(digest) if digest == to.digest() => {
+            update.finish(&to.name.id, &to.digest(), to.len());
+            Ok(())
+        }
+        Some(_) if work.options.live => {
+            work.notes.push(Note::warning("what was written does not read back: somebody else wrote meanwhile"));
+            Ok(())
+        }
+        Some(_) => Err(unproven(work)),
+    }
+}
+
+fn unproven(work: &Work<'_>) -> Error {
+    Error::Changed {
+        path: work.target.path.into(),
+        what: "what was written to it does not read back; the change stays recorded, for `memsnap recover`".into(),
+    }
+}
+
+/// Groups of `to` in which something changes: those with pages to be written, and the one that the end cuts.
+fn touched(from: &Image, to: &Image, pages: &PageSet) -> Vec<u64> {
+    let mut groups: Vec<u64> = pages.runs().flat_map(|r| r.start / GROUP_PAGES..r.end.div_ceil(GROUP_PAGES)).collect();
+    if from.len() != to.len() {
+        groups.extend([from.len() / GROUP64, to.len() / GROUP64]);
+    }
+    groups.sort_unstable();
+    groups.dedup();
+    groups.retain(|g| *g < groups_of(to.len()));
+    groups
+}
+
+/// The digests of `groups`, read by every core.
+fn digests_of(file: &File, groups: &[u64], len: u64) -> std::io::Result<Vec<(u64, Digest)>> {
+    let read = |groups: &[u64]| -> std::io::Result<Vec<(u64, Digest)>> {
+        groups
+            .iter()
+            .map(|group| {
+                let bytes = read_zero_extended(file, group * GROUP64, GROUP, len)?;
+                Ok((*group, group_digest(bytes[..].try_into().expect("a group is 64 KiB"))))
+            })
+            .collect()
+    };
+    let workers = thread::available_parallelism().map_or(1, NonZero::get);
+    let part = groups.len().div_ceil(workers).max(64);
+    thread::scope(|scope| {
+        // A part for which there is no thread is read here.
+        let start = |groups| thread::Builder::new().spawn_scoped(scope, move || read(groups)).map_err(|_| groups);
+        let parts: Vec<_> = groups.chunks(part).map(start).collect();
+        let mut out = Vec::with_capacity(groups.len());
+        for part in parts {
+            out.extend(match part {
+                Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?,
+                Err(groups) => read(groups)?,
+            });
+        }
+        Ok(out)
+    })
+}
+
+/// Without a cache of the rest: the pages that were written, one by one.
+fn prove_pages(work: &mut Work<'_>, to: &Image, pages: &PageSet) -> Result<()> {
+    let mut wrong = false;
+    runs_in(to, pages.runs(), |run| {
+        for page in run.pages.start..run.pages.end {
+            let expected = work.history.packs().page_digest(run.source.advance(page - run.pages.start))?;
+            let bytes = read_zero_extended(work.target.file, page * PAGE64, PAGE, to.len());
+            let bytes = bytes.at("reading back", work.target.path)?;
+            wrong |= page_digest(bytes[..].try_into().expect("a page")) != expected;
+        }
+        Ok(())
+    })?;
+    if wrong && !work.options.live { Err(unproven(work)) } else { Ok(()) }
+}
+
+/// What the cache is to say of the groups that changed: the page digests it had, those of `to` for what was written.
+fn leaves(
+    work: &Work<'_>,
+    cache: &DigestCache,
+    to: &Image,
+    pages: &PageSet,
+    digests: &[(u64, Digest)],
+) -> Result<Vec<Leaf>> {
+    let mut leaves = Vec::with_capacity(digests.len());
+    for (group, digest) in digests {
+        let mut known = cache.pages(*group)?;
+        let range = PageRange::of_group(*group);
+        let end = to.pages();
+        known.iter_mut().zip(range.start..).for_each(|(d, page)| {
+            if page >= end {
+                *d = Digest::ZERO;
+            }
+        });
+        leaves.push(Leaf { group: *group, digest: *digest, pages: known });
+    }
+    let Some(((first, _), (last, _))) = digests.first().zip(digests.last()) else { return Ok(leaves) };
+    let span = PageRange::new(first * GROUP_PAGES, (last + 1) * GROUP_PAGES);
+    runs_in(to, pages.runs_within(span), |run| {
+        for page in run.pages.start..run.pages.end {
+            let digest = work.history.packs().page_digest(run.source.advance(page - run.pages.start))?;
+            if let Ok(at) = leaves.binary_search_by_key(&(page / GROUP_PAGES), |l| l.group) {
+                leaves[at].pages[(page % GROUP_PAGES) as usize] = digest;
+            }
+        }
+        Ok(())
+    })?;
+    Ok(leaves)
+}

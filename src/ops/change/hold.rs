@@ -1,0 +1,260 @@
+//! Step 1: the target is held. The lock of its history, its own flock, and a write lease, which proves that no other
+//! process has it open. In this order a change that has to wait does not disturb a `snap` that is reading.
+
+use std::fs::File;
+use std::io::ErrorKind;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use super::plan::Options;
+use crate::capture::Companion;
+use crate::error::{At, Error, Result, shell_word};
+use crate::mem::vec::is_vec;
+use crate::ops::Note;
+use crate::ops::target::Target;
+use crate::store::{ChangeMarker, History, Image, Writing};
+use crate::sys::fs as sysfs;
+use crate::sys::lease::{Lease, LeaseAnswer};
+use crate::sys::lock::{self, Held};
+use crate::sys::open;
+use crate::sys::procs::{self, Opener, Openers};
+
+/// A target held for changing: its history's lock, its own flock, and a write lease where there are leases.
+pub(crate) struct Work<'a> {
+    /// Its history.
+    pub(crate) history: &'a History,
+    /// The lock of the history.
+    pub(crate) writing: &'a mut Writing,
+    /// The target itself.
+    pub(crate) target: Target<'a>,
+    /// How it is changed.
+    pub(crate) options: &'a Options,
+    /// What the user should know.
+    pub(crate) notes: Vec<Note>,
+    /// What the user should know if the target is changed: who may have interfered.
+    pub(crate) cautions: Vec<Note>,
+    /// Keeps all other processes away; none with `--live`, and where leases prove nothing.
+    pub(crate) lease: Option<Lease<'a>>,
+    /// What has been changed so far, for an error.
+    pub(crate) so_far: String,
+}
+
+impl Work<'_> {
+    /// The change marker that the target bears.
+    pub(crate) fn marker(&self) -> Option<ChangeMarker> {
+        ChangeMarker::get(self.target.file, self.target.path, self.history.dir().parent())
+    }
+}
+
+/// Holds the target of `history` while `f` runs.
+pub(crate) fn hold<R>(history: &History, options: &Options, f: impl FnOnce(&mut Work<'_>) -> Result<R>) -> Result<R> {
+    let path = history.target().to_path_buf();
+    // First the history: whoever opens a target for writing takes its lease from a snap that is reading it.
+    let mut writing = history.write(options.reading.wait).map_err(|e| of_read_only(e, &path))?;
+    let live = open::target_write(&path).map_err(|e| of_read_only(e, &path))?;
+    history.admit(&live)?;
+    let mut cautions = Vec::new();
+    let held = lock::flock(&live, &path, lock::Kind::Exclusive, options.reading.wait)?;
+    // `flock F memsnap revert F`: those who hold the lock for us have the file open, and wait for us.
+    let family = if held == Held::ByAncestor { procs::ancestors() } else { Vec::new() };
+    if held == Held::ByAncestor && may_be_mapped(&live).at("reading", &path)? {
+        return Err(Error::Busy {
+            path,
+            holder: "a process that this one runs under has it locked".into(),
+            hint: "run it outside of that lock: whoever holds it for a persistent vector has the file mapped".into(),
+        });
+    }
+    let lease = alone(&live, &path, options, &family, &mut cautions)?;
+    let target = Target { file: &live, path: &path };
+    let so_far = "nothing was changed".into();
+    let mut work = Work { history, writing: &mut writing, target, options, notes: Vec::new(), cautions, lease, so_far };
+    f(&mut work)
+}
+
+/// `e`, where the target cannot be written either: then another store would not help.
+pub(crate) fn of_read_only(e: Error, target: &Path) -> Error {
+    let says = |e: &Error| matches!(e, Error::Io { source, .. } if source.kind() == ErrorKind::ReadOnlyFilesystem);
+    if !says(&e) || !open::target_write(target).is_err_and(|e| says(&e)) {
+        return e;
+    }
+    let what = format!("{} is on a file system that is mounted read-only", target.display());
+    Error::refused(what, "mount it for writing, or change a copy of the file elsewhere")
+}
+
+/// Whether it is a persistent vector, which whoever has it locked may have mapped: its bytes must not change then.
+fn may_be_mapped(live: &File) -> std::io::Result<bool> {
+    let mut first = [0; 8];
+    let n = live.read_at(&mut first, 0)?;
+    Ok(is_vec(&first[..n]))
+}
+
+/// Makes sure that nobody else has the target open: a write lease proves it.
+fn alone<'a>(
+    live: &'a File,
+    path: &Path,
+    options: &Options,
+    family: &[u32],
+    cautions: &mut Vec<Note>,
+) -> Result<Option<Lease<'a>>> {
+    let excludes = sysfs::kind(live).is_ok_and(|k| k.leases_exclude());
+    let answer =
+        if excludes { Lease::write(live).at("asking for a lease on", path)? } else { LeaseAnswer::Unsupported };
+    let mut openers = match answer {
+        LeaseAnswer::Granted(lease) => return Ok(Some(lease)),
+        LeaseAnswer::Refused => procs::openers(live),
+        LeaseAnswer::NotOwner | LeaseAnswer::Unsupported => {
+            let openers = procs::openers(live);
+            if openers.list.is_empty() {
+                cautions.push(Note::new("whether other processes have it open could not be proven here"));
+                return Ok(None);
+            }
+            openers
+        }
+    };
+    let all = openers.list.len();
+    openers.list.retain(|o| !family.contains(&o.pid));
+    if openers.list.is_empty() && all > 0 {
+        return Ok(None);
+    }
+    let holder = open_in(openers.list.iter()).unwrap_or_else(|| "open in a process not visible here".into());
+    if options.live {
+        cautions.push(Note::new(format!("it was {holder} while it was changed")));
+        return Ok(None);
+    }
+    let hint = format!("{}, or go on with --live: {}", how_to_end(&openers), what_live_risks(&openers));
+    Err(Error::Busy { path: path.into(), holder, hint })
+}
+
+/// What makes those who have the target open give it up.
+fn how_to_end(openers: &Openers) -> String {
+    let device = |o: &Opener| o.command.strip_prefix("loop device ").filter(|_| o.pid == 0).map(shell_word);
+    let devices: Vec<_> = openers.list.iter().filter_map(device).map(|device| device.to_string()).collect();
+    match openers.list.len() {
+        0 => "end the process that has it open".into(),
+        all if all == devices.len() => format!("detach it (`losetup -d {}`)", devices.join(" ")),
+        1 => "end it".into(),
+        _ => "end them".into(),
+    }
+}
+
+/// What may become of a change that others see.
+fn what_live_risks(openers: &Openers) -> &'static str {
+    match openers.any_writer() || openers.list.is_empty() {
+        true => {
+            "a program that has the file open may then see a mixture of old and new pages, and write its own over them"
+        }
+        false => "a program that has the file open may then see a mixture of old and new pages",
+    }
+}
+
+/// What a change of `path` would be refused for. No lease is taken for that: who has the file open is looked up.
+pub(crate) fn obstacle(path: &Path, options: &Options) -> Option<String> {
+    if let Some(log) = Companion::hot_beside(path).filter(|_| !options.force) {
+        return Some(format!("{}: the change will be refused unless --force", log.what()));
+    }
+    let file = open::any_name(path).ok().filter(|_| !options.live)?;
+    // Those that this one runs under may hold the lock for it (`flock FILE memsnap ...`).
+    let family = procs::ancestors();
+    let openers = procs::openers(&file).list;
+    let holder = open_in(openers.iter().filter(|opener| !family.contains(&opener.pid)))?;
+    Some(format!("{holder}: the change will be refused unless --live"))
+}
+
+/// `open in python3 (123), less (124)`; `None` without any.
+fn open_in<'a>(openers: impl Iterator<Item = &'a Opener>) -> Option<String> {
+    let names: Vec<_> = openers.map(Opener::describe).take(5).collect();
+    (!names.is_empty()).then(|| format!("open in {}", names.join(", ")))
+}
+
+impl Work<'_> {
+    /// An error when somebody has opened the target since the lease was taken. For all that comes before the first
+    /// byte.
+    pub(crate) fn still_alone(&self) -> Result<()> {
+        let broken = self.lease.as_ref().is_some_and(|lease| lease.is_broken());
+        if broken { Err(self.opened()) } else { Ok(()) }
+    }
+
+    /// What was `done` counts only if nobody has opened the target meanwhile; its own errors may come of that.
+    pub(crate) fn if_alone<T>(&self, done: Result<T>) -> Result<T> {
+        self.still_alone().and(done)
+    }
+
+    /// An error when another file has the name of the target now, as after an editor's write-and-rename: then the
+    /// change is complete, and not to be seen there.
+    pub(crate) fn still_named(&self) -> Result<()> {
+        let (file, path) = (self.target.file, self.target.path);
+        let changed = open::stamp(file, path)?;
+        if open::stamp_path(path).is_ok_and(|now| now.same_file(&changed)) {
+            return Ok(());
+        }
+        Err(Error::Busy {
+            path: path.into(),
+            holder: "another file took its place, or it was removed, while it was changed; what is there now was not \
+                     changed"
+                .into(),
+            hint: "run it again to change that file".into(),
+        })
+    }
+
+    /// The error of a verb that has written nothing, because somebody opened the target.
+    pub(crate) fn opened(&self) -> Error {
+        if self.lease.as_ref().is_some_and(|lease| lease.was_stopped()) {
+            return Error::Busy {
+                path: self.target.path.into(),
+                holder: format!("memsnap was stopped, and others may have opened it meanwhile; {}", self.so_far),
+                hint: "run it again".into(),
+            };
+        }
+        Error::Busy {
+            path: self.target.path.into(),
+            holder: format!("opened meanwhile by {}; {}", self.opener(), self.so_far),
+            hint: "run it again when that has closed the file".into(),
+        }
+    }
+
+    /// The error of a verb whose lease the kernel took by force; with `to` where that is what reads back.
+    pub(crate) fn taken(&self, to: Option<&Image>) -> Error {
+        let path = self.target.path;
+        let holder = format!(
+            "{} waited for longer than fs.lease-break-time allows, and was let in before the change had ended; ",
+            self.opener()
+        );
+        let (holder, hint) = match to {
+            Some(to) => {
+                let file = shell_word(path);
+                let compare = format!("`memsnap diff {file}@{} {file}` shows what was written since", to.name.number);
+                (holder + "what was written reads back, and the change is complete", compare)
+            }
+            None => (holder + "what was written does not read back", "end that process first".into()),
+        };
+        Error::Busy { path: path.into(), holder, hint }
+    }
+
+    /// Who opened the target, in words.
+    fn opener(&self) -> String {
+        let seen = self.lease.as_ref().map(|lease| lease.wanted_by()).unwrap_or_default();
+        let mut names: Vec<_> = seen.into_iter().map(|o| o.describe()).collect();
+        names.dedup();
+        names.truncate(5);
+        match names[..] {
+            [] => "a process that is not visible here, or has closed it".into(),
+            _ => names.join(", "),
+        }
+    }
+
+    /// An error when a log lies beside the target that its database would replay into the changed file. `half`: the
+    /// target is half changed, and no database can open it.
+    pub(crate) fn refuse_hot_log(&self, half: bool) -> Result<()> {
+        let Some(log) = Companion::hot_beside(self.target.path).filter(|_| !self.options.force) else { return Ok(()) };
+        Err(match half {
+            true => Error::refused(
+                format!("{}: with it, the database would be corrupt", log.what()),
+                format!("move the log away (mv {} ELSEWHERE), or add --force", shell_word(&log.path)),
+            ),
+            false => Error::refused(
+                format!("{}: with it, the changed database would be corrupt", log.what()),
+                format!("{}; --force overrides this", log.remedy(self.target.path)),
+            ),
+        })
+    }
+}

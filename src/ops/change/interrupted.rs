@@ -1,0 +1,290 @@
+//! Finishing or rolling back a change that was interrupted: for `recover`, and for a verb that has to do so first.
+//!
+//! It is done only where every page is that of one image or of the other, or torn between the two, as a loss of power
+//! may leave it: each sector is exactly that of one of them. A user who chooses the direction nevertheless loses
+//! nothing: what the file holds becomes a snapshot first. Then all pages of the change are written again: after an I/O
+//! error, what the cache holds of a page says nothing about the disk.
+
+use super::capture::present;
+use super::hold::{Work, hold};
+use super::metadata::Metadata;
+use super::plan::{Changes, Options, Report};
+use super::prove::prove_one;
+use super::record::Step;
+use super::request::{Draft, Task};
+use super::steps::carry_out;
+use super::unstored::{named, only_forward};
+use crate::error::{At, Error, Result};
+use crate::ops::compose::read_zero_extended;
+use crate::ops::walk::{Stop, pages_between};
+use crate::ops::{Note, Progress, compare};
+use crate::pack::{Source, differing};
+use crate::page::{Digest, PAGE, PAGE64, PageRange, PageSet, page_digest};
+use crate::store::{ChangeMarker, History, Image, Intent};
+use crate::sys::{id, open};
+
+/// What to do with an interrupted change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// Bring the target to where it was to go.
+    Finish,
+    /// Bring it back to where it came from.
+    Rollback,
+    /// Leave it as it is, and forget the change.
+    Abandon,
+}
+
+/// What a plan was made of: while it is the same, the plan holds.
+#[derive(PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// The record of the change.
+    pub(crate) intent: Option<Intent>,
+    /// What will be written.
+    pub(crate) changes: Changes,
+    /// The image digest of the target, where that counts.
+    pub(crate) found: Digest,
+}
+
+/// An interrupted change whose two images are stored, and the direction in which it is to end.
+pub(crate) struct Interrupted {
+    from: Image,
+    to: Image,
+    forward: bool,
+    /// The pages to be written.
+    pages: PageSet,
+    /// The target holds something that is in neither image.
+    pub(crate) strange: bool,
+    /// What will be written.
+    pub(crate) changes: Changes,
+    /// The image digest of the target.
+    pub(crate) found: Digest,
+}
+
+impl Interrupted {
+    /// Compares the target with both images. Without `how` the target must be the very file whose change was
+    /// interrupted, and hold nothing that is in neither image.
+    pub(crate) fn look(
+        work: &Work<'_>,
+        intent: &Intent,
+        how: Option<How>,
+        progress: &dyn Progress,
+    ) -> Result<Interrupted> {
+        if intent.is_final() {
+            return Err(only_forward(work, intent));
+        }
+        let (path, stamp) = (work.target.path, open::stamp(work.target.file, work.target.path)?);
+        // Its device may have another number since a restart. That no other file is taken for it, the pages must show.
+        if how.is_none() && stamp.ino != intent.file.1 {
+            return Err(Error::refused(
+                format!("{} is not the file whose change was interrupted", path.display()),
+                "put that file back, or choose: `memsnap recover` with --finish, --rollback or --abandon",
+            ));
+        }
+        let from = work.history.image(named(work.history, &intent.from)?)?;
+        let to = work.history.image(named(work.history, &intent.to)?)?;
+        let written = pages_between(&from, &to)?;
+        let checked = check(work, (&from, &to), &written, progress);
+        let checked = work.if_alone(Ok(checked))?;
+        // To finish or to roll back is said of the change that was begun first, also when its way back was cut short:
+        // said again, it leads to the same end.
+        let forward = how.is_none_or(|how| (how == How::Finish) != intent.is_way_back());
+        let mut pages = if forward { written } else { pages_between(&to, &from)? };
+        let strange = checked.is_err();
+        let found = match how {
+            None => checked?,
+            // Whatever differs is written, whether it is of the change or not.
+            Some(_) => {
+                let image = if forward { &to } else { &from };
+                let (differing, found) = compare::pages_off(work.target, image, &work.options.reading, progress)?;
+                differing.runs().for_each(|run| pages.insert_range(run));
+                found
+            }
+        };
+        work.refuse_hot_log(true)?;
+        let end = if forward { &to } else { &from };
+        let name = format!("@{} (after an interrupted {})", end.name.number, intent.verb);
+        let mut changes = Changes::new(path, ("a mixture", stamp.len), (&name, end.len()), &pages);
+        changes.metadata = Metadata::of(work.target)?.changes(&Metadata::stored(end.meta()), !changes.is_empty());
+        Ok(Interrupted { from, to, forward, pages, strange, changes, found })
+    }
+
+    /// Writes every page of the change.
+    pub(crate) fn carry(self, work: &mut Work<'_>, intent: &Intent, progress: &dyn Progress) -> Result<Report> {
+        let (from, to) = if self.forward { (&self.from, &self.to) } else { (&self.to, &self.from) };
+        prove_one(to, &self.pages, progress)?;
+        let (mut undo, mut notes) = (Some((from.name.number, from.name.id)), Vec::new());
+        if self.strange {
+            // What undo goes to is not what the file held.
+            undo = None;
+            let number = present(work, progress)?.name.number;
+            let what = "the previous content, with what is neither old nor new, is saved as";
+            notes.push(Note::warning(format!("{what} @{number}")));
+        }
+        // The way back is a change of its own: one cut short must continue backwards.
+        let new = if self.forward { intent.clone() } else { intent.turned(id::now_ns()) };
+        let step = Step { intent: &new, recorded: Some(intent), from: Some(from), to, pages: &self.pages };
+        let bytes = carry_out(work, &step, progress)?;
+        Ok(Report { undo, notes, ..Report::done(self.changes, bytes) })
+    }
+}
+
+/// Every sector of the pages of the change must be that of one image or of the other, and the length that of one;
+/// all other pages are in both. Returns the image digest of the target.
+fn check(work: &Work<'_>, (from, to): (&Image, &Image), written: &PageSet, progress: &dyn Progress) -> Result<Digest> {
+    let len = open::stamp(work.target.file, work.target.path)?.len;
+    let mut wrong = (len != from.len() && len != to.len()).then_some(len / PAGE64);
+    let digest = |source| work.history.packs().page_digest(source).map_err(Stop::Ours);
+    differing(from.runs(), to.runs(), |step| {
+        for n in 0..step.pages.len() {
+            let (old, new) = (digest(step.a.advance(n))?, digest(step.b.advance(n))?);
+            let page = step.pages.start + n;
+            if old != new && wrong.is_none() {
+                let sources = (step.a.advance(n), step.b.advance(n));
+                if !is_either(work, page, len, sources, (old, new)).map_err(Stop::Ours)? {
+                    wrong = Some(page);
+                }
+            }
+        }
+        Ok(())
+    })
+    .map_err(|e: Stop| e.of(to.path()))?;
+    let mut found = Digest::ZERO;
+    if wrong.is_none() {
+        let off;
+        (off, found) = compare::pages_off(work.target, to, &work.options.reading, progress)?;
+        let mut pages = off.runs_within(PageRange::of_len(len)).flat_map(|run| run.start..run.end);
+        wrong = pages.find(|page| !written.contains(*page));
+    }
+    match wrong {
+        None => Ok(found),
+        Some(page) => Err(Error::refused(
+            format!(
+                "{} was changed by somebody else after its change was interrupted: page {page} (byte {:#x}) is \
+                 neither the old nor the new one",
+                work.target.path.display(),
+                page * PAGE64
+            ),
+            "choose: `memsnap recover` with --finish, --rollback or --abandon",
+        )),
+    }
+}
+
+/// What a disk writes at once, whatever the size of a page: a loss of power may tear a page, not a sector.
+const SECTOR: usize = 512;
+
+/// Whether `page` of the target, which is `len` bytes long, is the old or the new one, or one torn between the two.
+fn is_either(
+    work: &Work<'_>,
+    page: u64,
+    len: u64,
+    sources: (Source, Source),
+    digests: (Digest, Digest),
+) -> Result<bool> {
+    let at = page * PAGE64;
+    if at >= len {
+        // What is past the end is nobody's: it is cut off or zeros, either way.
+        return Ok(true);
+    }
+    let now = read_zero_extended(work.target.file, at, PAGE, len).at("reading", work.target.path)?;
+    let digest = page_digest(now[..].try_into().expect("a page"));
+    if digest == digests.0 || digest == digests.1 {
+        return Ok(true);
+    }
+    // The length, too, may have reached the disk before the page: then it is cut off.
+    let there = (len - at).min(PAGE64) as usize;
+    let mut reader = work.history.packs().pages();
+    let mut stored = |source| {
+        let mut bytes = [0; PAGE];
+        if let Source::Pack(pack, page) = source {
+            reader.read(pack, page, &mut bytes)?;
+        }
+        Ok::<_, Error>(bytes)
+    };
+    let (old, new) = (stored(sources.0)?, stored(sources.1)?);
+    let mut sectors = (0..there).step_by(SECTOR).map(|from| from..there.min(from + SECTOR));
+    Ok(sectors.all(|s| now[s.clone()] == old[s.clone()] || now[s.clone()] == new[s]))
+}
+
+/// For a verb that finishes an interrupted change before its own.
+#[derive(Default)]
+pub(crate) struct First {
+    /// What the last plan was made of, where that was the interrupted change.
+    seen: Option<Seen>,
+    /// The verb whose change was finished.
+    finished: Option<String>,
+    /// What the user should know of that.
+    pub(crate) notes: Vec<Note>,
+}
+
+impl First {
+    /// The plan to finish what was interrupted, if anything was. `fits` refuses what is not worth it.
+    pub(crate) fn plan(
+        &mut self,
+        history: &History,
+        options: &Options,
+        fits: &dyn Fn(&Intent) -> bool,
+        progress: &dyn Progress,
+    ) -> Result<Option<Draft>> {
+        self.seen = None;
+        if history.intent()?.is_none() {
+            return Ok(None);
+        }
+        // Another process may be making that change: the locks tell.
+        hold(history, options, |work| {
+            let Some(intent) = work.history.intent()? else { return Ok(None) };
+            let change = First::look(work, &intent, fits, progress)?;
+            let changes = Changes { finishes: Some(intent.verb.clone()), ..change.changes.clone() };
+            self.seen = Some(Seen { intent: Some(intent), changes: change.changes, found: change.found });
+            Ok(Some(Draft { changes, notes: std::mem::take(&mut work.notes), task: Task::Change }))
+        })
+    }
+
+    fn look(
+        work: &Work<'_>,
+        intent: &Intent,
+        fits: &dyn Fn(&Intent) -> bool,
+        progress: &dyn Progress,
+    ) -> Result<Interrupted> {
+        // What it would be finished to is not what is wanted: then nothing is written for nothing.
+        if !fits(intent) {
+            return Err(ChangeMarker::own(work.history).refusal(work.target.path));
+        }
+        Interrupted::look(work, intent, None, progress)
+    }
+
+    /// Finishes what was interrupted. False where a new plan is due: with `confirmed`, only what the last plan said is
+    /// done, be it to finish that change or, if none was interrupted then, nothing here.
+    pub(crate) fn finish(
+        &mut self,
+        work: &mut Work<'_>,
+        fits: &dyn Fn(&Intent) -> bool,
+        confirmed: bool,
+        progress: &dyn Progress,
+    ) -> Result<bool> {
+        let planned = self.seen.take();
+        let Some(intent) = work.history.intent()? else {
+            if let Some(verb) = &self.finished {
+                work.so_far = so_far(verb);
+            }
+            return match work.marker() {
+                Some(marker) => Err(marker.refusal(work.target.path)),
+                None => Ok(!confirmed || planned.is_none()),
+            };
+        };
+        let change = First::look(work, &intent, fits, progress)?;
+        let seen = Seen { intent: Some(intent.clone()), changes: change.changes.clone(), found: change.found };
+        if confirmed && planned != Some(seen) {
+            return Ok(false);
+        }
+        change.carry(work, &intent, progress)?;
+        work.so_far = so_far(&intent.verb);
+        self.notes.append(&mut work.notes);
+        self.notes.push(Note::new(format!("an interrupted {} was finished first", intent.verb)));
+        self.finished = Some(intent.verb);
+        Ok(!confirmed)
+    }
+}
+
+fn so_far(verb: &str) -> String {
+    format!("the interrupted {verb} was finished, and nothing else was changed")
+}

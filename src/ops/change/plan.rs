@@ -1,0 +1,161 @@
+//! What a change is asked to do, what it will do, and what it did.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::metadata::MetaChange;
+use crate::error::Error;
+use crate::ops::{Note, Reading, Reserve};
+use crate::pack::Compress;
+use crate::page::{Digest, PageRange, PageSet};
+
+/// Ranges that a plan lists.
+const LISTED: usize = 1000;
+
+/// How to change a target.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The store; `None`: beside the target.
+    pub store: Option<PathBuf>,
+    /// How the target is read.
+    pub reading: Reading,
+    /// Continue although other processes have it open.
+    pub live: bool,
+    /// Override the safety checks: a log beside the target, or (undo) content that was changed since.
+    pub force: bool,
+    /// How pages are stored.
+    pub compress: Compress,
+    /// What stays free on the disk.
+    pub reserve: Reserve,
+}
+
+/// What a change does to a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changes {
+    /// The target.
+    pub path: PathBuf,
+    /// What it holds now.
+    pub from: String,
+    /// What it will hold.
+    pub to: String,
+    /// Its length now.
+    pub from_len: u64,
+    /// Its length then.
+    pub to_len: u64,
+    /// Pages to be written.
+    pub pages: u64,
+    /// Bytes in them.
+    pub bytes: u64,
+    /// The first thousand ranges of them.
+    pub ranges: Vec<PageRange>,
+    /// Number of all ranges.
+    pub ranges_total: u64,
+    /// Changes of mode, owner and attributes.
+    pub metadata: Vec<MetaChange>,
+    /// Where there is no snapshot yet, all of the target is stored first, for undo: bytes of data, before they are
+    /// compressed.
+    pub stores_first: Option<u64>,
+    /// Whether the current content is not stored, and cannot be restored afterwards.
+    pub no_undo: bool,
+    /// Why the change will be refused as things are, and what allows it.
+    pub obstacle: Option<String>,
+    /// What single edits replace; only `edit` says so.
+    pub edits: Vec<Replaced>,
+    /// The verb of an interrupted change that is finished first: this is what remains of it, and not yet what was asked
+    /// for.
+    pub finishes: Option<String>,
+}
+
+/// What one edit replaces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replaced {
+    /// Where, in bytes from the start of the target.
+    pub at: u64,
+    /// How many bytes.
+    pub len: u64,
+    /// The first bytes that were there; fewer, or none, past the end of the target.
+    pub old: Vec<u8>,
+    /// The first bytes that come in their place.
+    pub new: Vec<u8>,
+}
+
+impl Changes {
+    /// Writes `pages`; `from` and `to` are the names and lengths of the current and the new content.
+    pub(crate) fn new(path: &Path, from: (&str, u64), to: (&str, u64), pages: &PageSet) -> Changes {
+        let len = to.1;
+        Changes {
+            path: path.into(),
+            from: from.0.into(),
+            to: to.0.into(),
+            from_len: from.1,
+            to_len: len,
+            pages: pages.len(),
+            bytes: pages.runs().map(|r| r.end_offset().min(len) - r.offset().min(len)).sum(),
+            ranges: pages.runs().take(LISTED).collect(),
+            ranges_total: pages.runs().count() as u64,
+            metadata: Vec::new(),
+            stores_first: None,
+            no_undo: false,
+            obstacle: None,
+            edits: Vec::new(),
+            finishes: None,
+        }
+    }
+
+    /// None: the target, of `len` bytes, is already what `to` names.
+    pub(crate) fn none(path: &Path, to: &str, len: u64) -> Changes {
+        Changes::new(path, ("now", len), (to, len), &PageSet::new())
+    }
+
+    /// Whether nothing changes.
+    pub fn is_empty(&self) -> bool {
+        self.pages == 0 && self.from_len == self.to_len && self.metadata.is_empty()
+    }
+
+    /// The error where nobody agreed to finish an interrupted change first.
+    pub(crate) fn to_finish_first(&self) -> Option<Error> {
+        let what =
+            format!("an interrupted {} of {} is to be finished first", self.finishes.as_ref()?, self.path.display());
+        Some(Error::refused(what, "add --yes to finish it, or choose with `memsnap recover`"))
+    }
+}
+
+/// What was done.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// What was to be done.
+    pub changes: Changes,
+    /// Whether there was anything to do.
+    pub needed: bool,
+    /// Whether it was done: not where the plan was dropped.
+    pub done: bool,
+    /// The snapshot that `undo` goes back to.
+    pub undo: Option<(u64, Digest)>,
+    /// What the user should know.
+    pub notes: Vec<Note>,
+    /// Bytes written to the target.
+    pub bytes_written: u64,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+impl Report {
+    /// Nothing was done yet.
+    pub(crate) fn of(changes: Changes) -> Report {
+        let needed = !changes.is_empty();
+        Report {
+            changes,
+            needed,
+            done: false,
+            undo: None,
+            notes: Vec::new(),
+            bytes_written: 0,
+            elapsed: Duration::ZERO,
+        }
+    }
+
+    /// All was done.
+    pub(crate) fn done(changes: Changes, bytes_written: u64) -> Report {
+        Report { needed: true, done: true, bytes_written, ..Report::of(changes) }
+    }
+}

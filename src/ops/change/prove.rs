@@ -1,0 +1,119 @@
+//! Step 4: both directions can be read. A rotten page must stop a change before it begins.
+
+use std::num::NonZero;
+use std::thread;
+
+use super::hold::Work;
+use crate::error::{Error, Result};
+use crate::ops::heal::heal;
+use crate::ops::walk::{pages_between, runs_in};
+use crate::ops::{Note, Progress};
+use crate::pack::Source;
+use crate::page::{PAGE, PAGE64, PageRange, PageSet};
+use crate::store::Image;
+
+/// Reads, before anything is written, every page that will be: those of `to`, or the target would stay half changed;
+/// and those of `from` that they take the place of, or there would be no way back. Damaged ones of `from` are stored
+/// again: at this moment the target still holds them.
+///
+/// # Errors
+/// [`Error::Damaged`] when a page of either cannot be had.
+pub(crate) fn prove_both(
+    work: &mut Work<'_>,
+    from: &Image,
+    to: &Image,
+    pages: &PageSet,
+    progress: &dyn Progress,
+) -> Result<()> {
+    let back = pages_between(to, from)?;
+    progress.begin("checking", (pages.len() + back.len()) * PAGE64);
+    let ways = prove_pages_of(to, pages, progress).and_then(|bad| Ok((bad, prove_pages_of(from, &back, progress)?)));
+    progress.end();
+    let (forth, back) = ways?;
+    if let Some((_, error)) = forth.into_iter().next() {
+        return Err(error);
+    }
+    let numbers: Vec<u32> = back.iter().map(|(pack, _)| *pack).collect();
+    let healed = heal(work.history, work.writing, &numbers, work.target.file)?;
+    match back.into_iter().next() {
+        Some((_, error)) if healed.broken || !healed.lost.is_empty() => Err(error),
+        Some(_) => {
+            let what = format!("{} damaged pages of @{} were stored again", healed.pages, from.name.number);
+            work.notes.push(Note::warning(format!("{what}: is the disk sound?")));
+            Ok(())
+        }
+        None => Ok(()),
+    }
+}
+
+/// Reads every page of `pages` that `image` stores, before the target is changed.
+///
+/// # Errors
+/// [`Error::Damaged`] when one cannot be had.
+pub(crate) fn prove_one(image: &Image, pages: &PageSet, progress: &dyn Progress) -> Result<()> {
+    progress.begin("checking", pages.len() * PAGE64);
+    let bad = prove_pages_of(image, pages, progress);
+    progress.end();
+    bad?.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
+}
+
+/// The packs of `image` in which pages of `pages` are not as they were, with the first error of each; every core looks.
+fn prove_pages_of(image: &Image, pages: &PageSet, progress: &dyn Progress) -> Result<Vec<(u32, Error)>> {
+    let spans = spans(pages, thread::available_parallelism().map_or(1, NonZero::get));
+    let look = |span: PageRange| prove_span(image, pages.runs_within(span), progress);
+    let parts: Vec<Result<Vec<(u32, Error)>>> = thread::scope(|scope| {
+        let start = |span| thread::Builder::new().spawn_scoped(scope, move || look(span)).map_err(|_| span);
+        let threads: Vec<_> = spans.into_iter().map(start).collect();
+        let join = |thread: Result<thread::ScopedJoinHandle<'_, _>, PageRange>| match thread {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Err(span) => look(span),
+        };
+        threads.into_iter().map(join).collect()
+    });
+    let mut bad: Vec<(u32, Error)> = Vec::new();
+    for part in parts {
+        for (pack, error) in part? {
+            if bad.iter().all(|(p, _)| *p != pack) {
+                bad.push((pack, error));
+            }
+        }
+    }
+    Ok(bad)
+}
+
+/// Cuts all page numbers into `n` spans with about as many of `pages` each; few pages are not cut.
+fn spans(pages: &PageSet, n: usize) -> Vec<PageRange> {
+    let each = (pages.len() / n as u64 + 1).max(256);
+    let (mut spans, mut start, mut seen) = (Vec::new(), 0, 0);
+    for run in pages.runs() {
+        seen += run.len();
+        if seen >= each {
+            spans.push(PageRange { start, end: run.end });
+            (start, seen) = (run.end, 0);
+        }
+    }
+    spans.push(PageRange { start, end: u64::MAX });
+    spans
+}
+
+fn prove_span(
+    image: &Image,
+    wanted: impl Iterator<Item = PageRange>,
+    progress: &dyn Progress,
+) -> Result<Vec<(u32, Error)>> {
+    let mut bad: Vec<(u32, Error)> = Vec::new();
+    let mut reader = image.packs().pages();
+    runs_in(image, wanted, |run| {
+        let Source::Pack(pack, first) = run.source else { return Ok(()) };
+        for page in first..first + run.pages.len() {
+            match reader.read(pack, page, &mut [0; PAGE]) {
+                Err(e @ Error::Damaged { .. }) if bad.iter().all(|(p, _)| *p != pack) => bad.push((pack, e)),
+                Err(Error::Damaged { .. }) | Ok(_) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        progress.advance(run.pages.len() * PAGE64);
+        Ok(())
+    })?;
+    Ok(bad)
+}

@@ -1,0 +1,178 @@
+//! `recover`: finish, roll back or forget a change that was interrupted.
+
+use std::path::{Path, PathBuf};
+
+use super::check::flush;
+use super::hold::{Work, hold};
+pub use super::interrupted::How;
+use super::interrupted::{Interrupted, Seen};
+use super::plan::{Changes, Options, Report};
+use super::request::{Draft, Method, Request, Task};
+use super::unstored::{Unstored, named};
+use crate::error::{Error, Result};
+use crate::ops::target::Target;
+use crate::ops::{Note, Progress, find_history, history_of, resolve};
+use crate::page::{Digest, PageSet};
+use crate::store::{ChangeMarker, History, Intent};
+use crate::sys::{lock, open};
+
+/// Recovers `file`; without `how` the change is finished, if nothing but the change itself has touched the file.
+///
+/// # Errors
+/// [`Error::Missing`] when there is no history; then the plan's: [`Error::Refused`] when a page is neither the old nor
+/// the new one and `how` does not say which to make it.
+pub fn recover(file: &Path, how: Option<How>, options: &Options) -> Result<Request<'static>> {
+    let (target, options) = (resolve(file)?, options.clone());
+    if how == Some(How::Abandon) && history_of(options.store.as_deref(), &target)?.is_none() {
+        return Ok(Request::new(Forget { target, options }));
+    }
+    let history = find_history(options.store.as_deref(), file)?;
+    Ok(Request::new(Recover { history, how, options, seen: None }))
+}
+
+struct Recover {
+    history: History,
+    how: Option<How>,
+    options: Options,
+    /// What the last plan was made of.
+    seen: Option<Seen>,
+}
+
+/// What there is to recover.
+enum Todo {
+    /// Nothing; but a crash may have brought back the marker of a change that was finished.
+    Nothing,
+    /// The marker is removed; and the record, where it is one of this history.
+    Forget { record: bool },
+    /// A change without undo is finished.
+    Final(Intent, Unstored),
+    /// A change is finished or rolled back.
+    Change(Intent, Interrupted),
+}
+
+impl Method for Recover {
+    fn plan(&mut self, progress: &dyn Progress) -> Result<Draft> {
+        let (draft, seen) = hold(&self.history, &self.options, |work| {
+            let (todo, seen) = self.look(work, progress)?;
+            let mut notes = std::mem::take(&mut work.notes);
+            let task = match &todo {
+                Todo::Nothing => Task::CleanUp,
+                _ => Task::Change,
+            };
+            if task == Task::CleanUp {
+                notes.push(Note::new(NOTHING));
+            } else if matches!(&todo, Todo::Change(_, change) if change.strange) {
+                notes.push(Note::new("it holds something that is neither old nor new: that becomes a snapshot first"));
+            }
+            Ok((Draft { changes: seen.changes.clone(), notes, task }, seen))
+        })?;
+        self.seen = Some(seen);
+        Ok(draft)
+    }
+
+    fn commit(&mut self, confirmed: bool, progress: &dyn Progress) -> Result<Option<Report>> {
+        hold(&self.history, &self.options, |work| {
+            let (todo, seen) = self.look(work, progress)?;
+            if confirmed && self.seen.as_ref() != Some(&seen) {
+                return Ok(None);
+            }
+            let mut report = match todo {
+                Todo::Nothing => {
+                    remove_marker(work.target)?;
+                    Report { notes: vec![Note::new(NOTHING)], ..Report::of(seen.changes) }
+                }
+                Todo::Forget { record } => {
+                    remove_marker(work.target)?;
+                    if record {
+                        work.history.end_change(work.writing, None)?;
+                    }
+                    Report::done(seen.changes, 0)
+                }
+                Todo::Final(intent, unstored) => unstored.carry(work, &intent.verb, Some(&intent), progress)?,
+                Todo::Change(intent, change) => change.carry(work, &intent, progress)?,
+            };
+            report.notes.append(&mut work.notes);
+            Ok(Some(report))
+        })
+    }
+}
+
+/// What is said where there is nothing to recover.
+const NOTHING: &str = "no change was interrupted";
+
+impl Recover {
+    fn look(&self, work: &mut Work<'_>, progress: &dyn Progress) -> Result<(Todo, Seen)> {
+        let (path, abandon) = (work.target.path, self.how == Some(How::Abandon));
+        let intent = match work.history.intent() {
+            // What cannot be read can still be forgotten.
+            Err(Error::Damaged { .. }) if abandon => None,
+            Ok(None) => match work.marker() {
+                Some(_) if abandon => return forget(work.target, false),
+                Some(marker) => return Err(marker.refusal(path)),
+                None => {
+                    let len = open::stamp(work.target.file, path)?.len;
+                    let changes = Changes::none(path, "it is", len);
+                    return Ok((Todo::Nothing, Seen { intent: None, changes, found: Digest::ZERO }));
+                }
+            },
+            intent => intent?,
+        };
+        let Some(intent) = intent.filter(|_| !abandon) else { return forget(work.target, true) };
+        if intent.is_final() && self.how == Some(How::Finish) {
+            let unstored = Unstored::look(work, named(work.history, &intent.to)?, true, progress)?;
+            let (changes, found) = (unstored.changes.clone(), unstored.found);
+            return Ok((Todo::Final(intent.clone(), unstored), Seen { intent: Some(intent), changes, found }));
+        }
+        let change = Interrupted::look(work, &intent, self.how, progress)?;
+        let (changes, found) = (change.changes.clone(), change.found);
+        Ok((Todo::Change(intent.clone(), change), Seen { intent: Some(intent), changes, found }))
+    }
+}
+
+/// The plan to forget a change.
+fn forget(target: Target<'_>, record: bool) -> Result<(Todo, Seen)> {
+    let changes = forgotten(target)?;
+    Ok((Todo::Forget { record }, Seen { intent: None, changes, found: Digest::ZERO }))
+}
+
+fn forgotten(target: Target<'_>) -> Result<Changes> {
+    let len = open::stamp(target.file, target.path)?.len;
+    let to = "it is, without the record of the interrupted change";
+    Ok(Changes::new(target.path, ("a mixture", len), (to, len), &PageSet::new()))
+}
+
+fn remove_marker(target: Target<'_>) -> Result<()> {
+    ChangeMarker::remove(target.file, target.path)?;
+    flush(target)
+}
+
+/// Removes the change marker of a target that has no history: a copy, or its store was removed.
+struct Forget {
+    target: PathBuf,
+    options: Options,
+}
+
+impl Forget {
+    fn held(&self, f: impl FnOnce(Target<'_>) -> Result<()>) -> Result<Changes> {
+        let (file, path) = (open::target_write(&self.target)?, &self.target);
+        if ChangeMarker::get(&file, path, self.options.store.as_deref()).is_none() {
+            find_history(self.options.store.as_deref(), path)?;
+        }
+        // A change that is under way holds this lock.
+        let _held = lock::flock(&file, path, lock::Kind::Exclusive, self.options.reading.wait)?;
+        let target = Target { file: &file, path };
+        let changes = forgotten(target)?;
+        f(target).map(|()| changes)
+    }
+}
+
+impl Method for Forget {
+    fn plan(&mut self, _: &dyn Progress) -> Result<Draft> {
+        let changes = self.held(|_| Ok(()))?;
+        Ok(Draft { changes, notes: Vec::new(), task: Task::Change })
+    }
+
+    fn commit(&mut self, _: bool, _: &dyn Progress) -> Result<Option<Report>> {
+        self.held(remove_marker).map(|changes| Some(Report::done(changes, 0)))
+    }
+}
