@@ -5,16 +5,16 @@ mod cli;
 use std::io::Write;
 use std::process::ExitCode;
 
-use memsnap::sys::heap::{self, Heap};
+use memsnap::sys::program::heap::{self, Heap};
 
 #[global_allocator]
 static HEAP: Heap = Heap;
 
 fn main() -> ExitCode {
     // A file that reaches `ulimit -f` is an error to report, not a reason to die.
-    memsnap::sys::signal::ignore_sigxfsz();
+    memsnap::sys::program::signal::ignore_sigxfsz();
     // Nobody is to wait for a lease of a program that is stopped.
-    memsnap::sys::stop::give_leases_back_first();
+    memsnap::sys::program::stop::give_leases_back_first();
     // A mapped file that shrinks while it is read is an error to report, too.
     memsnap::sys::map::guard_install();
     if !heap::stack_is_enough() {

@@ -10,7 +10,8 @@ use anyhow::Context;
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches, ValueHint};
 use memsnap::ops::edit::{Edit, Patch, delta, edit};
-use memsnap::sys::{fs, heap, open};
+use memsnap::sys::program::heap;
+use memsnap::sys::{fs, open};
 use memsnap::{At, Error};
 
 use super::change::{ChangeFlags, Verb};

@@ -18,7 +18,8 @@ use std::path::Path;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use super::{id, start};
+use super::id;
+use super::program::start;
 use crate::{At, Result};
 
 /// The number of the descriptor that `path` names, whether there is such a descriptor or not.

@@ -61,7 +61,7 @@ impl<'a> Lease<'a> {
         self.imp.is_broken()
     }
 
-    /// Whether it was given back because this program was to stop (SIGTSTP): see [`super::stop`].
+    /// Whether it was given back because this program was to stop (SIGTSTP): see [`super::program::stop`].
     pub fn was_stopped(&self) -> bool {
         self.imp.was_stopped()
     }
@@ -106,7 +106,8 @@ mod imp {
     use libc::c_int;
     use rustix::io::Errno;
 
-    use crate::sys::{procs, stop};
+    use crate::sys::procs;
+    use crate::sys::program::stop;
 
     pub(super) const READ: c_int = libc::F_RDLCK;
     pub(super) const WRITE: c_int = libc::F_WRLCK;

@@ -31,13 +31,11 @@
 //! ```
 
 pub mod cache; // what of a file is in the page cache; giving back what reading brought in
-pub mod child; // a command run in our place
 pub mod create; // files nobody sees half-written, private directories
 pub mod descriptor; // descriptors by number and by path
 pub(crate) mod epoch; // a process told from those it was forked from
 pub mod extents; // where the bytes of a file are on its device
 pub mod fs; // which file system, how much room is left
-pub mod heap; // memory that runs out
 pub mod id; // random names, host, user, wall clock
 #[cfg(target_os = "linux")]
 mod kernel_users;
@@ -52,13 +50,11 @@ pub mod no_follow; // paths on which no new link is followed
 pub mod open; // opening without hanging or following; what a file looked like
 pub mod private; // directories for one owner
 pub mod procs; // who has a file open or mapped
+pub mod program; // what only a program may do to its process
 pub mod reflink; // whether a file system can share blocks
 pub(crate) mod region; // private memory with files laid in it
 pub(crate) mod sealed; // files that cannot change
-pub mod signal; // signals that must not kill, end a wait, or are for others
 pub mod sparse; // holes
-mod start; // how this process was started
-pub mod stop; // SIGTSTP while a lease is held
 pub mod unseen; // processes that could not be looked at
 pub(crate) mod written; // which pages of private memory were written
 pub mod xattr; // extended attributes

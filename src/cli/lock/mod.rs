@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use clap::ValueHint;
 use memsnap::Error;
 use memsnap::sys::lock::{self, Access, Kind, Lockable, Span};
-use memsnap::sys::{child, signal};
+use memsnap::sys::program::{child, signal};
 
 use super::exit::{Coded, Exit};
 use super::flags::Global;

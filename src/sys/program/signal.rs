@@ -296,7 +296,10 @@ mod tests {
             return;
         }
         let status = std::process::Command::new("sh")
-            .args(["-c", "ulimit -f 8; exec \"$0\" --exact sys::signal::tests::the_limit_is_an_error >/dev/null"])
+            .args([
+                "-c",
+                "ulimit -f 8; exec \"$0\" --exact sys::program::signal::tests::the_limit_is_an_error >/dev/null",
+            ])
             .arg(std::env::current_exe().unwrap())
             .env(CHILD, "1")
             .status()
@@ -310,7 +313,7 @@ mod tests {
         const CHILD: &str = "MEMSNAP_TEST_ALARM";
         if std::env::var_os(CHILD).is_none() {
             let status = std::process::Command::new(std::env::current_exe().unwrap())
-                .args(["--exact", "sys::signal::tests::an_alarm_interrupts_and_is_gone"])
+                .args(["--exact", "sys::program::signal::tests::an_alarm_interrupts_and_is_gone"])
                 .env(CHILD, "1")
                 .status()
                 .unwrap();
