@@ -187,6 +187,8 @@ pub mod store;
 pub mod sys;
 
 pub use error::{At, Error, Result};
+#[doc(hidden)]
+pub use sys::program;
 
 /// The examples of the README are compiled with the others.
 #[cfg(doctest)]

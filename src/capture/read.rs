@@ -2,13 +2,13 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use crate::error::{Error, Result};
 use crate::page::{GROUP, GROUP64};
+use crate::sys::ext::FileExt;
 use crate::sys::fs::{self, FsKind};
 use crate::sys::map;
 

@@ -3,9 +3,9 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
 use std::path::Path;
 
+use memsnap::program::ext::AsFd;
 use memsnap::sys::descriptor;
 use memsnap::{At, Error, Result};
 

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -20,6 +19,7 @@ use crate::error::{At, Error, Result, command, shell_word};
 use crate::pack::{FileKind, Item};
 use crate::page::{Digest, PAGE, PAGE64, PageSet};
 use crate::store::{Image, SnapName};
+use crate::sys::ext::FileExt;
 use crate::sys::{create, open, sparse};
 
 /// Where a delta comes from.

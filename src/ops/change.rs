@@ -6,7 +6,6 @@
 
 use std::fs::File;
 use std::io::ErrorKind;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -21,6 +20,7 @@ use crate::mem::vec::is_vec;
 use crate::pack::{Compress, Kind, differing};
 use crate::page::{Digest, PageSet, pages_of};
 use crate::store::{ChangeMarker, History, Image, Intent, Writing};
+use crate::sys::ext::FileExt;
 use crate::sys::lease::Lease;
 use crate::sys::lock::{self, Held};
 use crate::sys::{id, open, procs};

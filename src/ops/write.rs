@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::num::NonZero;
-use std::os::unix::fs::FileExt;
 use std::thread;
 
 use super::change::{Work, pages_between};
@@ -16,6 +15,7 @@ use crate::pack::{Run, RunStream, Source};
 use crate::page::{Digest, GROUP, GROUP_PAGES, GROUP64, PAGE, PAGE64, PageRange, PageSet, group_digest, groups_of};
 use crate::planted::{Bug, planted, sync_once};
 use crate::store::{DigestCache, DigestCacheUpdate, Image};
+use crate::sys::ext::FileExt;
 use crate::sys::sparse;
 
 /// Most bytes written by one call.

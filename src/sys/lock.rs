@@ -19,6 +19,7 @@ use rustix::io::{Errno, retry_on_intr};
 
 use super::descriptor;
 use super::locks::{self, Lock, LockKind, Process};
+use super::open::Access;
 use crate::{At, Error, Result};
 
 /// Shared with others of its kind, or alone.
@@ -42,18 +43,6 @@ pub enum Span {
         /// How many; 0: to the end of the file, wherever that will be.
         len: u64,
     },
-}
-
-/// How a file is opened in order to lock it: for flock(2) it does not matter, an OFD lock that excludes others needs
-/// writing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// For reading.
-    Read,
-    /// For writing.
-    Write,
-    /// For both: NFS makes POSIX locks of all, which need it.
-    Both,
 }
 
 /// Who holds the lock that was asked for.
@@ -188,17 +177,14 @@ pub fn ask(file: &Lockable, span: Span, kind: Option<Kind>, wait: bool) -> io::R
     imp::ask(&file.0, start, len, kind, wait)
 }
 
-/// Opens, or makes, a file or directory in order to lock it. Close-on-exec unless `inherited`: else a command that is run
+/// Opens, or makes, a file or directory in order to lock it. For flock(2) the access does not matter; an OFD lock that
+/// excludes others needs writing, and on NFS, which makes POSIX locks of all, both. Close-on-exec unless `inherited`: else a command that is run
 /// has it too, and with it the lock. Does not wait for the other end of a FIFO.
 ///
 /// # Errors
 /// What open(2) says.
 pub fn open(path: &Path, access: Access, inherited: bool) -> io::Result<Lockable> {
-    let access = match access {
-        Access::Read => OFlags::RDONLY,
-        Access::Write => OFlags::WRONLY,
-        Access::Both => OFlags::RDWR,
-    };
+    let access = access.flags();
     let base = OFlags::NOCTTY | if inherited { OFlags::empty() } else { OFlags::CLOEXEC };
     let once = |flags| retry_on_intr(|| rustix::fs::open(path, base | flags, Mode::from_raw_mode(0o666)));
     let opened = match once(access | OFlags::CREATE | OFlags::NONBLOCK) {

@@ -34,6 +34,7 @@ pub mod cache; // what of a file is in the page cache; giving back what reading 
 pub mod create; // files nobody sees half-written, private directories
 pub mod descriptor; // descriptors by number and by path
 pub(crate) mod epoch; // a process told from those it was forked from
+pub mod ext; // extension traits of the standard library
 pub mod extents; // where the bytes of a file are on its device
 pub mod fs; // which file system, how much room is left
 pub mod id; // random names, host, user, wall clock
@@ -64,6 +65,12 @@ pub mod xattr; // extended attributes
 pub(crate) fn skipped(why: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "skipped: {why}");
+}
+
+/// Makes a FIFO.
+#[cfg(test)]
+pub(crate) fn make_fifo(path: &std::path::Path) {
+    rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
 }
 
 /// Whether `is` comes true within some seconds. Tests run side by side, and what another of them starts has, between

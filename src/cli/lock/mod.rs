@@ -4,14 +4,15 @@ mod conflict;
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind};
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use clap::ValueHint;
 use memsnap::Error;
-use memsnap::sys::lock::{self, Access, Kind, Lockable, Span};
+use memsnap::program::ext::ExitStatusExt;
+use memsnap::sys::lock::{self, Kind, Lockable, Span};
+use memsnap::sys::open::Access;
 use memsnap::sys::program::{child, signal};
 
 use super::exit::{Coded, Exit};

@@ -6,3 +6,6 @@ pub mod heap; // memory that runs out
 pub mod signal; // signals that must not kill, end a wait, or are for others
 pub(super) mod start; // how this process was started
 pub mod stop; // SIGTSTP while a lease is held
+pub mod terminal; // its size
+
+pub use super::ext;
