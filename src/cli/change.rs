@@ -8,7 +8,7 @@ use memsnap::ops::change::{Confirm, Options, Plan, Replaced, Report};
 use memsnap::ops::delta::MakeOptions;
 use memsnap::ops::{Note, Progress};
 use memsnap::page::PAGE64;
-use memsnap::sys::program::signal::LastWords;
+use memsnap::program::signal::LastWords;
 use serde::Serialize;
 
 use super::confirm::{self, Consent};

@@ -10,7 +10,7 @@ use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches, ValueHint};
 use memsnap::ops::edit::{Edit, Patch, delta, edit};
 use memsnap::program::ext::OsStringExt;
-use memsnap::sys::program::heap;
+use memsnap::program::heap;
 use memsnap::sys::{fs, open};
 use memsnap::{At, Error};
 

@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
+use memsnap::program::descriptor;
 use memsnap::program::ext::AsFd;
-use memsnap::sys::descriptor;
 use memsnap::{At, Error, Result};
 
 /// stdin, to be read from where it is. One that is closed is an error, not an empty one.

@@ -7,8 +7,8 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
 
 use memsnap::ops::Note;
+use memsnap::program::descriptor;
 use memsnap::program::terminal;
-use memsnap::sys::descriptor;
 use serde::Serialize;
 
 use super::exit::Exit;

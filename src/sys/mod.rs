@@ -18,7 +18,7 @@
 //! | `sealed::Promise` | what its `unsafe` constructor was promised holds as long as it exists | `unsafe` |
 //! | `region::Region` | all bytes are mapped, initialised, private, and borrowed by the rules of references | it lays only a `Sealed`; taking access away is `unsafe` |
 //! | `map::Window` | bytes of a file that others may write to: only hashed, compared or copied | `Window::with` is private to the crate, and only the scan calls it |
-//! | [`lock::Lockable`] | a descriptor that may belong to somebody else: only locked, never read, written or closed for them | it gives out no `File` and no descriptor |
+//! | `program::lockable::Lockable` | a descriptor that may belong to somebody else: only locked, never read, written or closed for them | it gives out no `File` and no descriptor |
 //!
 //! ```compile_fail,E0603
 //! use memsnap::sys::sealed::Draft; // would seal a file that somebody else has open
@@ -32,7 +32,7 @@
 
 pub mod cache; // what of a file is in the page cache; giving back what reading brought in
 pub mod create; // files nobody sees half-written, private directories
-pub mod descriptor; // descriptors by number and by path
+pub mod descriptor; // paths that name a descriptor
 pub(crate) mod epoch; // a process told from those it was forked from
 pub mod ext; // extension traits of the standard library
 pub mod extents; // where the bytes of a file are on its device
@@ -43,7 +43,7 @@ mod kernel_users;
 pub mod lease; // proof that nobody writes
 pub mod lock; // flock that waits and names who is in the way
 pub mod locks; // all locks on a file, and who has them
-pub mod map; // read windows of a foreign file, and the SIGBUS guard
+pub(crate) mod map; // read windows of a foreign file
 pub mod maps; // who has a file mapped, and which parts
 pub mod meta; // mode, owner, times
 pub mod mount; // the mount that a file was reached through
@@ -51,6 +51,7 @@ pub mod no_follow; // paths on which no new link is followed
 pub mod open; // opening without hanging or following; what a file looked like
 pub mod private; // directories for one owner
 pub mod procs; // who has a file open or mapped
+#[cfg(feature = "program")]
 pub mod program; // what only a program may do to its process
 pub mod reflink; // whether a file system can share blocks
 pub(crate) mod region; // private memory with files laid in it

@@ -36,7 +36,7 @@ extern "C" fn note() {
 }
 
 /// Whether this descriptor was closed, so that what it is now is /dev/null, opened by the runtime.
-pub(in crate::sys) fn was_closed(fd: c_int) -> bool {
+pub(super) fn was_closed(fd: c_int) -> bool {
     (0..3).contains(&fd) && WAS.load(Relaxed) & (1 << fd) != 0
 }
 
