@@ -102,7 +102,7 @@ impl Pending {
 
     fn made_private(self) -> Result<Pending> {
         // Where the file system keeps no modes, whoever may read it is asked about before anything is stored.
-        meta::set_mode_where_kept(&self.file, PRIVATE.as_raw_mode()).at("setting the mode of", &self.path)?;
+        meta::set_mode_where_kept(&self.file, 0o600).at("setting the mode of", &self.path)?;
         Ok(self)
     }
 

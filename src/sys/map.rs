@@ -13,8 +13,15 @@ use std::fs::File;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
+use rustix::mm::MapFlags;
 #[cfg(feature = "program")]
-use rustix::mm::{MapFlags, ProtFlags};
+use rustix::mm::ProtFlags;
+
+/// No swap space is set aside for a mapping. FreeBSD never sets any aside.
+#[cfg(not(target_os = "freebsd"))]
+pub(super) const NORESERVE: MapFlags = MapFlags::NORESERVE;
+#[cfg(target_os = "freebsd")]
+pub(super) const NORESERVE: MapFlags = MapFlags::empty();
 
 /// Windows at one time, over all threads.
 const SLOTS: usize = 64;
@@ -84,7 +91,7 @@ pub(super) fn cover(addr: usize, page: usize) -> bool {
     slot.hit.store(true, SeqCst);
     let start = addr - addr % page;
     let (ptr, len) = (std::ptr::without_provenance_mut(start), end.next_multiple_of(page) - start);
-    let flags = MapFlags::PRIVATE | MapFlags::FIXED | MapFlags::NORESERVE;
+    let flags = MapFlags::PRIVATE | MapFlags::FIXED | NORESERVE;
     // SAFETY: mmap(2) with MAP_FIXED replaces what is mapped there: whole pages of a live window of ours, as the
     // thread that faulted reads it through a `Window` that unregisters before it unmaps. All of them stay readable,
     // and their contents were anybody's before as well. rustix makes the system call itself: errno is left alone.

@@ -10,11 +10,10 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{Mode, OFlags};
-use rustix::io::{Errno, retry_on_intr};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 use super::{maps, no_follow};
-use crate::error::shell_word;
 use crate::{At, Error, Result};
 
 /// How long an opening waits for somebody's lease: a `memsnap` that captures gives way within 50 ms.
@@ -79,7 +78,8 @@ pub fn target_name(path: &Path) -> Result<File> {
 #[cfg(target_os = "linux")]
 pub fn any_name(path: &Path) -> Result<File> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
-    Ok(File::from(retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty())).at("opening", path)?))
+    let open = || rustix::fs::open(path, flags, rustix::fs::Mode::empty());
+    Ok(File::from(rustix::io::retry_on_intr(open).at("opening", path)?))
 }
 
 /// Opens a target to ask what the system knows of it; elsewhere only of files that may be read.
@@ -167,6 +167,7 @@ fn open_quietly(path: &Path, access: Access) -> Result<File, Errno> {
 /// Why a file that may be written cannot be opened for it, where it is marked so (chattr(1)).
 #[cfg(target_os = "linux")]
 fn marked(path: &Path) -> Option<Error> {
+    use crate::error::shell_word;
     use rustix::fs::IFlags;
     let file = no_follow::open(path, Access::Read).ok()?;
     let flags = rustix::fs::ioctl_getflags(&file).ok()?;
