@@ -11,7 +11,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, linkat, openat, renameat, renameat_with, unlinkat};
+use rustix::fs::{AtFlags, Mode, OFlags, linkat, openat, renameat, unlinkat};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::open::{self, Access};
@@ -180,7 +180,7 @@ impl Drop for Pending {
 
 /// Renames without replacing.
 fn rename_new(dir: &File, from: &OsStr, to: &OsStr) -> Result<(), Errno> {
-    match renameat_with(dir, from, dir, to, RenameFlags::NOREPLACE) {
+    match rename_no_replace(dir, from, to) {
         // NFS, FUSE and old kernels: a second name never replaces either.
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => match linkat(dir, from, dir, to, AtFlags::empty()) {
             Ok(()) => unlinkat(dir, from, AtFlags::empty()),
@@ -189,6 +189,17 @@ fn rename_new(dir: &File, from: &OsStr, to: &OsStr) -> Result<(), Errno> {
         },
         done => done,
     }
+}
+
+#[cfg(any(target_os = "linux", target_vendor = "apple"))]
+fn rename_no_replace(dir: &File, from: &OsStr, to: &OsStr) -> Result<(), Errno> {
+    rustix::fs::renameat_with(dir, from, dir, to, rustix::fs::RenameFlags::NOREPLACE)
+}
+
+/// There is no such call here.
+#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+fn rename_no_replace(_dir: &File, _from: &OsStr, _to: &OsStr) -> Result<(), Errno> {
+    Err(Errno::NOSYS)
 }
 
 /// The same where files have one name each: it is claimed by an empty file, which is then replaced. Only that is left
