@@ -1,5 +1,6 @@
-//! The memory history beside the crates it succeeds, and beside what the kernel costs at least: `cargo bench --bench
-//! memory` prints the table of docs/memory.md at its end. A part of it: `cargo bench --bench memory -- 'first write'`.
+//! The memory history beside the crates it succeeds, and beside what the kernel costs at least: `cargo bench
+//! --features dev --bench memory` prints the table of docs/memory.md at its end. For a part of it, add `-- 'first
+//! write'`.
 //!
 //! Every figure is of one pass over all pages named, with what is not named left out of the time. Views have 1 GiB
 //! unless said; "random" is the same order for all. Writes are of one byte a page.

@@ -56,7 +56,7 @@ fn scans(c: &mut Criterion) {
     let path = dir.path().join("target");
     std::fs::write(&path, noise(LEN)).expect("a file");
     let file = File::open(&path).expect("the file");
-    memsnap::sys::map::guard_install();
+    memsnap::program::guard::install();
     let mut group = c.benchmark_group("64 MiB");
     group.sample_size(20).throughput(Throughput::Bytes(LEN as u64));
     let mut buf = vec![0; 256 << 10];

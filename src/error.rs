@@ -185,9 +185,9 @@ fn in_store(path: &Path) -> bool {
 
 /// How `path` becomes accessible: its owner can change a mode that forbids it, also that of a directory above.
 fn denied_hint(path: &Path) -> String {
-    use std::os::unix::fs::MetadataExt;
+    use crate::sys::ext::MetadataExt;
     let seen = path.ancestors().find_map(|path| Some((path, path.metadata().ok()?)));
-    let own = seen.filter(|(_, there)| there.uid() == rustix::process::geteuid().as_raw());
+    let own = seen.filter(|(_, there)| there.uid() == crate::sys::id::euid());
     let missing = own.as_ref().map_or(String::new(), |(_, there)| {
         let wanted: &[(char, u32)] =
             if there.is_dir() { &[('r', 4), ('w', 2), ('x', 1)] } else { &[('r', 4), ('w', 2)] };

@@ -169,8 +169,8 @@
 //! * A report's grade says how far an image is proven to be of one moment. [`ops::snap`] keeps an image of any grade
 //!   unless `strict` is set; `below` in the report says that it is less than was required.
 //! * A lease, which proves a capture, needs that this process has the target open nowhere else for writing.
-//! * Mapped reading needs a guard against SIGBUS, for the process as a whole: [`sys::map::guard_install`]. Without it
-//!   files are read by `pread`. No other signal handler is installed.
+//! * Mapped reading needs a guard against SIGBUS, for the process as a whole: the feature `program` has it as
+//!   `program::guard::install`. Without it files are read by `pread`. The library installs no signal handler.
 //! * `flock` belongs to an open file: a lock that the calling process holds on another descriptor of the target is in
 //!   the way of verbs that take one.
 //! * The modification time of a file is never taken as proof that nothing changed.
@@ -187,6 +187,9 @@ pub mod store;
 pub mod sys;
 
 pub use error::{At, Error, Result};
+#[cfg(feature = "program")]
+#[doc(hidden)]
+pub use sys::program;
 
 /// The examples of the README are compiled with the others.
 #[cfg(doctest)]

@@ -5,18 +5,18 @@ mod cli;
 use std::io::Write;
 use std::process::ExitCode;
 
-use memsnap::sys::heap::{self, Heap};
+use memsnap::program::heap::{self, Heap};
 
 #[global_allocator]
 static HEAP: Heap = Heap;
 
 fn main() -> ExitCode {
     // A file that reaches `ulimit -f` is an error to report, not a reason to die.
-    memsnap::sys::signal::ignore_sigxfsz();
+    memsnap::program::signal::ignore_sigxfsz();
     // Nobody is to wait for a lease of a program that is stopped.
-    memsnap::sys::stop::give_leases_back_first();
+    memsnap::program::stop::give_leases_back_first();
     // A mapped file that shrinks while it is read is an error to report, too.
-    memsnap::sys::map::guard_install();
+    memsnap::program::guard::install();
     if !heap::stack_is_enough() {
         let least = heap::STACK >> 10;
         let said = format!("memsnap: the stack limit is below {least} KiB\n  hint: raise it (ulimit -s {least})\n");

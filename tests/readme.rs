@@ -69,7 +69,8 @@ fn equivalent(command: &str) -> String {
 }
 
 fn run(command: &str, directory: &Path) -> (Option<i32>, String) {
-    let program = PathBuf::from(env!("CARGO_BIN_EXE_memsnap"));
+    let named = std::env::var_os("MEMSNAP_README_PROGRAM"); // another build, such as .ci/cross makes
+    let program = named.map_or(env!("CARGO_BIN_EXE_memsnap").into(), PathBuf::from);
     let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
     let mut bash = Command::new("bash");
     bash.args(["-c", &format!("exec 2>&1; {command}")]).current_dir(directory).env("PATH", path);

@@ -11,8 +11,6 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use rustix::io::Errno;
-
 use crate::error::{Error, Result, shell_word};
 use crate::sys::open;
 
@@ -140,9 +138,7 @@ impl Companion {
 fn look(path: &Path, kind: &Kind) -> Result<bool, String> {
     let found = match fs::symlink_metadata(path) {
         Ok(found) => found,
-        Err(e)
-            if e.kind() == io::ErrorKind::NotFound || e.raw_os_error() == Some(Errno::NAMETOOLONG.raw_os_error()) =>
-        {
+        Err(e) if e.kind() == io::ErrorKind::NotFound || e.kind() == io::ErrorKind::InvalidFilename => {
             return Ok(false);
         }
         Err(e) => return Err(e.to_string()),
@@ -312,11 +308,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("f");
         let log = dir.path().join("f-wal");
-        rustix::fs::mknodat(rustix::fs::CWD, &log, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+        crate::sys::make_fifo(&log);
         std::fs::create_dir(dir.path().join("f-journal")).unwrap();
         assert!(Companion::hot_beside(&file).is_none());
         std::fs::remove_file(&log).unwrap();
-        std::os::unix::fs::symlink("f-wal", &log).unwrap();
+        crate::sys::ext::symlink("f-wal", &log).unwrap();
         assert!(
             Companion::hot_beside(&file).unwrap().what().contains("could not be inspected (it is a symbolic link)")
         );

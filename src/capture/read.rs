@@ -2,13 +2,13 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use crate::error::{Error, Result};
 use crate::page::{GROUP, GROUP64};
+use crate::sys::ext::FileExt;
 use crate::sys::fs::{self, FsKind};
 use crate::sys::map;
 
@@ -43,13 +43,13 @@ pub(super) struct Source<'a> {
 impl<'a> Source<'a> {
     pub(super) fn new(file: &'a File, path: &'a Path, len: u64, io: Io) -> Result<Source<'a>> {
         let io = match io {
-            Io::Map if !map::guard_installed() => {
+            Io::Map if !map::is_guarded() => {
                 return Err(Error::refused(
                     "mapped reading needs the guard against SIGBUS, which this program has not installed",
-                    "use Io::Pread, or call sys::map::guard_install first",
+                    "use Io::Pread, or call program::guard::install first",
                 ));
             }
-            Io::Auto if !map::guard_installed() => Io::Pread,
+            Io::Auto if !map::is_guarded() => Io::Pread,
             // A load from a hole of a tmpfs file fills the hole, and is a SIGBUS where there is no space.
             _ if matches!(fs::kind(file), Ok(FsKind::Tmpfs)) => Io::Pread,
             io => io,

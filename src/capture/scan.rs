@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::num::NonZero;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -13,6 +12,7 @@ use super::window::{Window, Windows};
 use crate::error::{At, Result};
 use crate::page::{Digest, GROUP, GROUP_PAGES, GROUP64, PAGE, PAGE64, PageNo, PageRange, group_digest, page_digest};
 use crate::sys::cache;
+use crate::sys::ext::MetadataExt;
 
 /// Most threads that read; each may hold two windows.
 const MOST_WORKERS: usize = 8;

@@ -141,8 +141,8 @@ impl Rate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::ext::FileExt;
     use proptest::prelude::*;
-    use std::os::unix::fs::FileExt;
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]

@@ -8,7 +8,7 @@ use memsnap::ops::Progress;
 use memsnap::ops::change::{Changes, Options, Outcome, Replaced, Report, Request};
 use memsnap::ops::delta::MakeOptions;
 use memsnap::page::PAGE64;
-use memsnap::sys::signal::LastWords;
+use memsnap::program::signal::LastWords;
 use serde::Serialize;
 
 use super::confirm::{self, Consent};

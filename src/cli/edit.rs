@@ -3,14 +3,15 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches, ValueHint};
 use memsnap::ops::edit::{Edit, Patch, delta, edit};
-use memsnap::sys::{fs, heap, open};
+use memsnap::program::ext::OsStringExt;
+use memsnap::program::heap;
+use memsnap::sys::{fs, open};
 use memsnap::{At, Error};
 
 use super::change::{ChangeFlags, Verb};

@@ -3,8 +3,9 @@
 
 use std::ffi::OsStr;
 use std::fmt::Write;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+
+use memsnap::program::ext::OsStrExt;
 
 pub(crate) use memsnap::error::{acts, shell_word as shell};
 

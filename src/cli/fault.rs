@@ -154,8 +154,8 @@ fn path_of(error: &anyhow::Error) -> Option<&Path> {
 mod tests {
     use super::*;
     use anyhow::Context;
+    use memsnap::program::ext::OsStrExt;
     use std::ffi::OsStr;
-    use std::os::unix::ffi::OsStrExt;
 
     fn denied(path: &OsStr) -> anyhow::Error {
         let source = io::Error::from_raw_os_error(13);

@@ -3,10 +3,10 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
 use std::path::Path;
 
-use memsnap::sys::descriptor;
+use memsnap::program::descriptor;
+use memsnap::program::ext::AsFd;
 use memsnap::{At, Error, Result};
 
 /// stdin, to be read from where it is. One that is closed is an error, not an empty one.

@@ -1,11 +1,11 @@
 //! What all JSON output has in common: one object a line, a `schema` field, paths that survive being no UTF-8.
 
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use memsnap::ops::Note;
 use memsnap::ops::vec::Number;
 use memsnap::page::PageRange;
+use memsnap::program::ext::OsStrExt;
 use serde::{Serialize, Serializer};
 
 use super::escape;

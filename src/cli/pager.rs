@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::io::{self, BufWriter, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
-use memsnap::sys::signal::Deaf;
+use memsnap::program::signal::Deaf;
 
 use super::escape;
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use memsnap::ops::Progress;
+use memsnap::program::terminal;
 
 use super::units::Sizes;
 use super::{escape, units};
@@ -150,9 +151,9 @@ impl Now {
 
 /// Columns of the terminal that stderr is.
 fn width() -> usize {
-    let told = rustix::termios::tcgetwinsize(std::io::stderr()).map_or(0, |size| usize::from(size.ws_col));
+    let told = terminal::size(std::io::stderr()).and_then(|size| size.columns);
     // The last column is left free: some terminals wrap when it is written.
-    if told == 0 { COLUMNS } else { told.saturating_sub(1) }
+    told.map_or(COLUMNS, |columns| columns - 1)
 }
 
 impl Progress for Bar {

@@ -9,7 +9,7 @@ use clap::ValueHint;
 use memsnap::ops::operand::Operand;
 use memsnap::ops::restore::{self, Options, Out, Report, restore};
 use memsnap::page::PageRange;
-use memsnap::sys::descriptor;
+use memsnap::program::descriptor;
 use serde::Serialize;
 
 use super::confirm::{self, Consent};

@@ -7,7 +7,8 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
 
 use memsnap::ops::Note;
-use memsnap::sys::descriptor;
+use memsnap::program::descriptor;
+use memsnap::program::terminal;
 use serde::Serialize;
 
 use super::exit::Exit;
@@ -343,9 +344,8 @@ fn pager() -> Option<String> {
 
 /// Rows and columns of the terminal that stdout is, or of a usual one if it does not tell.
 fn size_of_stdout() -> (usize, usize) {
-    let or = |told: u16, usual| if told == 0 { usual } else { usize::from(told) };
-    let told = rustix::termios::tcgetwinsize(io::stdout()).ok();
-    told.map_or(SIZE, |told| (or(told.ws_row, SIZE.0), or(told.ws_col, SIZE.1)))
+    let told = terminal::size(io::stdout());
+    told.map_or(SIZE, |size| (size.rows.unwrap_or(SIZE.0), size.columns.unwrap_or(SIZE.1)))
 }
 
 pub(super) fn paint(on: bool, code: &str, text: &str) -> String {

@@ -11,7 +11,7 @@ use memsnap::ops::snap::{Options, Report, snap};
 use memsnap::ops::stat::Format;
 use memsnap::ops::vec::ElementType;
 use memsnap::pack::{FrameCounts, Grade};
-use memsnap::sys::signal::LastWords;
+use memsnap::program::signal::LastWords;
 use serde::Serialize;
 
 use super::exit::Exit;

@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::ValueHint;
 use memsnap::ops::verify::{Fault, Options, Report, verify};
 use memsnap::page::PageRange;
-use memsnap::sys::signal::LastWords;
+use memsnap::program::signal::LastWords;
 use serde::Serialize;
 
 use super::exit::Exit;

@@ -1,8 +1,9 @@
 //! Paths in messages: as text that loses no byte, and as words of commands that may be pasted into a shell.
 
 use std::fmt::Write;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+
+use crate::sys::ext::OsStrExt;
 
 /// Whether `c` would act on a terminal, or on what stands around it, or not be seen at all, instead of being shown.
 /// Spaces are shown.

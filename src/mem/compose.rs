@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::Snapshot;
 use super::image::{Image, Piece};
 use crate::page::is_zero;
+use crate::sys::ext::FileExt;
 use crate::sys::region::{most_laid, system_page};
 use crate::sys::sealed::{Draft, Sealed};
 use crate::sys::sparse;

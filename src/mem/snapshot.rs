@@ -4,7 +4,6 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::ops::{Deref, Range};
-use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,6 +11,7 @@ use super::compose::Compose;
 use super::image::Image;
 use super::view::{ArcView, CowView, MutView, Options, View};
 use crate::error::{At, Result};
+use crate::sys::ext::AsFd;
 use crate::sys::open;
 
 /// Bytes that stay as they are, of any length. They can be read like a slice; to write, make a view:

@@ -1,6 +1,5 @@
 //! A target or a store that moved: the history of the old path goes on under the new one.
 
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use super::renamed::shares_page;
 use super::{has_none, history_of, resolve};
 use crate::error::{Error, Result, command, shell_word};
 use crate::store::{History, Store, refuse_stored};
+use crate::sys::ext::OsStrExt;
 use crate::sys::open;
 
 /// How long another writer is waited for.

@@ -262,7 +262,7 @@ fn a_page_that_changes_after_the_scan_is_noticed() {
 
 #[test]
 fn a_copy_keeps_its_holes() {
-    use std::os::unix::fs::MetadataExt;
+    use crate::sys::ext::MetadataExt;
 
     let bench = Bench::new();
     let mut bytes = vec![0; 4 << 20];

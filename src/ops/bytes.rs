@@ -1,12 +1,12 @@
 //! Any bytes of a side, wherever they are kept.
 
 use std::io;
-use std::os::unix::fs::FileExt;
 
 use super::sides::{LiveSide, Side, StoredSide};
 use crate::error::{Error, Result};
 use crate::pack::Source;
 use crate::page::{PAGE, PageRange};
+use crate::sys::ext::FileExt;
 
 impl Side {
     /// Fills `buf` with the bytes from `offset` on.

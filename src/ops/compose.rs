@@ -2,7 +2,6 @@
 //! result is a snapshot like any other before the target is touched, so that a change can be finished after a crash.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
 
 use super::Reserve;
 use super::change::hold::Work;
@@ -14,6 +13,7 @@ use crate::page::{
     page_digest, pages_of,
 };
 use crate::store::{DigestCache, Draft, History, Image, Writing, commit};
+use crate::sys::ext::FileExt;
 use crate::sys::id;
 
 /// Most pages coded together.

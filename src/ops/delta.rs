@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,6 +16,7 @@ use crate::pack::{self, DeltaHead, DeltaReader, DeltaWriter, ImageId, MOST_HEAD,
 use crate::page::{Digest, PageRange, PageSet, pages_of};
 use crate::store::{Spool, refuse_stored};
 use crate::sys::create::{self, Pending, Published};
+use crate::sys::ext::MetadataExt;
 use crate::sys::open;
 use crate::sys::{descriptor, meta};
 
@@ -166,7 +166,7 @@ pub(crate) fn mode_of(side: &Side) -> Result<u32> {
 }
 
 pub(crate) fn name_of(side: &Side) -> Vec<u8> {
-    use std::os::unix::ffi::OsStrExt;
+    use crate::sys::ext::OsStrExt;
     side.target().file_name().unwrap_or_default().as_bytes().to_vec()
 }
 

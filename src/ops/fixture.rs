@@ -1,7 +1,6 @@
 //! For tests: a target in a directory of its own, changed and snapshotted.
 
 use std::fs::{File, OpenOptions};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::operand::Operand;
@@ -9,6 +8,7 @@ use super::{Quiet, Reading, Reserve, snap};
 use crate::pack::{Compress, Grade};
 use crate::page::PAGE64;
 use crate::store::{History, Ref};
+use crate::sys::ext::FileExt;
 use crate::sys::sparse;
 
 /// A target `db`, and the store beside it.

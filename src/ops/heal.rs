@@ -6,7 +6,6 @@
 use std::fs::File;
 use std::io::BufWriter;
 use std::io::Write as _;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,6 +13,7 @@ use crate::error::{At, Error, Result};
 use crate::pack::{Bad, Block, Compress, Frame, FrameKind, PackReader, PackWriter, decode_frame, encode_frame};
 use crate::page::{Digest, PAGE, PAGE64, PageNo, PageRange, PageSet, page_digest};
 use crate::store::{History, Image, PackCache, SnapName, Writing};
+use crate::sys::ext::FileExt;
 use crate::sys::{create, id, meta, no_follow, open};
 
 /// What became of suspect packs.

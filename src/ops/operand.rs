@@ -4,11 +4,11 @@
 //! one exists. A name that could be read in two ways is never decided silently: see [`Operand::ambiguity`].
 
 use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::store::no_ref;
 pub use crate::store::{Ref, check_tag};
+use crate::sys::ext::OsStrExt;
 use crate::{Error, Result};
 
 /// A file, and which image of it.

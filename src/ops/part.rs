@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use super::target::Target;
@@ -11,6 +10,7 @@ use crate::error::{At, Error, Result};
 use crate::pack::{Run, Source};
 use crate::page::{PAGE, PAGE64, PageRange, PageSet, page_digest};
 use crate::store::Image;
+use crate::sys::ext::FileExt;
 use crate::sys::sparse;
 
 /// Bytes compared at once.

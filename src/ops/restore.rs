@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,6 +15,7 @@ use crate::error::{At, Error, Result};
 use crate::pack::{Run, Source};
 use crate::page::{Digest, GROUP_PAGES, ImageHasher, PAGE, PAGE64, PageNo, PageRange, groups_of};
 use crate::store::{Image, PageReader, Ref, refuse_stored};
+use crate::sys::ext::FileExt;
 use crate::sys::{create, descriptor, open};
 
 /// Pages that go to a stream at once: so much is held in memory.

@@ -1,11 +1,11 @@
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use proptest::prelude::*;
 
 use super::super::Quiet;
 use super::super::fixture::{Fixture, flip};
 use super::*;
+use crate::sys::ext::{MetadataExt, PermissionsExt};
 use crate::sys::xattr;
 
 fn to_file(f: &Fixture, number: u64, out: &str, force: bool) -> Result<Report> {
@@ -113,7 +113,7 @@ fn nothing_is_overwritten_unasked() {
     to_file(&f, 1, "out", true).unwrap();
     assert_eq!(fs::read(f.path("out")).unwrap(), f.bytes());
     for out in ["db", "link", "hard"] {
-        let _ = std::os::unix::fs::symlink("db", f.path("link"));
+        let _ = crate::sys::ext::symlink("db", f.path("link"));
         let _ = fs::hard_link(f.target(), f.path("hard"));
         let e = to_file(&f, 1, out, true).unwrap_err();
         assert!(e.to_string().contains("the target itself"), "{out}: {e}");

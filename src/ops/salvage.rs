@@ -125,11 +125,9 @@ impl Salvage {
 /// Whether an error means that bytes of a file are gone: damage, or what the system says of a disk that has lost them.
 /// A lack of rights, memory or descriptors is none.
 fn is_gone(error: &Error) -> bool {
-    use rustix::io::Errno;
-    const LOST: [Errno; 6] = [Errno::IO, Errno::NODATA, Errno::ILSEQ, Errno::BADMSG, Errno::UCLEAN, Errno::REMOTEIO];
     match error {
         Error::Damaged { .. } => true,
-        Error::Io { source, .. } => Errno::from_io_error(source).is_some_and(|errno| LOST.contains(&errno)),
+        Error::Io { source, .. } => crate::sys::fs::means_lost_bytes(source),
         _ => false,
     }
 }

@@ -281,7 +281,7 @@ fn preflight(history: &History, target: Target<'_>, options: &Options) -> Result
 
 /// What `data` bytes will shrink to, by coding 64 frames from all over the target.
 fn estimate(file: &File, len: u64, data: u64, compress: Compress) -> u64 {
-    use std::os::unix::fs::FileExt;
+    use crate::sys::ext::FileExt;
     const SAMPLES: u64 = 64;
     let (mut seen, mut coded) = (1u64, 1u64);
     let mut buf = vec![0; 16 * PAGE64 as usize];

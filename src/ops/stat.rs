@@ -23,6 +23,7 @@ use crate::sys::locks::{self, LockKind, Locks};
 use crate::sys::maps::{Mappers, mappers};
 use crate::sys::open::{self, Stamp};
 use crate::sys::procs::{How, Openers, openers};
+use crate::sys::region;
 
 /// What is asked.
 #[derive(Clone, Debug, Default)]
@@ -291,7 +292,7 @@ fn look_at_cell(file: Option<&File>, span: &Range<u64>) -> Cell {
 }
 
 fn look_at_cache(file: &File, path: &Path, len: u64) -> Seen<Cache> {
-    let page = rustix::param::page_size() as u64;
+    let page = region::system_page() as u64;
     let hidden = || Unseen::Hidden("told only to the owner, and to those who may write to it".into());
     let failed =
         |source| Unseen::Failed(Error::Io { doing: "counting the cached pages of", path: path.into(), source });

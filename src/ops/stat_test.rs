@@ -1,10 +1,9 @@
 //! Of a file in a directory of its own.
 
-use std::os::unix::fs::FileExt;
-
 use super::*;
 use crate::ops::Quiet;
 use crate::ops::fixture::Fixture;
+use crate::sys::ext::FileExt;
 
 const ALL: Aspects = Aspects { layout: true, cache: true, users: true, format: true, content: true, changes: true };
 

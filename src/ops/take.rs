@@ -350,7 +350,7 @@ impl Taken {
 
 /// What every snapshot made here and now says.
 pub(crate) fn blank_meta(history: &History, kind: Kind) -> Meta {
-    use std::os::unix::ffi::OsStrExt;
+    use crate::sys::ext::OsStrExt;
     Meta {
         len: 0,
         image: Digest::ZERO,

@@ -3,7 +3,6 @@
 
 use std::io::{self, Read};
 use std::ops::Range;
-use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use super::operand::Operand;
@@ -12,6 +11,7 @@ use crate::error::{At, Error, Result, shell_word, shown};
 use crate::pack::{RunStream, Source};
 use crate::page::{PAGE, PAGE64, PageRange};
 use crate::store::Ref;
+use crate::sys::ext::FileTypeExt;
 use crate::sys::{open, sparse};
 
 /// Bytes read at once: whole pages.

@@ -69,7 +69,7 @@ pub trait ReadAt: Send + Sync {
 
 impl ReadAt for File {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        std::os::unix::fs::FileExt::read_exact_at(self, buf, offset)
+        crate::sys::ext::FileExt::read_exact_at(self, buf, offset)
     }
 
     fn size(&self) -> io::Result<u64> {

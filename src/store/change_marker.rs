@@ -8,13 +8,13 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use super::Store;
 use super::history::{History, is_being_written};
 use super::intent::{Intent, LABEL_DIGITS, NAME};
 use crate::error::{At, Error, Result, shell_word};
+use crate::sys::ext::{OsStrExt, OsStringExt};
 use crate::sys::open::{self, Stamp};
 use crate::sys::xattr::{self, CHANGE_MARKER as ATTR};
 

@@ -6,17 +6,15 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
-
-use rustix::fs::OFlags;
 
 use super::history::History;
 use crate::capture::{Base, Known, Leaf};
 use crate::error::{At, Error, Result};
 use crate::pack::{FileKind, ReadAt};
 use crate::page::{Digest, GROUP_PAGES, GROUP64, ImageHasher, PAGE, PageNo, PageRange, groups_of};
-use crate::sys::open::Stamp;
+use crate::sys::ext::FileExt as _;
+use crate::sys::open::{Access, Stamp};
 use crate::sys::{create, meta, no_follow, sparse};
 
 /// Name of the file.
@@ -267,8 +265,7 @@ struct Own {
 
 impl Own {
     fn open(cache: &DigestCache) -> Option<Own> {
-        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = no_follow::open(&cache.path, flags).ok()?;
+        let file = no_follow::open(&cache.path, Access::Both).ok()?;
         let lock = cache.file.try_clone().ok()?;
         // What was proven is what is changed.
         let (found, proven) = (Stamp::from(&file.metadata().ok()?), Stamp::from(&lock.metadata().ok()?));

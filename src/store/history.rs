@@ -2,13 +2,10 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::os::unix::fs::FileExt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-
-use rustix::fs::OFlags;
-use rustix::io::Errno;
 
 use super::image::{Image, Snapshot};
 use super::pack_cache::PackCache;
@@ -17,8 +14,10 @@ use crate::error::{At, Error, Result, command};
 use crate::page::Digest;
 use crate::planted::{Bug, planted};
 use crate::sys::create::{Owner, Pending};
+use crate::sys::ext::FileExt;
 use crate::sys::lock::{self, Kind};
-use crate::sys::{create, meta, no_follow, open};
+use crate::sys::open::{self, Access};
+use crate::sys::{create, meta, no_follow};
 
 /// Longest part of a target's name in its history's name.
 const NAME_BYTES: usize = 40;
@@ -347,9 +346,9 @@ fn open_lock(path: &Path, owner: Owner) -> Result<File> {
     {
         return Err(refused(if found.is_symlink() { "is a symbolic link" } else { "is not a regular file" }));
     }
-    let open = || no_follow::open(path, OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC);
+    let open = || no_follow::open(path, Access::Both);
     let file = match open() {
-        Err(Errno::NOENT) => {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
             let made = Pending::owned(no_follow::parent(path), owner)?;
             // One that another writer made meanwhile is as good.
             let _ = made.publish(path.file_name().unwrap_or_default())?;
@@ -358,7 +357,7 @@ fn open_lock(path: &Path, owner: Owner) -> Result<File> {
         found => found,
     };
     let file = match file {
-        Err(Errno::LOOP) => return Err(refused("is a symbolic link")),
+        Err(e) if no_follow::is_link_error(&e) => return Err(refused("is a symbolic link")),
         file => file.at("opening", path)?,
     };
     // It will be written to: whatever else has this name is not ours to change.

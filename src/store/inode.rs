@@ -8,29 +8,13 @@ use super::history::{History, Writing};
 use crate::error::{At, Result};
 use crate::page::Digest;
 use crate::sys::create;
-use crate::sys::open::Stamp;
+use crate::sys::open::FileId;
 
 const NAME: &str = "inode";
 const MOST: usize = 256;
 const CHECK_DIGITS: usize = 16;
 
-/// A file, whatever its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FileId {
-    /// Device of the file system; after a restart it may be another.
-    pub dev: u64,
-    /// Inode number; it may be used again as soon as the file is gone.
-    pub ino: u64,
-    /// When the inode was made, in nanoseconds since 1970, where the file system keeps it.
-    pub born_ns: Option<i128>,
-}
-
 impl FileId {
-    /// That of the file of this stamp.
-    pub fn of(stamp: &Stamp) -> FileId {
-        FileId { dev: stamp.dev, ino: stamp.ino, born_ns: stamp.born_ns }
-    }
-
     fn line(&self) -> String {
         let born = self.born_ns.map_or("-".into(), |ns| ns.to_string());
         let words = format!("{} {} {born}", self.dev, self.ino);

@@ -24,13 +24,13 @@ mod spool;
 mod sweep;
 mod tags;
 
+pub use crate::sys::open::FileId;
 pub use base::{ImageBase, StoredBase};
 pub use change_marker::ChangeMarker;
 pub use commit::{Draft, commit};
 pub use digest_cache::{DigestCache, DigestCacheUpdate};
 pub use history::{History, SnapName, Writing};
 pub use image::{Image, ImageRuns, Snapshot};
-pub use inode::FileId;
 pub use intent::Intent;
 pub use pack_cache::{PackCache, PageReader};
 pub(crate) use refs::no_ref;
@@ -40,7 +40,7 @@ pub use spool::Spool;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, Read};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use crate::sys::ext::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use crate::error::{At, Error, Result};

@@ -2,13 +2,13 @@
 //! target. Only root can break that, as only root gives away what it makes. The rule is in docs/security.md.
 
 use std::fs::{self, File, Metadata};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::Store;
 use super::history::History;
 use crate::error::{At, Error, Result, shell_word};
 use crate::sys::create::Owner;
+use crate::sys::ext::MetadataExt;
 use crate::sys::{create, id, no_follow};
 
 /// The owner of what is at `path`, a link not followed; where nothing is, of the directory, who decides what will be.
@@ -144,7 +144,7 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::chown;
+    use crate::sys::ext::chown;
     use std::time::Duration;
 
     /// While the path led to a file of another user, that user got a history; what was opened then is root's.

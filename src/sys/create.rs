@@ -11,10 +11,11 @@ use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, linkat, openat, renameat, renameat_with, unlinkat};
+use rustix::fs::{AtFlags, Mode, OFlags, linkat, openat, renameat, unlinkat};
 use rustix::io::{Errno, retry_on_intr};
 
-use super::{id, meta, no_follow, open};
+use super::open::{self, Access};
+use super::{id, meta, no_follow};
 use crate::error::shell_word;
 use crate::planted::{Bug, sync_once};
 use crate::{At, Error, Result};
@@ -101,7 +102,7 @@ impl Pending {
 
     fn made_private(self) -> Result<Pending> {
         // Where the file system keeps no modes, whoever may read it is asked about before anything is stored.
-        meta::set_mode_where_kept(&self.file, PRIVATE.as_raw_mode()).at("setting the mode of", &self.path)?;
+        meta::set_mode_where_kept(&self.file, 0o600).at("setting the mode of", &self.path)?;
         Ok(self)
     }
 
@@ -179,7 +180,7 @@ impl Drop for Pending {
 
 /// Renames without replacing.
 fn rename_new(dir: &File, from: &OsStr, to: &OsStr) -> Result<(), Errno> {
-    match renameat_with(dir, from, dir, to, RenameFlags::NOREPLACE) {
+    match rename_no_replace(dir, from, to) {
         // NFS, FUSE and old kernels: a second name never replaces either.
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => match linkat(dir, from, dir, to, AtFlags::empty()) {
             Ok(()) => unlinkat(dir, from, AtFlags::empty()),
@@ -188,6 +189,17 @@ fn rename_new(dir: &File, from: &OsStr, to: &OsStr) -> Result<(), Errno> {
         },
         done => done,
     }
+}
+
+#[cfg(any(target_os = "linux", target_vendor = "apple"))]
+fn rename_no_replace(dir: &File, from: &OsStr, to: &OsStr) -> Result<(), Errno> {
+    rustix::fs::renameat_with(dir, from, dir, to, rustix::fs::RenameFlags::NOREPLACE)
+}
+
+/// There is no such call here.
+#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+fn rename_no_replace(_dir: &File, _from: &OsStr, _to: &OsStr) -> Result<(), Errno> {
+    Err(Errno::NOSYS)
 }
 
 /// The same where files have one name each: it is claimed by an empty file, which is then replaced. Only that is left
@@ -286,8 +298,7 @@ pub fn open_own(path: &Path) -> Result<File> {
     if !std::fs::symlink_metadata(path).at("opening", path)?.is_file() {
         return Err(Error::damaged(path, "it is not a regular file"));
     }
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = match no_follow::open(path, flags) {
+    let file = match no_follow::open_with(path, Access::Read, OFlags::empty()) {
         // A symbolic link (its name on FreeBSD is EMLINK), a socket.
         Err(Errno::LOOP | Errno::MLINK | Errno::NXIO) => return Err(Error::damaged(path, "it is not a regular file")),
         opened => opened.at("opening", path)?,

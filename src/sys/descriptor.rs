@@ -4,21 +4,18 @@
 //! Such a path is not opened again: that would lose the position, fail for a socket, and replace what is meant to be
 //! written through. The descriptor is duplicated.
 //!
-//! A number may belong to anybody in this process. What came through exec(2) is not close-on-exec, and all that this crate
-//! opens for itself is: so no descriptor that it relies on, as those of sealed memory, can be had by its number.
-#![allow(unsafe_code, reason = "a descriptor that is known by its number alone has no safe wrapper")]
+//! A number may belong to anybody in this process: only in a program are they used.
 
 use std::fs::{File, Metadata, OpenOptions};
-use std::io;
-use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::OFlags;
-use rustix::io::Errno;
 
-use super::{id, start};
+use super::id;
+#[cfg(feature = "program")]
+use super::program::descriptor::inherited;
 use crate::{At, Result};
 
 /// The number of the descriptor that `path` names, whether there is such a descriptor or not.
@@ -45,20 +42,10 @@ pub fn duplicate(path: &Path) -> Result<Option<File>> {
     number(path).map(|number| inherited(number).at("opening", path)).transpose()
 }
 
-/// A duplicate of a descriptor that this process was started with: of the same open file description.
-pub(super) fn inherited(number: RawFd) -> io::Result<File> {
-    // SAFETY: F_GETFD takes a number, and refuses one that is no open descriptor.
-    let flags = unsafe { libc::fcntl(number, libc::F_GETFD) };
-    if flags < 0 || flags & libc::FD_CLOEXEC != 0 || start::was_closed(number) {
-        return Err(Errno::BADF.into());
-    }
-    // SAFETY: F_DUPFD_CLOEXEC takes numbers only, and refuses one that is no open descriptor.
-    let copy = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) };
-    if copy < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the descriptor was made just now, and nobody else knows it.
-    Ok(unsafe { OwnedFd::from_raw_fd(copy) }.into())
+/// A library has no descriptors that it knows by their numbers.
+#[cfg(not(feature = "program"))]
+fn inherited(_number: i32) -> std::io::Result<File> {
+    Err(std::io::Error::new(std::io::ErrorKind::Unsupported, "descriptors are used by their number in programs only"))
 }
 
 /// What can only be read from front to back: the descriptor that `path` names, or a FIFO, opened once somebody writes to
@@ -98,27 +85,6 @@ fn is_our_fifo(found: &Metadata) -> bool {
 
 fn is_fifo(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo())
-}
-
-/// Whether this process was given a stdin that can be read. (The standard library takes any other for an empty one.)
-pub fn stdin_is_open() -> bool {
-    !start::was_closed(0) && access(io::stdin()).is_some_and(|access| access != OFlags::WRONLY)
-}
-
-/// Whether this process was given a stdout that can be written. (The standard library takes any other for one that takes
-/// everything.)
-pub fn stdout_is_open() -> bool {
-    !start::was_closed(1) && access(io::stdout()).is_some_and(|access| access != OFlags::RDONLY)
-}
-
-/// None: neither reading nor writing.
-fn access(descriptor: impl AsFd) -> Option<OFlags> {
-    let flags = rustix::fs::fcntl_getfl(descriptor).ok()?;
-    #[cfg(target_os = "linux")]
-    if flags.contains(OFlags::PATH) {
-        return None;
-    }
-    Some(flags & OFlags::RWMODE)
 }
 
 #[cfg(test)]

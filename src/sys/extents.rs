@@ -18,6 +18,7 @@ pub struct Extent {
 }
 
 impl Extent {
+    #[cfg(target_os = "linux")]
     const LAST: u32 = 0x1;
     const UNKNOWN: u32 = 0x2;
     const DELALLOC: u32 = 0x4;

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
+use rustix::io::Errno;
+
 use crate::{At, Result};
 
 /// The file systems that make a difference to us.
@@ -141,13 +143,22 @@ pub fn space(dir: &Path) -> Result<Space> {
     Ok(Space { free: bytes(stat.f_bavail), total: bytes(stat.f_blocks) })
 }
 
+/// Whether an error is what systems say of a disk that has lost bytes.
+pub(crate) fn means_lost_bytes(error: &io::Error) -> bool {
+    #[cfg(target_os = "linux")]
+    const LOST: [Errno; 6] = [Errno::IO, Errno::NODATA, Errno::ILSEQ, Errno::BADMSG, Errno::UCLEAN, Errno::REMOTEIO];
+    #[cfg(not(target_os = "linux"))]
+    const LOST: [Errno; 3] = [Errno::IO, Errno::ILSEQ, Errno::BADMSG];
+    Errno::from_io_error(error).is_some_and(|errno| LOST.contains(&errno))
+}
+
 /// Whether this process may write up to byte `end` of a file (`ulimit -f`).
 ///
 /// # Errors
 /// What a write past the limit says.
 pub fn may_write_to(end: u64) -> io::Result<()> {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Fsize).current;
-    if limit.is_some_and(|limit| end > limit) { Err(rustix::io::Errno::FBIG.into()) } else { Ok(()) }
+    if limit.is_some_and(|limit| end > limit) { Err(Errno::FBIG.into()) } else { Ok(()) }
 }
 
 #[cfg(test)]

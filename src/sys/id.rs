@@ -3,19 +3,37 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustix::io::Errno;
-use rustix::rand::{GetRandomFlags, getrandom};
-
 /// Sixteen bytes that nobody had before.
 pub fn random16() -> [u8; 16] {
-    let mut bytes = [0; 16];
-    loop {
-        // getrandom(2) gives up to 256 bytes at once or nothing.
-        match getrandom(&mut bytes, GetRandomFlags::empty()) {
-            Ok(16) => return bytes,
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(_) => return unlikely16(),
+    imp::random16().unwrap_or_else(unlikely16)
+}
+
+#[cfg(target_os = "linux")]
+mod imp {
+    use rustix::io::Errno;
+    use rustix::rand::{GetRandomFlags, getrandom};
+
+    pub(super) fn random16() -> Option<[u8; 16]> {
+        let mut bytes = [0; 16];
+        loop {
+            // getrandom(2) gives up to 256 bytes at once or nothing.
+            match getrandom(&mut bytes, GetRandomFlags::empty()) {
+                Ok(16) => return Some(bytes),
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(_) => return None,
+            }
         }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod imp {
+    use std::io::Read;
+
+    pub(super) fn random16() -> Option<[u8; 16]> {
+        let mut bytes = [0; 16];
+        std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes)).ok()?;
+        Some(bytes)
     }
 }
 

@@ -61,7 +61,7 @@ impl<'a> Lease<'a> {
         self.imp.is_broken()
     }
 
-    /// Whether it was given back because this program was to stop (SIGTSTP): see [`super::stop`].
+    /// Whether it was given back because this program was to stop (SIGTSTP): see `program::stop`.
     pub fn was_stopped(&self) -> bool {
         self.imp.was_stopped()
     }
@@ -106,7 +106,19 @@ mod imp {
     use libc::c_int;
     use rustix::io::Errno;
 
-    use crate::sys::{procs, stop};
+    use crate::sys::procs;
+    #[cfg(feature = "program")]
+    use crate::sys::program::stop;
+
+    /// Only a program handles the signal that stops it.
+    #[cfg(not(feature = "program"))]
+    mod stop {
+        pub(super) fn lease_begins() {}
+        pub(super) fn lease_ended() {}
+        pub(super) fn is_wanted() -> bool {
+            false
+        }
+    }
 
     pub(super) const READ: c_int = libc::F_RDLCK;
     pub(super) const WRITE: c_int = libc::F_WRLCK;

@@ -3,18 +3,25 @@
 //! Reading a mapped page past the end of its file is SIGBUS, which kills. The guard is a handler for it: every window
 //! stands in a table; where a fault is inside of one, zero pages are put over the rest of that window, the window is
 //! marked, and the read goes on to its end, after which `Window::with` refuses its result. It costs nothing while
-//! nothing happens. Only a program installs it ([`guard_install`]), as signal handlers are not a library's business.
+//! nothing happens. Only a program installs it (`program::guard`), as signal handlers are not a library's business.
 //!
 //! A `Window` is of a file that others may write to, so its bytes are no ordinary `&[u8]`. It is private to the crate:
 //! the scan, its only user, copies what it keeps before anybody else sees it (`Window::with` has the contract).
-#![allow(unsafe_code, reason = "a signal handler, and slices of mapped memory")]
+#![allow(unsafe_code, reason = "slices of mapped memory, and zeros put over it")]
 
 use std::fs::File;
 use std::io;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
-use rustix::mm::{MapFlags, ProtFlags};
+use rustix::mm::MapFlags;
+#[cfg(feature = "program")]
+use rustix::mm::ProtFlags;
+
+/// No swap space is set aside for a mapping. FreeBSD never sets any aside.
+#[cfg(not(target_os = "freebsd"))]
+pub(super) const NORESERVE: MapFlags = MapFlags::NORESERVE;
+#[cfg(target_os = "freebsd")]
+pub(super) const NORESERVE: MapFlags = MapFlags::empty();
 
 /// Windows at one time, over all threads.
 const SLOTS: usize = 64;
@@ -39,11 +46,8 @@ static TABLE: [Slot; SLOTS] = [const {
     }
 }; SLOTS];
 
-/// Whoever handled SIGBUS before us.
-static BEFORE: OnceLock<libc::sigaction> = OnceLock::new();
-/// Page size, kept here as the handler may call next to nothing.
-static PAGE_SIZE: AtomicUsize = AtomicUsize::new(0);
-static INSTALLED: AtomicBool = AtomicBool::new(false);
+/// Whether the guard stands: without it nothing is mapped.
+pub(super) static GUARDED: AtomicBool = AtomicBool::new(false);
 
 impl Slot {
     fn claim(start: usize, end: usize) -> Option<&'static Slot> {
@@ -62,6 +66,7 @@ impl Slot {
     }
 
     /// The end of this window when `addr` is inside.
+    #[cfg(feature = "program")]
     fn end_if_inside(&self, addr: usize) -> Option<usize> {
         let version = self.version.load(SeqCst);
         let (start, end) = (self.start.load(SeqCst), self.end.load(SeqCst));
@@ -70,100 +75,27 @@ impl Slot {
     }
 }
 
-/// Installs the guard, once; later calls do nothing. For the program, before it reads: it takes SIGBUS over, and passes
-/// on, to whoever had it, what no window caused.
-pub fn guard_install() {
-    BEFORE.get_or_init(|| {
-        PAGE_SIZE.store(rustix::param::page_size(), SeqCst);
-        // Read first, so that the handler finds it from its first moment on.
-        let before = sigbus_action(None);
-        let mut ours = no_action();
-        let handler: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) = on_sigbus;
-        ours.sa_sigaction = handler as libc::sighandler_t;
-        ours.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-        sigbus_action(Some(&ours));
-        INSTALLED.store(true, SeqCst);
-        before
-    });
+/// Whether a program has installed the guard (`program::guard::install`): without it nothing is mapped.
+pub(crate) fn is_guarded() -> bool {
+    GUARDED.load(SeqCst)
 }
 
-/// Whether [`guard_install`] was called: without it nothing is mapped.
-pub fn guard_installed() -> bool {
-    INSTALLED.load(SeqCst)
-}
-
-fn no_action() -> libc::sigaction {
-    // SAFETY: `sigaction` is a C struct of integers and pointers; all zero is a valid one (SIG_DFL, empty mask).
-    unsafe { std::mem::zeroed() }
-}
-
-/// Sets the action for SIGBUS where one is given; returns the one before.
-fn sigbus_action(new: Option<&libc::sigaction>) -> libc::sigaction {
-    let mut old = no_action();
-    let new = new.map_or(std::ptr::null(), std::ptr::from_ref);
-    // SAFETY: sigaction(2) wants a null or valid new action and a valid place for the old one; both live through the
-    // call. What is installed is `on_sigbus`, which does only what a handler may, or the default.
-    unsafe { libc::sigaction(libc::SIGBUS, new, &raw mut old) };
-    old
-}
-
-/// Runs on the thread that faulted, at any point of it: atomics, mmap(2) and sigaction(2), no allocation, no lock.
-extern "C" fn on_sigbus(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // SAFETY: with SA_SIGINFO the kernel passes a valid `siginfo_t`, which is ours until we return.
-    let told = unsafe { &*info };
-    let from_kernel = told.si_code > 0;
-    // SAFETY: the field is there and set for a fault; for a signal that was sent it is a meaningless number, not used.
-    let addr = unsafe { told.si_addr() } as usize;
-    if !(from_kernel && cover(addr)) {
-        pass_on(from_kernel, signal, info, context);
-    }
-}
-
-/// Puts zero pages over the window that `addr` is in, from that page on; false when there is no such window.
-fn cover(addr: usize) -> bool {
+/// Puts zero pages over the window that `addr` is in, from that page on; false when there is no such window. For a signal
+/// handler. `page` is the page size.
+#[cfg(feature = "program")]
+pub(super) fn cover(addr: usize, page: usize) -> bool {
     let Some((slot, end)) = TABLE.iter().find_map(|slot| Some((slot, slot.end_if_inside(addr)?))) else {
         return false;
     };
     // Marked before the zeros can be seen: another thread may be reading them to its end right now.
     slot.hit.store(true, SeqCst);
-    let page = PAGE_SIZE.load(SeqCst);
     let start = addr - addr % page;
     let (ptr, len) = (std::ptr::without_provenance_mut(start), end.next_multiple_of(page) - start);
-    let flags = MapFlags::PRIVATE | MapFlags::FIXED | MapFlags::NORESERVE;
+    let flags = MapFlags::PRIVATE | MapFlags::FIXED | NORESERVE;
     // SAFETY: mmap(2) with MAP_FIXED replaces what is mapped there: whole pages of a live window of ours, as the
     // thread that faulted reads it through a `Window` that unregisters before it unmaps. All of them stay readable,
     // and their contents were anybody's before as well. rustix makes the system call itself: errno is left alone.
     unsafe { rustix::mm::mmap_anonymous(ptr, len, ProtFlags::READ, flags) }.is_ok()
-}
-
-/// What would have happened without us.
-fn pass_on(fault: bool, signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    let before = BEFORE.get().copied().unwrap_or_else(no_action);
-    match before.sa_sigaction {
-        libc::SIG_IGN if !fault => {}
-        libc::SIG_DFL | libc::SIG_IGN => {
-            // Not in our hands any more: a fault happens again when we return, and then kills (the kernel does not let
-            // one be ignored); a signal that was sent does not.
-            sigbus_action(Some(&no_action()));
-        }
-        handler if before.sa_flags & libc::SA_SIGINFO != 0 => {
-            type Full = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
-            // SAFETY: whoever installed this address with SA_SIGINFO promised the kernel a function of this type.
-            let handler = unsafe { std::mem::transmute::<libc::sighandler_t, Full>(handler) };
-            handler(signal, info, context);
-        }
-        handler => {
-            // SAFETY: whoever installed this address without SA_SIGINFO promised the kernel a function of this type.
-            let handler = unsafe { std::mem::transmute::<libc::sighandler_t, extern "C" fn(libc::c_int)>(handler) };
-            handler(signal);
-        }
-    }
-    // The handler of Rust's runtime gives way by setting the default and returning, which a fault comes back from.
-    let gave_way = sigbus_action(None).sa_sigaction == libc::SIG_DFL;
-    if gave_way && !fault {
-        // SAFETY: raise(3) may be called in a handler; it takes a valid signal number.
-        unsafe { libc::raise(signal) };
-    }
 }
 
 /// A stretch of somebody's file, mapped for reading, under the guard.
@@ -179,7 +111,7 @@ impl Window {
     /// # Errors
     /// As mmap(2); `Unsupported` without the guard, `WouldBlock` when 64 windows are open: read with `pread` then.
     pub(crate) fn map(file: &File, off: u64, len: usize) -> io::Result<Window> {
-        if !guard_installed() {
+        if !is_guarded() {
             return Err(io::Error::new(io::ErrorKind::Unsupported, "windows need the guard against SIGBUS"));
         }
         if len == 0 || !off.is_multiple_of(rustix::param::page_size() as u64) {
@@ -231,9 +163,10 @@ impl std::fmt::Debug for Window {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "program"))]
 mod tests {
     use super::*;
+    use crate::sys::program::guard;
     use std::os::unix::fs::FileExt;
     use std::os::unix::process::ExitStatusExt;
 
@@ -251,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_shrinking_file_is_an_error() {
-        guard_install();
+        guard::install();
         let file = filled();
         let window = Window::map(&file, 0, MIB).unwrap();
         assert_eq!(window.with(sum).unwrap(), 5 << 20);
@@ -267,7 +200,7 @@ mod tests {
 
     #[test]
     fn cut_and_grown_while_threads_read() {
-        guard_install();
+        guard::install();
         let file = filled();
         let readers = || {
             for _ in 0..200 {
@@ -293,7 +226,7 @@ mod tests {
             assert!(in_child("the_table_has_an_end", "table").success());
             return;
         }
-        guard_install();
+        guard::install();
         let file = filled();
         let mut windows = Vec::new();
         let error = loop {
@@ -324,12 +257,12 @@ mod tests {
     fn what_is_not_ours_still_kills() {
         match std::env::var(CHILD).as_deref() {
             Ok("sent") => {
-                guard_install();
+                guard::install();
                 rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::BUS).unwrap();
                 return;
             }
             Ok(_) => {
-                guard_install();
+                guard::install();
                 let file = filled();
                 let map = memmap2::MmapOptions::new().len(MIB).map_raw_read_only(&file).unwrap();
                 file.set_len(0).unwrap();

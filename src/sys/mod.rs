@@ -18,7 +18,7 @@
 //! | `sealed::Promise` | what its `unsafe` constructor was promised holds as long as it exists | `unsafe` |
 //! | `region::Region` | all bytes are mapped, initialised, private, and borrowed by the rules of references | it lays only a `Sealed`; taking access away is `unsafe` |
 //! | `map::Window` | bytes of a file that others may write to: only hashed, compared or copied | `Window::with` is private to the crate, and only the scan calls it |
-//! | [`lock::Lockable`] | a descriptor that may belong to somebody else: only locked, never read, written or closed for them | it gives out no `File` and no descriptor |
+//! | `program::lockable::Lockable` | a descriptor that may belong to somebody else: only locked, never read, written or closed for them | it gives out no `File` and no descriptor |
 //!
 //! ```compile_fail,E0603
 //! use memsnap::sys::sealed::Draft; // would seal a file that somebody else has open
@@ -31,20 +31,19 @@
 //! ```
 
 pub mod cache; // what of a file is in the page cache; giving back what reading brought in
-pub mod child; // a command run in our place
 pub mod create; // files nobody sees half-written, private directories
-pub mod descriptor; // descriptors by number and by path
+pub mod descriptor; // paths that name a descriptor
 pub(crate) mod epoch; // a process told from those it was forked from
+pub mod ext; // extension traits of the standard library
 pub mod extents; // where the bytes of a file are on its device
 pub mod fs; // which file system, how much room is left
-pub mod heap; // memory that runs out
 pub mod id; // random names, host, user, wall clock
 #[cfg(target_os = "linux")]
 mod kernel_users;
 pub mod lease; // proof that nobody writes
 pub mod lock; // flock that waits and names who is in the way
 pub mod locks; // all locks on a file, and who has them
-pub mod map; // read windows of a foreign file, and the SIGBUS guard
+pub(crate) mod map; // read windows of a foreign file
 pub mod maps; // who has a file mapped, and which parts
 pub mod meta; // mode, owner, times
 pub mod mount; // the mount that a file was reached through
@@ -52,13 +51,12 @@ pub mod no_follow; // paths on which no new link is followed
 pub mod open; // opening without hanging or following; what a file looked like
 pub mod private; // directories for one owner
 pub mod procs; // who has a file open or mapped
+#[cfg(feature = "program")]
+pub mod program; // what only a program may do to its process
 pub mod reflink; // whether a file system can share blocks
 pub(crate) mod region; // private memory with files laid in it
 pub(crate) mod sealed; // files that cannot change
-pub mod signal; // signals that must not kill, end a wait, or are for others
 pub mod sparse; // holes
-mod start; // how this process was started
-pub mod stop; // SIGTSTP while a lease is held
 pub mod unseen; // processes that could not be looked at
 pub(crate) mod written; // which pages of private memory were written
 pub mod xattr; // extended attributes
@@ -68,6 +66,12 @@ pub mod xattr; // extended attributes
 pub(crate) fn skipped(why: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "skipped: {why}");
+}
+
+/// Makes a FIFO.
+#[cfg(test)]
+pub(crate) fn make_fifo(path: &std::path::Path) {
+    rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
 }
 
 /// Whether `is` comes true within some seconds. Tests run side by side, and what another of them starts has, between

@@ -11,8 +11,28 @@ use std::path::{Component, Path};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, mkdirat, openat, renameat, statat, unlinkat};
 use rustix::io::{Errno, retry_on_intr};
 
+use super::open::Access;
+
 /// open(2), by whatever links a relative path has; an absolute one must have none. Fails with ELOOP where one is.
-pub(crate) fn open(path: &Path, flags: OFlags) -> Result<File, Errno> {
+///
+/// # Errors
+/// As open(2); at once where somebody's lease is in the way.
+pub(crate) fn open(path: &Path, access: Access) -> io::Result<File> {
+    Ok(open_with(path, access, OFlags::empty())?)
+}
+
+/// Whether [`open`] failed for a link.
+pub(crate) fn is_link_error(error: &io::Error) -> bool {
+    Errno::from_io_error(error) == Some(Errno::LOOP)
+}
+
+/// As [`open`], with flags besides.
+pub(super) fn open_with(path: &Path, access: Access, more: OFlags) -> Result<File, Errno> {
+    let always = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    open_by(path, access.flags() | always | more)
+}
+
+fn open_by(path: &Path, flags: OFlags) -> Result<File, Errno> {
     if !path.is_absolute() {
         return retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty())).map(File::from);
     }
@@ -101,7 +121,7 @@ mod imp {
 
 /// The directory itself, so that it stays the same one whatever happens to its path.
 pub(super) fn directory(dir: &Path) -> Result<File, Errno> {
-    open(dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC)
+    open_by(dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC)
 }
 
 /// The names in a directory; what paths they make is up to the caller, who knows that of the directory.
@@ -115,13 +135,13 @@ pub fn read_dir(dir: &Path) -> io::Result<ReadDir> {
 /// What is at `path`, be it a link, to ask and set what the system knows of it: needs no permission for it.
 #[cfg(target_os = "linux")]
 pub(super) fn name(path: &Path) -> Result<File, Errno> {
-    open(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC)
+    open_by(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC)
 }
 
 /// What is at `path`; here it has to be readable for that.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn name(path: &Path) -> Result<File, Errno> {
-    open(path, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC)
+    open_by(path, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC)
 }
 
 /// The directory that `path` is in.

@@ -10,22 +10,42 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{Mode, OFlags};
-use rustix::io::{Errno, retry_on_intr};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 use super::{maps, no_follow};
-use crate::error::shell_word;
 use crate::{At, Error, Result};
 
 /// How long an opening waits for somebody's lease: a `memsnap` that captures gives way within 50 ms.
 const LEASE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What an open file is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Reading.
+    Read,
+    /// Writing.
+    Write,
+    /// Reading and writing.
+    Both,
+}
+
+impl Access {
+    pub(super) fn flags(self) -> OFlags {
+        match self {
+            Access::Read => OFlags::RDONLY,
+            Access::Write => OFlags::WRONLY,
+            Access::Both => OFlags::RDWR,
+        }
+    }
+}
 
 /// Opens a target for reading, without touching its access time where the system lets us.
 ///
 /// # Errors
 /// When it cannot be opened, is not a regular file, or somebody keeps a lease on it.
 pub fn target_read(path: &Path) -> Result<File> {
-    target(path, OFlags::RDONLY)
+    target(path, Access::Read)
 }
 
 /// Opens a target for reading and writing.
@@ -33,7 +53,7 @@ pub fn target_read(path: &Path) -> Result<File> {
 /// # Errors
 /// When it cannot be opened, is not a regular file, or somebody keeps a lease on it.
 pub fn target_write(path: &Path) -> Result<File> {
-    target(path, OFlags::RDWR)
+    target(path, Access::Both)
 }
 
 /// Opens a target to ask what the system knows of it, not to read it: needs no permission for the file, and nobody who
@@ -58,7 +78,8 @@ pub fn target_name(path: &Path) -> Result<File> {
 #[cfg(target_os = "linux")]
 pub fn any_name(path: &Path) -> Result<File> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
-    Ok(File::from(retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty())).at("opening", path)?))
+    let open = || rustix::fs::open(path, flags, rustix::fs::Mode::empty());
+    Ok(File::from(rustix::io::retry_on_intr(open).at("opening", path)?))
 }
 
 /// Opens a target to ask what the system knows of it; elsewhere only of files that may be read.
@@ -79,7 +100,7 @@ pub fn target_name(path: &Path) -> Result<File> {
     target_read(path)
 }
 
-fn target(path: &Path, access: OFlags) -> Result<File> {
+fn target(path: &Path, access: Access) -> Result<File> {
     // Looked at first because opening a device can act on it, and for the better message; proven below.
     must_be_regular(path, std::fs::symlink_metadata(path).at("opening", path)?.file_type())?;
     let file = open_leased(path, access)?;
@@ -88,7 +109,7 @@ fn target(path: &Path, access: OFlags) -> Result<File> {
 }
 
 /// open(2) with O_NONBLOCK says EAGAIN while a lease is being broken; the break goes on all the same.
-fn open_leased(path: &Path, access: OFlags) -> Result<File> {
+fn open_leased(path: &Path, access: Access) -> Result<File> {
     let start = Instant::now();
     loop {
         match open_quietly(path, access) {
@@ -101,7 +122,7 @@ fn open_leased(path: &Path, access: OFlags) -> Result<File> {
                 });
             }
             Err(Errno::TXTBSY) => return Err(executed(path)),
-            Err(Errno::PERM) if access == OFlags::RDWR => {
+            Err(Errno::PERM) if access == Access::Both => {
                 return Err(marked(path).unwrap_or_else(|| io_error("opening", path, Errno::PERM)));
             }
             Err(Errno::LOOP) => return Err(new_link(path)),
@@ -131,24 +152,24 @@ fn executed(path: &Path) -> Error {
     }
 }
 
-fn open_quietly(path: &Path, access: OFlags) -> Result<File, Errno> {
-    let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+fn open_quietly(path: &Path, access: Access) -> Result<File, Errno> {
     #[cfg(target_os = "linux")]
     {
         // Only the owner may leave the access time alone; everybody else gets EPERM.
-        match no_follow::open(path, flags | OFlags::NOATIME) {
+        match no_follow::open_with(path, access, OFlags::NOATIME) {
             Err(Errno::PERM) => {}
             opened => return opened,
         }
     }
-    no_follow::open(path, flags)
+    no_follow::open_with(path, access, OFlags::empty())
 }
 
 /// Why a file that may be written cannot be opened for it, where it is marked so (chattr(1)).
 #[cfg(target_os = "linux")]
 fn marked(path: &Path) -> Option<Error> {
+    use crate::error::shell_word;
     use rustix::fs::IFlags;
-    let file = no_follow::open(path, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC).ok()?;
+    let file = no_follow::open(path, Access::Read).ok()?;
     let flags = rustix::fs::ioctl_getflags(&file).ok()?;
     let (what, letter) = match () {
         () if flags.contains(IFlags::IMMUTABLE) => ("immutable", 'i'),
@@ -224,6 +245,24 @@ pub fn resolve_new(path: &Path) -> Result<PathBuf> {
     Ok(std::fs::canonicalize(parent).at("finding", parent)?.join(name))
 }
 
+/// A file, whatever its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileId {
+    /// Device of the file system; after a restart it may be another.
+    pub dev: u64,
+    /// Inode number; it may be used again as soon as the file is gone.
+    pub ino: u64,
+    /// When the inode was made, in nanoseconds since 1970, where the file system keeps it.
+    pub born_ns: Option<i128>,
+}
+
+impl FileId {
+    /// That of the file of this stamp.
+    pub fn of(stamp: &Stamp) -> FileId {
+        FileId { dev: stamp.dev, ino: stamp.ino, born_ns: stamp.born_ns }
+    }
+}
+
 /// What the system says of a file at one moment. Equal times prove nothing while somebody maps it for writing.
 ///
 /// Not comparable as a whole, as the access time moves by reading: [`Stamp::same_file`], [`Stamp::same_state`].
@@ -258,7 +297,7 @@ pub struct Stamp {
 impl Stamp {
     /// Whether both are of the same inode; a reused inode number counts as another where creation times are kept.
     pub fn same_file(&self, other: &Stamp) -> bool {
-        self.dev == other.dev && self.ino == other.ino && self.born_ns == other.born_ns
+        FileId::of(self) == FileId::of(other)
     }
 
     /// Whether nothing shows a change between the two: same file, length, and times of change.

@@ -261,7 +261,9 @@ mod imp {
     use std::io;
     use std::ptr::{NonNull, null_mut};
 
-    use rustix::mm::{self, Advice, MapFlags, MprotectFlags, ProtFlags};
+    use rustix::mm::{self, MapFlags, MprotectFlags, ProtFlags};
+
+    use crate::sys::map::NORESERVE;
 
     pub(super) fn page_size() -> usize {
         rustix::param::page_size()
@@ -272,20 +274,20 @@ mod imp {
     }
 
     pub(super) fn reserve(len: usize) -> io::Result<NonNull<u8>> {
-        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+        let flags = MapFlags::PRIVATE | NORESERVE;
         // SAFETY: mmap(2) at an address that the kernel chooses touches no other memory.
         let start = unsafe { mm::mmap_anonymous(null_mut(), len, ProtFlags::READ | ProtFlags::WRITE, flags) }?;
         // A store must copy one page, and be seen as one: no huge pages here. Where there are none, nothing is lost.
         #[cfg(target_os = "linux")]
         // SAFETY: the advice changes how our new mapping is backed, not what it holds.
-        let _ = unsafe { mm::madvise(start, len, Advice::LinuxNoHugepage) };
+        let _ = unsafe { mm::madvise(start, len, mm::Advice::LinuxNoHugepage) };
         NonNull::new(start.cast()).ok_or_else(|| io::Error::other("the system mapped the zero page"))
     }
 
     pub(super) fn huge(start: NonNull<u8>, len: usize) {
         #[cfg(target_os = "linux")]
         // SAFETY: the advice changes how the caller's mapping is backed, not what it holds.
-        let _ = unsafe { mm::madvise(start.as_ptr().cast(), len, Advice::LinuxHugepage) };
+        let _ = unsafe { mm::madvise(start.as_ptr().cast(), len, mm::Advice::LinuxHugepage) };
         #[cfg(not(target_os = "linux"))]
         let _ = (start, len);
     }
@@ -293,7 +295,7 @@ mod imp {
     /// # Safety
     /// `start` and `len` are whole pages of a mapping of the caller's that nobody borrows; `file` has the bytes.
     pub(super) unsafe fn lay(start: NonNull<u8>, len: usize, file: &Sealed, offset: u64) -> io::Result<()> {
-        let flags = MapFlags::PRIVATE | MapFlags::FIXED | MapFlags::NORESERVE;
+        let flags = MapFlags::PRIVATE | MapFlags::FIXED | NORESERVE;
         let prot = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: with MAP_FIXED mmap(2) replaces what is mapped there, which the caller owns.
         unsafe { mm::mmap(start.as_ptr().cast(), len, prot, flags, file.file(), offset) }?;

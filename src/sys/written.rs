@@ -114,6 +114,7 @@ pub(crate) fn used() -> Duration {
 }
 
 /// Adds a range after those that are there.
+#[cfg(all(target_os = "linux", not(miri)))]
 fn push(out: &mut Vec<Range<usize>>, range: Range<usize>) {
     match out.last_mut() {
         Some(last) if range.start <= last.end => last.end = last.end.max(range.end),

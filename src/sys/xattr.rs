@@ -8,8 +8,9 @@
 use std::fs::File;
 use std::io;
 
-use rustix::fs::{XattrFlags, fgetxattr, flistxattr, fremovexattr, fsetxattr};
 use rustix::io::Errno;
+
+use imp::{fgetxattr, flistxattr, fremovexattr, fsetxattr};
 
 const ACL: &[u8] = b"system.posix_acl_access";
 
@@ -89,7 +90,7 @@ pub fn get(file: &File, name: &[u8]) -> io::Result<Option<Vec<u8>>> {
 /// # Errors
 /// As fsetxattr(2); `Unsupported` where the file system has no attributes.
 pub fn set(file: &File, name: &[u8], value: &[u8]) -> io::Result<()> {
-    Ok(fsetxattr(file, name, value, XattrFlags::empty())?)
+    Ok(fsetxattr(file, name, value)?)
 }
 
 /// Takes an attribute away; it may be missing.
@@ -100,6 +101,38 @@ pub fn remove(file: &File, name: &[u8]) -> io::Result<()> {
     match fremovexattr(file, name) {
         Ok(()) | Err(ABSENT | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
         Err(e) => Err(e.into()),
+    }
+}
+
+#[cfg(any(target_os = "linux", target_vendor = "apple"))]
+mod imp {
+    use super::{Errno, File};
+    pub(super) use rustix::fs::{fgetxattr, flistxattr, fremovexattr};
+
+    pub(super) fn fsetxattr(file: &File, name: &[u8], value: &[u8]) -> Result<(), Errno> {
+        rustix::fs::fsetxattr(file, name, value, rustix::fs::XattrFlags::empty())
+    }
+}
+
+/// As of a file system that has no attributes.
+#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+mod imp {
+    use super::{Errno, File};
+
+    pub(super) fn flistxattr(_: &File, _: &mut [u8]) -> Result<usize, Errno> {
+        Err(Errno::OPNOTSUPP)
+    }
+
+    pub(super) fn fgetxattr(_: &File, _: &[u8], _: &mut [u8]) -> Result<usize, Errno> {
+        Err(Errno::OPNOTSUPP)
+    }
+
+    pub(super) fn fsetxattr(_: &File, _: &[u8], _: &[u8]) -> Result<(), Errno> {
+        Err(Errno::OPNOTSUPP)
+    }
+
+    pub(super) fn fremovexattr(_: &File, _: &[u8]) -> Result<(), Errno> {
+        Err(Errno::OPNOTSUPP)
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! All of it at full size with `MEMSNAP_NIGHTLY=1`; without, a part that takes minutes.
 #![cfg(target_os = "linux")]
+#![cfg_attr(not(feature = "dev"), allow(dead_code, reason = "parts are there for the disk in memory alone"))]
 #![allow(clippy::print_stderr, reason = "figures and reasons for skipping are for whoever runs the tests")]
 
 mod blocks;
@@ -10,6 +11,7 @@ mod blocks;
 #[allow(dead_code, reason = "made for tests/cli; not all of it is needed here")]
 mod case;
 mod directory;
+#[cfg(feature = "dev")]
 mod disk;
 mod disk_faults;
 mod elsewhere;
@@ -22,6 +24,7 @@ mod planted;
 mod points;
 mod power;
 mod random;
+#[cfg(feature = "dev")]
 mod replay;
 mod reserved;
 mod scene;

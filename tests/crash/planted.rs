@@ -9,12 +9,16 @@ use std::path::PathBuf;
 
 use crate::case::{Case, PAGE, finish, has, noise, skip, start};
 use crate::directory::in_memory;
+#[cfg(feature = "dev")]
 use crate::disk::needs_fuse;
 use crate::disk_faults::{a_disk_that_lies, syncs_that_fail};
 use crate::kill::killed;
+#[cfg(feature = "dev")]
 use crate::mount::{Fs, needs_mounts};
 use crate::points::Findings;
+#[cfg(feature = "dev")]
 use crate::power::shutdown_cuts;
+#[cfg(feature = "dev")]
 use crate::replay::replayed;
 use crate::scene::scene;
 use crate::trace::{Subject, needs_strace};
@@ -70,6 +74,7 @@ fn every_bug_is_noticed() {
     }
 }
 
+#[cfg(feature = "dev")]
 #[test]
 fn every_lost_sync_is_noticed() {
     let Some(program) = planted() else { return };

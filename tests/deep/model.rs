@@ -219,7 +219,7 @@ impl Oracle {
 }
 
 fn history(io: Io, compress: Compress, seed: u64, cases: u32) {
-    memsnap::sys::map::guard_install();
+    memsnap::program::guard::install();
     let config = Config { cases, rng_seed: RngSeed::Fixed(seed), failure_persistence: None, ..Config::default() };
     proptest!(config, |(len in length(), steps in prop::collection::vec(step(), 1..24))| {
         let live = noise(len, len as usize);

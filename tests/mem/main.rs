@@ -2,7 +2,7 @@
 //! that lack something, and from every source.
 #![allow(clippy::print_stderr, reason = "reasons for skipping are for whoever runs the tests")]
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "dev"))]
 mod crumbles;
 mod ground;
 mod history;

@@ -35,7 +35,7 @@ fn make_delta(ground: &Ground) -> Result<()> {
 }
 
 fn all_at_once(io: Io, compress: Compress) {
-    memsnap::sys::map::guard_install();
+    memsnap::program::guard::install();
     let _alarm = alarm("threads with verbs on one target");
     let images = [noise(1, LEN), noise(2, LEN)];
     let ground = Ground { io, compress, ..Ground::new(&images[0]) };

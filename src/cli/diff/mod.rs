@@ -17,7 +17,7 @@ use memsnap::ops::diff::{Compared, Options, Report, Side};
 use memsnap::ops::elements::diff_elements;
 use memsnap::ops::operand::{Operand, Ref};
 use memsnap::page::{PAGE64, PageRange};
-use memsnap::sys::signal::LastWords;
+use memsnap::program::signal::LastWords;
 use serde::Serialize;
 
 use super::exit::Exit;

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
-use memsnap::sys::lock::{self, Kind, Lockable};
+use memsnap::program::lockable::{self, Lockable};
+use memsnap::sys::lock::Kind;
 use memsnap::sys::locks::Process;
 use serde::Serialize;
 
@@ -43,7 +44,7 @@ pub(super) fn tell(
     args: &Args,
     screen: &mut Screen,
 ) -> anyhow::Result<()> {
-    let found = lock::in_the_way(file, args.span(), args.kind().unwrap_or(Kind::Exclusive));
+    let found = lockable::in_the_way(file, args.span(), args.kind().unwrap_or(Kind::Exclusive));
     let us = std::process::id();
     let mut holders: Vec<&Process> = found.locks.iter().flat_map(|lock| &lock.holders).collect();
     // We may have inherited the descriptor that has it: named is who gave it to us.

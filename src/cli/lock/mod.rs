@@ -4,15 +4,17 @@ mod conflict;
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind};
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use clap::ValueHint;
 use memsnap::Error;
-use memsnap::sys::lock::{self, Access, Kind, Lockable, Span};
-use memsnap::sys::{child, signal};
+use memsnap::program::ext::ExitStatusExt;
+use memsnap::program::lockable::{self, Lockable, Span};
+use memsnap::program::{child, signal};
+use memsnap::sys::lock::Kind;
+use memsnap::sys::open::Access;
 
 use super::exit::{Coded, Exit};
 use super::flags::Global;
@@ -272,8 +274,8 @@ impl Args {
     fn open(&self, target: &Target, access: Access) -> anyhow::Result<Lockable> {
         let path = target.path();
         let opened = match target {
-            Target::File(path) => lock::open(path, access, !self.close),
-            Target::Descriptor(number) => lock::inherited(*number),
+            Target::File(path) => lockable::open(path, access, !self.close),
+            Target::Descriptor(number) => lockable::inherited(*number),
         };
         opened.map_err(|source| {
             let code = match (target, source.kind()) {
@@ -302,7 +304,7 @@ impl Args {
         let start = Instant::now();
         let _alarm = wait.filter(|wait| !wait.is_zero()).map(signal::Alarm::after).transpose()?;
         loop {
-            match lock::ask(file, span, kind, waits) {
+            match lockable::ask(file, span, kind, waits) {
                 Ok(()) => return Ok(true),
                 Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(false),
                 Err(e) if e.kind() == ErrorKind::Interrupted => {

@@ -14,6 +14,7 @@ use anyhow::Context;
 use clap::ValueHint;
 use memsnap::Error;
 use memsnap::ops::stat::{self, Aspects, Options, Report, Subject, Unseen};
+use memsnap::program::terminal;
 
 use super::exit::Exit;
 use super::flags::{Global, ReadingFlags, without_ref};
@@ -248,10 +249,8 @@ fn failures(file: &Path, report: Report) -> Vec<anyhow::Error> {
 
 /// Columns and rows of the terminal that results go to; 80 where there is none.
 fn terminal(screen: &Screen) -> (usize, usize) {
-    let told = || rustix::termios::tcgetwinsize(std::io::stdout()).ok();
-    let size = screen.terminals.stdout.then(told).flatten();
-    let or = |n: u16, default| if n == 0 { default } else { usize::from(n) };
-    size.map_or((80, usize::MAX), |size| (or(size.ws_col, 80), or(size.ws_row, 24)))
+    let size = screen.terminals.stdout.then(|| terminal::size(std::io::stdout())).flatten();
+    size.map_or((80, usize::MAX), |size| (size.columns.unwrap_or(80), size.rows.unwrap_or(24)))
 }
 
 /// `5 min ago`, `now`.

@@ -3,7 +3,6 @@
 //! The order in which bytes reach the disk is argued in docs/persistent-vec.md; the steps are named there.
 
 use std::ops::Deref;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use super::log::{self, BLOCK, Edit, Log};
 use super::open::Content;
 use crate::planted::{Bug, sync_once};
 use crate::sys::create::{self, Pending, Published};
+use crate::sys::ext::FileExt;
 use crate::sys::lock::Kind;
 use crate::sys::{open, sparse};
 use crate::{At, Error, Result};

@@ -1,8 +1,8 @@
 use super::super::fixture::{Fixture, all, store};
 use super::*;
 use crate::mem::vec::Scalar;
+use crate::sys::ext::{MetadataExt, PermissionsExt};
 use proptest::prelude::*;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 fn small() -> ElementType {
     ElementType::of_scalar(Scalar::U16)
@@ -83,7 +83,7 @@ fn a_link_is_followed_once_and_only_files_are_opened() {
     let f = Fixture::new();
     drop(f.create());
     let link = f.path().with_extension("link");
-    std::os::unix::fs::symlink("v", &link).unwrap();
+    crate::sys::ext::symlink("v", &link).unwrap();
     assert_eq!(VecFile::open(&link, Duration::ZERO).unwrap().path(), f.path());
     assert!(matches!(VecFileMut::create(&link, &small()), Err(Error::Refused { .. })), "no link is written through");
     assert!(VecFile::open(f.path().parent().unwrap(), Duration::ZERO).is_err());

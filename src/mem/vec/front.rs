@@ -1,6 +1,5 @@
 //! Commits that are no edits of elements: taking elements from the front, and beginning a vector in an empty file.
 
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use super::commit::{Sealed, VecFileMut};
 use super::file::{VecFile, take_lock};
 use super::format::{self, ELEMENTS, ElementType};
 use super::log::{self, BLOCK, Log};
+use crate::sys::ext::FileExt;
 use crate::sys::lock::Kind;
 use crate::sys::{open, sparse};
 use crate::{At, Error, Result};

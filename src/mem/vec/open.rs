@@ -2,11 +2,11 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 
 use super::format::{self, ELEMENTS, ElementType, Fault, State};
 use super::log::Log;
 use crate::page::PAGE;
+use crate::sys::ext::FileExt;
 
 /// Bytes that can be read at any offset.
 pub trait ReadAt {

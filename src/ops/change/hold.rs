@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::ErrorKind;
-use std::os::unix::fs::FileExt;
+use crate::sys::ext::FileExt;
 use std::path::Path;
 
 use super::plan::Options;

@@ -1,6 +1,6 @@
 //! Step 7: pages, holes and the length are written. At any moment every page is that of one image or of the other.
 
-use std::os::unix::fs::FileExt;
+use crate::sys::ext::FileExt;
 
 use super::hold::Work;
 use super::{metadata, set_uid};

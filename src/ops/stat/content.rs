@@ -7,13 +7,13 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crate::capture::{Found, NoBase, scan};
 use crate::error::{At, Result};
 use crate::ops::{Progress, Reading};
 use crate::page::{Digest, GROUP, GROUP_PAGES, PAGE, PageRange, pages_of};
+use crate::sys::ext::MetadataExt;
 
 /// Different pages that are counted exactly.
 const MOST_KEPT: usize = 1 << 21;
@@ -160,8 +160,8 @@ impl Distinct {
 mod tests {
     use super::*;
     use crate::ops::Quiet;
+    use crate::sys::ext::FileExt;
     use proptest::prelude::*;
-    use std::os::unix::fs::FileExt;
 
     fn look(file: &File) -> Content {
         let len = file.metadata().unwrap().len();

@@ -1,11 +1,11 @@
 //! Files of this program's own, known by their first bytes.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
 
 use crate::mem::vec::{self, ElementType, Fault};
 use crate::pack::FileKind;
 use crate::sys::cache;
+use crate::sys::ext::FileExt;
 
 /// The largest folio that its first bytes may come in.
 const BEGINNING: u64 = 2 << 20;

@@ -2,12 +2,12 @@
 //! of ours.
 
 use std::collections::{HashMap, HashSet};
-use std::os::unix::ffi::OsStrExt;
 
 use super::{Check, Fault, Note, Report};
 use crate::error::{At, Result};
 use crate::page::Digest;
 use crate::store::SnapName;
+use crate::sys::ext::OsStrExt;
 use crate::sys::no_follow;
 
 impl Check<'_> {

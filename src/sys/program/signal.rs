@@ -199,8 +199,9 @@ impl Drop for Alarm {
 
 fn set_timer(first: Duration, then: Duration) -> io::Result<()> {
     let time = |t: Duration| libc::timeval {
-        tv_sec: libc::time_t::try_from(t.as_secs()).unwrap_or(libc::time_t::MAX),
-        tv_usec: libc::suseconds_t::from(t.subsec_micros()),
+        // Of 32 or 64 bits, depending on the system.
+        tv_sec: t.as_secs().try_into().unwrap_or(i32::MAX.into()),
+        tv_usec: t.subsec_micros().cast_signed().into(),
     };
     let timer = libc::itimerval { it_value: time(first), it_interval: time(then) };
     // SAFETY: setitimer(2) reads a valid timer; the old one is not asked for.
@@ -238,6 +239,7 @@ impl Blocked {
     }
 
     /// The next one, waiting for it.
+    #[cfg(not(target_vendor = "apple"))]
     pub(super) fn wait(&self) -> io::Result<Arrived> {
         loop {
             let mut info = MaybeUninit::uninit();
@@ -251,12 +253,36 @@ impl Blocked {
     }
 
     /// The next one, if there is one already.
+    #[cfg(not(target_vendor = "apple"))]
     pub(super) fn pending(&self) -> Option<Arrived> {
         let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
         let mut info = MaybeUninit::uninit();
         // SAFETY: the set and the time are valid, and there is room for what is told of the signal.
         let signal = unsafe { libc::sigtimedwait(&raw const self.signals, info.as_mut_ptr(), &raw const at_once) };
         arrived(signal, info).ok()
+    }
+
+    /// The next one, waiting for it. This system does not say who sent it: all are taken for the terminal's.
+    #[cfg(target_vendor = "apple")]
+    pub(super) fn wait(&self) -> io::Result<Arrived> {
+        let mut signal = 0;
+        // SAFETY: the set is valid, and there is room for a number.
+        match unsafe { libc::sigwait(&raw const self.signals, &raw mut signal) } {
+            0 => Ok(Arrived { signal, sender: None }),
+            error => Err(io::Error::from_raw_os_error(error)),
+        }
+    }
+
+    /// The next one, if there is one already.
+    #[cfg(target_vendor = "apple")]
+    pub(super) fn pending(&self) -> Option<Arrived> {
+        let mut pending = set_of(&[]);
+        // SAFETY: there is room for a set.
+        unsafe { libc::sigpending(&raw mut pending) };
+        // SAFETY: both sets are valid, and the numbers are of signals.
+        let is_in = |set: &sigset_t, signal| unsafe { libc::sigismember(&raw const *set, signal) } == 1;
+        let arrived = (1..32).any(|signal| is_in(&pending, signal) && is_in(&self.signals, signal));
+        if arrived { self.wait().ok() } else { None }
     }
 }
 
@@ -268,6 +294,7 @@ impl Drop for Blocked {
     }
 }
 
+#[cfg(not(target_vendor = "apple"))]
 fn arrived(signal: c_int, info: MaybeUninit<libc::siginfo_t>) -> io::Result<Arrived> {
     if signal < 0 {
         return Err(io::Error::last_os_error());
@@ -296,7 +323,10 @@ mod tests {
             return;
         }
         let status = std::process::Command::new("sh")
-            .args(["-c", "ulimit -f 8; exec \"$0\" --exact sys::signal::tests::the_limit_is_an_error >/dev/null"])
+            .args([
+                "-c",
+                "ulimit -f 8; exec \"$0\" --exact sys::program::signal::tests::the_limit_is_an_error >/dev/null",
+            ])
             .arg(std::env::current_exe().unwrap())
             .env(CHILD, "1")
             .status()
@@ -310,7 +340,7 @@ mod tests {
         const CHILD: &str = "MEMSNAP_TEST_ALARM";
         if std::env::var_os(CHILD).is_none() {
             let status = std::process::Command::new(std::env::current_exe().unwrap())
-                .args(["--exact", "sys::signal::tests::an_alarm_interrupts_and_is_gone"])
+                .args(["--exact", "sys::program::signal::tests::an_alarm_interrupts_and_is_gone"])
                 .env(CHILD, "1")
                 .status()
                 .unwrap();

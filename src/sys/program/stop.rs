@@ -25,20 +25,20 @@ pub fn give_leases_back_first() {
 
 /// Called before a lease is asked for.
 #[cfg(target_os = "linux")]
-pub(super) fn lease_begins() {
+pub(in crate::sys) fn lease_begins() {
     LEASES.fetch_add(1, Ordering::SeqCst);
 }
 
 /// Called once for each [`lease_begins`], when the lease is not held any more. Stops if that was waited for.
 #[cfg(target_os = "linux")]
-pub(super) fn lease_ended() {
+pub(in crate::sys) fn lease_ended() {
     LEASES.fetch_sub(1, Ordering::SeqCst);
     stop_if_wanted();
 }
 
 /// Whether leases are to be given back for a stop.
 #[cfg(target_os = "linux")]
-pub(super) fn is_wanted() -> bool {
+pub(in crate::sys) fn is_wanted() -> bool {
     WANTED.load(Ordering::SeqCst)
 }
 
@@ -103,7 +103,7 @@ mod tests {
         }
         let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
         let mut child = Command::new(std::env::current_exe().unwrap());
-        child.args(["--exact", "sys::stop::tests::a_lease_that_is_kept_delays_the_stop"]).env(CHILD, &path);
+        child.args(["--exact", "sys::program::stop::tests::a_lease_that_is_kept_delays_the_stop"]).env(CHILD, &path);
         // Of a group of its own: an orphaned group is not stopped by this signal.
         let mut child = child.process_group(0).stdout(std::process::Stdio::null()).spawn().unwrap();
         let mut ended = None;
