@@ -39,7 +39,7 @@
 //! | a view | to know what changed | [`View::dirty`](mem::View::dirty), [`dirty_pages`](mem::View::dirty_pages) |
 //! | a view | to go back, often | [`View::snap`](mem::View::snap), [`revert`](mem::View::revert), [`apply`](mem::View::apply) |
 //! | parts of many files | one range of memory | [`Snapshot::compose`](mem::Snapshot::compose) |
-//! | an array of plain values | it on disk, each commit whole | [`mem::vec::PersistentVec`] |
+//! | an array of plain values | it on disk, each commit whole | [`vec::PersistentVec`] |
 //! | a stored image | a view of it, and its changes stored | [`ops::memory`] |
 //!
 //! Who comes from `crumbles`, `memsnap` 0.1 or `persistence` finds each of their calls in docs/migration.md. What all
@@ -128,7 +128,7 @@
 //! A vector in a file:
 //!
 //! ```
-//! use memsnap::mem::vec::{Options, PersistentVec};
+//! use memsnap::vec::{Options, PersistentVec};
 //!
 //! # #[allow(unsafe_code)]
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -157,6 +157,7 @@
 //! | [`pack`] | the codecs of all that is stored | `page` |
 //! | [`capture`] | getting the bytes out of a live file, and grading them | `page`, `sys` |
 //! | [`mem`] | memory with a history: snapshots, copy-on-write views, checkpoints | `page`, `sys` |
+//! | [`vec`] | persistent vectors: typed arrays in files | `mem`, `page`, `sys` |
 //! | [`store`] | layout, names, images, records | `pack`, and `capture`'s view of a base |
 //! | [`ops`] | one verb a file: plain options in, a plain report out | all of these |
 //!
@@ -185,6 +186,7 @@ pub mod page;
 mod planted;
 pub mod store;
 pub mod sys;
+pub mod vec;
 
 pub use error::{At, Error, Result};
 

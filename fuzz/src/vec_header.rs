@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use memsnap::mem::vec::{Content, ELEMENTS, Edit, VecFile, VecFileMut};
 use memsnap::page::PAGE;
+use memsnap::vec::{Content, ELEMENTS, Edit, VecFile, VecFileMut};
 
 use super::{ground, seal};
 

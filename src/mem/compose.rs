@@ -167,7 +167,7 @@ impl Compose {
     ///
     /// # Errors
     /// As [`Compose::file`].
-    pub(super) fn sealed(mut self, at: usize, file: Sealed, offset: u64, len: usize) -> io::Result<Compose> {
+    pub(crate) fn sealed(mut self, at: usize, file: Sealed, offset: u64, len: usize) -> io::Result<Compose> {
         self.take(at, len)?;
         self.lay(at, file, offset, len, LEAST)?;
         Ok(self)

@@ -8,7 +8,6 @@
 //! | change a snapshot | [`Snapshot::view_mut`] |
 //! | know what changed | [`View::dirty`], [`View::dirty_pages`] |
 //! | go back, again and again | [`View::snap`], [`View::revert`], [`View::apply`] |
-//! | keep a typed array in a file | [`mod@vec`] |
 //!
 //! Everything here is safe but for two things that say what they need: mapping a file that others could change, and
 //! taking away access to memory. There is no signal handler, no thread and no mapping for each page.
@@ -22,7 +21,6 @@ mod image;
 mod root;
 mod snapshot;
 mod track;
-pub mod vec;
 mod view;
 
 pub use crate::sys::region::Access;

@@ -17,13 +17,13 @@ use super::take::{How, Taken, Target, take};
 use super::{Note, Progress, Reading, Reserve, metadata, recover, write};
 use crate::capture::Companion;
 use crate::error::{At, Error, Result};
-use crate::mem::vec::is_vec;
 use crate::pack::{Compress, Kind, differing};
 use crate::page::{Digest, PageSet, pages_of};
 use crate::store::{ChangeMarker, History, Image, Intent, Writing};
 use crate::sys::lease::Lease;
 use crate::sys::lock::{self, Held};
 use crate::sys::{id, open, procs};
+use crate::vec::is_vec;
 
 /// How to change a target.
 #[derive(Clone, Debug)]

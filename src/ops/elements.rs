@@ -9,8 +9,8 @@ use super::diff::{Options, Side as Named, sides};
 use super::operand::Operand;
 use super::sides::Side;
 use crate::error::{Error, Result};
-use crate::mem::vec::{Content, ELEMENTS, ElementType, Fault, ReadAt};
 use crate::page::PageSet;
+use crate::vec::{Content, ELEMENTS, ElementType, Fault, ReadAt};
 
 /// Bytes of elements compared at once, about.
 const BLOCK: u64 = 256 << 10;

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use self::span::elements;
 pub use self::span::{Place, Span};
-pub use crate::mem::vec::{ElementType, Number, Scalar, Tag};
+pub use crate::vec::{ElementType, Number, Scalar, Tag};
 
 use crate::error::{At, Error, Result, command};
-use crate::mem::vec::{Edit, PersistenceFile, VecFile, VecFileMut, is_vec};
+use crate::vec::{Edit, PersistenceFile, VecFile, VecFileMut, is_vec};
 
 /// Bytes of elements that are read at once.
 const BLOCK: u64 = 256 << 10;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use memsnap::mem::page_size;
-use memsnap::mem::vec::{Options, PersistentVec, Plain, VecFile, VecReader};
+use memsnap::vec::{Options, PersistentVec, Plain, VecFile, VecReader};
 use memsnap::{Error, Result};
 use proptest::prelude::*;
 

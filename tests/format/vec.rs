@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use memsnap::mem::vec::{Edit, ElementType, Scalar, VecFile, VecFileMut};
+use memsnap::vec::{Edit, ElementType, Scalar, VecFile, VecFileMut};
 
 fn kept(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/vec-1").join(name)

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use memsnap::mem::vec::{Edit, ElementType, Scalar, VecFile, VecFileMut};
+use memsnap::vec::{Edit, ElementType, Scalar, VecFile, VecFileMut};
 use memsnap::{Error, Result};
 
 use super::crash::{Blow, during};

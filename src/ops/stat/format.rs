@@ -3,9 +3,9 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use crate::mem::vec::{self, ElementType, Fault};
 use crate::pack::FileKind;
 use crate::sys::cache;
+use crate::vec::{self, ElementType, Fault};
 
 /// The largest folio that its first bytes may come in.
 const BEGINNING: u64 = 2 << 20;

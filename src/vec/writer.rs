@@ -28,7 +28,7 @@ const LEAST: u64 = 1 << 20;
 /// being made; never a mixture.
 ///
 /// ```
-/// use memsnap::mem::vec::{Options, PersistentVec};
+/// use memsnap::vec::{Options, PersistentVec};
 ///
 /// # fn main() -> memsnap::Result<()> {
 /// # let directory = tempfile::tempdir().unwrap();
@@ -53,7 +53,7 @@ const LEAST: u64 = 1 << 20;
 /// its feature `derive`):
 ///
 /// ```
-/// use memsnap::mem::vec::{Options, PersistentVec, tag};
+/// use memsnap::vec::{Options, PersistentVec, tag};
 /// use zerocopy::{FromBytes, Immutable, IntoBytes};
 ///
 /// #[derive(FromBytes, IntoBytes, Immutable, Clone, Copy)]

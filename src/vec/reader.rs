@@ -16,7 +16,7 @@ use crate::{At, Result};
 /// The elements of a file, to be read: a `[T]`.
 ///
 /// ```
-/// use memsnap::mem::vec::{Options, PersistentVec, VecReader};
+/// use memsnap::vec::{Options, PersistentVec, VecReader};
 ///
 /// # fn main() -> memsnap::Result<()> {
 /// # let directory = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
 use super::*;
-use crate::mem::vec::fixture::Fixture;
+use crate::vec::fixture::Fixture;
 
 /// What `persistence` 0.0.5 writes for elements of two bytes: {1, 2} is their default.
 #[allow(clippy::host_endian_bytes, reason = "these files are in the order of the machine that wrote them")]
