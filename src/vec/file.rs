@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::format::{ELEMENTS, ElementType};
-use super::open::Content;
+use super::open::{Content, VecSource};
 use crate::error::shell_word;
 use crate::sys::lock::{self, Held, Kind};
 use crate::sys::locks;
@@ -41,7 +41,7 @@ impl VecFile {
         let stamp = open::stamp(&file, &path)?;
         must_be_named(&path, &stamp)?;
         must_be_of_one_state(&file, &path)?;
-        let content = Content::read(&file, stamp.len).map_err(|fault| fault.of(&path))?;
+        let content = Content::read(&VecSource::of_file(&file, &path), stamp.len)?;
         Ok(VecFile { file, path, stamp, content })
     }
 
@@ -89,17 +89,9 @@ impl VecFile {
     /// Fills `buf` with bytes of elements, from byte `offset` of them on.
     ///
     /// # Errors
-    /// When there are not so many, or they cannot be read; [`Error::Damaged`] when somebody cut the file meanwhile.
+    /// [`Error::Refused`] when there are not so many; [`Error::Damaged`] when somebody cut the file meanwhile.
     pub fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
-        match self.content.read_at(&self.file, buf, offset) {
-            Err(e)
-                if e.kind() == io::ErrorKind::UnexpectedEof
-                    && offset.checked_add(buf.len() as u64).is_some_and(|end| end <= self.byte_len()) =>
-            {
-                Err(Error::damaged(&self.path, "it was cut short by somebody else while it was open"))
-            }
-            done => done.at("reading", &self.path),
-        }
+        self.content.read_at(&VecSource::of_file(&self.file, &self.path), buf, offset)
     }
 
     /// Checks that the path still names this file, and that nobody changed its length.

@@ -2,11 +2,9 @@
 //!
 //! The rows named here are those of the tables in docs/persistent-vec.md.
 
-use std::io;
-use std::path::Path;
-
+use super::open::VecSource;
 use super::scalar::Scalar;
-use crate::Error;
+use crate::Result;
 use crate::page::{MAX_LEN, PAGE, PAGE64};
 
 /// Offset of the first element in the file.
@@ -116,44 +114,6 @@ impl ElementType {
     }
 }
 
-/// Why a file cannot be used; [`Fault::of`] adds its path.
-#[derive(Debug)]
-pub enum Fault {
-    /// It could not be read.
-    Io(io::Error),
-    /// It is not what the format says.
-    Damaged(String),
-    /// It is of another format.
-    Version(String),
-    /// It is sound, but not what was asked for: what, and what to do.
-    Refused(String, &'static str),
-}
-
-impl Fault {
-    pub(super) fn damaged(what: impl Into<String>) -> Fault {
-        Fault::Damaged(what.into())
-    }
-
-    /// The error for `path`.
-    pub fn of(self, path: &Path) -> Error {
-        match self {
-            Fault::Io(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
-                Error::damaged(path, "it was cut short by somebody else")
-            }
-            Fault::Io(source) => Error::Io { doing: "reading", path: path.into(), source },
-            Fault::Damaged(what) => Error::damaged(path, what),
-            Fault::Version(what) => Error::Version { path: path.into(), what },
-            Fault::Refused(what, hint) => Error::refused(format!("{}: {what}", path.display()), hint),
-        }
-    }
-}
-
-impl From<io::Error> for Fault {
-    fn from(e: io::Error) -> Fault {
-        Fault::Io(e)
-    }
-}
-
 /// The state of a file, as a slot says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct State {
@@ -214,29 +174,29 @@ pub(crate) fn is_vec(bytes: &[u8]) -> bool {
 }
 
 /// Reads page 0: what the elements are, and the state that counts.
-pub(super) fn read_page(page: &[u8; PAGE]) -> Result<(ElementType, State), Fault> {
-    let kind = read_header(page)?;
+pub(super) fn read_page(page: &[u8; PAGE], from: &VecSource<'_>) -> Result<(ElementType, State)> {
+    let kind = read_header(page, from)?;
     let slots = SLOTS.map(|at| State::decode(page, at, &kind));
     let state = slots.into_iter().flatten().max_by_key(|state| state.seq);
-    let state = state.ok_or_else(|| Fault::damaged("both of its state slots are damaged: how long it is, is lost"))?;
+    let state = state.ok_or_else(|| from.damaged("both of its state slots are damaged: how long it is, is lost"))?;
     let end = SLOTS.map(|at| at + SLOT + DIGEST);
     let gaps = [FIXED + DIGEST..SLOTS[0], end[0]..SLOTS[1], end[1]..PAGE];
     if gaps.into_iter().any(|gap| page[gap].iter().any(|b| *b != 0)) {
-        return Err(Fault::damaged("reserved bytes of its first page are not zero"));
+        return Err(from.damaged("reserved bytes of its first page are not zero"));
     }
     Ok((kind, state))
 }
 
-fn read_header(page: &[u8; PAGE]) -> Result<ElementType, Fault> {
+fn read_header(page: &[u8; PAGE], from: &VecSource<'_>) -> Result<ElementType> {
     if !is_vec(page) {
         let hint = "name a file made by `memsnap vec create` or the library; `memsnap vec import` takes others over";
-        return Err(Fault::Refused("it is not a persistent vector".into(), hint));
+        return Err(from.refused("it is not a persistent vector", hint));
     }
     let format = u32_at(page, 8);
     if format != FORMAT {
-        return Err(Fault::Version(format!("format {format} is not known to this version of memsnap")));
+        return Err(from.version(format!("format {format} is not known to this version of memsnap")));
     }
-    check_endianness(u32_at(page, 12))?;
+    check_endianness(u32_at(page, 12), from)?;
     let kind = ElementType {
         size: u64_at(page, 16),
         align: u64_at(page, 24),
@@ -245,22 +205,22 @@ fn read_header(page: &[u8; PAGE]) -> Result<ElementType, Fault> {
         version: u32_at(page, 36),
     };
     if let Some(what) = kind.fault() {
-        return Err(Fault::damaged(format!("its header speaks of {what}")));
+        return Err(from.damaged(format!("its header speaks of {what}")));
     }
     if page[33..36] != [0; 3] || page[56..FIXED] != [0; 8] {
-        return Err(Fault::damaged("reserved bytes of its header are not zero"));
+        return Err(from.damaged("reserved bytes of its header are not zero"));
     }
     if page[FIXED..FIXED + DIGEST] != digest_of(&[&page[..FIXED]]) {
-        return Err(Fault::damaged("the digest of its header does not match"));
+        return Err(from.damaged("the digest of its header does not match"));
     }
     if page[32] != 0 && kind.scalar.is_none() {
-        return Err(Fault::Version(format!("the kind of number {} is not known to this version of memsnap", page[32])));
+        return Err(from.version(format!("the kind of number {} is not known to this version of memsnap", page[32])));
     }
     Ok(kind)
 }
 
 /// `stored` was read as a little-endian number.
-fn check_endianness(stored: u32) -> Result<(), Fault> {
+fn check_endianness(stored: u32, from: &VecSource<'_>) -> Result<()> {
     let (little, big) = (ENDIANNESS, ENDIANNESS.swap_bytes());
     let (ours, other, name) = match cfg!(target_endian = "little") {
         true => (little, big, "big"),
@@ -268,11 +228,11 @@ fn check_endianness(stored: u32) -> Result<(), Fault> {
     };
     match stored {
         stored if stored == ours => Ok(()),
-        stored if stored == other => Err(Fault::Refused(
+        stored if stored == other => Err(from.refused(
             format!("its elements are {name}-endian, those of this machine are not"),
             "use it on a machine of that byte order, or convert it there to text with `memsnap vec dump --text`",
         )),
-        _ => Err(Fault::damaged(format!("its endianness marker is {stored:#010x}, which is neither order"))),
+        _ => Err(from.damaged(format!("its endianness marker is {stored:#010x}, which is neither order"))),
     }
 }
 

@@ -4,8 +4,9 @@
 
 use std::io;
 
-use super::format::{Fault, LogPlace, u64_at};
-use super::open::ReadAt;
+use super::format::{LogPlace, u64_at};
+use super::open::VecSource;
+use crate::Result;
 use crate::page::PAGE64;
 
 const MAGIC: [u8; 8] = *b"memsnapL";
@@ -123,15 +124,15 @@ impl Log {
         Log { entries: vec![Entry { offset: 0, len, at: offset + HEAD + ENTRY }] }
     }
 
-    /// Reads and proves the log at `place` in `file`, whose elements take `end` bytes.
-    pub(super) fn read(file: &dyn ReadAt, place: &LogPlace, end: u64) -> Result<Log, Fault> {
-        prove(file, place)?;
-        let bad = |what: &str| Fault::damaged(format!("its log {what}"));
+    /// Reads and proves the log at `place` of a vector whose elements take `end` bytes.
+    pub(super) fn read(from: &VecSource<'_>, place: &LogPlace, end: u64) -> Result<Log> {
+        prove(from, place)?;
+        let bad = |what: &str| from.damaged(format!("its log {what}"));
         let mut head = [0; HEAD as usize];
         if place.len < HEAD {
             return Err(bad("is too short"));
         }
-        file.read_at(&mut head, place.offset)?;
+        from.read(&mut head, place.offset)?;
         let count = u64_at(&head, 8);
         if head[..8] != MAGIC {
             return Err(bad("does not begin with the right magic bytes"));
@@ -142,12 +143,12 @@ impl Log {
         let (mut entries, mut block) = (Vec::new(), vec![0; BLOCK]);
         for read in (0..table).step_by(BLOCK) {
             let block = &mut block[..(table - read).min(BLOCK as u64) as usize];
-            file.read_at(block, place.offset + HEAD + read)?;
+            from.read(block, place.offset + HEAD + read)?;
             for entry in block.chunks_exact(ENTRY as usize) {
                 let (offset, len) = (u64_at(entry, 0), u64_at(entry, 8));
                 let past = offset.checked_add(len).filter(|past| *past <= end && offset >= done && len > 0);
                 done = past.ok_or_else(|| bad("speaks of bytes that no element has"))?;
-                entries.try_reserve(1).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+                entries.try_reserve(1).map_err(|_| from.unread(io::ErrorKind::OutOfMemory.into()))?;
                 entries.push(Entry { offset, len, at });
                 at += len;
             }
@@ -159,31 +160,31 @@ impl Log {
     }
 
     /// Puts what the log says of the bytes from `offset` on into `buf`.
-    pub(super) fn overlay(&self, file: &dyn ReadAt, buf: &mut [u8], offset: u64) -> io::Result<()> {
+    pub(super) fn overlay(&self, from: &VecSource<'_>, buf: &mut [u8], offset: u64) -> Result<()> {
         let end = offset + buf.len() as u64;
         let first = self.entries.partition_point(|entry| entry.offset + entry.len <= offset);
         for entry in self.entries[first..].iter().take_while(|entry| entry.offset < end) {
-            let (from, to) = (entry.offset.max(offset), (entry.offset + entry.len).min(end));
-            let part = &mut buf[(from - offset) as usize..(to - offset) as usize];
-            file.read_at(part, entry.at + (from - entry.offset))?;
+            let (start, stop) = (entry.offset.max(offset), (entry.offset + entry.len).min(end));
+            let part = &mut buf[(start - offset) as usize..(stop - offset) as usize];
+            from.read(part, entry.at + (start - entry.offset))?;
         }
         Ok(())
     }
 }
 
 /// Holds all bytes of the log against the digest in the slot.
-fn prove(file: &dyn ReadAt, place: &LogPlace) -> Result<(), Fault> {
+fn prove(from: &VecSource<'_>, place: &LogPlace) -> Result<()> {
     let mut hasher = blake3::Hasher::new();
     let mut block = vec![0; BLOCK.min(place.len as usize)];
     let mut at = 0;
     while at < place.len {
         let n = (place.len - at).min(BLOCK as u64) as usize;
-        file.read_at(&mut block[..n], place.offset + at)?;
+        from.read(&mut block[..n], place.offset + at)?;
         hasher.update(&block[..n]);
         at += n as u64;
     }
     if *hasher.finalize().as_bytes() != place.digest {
-        return Err(Fault::damaged("the log of its last commit is damaged, and that commit may be half in place"));
+        return Err(from.damaged("the log of its last commit is damaged, and that commit may be half in place"));
     }
     Ok(())
 }

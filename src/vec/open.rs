@@ -1,33 +1,76 @@
 //! What a persistent vector holds, read from anything that can be read at an offset: a file, or a stored image of one.
 
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 
-use super::format::{self, ELEMENTS, ElementType, Fault, State};
+use super::format::{self, ELEMENTS, ElementType, State};
 use super::log::Log;
 use crate::page::PAGE;
+use crate::{Error, Result};
 
-/// Bytes that can be read at any offset.
-pub trait ReadAt {
-    /// Fills `buf` from `offset` on; an end before that is [`io::ErrorKind::UnexpectedEof`].
-    ///
-    /// # Errors
-    /// What the system says.
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()>;
+/// Where a vector is read from, and its name in errors.
+pub struct VecSource<'a> {
+    name: &'a Path,
+    read: Box<dyn Fn(&mut [u8], u64) -> io::Result<()> + 'a>,
 }
 
-impl ReadAt for File {
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        FileExt::read_exact_at(self, buf, offset)
+impl<'a> VecSource<'a> {
+    /// `read` fills a buffer from an offset on; an end before that is [`io::ErrorKind::UnexpectedEof`]. An [`Error`]
+    /// within an [`io::Error`] is reported as it is.
+    pub fn new(name: &'a Path, read: impl Fn(&mut [u8], u64) -> io::Result<()> + 'a) -> VecSource<'a> {
+        VecSource { name, read: Box::new(read) }
+    }
+
+    /// An open file.
+    pub(crate) fn of_file(file: &'a File, name: &'a Path) -> VecSource<'a> {
+        VecSource::new(name, |buf, offset| file.read_exact_at(buf, offset))
+    }
+
+    /// The bytes of a file, in memory.
+    pub fn of_bytes(bytes: &'a [u8]) -> VecSource<'a> {
+        VecSource::new(Path::new("(memory)"), |buf, offset| {
+            let from = usize::try_from(offset).ok().and_then(|at| bytes.get(at..)?.get(..buf.len()));
+            buf.copy_from_slice(from.ok_or(io::ErrorKind::UnexpectedEof)?);
+            Ok(())
+        })
+    }
+
+    /// Fills `buf` from `offset` on.
+    pub(super) fn read(&self, buf: &mut [u8], offset: u64) -> Result<()> {
+        (self.read)(buf, offset).map_err(|e| self.unread(e))
+    }
+
+    /// The error of reading.
+    pub(super) fn unread(&self, e: io::Error) -> Error {
+        match e.downcast::<Error>() {
+            Ok(e) => e,
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => self.damaged("it was cut short by somebody else"),
+            Err(source) => Error::Io { doing: "reading", path: self.name.into(), source },
+        }
+    }
+
+    /// It is not what the format says.
+    pub(super) fn damaged(&self, what: impl Into<String>) -> Error {
+        Error::damaged(self.name, what)
+    }
+
+    /// It is of another format.
+    pub(super) fn version(&self, what: String) -> Error {
+        Error::Version { path: self.name.into(), what }
+    }
+
+    /// It is sound, but not what was asked for.
+    pub(super) fn refused(&self, what: impl fmt::Display, hint: &str) -> Error {
+        Error::refused(format!("{}: {what}", self.name.display()), hint)
     }
 }
 
-impl ReadAt for Vec<u8> {
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        let from = usize::try_from(offset).ok().and_then(|at| self.get(at..)?.get(..buf.len()));
-        buf.copy_from_slice(from.ok_or(io::ErrorKind::UnexpectedEof)?);
-        Ok(())
+impl fmt::Debug for VecSource<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VecSource").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
@@ -42,32 +85,32 @@ pub struct Content {
 }
 
 impl Content {
-    /// Reads and checks what is in `file` of `len` bytes.
+    /// Reads and checks the first `len` bytes of `from`.
     ///
     /// # Errors
-    /// [`Fault::Refused`] when it is no persistent vector, or of the other byte order; [`Fault::Damaged`] or
-    /// [`Fault::Version`] when it is one that cannot be used.
-    pub fn read(file: &dyn ReadAt, len: u64) -> Result<Content, Fault> {
+    /// [`Error::Refused`] when it is no persistent vector, or of the other byte order; [`Error::Damaged`] or
+    /// [`Error::Version`] when it is one that cannot be used.
+    pub fn read(from: &VecSource<'_>, len: u64) -> Result<Content> {
         let mut page = [0; PAGE];
         if len < ELEMENTS {
             let mut first = [0; 8];
-            let vec = len >= 8 && file.read_at(&mut first, 0).is_ok() && format::is_vec(&first);
+            let vec = len >= 8 && from.read(&mut first, 0).is_ok() && format::is_vec(&first);
             let what = format!("it has {len} bytes, too few for a persistent vector, which has at least {ELEMENTS}");
             return Err(match vec {
-                true => Fault::damaged(what),
-                false => Fault::Refused(what, "name a file made by `memsnap vec create` or the library"),
+                true => from.damaged(what),
+                false => from.refused(what, "name a file made by `memsnap vec create` or the library"),
             });
         }
-        file.read_at(&mut page, 0)?;
-        let (kind, state) = format::read_page(&page)?;
+        from.read(&mut page, 0)?;
+        let (kind, state) = format::read_page(&page, from)?;
         let needed = state.file_len(&kind);
         let Some(left_over) = len.checked_sub(needed) else {
             let count = state.count;
             let what = format!("it was cut short: it has {len} bytes, and its {count} elements and log take {needed}");
-            return Err(Fault::damaged(what));
+            return Err(from.damaged(what));
         };
         let log = match &state.log {
-            Some(place) => Log::read(file, place, state.count * kind.size)?,
+            Some(place) => Log::read(from, place, state.count * kind.size)?,
             None => Log::default(),
         };
         Ok(Content { kind, state, log, left_over })
@@ -96,14 +139,14 @@ impl Content {
     /// Fills `buf` with bytes of elements, from byte `offset` of them on.
     ///
     /// # Errors
-    /// [`io::ErrorKind::UnexpectedEof`] when there are not so many; what the system says.
-    pub fn read_at(&self, file: &dyn ReadAt, buf: &mut [u8], offset: u64) -> io::Result<()> {
+    /// [`Error::Refused`] when there are not so many; as [`Content::read`].
+    pub fn read_at(&self, from: &VecSource<'_>, buf: &mut [u8], offset: u64) -> Result<()> {
         if offset.checked_add(buf.len() as u64).is_none_or(|end| end > self.byte_len()) {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+            return Err(from.refused("it has no such elements", "see its length"));
         }
         // What only the log has may lie past the end of what is in place: a log is behind all elements, so it does not.
-        file.read_at(buf, ELEMENTS + offset)?;
-        self.log.overlay(file, buf, offset)
+        from.read(buf, ELEMENTS + offset)?;
+        self.log.overlay(from, buf, offset)
     }
 
     /// The parts of the elements' bytes that are in the log of a commit that was cut short, ascending, as (offset,

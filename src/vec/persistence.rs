@@ -4,12 +4,11 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::format::Fault;
-use super::open::ReadAt;
+use super::open::VecSource;
 use super::typed::in_memory;
+use crate::Result;
 use crate::mem::Snapshot;
 use crate::sys::{lock, open};
-use crate::{At, Error, Result};
 
 /// Its own format version.
 const VERSION: [u8; 3] = [0, 0, 5];
@@ -50,7 +49,7 @@ impl PersistenceFile {
         let file = open::target_read(&path)?;
         let _held = lock::flock(&file, &path, lock::Kind::Shared, std::time::Duration::ZERO)?;
         let len = open::stamp(&file, &path)?.len;
-        let body = check(&file, len, size, magic, version).map_err(|fault| fault.of(&path))?;
+        let body = check(&VecSource::of_file(&file, &path), len, size, magic, version)?;
         Ok(PersistenceFile { file, path, size, len: body / size })
     }
 
@@ -69,14 +68,13 @@ impl PersistenceFile {
     /// # Errors
     /// When there are not so many, or they cannot be read.
     pub fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
+        let from = VecSource::of_file(&self.file, &self.path);
         if offset.checked_add(buf.len() as u64).is_none_or(|end| end > self.len * self.size) {
-            return Err(Error::refused(format!("{} has no such elements", self.path.display()), "see its length"));
+            return Err(from.refused("it has no such elements", "see its length"));
         }
-        ReadAt::read_at(&self.file, buf, persistence_header_len(self.size) + offset).at("reading", &self.path)
+        from.read(buf, persistence_header_len(self.size) + offset)
     }
-}
 
-impl PersistenceFile {
     /// All elements.
     pub(super) fn copy(&self) -> io::Result<Snapshot> {
         let bytes = in_memory(self.len * self.size)?;
@@ -86,45 +84,39 @@ impl PersistenceFile {
 
 /// Holds every field of the header against what it must be; gives the bytes of the body.
 #[allow(clippy::host_endian_bytes, reason = "these files are in the order of the machine that wrote them")]
-fn check(
-    file: &dyn ReadAt,
-    len: u64,
-    size: u64,
-    magic: Option<[u8; 8]>,
-    version: Option<[u8; 3]>,
-) -> Result<u64, Fault> {
+fn check(from: &VecSource<'_>, len: u64, size: u64, magic: Option<[u8; 8]>, version: Option<[u8; 3]>) -> Result<u64> {
     let bad = |what: String| {
         let hint = "name a file of that crate, and a vector whose elements are of its type";
-        Err(Fault::Refused(format!("it is no file of persistence 0.0.5 with such elements: {what}"), hint))
+        Err(from.refused(format!("it is no file of persistence 0.0.5 with such elements: {what}"), hint))
     };
     let header = persistence_header_len(size);
     if len < FIELDS + size {
         return bad(format!("it is too short: {len} bytes, and its header takes {}", FIELDS + size));
     }
     let mut first = [0; 16];
-    file.read_at(&mut first, 0)?;
+    from.read(&mut first, 0)?;
     if let Some(magic) = magic.filter(|magic| first[..8] != *magic) {
         let (found, wanted) = (first[..8].escape_ascii(), magic.escape_ascii());
-        return Err(Fault::Refused(format!("its magic bytes are \"{found}\", not \"{wanted}\""), "name another file"));
+        return Err(from.refused(format!("its magic bytes are \"{found}\", not \"{wanted}\""), "name another file"));
     }
     let endianness = u16::from_ne_bytes([first[8], first[9]]);
     if endianness == ENDIANNESS.swap_bytes() {
         let hint = "read it on a machine of the byte order that wrote it";
-        return Err(Fault::Refused("it is of the wrong endianness: made on a machine of the other one".into(), hint));
+        return Err(from.refused("it is of the wrong endianness: made on a machine of the other one", hint));
     }
     if endianness != ENDIANNESS {
         return bad(format!("its endianness marker is {endianness:#06x}, which is neither order"));
     }
     if first[10..13] != VERSION {
         let [a, b, c] = [first[10], first[11], first[12]];
-        return Err(Fault::Version(format!("its format is {a}.{b}.{c}, and only 0.0.5 is known")));
+        return Err(from.version(format!("its format is {a}.{b}.{c}, and only 0.0.5 is known")));
     }
     if let Some([a, b, c]) = version.filter(|version| first[13..16] != *version) {
         let what = format!("its contents are of version {}.{}.{}, not {a}.{b}.{c}", first[13], first[14], first[15]);
-        return Err(Fault::Refused(what, "read it as the version that it is of"));
+        return Err(from.refused(what, "read it as the version that it is of"));
     }
     let mut padding = [0; 2];
-    file.read_at(&mut padding, FIELDS - 2 + size)?;
+    from.read(&mut padding, FIELDS - 2 + size)?;
     let (padding, expected) = (u64::from(u16::from_ne_bytes(padding)), header - FIELDS - size);
     if padding != expected {
         let what = format!("it says that {padding} bytes of padding follow, and for elements of {size} bytes it is");

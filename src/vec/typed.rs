@@ -82,7 +82,7 @@ pub(super) fn copy_of(vec: &VecFile, len: usize) -> io::Result<Compose> {
     let mut block = vec![0; bytes.min(1 << 20)];
     for at in (0..bytes).step_by(1 << 20) {
         let part = &mut block[..(bytes - at).min(1 << 20)];
-        vec.content().read_at(&vec.file, part, at as u64)?;
+        vec.read_at(part, at as u64).map_err(io::Error::other)?;
         compose = compose.bytes(at, part)?;
     }
     Ok(compose)
