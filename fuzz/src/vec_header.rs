@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use memsnap::page::PAGE;
-use memsnap::vec::{Content, ELEMENTS, Edit, VecFile, VecFileMut, VecSource};
+use memsnap::vec::internals::{Content, ELEMENTS, Edit, VecFile, VecFileMut, VecSource};
 
 use super::{ground, seal};
 

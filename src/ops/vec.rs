@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use self::span::elements;
 pub use self::span::{Place, Span};
-pub use crate::vec::{ElementType, Number, Scalar, Tag};
+pub use crate::vec::format::{ElementType, Tag, tag};
+pub use crate::vec::scalar::{Number, Scalar};
 
 use crate::error::{At, Error, Result, command};
 use crate::vec::{Edit, PersistenceFile, VecFile, VecFileMut, is_vec};
@@ -18,6 +19,7 @@ const BLOCK: u64 = 256 << 10;
 
 /// What a file holds.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Stat {
     /// The file, links followed.
     pub path: PathBuf,
@@ -35,6 +37,7 @@ pub struct Stat {
 
 /// What a change did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Report {
     /// Elements that were added, set or removed.
     pub changed: u64,

@@ -1,6 +1,6 @@
 use super::super::fixture::{Fixture, all, store};
 use super::*;
-use crate::vec::Scalar;
+use crate::vec::scalar::Scalar;
 use proptest::prelude::*;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 

@@ -81,11 +81,6 @@ impl VecFile {
         self.content.state.log.is_some()
     }
 
-    /// What is in it, to be read elsewhere.
-    pub fn content(&self) -> &Content {
-        &self.content
-    }
-
     /// Fills `buf` with bytes of elements, from byte `offset` of them on.
     ///
     /// # Errors
@@ -99,7 +94,7 @@ impl VecFile {
     /// # Errors
     /// [`Error::Refused`] when it was moved, removed or replaced; [`Error::Damaged`] when it was cut, [`Error::Refused`]
     /// when it was lengthened.
-    pub fn check(&self) -> Result<()> {
+    pub(super) fn check(&self) -> Result<()> {
         self.check_with(self.stamp.len)
     }
 

@@ -33,18 +33,11 @@ pub(super) const MAX_ALIGN: u64 = PAGE64;
 /// Sixteen bytes by which a program tells its own types apart; zeros for none.
 pub type Tag = [u8; 16];
 
-/// A tag out of text.
-///
-/// # Panics
-/// When it has more than 16 bytes; in a constant, that is an error of the compiler.
-pub const fn tag(text: &str) -> Tag {
-    let (bytes, mut tag, mut i) = (text.as_bytes(), [0; 16], 0);
-    assert!(bytes.len() <= tag.len(), "a tag has up to 16 bytes");
-    while i < bytes.len() {
-        tag[i] = bytes[i];
-        i += 1;
-    }
-    tag
+/// The tag of a name; `None` when the name is longer than 16 bytes.
+pub fn tag(name: &str) -> Option<Tag> {
+    let mut tag = [0; 16];
+    tag.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
+    Some(tag)
 }
 
 /// What the elements of a file are.
@@ -88,7 +81,7 @@ impl ElementType {
     }
 
     /// The most elements that fit into a file; leaves room for a log of them all.
-    pub fn most(&self) -> u64 {
+    pub(crate) fn most(&self) -> u64 {
         (MAX_LEN / 4 - ELEMENTS) / self.size
     }
 

@@ -6,34 +6,40 @@
 //! | to | use |
 //! |---|---|
 //! | work on it as on a `Vec<T>`, and commit | [`PersistentVec`] |
-//! | read it as a `[T]` | [`VecReader`] |
-//! | read and commit by offsets, of any type; nothing of this is unsafe, as nothing is mapped | [`VecFile`], [`VecFileMut`] |
-//! | read one that is part of something else, such as a stored image | [`Content`] |
-//! | read a file of the crate `persistence` | [`PersistenceFile`] |
+//! | read it, or a file of the crate `persistence`, as a `[T]` | [`VecReader`] |
+//! | read and change it without a type and without `unsafe` | [`ops::vec`](crate::ops::vec) |
 
 mod commit;
 mod edits;
 mod file;
 #[cfg(test)]
 mod fixture;
-mod format;
+pub(crate) mod format;
 mod front;
 mod log;
 mod open;
 mod persistence;
 mod reader;
-mod scalar;
+pub(crate) mod scalar;
 mod typed;
 mod writer;
 
-pub use commit::VecFileMut;
-pub use file::VecFile;
-pub(crate) use format::is_vec;
-pub use format::{ELEMENTS, ElementType, Tag, tag};
-pub use log::Edit;
-pub use open::{Content, VecSource};
-pub use persistence::{PersistenceFile, persistence_header_len};
+pub(crate) use commit::VecFileMut;
+pub(crate) use file::VecFile;
+pub(crate) use format::{ELEMENTS, ElementType, is_vec};
+pub(crate) use log::Edit;
+pub(crate) use open::{Content, VecSource};
+pub(crate) use persistence::PersistenceFile;
 pub use reader::VecReader;
-pub use scalar::{Number, Scalar};
 pub use typed::{Options, Plain};
 pub use writer::PersistentVec;
+
+/// What the tests and fuzzers of this crate look at; no part of its interface.
+#[doc(hidden)]
+pub mod internals {
+    pub use super::commit::VecFileMut;
+    pub use super::file::VecFile;
+    pub use super::format::ELEMENTS;
+    pub use super::log::Edit;
+    pub use super::open::{Content, VecSource};
+}

@@ -1,5 +1,6 @@
+use super::super::Edit;
 use super::super::fixture::{Fixture, all, store};
-use super::super::{Edit, Scalar};
+use super::super::scalar::Scalar;
 use super::*;
 
 /// A file with some elements, and the same in the middle of a commit.

@@ -20,13 +20,13 @@ const ALIGN: u64 = 4096;
 const FIELDS: u64 = 8 + 2 + 3 + 3 + 2;
 
 /// Bytes before the first element, when elements take `size` bytes.
-pub fn persistence_header_len(size: u64) -> u64 {
+fn header_len(size: u64) -> u64 {
     (FIELDS + size).next_multiple_of(ALIGN)
 }
 
 /// A file of `persistence` 0.0.5, opened for reading, locked as that crate does.
 #[derive(Debug)]
-pub struct PersistenceFile {
+pub(crate) struct PersistenceFile {
     file: File,
     path: PathBuf,
     size: u64,
@@ -34,16 +34,22 @@ pub struct PersistenceFile {
 }
 
 impl PersistenceFile {
-    /// Opens `path`, whose elements take `size` bytes. What the caller does not name may be anything: the eight `magic`
-    /// bytes, and the `version` of what is contained.
+    /// Opens `path`, whose elements have `size` bytes. The eight `magic` bytes and the `version` of the contents are
+    /// checked where given.
     ///
     /// # Errors
-    /// [`Error::Busy`] while somebody has it open for writing; [`Error::Refused`] when it is no such file, magic bytes or
-    /// version are others, or it is of the other byte order; [`Error::Version`] when it is of another format.
+    /// [`Error::Busy`](crate::Error::Busy) while somebody has it open for writing;
+    /// [`Error::Refused`](crate::Error::Refused) when it is no such file, magic bytes or version differ, or it is of the
+    /// other byte order; [`Error::Version`](crate::Error::Version) when it is of another format.
     ///
     /// # Panics
     /// When `size` is zero.
-    pub fn open(path: &Path, size: u64, magic: Option<[u8; 8]>, version: Option<[u8; 3]>) -> Result<PersistenceFile> {
+    pub(crate) fn open(
+        path: &Path,
+        size: u64,
+        magic: Option<[u8; 8]>,
+        version: Option<[u8; 3]>,
+    ) -> Result<PersistenceFile> {
         assert!(size > 0, "elements have bytes");
         let path = open::resolve(path)?;
         let file = open::target_read(&path)?;
@@ -54,31 +60,26 @@ impl PersistenceFile {
     }
 
     /// Number of elements.
-    pub fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         self.len
-    }
-
-    /// Whether it has no elements.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
     }
 
     /// Fills `buf` with bytes of elements, from byte `offset` of them on.
     ///
     /// # Errors
     /// When there are not so many, or they cannot be read.
-    pub fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
+    pub(crate) fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
         let from = VecSource::of_file(&self.file, &self.path);
         if offset.checked_add(buf.len() as u64).is_none_or(|end| end > self.len * self.size) {
             return Err(from.refused("it has no such elements", "see its length"));
         }
-        from.read(buf, persistence_header_len(self.size) + offset)
+        from.read(buf, header_len(self.size) + offset)
     }
 
     /// All elements.
     pub(super) fn copy(&self) -> io::Result<Snapshot> {
         let bytes = in_memory(self.len * self.size)?;
-        Snapshot::compose(bytes).file(0, &self.file, persistence_header_len(self.size), bytes)?.build()
+        Snapshot::compose(bytes).file(0, &self.file, header_len(self.size), bytes)?.build()
     }
 }
 
@@ -89,7 +90,7 @@ fn check(from: &VecSource<'_>, len: u64, size: u64, magic: Option<[u8; 8]>, vers
         let hint = "name a file of that crate, and a vector whose elements are of its type";
         Err(from.refused(format!("it is no file of persistence 0.0.5 with such elements: {what}"), hint))
     };
-    let header = persistence_header_len(size);
+    let header = header_len(size);
     if len < FIELDS + size {
         return bad(format!("it is too short: {len} bytes, and its header takes {}", FIELDS + size));
     }

@@ -65,7 +65,7 @@ impl Scalar {
     }
 
     /// The scalar that `T` is, if it is one.
-    pub fn of<T: 'static>() -> Option<Scalar> {
+    pub(super) fn of<T: 'static>() -> Option<Scalar> {
         let types = [
             TypeId::of::<u8>(),
             TypeId::of::<u16>(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::file::VecFile;
-use super::format::{ELEMENTS, ElementType, MAX_ALIGN, Tag};
+use super::format::{ELEMENTS, ElementType, MAX_ALIGN, Tag, tag};
 use super::scalar::Scalar;
 use crate::mem::{Compose, Snapshot};
 use crate::{Error, Result};
@@ -17,21 +17,31 @@ pub trait Plain: FromBytes + IntoBytes + Immutable + 'static {}
 
 impl<T: FromBytes + IntoBytes + Immutable + 'static> Plain for T {}
 
-/// How a typed vector is opened.
-#[derive(Clone, Copy, Debug)]
+/// Options of a typed vector: by default no tag, version 0, and no waiting.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
-    /// What the program calls its type: a file with another tag is refused.
-    pub tag: Tag,
-    /// The program's version of the type, likewise.
-    pub version: u32,
-    /// How long others that have it open are waited for.
-    pub wait: Duration,
+    tag: Tag,
+    version: u32,
+    pub(super) wait: Duration,
 }
 
-/// No tag, version 0, no waiting.
-impl Default for Options {
-    fn default() -> Options {
-        Options { tag: [0; 16], version: 0, wait: Duration::ZERO }
+impl Options {
+    /// Sets the name by which the program tells its types apart, in up to 16 bytes. A file with another tag is refused.
+    ///
+    /// # Panics
+    /// When the name is longer.
+    pub fn tag(self, name: &str) -> Options {
+        Options { tag: tag(name).expect("a tag has up to 16 bytes"), ..self }
+    }
+
+    /// Sets the program's version of the type. A file with another version is refused.
+    pub fn version(self, version: u32) -> Options {
+        Options { version, ..self }
+    }
+
+    /// Sets how long to wait for others that have the file open.
+    pub fn wait(self, wait: Duration) -> Options {
+        Options { wait, ..self }
     }
 }
 

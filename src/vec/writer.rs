@@ -53,7 +53,7 @@ const LEAST: u64 = 1 << 20;
 /// its feature `derive`):
 ///
 /// ```
-/// use memsnap::vec::{Options, PersistentVec, tag};
+/// use memsnap::vec::{Options, PersistentVec};
 /// use zerocopy::{FromBytes, Immutable, IntoBytes};
 ///
 /// #[derive(FromBytes, IntoBytes, Immutable, Clone, Copy)]
@@ -65,7 +65,7 @@ const LEAST: u64 = 1 << 20;
 ///
 /// # fn main() -> memsnap::Result<()> {
 /// # let directory = tempfile::tempdir().unwrap();
-/// let options = Options { tag: tag("point"), version: 1, ..Options::default() };
+/// let options = Options::default().tag("point").version(1);
 /// // SAFETY: nobody else knows the file.
 /// let mut points = unsafe { PersistentVec::create(&directory.path().join("points"), &options) }?;
 /// points.push(Point { x: 1.0, y: 2.0 })?;
@@ -292,7 +292,7 @@ impl<T: Plain> PersistentVec<T> {
         let snapshot = Snapshot::compose(len).sealed(0, self.promise.sealed()?, ELEMENTS, bytes)?.build()?;
         let snapshot = Arc::new(snapshot);
         // Which pages are still the file's is all that is asked, and asking costs writes nothing.
-        let options = mem::Options { tracking: Some(Tracking::Pagemap), ..mem::Options::default() };
+        let options = mem::Options::default().tracking(Tracking::Pagemap);
         self.view = Some(snapshot.view_arc_with(&options).or_else(|_| snapshot.view_arc())?);
         self.capacity = len / Self::SIZE;
         Ok(())

@@ -165,7 +165,7 @@ struct JsonReport {
 }
 
 fn render(verb: &'static str, done: &str, file: &Path, report: Report, screen: &mut Screen) -> anyhow::Result<()> {
-    let Report { changed, len } = report;
+    let Report { changed, len, .. } = report;
     if screen.is_json() {
         let path = JsonPath::of(file);
         return screen.json(&JsonReport { schema: "memsnap.vec.change.1", path, verb, changed, len });

@@ -1,6 +1,6 @@
 //! What stands on the command line of `memsnap vec`, read; and what it shows.
 
-use memsnap::ops::vec::{ElementType, Place, Scalar, Span, Tag};
+use memsnap::ops::vec::{self, ElementType, Place, Scalar, Span, Tag};
 
 /// Reads a number of elements.
 pub(super) fn number(text: &str) -> Result<u64, String> {
@@ -36,10 +36,7 @@ pub(super) fn span(text: &str) -> Result<Span, String> {
 
 /// Reads a tag of up to 16 bytes.
 pub(super) fn tag(text: &str) -> Result<Tag, String> {
-    let mut tag = [0; 16];
-    let place = tag.get_mut(..text.len()).ok_or("a tag has up to 16 bytes")?;
-    place.copy_from_slice(text.as_bytes());
-    Ok(tag)
+    vec::tag(text).ok_or_else(|| "a tag has up to 16 bytes".into())
 }
 
 /// Reads the name of a scalar type.
