@@ -52,14 +52,14 @@
 //!
 //! # fn main() -> std::io::Result<()> {
 //! let memory = Snapshot::zeroed(65536 * 65536)?; // 4 GiB of addresses, no memory yet
-//! let mut view = memory.view_with(&Options { page_size: Some(65536), ..Options::default() })?;
+//! let mut view = memory.view_with(&Options::default().page_size(65536))?;
 //! assert_eq!(view.dirty_pages().count(), 0);
 //! view[24] = 42;
 //! assert_eq!(view.dirty_pages().count(), 1);
 //!
 //! view.snap()?;
 //! view[24] = 43;
-//! view.revert()?;
+//! view.revert();
 //! assert_eq!(view[24], 42);
 //! # Ok(())
 //! # }
@@ -81,7 +81,7 @@
 //! let mut mut_view = snapshot.view_mut()?;
 //! mut_view[0] = b'J';
 //! mut_view[7] = b'R';
-//! mut_view.finish();
+//! drop(mut_view);
 //! assert_eq!(&snapshot[..], b"Jello, Rorld!"); // exactly as long as it was made
 //! # Ok(())
 //! # }
