@@ -1,4 +1,4 @@
-//! What stands on the command line of `memsnap vec`, read; and what it shows.
+//! Parsers of the arguments of `memsnap vec`.
 
 use memsnap::ops::vec::{self, ElementType, Place, Scalar, Span, Tag};
 
@@ -64,7 +64,7 @@ pub(super) fn version(text: &str) -> Result<[u8; 3], String> {
     parts.try_into().ok().filter(|_| right).ok_or_else(|| "write three numbers up to 255, such as 0.1.0".into())
 }
 
-/// What a scalar is called in JSON: its name, or `other`.
+/// Returns the name of a scalar in JSON, or `other`.
 pub(super) fn name_of(kind: &ElementType) -> &'static str {
     kind.scalar.map_or("other", Scalar::name)
 }
