@@ -1,11 +1,11 @@
 //! The checkpoints of a view: the content of its pages at each, saved when the checkpoint is made.
 //!
-//! The tracker names the pages that were written since the last question (a superset); a page is *saved* at a checkpoint
-//! if it differs from its content at the one before. So the content of a page at a checkpoint is the newest version that
-//! was saved there or earlier, or the snapshot's bytes. A page whose changes since the last checkpoint are known, and
-//! which the tracker will not name again, is *pending*: it has a version of the level of the next checkpoint. This is so
-//! after `revert` and `apply`, which keep a checkpoint's versions for the next one, so that a page that is not written
-//! in between is not copied again.
+//! The tracker names the pages that were written since the last question (a superset); a page is *saved* at a
+//! checkpoint if it differs from its content at the one before. So the content of a page at a checkpoint is the newest
+//! version that was saved there or earlier, or the snapshot's bytes. A page whose changes since the last checkpoint are
+//! known, and which the tracker will not name again, is *pending*: it has a version of the level of the next
+//! checkpoint. This is so after `revert` and `apply`, which keep a checkpoint's versions for the next one, so that a
+//! page that is not written in between is not copied again.
 
 use std::io;
 

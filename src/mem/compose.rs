@@ -81,9 +81,9 @@ impl Compose {
         Ok(self)
     }
 
-    /// Places `len` bytes of `file`, from `offset` on, at byte `at`, as they are now. Long parts share the file's blocks
-    /// where the file system can do that (FICLONE), which also makes them point-in-time. All others are copied, without
-    /// holes.
+    /// Places `len` bytes of `file`, from `offset` on, at byte `at`, as they are now. Long parts share the file's
+    /// blocks where the file system can do that (FICLONE), which also makes them point-in-time. All others are copied,
+    /// without holes.
     ///
     /// # Errors
     /// When the file does not have them, they are past the end or over another part, or there is no space for the copy.
@@ -129,21 +129,21 @@ impl Compose {
     }
 
     /// Places `len` bytes of `file`, from `offset` on, at byte `at`, without a copy: the file is mapped, however short
-    /// the part is, and only what a view changes is copied. That takes a few microseconds per part, and as long again for
-    /// a view. Parts of one file share a descriptor if it is given as an `Arc<File>`, and a mapping if they follow each
-    /// other in the file and here.
+    /// the part is, and only what a view changes is copied. That takes a few microseconds per part, and as long again
+    /// for a view. Parts of one file share a descriptor if it is given as an `Arc<File>`, and a mapping if they follow
+    /// each other in the file and here.
     ///
-    /// Some bytes are copied nevertheless: those of a part whose `at` or `offset` is not a multiple of the system's page
-    /// (usually 4096); those on the last page of a part that ends within a page, unless file and snapshot end there too;
-    /// and those of all further parts once this snapshot has three eighths of the mappings that the system allows a
-    /// process (vm.max_map_count, 65530 by default), as a view of it needs as many.
+    /// Some bytes are copied nevertheless: those of a part whose `at` or `offset` is not a multiple of the system's
+    /// page (usually 4096); those on the last page of a part that ends within a page, unless file and snapshot end
+    /// there too; and those of all further parts once this snapshot has three eighths of the mappings that the system
+    /// allows a process (vm.max_map_count, 65530 by default), as a view of it needs as many.
     ///
     /// # Errors
     /// As [`Compose::file`].
     ///
     /// # Safety
-    /// While the snapshot, a clone or a view of it exists, no process may write to this part of the file or truncate it:
-    /// as for [`Snapshot::share_file`].
+    /// While the snapshot, a clone or a view of it exists, no process may write to this part of the file or truncate
+    /// it: as for [`Snapshot::share_file`].
     #[allow(unsafe_code, unsafe_op_in_unsafe_fn, reason = "the promise is handed on as it is")]
     pub unsafe fn share(
         mut self,

@@ -41,8 +41,9 @@ impl<S: Root> View<S> {
         pages.runs().map(move |run| end(run.start)..end(run.end)).filter(|range| !range.is_empty())
     }
 
-    /// Returns the pages whose bytes differ from those at the last checkpoint or, without one, from the snapshot's. This
-    /// is exact: a page that was written and has the same bytes is not included. Pages have [`View::page_size`] bytes;
+    /// Returns the pages whose bytes differ from those at the last checkpoint or, without one, from the snapshot's.
+    /// This is exact: a page that was written and has the same bytes is not included. Pages have [`View::page_size`]
+    /// bytes;
     /// [`View::byte_ranges`] converts them to bytes.
     pub fn dirty(&self) -> PageSet {
         self.dirty_since(self.checkpoints())
@@ -66,10 +67,10 @@ impl<S: Root> View<S> {
         Ok(set(&self.changed(self.checkpoints(), range)))
     }
 
-    /// Returns the pages that may be dirty: all of [`View::dirty`], and others that the kernel names. These were written
-    /// with the bytes they had, or are zeros that were only read (the kernel maps its page of zeros there, which counts
-    /// as private), or the kernel moved them in memory. Nothing is compared, so it is quick: for callers that compare or
-    /// copy the pages anyway.
+    /// Returns the pages that may be dirty: all of [`View::dirty`], and others that the kernel names. These were
+    /// written with the bytes they had, or are zeros that were only read (the kernel maps its page of zeros there,
+    /// which counts as private), or the kernel moved them in memory. Nothing is compared, so it is quick: for callers
+    /// that compare or copy the pages anyway.
     pub fn maybe_dirty(&self) -> PageSet {
         set(&self.candidates(self.checkpoints(), 0..self.len()))
     }

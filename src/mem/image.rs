@@ -11,8 +11,8 @@ use crate::sys::sealed::Sealed;
 
 /// Overlays below this many bytes stay overlays.
 const SMALL: usize = 64 * 4096;
-/// Longer ones stay while they are less than this part of all that is mapped. Beyond that everything is written to one new
-/// file, as every view would have to copy the overlay.
+/// Longer ones stay while they are less than this part of all that is mapped. Beyond that everything is written to one
+/// new file, as every view would have to copy the overlay.
 const PART: usize = 8;
 
 /// Part of a file, mapped at an offset.
@@ -71,8 +71,8 @@ impl Image {
         all
     }
 
-    /// Returns a private copy for writing, and whether it has private pages already. Only the overlay is copied, and what
-    /// cannot be mapped.
+    /// Returns a private copy for writing, and whether it has private pages already. Only the overlay is copied, and
+    /// what cannot be mapped.
     pub(super) fn map(&self) -> io::Result<(Region, bool)> {
         let (mut region, mapped) = lay(self.as_slice().len(), &self.pieces)?;
         for run in self.overlay_bytes() {
@@ -81,8 +81,8 @@ impl Image {
         Ok((region, !mapped || !self.overlay.is_empty()))
     }
 
-    /// The image of `now`, which differs from this one in the ranges `changed` only. Takes time for these ranges and the
-    /// overlay.
+    /// The image of `now`, which differs from this one in the ranges `changed` only. Takes time for these ranges and
+    /// the overlay.
     pub(super) fn with(&self, now: &[u8], changed: &[Range<usize>]) -> io::Result<Image> {
         let overlay = self.overlay_with(changed);
         if self.is_heavy(&overlay) {

@@ -80,8 +80,8 @@ impl Snapshot {
     /// not point-in-time if somebody writes meanwhile (`memsnap snap` finds that out).
     ///
     /// # Errors
-    /// When it is no readable regular file, it shrinks meanwhile, or there is no memory for the copy. The error contains
-    /// an [`Error`], which names the file.
+    /// When it is no readable regular file, it shrinks meanwhile, or there is no memory for the copy. The error
+    /// contains an [`Error`], which names the file.
     pub fn open(path: &Path) -> io::Result<Snapshot> {
         let open = || {
             let path = open::resolve(path)?;
@@ -121,8 +121,8 @@ impl Snapshot {
     ///
     /// # Safety
     /// While the snapshot, a clone or a view of it exists, no process may write to the file or truncate it: bytes would
-    /// change behind `&[u8]`, which is undefined behaviour (measured: safe code got an invalid `&str`), and reading past
-    /// a new end ends the process (SIGBUS). A lock stops only programs that take it.
+    /// change behind `&[u8]`, which is undefined behaviour (measured: safe code got an invalid `&str`), and reading
+    /// past a new end ends the process (SIGBUS). A lock stops only programs that take it.
     #[allow(unsafe_code, unsafe_op_in_unsafe_fn, reason = "the promise is handed on as it is")]
     pub unsafe fn share_file(file: File) -> io::Result<Snapshot> {
         let len = length(&file)?;

@@ -13,12 +13,12 @@ use crate::sys::written::{Armed, Watch, private_pages, used};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Tracking {
     /// The kernel notes writes since the last checkpoint (userfaultfd in its asynchronous write-protect mode, and the
-    /// PAGEMAP_SCAN ioctl): Linux 6.7 and later, where containers do not forbid it. No privilege is needed. A checkpoint
-    /// takes time for the pages that were read or written.
+    /// PAGEMAP_SCAN ioctl): Linux 6.7 and later, where containers do not forbid it. No privilege is needed. A
+    /// checkpoint takes time for the pages that were read or written.
     WriteProtect,
-    /// As [`Tracking::WriteProtect`], with all pages armed beforehand (3 ms per GiB, once): a checkpoint takes 0.5 ms per
-    /// GiB, however many pages were read. By default a view begins with the former method, and changes to this one when
-    /// it is worth it.
+    /// As [`Tracking::WriteProtect`], with all pages armed beforehand (3 ms per GiB, once): a checkpoint takes 0.5 ms
+    /// per GiB, however many pages were read. By default a view begins with the former method, and changes to this one
+    /// when it is worth it.
     WriteProtectAll,
     /// /proc/self/pagemap shows which pages are no longer the file's; these are compared with what was saved. Writing a
     /// page again after a checkpoint costs nothing extra; a checkpoint takes time for all pages that were ever written.
@@ -48,8 +48,8 @@ enum How {
     Compare,
 }
 
-/// Two scans in a row that take longer than this per GiB (of at least one) are the reason to arm all pages: a scan takes
-/// 0.6 ms where little is mapped, and 0.5 when all is armed.
+/// Two scans in a row that take longer than this per GiB (of at least one) are the reason to arm all pages: a scan
+/// takes 0.6 ms where little is mapped, and 0.5 when all is armed.
 const SLOW: Duration = Duration::from_micros(1500);
 /// What arming one range costs, about.
 const ONE_RANGE: Duration = Duration::from_nanos(400);
@@ -113,8 +113,8 @@ impl Tracker {
         }
     }
 
-    /// Returns the ranges within `bytes` of `region` that may have been written since they were armed last. With `again`
-    /// they are armed again, where the method arms.
+    /// Returns the ranges within `bytes` of `region` that may have been written since they were armed last. With
+    /// `again` they are armed again, where the method arms.
     pub(super) fn written(&self, region: &Region, bytes: Range<usize>, again: bool) -> Vec<Range<usize>> {
         if let Some(watch) = self.watch() {
             let (whole, before) = (bytes == (0..region.len()), used());

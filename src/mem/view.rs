@@ -53,13 +53,14 @@ impl Options {
     }
 }
 
-/// Private copy-on-write memory that begins with the bytes of a snapshot. It is a `[u8]` to read and write. Writes never
-/// reach the snapshot or its file, except those of a [`MutView`], which the snapshot takes over when the view is dropped.
+/// Private copy-on-write memory that begins with the bytes of a snapshot. It is a `[u8]` to read and write. Writes
+/// never reach the snapshot or its file, except those of a [`MutView`], which the snapshot takes over when the view is
+/// dropped.
 ///
 /// A view knows its *dirty pages* ([`View::dirty`]), and has *checkpoints*, nested without limit: [`View::snap`] makes
-/// one, [`View::revert`] rolls back to the last, [`View::apply`] merges the last into the one before. Checkpoint 0 is the
-/// snapshot. The kernel notes every write: of this program, of read(2) into the view, of a guest that runs in it. The
-/// address of a view never changes.
+/// one, [`View::revert`] rolls back to the last, [`View::apply`] merges the last into the one before. Checkpoint 0 is
+/// the snapshot. The kernel notes every write: of this program, of read(2) into the view, of a guest that runs in it.
+/// The address of a view never changes.
 ///
 /// ```
 /// use memsnap::mem::Snapshot;
@@ -225,8 +226,8 @@ impl<S: Root> View<S> {
         self.checkpoints.find(name)
     }
 
-    /// Sets all bytes to those of the snapshot, and lifts all protection. This is an edit: checkpoints stay, and the view
-    /// can be rolled back to them.
+    /// Sets all bytes to those of the snapshot, and lifts all protection. This is an edit: checkpoints stay, and the
+    /// view can be rolled back to them.
     ///
     /// # Errors
     /// When protection cannot be lifted.
@@ -282,8 +283,8 @@ impl<S: Root> View<S> {
     /// # Safety
     /// Until the access is allowed again, nothing may read or write the range in a way that `access` does not allow: no
     /// slice of it, and no call of this view that reads bytes (all but `restore`, `protect`, and those for address and
-    /// length). It would fault. The compiler may read a byte of a slice earlier than the program does (measured), so use
-    /// pointers.
+    /// length). It would fault. The compiler may read a byte of a slice earlier than the program does (measured), so
+    /// use pointers.
     #[allow(unsafe_code, unsafe_op_in_unsafe_fn, reason = "the promise is handed on as it is")]
     pub unsafe fn protect(&mut self, range: impl RangeBounds<usize>, access: Access) -> io::Result<()> {
         let range = self.bounds(range)?;

@@ -1,6 +1,5 @@
-//! Page 0 of the file: the header, which is written once, and the two state slots. Pure bytes.
-//!
-//! The rows named here are those of the tables in docs/persistent-vec.md.
+//! Page 0 of the file as bytes: the header, which is written once, and the two state slots. The tables in
+//! docs/persistent-vec.md define them.
 
 use super::open::VecSource;
 use super::scalar::Scalar;
@@ -13,24 +12,24 @@ pub const ELEMENTS: u64 = PAGE64;
 const MAGIC: [u8; 8] = *b"memsnapV";
 /// The format that this version writes, and the only one that it reads.
 const FORMAT: u32 = 1;
-/// The one value that is written in the order of the machine.
+/// The one value that is written in the byte order of the machine.
 const ENDIANNESS: u32 = 0x0102_0304;
 /// Bytes of the header that its digest covers.
 const FIXED: usize = 64;
-/// Where the slots are: each in a sector of its own.
+/// Offsets of the slots, each in a sector of its own.
 const SLOTS: [usize; 2] = [1024, 2048];
 /// Bytes of a slot that its digest covers.
 const SLOT: usize = 64;
 /// Bytes of a digest.
 const DIGEST: usize = 32;
-/// The largest element, in bytes: one at least must fit into memory.
+/// The largest element in bytes: at least one must fit into memory.
 const MAX_SIZE: u64 = 64 << 20;
-/// Sequences end here; a file that says more was never written by us.
+/// The last sequence; no version writes a higher one.
 const MAX_SEQ: u64 = u64::MAX / 2;
-/// The largest alignment that a file can keep: elements begin on a page.
+/// The largest alignment: elements begin at a page.
 pub(super) const MAX_ALIGN: u64 = PAGE64;
 
-/// Sixteen bytes by which a program tells its own types apart; zeros for none.
+/// A name of up to sixteen bytes by which a program tells its types apart, padded with zeros; zeros for none.
 pub type Tag = [u8; 16];
 
 /// The tag of a name; `None` when the name is longer than 16 bytes.
@@ -40,29 +39,29 @@ pub fn tag(name: &str) -> Option<Tag> {
     Some(tag)
 }
 
-/// What the elements of a file are.
+/// The type of the elements of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ElementType {
     /// Bytes of an element, not zero.
     pub size: u64,
     /// Alignment in bytes: a power of two, 4096 at most.
     pub align: u64,
-    /// The number that each element is; `None` for a type of the caller's own.
+    /// The kind of number; `None` for any other type.
     pub scalar: Option<Scalar>,
-    /// The caller's name for the type.
+    /// The program's name for the type.
     pub tag: Tag,
-    /// The caller's version of the type.
+    /// The program's version of the type.
     pub version: u32,
 }
 
 impl ElementType {
-    /// Of a scalar.
+    /// The type of a scalar, without tag and version.
     pub fn of_scalar(scalar: Scalar) -> ElementType {
         let size = scalar.size() as u64;
         ElementType { size, align: size, scalar: Some(scalar), tag: [0; 16], version: 0 }
     }
 
-    /// Why no file can hold such elements.
+    /// Returns why no file can hold such elements.
     pub(super) fn fault(&self) -> Option<String> {
         match self {
             ElementType { size: 0, .. } => Some("elements of no bytes".into()),
@@ -80,12 +79,12 @@ impl ElementType {
         }
     }
 
-    /// The most elements that fit into a file; leaves room for a log of them all.
+    /// Returns the maximal number of elements of a file, which leaves room for a log of them all.
     pub(crate) fn most(&self) -> u64 {
         (MAX_LEN / 4 - ELEMENTS) / self.size
     }
 
-    /// `u32`, `elements of 12 bytes, tag "point", version 2`.
+    /// Describes the type, such as `u32` or `elements of 12 bytes aligned to 4, tag "point", version 2`.
     pub fn describe(&self) -> String {
         let mut text = match self.scalar {
             Some(scalar) => scalar.name().to_string(),
@@ -100,21 +99,21 @@ impl ElementType {
         text
     }
 
-    /// The tag as text, without the zeros behind it; what is not ASCII is escaped.
+    /// Returns the tag as text without its padding; bytes that are not ASCII are escaped.
     pub fn tag_text(&self) -> String {
         let len = self.tag.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
         self.tag[..len].escape_ascii().to_string()
     }
 }
 
-/// The state of a file, as a slot says it.
+/// The state of a file, as in a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct State {
-    /// Counts up; its lowest bit says in which slot it is.
+    /// Counts up; its lowest bit selects the slot.
     pub(super) seq: u64,
     /// Elements.
     pub(super) count: u64,
-    /// What is to be written in place yet.
+    /// What is not in place yet.
     pub(super) log: Option<LogPlace>,
 }
 
@@ -139,7 +138,7 @@ pub(super) fn new_page(kind: &ElementType) -> Vec<u8> {
     page
 }
 
-#[allow(clippy::host_endian_bytes, reason = "the marker tells in which order the machine writes elements")]
+#[allow(clippy::host_endian_bytes, reason = "the marker has the byte order in which the machine writes elements")]
 fn fixed(kind: &ElementType) -> [u8; FIXED] {
     let mut out = [0; FIXED];
     out[..8].copy_from_slice(&MAGIC);
@@ -161,17 +160,17 @@ fn digest_of(parts: &[&[u8]]) -> [u8; DIGEST] {
     hasher.finalize().into()
 }
 
-/// Whether a file that begins with `bytes` is meant to be a persistent vector, sound or not.
+/// Whether a file that begins with `bytes` is a persistent vector, sound or damaged.
 pub(crate) fn is_vec(bytes: &[u8]) -> bool {
     bytes.starts_with(&MAGIC)
 }
 
-/// Reads page 0: what the elements are, and the state that counts.
+/// Reads page 0: the type of the elements, and the current state.
 pub(super) fn read_page(page: &[u8; PAGE], from: &VecSource<'_>) -> Result<(ElementType, State)> {
     let kind = read_header(page, from)?;
     let slots = SLOTS.map(|at| State::decode(page, at, &kind));
     let state = slots.into_iter().flatten().max_by_key(|state| state.seq);
-    let state = state.ok_or_else(|| from.damaged("both of its state slots are damaged: how long it is, is lost"))?;
+    let state = state.ok_or_else(|| from.damaged("both of its state slots are damaged: its length is lost"))?;
     let end = SLOTS.map(|at| at + SLOT + DIGEST);
     let gaps = [FIXED + DIGEST..SLOTS[0], end[0]..SLOTS[1], end[1]..PAGE];
     if gaps.into_iter().any(|gap| page[gap].iter().any(|b| *b != 0)) {
@@ -198,7 +197,7 @@ fn read_header(page: &[u8; PAGE], from: &VecSource<'_>) -> Result<ElementType> {
         version: u32_at(page, 36),
     };
     if let Some(what) = kind.fault() {
-        return Err(from.damaged(format!("its header speaks of {what}")));
+        return Err(from.damaged(format!("its header describes {what}")));
     }
     if page[33..36] != [0; 3] || page[56..FIXED] != [0; 8] {
         return Err(from.damaged("reserved bytes of its header are not zero"));
@@ -230,7 +229,7 @@ fn check_endianness(stored: u32, from: &VecSource<'_>) -> Result<()> {
 }
 
 impl State {
-    /// Where it goes, and its bytes.
+    /// Returns its offset in the file, and its bytes.
     pub(super) fn encode(&self, kind: &ElementType) -> (u64, [u8; SLOT + DIGEST]) {
         let mut out = [0; SLOT + DIGEST];
         let log = self.log.unwrap_or(LogPlace { offset: 0, len: 0, digest: [0; DIGEST] });
@@ -249,14 +248,14 @@ impl State {
         let number = |n: usize| u64_at(slot, n * 8);
         let place = LogPlace { offset: number(2), len: number(3), digest: slot[32..SLOT].try_into().ok()? };
         let state = State { seq: number(0), count: number(1), log: (place.offset != 0).then_some(place) };
-        // Its digest, its place and its zeros: all of it has to be as it would be written.
+        // Digest, place and zeros: all of it has to be as it would be written.
         let (here, bytes) = state.encode(kind);
         let place_is_right = place.offset == 0 || place.is_behind(kind, state.count);
         let in_bounds = state.count <= kind.most() && state.seq <= MAX_SEQ;
         (here == at as u64 && bytes == slot && in_bounds && place_is_right).then_some(state)
     }
 
-    /// Length of a file in this state: what holds its elements and its log.
+    /// Returns the length of a file in this state: its elements and its log.
     pub(super) fn file_len(&self, kind: &ElementType) -> u64 {
         self.log.map_or(ELEMENTS + self.count * kind.size, |log| log.offset + log.len)
     }

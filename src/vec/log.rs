@@ -1,6 +1,6 @@
-//! The redo log: what a commit has to write over elements that are there already.
+//! The redo log: what a commit writes over existing elements.
 //!
-//! It is a table of ranges and then their bytes, one after another; see docs/persistent-vec.md.
+//! It is a table of ranges, followed by their bytes; see docs/persistent-vec.md.
 
 use std::io;
 
@@ -14,10 +14,10 @@ const MAGIC: [u8; 8] = *b"memsnapL";
 const HEAD: u64 = 16;
 /// Bytes of an entry of the table.
 const ENTRY: u64 = 16;
-/// Bytes that are moved at once.
+/// Bytes that are copied at once.
 pub(super) const BLOCK: usize = 256 << 10;
 
-/// Bytes that elements are to have.
+/// New bytes of elements.
 #[derive(Clone, Copy, Debug)]
 pub struct Edit<'a> {
     /// Offset among the elements, in bytes.
@@ -27,7 +27,7 @@ pub struct Edit<'a> {
 }
 
 impl Edit<'_> {
-    /// Offset past its last byte.
+    /// Returns the offset past its last byte.
     pub fn end(&self) -> u64 {
         self.offset + self.bytes.len() as u64
     }
@@ -43,10 +43,10 @@ pub(super) struct Entry {
     pub(super) at: u64,
 }
 
-/// A log that has been found whole.
+/// A log that was proven.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Log {
-    /// Ascending, apart, none empty.
+    /// Ascending, disjoint, none empty.
     pub(super) entries: Vec<Entry>,
 }
 
@@ -60,7 +60,7 @@ pub(super) fn len_of_one(len: u64) -> u64 {
     HEAD + ENTRY + len
 }
 
-/// The bytes of the log of `edits`, a block at a time, for `put`; and where it is, if it is at `offset`.
+/// Passes the log of `edits` at `offset` to `put`, a block at a time, and returns its place.
 pub(super) fn write<E>(
     edits: &[Edit<'_>],
     offset: u64,
@@ -70,7 +70,7 @@ pub(super) fn write<E>(
     write_with(&table, |push| edits.iter().try_for_each(|edit| push(edit.bytes)), offset, put)
 }
 
-/// The same for a table of ranges, offset and length, whose bytes `fill` pushes one after another.
+/// As [`write`], for a table of ranges (offset, length) whose bytes `fill` pushes one after another.
 pub(super) fn write_with<E>(
     table: &[(u64, u64)],
     fill: impl FnOnce(&mut dyn FnMut(&[u8]) -> Result<(), E>) -> Result<(), E>,
@@ -108,7 +108,7 @@ pub(super) fn write_with<E>(
 }
 
 impl Log {
-    /// What is in the log of `edits` at `offset`.
+    /// The log of `edits` at `offset`.
     pub(super) fn of(edits: &[Edit<'_>], offset: u64) -> Log {
         let mut at = offset + HEAD + ENTRY * edits.len() as u64;
         let entry = |edit: &Edit<'_>| {
@@ -119,7 +119,7 @@ impl Log {
         Log { entries: edits.iter().map(entry).collect() }
     }
 
-    /// What is in the log at `offset` of the first `len` bytes of all elements.
+    /// The log at `offset` of the first `len` bytes of all elements.
     pub(super) fn of_first(len: u64, offset: u64) -> Log {
         Log { entries: vec![Entry { offset: 0, len, at: offset + HEAD + ENTRY }] }
     }
@@ -147,7 +147,7 @@ impl Log {
             for entry in block.chunks_exact(ENTRY as usize) {
                 let (offset, len) = (u64_at(entry, 0), u64_at(entry, 8));
                 let past = offset.checked_add(len).filter(|past| *past <= end && offset >= done && len > 0);
-                done = past.ok_or_else(|| bad("speaks of bytes that no element has"))?;
+                done = past.ok_or_else(|| bad("names bytes that no element has"))?;
                 entries.try_reserve(1).map_err(|_| from.unread(io::ErrorKind::OutOfMemory.into()))?;
                 entries.push(Entry { offset, len, at });
                 at += len;
@@ -159,7 +159,7 @@ impl Log {
         }
     }
 
-    /// Puts what the log says of the bytes from `offset` on into `buf`.
+    /// Copies the bytes that the log has for `offset` and on into `buf`.
     pub(super) fn overlay(&self, from: &VecSource<'_>, buf: &mut [u8], offset: u64) -> Result<()> {
         let end = offset + buf.len() as u64;
         let first = self.entries.partition_point(|entry| entry.offset + entry.len <= offset);
@@ -172,7 +172,7 @@ impl Log {
     }
 }
 
-/// Holds all bytes of the log against the digest in the slot.
+/// Checks all bytes of the log against the digest in the slot.
 fn prove(from: &VecSource<'_>, place: &LogPlace) -> Result<()> {
     let mut hasher = blake3::Hasher::new();
     let mut block = vec![0; BLOCK.min(place.len as usize)];
@@ -189,7 +189,7 @@ fn prove(from: &VecSource<'_>, place: &LogPlace) -> Result<()> {
     Ok(())
 }
 
-/// The first page at or past `end`, as an offset.
+/// Returns the offset of the first page at or past `end`.
 pub(super) fn place_behind(end: u64) -> u64 {
     end.next_multiple_of(PAGE64)
 }

@@ -1,11 +1,11 @@
 //! Persistent vectors: a typed, resizable array in a file, whose commits are atomic and durable.
 //!
-//! The file always holds the last commit, whole, whatever happens at whatever moment: see docs/persistent-vec.md for
-//! its bytes and for what is argued from them.
+//! After a crash at any moment the file holds the last commit, or the one that was being made: docs/persistent-vec.md
+//! describes its bytes and proves that.
 //!
 //! | to | use |
 //! |---|---|
-//! | work on it as on a `Vec<T>`, and commit | [`PersistentVec`] |
+//! | change it like a `Vec<T>`, and commit | [`PersistentVec`] |
 //! | read it, or a file of the crate `persistence`, as a `[T]` | [`VecReader`] |
 //! | read and change it without a type and without `unsafe` | [`ops::vec`](crate::ops::vec) |
 
@@ -34,7 +34,7 @@ pub use reader::VecReader;
 pub use typed::{Options, Plain};
 pub use writer::PersistentVec;
 
-/// What the tests and fuzzers of this crate look at; no part of its interface.
+/// Items that the tests and fuzzers of this crate use; not part of its interface.
 #[doc(hidden)]
 pub mod internals {
     pub use super::commit::VecFileMut;

@@ -1,4 +1,4 @@
-//! What a persistent vector holds, read from anything that can be read at an offset: a file, or a stored image of one.
+//! The content of a persistent vector, read from anything that can be read at an offset: a file, or a stored image.
 
 use std::fmt;
 use std::fs::File;
@@ -74,13 +74,13 @@ impl fmt::Debug for VecSource<'_> {
     }
 }
 
-/// What is in a file: the elements of its last commit, be they in place or still in its log.
+/// The content of a file: the elements of its last commit, in place or still in its log.
 #[derive(Clone, Debug)]
 pub struct Content {
     pub(super) kind: ElementType,
     pub(super) state: State,
     pub(super) log: Log,
-    /// Bytes behind all that the state names: left by a commit that was cut short.
+    /// Bytes past all that the state names, left by an interrupted commit.
     pub(super) left_over: u64,
 }
 
@@ -116,12 +116,12 @@ impl Content {
         Ok(Content { kind, state, log, left_over })
     }
 
-    /// What its elements are.
+    /// Returns the type of its elements.
     pub fn element_type(&self) -> &ElementType {
         &self.kind
     }
 
-    /// Number of elements.
+    /// Returns the number of elements.
     pub fn len(&self) -> u64 {
         self.state.count
     }
@@ -131,7 +131,7 @@ impl Content {
         self.len() == 0
     }
 
-    /// Bytes of all elements.
+    /// Returns the bytes of all elements.
     pub fn byte_len(&self) -> u64 {
         self.state.count * self.kind.size
     }
@@ -144,12 +144,12 @@ impl Content {
         if offset.checked_add(buf.len() as u64).is_none_or(|end| end > self.byte_len()) {
             return Err(from.refused("it has no such elements", "see its length"));
         }
-        // What only the log has may lie past the end of what is in place: a log is behind all elements, so it does not.
+        // A log is past all elements, so the file has bytes here, even if those of the log replace them.
         from.read(buf, ELEMENTS + offset)?;
         self.log.overlay(from, buf, offset)
     }
 
-    /// The parts of the elements' bytes that are in the log of a commit that was cut short, ascending, as (offset,
+    /// Returns the byte ranges of elements that are in the log of an interrupted commit, ascending, as (offset,
     /// length).
     pub fn in_log(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         self.log.entries.iter().map(|entry| (entry.offset, entry.len))

@@ -1,4 +1,4 @@
-//! Files of the crate `persistence` 0.0.5, to be read and taken over.
+//! Files of the crate `persistence` 0.0.5, for reading and import.
 
 use std::fs::File;
 use std::io;
@@ -12,14 +12,14 @@ use crate::sys::{lock, open};
 
 /// Its own format version.
 const VERSION: [u8; 3] = [0, 0, 5];
-/// In the order of the machine that wrote it.
+/// In the byte order of the machine that wrote it.
 const ENDIANNESS: u16 = 0x1234;
-/// The header is filled up to a multiple of it.
+/// The header is padded to a multiple of it.
 const ALIGN: u64 = 4096;
-/// Bytes of the header beside the default element that it holds.
+/// Bytes of the header besides the default element.
 const FIELDS: u64 = 8 + 2 + 3 + 3 + 2;
 
-/// Bytes before the first element, when elements take `size` bytes.
+/// Returns the bytes before the first element of `size` bytes.
 fn header_len(size: u64) -> u64 {
     (FIELDS + size).next_multiple_of(ALIGN)
 }
@@ -39,8 +39,8 @@ impl PersistenceFile {
     ///
     /// # Errors
     /// [`Error::Busy`](crate::Error::Busy) while somebody has it open for writing;
-    /// [`Error::Refused`](crate::Error::Refused) when it is no such file, magic bytes or version differ, or it is of the
-    /// other byte order; [`Error::Version`](crate::Error::Version) when it is of another format.
+    /// [`Error::Refused`](crate::Error::Refused) when it is no such file, magic bytes or version differ, or it is of
+    /// the other byte order; [`Error::Version`](crate::Error::Version) when it is of another format.
     ///
     /// # Panics
     /// When `size` is zero.
@@ -59,7 +59,7 @@ impl PersistenceFile {
         Ok(PersistenceFile { file, path, size, len: body / size })
     }
 
-    /// Number of elements.
+    /// Returns the number of elements.
     pub(crate) fn len(&self) -> u64 {
         self.len
     }
@@ -76,15 +76,15 @@ impl PersistenceFile {
         from.read(buf, header_len(self.size) + offset)
     }
 
-    /// All elements.
+    /// Returns a snapshot of all elements.
     pub(super) fn copy(&self) -> io::Result<Snapshot> {
         let bytes = in_memory(self.len * self.size)?;
         Snapshot::compose(bytes).file(0, &self.file, header_len(self.size), bytes)?.build()
     }
 }
 
-/// Holds every field of the header against what it must be; gives the bytes of the body.
-#[allow(clippy::host_endian_bytes, reason = "these files are in the order of the machine that wrote them")]
+/// Checks every field of the header, and returns the bytes of the body.
+#[allow(clippy::host_endian_bytes, reason = "these files have the byte order of the machine that wrote them")]
 fn check(from: &VecSource<'_>, len: u64, size: u64, magic: Option<[u8; 8]>, version: Option<[u8; 3]>) -> Result<u64> {
     let bad = |what: String| {
         let hint = "name a file of that crate, and a vector whose elements are of its type";

@@ -1,4 +1,4 @@
-//! What a typed vector asks of its elements, and of a file that is to have them.
+//! What typed vectors require of their elements and of their file.
 
 use std::io;
 use std::time::Duration;
@@ -11,8 +11,8 @@ use super::scalar::Scalar;
 use crate::mem::{Compose, Snapshot};
 use crate::{Error, Result};
 
-/// Elements that are nothing but bytes: any bytes are one, all its bytes are of it (no padding), and it has no
-/// interior that changes. The derives of `zerocopy` prove it. It must have bytes, and be aligned to 4096 at most.
+/// Elements that are plain bytes: any bytes are valid, and there is no padding and no interior mutability. The derives
+/// of `zerocopy` prove it. An element has at least one byte, and an alignment of at most 4096.
 pub trait Plain: FromBytes + IntoBytes + Immutable + 'static {}
 
 impl<T: FromBytes + IntoBytes + Immutable + 'static> Plain for T {}
@@ -45,7 +45,7 @@ impl Options {
     }
 }
 
-/// What a file says of elements of type `T`.
+/// Returns the element type of `T`.
 pub(super) fn kind_of<T: Plain>(options: &Options) -> ElementType {
     const {
         assert!(size_of::<T>() > 0, "elements of a persistent vector have bytes");
@@ -58,7 +58,7 @@ pub(super) fn kind_of<T: Plain>(options: &Options) -> ElementType {
     }
 }
 
-/// Refuses a file whose elements are others.
+/// Refuses a file whose elements are of another type.
 pub(super) fn must_hold<T: Plain>(vec: &VecFile, options: &Options) -> Result<()> {
     let (found, wanted) = (vec.element_type(), kind_of::<T>(options));
     if *found == wanted {
@@ -76,13 +76,13 @@ pub(super) fn must_hold<T: Plain>(vec: &VecFile, options: &Options) -> Result<()
     Err(Error::refused(format!("{} has {what}", vec.path().display()), "open it with the type that it was made for"))
 }
 
-/// Bytes as memory counts them.
+/// Converts a length of a file to one of memory.
 pub(super) fn in_memory(bytes: u64) -> io::Result<usize> {
     usize::try_from(bytes)
         .map_err(|_| io::Error::new(io::ErrorKind::OutOfMemory, "more bytes than there are addresses"))
 }
 
-/// The elements of `vec`, copied, with zeros behind them up to `len` bytes.
+/// Copies the elements of `vec`, with zeros after them up to `len` bytes.
 pub(super) fn copy_of(vec: &VecFile, len: usize) -> io::Result<Compose> {
     let bytes = in_memory(vec.byte_len())?;
     let mut compose = Snapshot::compose(len);
