@@ -190,7 +190,9 @@ pub mod vec;
 
 pub use error::{At, Error, Result};
 
-/// The examples of the README are compiled with the others.
+/// The examples of the README and of the documents are compiled with the others.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
+#[doc = include_str!("../docs/memory.md")]
+#[doc = include_str!("../docs/persistent-vec.md")]
 pub struct Readme;
