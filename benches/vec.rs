@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use memsnap::mem::vec::{Options, PersistentVec};
+use memsnap::vec::{Options, PersistentVec};
 
 const PUSHES: u64 = 4 << 20;
 

@@ -52,7 +52,7 @@ complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "apply" -d 'Bring FI
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "verify" -d 'Check that all snapshots can be read back'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "adopt" -d 'Let NEW go on with the history of OLD'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "lock" -d 'Run a command while a file is locked, as flock(1) does'
-complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "vec" -d 'Work on persistent vectors: typed arrays in files'
+complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "vec" -d 'Make, read and change persistent vectors: typed arrays in files'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "completions" -d 'Print completions for a shell'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "man" -d 'Print the manual pages'
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -s m -l message -d 'Say why, in the log' -r
@@ -455,15 +455,15 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -f -a "create" -d 'Make a new, empty vector'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -f -a "stat" -d 'Show what a vector holds: type, length, state'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -f -a "push" -d 'Append elements'
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -f -a "pop" -d 'Take elements from the end or the front, and print them'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -f -a "pop" -d 'Remove elements from the end or the front, and print them'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -f -a "get" -d 'Print elements, one a line'
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -f -a "set" -d 'Give elements new values'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -f -a "set" -d 'Set elements'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -f -a "len" -d 'Print the number of elements'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -f -a "truncate" -d 'Keep only the first elements'
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -f -a "dump" -d 'Write elements out: as text, or as their bytes'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -f -a "dump" -d 'Write elements to stdout, as text or as bytes'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -f -a "import" -d 'Append the elements of another file'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -l type -d 'Type of the elements: u8 to u64, i8 to i64, f32 or f64' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -l tag -d 'What a program calls its type: up to 16 bytes' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -l tag -d 'The program\'s name for the type: up to 16 bytes' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -l version -d 'The program\'s version of the type' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
@@ -477,7 +477,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -l wait -d 'Wait so long for others to finish; 0 gives up at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -l wait -d 'Wait up to SECS for the lock; 0 fails at once' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
@@ -490,7 +490,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -l wait -d 'Wait so long for others to finish; 0 gives up at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -l wait -d 'Wait up to SECS for the lock; 0 fails at once' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
@@ -503,8 +503,8 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l wait -d 'Wait so long for others to finish; 0 gives up at once' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -s n -l number -d 'How many; they are printed in their order' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l wait -d 'Wait up to SECS for the lock; 0 fails at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -s n -l number -d 'Number of elements, which are printed in their order' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
@@ -512,13 +512,13 @@ never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l progress -d 'Show progress on stderr: auto (on a terminal), always (elsewhere as lines, one a second) or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l front -d 'Take the first elements, not the last'
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l front -d 'Remove the first elements, not the last'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l json -d 'Write results and errors as JSON, one object a line'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -l wait -d 'Wait so long for others to finish; 0 gives up at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -l wait -d 'Wait up to SECS for the lock; 0 fails at once' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
@@ -531,7 +531,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -l wait -d 'Wait so long for others to finish; 0 gives up at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -l wait -d 'Wait up to SECS for the lock; 0 fails at once' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
@@ -544,7 +544,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -l wait -d 'Wait so long for others to finish; 0 gives up at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -l wait -d 'Wait up to SECS for the lock; 0 fails at once' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
@@ -557,7 +557,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -l wait -d 'Wait so long for others to finish; 0 gives up at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -l wait -d 'Wait up to SECS for the lock; 0 fails at once' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
@@ -570,7 +570,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -l wait -d 'Wait so long for others to finish; 0 gives up at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -l wait -d 'Wait up to SECS for the lock; 0 fails at once' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
@@ -586,9 +586,9 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l wait -d 'Wait so long for others to finish; 0 gives up at once' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l magic -d 'Its magic bytes must be these: 8 characters, or 0x and 16 digits' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l data-version -d 'The version of its contents must be this, such as 0.1.0' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l wait -d 'Wait up to SECS for the lock; 0 fails at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l magic -d 'Require these magic bytes: 8 characters, or 0x and 16 digits' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l data-version -d 'Require this version of its contents, such as 0.1.0' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l store -d 'Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l color -d 'Colour the output: auto (on a terminal), always or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'

@@ -6,7 +6,7 @@
 //!
 //! ```
 //! use memsnap::ops::{Quiet, diff, operand::Operand, snap};
-//! use std::os::unix::fs::FileExt;
+//! use crate::sys::ext::FileExt;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let directory = tempfile::tempdir()?;
@@ -39,7 +39,7 @@
 //! | a view | to know what changed | [`View::dirty`](mem::View::dirty), [`dirty_pages`](mem::View::dirty_pages) |
 //! | a view | to go back, often | [`View::snap`](mem::View::snap), [`revert`](mem::View::revert), [`apply`](mem::View::apply) |
 //! | parts of many files | one range of memory | [`Snapshot::compose`](mem::Snapshot::compose) |
-//! | an array of plain values | it on disk, each commit whole | [`mem::vec::PersistentVec`] |
+//! | an array of plain values | it on disk, each commit whole | [`vec::PersistentVec`] |
 //! | a stored image | a view of it, and its changes stored | [`ops::memory`] |
 //!
 //! Who comes from `crumbles`, `memsnap` 0.1 or `persistence` finds each of their calls in docs/migration.md. What all
@@ -52,14 +52,14 @@
 //!
 //! # fn main() -> std::io::Result<()> {
 //! let memory = Snapshot::zeroed(65536 * 65536)?; // 4 GiB of addresses, no memory yet
-//! let mut view = memory.view_with(&Options { page_size: Some(65536), ..Options::default() })?;
+//! let mut view = memory.view_with(&Options::default().page_size(65536))?;
 //! assert_eq!(view.dirty_pages().count(), 0);
 //! view[24] = 42;
 //! assert_eq!(view.dirty_pages().count(), 1);
 //!
 //! view.snap()?;
 //! view[24] = 43;
-//! view.revert()?;
+//! view.revert();
 //! assert_eq!(view[24], 42);
 //! # Ok(())
 //! # }
@@ -81,7 +81,7 @@
 //! let mut mut_view = snapshot.view_mut()?;
 //! mut_view[0] = b'J';
 //! mut_view[7] = b'R';
-//! mut_view.finish();
+//! drop(mut_view);
 //! assert_eq!(&snapshot[..], b"Jello, Rorld!"); // exactly as long as it was made
 //! # Ok(())
 //! # }
@@ -128,7 +128,7 @@
 //! A vector in a file:
 //!
 //! ```
-//! use memsnap::mem::vec::{Options, PersistentVec};
+//! use memsnap::vec::{Options, PersistentVec};
 //!
 //! # #[allow(unsafe_code)]
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -157,6 +157,7 @@
 //! | [`pack`] | the codecs of all that is stored | `page` |
 //! | [`capture`] | getting the bytes out of a live file, and grading them | `page`, `sys` |
 //! | [`mem`] | memory with a history: snapshots, copy-on-write views, checkpoints | `page`, `sys` |
+//! | [`vec`] | persistent vectors: typed arrays in files | `mem`, `page`, `sys` |
 //! | [`store`] | layout, names, images, records | `pack`, and `capture`'s view of a base |
 //! | [`ops`] | one verb a file: plain options in, a plain report out | all of these |
 //!
@@ -185,13 +186,16 @@ pub mod page;
 mod planted;
 pub mod store;
 pub mod sys;
+pub mod vec;
 
 pub use error::{At, Error, Result};
 #[cfg(feature = "program")]
 #[doc(hidden)]
 pub use sys::program;
 
-/// The examples of the README are compiled with the others.
+/// The examples of the README and of the documents are compiled with the others.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
+#[doc = include_str!("../docs/memory.md")]
+#[doc = include_str!("../docs/persistent-vec.md")]
 pub struct Readme;

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use memsnap::mem::vec::{Content, ELEMENTS, Edit, VecFile, VecFileMut};
 use memsnap::page::PAGE;
+use memsnap::vec::internals::{Content, ELEMENTS, Edit, VecFile, VecFileMut, VecSource};
 
 use super::{ground, seal};
 
@@ -20,9 +20,10 @@ pub fn check(input: &[u8]) {
     if how & 1 == 1 {
         seal::vec(&mut bytes);
     }
-    let Ok(content) = Content::read(&bytes, bytes.len() as u64) else { return };
+    let from = VecSource::of_bytes(&bytes);
+    let Ok(content) = Content::read(&from, bytes.len() as u64) else { return };
     let mut before = vec![0; content.byte_len() as usize];
-    content.read_at(&bytes, &mut before, 0).expect("all of it is there");
+    content.read_at(&from, &mut before, 0).expect("all of it is there");
     let in_log: Vec<_> = content.in_log().collect();
     assert!(in_log.is_sorted_by(|a, b| a.0 + a.1 <= b.0), "parts of a log ascend, and are apart");
     ground::with(|ground| {

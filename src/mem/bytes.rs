@@ -1,4 +1,4 @@
-//! A view as what it looks like from outside: a slice of bytes.
+//! The traits by which a view is a slice of bytes.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};

@@ -1,11 +1,11 @@
-//! The checkpoints of a view: what its pages held at each, saved when the checkpoint is made.
+//! The checkpoints of a view: the content of its pages at each, saved when the checkpoint is made.
 //!
-//! The system says which pages were written since it was last asked (a superset); a page is *saved* at a checkpoint if
-//! it differs from what it held at the one before. So what a page held at any checkpoint is the newest saved version
-//! that is not younger, or the snapshot's bytes. A page whose changes since the last checkpoint are known, and which
-//! the system will not name again, is *pending*: it has a version of the level that the next checkpoint will have. This
-//! is so after `revert` and `apply`, where a checkpoint's versions are kept for the next one, so that a page that is
-//! not written in between is not copied again.
+//! The tracker names the pages that were written since the last question (a superset); a page is *saved* at a
+//! checkpoint if it differs from its content at the one before. So the content of a page at a checkpoint is the newest
+//! version that was saved there or earlier, or the snapshot's bytes. A page whose changes since the last checkpoint are
+//! known, and which the tracker will not name again, is *pending*: it has a version of the level of the next
+//! checkpoint. This is so after `revert` and `apply`, which keep a checkpoint's versions for the next one, so that a
+//! page that is not written in between is not copied again.
 
 use std::io;
 
@@ -16,10 +16,10 @@ const NONE: Slot = Slot::MAX;
 /// Pages of one leaf of the index.
 const LEAF: usize = 512;
 
-/// Number of a page of the view, in its own unit.
+/// Number of a page of the view, in the view's unit.
 pub(super) type Unit = usize;
 
-/// What a page held at some checkpoint; its bytes are in the arena, in the slot of the same number.
+/// The content of a page at some checkpoint; its bytes are in the arena, in the slot of the same number.
 #[derive(Clone, Copy, Debug)]
 struct Version {
     /// The checkpoint.
@@ -29,7 +29,7 @@ struct Version {
 }
 
 #[derive(Debug)]
-struct ChangeMarker {
+struct Checkpoint {
     name: Option<String>,
     /// Pages saved here.
     pages: Vec<Unit>,
@@ -44,23 +44,23 @@ pub(super) struct Checkpoints {
     /// Page -> its newest version.
     newest: Vec<Option<Box<[Slot; LEAF]>>>,
     /// Checkpoint 1, 2, ...
-    marks: Vec<ChangeMarker>,
+    made: Vec<Checkpoint>,
     pending: Vec<Unit>,
 }
 
 impl Checkpoints {
     pub(super) fn new(unit: usize) -> Checkpoints {
         let arena = Arena::new(unit);
-        Checkpoints { unit, arena, versions: Vec::new(), newest: Vec::new(), marks: Vec::new(), pending: Vec::new() }
+        Checkpoints { unit, arena, versions: Vec::new(), newest: Vec::new(), made: Vec::new(), pending: Vec::new() }
     }
 
     /// Number of checkpoints; also the number of the last. 0 is the snapshot.
     pub(super) fn depth(&self) -> usize {
-        self.marks.len()
+        self.made.len()
     }
 
     pub(super) fn name(&self, level: usize) -> Option<&str> {
-        self.marks.get(level.checked_sub(1)?)?.name.as_deref()
+        self.made.get(level.checked_sub(1)?)?.name.as_deref()
     }
 
     /// The bytes of a page.
@@ -90,7 +90,7 @@ impl Checkpoints {
         self.version_of(page, self.depth() + 1).is_some()
     }
 
-    /// What `page` held at checkpoint `level`; `base` is the snapshot.
+    /// The content of `page` at checkpoint `level`; `base` is the snapshot.
     pub(super) fn held<'a>(&'a self, page: Unit, level: usize, base: &'a [u8]) -> &'a [u8] {
         let before = self.page(base, page);
         let mut slot = self.newest(page);
@@ -104,7 +104,7 @@ impl Checkpoints {
         before
     }
 
-    /// Forgets the newest version of a page.
+    /// Drops the newest version of a page.
     fn drop_newest(&mut self, page: Unit) {
         let slot = self.newest(page);
         self.set_newest(page, self.versions[slot as usize].older);
@@ -122,12 +122,13 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// All pages that may differ between now and checkpoint `since`, ascending: those `written` and those known here.
+    /// Returns all pages that may differ between now and checkpoint `since`, ascending: those `written` and those known
+    /// here.
     pub(super) fn candidates(&self, since: usize, written: impl Iterator<Item = Unit>) -> Vec<Unit> {
         let mut all: Vec<Unit> = written.collect();
         let seen = all.len();
         all.extend(&self.pending);
-        self.marks[since.min(self.depth())..].iter().for_each(|mark| all.extend(&mark.pages));
+        self.made[since.min(self.depth())..].iter().for_each(|checkpoint| all.extend(&checkpoint.pages));
         if all.len() > seen {
             all.sort_unstable();
             all.dedup();
@@ -135,9 +136,9 @@ impl Checkpoints {
         all
     }
 
-    /// Pages that may differ between two checkpoints.
+    /// Returns the pages that may differ between two checkpoints.
     pub(super) fn between(&self, a: usize, b: usize) -> Vec<Unit> {
-        let mut all: Vec<Unit> = self.marks[a.min(b)..a.max(b)].iter().flat_map(|m| m.pages.iter().copied()).collect();
+        let mut all: Vec<Unit> = self.made[a.min(b)..a.max(b)].iter().flat_map(|m| m.pages.iter().copied()).collect();
         all.sort_unstable();
         all.dedup();
         all
@@ -182,17 +183,17 @@ impl Checkpoints {
         }
         saved?; // what was saved until then stays pending
         let pages = std::mem::take(&mut self.pending);
-        self.marks.push(ChangeMarker { name, pages });
+        self.made.push(Checkpoint { name, pages });
         Ok(level)
     }
 
-    /// Forgets the last checkpoint; the bytes stay, and what changed before it counts as changed since the one before.
+    /// Removes the last checkpoint; what changed before it counts as changed since the one before.
     pub(super) fn apply(&mut self) {
-        let Some(mark) = self.marks.pop() else { return };
-        let level = self.depth() + 1; // of the mark that is gone, and of the next one
+        let Some(checkpoint) = self.made.pop() else { return };
+        let level = self.depth() + 1; // of the one that is removed, and of the next
         let mut pending = std::mem::take(&mut self.pending);
-        let known = mark.pages.into_iter().filter(|page| self.version_of(*page, level).is_some()).collect();
-        // Those with a younger version are in `pending`: the younger one takes the place of the mark's.
+        let known = checkpoint.pages.into_iter().filter(|page| self.version_of(*page, level).is_some()).collect();
+        // Those with a younger version are in `pending`: the younger one replaces the removed one's.
         for page in &pending {
             let slot = self.newest(*page);
             let older = self.versions[slot as usize].older;
@@ -206,8 +207,8 @@ impl Checkpoints {
         self.pending.append(&mut pending);
     }
 
-    /// Brings `now` back to checkpoint `level`, which stays; later ones are forgotten. Gives the pages that were
-    /// written since it, or just now.
+    /// Rolls `now` back to checkpoint `level`, which stays, and removes later ones. Returns the pages that were written
+    /// since it, or just now.
     pub(super) fn go_back(
         &mut self,
         level: usize,
@@ -220,7 +221,7 @@ impl Checkpoints {
             let start = page * self.unit;
             let held = self.held(*page, level, base);
             let bytes = &mut now[start..start + held.len()];
-            // To write what is there already would make a page private for nothing.
+            // Writing the same bytes would make a page private.
             if bytes != held {
                 bytes.copy_from_slice(held);
             }
@@ -229,21 +230,21 @@ impl Checkpoints {
             self.drop_newest(page);
         }
         while self.depth() > level {
-            let mark = self.marks.pop().expect("deeper than some level");
-            mark.pages.into_iter().for_each(|page| self.drop_newest(page));
+            let checkpoint = self.made.pop().expect("deeper than some level");
+            checkpoint.pages.into_iter().for_each(|page| self.drop_newest(page));
         }
         pages
     }
 
-    /// Forgets the last checkpoint just after `go_back` to it. Its versions serve the next one.
+    /// Removes the last checkpoint just after `go_back` to it. Its versions serve the next one.
     pub(super) fn pop(&mut self) {
-        if let Some(mark) = self.marks.pop() {
-            self.pending = mark.pages;
+        if let Some(checkpoint) = self.made.pop() {
+            self.pending = checkpoint.pages;
         }
     }
 
-    /// The first checkpoint of that name.
+    /// Returns the number of the first checkpoint of that name.
     pub(super) fn find(&self, name: &str) -> Option<usize> {
-        self.marks.iter().position(|m| m.name.as_deref() == Some(name)).map(|i| i + 1)
+        self.made.iter().position(|m| m.name.as_deref() == Some(name)).map(|i| i + 1)
     }
 }

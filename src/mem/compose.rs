@@ -1,4 +1,4 @@
-//! Making a snapshot of parts: bytes, files, stretches of files.
+//! Making a snapshot of parts: bytes, files, ranges of files.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -18,22 +18,22 @@ use crate::sys::sparse;
 const BLOCK: usize = 1 << 20;
 /// Zeros are left out in steps of this many bytes.
 const STEP: usize = 1 << 16;
-/// Parts shorter than this are copied rather than cloned by the file system, or mapped where that is only for speed.
+/// Shorter parts are copied, where cloning by the file system or mapping would only be for speed.
 const LEAST: usize = 1 << 20;
-/// Holes shorter than this do not end a mapping ...
+/// Shorter holes do not end a mapping ...
 const GAP: usize = 1 << 20;
-/// ... nor longer ones, when there would be more mappings than this.
+/// ... nor do longer ones, when there would be more mappings than this.
 const MOST_RUNS: usize = 256;
 
-/// A snapshot in the making: `len` bytes of zeros, over which parts are placed that do not overlap. Whatever is wrong
-/// with a part is said when it is placed; nothing can fail later.
+/// Builder of a snapshot: `len` zeros, over which parts are placed that do not overlap. An error of a part is returned
+/// when it is placed.
 ///
 /// ```
 /// use memsnap::mem::Snapshot;
 ///
 /// # fn main() -> std::io::Result<()> {
 /// let file = std::fs::File::open("Cargo.toml")?;
-/// let snapshot = Snapshot::compose(1 << 30) // zeros cost nothing
+/// let snapshot = Snapshot::compose(1 << 30) // zeros take no memory
 ///     .bytes(65536, b"some bytes")?
 ///     .file(131_072, &file, 0, 9)?
 ///     .build()?;
@@ -58,10 +58,11 @@ impl Compose {
         Compose { len, draft: None, laid: Vec::new(), taken: BTreeMap::new() }
     }
 
-    /// Copies are kept in a file without a name in the directory `dir`, rather than in memory. To be said first.
+    /// Keeps copies in an unnamed file in the directory `dir` instead of memory, for snapshots that are longer than
+    /// memory. It must come before the first part.
     ///
     /// # Errors
-    /// When no file can be made there, or something was placed before.
+    /// When no file can be made there, or a part was placed before.
     pub fn scratch(mut self, dir: &Path) -> io::Result<Compose> {
         if self.draft.is_some() {
             return Err(invalid("the directory for copies must be named before the first part"));
@@ -73,19 +74,19 @@ impl Compose {
     /// Places a copy of `bytes` at byte `at`.
     ///
     /// # Errors
-    /// When it is past the end or over another part, or there is no room for the copy.
+    /// When it is past the end or over another part, or there is no space for the copy.
     pub fn bytes(mut self, at: usize, bytes: &[u8]) -> io::Result<Compose> {
         self.take(at, bytes.len())?;
         self.copy(at, bytes)?;
         Ok(self)
     }
 
-    /// Places `len` bytes of `file`, from `offset` on, at byte `at`: as they are now, whatever becomes of the file.
-    /// Long parts share the file's blocks where the file system can do that (FICLONE), which also makes them of one
-    /// moment; all others are copied, holes left out.
+    /// Places `len` bytes of `file`, from `offset` on, at byte `at`, as they are now. Long parts share the file's
+    /// blocks where the file system can do that (FICLONE), which also makes them point-in-time. All others are copied,
+    /// without holes.
     ///
     /// # Errors
-    /// When the file does not have them, they are past the end or over another part, or there is no room for the copy.
+    /// When the file does not have them, they are past the end or over another part, or there is no space for the copy.
     pub fn file(mut self, at: usize, file: &File, offset: u64, len: usize) -> io::Result<Compose> {
         self.place(at, file, offset, len).map_err(|e| part(at, &e))?;
         Ok(self)
@@ -108,7 +109,7 @@ impl Compose {
         Ok(())
     }
 
-    /// Copies the bytes `offset..end` of a file to `at`, without its holes.
+    /// Copies bytes `offset..end` of a file to `at`, without its holes.
     fn copy_of(&mut self, file: &File, at: usize, offset: u64, end: u64) -> io::Result<()> {
         let mut block = Vec::new();
         let mut from = offset;
@@ -127,22 +128,22 @@ impl Compose {
         Ok(())
     }
 
-    /// Places the same without a copy: the file is mapped, however short the part, and only what a view changes is
-    /// copied. That takes a few microseconds a part, and as long again for a view. Parts of one file share a descriptor
-    /// where it is given as an `Arc<File>`, and one mapping where they follow each other in the file and here.
+    /// Places `len` bytes of `file`, from `offset` on, at byte `at`, without a copy: the file is mapped, however short
+    /// the part is, and only what a view changes is copied. That takes a few microseconds per part, and as long again
+    /// for a view. Parts of one file share a descriptor if it is given as an `Arc<File>`, and a mapping if they follow
+    /// each other in the file and here.
     ///
-    /// Bytes are copied nevertheless where `at` or `offset` is not a multiple of the system's page (usually 4096);
-    /// those on the part's last page, where it ends within that, unless file and snapshot end there too; and those of
-    /// all further parts when this snapshot has three eighths of the mappings that the system allows a process
-    /// (vm.max_map_count, 65530 by default), as a view of it needs as many.
+    /// Some bytes are copied nevertheless: those of a part whose `at` or `offset` is not a multiple of the system's
+    /// page (usually 4096); those on the last page of a part that ends within a page, unless file and snapshot end
+    /// there too; and those of all further parts once this snapshot has three eighths of the mappings that the system
+    /// allows a process (vm.max_map_count, 65530 by default), as a view of it needs as many.
     ///
     /// # Errors
     /// As [`Compose::file`].
     ///
     /// # Safety
-    /// While the snapshot or a clone of it exists, nobody, in any process, may write to this part of the file or cut it
-    /// off: bytes would change behind `&[u8]`, which is undefined behaviour (measured: an invalid `&str`), and reading
-    /// past a new end kills the process (SIGBUS). A lock keeps away only those who ask for it.
+    /// While the snapshot, a clone or a view of it exists, no process may write to this part of the file or truncate
+    /// it: as for [`Snapshot::share_file`].
     #[allow(unsafe_code, unsafe_op_in_unsafe_fn, reason = "the promise is handed on as it is")]
     pub unsafe fn share(
         mut self,
@@ -156,24 +157,24 @@ impl Compose {
         Ok(self)
     }
 
-    /// What `fill` writes into a new file in memory of `len` zeros, and what it gives.
+    /// Makes a snapshot of what `fill` writes into a file in memory of `len` zeros, and returns what `fill` does.
     pub(super) fn filled<T>(len: usize, fill: impl FnOnce(&File) -> T) -> io::Result<(Snapshot, T)> {
         let (draft, given) = Draft::in_memory_filled(len as u64, fill)?;
         let compose = Compose { draft: Some(draft), ..Compose::new(len) };
         Ok((compose.build()?, given))
     }
 
-    /// As [`Compose::share`], of a file of which that is known.
+    /// As [`Compose::share`], of a file that is known to be immutable.
     ///
     /// # Errors
     /// As [`Compose::file`].
-    pub(super) fn sealed(mut self, at: usize, file: Sealed, offset: u64, len: usize) -> io::Result<Compose> {
+    pub(crate) fn sealed(mut self, at: usize, file: Sealed, offset: u64, len: usize) -> io::Result<Compose> {
         self.take(at, len)?;
         self.lay(at, file, offset, len, LEAST)?;
         Ok(self)
     }
 
-    /// The snapshot.
+    /// Builds the snapshot.
     ///
     /// # Errors
     /// When there are no addresses for that many bytes.
@@ -195,11 +196,11 @@ impl Compose {
             };
             pieces.extend(runs.into_iter().map(piece));
         }
-        pieces.extend(laid); // over the copies: a run of these may go on below a part that is mapped
+        pieces.extend(laid); // over the copies: a run of these may continue below a part that is mapped
         Image::of(len, pieces)
     }
 
-    /// Claims a place.
+    /// Reserves a place.
     fn take(&mut self, at: usize, len: usize) -> io::Result<()> {
         let end = at.checked_add(len).filter(|end| *end <= self.len);
         let end = end.ok_or_else(|| invalid(format!("{len} bytes at {at} do not fit into {}", self.len)))?;
@@ -230,7 +231,7 @@ impl Compose {
                 .write_all_at(bytes, at as u64)
                 .map_err(|e| io::Error::new(e.kind(), format!("copying {} bytes: {e}", bytes.len())))
         };
-        // Neighbouring steps that hold anything are written at once.
+        // Adjacent steps that are not zeros are written at once.
         let (mut from, mut to) = (0, 0);
         for step in bytes.chunks(STEP) {
             if is_zero(step) {
@@ -242,7 +243,7 @@ impl Compose {
         write(at + from, &bytes[from..to])
     }
 
-    /// Maps what can be mapped, if it has `least` bytes, and copies the rest.
+    /// Maps what can be mapped, if that has `least` bytes, and copies the rest.
     fn lay(&mut self, at: usize, file: Sealed, offset: u64, len: usize, least: usize) -> io::Result<()> {
         span(offset, len, file.len())?;
         let page = system_page();
@@ -271,12 +272,12 @@ impl Compose {
     }
 }
 
-/// An error, with the part that it is about.
+/// Adds the part to an error.
 fn part(at: usize, e: &io::Error) -> io::Error {
     io::Error::new(e.kind(), format!("the part at {at}: {e}"))
 }
 
-/// The end of `len` bytes from `offset` on in a file of `has` bytes.
+/// Returns the end of `len` bytes from `offset` on in a file of `has` bytes.
 fn span(offset: u64, len: usize, has: u64) -> io::Result<u64> {
     offset.checked_add(len as u64).filter(|end| *end <= has).ok_or_else(|| {
         let what = format!("{len} bytes from offset {offset} were asked for, but the file has {has}");
@@ -288,7 +289,7 @@ fn invalid(what: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, what.into())
 }
 
-/// The stretches to map, of whole pages: neighbours become one, across longer and longer gaps, until they are few.
+/// The ranges to map, of whole pages: neighbours are merged, across longer and longer gaps, until they are few.
 fn runs(stretches: &[(u64, u64)], len: usize) -> Vec<(usize, usize)> {
     let page = system_page();
     let whole = |(start, end): &(u64, u64)| {

@@ -1,4 +1,4 @@
-//! Looking at what a view changed.
+//! The pages that a view changed.
 
 use std::io;
 use std::ops::{Range, RangeBounds};
@@ -10,17 +10,18 @@ use crate::page::{PageNo, PageRange, PageSet};
 
 /// A page of a view whose bytes changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DirtyPage<'a> {
     /// Its number: its offset in the view divided by [`View::page_size`].
     pub number: PageNo,
-    /// Its bytes as they are. The last page of a view may be short.
+    /// Its bytes now. The last page of a view may be short.
     pub now: &'a [u8],
-    /// Its bytes as they were, just as many.
+    /// Its bytes before, as many.
     pub before: &'a [u8],
 }
 
 impl<S: Root> View<S> {
-    /// The bytes that pages of this view have: a range for each run of them, ascending.
+    /// Returns the byte ranges of pages of this view: one for each run, ascending.
     ///
     /// ```
     /// # fn main() -> std::io::Result<()> {
@@ -40,14 +41,15 @@ impl<S: Root> View<S> {
         pages.runs().map(move |run| end(run.start)..end(run.end)).filter(|range| !range.is_empty())
     }
 
-    /// The pages whose bytes differ from those at the last checkpoint, or, where there is none, from the snapshot's.
-    /// Exact: a page that was written and holds the same bytes is not among them. Numbers count pages of
-    /// [`View::page_size`] bytes; [`View::byte_ranges`] makes bytes of them.
+    /// Returns the pages whose bytes differ from those at the last checkpoint or, without one, from the snapshot's.
+    /// This is exact: a page that was written and has the same bytes is not included. Pages have [`View::page_size`]
+    /// bytes;
+    /// [`View::byte_ranges`] converts them to bytes.
     pub fn dirty(&self) -> PageSet {
         self.dirty_since(self.checkpoints())
     }
 
-    /// The same against any checkpoint; 0 is the snapshot.
+    /// Returns the pages whose bytes differ from those at any checkpoint; 0 is the snapshot.
     ///
     /// # Panics
     /// When there is no such checkpoint.
@@ -56,25 +58,25 @@ impl<S: Root> View<S> {
         set(&self.changed(checkpoint, 0..self.len()))
     }
 
-    /// As [`View::dirty`], but only pages that hold any of these bytes are looked at.
+    /// As [`View::dirty`], for the pages that hold any of these bytes: only those are compared.
     ///
     /// # Errors
-    /// `InvalidInput` when the range is not inside.
+    /// `InvalidInput` when the range is not within the view.
     pub fn dirty_within(&self, range: impl RangeBounds<usize>) -> io::Result<PageSet> {
         let range = self.bounds(range)?;
         Ok(set(&self.changed(self.checkpoints(), range)))
     }
 
-    /// The pages that may be dirty: all of [`View::dirty`], and others that the kernel names. These are pages that were
-    /// written with the bytes they had, pages of zeros that were only read (the kernel maps its one page of zeros there,
-    /// which counts as private), and pages that it moved in memory. Nothing is compared, so it is quick: for whoever
-    /// compares or copies the pages anyway.
+    /// Returns the pages that may be dirty: all of [`View::dirty`], and others that the kernel names. These were
+    /// written with the bytes they had, or are zeros that were only read (the kernel maps its page of zeros there,
+    /// which counts as private), or the kernel moved them in memory. Nothing is compared, so it is quick: for callers
+    /// that compare or copy the pages anyway.
     pub fn maybe_dirty(&self) -> PageSet {
         set(&self.candidates(self.checkpoints(), 0..self.len()))
     }
 
-    /// The pages of a set with their numbers and bytes, in order: `page_bytes(&view.dirty())` are the dirty ones, with what
-    /// they hold now. The last page of a view may be short; pages past it are left out.
+    /// Returns the pages of a set with their numbers and current bytes, ascending; `page_bytes(&view.dirty())` are the
+    /// dirty ones. The last page of a view may be short; pages past it are left out.
     ///
     /// ```
     /// # fn main() -> std::io::Result<()> {
@@ -98,12 +100,12 @@ impl<S: Root> View<S> {
         })
     }
 
-    /// The dirty pages with their bytes, now and at the last checkpoint, in order.
+    /// Returns the dirty pages with their bytes now and at the last checkpoint, ascending.
     pub fn dirty_pages(&self) -> impl Iterator<Item = DirtyPage<'_>> {
         self.dirty_pages_since(self.checkpoints())
     }
 
-    /// The same against any checkpoint; 0 is the snapshot.
+    /// As [`View::dirty_pages`], against any checkpoint; 0 is the snapshot.
     ///
     /// # Panics
     /// When there is no such checkpoint.
@@ -117,7 +119,7 @@ impl<S: Root> View<S> {
         })
     }
 
-    /// The pages that differ between two checkpoints; 0 is the snapshot.
+    /// Returns the pages that differ between two checkpoints; 0 is the snapshot.
     ///
     /// # Panics
     /// When there is no such checkpoint.

@@ -1,4 +1,4 @@
-//! The bytes of a snapshot: files laid in memory, and pages over them that no file has.
+//! The bytes of a snapshot: mapped files, and pages over them that no file has.
 #![allow(unreachable_pub, reason = "named by a sealed trait, and by nobody outside")]
 
 use std::io;
@@ -9,13 +9,13 @@ use crate::page::{PageRange, PageSet};
 use crate::sys::region::{Frozen, Region, system_page};
 use crate::sys::sealed::Sealed;
 
-/// Below this many bytes, pages of their own are always kept as such.
+/// Overlays below this many bytes stay overlays.
 const SMALL: usize = 64 * 4096;
-/// Otherwise they are as long as they are less than this part of all that is laid; then all goes into one new file, as
-/// every view would have to copy them.
+/// Longer ones stay while they are less than this part of all that is mapped. Beyond that everything is written to one
+/// new file, as every view would have to copy the overlay.
 const PART: usize = 8;
 
-/// Part of a file, laid at a place.
+/// Part of a file, mapped at an offset.
 #[derive(Clone, Debug)]
 pub(super) struct Piece {
     pub(super) at: usize,
@@ -25,26 +25,26 @@ pub(super) struct Piece {
 }
 
 impl Piece {
-    /// Whether `offset` of `file`, laid at `at`, follows it there and here. It must end with a page for that.
+    /// Whether `offset` of `file`, mapped at `at`, follows it there and here. It must end at a page boundary for that.
     pub(super) fn goes_on(&self, at: usize, file: &Sealed, offset: u64) -> bool {
         let ends_here = self.at + self.len == at && self.offset + self.len as u64 == offset;
         ends_here && self.file.is(file) && self.len.is_multiple_of(system_page())
     }
 }
 
-/// Bytes that do not change.
+/// Immutable bytes.
 #[derive(Debug)]
 pub struct Image {
-    /// Later ones lie over earlier ones; what none has is zeros.
+    /// Later ones are over earlier ones; what none has is zeros.
     pieces: Vec<Piece>,
-    /// Pages, of the system's size, that differ from what is laid.
+    /// Pages, of the system's size, that differ from what is mapped.
     overlay: PageSet,
     /// All of it, to be read.
     bytes: Frozen,
 }
 
 impl Image {
-    /// What `pieces` hold.
+    /// The image of `pieces`.
     pub(super) fn of(len: usize, pieces: Vec<Piece>) -> io::Result<Image> {
         let bytes = lay(len, &pieces)?.0.freeze();
         Ok(Image { pieces, overlay: PageSet::new(), bytes })
@@ -56,7 +56,7 @@ impl Image {
         self.bytes.as_slice()
     }
 
-    /// Where it holds anything, as far as is known; neighbours and what overlaps are one.
+    /// Returns the ranges that may differ from zeros, ascending and merged.
     pub(super) fn stretches(&self) -> Vec<Range<usize>> {
         let pieces = self.pieces.iter().map(|piece| piece.at..piece.at + piece.len);
         let mut all: Vec<_> = pieces.chain(self.overlay_bytes()).collect();
@@ -71,8 +71,8 @@ impl Image {
         all
     }
 
-    /// A private copy to write in; only the overlay costs anything, and what cannot be mapped. Whether there are pages
-    /// that are private already.
+    /// Returns a private copy for writing, and whether it has private pages already. Only the overlay is copied, and
+    /// what cannot be mapped.
     pub(super) fn map(&self) -> io::Result<(Region, bool)> {
         let (mut region, mapped) = lay(self.as_slice().len(), &self.pieces)?;
         for run in self.overlay_bytes() {
@@ -81,8 +81,8 @@ impl Image {
         Ok((region, !mapped || !self.overlay.is_empty()))
     }
 
-    /// The image of which `now` differs from this one in the ranges `changed`, and in no others. Takes time for these
-    /// ranges and the overlay.
+    /// The image of `now`, which differs from this one in the ranges `changed` only. Takes time for these ranges and
+    /// the overlay.
     pub(super) fn with(&self, now: &[u8], changed: &[Range<usize>]) -> io::Result<Image> {
         let overlay = self.overlay_with(changed);
         if self.is_heavy(&overlay) {
@@ -95,7 +95,7 @@ impl Image {
         Ok(Image { pieces: self.pieces.clone(), overlay, bytes: region.freeze() })
     }
 
-    /// The same, of memory that this image was mapped to and that is not needed any more: it is kept as it is.
+    /// As [`Image::with`], of memory that this image was mapped to: the new image takes it over.
     pub(super) fn turned_into(&self, region: Region, changed: &[Range<usize>]) -> Image {
         let overlay = self.overlay_with(changed);
         if self.is_heavy(&overlay)
@@ -114,14 +114,14 @@ impl Image {
         overlay
     }
 
-    /// Whether an overlay is so much that it should be laid.
+    /// Whether an overlay is so large that it should be a file.
     fn is_heavy(&self, overlay: &PageSet) -> bool {
         let laid: usize = self.pieces.iter().map(|p| p.len).sum();
         let own = overlay.len() as usize * system_page();
         own >= SMALL && own.saturating_mul(PART) >= laid.saturating_add(own)
     }
 
-    /// All that differs from zeros in `now`, in a file of its own.
+    /// The image of `now` with all that differs from zeros in one new file.
     fn settled(&self, now: &[u8], overlay: &PageSet) -> io::Result<Image> {
         let page = system_page();
         let mut all = overlay.clone();
@@ -147,7 +147,7 @@ fn bytes_of(pages: &PageSet, len: usize) -> impl Iterator<Item = Range<usize>> +
     pages.runs().map(move |run| run.start as usize * page..(run.end as usize * page).min(len))
 }
 
-/// Whether all of it was mapped, and nothing copied.
+/// Maps `pieces`, and returns whether nothing was copied.
 fn lay(len: usize, pieces: &[Piece]) -> io::Result<(Region, bool)> {
     let (mut region, mut mapped) = (Region::zeroed(len)?, true);
     for piece in pieces {

@@ -3,15 +3,16 @@
 //! | to | use |
 //! |---|---|
 //! | keep bytes as they are: of a file, a slice, zeros, a stored image | [`Snapshot`] |
-//! | lay parts of several files side by side | [`Snapshot::compose`] |
-//! | change bytes without changing where they came from | [`Snapshot::view`], [`Snapshot::view_arc`] |
+//! | make one snapshot of parts of several files | [`Snapshot::compose`] |
+//! | change bytes without changing the snapshot | [`Snapshot::view`], [`Snapshot::view_arc`] |
 //! | change a snapshot | [`Snapshot::view_mut`] |
 //! | know what changed | [`View::dirty`], [`View::dirty_pages`] |
-//! | go back, again and again | [`View::snap`], [`View::revert`], [`View::apply`] |
-//! | keep a typed array in a file | [`mod@vec`] |
+//! | roll back, again and again | [`View::snap`], [`View::revert`], [`View::apply`] |
 //!
-//! Everything here is safe but for two things that say what they need: mapping a file that others could change, and
-//! taking away access to memory. There is no signal handler, no thread and no mapping for each page.
+//! Everything here is safe except two things, whose documentation states the contract: mapping a file that others could
+//! change, and taking away access to memory. There is no signal handler, no thread and no mapping for each page.
+//!
+//! What can fail returns [`std::io::Error`], as most of it has no path to name; [`At`](crate::At) adds one.
 
 mod arena;
 mod bytes;
@@ -22,7 +23,6 @@ mod image;
 mod root;
 mod snapshot;
 mod track;
-pub mod vec;
 mod view;
 
 pub use crate::sys::region::Access;

@@ -12,7 +12,7 @@ mod sealed {
     pub trait Holds {
         fn image(&self) -> &Arc<Image>;
 
-        /// The snapshot in which the changes of the view are to be kept.
+        /// The snapshot that takes over the changes of the view.
         fn keeps(&mut self) -> Option<&mut Snapshot> {
             None
         }

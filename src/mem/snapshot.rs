@@ -1,4 +1,4 @@
-//! A snapshot in memory: bytes that stay as they are, and the views that begin with them.
+//! A snapshot in memory: immutable bytes, and the views that begin with them.
 
 use std::fmt;
 use std::fs::File;
@@ -10,17 +10,17 @@ use std::sync::Arc;
 use super::compose::Compose;
 use super::image::Image;
 use super::view::{ArcView, CowView, MutView, Options, View};
-use crate::error::{At, Result};
+use crate::error::{At, Error};
 use crate::sys::ext::AsFd;
 use crate::sys::open;
 
-/// Bytes that stay as they are, of any length. They can be read like a slice; to write, make a view:
+/// Immutable bytes of any length, readable like a slice. To write, make a view:
 ///
-/// * [`view`](Snapshot::view), a private copy-on-write copy, as many as you like;
-/// * [`view_arc`](Snapshot::view_arc), the same without a lifetime;
-/// * [`view_mut`](Snapshot::view_mut), whose changes become the snapshot's own, so there is one at a time.
+/// * [`view`](Snapshot::view): a private copy-on-write copy, any number of them;
+/// * [`view_arc`](Snapshot::view_arc): the same without a lifetime;
+/// * [`view_mut`](Snapshot::view_mut): its changes become the snapshot's own, so there is one at a time.
 ///
-/// A clone costs nothing, and is independent: writing to one through `view_mut` does not change the other.
+/// A clone shares all bytes and is independent: writing to one through `view_mut` does not change the other.
 ///
 /// ```
 /// use memsnap::mem::Snapshot;
@@ -59,7 +59,7 @@ impl Snapshot {
         self.image = Arc::new(image);
     }
 
-    /// `len` bytes of zeros. They cost addresses and no memory.
+    /// Makes a snapshot of `len` zeros, which take addresses and no memory.
     ///
     /// # Errors
     /// When there are no addresses for that many.
@@ -67,27 +67,32 @@ impl Snapshot {
         Compose::new(len).build()
     }
 
-    /// A copy of `bytes`.
+    /// Copies `bytes`.
     ///
     /// # Errors
-    /// When there is no room for it.
+    /// When there is no memory for the copy.
     pub fn from_slice(bytes: &[u8]) -> io::Result<Snapshot> {
         Compose::new(bytes.len()).bytes(0, bytes)?.build()
     }
 
-    /// The file at `path` as it is now: what is written to it later does not show. On file systems that share blocks
-    /// (XFS, btrfs) this takes a moment and is of one moment; elsewhere the bytes are copied into memory, holes left
-    /// out, and if somebody writes meanwhile, they are of no one moment (`memsnap snap` proves it).
+    /// Takes a snapshot of the file at `path`; later writes to the file do not show. On file systems that share blocks
+    /// (XFS, btrfs) this is quick and point-in-time. Elsewhere the bytes are copied into memory, without holes, and are
+    /// not point-in-time if somebody writes meanwhile (`memsnap snap` finds that out).
     ///
     /// # Errors
-    /// When it is not a file that may be read, it shrinks meanwhile, or there is no room for the copy.
-    pub fn open(path: &Path) -> Result<Snapshot> {
-        let path = open::resolve(path)?;
-        let file = open::target_read(&path)?;
-        Snapshot::from_file(&file).at("taking a snapshot of", &path)
+    /// When it is no readable regular file, it shrinks meanwhile, or there is no memory for the copy. The error
+    /// contains an [`Error`], which names the file.
+    pub fn open(path: &Path) -> io::Result<Snapshot> {
+        let open = || {
+            let path = open::resolve(path)?;
+            let file = open::target_read(&path)?;
+            Snapshot::from_file(&file).at("taking a snapshot of", &path)
+        };
+        open().map_err(|e| io::Error::new(kind(&e), e))
     }
 
-    /// The same of an open file: a `&File`, or whatever else has a descriptor. Its position stays.
+    /// Takes a snapshot of an open file: a `&File`, or anything else that has a descriptor. Its position stays. For a
+    /// file that is longer than memory, see [`Compose::scratch`].
     ///
     /// ```
     /// # fn main() -> std::io::Result<()> {
@@ -102,81 +107,54 @@ impl Snapshot {
     /// ```
     ///
     /// # Errors
-    /// As [`Snapshot::open`]; when there is no further descriptor.
+    /// As [`Snapshot::open`], without the name; when there is no further descriptor.
     pub fn from_file(file: impl AsFd) -> io::Result<Snapshot> {
-        let (file, len) = opened(&file)?;
+        let file = File::from(file.as_fd().try_clone_to_owned()?);
+        let len = length(&file)?;
         Compose::new(len).file(0, &file, 0, len)?.build()
     }
 
-    /// The same, but what must be copied goes to a file without a name in the directory `dir`: for files that are
-    /// longer than memory.
-    ///
-    /// # Errors
-    /// As [`Snapshot::from_file`].
-    pub fn from_file_in(file: impl AsFd, dir: &Path) -> io::Result<Snapshot> {
-        let (file, len) = opened(&file)?;
-        Compose::new(len).scratch(dir)?.file(0, &file, 0, len)?.build()
-    }
-
-    /// The file itself, mapped: nothing is copied, however long it is. The descriptor may be one for reading only.
+    /// Maps the file itself: nothing is copied. The descriptor may be read-only.
     ///
     /// # Errors
     /// When it cannot be mapped.
     ///
     /// # Safety
-    /// While the snapshot, a clone or a view of it exists, nobody, in any process, may write to the file or cut it off:
-    /// bytes would change behind `&[u8]`, which is undefined behaviour (measured: safe code was given an invalid
-    /// `&str`), and reading past a new end kills the process (SIGBUS). A lock keeps away only those who ask for it.
+    /// While the snapshot, a clone or a view of it exists, no process may write to the file or truncate it: bytes would
+    /// change behind `&[u8]`, which is undefined behaviour (measured: safe code got an invalid `&str`), and reading
+    /// past a new end ends the process (SIGBUS). A lock stops only programs that take it.
     #[allow(unsafe_code, unsafe_op_in_unsafe_fn, reason = "the promise is handed on as it is")]
     pub unsafe fn share_file(file: File) -> io::Result<Snapshot> {
         let len = length(&file)?;
         Compose::new(len).share(0, file, 0, len)?.build()
     }
 
-    /// A snapshot of `len` bytes, made of parts.
+    /// Begins a snapshot of `len` bytes that is made of parts.
     pub fn compose(len: usize) -> Compose {
         Compose::new(len)
     }
 
-    /// `len` bytes that `fill` writes into a file in memory, and what it gives; what it leaves out is zeros, and costs
-    /// nothing.
+    /// Makes a snapshot of `len` bytes that `fill` writes into a file in memory, and returns what `fill` does. What it
+    /// leaves out is zeros, and takes no memory.
     pub(crate) fn filled<T>(len: usize, fill: impl FnOnce(&File) -> T) -> io::Result<(Snapshot, T)> {
         Compose::filled(len, fill)
     }
 
-    /// Where bytes are that may differ from zeros, ascending: elsewhere nothing need be looked at, and looking would
-    /// cost memory.
+    /// Returns the ranges whose bytes may differ from zeros, ascending. Reading other bytes would take memory.
     pub(crate) fn stretches(&self) -> Vec<Range<usize>> {
         self.image.stretches()
     }
 
-    /// Number of bytes: exactly as many as were put in.
-    pub fn len(&self) -> usize {
-        self.as_slice().len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.as_slice().is_empty()
-    }
-
-    /// All bytes.
+    /// Returns all bytes.
+    #[inline]
     pub fn as_slice(&self) -> &[u8] {
         self.image.as_slice()
     }
 
-    /// Another snapshot of the same bytes, for nothing: they are shared until one of the two changes.
+    /// Makes a private copy-on-write copy that knows its changes.
     ///
     /// # Errors
-    /// None today.
-    pub fn try_clone(&self) -> io::Result<Snapshot> {
-        Ok(self.clone())
-    }
-
-    /// A private copy-on-write copy, with its changes known.
-    ///
-    /// # Errors
-    /// When the system has no room for another map.
+    /// When the system has no memory or no addresses for another mapping.
     pub fn view(&self) -> io::Result<CowView<'_>> {
         self.view_with(&Options::default())
     }
@@ -184,12 +162,12 @@ impl Snapshot {
     /// As [`Snapshot::view`], with options.
     ///
     /// # Errors
-    /// As [`Snapshot::view`]; when an option cannot be had.
+    /// As [`Snapshot::view`]; when the system does not have what an option asks for.
     pub fn view_with(&self, options: &Options) -> io::Result<CowView<'_>> {
         View::new(self, options)
     }
 
-    /// A view whose changes become those of this snapshot when it is finished or dropped. Clones keep what they have.
+    /// Makes a view whose changes become this snapshot's when it is dropped. Clones keep their bytes.
     ///
     /// # Errors
     /// As [`Snapshot::view`].
@@ -222,17 +200,18 @@ impl Snapshot {
     }
 }
 
-/// The same open file, and its length.
-fn opened(file: &impl AsFd) -> io::Result<(File, usize)> {
-    let file = File::from(file.as_fd().try_clone_to_owned()?);
-    let len = length(&file)?;
-    Ok((file, len))
+/// The kind of an error that names a file.
+fn kind(e: &Error) -> io::ErrorKind {
+    match e {
+        Error::Io { source, .. } => source.kind(),
+        _ => io::ErrorKind::InvalidInput,
+    }
 }
 
 fn length(file: &File) -> io::Result<usize> {
     let metadata = file.metadata()?;
     if !metadata.is_file() {
-        let what = "a snapshot can only be taken of a regular file: others do not say how long they are";
+        let what = "a snapshot can only be taken of a regular file: others have no length";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
     }
     let len = metadata.len();
@@ -248,6 +227,7 @@ impl fmt::Debug for Snapshot {
 impl Deref for Snapshot {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
         self.as_slice()
     }
@@ -255,6 +235,6 @@ impl Deref for Snapshot {
 
 impl AsRef<[u8]> for Snapshot {
     fn as_ref(&self) -> &[u8] {
-        self.as_slice()
+        self
     }
 }

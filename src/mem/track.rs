@@ -1,4 +1,4 @@
-//! Knowing which pages of a view may have been written: three ways, one answer.
+//! Tracking which pages of a view may have been written: several methods, one answer.
 
 use std::io;
 use std::ops::Range;
@@ -9,22 +9,21 @@ use std::time::Duration;
 use crate::sys::region::Region;
 use crate::sys::written::{Armed, Watch, private_pages, used};
 
-/// How a view knows which pages were written. The answers are the same; what they cost is not.
+/// How a view tracks writes. The methods give the same answers at different cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Tracking {
     /// The kernel notes writes since the last checkpoint (userfaultfd in its asynchronous write-protect mode, and the
-    /// PAGEMAP_SCAN ioctl): Linux 6.7 and later, where containers do not forbid it. No privilege is needed. A checkpoint
-    /// costs time for the pages that were read or written.
+    /// PAGEMAP_SCAN ioctl): Linux 6.7 and later, where containers do not forbid it. No privilege is needed. A
+    /// checkpoint takes time for the pages that were read or written.
     WriteProtect,
-    /// The same with all pages armed beforehand (3 ms a GiB, once): a checkpoint costs 0.5 ms a GiB, however many pages
-    /// were read. Where no way of tracking is asked for, a view begins with the one before, and goes over to this one
+    /// As [`Tracking::WriteProtect`], with all pages armed beforehand (3 ms per GiB, once): a checkpoint takes 0.5 ms
+    /// per GiB, however many pages were read. By default a view begins with the former method, and changes to this one
     /// when it is worth it.
     WriteProtectAll,
-    /// The kernel tells which pages are not the file's any more (/proc/self/pagemap); these are compared with what was
-    /// saved. What is written again after a checkpoint costs nothing extra; a checkpoint costs time for all that was
-    /// ever written.
+    /// /proc/self/pagemap shows which pages are no longer the file's; these are compared with what was saved. Writing a
+    /// page again after a checkpoint costs nothing extra; a checkpoint takes time for all pages that were ever written.
     Pagemap,
-    /// All pages are compared: everywhere, and slow.
+    /// All pages are compared: slow, and possible everywhere.
     Compare,
 }
 
@@ -32,7 +31,7 @@ pub enum Tracking {
 static WATCH: Mutex<Weak<Watch>> = Mutex::new(Weak::new());
 
 fn watch() -> io::Result<Arc<Watch>> {
-    // Not locked with patience: in a forked child nobody may be left to unlock it.
+    // Not waited for: in a forked child the thread that holds the lock may not exist.
     let Ok(mut kept) = WATCH.try_lock() else { return Watch::new().map(Arc::new) };
     if let Some(watch) = kept.upgrade().filter(|watch| watch.is_ours()) {
         return Ok(watch);
@@ -49,8 +48,8 @@ enum How {
     Compare,
 }
 
-/// Two scans in a row that take longer than this for a GiB (at least one) show that it is time to arm all pages: they
-/// take 0.6 ms where little is mapped, and 0.5 when all is armed.
+/// Two scans in a row that take longer than this per GiB (of at least one) are the reason to arm all pages: a scan
+/// takes 0.6 ms where little is mapped, and 0.5 when all is armed.
 const SLOW: Duration = Duration::from_micros(1500);
 /// What arming one range costs, about.
 const ONE_RANGE: Duration = Duration::from_nanos(400);
@@ -59,11 +58,11 @@ const ONE_RANGE: Duration = Duration::from_nanos(400);
 #[derive(Debug)]
 pub(super) struct Tracker {
     how: How,
-    /// The watch failed once, so that what it says next may miss what came before.
+    /// The watch failed once, so its next answers may miss earlier writes.
     lost: AtomicBool,
     /// All pages are armed.
     all: AtomicBool,
-    /// It may go over to arming all.
+    /// It may change to arming all.
     adapts: bool,
     /// Nanoseconds that the last scan of everything took, and the one before.
     last_scan: AtomicU64,
@@ -71,7 +70,7 @@ pub(super) struct Tracker {
 }
 
 impl Tracker {
-    /// Begins. `written`: there are private pages already, which do not count as written.
+    /// Begins to track. `written`: there are private pages already, which do not count as written.
     pub(super) fn new(region: &Region, wanted: Option<Tracking>, written: bool) -> io::Result<Tracker> {
         let how = match wanted {
             None => register(region).map(How::Watch).or_else(|_| pagemap()).unwrap_or(How::Compare),
@@ -92,7 +91,7 @@ impl Tracker {
         Ok(tracker)
     }
 
-    /// The watch, as long as it can be believed.
+    /// The watch, while its answers are complete.
     fn watch(&self) -> Option<&Watch> {
         match &self.how {
             How::Watch(watch) if !self.lost.load(Relaxed) && watch.is_ours() => Some(watch),
@@ -114,8 +113,8 @@ impl Tracker {
         }
     }
 
-    /// Ranges of `region` among `bytes` that may have been written since they were armed last. With `again` they are
-    /// armed, where that means anything.
+    /// Returns the ranges within `bytes` of `region` that may have been written since they were armed last. With
+    /// `again` they are armed again, where the method arms.
     pub(super) fn written(&self, region: &Region, bytes: Range<usize>, again: bool) -> Vec<Range<usize>> {
         if let Some(watch) = self.watch() {
             let (whole, before) = (bytes == (0..region.len()), used());
@@ -145,8 +144,8 @@ impl Tracker {
         found
     }
 
-    /// Pages just brought to a state that is known: from now on, what is written to them counts. All other pages are
-    /// as they were when they were armed last.
+    /// Arms pages whose bytes were just set to a known state: later writes to them count. All other pages are unchanged
+    /// since they were armed last.
     pub(super) fn arm(&self, region: &Region, ranges: &[Range<usize>]) {
         let Some(watch) = self.watch() else { return };
         if self.should_arm_all(region) {
@@ -178,7 +177,7 @@ impl Tracker {
         }
     }
 
-    /// Does not believe the watch any more.
+    /// Stops using the watch.
     pub(super) fn lose(&self) {
         self.lost.store(true, Relaxed);
     }
@@ -196,5 +195,5 @@ fn pagemap() -> io::Result<How> {
 }
 
 fn unavailable(e: io::Error) -> io::Error {
-    io::Error::new(io::ErrorKind::Unsupported, format!("this way of tracking writes cannot be had here: {e}"))
+    io::Error::new(io::ErrorKind::Unsupported, format!("this method of tracking writes is not available here: {e}"))
 }

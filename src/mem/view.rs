@@ -1,4 +1,4 @@
-//! A view: private copy-on-write memory that begins with a snapshot's bytes and knows what was changed.
+//! A view: private copy-on-write memory that begins with a snapshot's bytes and knows what changed.
 
 use std::io;
 use std::ops::{Bound, Range, RangeBounds};
@@ -18,27 +18,49 @@ pub type MutView<'a> = View<&'a mut Snapshot>;
 /// A view without a lifetime.
 pub type ArcView = View<Arc<Snapshot>>;
 
-/// Bytes of the smallest page of a view: the larger of 4096 and the system's page.
+/// Returns the size of the smallest page of a view in bytes: the larger of 4096 and the system's page.
 pub fn page_size() -> usize {
     crate::sys::region::system_page().max(crate::page::PAGE)
 }
 
-/// What a view may be asked for.
-#[derive(Clone, Debug, Default)]
+/// Options of a view.
+///
+/// ```
+/// use memsnap::mem::{Options, Snapshot, Tracking};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let options = Options::default().page_size(65536).tracking(Tracking::Compare);
+/// let snapshot = Snapshot::zeroed(1 << 20)?;
+/// assert_eq!(snapshot.view_with(&options)?.page_size(), 65536);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
-    /// Bytes of its pages, a multiple of [`page_size`], which it is by default.
-    pub page_size: Option<usize>,
-    /// How writes are tracked; by default the best way that can be had.
-    pub tracking: Option<Tracking>,
+    page_size: Option<usize>,
+    tracking: Option<Tracking>,
 }
 
-/// Private copy-on-write memory that begins with the bytes of a snapshot. It is a `[u8]` to read and write; nothing of
-/// what is written goes to the snapshot or its file, except that of a [`MutView`] at its end.
+impl Options {
+    /// Sets the bytes of a page, a multiple of [`page_size`], which is the default.
+    pub fn page_size(self, bytes: usize) -> Options {
+        Options { page_size: Some(bytes), ..self }
+    }
+
+    /// Sets how writes are tracked; the default is the best method that the system has.
+    pub fn tracking(self, method: Tracking) -> Options {
+        Options { tracking: Some(method), ..self }
+    }
+}
+
+/// Private copy-on-write memory that begins with the bytes of a snapshot. It is a `[u8]` to read and write. Writes
+/// never reach the snapshot or its file, except those of a [`MutView`], which the snapshot takes over when the view is
+/// dropped.
 ///
-/// It knows its *dirty pages* ([`View::dirty`]), and has *checkpoints*, nested without limit: [`View::snap`] makes one,
-/// [`View::revert`] brings the bytes back to the last, [`View::apply`] folds it into the one before. Checkpoint 0 is the
-/// snapshot. The system notes what is written, whoever writes: this program, read(2) into the view, a guest that runs in
-/// it. The address stays the same for the view's whole life.
+/// A view knows its *dirty pages* ([`View::dirty`]), and has *checkpoints*, nested without limit: [`View::snap`] makes
+/// one, [`View::revert`] rolls back to the last, [`View::apply`] merges the last into the one before. Checkpoint 0 is
+/// the snapshot. The kernel notes every write: of this program, of read(2) into the view, of a guest that runs in it.
+/// The address of a view never changes.
 ///
 /// ```
 /// use memsnap::mem::Snapshot;
@@ -53,14 +75,14 @@ pub struct Options {
 /// view[24] = 43;
 /// view[65536] = 1;
 /// assert_eq!(view.dirty().len(), 2);
-/// view.revert()?;
+/// view.revert();
 /// assert_eq!((view[24], view[65536]), (42, 0));
 /// # Ok(())
 /// # }
 /// ```
 ///
 /// After fork(2) the child has the bytes, but what the kernel notes stays with the parent: in the child the view finds
-/// its dirty pages by comparing ([`View::tracking`] says so).
+/// its dirty pages in another way, which [`View::tracking`] returns.
 pub struct View<S: Root> {
     root: S,
     pub(super) image: Arc<Image>,
@@ -74,7 +96,8 @@ impl<S: Root> View<S> {
     pub(super) fn new(root: S, options: &Options) -> io::Result<View<S>> {
         let unit = options.page_size.unwrap_or_else(page_size);
         if unit == 0 || !unit.is_multiple_of(page_size()) || isize::try_from(unit).is_err() {
-            let what = format!("a page of {unit} bytes is no multiple of {} that memory can have", page_size());
+            let what =
+                format!("a page of {unit} bytes is not a multiple of {}, or longer than memory can be", page_size());
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
         let image = root.image().clone();
@@ -83,62 +106,62 @@ impl<S: Root> View<S> {
         Ok(View { root, image, region, tracker, checkpoints: Checkpoints::new(unit), unit })
     }
 
-    /// Whether it began with these bytes: it is a view of `snapshot` or of a clone of it.
-    pub fn is_of(&self, snapshot: &Snapshot) -> bool {
+    /// Whether it is a view of `snapshot` or of a clone of it.
+    pub(crate) fn is_of(&self, snapshot: &Snapshot) -> bool {
         Arc::ptr_eq(&self.image, snapshot.image())
     }
 
-    /// Number of bytes.
+    /// Returns the number of bytes.
     pub fn len(&self) -> usize {
         self.region.len()
     }
 
-    /// Whether there are none.
+    /// Whether the view has no bytes.
     pub fn is_empty(&self) -> bool {
         self.region.is_empty()
     }
 
-    /// All bytes.
+    /// Returns all bytes.
     #[inline]
     pub fn as_slice(&self) -> &[u8] {
         self.region.as_slice()
     }
 
-    /// All bytes, to be written.
+    /// Returns all bytes for writing.
     #[inline]
     pub fn as_mut_slice(&mut self) -> &mut [u8] {
         self.region.as_mut_slice()
     }
 
-    /// Where the bytes are; aligned to a page, unless there are none.
+    /// Returns the address of the bytes, aligned to a page unless there are none.
     pub fn as_ptr(&self) -> *const u8 {
         self.region.as_ptr()
     }
 
-    /// Where the bytes are, to be written by others: a device, a guest.
+    /// Returns the address of the bytes for other writers, such as a device or a guest.
     pub fn as_mut_ptr(&mut self) -> *mut u8 {
         self.region.as_mut_ptr()
     }
 
-    /// Bytes of a page, the unit in which changes are counted.
+    /// Returns the bytes of a page, the unit of changes.
     pub fn page_size(&self) -> usize {
         self.unit
     }
 
-    /// How it knows what was written.
+    /// Returns how writes are tracked.
     pub fn tracking(&self) -> Tracking {
         self.tracker.method()
     }
 
-    /// Makes a checkpoint of the bytes as they are, and gives its number: one more than there were.
+    /// Makes a checkpoint of the current bytes, and returns its number: one more than the last.
     ///
     /// # Errors
-    /// When there is no memory for the pages that changed; then nothing is.
+    /// When there is no memory for the pages that changed; then no checkpoint is made.
     pub fn snap(&mut self) -> io::Result<usize> {
         self.checkpoint_now(None)
     }
 
-    /// The same, with a name to find it by.
+    /// As [`View::snap`], with a name that [`View::checkpoint`] finds.
     ///
     /// # Errors
     /// As [`View::snap`].
@@ -156,23 +179,19 @@ impl<S: Root> View<S> {
         made
     }
 
-    /// Brings the bytes back to the last checkpoint, and forgets it. Without one, back to the snapshot.
-    ///
-    /// # Errors
-    /// None today.
-    pub fn revert(&mut self) -> io::Result<()> {
+    /// Rolls back to the last checkpoint, and removes it. Without one, rolls back to the snapshot.
+    pub fn revert(&mut self) {
         self.go_back(self.checkpoints.depth());
         self.checkpoints.pop();
-        Ok(())
     }
 
-    /// Brings the bytes back to `checkpoint`, which stays; later ones are forgotten. 0 is the snapshot.
+    /// Rolls back to `checkpoint`, which stays, and removes later ones. 0 is the snapshot.
     ///
     /// # Errors
     /// `InvalidInput` when there is no such checkpoint.
     pub fn revert_to(&mut self, checkpoint: usize) -> io::Result<()> {
         if checkpoint > self.checkpoints() {
-            let what = format!("there is no checkpoint {checkpoint}, the last is {}", self.checkpoints());
+            let what = format!("there is no checkpoint {checkpoint}: the last is {}", self.checkpoints());
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
         self.go_back(checkpoint);
@@ -186,32 +205,29 @@ impl<S: Root> View<S> {
         self.tracker.arm(&self.region, &self.bytes_of(&pages));
     }
 
-    /// Forgets the last checkpoint. The bytes stay, and count as changed since the one before. Without one: nothing.
-    ///
-    /// # Errors
-    /// None today.
-    pub fn apply(&mut self) -> io::Result<()> {
+    /// Removes the last checkpoint. The bytes stay, and count as changed since the one before. Without a checkpoint it
+    /// does nothing.
+    pub fn apply(&mut self) {
         self.checkpoints.apply();
-        Ok(())
     }
 
-    /// Number of checkpoints, which is the number of the last.
+    /// Returns the number of checkpoints, which is the number of the last.
     pub fn checkpoints(&self) -> usize {
         self.checkpoints.depth()
     }
 
-    /// The name of a checkpoint, if it has one.
+    /// Returns the name of a checkpoint, if it has one.
     pub fn checkpoint_name(&self, checkpoint: usize) -> Option<&str> {
         self.checkpoints.name(checkpoint)
     }
 
-    /// The first checkpoint of that name, if there are several.
+    /// Returns the number of the first checkpoint of that name.
     pub fn checkpoint(&self, name: &str) -> Option<usize> {
         self.checkpoints.find(name)
     }
 
-    /// Gives all bytes what they have in the snapshot, and lifts all protection. This is an edit: checkpoints stay, and
-    /// what they hold can be reverted to.
+    /// Sets all bytes to those of the snapshot, and lifts all protection. This is an edit: checkpoints stay, and the
+    /// view can be rolled back to them.
     ///
     /// # Errors
     /// When protection cannot be lifted.
@@ -224,10 +240,10 @@ impl<S: Root> View<S> {
         self.restore_range(..)
     }
 
-    /// The same for a range of bytes, but for protection.
+    /// Sets a range of bytes to those of the snapshot. Protection stays.
     ///
     /// # Errors
-    /// `InvalidInput` when the range is not inside.
+    /// `InvalidInput` when the range is not within the view.
     pub fn restore_range(&mut self, range: impl RangeBounds<usize>) -> io::Result<()> {
         let range = self.bounds(range)?;
         let written = self.tracker.written(&self.region, range.clone(), false);
@@ -247,7 +263,7 @@ impl<S: Root> View<S> {
         Ok(())
     }
 
-    /// A snapshot of the bytes as they are, in time proportional to the dirty pages: the rest is shared.
+    /// Takes a snapshot of the current bytes, in time proportional to the dirty pages: the rest is shared.
     ///
     /// # Errors
     /// When there is no memory for them.
@@ -259,16 +275,16 @@ impl<S: Root> View<S> {
         Ok(Snapshot::of(self.image.with(self.as_slice(), &changed)?))
     }
 
-    /// Sets what may be done with a range of bytes: whole pages of the system. [`View::restore`] lifts it.
+    /// Sets the allowed access to a range of bytes, in whole pages of the system. [`View::restore`] lifts it.
     ///
     /// # Errors
-    /// `InvalidInput` when the range is not of pages, or not inside; as mprotect(2) otherwise.
+    /// `InvalidInput` when the range is not of whole pages, or not within the view; as mprotect(2) otherwise.
     ///
     /// # Safety
-    /// Until [`Access::WRITE`] is given back, the range must not be read or written in a way that `access` does not allow,
-    /// by this program through slices or by calls of this view that look at bytes (all but `restore`, `protect`, and
-    /// those for address and length): the access would fault. Mind that the compiler may read a byte of a slice earlier
-    /// than the program says (measured), so use pointers.
+    /// Until the access is allowed again, nothing may read or write the range in a way that `access` does not allow: no
+    /// slice of it, and no call of this view that reads bytes (all but `restore`, `protect`, and those for address and
+    /// length). It would fault. The compiler may read a byte of a slice earlier than the program does (measured), so
+    /// use pointers.
     #[allow(unsafe_code, unsafe_op_in_unsafe_fn, reason = "the promise is handed on as it is")]
     pub unsafe fn protect(&mut self, range: impl RangeBounds<usize>, access: Access) -> io::Result<()> {
         let range = self.bounds(range)?;
@@ -325,16 +341,11 @@ impl<S: Root> View<S> {
         match (start, end) {
             (Some(start), Some(end)) if start <= end && end <= self.len() => Ok(start..end),
             _ => {
-                let what = format!("the range is not one of the {} bytes of the view", self.len());
+                let what = format!("the range is not within the {} bytes of the view", self.len());
                 Err(io::Error::new(io::ErrorKind::InvalidInput, what))
             }
         }
     }
-}
-
-impl MutView<'_> {
-    /// Ends the view: what was written is in the snapshot now. Dropping it does the same.
-    pub fn finish(self) {}
 }
 
 /// The pages of `unit` bytes that ranges of bytes touch, each once; the ranges are ascending and disjoint.

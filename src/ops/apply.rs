@@ -1,7 +1,7 @@
 //! `apply`: bring a file from the base of a delta to its result, in place or in a copy.
 
-use std::fs::File;
 use crate::sys::ext::FileExt;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::change::hold::Work;

@@ -9,8 +9,8 @@ use super::diff::{Options, Side as Named, sides};
 use super::operand::Operand;
 use super::sides::Side;
 use crate::error::{Error, Result};
-use crate::mem::vec::{Content, ELEMENTS, ElementType, Fault, ReadAt};
 use crate::page::PageSet;
+use crate::vec::{Content, ELEMENTS, ElementType, VecSource};
 
 /// Bytes of elements compared at once, about.
 const BLOCK: u64 = 256 << 10;
@@ -91,34 +91,22 @@ struct Half<'a> {
 
 impl<'a> Half<'a> {
     fn open(side: &'a Side) -> Result<Half<'a>> {
-        let content = Content::read(&Bytes(side), side.len()).map_err(|fault| told(fault, side))?;
-        Ok(Half { side, content })
+        Ok(Half { side, content: Content::read(&source(side), side.len())? })
     }
 
     fn read(&self, buf: &mut [u8], offset: u64) -> Result<()> {
-        self.content.read_at(&Bytes(self.side), buf, offset).map_err(|e| told(e.into(), self.side))
-    }
-}
-
-/// An error of the library that went through an [`io::Error`] comes out as it was.
-fn told(fault: Fault, side: &Side) -> Error {
-    let name = Path::new(side.name());
-    match fault {
-        Fault::Io(e) => e.downcast::<Error>().unwrap_or_else(|e| Fault::Io(e).of(name)),
-        fault => fault.of(name),
+        self.content.read_at(&source(self.side), buf, offset)
     }
 }
 
 /// The bytes of a side, wherever they are.
-struct Bytes<'a>(&'a Side);
-
-impl ReadAt for Bytes<'_> {
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        if offset.checked_add(buf.len() as u64).is_none_or(|end| end > self.0.len()) {
+fn source(side: &Side) -> VecSource<'_> {
+    VecSource::new(Path::new(side.name()), |buf, offset| {
+        if offset.checked_add(buf.len() as u64).is_none_or(|end| end > side.len()) {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        self.0.read(buf, offset).map_err(io::Error::other)
-    }
+        side.read(buf, offset).map_err(io::Error::other)
+    })
 }
 
 struct Found<'a> {

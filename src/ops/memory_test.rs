@@ -86,7 +86,7 @@ proptest! {
         prop_assert_eq!((live.digest(), live.len(), live.stored()), (origin.digest(), len as u64, None));
         prop_assert_eq!(&live.groups, &origin.groups);
 
-        let wide = mem::Options { page_size: Some(unit * mem::page_size()), ..mem::Options::default() };
+        let wide = mem::Options::default().page_size(unit * mem::page_size());
         let mut view = origin.snapshot().view_with(&wide).unwrap();
         write_all(&mut view, &changes);
         // Checkpoints are no concern of disks: all is against the snapshot.

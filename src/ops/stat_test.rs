@@ -75,7 +75,7 @@ fn a_file_that_shrinks_is_a_failure_of_that_aspect() {
 fn own_formats_are_known() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("v");
-    let kind = crate::mem::vec::ElementType::of_scalar(crate::mem::vec::Scalar::named("u16").unwrap());
+    let kind = crate::vec::ElementType::of_scalar(crate::ops::vec::Scalar::named("u16").unwrap());
     crate::ops::vec::create(&path, &kind).unwrap();
     let format = Aspects { format: true, ..Aspects::default() };
     assert_eq!(look(&path, format).format, Some(Format::Vec { kind, len: 0 }));

@@ -1,4 +1,4 @@
-//! `vec`: persistent vectors from outside: made, looked at, and changed by whole commits.
+//! `vec`: makes, reads and changes persistent vectors by atomic commits, without mapping their files.
 
 mod span;
 
@@ -8,37 +8,40 @@ use std::time::Duration;
 
 use self::span::elements;
 pub use self::span::{Place, Span};
-pub use crate::mem::vec::{ElementType, Number, Scalar, Tag};
+pub use crate::vec::format::{ElementType, Tag, tag};
+pub use crate::vec::scalar::{Number, Scalar};
 
 use crate::error::{At, Error, Result, command};
-use crate::mem::vec::{Edit, PersistenceFile, VecFile, VecFileMut, is_vec};
+use crate::vec::{Edit, PersistenceFile, VecFile, VecFileMut, is_vec};
 
 /// Bytes of elements that are read at once.
 const BLOCK: u64 = 256 << 10;
 
-/// What a file holds.
+/// The state of a vector.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Stat {
     /// The file, links followed.
     pub path: PathBuf,
-    /// What its elements are.
+    /// The type of its elements.
     pub kind: ElementType,
     /// Number of elements.
     pub len: u64,
-    /// Bytes that they take.
+    /// Bytes of all elements.
     pub bytes: u64,
-    /// Bytes behind them that a commit cut short has left, for the next writer to take away.
+    /// Bytes past them that an interrupted commit left; the next writer removes them.
     pub left_over: u64,
-    /// Whether the last commit is not all in place yet; it counts all the same, and the next writer finishes it.
+    /// Whether the last commit is valid but not completely in place; the next writer completes it.
     pub unfinished: bool,
 }
 
-/// What a change did.
+/// The result of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Report {
     /// Elements that were added, set or removed.
     pub changed: u64,
-    /// Elements now.
+    /// Elements after it.
     pub len: u64,
 }
 
@@ -46,11 +49,11 @@ pub struct Report {
 pub enum Input<'a> {
     /// Numbers as words.
     Words(&'a [String]),
-    /// Numbers as text, between white space; and what to call it in errors.
+    /// Numbers as text, separated by white space; and its name in errors.
     Text(&'a mut dyn BufRead, &'a Path),
-    /// The bytes of elements, in the order of this machine; and what to call it in errors.
+    /// The bytes of elements, in the order of this machine; and its name in errors.
     Raw(&'a mut dyn BufRead, &'a Path),
-    /// A file of `persistence` 0.0.5, with its magic bytes and the version of its contents, where they are to be checked.
+    /// A file of `persistence` 0.0.5, with its magic bytes and the version of its contents, which are checked if given.
     Persistence(&'a Path, Option<[u8; 8]>, Option<[u8; 3]>),
 }
 
@@ -65,18 +68,21 @@ impl std::fmt::Debug for Input<'_> {
     }
 }
 
-/// Makes a new file without elements.
+/// Makes a new file without elements at `path`, mode 0600. It appears complete and durable.
 ///
 /// # Errors
-/// As [`VecFileMut::create`].
+/// [`Error::Refused`] when there is a file at `path`, or no file can hold such elements; [`Error::Io`] when it cannot
+/// be made.
 pub fn create(path: &Path, kind: &ElementType) -> Result<Stat> {
     VecFileMut::create(path, kind).map(|vec| stat_of(&vec))
 }
 
-/// What is in `path`. Nothing is written.
+/// Returns the state of `path`, waiting up to `wait` for its lock. Nothing is written.
 ///
 /// # Errors
-/// As [`VecFile::open`].
+/// [`Error::Busy`] while a writer has it open; [`Error::Refused`] when it is no persistent vector, of another byte
+/// order, no regular file, or half changed by an interrupted memsnap; [`Error::Damaged`] or [`Error::Version`] when it
+/// cannot be used.
 pub fn stat(path: &Path, wait: Duration) -> Result<Stat> {
     Ok(stat_of(&VecFile::open(path, wait)?))
 }
@@ -92,10 +98,11 @@ fn stat_of(vec: &VecFile) -> Stat {
     }
 }
 
-/// Appends all elements of `input`, or none.
+/// Appends all elements of `input`, or none. First an interrupted commit is completed if it was sealed, else removed.
 ///
 /// # Errors
-/// As [`VecFileMut::commit`]; [`Error::Refused`] when `input` holds something else than elements of this type.
+/// As [`stat`], and when there is no space: then nothing is appended; [`Error::Refused`] when `input` holds anything
+/// but elements of this type. After another failed write or fsync, only [`stat`] shows whether they were appended.
 pub fn push(path: &Path, input: Input<'_>, wait: Duration) -> Result<Report> {
     let mut vec = VecFileMut::open(path, wait)?;
     let changed = match input {
@@ -118,7 +125,7 @@ pub fn push(path: &Path, input: Input<'_>, wait: Duration) -> Result<Report> {
     Ok(Report { changed, len: vec.len() })
 }
 
-/// The header of a vector is not to be taken for elements.
+/// Refuses a vector as input: its header is no element.
 fn no_vector(from: &mut dyn BufRead, name: &Path) -> Result<()> {
     if is_vec(first_of(from).at("reading", name)?) {
         let what = format!("{} is a persistent vector itself, with a header", name.display());
@@ -144,15 +151,15 @@ fn append_persistence(
     })
 }
 
-/// What is there at the beginning; nothing is taken.
+/// Returns the first bytes without consuming them.
 fn first_of(from: &mut dyn BufRead) -> io::Result<&[u8]> {
-    // Unlike other reads, this one is not made again by itself when a signal interrupts it.
+    // Unlike other reads, this one is not repeated when a signal interrupts it.
     while let Err(e) = from.fill_buf() {
         if e.kind() != io::ErrorKind::Interrupted {
             return Err(e);
         }
     }
-    from.fill_buf() // what it has by now
+    from.fill_buf() // what is buffered by now
 }
 
 /// Reads until `block` is full or there is no more.
@@ -169,7 +176,7 @@ fn fill(from: &mut dyn Read, block: &mut [u8]) -> io::Result<usize> {
     Ok(n)
 }
 
-/// Numbers out of text, a line at a time.
+/// Parses numbers in text, a line at a time.
 struct Words<'a> {
     scalar: Scalar,
     from: &'a mut dyn BufRead,
@@ -179,7 +186,7 @@ struct Words<'a> {
     given: usize,
 }
 
-/// Far more than any number takes; one endless line must not fill the memory.
+/// Far longer than any number; one endless line must not fill the memory.
 const LONGEST_LINE: u64 = 64 << 20;
 
 impl Words<'_> {
@@ -238,21 +245,21 @@ fn scalar(vec: &VecFile) -> Result<Scalar> {
     })
 }
 
-/// From which end elements are taken.
+/// The end from which elements are removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
-    /// The first ones; all others move down.
+    /// The front: all other elements move down.
     Front,
-    /// The last ones.
+    /// The back.
     Back,
 }
 
-/// Gives the first or last `n` elements with their indexes to `take`, then `None`; and removes them when it has always
+/// Passes the first or last `n` elements with their indexes to `take`, then `None`, and removes them if every call
 /// succeeded.
 ///
 /// # Errors
-/// As [`VecFileMut::commit`]; [`Error::Refused`] when there are fewer, or they are no numbers; what `take` says, and then
-/// nothing is removed.
+/// As [`push`]; [`Error::Refused`] when there are fewer, or they are no numbers; the errors of `take`: then nothing is
+/// removed.
 pub fn pop<E: From<Error>>(
     path: &Path,
     (side, n): (Side, u64),
@@ -274,10 +281,10 @@ pub fn pop<E: From<Error>>(
     Ok(Report { changed: n, len: vec.len() })
 }
 
-/// Gives all numbers of `span` to `each`, with their indexes.
+/// Passes all numbers of `spans` to `each`, with their indexes.
 ///
 /// # Errors
-/// As [`VecFile::open`]; [`Error::Refused`] when there are no such elements, or they are no numbers; what `each` says.
+/// As [`stat`]; [`Error::Refused`] when there are no such elements, or they are no numbers; the errors of `each`.
 pub fn get<E: From<Error>>(
     path: &Path,
     spans: &[Span],
@@ -306,7 +313,7 @@ fn numbers<E: From<Error>>(
     })
 }
 
-/// Gives the bytes of elements `start..end` to `each`, whole elements at a time.
+/// Passes the bytes of elements `start..end` to `each`, whole elements at a time.
 fn raw<E: From<Error>>(
     vec: &VecFile,
     start: u64,
@@ -327,10 +334,10 @@ fn raw<E: From<Error>>(
     Ok(())
 }
 
-/// Gives the bytes of the elements of `span` to `each`, whole elements at a time.
+/// Passes the bytes of the elements of `span` to `each`, whole elements at a time.
 ///
 /// # Errors
-/// As [`VecFile::open`]; [`Error::Refused`] when there are no such elements; what `each` says.
+/// As [`stat`]; [`Error::Refused`] when there are no such elements; the errors of `each`.
 pub fn dump<E: From<Error>>(
     path: &Path,
     span: Span,
@@ -342,10 +349,10 @@ pub fn dump<E: From<Error>>(
     raw(&vec, start, end, each)
 }
 
-/// Gives the elements from `at` on the values that `words` say.
+/// Sets the elements from `at` on to the values in `words`.
 ///
 /// # Errors
-/// As [`VecFileMut::commit`]; [`Error::Refused`] when there are not so many elements, or a word is no such number.
+/// As [`push`]; [`Error::Refused`] when there are not so many elements, or a word is no such number.
 pub fn set(path: &Path, at: Place, words: &[String], wait: Duration) -> Result<Report> {
     let mut vec = VecFileMut::open(path, wait)?;
     let bytes = parse(scalar(&vec)?, words)?;
@@ -361,10 +368,10 @@ pub fn set(path: &Path, at: Place, words: &[String], wait: Duration) -> Result<R
     Ok(Report { changed, len })
 }
 
-/// Takes away all elements but the first `len`.
+/// Removes all elements but the first `len`.
 ///
 /// # Errors
-/// As [`VecFileMut::commit`]; [`Error::Refused`] when there are fewer.
+/// As [`push`]; [`Error::Refused`] when there are fewer.
 pub fn truncate(path: &Path, len: u64, wait: Duration) -> Result<Report> {
     let mut vec = VecFileMut::open(path, wait)?;
     let before = vec.len();

@@ -37,10 +37,10 @@ pub(crate) use refs::no_ref;
 pub use refs::{Ref, check_tag};
 pub use spool::Spool;
 
+use crate::sys::ext::{OsStrExt, OsStringExt};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, Read};
-use crate::sys::ext::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use crate::error::{At, Error, Result};

@@ -1,3 +1,5 @@
+use rustix::fs::Mode;
+
 use super::*;
 
 fn refusal(result: Result<File>) -> String {

@@ -28,7 +28,7 @@ impl Access {
     pub const EXEC: Access = Access(5);
 
     /// Whether all that `other` allows is allowed.
-    pub fn allows(self, other: Access) -> bool {
+    pub(crate) fn allows(self, other: Access) -> bool {
         self.0 & other.0 == other.0
     }
 }

@@ -39,7 +39,7 @@ fn elements_go_in_and_come_out() {
     case.ok("vec set v -1 -32768").says("1 element set");
     assert_eq!(lines(&case.ok("vec get v -- -2..")), ["-2", "-32768"]);
     assert_eq!(lines(&case.ok("vec pop v -n 2")), ["-2", "-32768"]);
-    case.ok("vec truncate v 0").says("1 element taken, 0 now");
+    case.ok("vec truncate v 0").says("1 element removed, 0 now");
     assert_eq!(case.read("v").len(), 4096);
     case.exits("vec pop v", 2).says("only 0 elements");
     case.ok("vec push v 1 2 3 4");
@@ -205,7 +205,7 @@ fn what_could_not_be_shown_is_not_taken() {
     let mut command = case.memsnap(["vec", "pop", "v", "-n", "2"]);
     command.stdout(full()).stderr(Stdio::piped());
     let ran = Ran::of(start(&mut command).wait_with_output().unwrap(), "vec pop".into());
-    ran.exits(2).says("taking from v").says("No space left");
+    ran.exits(2).says("removing from v").says("No space left");
     assert_eq!(case.ok("vec len v").out, "3\n");
 
     let (reader, writer) = std::io::pipe().unwrap();
@@ -213,7 +213,7 @@ fn what_could_not_be_shown_is_not_taken() {
     let mut command = case.memsnap(["vec", "pop", "v"]);
     command.stdout(writer).stderr(Stdio::piped());
     let ran = Ran::of(start(&mut command).wait_with_output().unwrap(), "vec pop".into());
-    ran.exits(2).says("nothing was taken");
+    ran.exits(2).says("nothing was removed");
     assert_eq!(case.ok("vec len v").out, "3\n");
 }
 

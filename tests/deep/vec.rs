@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use memsnap::mem::page_size;
-use memsnap::mem::vec::{Options, PersistentVec, Plain, VecFile, VecReader};
+use memsnap::ops::vec;
+use memsnap::vec::{Options, PersistentVec, Plain, VecReader};
 use memsnap::{Error, Result};
 use proptest::prelude::*;
 
@@ -246,7 +247,7 @@ fn a_moved_file_is_noticed_when_growing_and_at_commit() {
 #[test]
 fn other_types_are_refused_with_the_reason() {
     let f = Fixture::new();
-    let options = Options { tag: *b"weights         ", version: 3, wait: Duration::ZERO };
+    let options = Options::default().tag("weights").version(3);
     // SAFETY: nobody else knows the file.
     drop(unsafe { PersistentVec::<f32>::create(&f.path(), &options) }.unwrap());
     fn said<T: Plain>(f: &Fixture, options: Options) -> String {
@@ -257,8 +258,8 @@ fn other_types_are_refused_with_the_reason() {
     assert!(said::<f64>(&f, options).contains("elements of 4 bytes, not of 8"));
     assert!(said::<u32>(&f, options).contains("another kind: f32"));
     assert!(said::<[u8; 4]>(&f, options).contains("aligned to 4, not to 1"));
-    assert!(said::<f32>(&f, Options { tag: [0; 16], ..options }).contains("the tag \"weights"));
-    assert!(said::<f32>(&f, Options { version: 2, ..options }).contains("version 3 of its type, not 2"));
+    assert!(said::<f32>(&f, options.tag("")).contains("the tag \"weights"));
+    assert!(said::<f32>(&f, options.version(2)).contains("version 3 of its type, not 2"));
     assert!(VecReader::<f32>::open_copy(&f.path(), &options).unwrap().is_empty());
 }
 
@@ -268,18 +269,18 @@ fn an_unfinished_commit_is_read_as_done() {
     let f = Fixture::new();
     let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/vec-1/sealed");
     std::fs::copy(kept, f.path()).unwrap();
-    let options = Options { tag: *b"golden\0\0\0\0\0\0\0\0\0\0", version: 7, wait: Duration::ZERO };
+    let options = Options::default().tag("golden").version(7);
     let mut expected: Vec<u32> = (0..300).collect();
     expected[10..13].copy_from_slice(&[7, 8, 9]);
     // SAFETY: nobody else knows the file.
     let mapped = unsafe { VecReader::<u32>::open(&f.path(), &options) }.unwrap();
     let copied = VecReader::<u32>::open_copy(&f.path(), &options).unwrap();
     assert!(*mapped == *expected && *copied == *expected);
-    assert!(VecFile::open(&f.path(), Duration::ZERO).unwrap().is_unfinished());
+    assert!(vec::stat(&f.path(), Duration::ZERO).unwrap().unfinished);
     drop(mapped);
     // SAFETY: nobody else knows the file.
     assert!(*unsafe { PersistentVec::<u32>::open(&f.path(), &options) }.unwrap() == *expected);
-    assert!(!VecFile::open(&f.path(), Duration::ZERO).unwrap().is_unfinished());
+    assert!(!vec::stat(&f.path(), Duration::ZERO).unwrap().unfinished);
 }
 
 /// An empty file, such as mkstemp(3) makes, begins a vector; what is taken from its front is gone with the commit.

@@ -4,14 +4,15 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use memsnap::mem::vec::{Edit, ElementType, Scalar, VecFile, VecFileMut};
+use memsnap::ops::vec::{ElementType, Scalar, tag};
+use memsnap::vec::internals::{Edit, VecFile, VecFileMut};
 
 fn kept(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/vec-1").join(name)
 }
 
 fn kind() -> ElementType {
-    ElementType { tag: *b"golden\0\0\0\0\0\0\0\0\0\0", version: 7, ..ElementType::of_scalar(Scalar::U32) }
+    ElementType { tag: tag("golden").unwrap(), version: 7, ..ElementType::of_scalar(Scalar::U32) }
 }
 
 fn elements(file: &VecFile) -> Vec<u32> {

@@ -67,7 +67,7 @@ fn compare(view: &CowView<'_>, there: &Mmap) {
 
 fn run(snapshot: &Snapshot, there: &mut Mmap, unit: usize, steps: &[Step], look: bool) {
     for tracking in methods() {
-        let options = Options { page_size: Some(unit), tracking: Some(tracking) };
+        let options = Options::default().page_size(unit).tracking(tracking);
         let mut view = snapshot.view_with(&options).unwrap();
         let mut model = Model::new(snapshot);
         for step in steps {
@@ -83,7 +83,7 @@ fn run(snapshot: &Snapshot, there: &mut Mmap, unit: usize, steps: &[Step], look:
         // To begin again with what was there when it was made: there is always one more revert.
         for _ in 0..=steps.len() {
             there.revert().unwrap();
-            view.revert().unwrap();
+            view.revert();
         }
         compare(&view, there);
         assert!(view[..] == snapshot[..] && view.dirty().is_empty());
@@ -133,26 +133,26 @@ fn files_have_the_same_history() {
 fn more_reverts_than_snaps() {
     for tracking in methods() {
         let snapshot = Snapshot::from_slice(&noise(1, 5 << 16)).unwrap();
-        let options = Options { page_size: Some(1 << 16), tracking: Some(tracking) };
+        let options = Options::default().page_size(1 << 16).tracking(tracking);
         let mut view = snapshot.view_with(&options).unwrap();
         for byte in 0..99 {
             view[0] = byte;
             view[1 << 16] = byte;
             view.snap().unwrap();
         }
-        (0..10).for_each(|_| view.apply().unwrap());
+        (0..10).for_each(|_| view.apply());
         assert_eq!((view[0], view.checkpoints(), numbers(&view.dirty())), (98, 89, vec![0, 1]));
-        view.revert().unwrap();
+        view.revert();
         assert_eq!((view[0], view.checkpoints()), (88, 88));
-        view.revert().unwrap();
+        view.revert();
         assert_eq!((view[0], view[1 << 16]), (87, 87));
-        (0..200).for_each(|_| view.revert().unwrap());
+        (0..200).for_each(|_| view.revert());
         assert!(view[..] == snapshot[..] && view.checkpoints() == 0 && view.dirty().is_empty());
-        (0..5).for_each(|_| view.apply().unwrap());
+        (0..5).for_each(|_| view.apply());
         view[7] ^= 1;
-        view.apply().unwrap();
+        view.apply();
         assert_eq!(numbers(&view.dirty()), [0]);
-        view.revert().unwrap();
+        view.revert();
         assert!(view[..] == snapshot[..]);
     }
 }

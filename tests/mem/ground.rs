@@ -13,7 +13,7 @@ pub(crate) const METHODS: [Tracking; 4] =
     [Tracking::WriteProtect, Tracking::WriteProtectAll, Tracking::Pagemap, Tracking::Compare];
 
 pub(crate) fn with(tracking: Tracking) -> Options {
-    Options { tracking: Some(tracking), ..Options::default() }
+    Options::default().tracking(tracking)
 }
 
 /// Whether writes can be tracked in this way here.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use memsnap::mem::{ArcView, Options, Root, Snapshot, Tracking, View};
 use proptest::prelude::*;
 
-use super::ground::{can, differing, numbers};
+use super::ground::{can, differing, numbers, with};
 
 const PAGE: usize = 4096;
 
@@ -108,12 +108,12 @@ impl Step {
                 assert_eq!(view.snap_named(name.to_string()).unwrap(), model.last());
             }
             Step::Revert => {
-                view.revert().unwrap();
+                view.revert();
                 model.back_to(model.last());
                 model.forget_last();
             }
             Step::Apply => {
-                view.apply().unwrap();
+                view.apply();
                 model.forget_last();
             }
             Step::RevertTo(n) => {
@@ -223,7 +223,7 @@ enum Act {
     /// The view is replaced by one of a snapshot that was taken, if there is one.
     OnTaken(usize, usize),
     /// The view is replaced by one of a snapshot into which another view wrote these.
-    Keep(usize, Vec<Step>, bool),
+    Keep(usize, Vec<Step>),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -250,7 +250,7 @@ fn act() -> impl Strategy<Value = Act> {
         40 => (view(), step()).prop_map(|(view, step)| Act::Of(view, step)),
         3 => view().prop_map(Act::Take),
         1 => (view(), 0..9_usize).prop_map(|(view, taken)| Act::OnTaken(view, taken)),
-        1 => (view(), prop::collection::vec(step(), 0..6), any::<bool>()).prop_map(|(v, s, f)| Act::Keep(v, s, f)),
+        1 => (view(), prop::collection::vec(step(), 0..6)).prop_map(|(v, s)| Act::Keep(v, s)),
     ]
 }
 
@@ -273,30 +273,26 @@ struct Subject {
 impl Subject {
     fn new(snapshot: &Snapshot, bytes: &[u8], options: &Options) -> Subject {
         assert!(snapshot[..] == *bytes);
-        let view = Arc::new(snapshot.try_clone().unwrap()).view_arc_with(options).unwrap();
+        let view = Arc::new(snapshot.clone()).view_arc_with(options).unwrap();
         Subject { snapshot: snapshot.clone(), view, model: Model::new(bytes) }
     }
 }
 
 /// Lets a mutable view of a clone write, and gives the clone and its bytes.
-fn keep(subject: &Subject, steps: &[Step], finish: bool, options: &Options) -> (Snapshot, Vec<u8>) {
-    let mut snapshot = subject.snapshot.try_clone().unwrap();
+fn keep(subject: &Subject, steps: &[Step], options: &Options) -> (Snapshot, Vec<u8>) {
+    let mut snapshot = subject.snapshot.clone();
     let mut view = snapshot.view_mut_with(options).unwrap();
     let mut model = Model::new(&subject.model.held[0]);
     for step in steps {
         step.take(&mut view, &mut model);
         agree(&view, &model);
     }
-    if finish {
-        view.finish()
-    } else {
-        drop(view)
-    }
+    drop(view);
     assert!(snapshot[..] == model.now[..] && subject.snapshot[..] == model.held[0][..]);
     (snapshot, model.now)
 }
 
-fn run(base: &Base, len: usize, acts: &[Act], options: &Options) {
+fn run(base: &Base, len: usize, acts: &[Act], tracking: Tracking, options: &Options) {
     let (snapshot, bytes) = base.make(len);
     let mut subjects: Vec<Subject> = (0..3).map(|_| Subject::new(&snapshot, &bytes, options)).collect();
     let mut taken: Vec<(Snapshot, Vec<u8>)> = Vec::new();
@@ -318,8 +314,8 @@ fn run(base: &Base, len: usize, acts: &[Act], options: &Options) {
                 }
                 n
             }
-            Act::Keep(n, steps, finish) => {
-                let (snapshot, bytes) = keep(&subjects[*n], steps, *finish, options);
+            Act::Keep(n, steps) => {
+                let (snapshot, bytes) = keep(&subjects[*n], steps, options);
                 subjects[*n] = Subject::new(&snapshot, &bytes, options);
                 n
             }
@@ -328,7 +324,7 @@ fn run(base: &Base, len: usize, acts: &[Act], options: &Options) {
     }
     // Nobody disturbed anybody else.
     for subject in &subjects {
-        assert_eq!(subject.view.tracking(), options.tracking.unwrap());
+        assert_eq!(subject.view.tracking(), tracking);
         agree(&subject.view, &subject.model);
         assert!(subject.snapshot[..] == subject.model.held[0][..]);
     }
@@ -346,7 +342,7 @@ fn histories(tracking: Tracking) {
     };
     let unit = prop_oneof![2 => Just(None), 1 => Just(Some(3 * PAGE))];
     proptest!(config, |(base in base(), len in len(), unit in unit, acts in prop::collection::vec(act(), 1..40))| {
-        run(&base, len, &acts, &Options { page_size: unit, tracking: Some(tracking) });
+        run(&base, len, &acts, tracking, &unit.into_iter().fold(with(tracking), Options::page_size));
     });
 }
 

@@ -9,5 +9,6 @@ mod history;
 #[cfg(target_os = "linux")]
 mod kernel;
 mod limits;
+mod parts;
 mod process;
 mod sources;

@@ -72,7 +72,7 @@ fn steps(seed: u64, many: usize) -> impl Iterator<Item = Step> {
 }
 
 pub(crate) fn live_through(snapshot: &Snapshot, tracking: Option<Tracking>, seed: u64) {
-    let options = memsnap::mem::Options { tracking, ..Default::default() };
+    let options = tracking.map_or(Default::default(), with);
     let mut view = snapshot.view_with(&options).unwrap();
     let mut model = Model::new(snapshot);
     for step in steps(seed, 120) {
@@ -110,7 +110,7 @@ fn threads() {
         let moved = std::thread::spawn(move || {
             view[PAGE] ^= 1;
             assert_eq!(numbers(&view.dirty()), [0, 1, 20]);
-            view.revert().unwrap();
+            view.revert();
             view
         });
         assert!(moved.join().unwrap()[..] == snapshot[..]);
@@ -171,7 +171,7 @@ fn fork() {
             assert_eq!(numbers(&new.dirty()), [0]);
             live_through(&taken, None, 7);
             drop(view);
-            kept.finish();
+            drop(kept);
             let mut own = snapshot.clone();
             own.view_mut().unwrap()[9] ^= 1;
             assert_eq!(own[9], snapshot[9] ^ 1);
@@ -272,7 +272,7 @@ fn what_can_be_had() {
             Ok(view) => assert_eq!(view.tracking(), tracking),
             Err(e) => {
                 assert_eq!(e.kind(), std::io::ErrorKind::Unsupported);
-                assert!(e.to_string().contains("cannot be had here: "), "{e}");
+                assert!(e.to_string().contains("is not available here: "), "{e}");
             }
         }
     }

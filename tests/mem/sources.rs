@@ -1,4 +1,4 @@
-//! Where snapshots come from: files that change afterwards, or are cut meanwhile; holes; parts that fit and do not.
+//! Snapshots of files that change afterwards or shrink meanwhile, of holes, and of files that are mapped.
 #![allow(unsafe_code, reason = "files that nobody changes, mapped; protection; a name space of mounts")]
 
 use std::fs::{File, OpenOptions};
@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use memsnap::mem::{Access, Compose, Snapshot};
-use proptest::prelude::*;
+use memsnap::mem::{Access, Snapshot};
 
 use super::ground::{methods, noise, numbers, skip, with};
 use super::process::{alone, forked};
@@ -24,10 +23,17 @@ fn file_of(dir: &Path, bytes: &[u8]) -> (PathBuf, File) {
     (path, file)
 }
 
+/// A snapshot of a file whose copies are in `dir`.
+fn in_scratch(file: &File, dir: &Path) -> Snapshot {
+    let len = file.metadata().unwrap().len() as usize;
+    let compose = Snapshot::compose(len).scratch(dir).and_then(|compose| compose.file(0, file, 0, len));
+    compose.unwrap().build().unwrap()
+}
+
 /// Snapshots of a file, by every way.
 fn all_ways(path: &Path, file: &File) -> Vec<Snapshot> {
     let dir = path.parent().unwrap();
-    vec![Snapshot::open(path).unwrap(), Snapshot::from_file(file).unwrap(), Snapshot::from_file_in(file, dir).unwrap()]
+    vec![Snapshot::open(path).unwrap(), Snapshot::from_file(file).unwrap(), in_scratch(file, dir)]
 }
 
 /// Every snapshot stays what the file was, whatever becomes of it.
@@ -184,89 +190,6 @@ fn blocks_are_shared() {
     }
 }
 
-#[derive(Clone, Debug)]
-struct Part {
-    /// 0 bytes, 1 a copy of a file, 2 the file itself.
-    kind: u8,
-    at: usize,
-    offset: usize,
-    len: usize,
-}
-
-fn place(compose: Compose, part: &Part, file: &File, bytes: &[u8]) -> std::io::Result<Compose> {
-    let Part { kind, at, offset, len } = *part;
-    match kind {
-        0 => compose.bytes(at, &bytes[offset..offset + len]),
-        1 => compose.file(at, file, offset as u64, len),
-        // SAFETY: nobody writes to the file: it has no name, and is written before.
-        _ => unsafe { compose.share(at, file.try_clone()?, offset as u64, len) },
-    }
-}
-
-#[test]
-fn parts_lie_where_they_were_placed() {
-    const LEN: usize = 9 * MIB;
-    let bytes = noise(8, 4 * MIB + 1234);
-    let file = tempfile::tempfile().unwrap();
-    file.write_all_at(&bytes, 0).unwrap();
-    let place_of = |most: usize| {
-        prop_oneof![0..most, (0..most / PAGE).prop_map(|n| n * PAGE), (0..most / MIB + 1).prop_map(|n| n * MIB)]
-    };
-    let length = prop_oneof![Just(0), 1..9000_usize, Just(MIB), MIB..3 * MIB, Just(bytes.len())];
-    let part = (0..3_u8, place_of(LEN), place_of(bytes.len()), length).prop_map(|(kind, at, offset, len)| Part {
-        kind,
-        at,
-        offset,
-        len,
-    });
-    let total = prop_oneof![Just(LEN), 0..LEN];
-    let config = ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() };
-    proptest!(config, |(len in total, parts in prop::collection::vec(part, 0..12))| {
-        let (mut fit, mut all) = (Vec::<Part>::new(), vec![0; len]);
-        let laid = |fit: &[Part]| {
-            fit.iter().fold(Snapshot::compose(len), |compose, part| place(compose, part, &file, &bytes).unwrap())
-        };
-        for part in parts {
-            let there = part.offset + part.len <= bytes.len();
-            let inside = part.at + part.len <= len;
-            let free = fit.iter().all(|other| part.at + part.len <= other.at || other.at + other.len <= part.at);
-            if inside && there && (free || part.len == 0) {
-                all[part.at..part.at + part.len].copy_from_slice(&bytes[part.offset..part.offset + part.len]);
-                fit.extend(Some(part).filter(|part| part.len > 0));
-            } else if there || part.kind > 0 {
-                prop_assert!(place(laid(&fit), &part, &file, &bytes).is_err(), "{part:?} among {fit:?}");
-            }
-        }
-        let snapshot = laid(&fit).build()?;
-        prop_assert!(snapshot[..] == all[..]);
-        let mut view = snapshot.view()?;
-        prop_assert!(view[..] == all[..] && view.dirty().is_empty());
-        view.fill(3);
-        view.revert()?;
-        prop_assert!(view[..] == all[..] && view.take_snapshot()?[..] == all[..]);
-    });
-}
-
-#[test]
-fn small_parts_cost_no_mappings() {
-    if !alone("sources::small_parts_cost_no_mappings") {
-        return;
-    }
-    let mappings = || std::fs::read_to_string("/proc/self/maps").unwrap().lines().count();
-    let (before, bytes) = (mappings(), noise(4, PAGE));
-    let file = tempfile::tempfile().unwrap();
-    file.write_all_at(&bytes, 0).unwrap();
-    let mut compose = Snapshot::compose(10_000 * 16 * PAGE);
-    for i in 0..5_000 {
-        compose = compose.bytes(2 * i * 16 * PAGE, &bytes).unwrap();
-        compose = compose.file((2 * i + 1) * 16 * PAGE, &file, 0, PAGE).unwrap();
-    }
-    let snapshot = compose.build().unwrap();
-    let view = snapshot.view().unwrap();
-    assert!((0..10_000).all(|i| view[16 * i * PAGE..][..PAGE] == bytes[..] && view[16 * i * PAGE + PAGE] == 0));
-    assert!(mappings() - before < 600, "{} mappings", mappings() - before);
-}
-
 #[test]
 fn whatever_has_a_descriptor_can_be_the_source() {
     use std::os::fd::{AsFd, OwnedFd};
@@ -278,65 +201,10 @@ fn whatever_has_a_descriptor_can_be_the_source() {
         Snapshot::from_file(&owned),
         Snapshot::from_file(owned.as_fd()),
         Snapshot::from_file(Arc::new(file.try_clone().unwrap())),
-        Snapshot::from_file_in(&owned, dir.path()),
         Snapshot::from_file(owned),
     ];
     assert!(all.iter().all(|snapshot| snapshot.as_ref().is_ok_and(|s| s[..] == *b"some bytes")), "{all:?}");
     assert_eq!(file.stream_position().unwrap(), 5);
-}
-
-/// Short parts, too: one mapping each, and no memory, until there are too many.
-#[test]
-fn shared_parts_are_mapped_up_to_a_limit() {
-    if !alone("sources::shared_parts_are_mapped_up_to_a_limit") {
-        return;
-    }
-    const PARTS: usize = 30_000;
-    let mappings = || std::fs::read_to_string("/proc/self/maps").unwrap().lines().count();
-    let bytes = noise(4, 64 * PAGE);
-    let file = tempfile::tempfile().unwrap();
-    file.write_all_at(&bytes, 0).unwrap();
-    let file = Arc::new(file);
-    let compose = |parts: usize| {
-        (0..parts).fold(Snapshot::compose(parts * PAGE), |compose, i| {
-            // No part follows the one before it in the file.
-            // SAFETY: nobody writes to the file: it has no name, and is written before.
-            unsafe { compose.share(i * PAGE, file.clone(), (i * 7 % 64 * PAGE) as u64, PAGE) }.unwrap()
-        })
-    };
-    let as_laid =
-        |all: &[u8]| all.chunks(PAGE).enumerate().all(|(i, page)| page == &bytes[i * 7 % 64 * PAGE..][..PAGE]);
-    let before = mappings();
-    let few = compose(4000).build().unwrap();
-    let more = mappings() - before;
-    assert!((4000..4010).contains(&more) && as_laid(&few), "{more} mappings");
-    drop(few);
-    // Neighbours in the file are one.
-    // SAFETY: as above.
-    let share = |compose: Compose, i: usize| unsafe { compose.share(i * PAGE, file.clone(), (i * PAGE) as u64, PAGE) };
-    let one = (0..64).fold(Snapshot::compose(64 * PAGE), |compose, i| share(compose, i).unwrap()).build().unwrap();
-    assert!(one[..] == bytes[..] && mappings() - before < 10, "{} mappings", mappings() - before);
-
-    let limit: usize = std::fs::read_to_string("/proc/sys/vm/max_map_count").unwrap().trim().parse().unwrap();
-    if limit > 70_000 {
-        return skip("vm.max_map_count is not the usual one");
-    }
-    let many = compose(PARTS).build().unwrap();
-    assert!(as_laid(&many));
-    let mut views: Vec<_> = (0..3).map(|_| many.view().unwrap()).collect();
-    for view in &mut views {
-        assert!(as_laid(view) && view.dirty().is_empty());
-        view[20_000 * PAGE] ^= 1;
-        view[29_999 * PAGE] ^= 1;
-        view.snap().unwrap();
-        assert_eq!(numbers(&view.dirty_since(0)), [20_000, 29_999]);
-        view.revert_to(0).unwrap();
-        assert!(as_laid(view));
-    }
-    assert!(mappings() < limit * 4 / 5, "{} mappings", mappings());
-    drop(views);
-    drop(many);
-    assert!(mappings() - before < 10 && compose(4000).build().is_ok_and(|few| as_laid(&few)));
 }
 
 /// Nothing is copied: what a view does not write is the file's.
@@ -380,7 +248,7 @@ fn protection_is_lifted_by_restore() {
         assert!(view[..] == snapshot[..]);
         assert_eq!(numbers(&view.dirty()), [3]);
         view.fill(1);
-        view.revert().unwrap();
+        view.revert();
         assert_eq!(numbers(&view.dirty()), [3]);
     }
 }

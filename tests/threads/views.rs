@@ -12,7 +12,7 @@ const LEN: usize = 1 << 20;
 
 fn methods() -> impl Iterator<Item = Options> {
     let all = [Tracking::WriteProtect, Tracking::WriteProtectAll, Tracking::Pagemap, Tracking::Compare];
-    let with = |tracking| Options { tracking: Some(tracking), ..Options::default() };
+    let with = |tracking| Options::default().tracking(tracking);
     let here = |options: &Options| Snapshot::zeroed(1).unwrap().view_with(options).is_ok();
     all.into_iter().map(with).filter(here)
 }

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use memsnap::mem::vec::{Edit, ElementType, Scalar, VecFile, VecFileMut};
+use memsnap::ops::vec::{ElementType, Scalar};
+use memsnap::vec::internals::{Edit, VecFile, VecFileMut};
 use memsnap::{Error, Result};
 
 use super::crash::{Blow, during};

@@ -27,13 +27,13 @@ use super::{Target, input};
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = text::VEC_EXIT)]
 pub(super) struct Create {
-    /// The file to make
+    /// File to make
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     file: PathBuf,
     /// Type of the elements: u8 to u64, i8 to i64, f32 or f64
     #[arg(long = "type", value_name = "TYPE", value_parser = words::scalar)]
     scalar: Scalar,
-    /// What a program calls its type: up to 16 bytes
+    /// The program's name for the type: up to 16 bytes
     #[arg(long, value_name = "NAME", value_parser = words::tag, default_value = "", hide_default_value = true)]
     tag: Tag,
     /// The program's version of the type
@@ -44,7 +44,7 @@ pub(super) struct Create {
 /// Append elements
 ///
 /// All of them, or none. Integers may be hexadecimal (0xff), floats nan or
-/// inf. `-` reads numbers from stdin, between white space.
+/// inf. `-` reads numbers from stdin, separated by white space.
 ///
 /// Examples:
 ///
@@ -60,12 +60,12 @@ pub(super) struct Push {
     values: Vec<String>,
 }
 
-/// Take elements from the end or the front, and print them
+/// Remove elements from the end or the front, and print them
 ///
 /// Elements are removed once all of them have been written to stdout. If
-/// stdout cannot take them, they stay in FILE. With --front, elements that
-/// stay move down, which takes time and, for the moment, space in the file
-/// for all of them.
+/// that fails, they stay in FILE. With --front, all other elements move
+/// down, which takes time and, until it is done, space in the file for all
+/// of them.
 ///
 /// Examples:
 ///
@@ -76,17 +76,17 @@ pub(super) struct Push {
 pub(super) struct Pop {
     #[command(flatten)]
     target: Target,
-    /// How many; they are printed in their order
+    /// Number of elements, which are printed in their order
     #[arg(short = 'n', long = "number", value_name = "N", default_value = "1", value_parser = words::number)]
     number: u64,
-    /// Take the first elements, not the last
+    /// Remove the first elements, not the last
     #[arg(long)]
     front: bool,
 }
 
-/// Give elements new values
+/// Set elements
 ///
-/// Several values go to INDEX and those behind it.
+/// Several values go to INDEX and those after it.
 ///
 /// Examples:
 ///
@@ -97,7 +97,7 @@ pub(super) struct Pop {
 pub(super) struct Set {
     #[command(flatten)]
     target: Target,
-    /// The first element to be set
+    /// First element to set
     #[arg(value_name = "INDEX", value_parser = words::place, allow_negative_numbers = true)]
     index: Place,
     /// Numbers
@@ -115,16 +115,16 @@ pub(super) struct Set {
 pub(super) struct Truncate {
     #[command(flatten)]
     target: Target,
-    /// How many to keep
+    /// Number of elements to keep
     #[arg(value_name = "N", value_parser = words::number)]
     len: u64,
 }
 
 /// Append the elements of another file
 ///
-/// INPUT holds numbers as text, between white space; with --raw the bytes of
-/// elements in the order of this machine; with --persistence it is a file of
-/// the Rust crate persistence 0.0.5 with elements of the same size. `-` is
+/// INPUT holds numbers as text, separated by white space; with --raw the
+/// bytes of elements in the order of this machine; with --persistence it is
+/// a file of the Rust crate persistence 0.0.5 with elements of that size. `-` is
 /// stdin. All of it is appended, or nothing; INPUT is never written to.
 ///
 /// Examples:
@@ -137,7 +137,7 @@ pub(super) struct Truncate {
 pub(super) struct Import {
     #[command(flatten)]
     target: Target,
-    /// What to append; - is stdin
+    /// File to append; - is stdin
     #[arg(value_name = "INPUT", value_hint = ValueHint::FilePath)]
     input: OsString,
     /// INPUT holds the bytes of elements
@@ -146,10 +146,10 @@ pub(super) struct Import {
     /// INPUT is a file of persistence 0.0.5
     #[arg(long)]
     persistence: bool,
-    /// Its magic bytes must be these: 8 characters, or 0x and 16 digits
+    /// Require these magic bytes: 8 characters, or 0x and 16 digits
     #[arg(long, value_name = "MAGIC", requires = "persistence", value_parser = words::magic)]
     magic: Option<[u8; 8]>,
-    /// The version of its contents must be this, such as 0.1.0
+    /// Require this version of its contents, such as 0.1.0
     #[arg(long, value_name = "VERSION", requires = "persistence", value_parser = words::version)]
     data_version: Option<[u8; 3]>,
 }
@@ -165,7 +165,7 @@ struct JsonReport {
 }
 
 fn render(verb: &'static str, done: &str, file: &Path, report: Report, screen: &mut Screen) -> anyhow::Result<()> {
-    let Report { changed, len } = report;
+    let Report { changed, len, .. } = report;
     if screen.is_json() {
         let path = JsonPath::of(file);
         return screen.json(&JsonReport { schema: "memsnap.vec.change.1", path, verb, changed, len });
@@ -210,12 +210,12 @@ impl Pop {
                 return show(index, number, screen);
             }
             screen.flush()?;
-            anyhow::ensure!(!screen.closed(), "nobody reads stdout any more; nothing was taken");
+            anyhow::ensure!(!screen.closed(), "nobody reads stdout any more; nothing was removed");
             Ok(())
         });
-        let report = report.with_context(|| format!("taking from {}", escape::path(file)))?;
-        let done = || format!("taking from {}: they are printed and taken, but not reported", escape::path(file));
-        render("pop", "taken", file, report, screen).and_then(|()| screen.flush()).with_context(done)
+        let report = report.with_context(|| format!("removing from {}", escape::path(file)))?;
+        let done = || format!("removing from {}: they are printed and removed, but not reported", escape::path(file));
+        render("pop", "removed", file, report, screen).and_then(|()| screen.flush()).with_context(done)
     }
 }
 
@@ -233,7 +233,7 @@ impl Truncate {
         let file = &self.target.file;
         let report = vec::truncate(file, self.len, self.target.wait)
             .with_context(|| format!("shortening {}", escape::path(file)))?;
-        render("truncate", "taken", file, report, screen)
+        render("truncate", "removed", file, report, screen)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is appended to a vector.
+//! The input that is appended to a vector.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
@@ -17,7 +17,7 @@ pub(super) fn open(path: &Path) -> Result<Box<dyn BufRead>> {
     let stream = input::stream(path.as_os_str())?;
     let mut file = stream.map_or_else(|| File::open(path).at("opening", path), Ok)?;
     let found = file.metadata().at("looking at", path)?;
-    // The end of a pipe or of a file that the kernel makes up is where it is.
+    // A pipe, or a file that the kernel generates, has no length in advance.
     let has_len = found.is_file() && fs::kind(&file).at("looking at", path)?.tells_lengths();
     Ok(match has_len {
         true => {
@@ -28,7 +28,7 @@ pub(super) fn open(path: &Path) -> Result<Box<dyn BufRead>> {
     })
 }
 
-/// Reads a file of which so many bytes are to be there: an earlier end is an error.
+/// Reads a file that has so many bytes: an earlier end is an error.
 struct Whole<R> {
     from: R,
     left: u64,

@@ -16,8 +16,8 @@ use super::words::{self, name_of};
 
 /// Show what a vector holds: type, length, state
 ///
-/// Reads the header and the state, and the log of a commit that was cut
-/// short, if there is one. Never writes.
+/// Reads the header and the state, and the log of an interrupted commit, if
+/// there is one. Never writes.
 ///
 /// Example:
 ///
@@ -58,7 +58,7 @@ pub(super) struct Get {
     spans: Vec<Span>,
 }
 
-/// Write elements out: as text, or as their bytes
+/// Write elements to stdout, as text or as bytes
 ///
 /// Text is one number a line, in a form that import reads back as the same
 /// number. Bytes are those of the file, in the order of this machine.
@@ -147,10 +147,10 @@ pub(super) fn show_stat(stat: &vec::Stat, screen: &mut Screen) -> anyhow::Result
     screen.line(&format!("type    {}", kind.describe()))?;
     screen.line(&format!("length  {}, {}", count(stat.len, "element"), screen.sizes.show(stat.bytes)))?;
     match (stat.unfinished, stat.left_over) {
-        (true, _) => screen.line("state   the last commit is whole, and will be put in place by the next writer"),
+        (true, _) => screen.line("state   the last commit is complete; the next writer puts it in place"),
         (false, 0) => Ok(()),
         (false, n) => screen.line(&format!(
-            "state   {} behind the elements, left by a commit that was cut short; the next writer takes it away",
+            "state   {} past the elements, left by an interrupted commit; the next writer removes it",
             screen.sizes.show(n)
         )),
     }

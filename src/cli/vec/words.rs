@@ -1,6 +1,6 @@
-//! What stands on the command line of `memsnap vec`, read; and what it shows.
+//! Parsers of the arguments of `memsnap vec`.
 
-use memsnap::ops::vec::{ElementType, Place, Scalar, Span, Tag};
+use memsnap::ops::vec::{self, ElementType, Place, Scalar, Span, Tag};
 
 /// Reads a number of elements.
 pub(super) fn number(text: &str) -> Result<u64, String> {
@@ -36,10 +36,7 @@ pub(super) fn span(text: &str) -> Result<Span, String> {
 
 /// Reads a tag of up to 16 bytes.
 pub(super) fn tag(text: &str) -> Result<Tag, String> {
-    let mut tag = [0; 16];
-    let place = tag.get_mut(..text.len()).ok_or("a tag has up to 16 bytes")?;
-    place.copy_from_slice(text.as_bytes());
-    Ok(tag)
+    vec::tag(text).ok_or_else(|| "a tag has up to 16 bytes".into())
 }
 
 /// Reads the name of a scalar type.
@@ -67,7 +64,7 @@ pub(super) fn version(text: &str) -> Result<[u8; 3], String> {
     parts.try_into().ok().filter(|_| right).ok_or_else(|| "write three numbers up to 255, such as 0.1.0".into())
 }
 
-/// What a scalar is called in JSON: its name, or `other`.
+/// Returns the name of a scalar in JSON, or `other`.
 pub(super) fn name_of(kind: &ElementType) -> &'static str {
     kind.scalar.map_or("other", Scalar::name)
 }

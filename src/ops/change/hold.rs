@@ -1,15 +1,14 @@
 //! Step 1: the target is held. The lock of its history, its own flock, and a write lease, which proves that no other
 //! process has it open. In this order a change that has to wait does not disturb a `snap` that is reading.
 
+use crate::sys::ext::FileExt;
 use std::fs::File;
 use std::io::ErrorKind;
-use crate::sys::ext::FileExt;
 use std::path::Path;
 
 use super::plan::Options;
 use crate::capture::Companion;
 use crate::error::{At, Error, Result, shell_word};
-use crate::mem::vec::is_vec;
 use crate::ops::Note;
 use crate::ops::target::Target;
 use crate::store::{ChangeMarker, History, Image, Writing};
@@ -18,6 +17,7 @@ use crate::sys::lease::{Lease, LeaseAnswer};
 use crate::sys::lock::{self, Held};
 use crate::sys::open;
 use crate::sys::procs::{self, Opener, Openers};
+use crate::vec::is_vec;
 
 /// A target held for changing: its history's lock, its own flock, and a write lease where there are leases.
 pub(crate) struct Work<'a> {

@@ -1,11 +1,13 @@
 //! Files of this program's own, known by their first bytes.
 
+use crate::sys::ext::FileExt;
 use std::fs::File;
+use std::path::Path;
 
-use crate::mem::vec::{self, ElementType, Fault};
+use crate::error::Error;
 use crate::pack::FileKind;
 use crate::sys::cache;
-use crate::sys::ext::FileExt;
+use crate::vec::{self, ElementType, VecSource};
 
 /// The largest folio that its first bytes may come in.
 const BEGINNING: u64 = 2 << 20;
@@ -54,10 +56,10 @@ impl Format {
     }
 
     fn of_vec(file: &File, len: u64) -> Option<Format> {
-        match vec::Content::read(file, len) {
+        match vec::Content::read(&VecSource::of_file(file, Path::new("")), len) {
             Ok(content) => Some(Format::Vec { kind: *content.element_type(), len: content.len() }),
-            Err(Fault::Damaged(what) | Fault::Version(what)) => Some(Format::BrokenVec(what)),
-            Err(Fault::Refused(..) | Fault::Io(_)) => None,
+            Err(Error::Damaged { what, .. } | Error::Version { what, .. }) => Some(Format::BrokenVec(what)),
+            Err(_) => None,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Which elements are meant, before it is known how many there are.
+//! Indexes and ranges of elements, before their number is known.
 
 use std::path::Path;
 
@@ -7,18 +7,18 @@ use crate::error::{Error, Result};
 /// A place between elements, counted from either end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// So many after the start.
+    /// Counted from the start.
     Start(u64),
-    /// So many before the end.
+    /// Counted from the end.
     End(u64),
 }
 
-/// Elements, before it is known how many there are.
+/// A selection of elements, before their number is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Span {
-    /// One.
+    /// One element.
     One(Place),
-    /// From one place up to another; an open end is the first or the last.
+    /// The half-open range from one place to another; a missing end is the first or the last.
     Range(Option<Place>, Option<Place>),
 }
 
@@ -47,7 +47,7 @@ pub(super) fn elements(n: u64) -> String {
 }
 
 impl Span {
-    /// The indexes meant in a vector of `len` elements, as `start..end`.
+    /// Returns the selected indexes in a vector of `len` elements, as `start..end`.
     ///
     /// # Errors
     /// [`Error::Refused`] when there are no such elements.

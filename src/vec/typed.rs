@@ -1,4 +1,4 @@
-//! What a typed vector asks of its elements, and of a file that is to have them.
+//! What typed vectors require of their elements and of their file.
 
 use std::io;
 use std::time::Duration;
@@ -6,36 +6,46 @@ use std::time::Duration;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::file::VecFile;
-use super::format::{ELEMENTS, ElementType, MAX_ALIGN, Tag};
+use super::format::{ELEMENTS, ElementType, MAX_ALIGN, Tag, tag};
 use super::scalar::Scalar;
 use crate::mem::{Compose, Snapshot};
 use crate::{Error, Result};
 
-/// Elements that are nothing but bytes: any bytes are one, all its bytes are of it (no padding), and it has no
-/// interior that changes. The derives of `zerocopy` prove it. It must have bytes, and be aligned to 4096 at most.
+/// Elements that are plain bytes: any bytes are valid, and there is no padding and no interior mutability. The derives
+/// of `zerocopy` prove it. An element has at least one byte, and an alignment of at most 4096.
 pub trait Plain: FromBytes + IntoBytes + Immutable + 'static {}
 
 impl<T: FromBytes + IntoBytes + Immutable + 'static> Plain for T {}
 
-/// How a typed vector is opened.
-#[derive(Clone, Copy, Debug)]
+/// Options of a typed vector: by default no tag, version 0, and no waiting.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
-    /// What the program calls its type: a file with another tag is refused.
-    pub tag: Tag,
-    /// The program's version of the type, likewise.
-    pub version: u32,
-    /// How long others that have it open are waited for.
-    pub wait: Duration,
+    tag: Tag,
+    version: u32,
+    pub(super) wait: Duration,
 }
 
-/// No tag, version 0, no waiting.
-impl Default for Options {
-    fn default() -> Options {
-        Options { tag: [0; 16], version: 0, wait: Duration::ZERO }
+impl Options {
+    /// Sets the name by which the program tells its types apart, in up to 16 bytes. A file with another tag is refused.
+    ///
+    /// # Panics
+    /// When the name is longer.
+    pub fn tag(self, name: &str) -> Options {
+        Options { tag: tag(name).expect("a tag has up to 16 bytes"), ..self }
+    }
+
+    /// Sets the program's version of the type. A file with another version is refused.
+    pub fn version(self, version: u32) -> Options {
+        Options { version, ..self }
+    }
+
+    /// Sets how long to wait for others that have the file open.
+    pub fn wait(self, wait: Duration) -> Options {
+        Options { wait, ..self }
     }
 }
 
-/// What a file says of elements of type `T`.
+/// Returns the element type of `T`.
 pub(super) fn kind_of<T: Plain>(options: &Options) -> ElementType {
     const {
         assert!(size_of::<T>() > 0, "elements of a persistent vector have bytes");
@@ -48,7 +58,7 @@ pub(super) fn kind_of<T: Plain>(options: &Options) -> ElementType {
     }
 }
 
-/// Refuses a file whose elements are others.
+/// Refuses a file whose elements are of another type.
 pub(super) fn must_hold<T: Plain>(vec: &VecFile, options: &Options) -> Result<()> {
     let (found, wanted) = (vec.element_type(), kind_of::<T>(options));
     if *found == wanted {
@@ -66,13 +76,13 @@ pub(super) fn must_hold<T: Plain>(vec: &VecFile, options: &Options) -> Result<()
     Err(Error::refused(format!("{} has {what}", vec.path().display()), "open it with the type that it was made for"))
 }
 
-/// Bytes as memory counts them.
+/// Converts a length of a file to one of memory.
 pub(super) fn in_memory(bytes: u64) -> io::Result<usize> {
     usize::try_from(bytes)
         .map_err(|_| io::Error::new(io::ErrorKind::OutOfMemory, "more bytes than there are addresses"))
 }
 
-/// The elements of `vec`, copied, with zeros behind them up to `len` bytes.
+/// Copies the elements of `vec`, with zeros after them up to `len` bytes.
 pub(super) fn copy_of(vec: &VecFile, len: usize) -> io::Result<Compose> {
     let bytes = in_memory(vec.byte_len())?;
     let mut compose = Snapshot::compose(len);
@@ -82,7 +92,7 @@ pub(super) fn copy_of(vec: &VecFile, len: usize) -> io::Result<Compose> {
     let mut block = vec![0; bytes.min(1 << 20)];
     for at in (0..bytes).step_by(1 << 20) {
         let part = &mut block[..(bytes - at).min(1 << 20)];
-        vec.content().read_at(&vec.file, part, at as u64)?;
+        vec.read_at(part, at as u64).map_err(io::Error::other)?;
         compose = compose.bytes(at, part)?;
     }
     Ok(compose)

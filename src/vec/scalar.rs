@@ -1,9 +1,9 @@
-//! The numbers that the shell can work on: how they are written, read and shown.
+//! The numbers that the program can parse and print.
 
 use std::any::TypeId;
 use std::fmt;
 
-/// An element that is one number; the values are those of the file.
+/// A type of elements that are numbers; the values are those of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "their names are those of Rust")]
 #[repr(u8)]
@@ -31,7 +31,7 @@ pub enum Number {
     Double(f64),
 }
 
-/// In a form that [`Scalar::parse`] reads back as the same number.
+/// Writes a form that [`Scalar::parse`] reads as the same number.
 impl fmt::Display for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -43,29 +43,29 @@ impl fmt::Display for Number {
 }
 
 impl Scalar {
-    /// All there are.
+    /// All types.
     pub const ALL: [Scalar; 10] = {
         use Scalar::*;
         [U8, U16, U32, U64, I8, I16, I32, I64, F32, F64]
     };
 
-    /// Its name in Rust.
+    /// Returns its name in Rust.
     pub fn name(self) -> &'static str {
         ["u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64", "f32", "f64"][self as usize - 1]
     }
 
-    /// By its name.
+    /// Returns the type of that name.
     pub fn named(name: &str) -> Option<Scalar> {
         Scalar::ALL.into_iter().find(|scalar| scalar.name() == name)
     }
 
-    /// By its number in the file.
+    /// Returns the type of that number in the file.
     pub(super) fn numbered(number: u8) -> Option<Scalar> {
         Scalar::ALL.into_iter().find(|scalar| *scalar as u8 == number)
     }
 
-    /// The scalar that `T` is, if it is one.
-    pub fn of<T: 'static>() -> Option<Scalar> {
+    /// Returns the scalar that `T` is, if it is one.
+    pub(super) fn of<T: 'static>() -> Option<Scalar> {
         let types = [
             TypeId::of::<u8>(),
             TypeId::of::<u16>(),
@@ -81,7 +81,7 @@ impl Scalar {
         Scalar::ALL.into_iter().zip(types).find(|(_, id)| *id == TypeId::of::<T>()).map(|(scalar, _)| scalar)
     }
 
-    /// Bytes that it takes; in a file this is its alignment too, on every machine.
+    /// Returns its bytes, which are its alignment in a file too, on every machine.
     pub fn size(self) -> usize {
         match self {
             Scalar::U8 | Scalar::I8 => 1,
@@ -91,7 +91,7 @@ impl Scalar {
         }
     }
 
-    /// The least and the greatest value of an integer type.
+    /// Returns the least and the greatest value of an integer type.
     fn limits(self) -> (i128, i128) {
         let bits = self.size() as u32 * 8;
         match self {
@@ -100,12 +100,12 @@ impl Scalar {
         }
     }
 
-    /// Reads a number, strictly, and appends its bytes in the order of this machine: integers in decimal or `0x`
-    /// hexadecimal, floats also as `nan` and `inf`.
+    /// Parses a number, and appends its bytes in the order of this machine: integers in decimal or `0x` hexadecimal,
+    /// floats also as `nan` and `inf`.
     ///
     /// # Errors
-    /// What is wrong with `text`, and what would be right.
-    #[allow(clippy::host_endian_bytes, reason = "elements lie in the file as they lie in memory")]
+    /// What is wrong with `text`, and what to write instead.
+    #[allow(clippy::host_endian_bytes, reason = "elements are in the file as in memory")]
     pub fn parse(self, text: &str, out: &mut Vec<u8>) -> Result<(), String> {
         match self {
             Scalar::F32 => {
@@ -145,11 +145,11 @@ impl Scalar {
         Ok(())
     }
 
-    /// The number in the [`Scalar::size`] bytes of an element.
+    /// Returns the number in the [`Scalar::size`] bytes of an element.
     ///
     /// # Panics
-    /// When `bytes` are not so many.
-    #[allow(clippy::host_endian_bytes, reason = "elements lie in the file as they lie in memory")]
+    /// When `bytes` has another length.
+    #[allow(clippy::host_endian_bytes, reason = "elements are in the file as in memory")]
     pub fn number(self, bytes: &[u8]) -> Number {
         assert_eq!(bytes.len(), self.size(), "an element has the size of its type");
         match self {
@@ -168,7 +168,7 @@ impl Scalar {
     }
 }
 
-/// A whole number, in decimal or hexadecimal, with a sign or without.
+/// Parses an integer, in decimal or hexadecimal, with or without a sign.
 fn whole(text: &str) -> Option<i128> {
     let (minus, rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),

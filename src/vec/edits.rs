@@ -1,4 +1,4 @@
-//! What `Vec<T>` can do, done to a persistent vector in memory.
+//! The methods of `Vec<T>` on a persistent vector: they change it in memory.
 
 use zerocopy::IntoBytes;
 
@@ -22,7 +22,7 @@ impl<T: Plain> PersistentVec<T> {
         Ok(())
     }
 
-    /// Takes the last element away.
+    /// Removes and returns the last element.
     pub fn pop(&mut self) -> Option<T> {
         let last = self.len.checked_sub(1)?;
         let value = self.value(last);
@@ -30,7 +30,7 @@ impl<T: Plain> PersistentVec<T> {
         Some(value)
     }
 
-    /// Appends what `values` gives; up to the one at which it fails, if it does.
+    /// Appends `values`; when that fails, those before the failure are appended.
     ///
     /// # Errors
     /// As [`PersistentVec::reserve`].
@@ -54,7 +54,7 @@ impl<T: Plain> PersistentVec<T> {
         Ok(())
     }
 
-    /// Puts an element at `index`; those from there on move up.
+    /// Inserts an element at `index`; those from there on move up.
     ///
     /// # Errors
     /// As [`PersistentVec::reserve`].
@@ -72,7 +72,7 @@ impl<T: Plain> PersistentVec<T> {
         Ok(())
     }
 
-    /// Takes the element at `index` away; those behind it move down.
+    /// Removes and returns the element at `index`; those after it move down.
     ///
     /// # Panics
     /// When there is none.
@@ -84,7 +84,7 @@ impl<T: Plain> PersistentVec<T> {
         value
     }
 
-    /// Takes the element at `index` away; the last takes its place.
+    /// Removes and returns the element at `index`; the last one takes its place.
     ///
     /// # Panics
     /// When there is none.
@@ -96,34 +96,34 @@ impl<T: Plain> PersistentVec<T> {
         value
     }
 
-    /// Takes the first element away; those behind it move down. Takes time for all of them.
+    /// Removes and returns the first element; those after it move down, which takes time for all of them.
     pub fn pop_front(&mut self) -> Option<T> {
         (self.len > 0).then(|| self.remove(0))
     }
 
-    /// Takes the first `n` elements away; those behind them move down. Takes time for those, and the next commit writes
-    /// all of them: many at a time cost no more than one.
+    /// Removes the first `n` elements; those after them move down. That takes time for those, and the next commit
+    /// writes all of them: removing many at once costs no more than one.
     ///
     /// # Panics
     /// When there are fewer.
     pub fn remove_front(&mut self, n: usize) {
-        assert!(n <= self.len, "{n} elements cannot be taken from {}", self.len);
+        assert!(n <= self.len, "{n} elements cannot be removed from {}", self.len);
         let (at, end) = (n * Self::SIZE, self.len * Self::SIZE);
         self.bytes_mut().copy_within(at..end, 0);
         self.len -= n;
     }
 
-    /// Takes all elements but the first `len` away; nothing when there are fewer.
+    /// Keeps the first `len` elements, and removes all others.
     pub fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
     }
 
-    /// Takes all elements away.
+    /// Removes all elements.
     pub fn clear(&mut self) {
         self.len = 0;
     }
 
-    /// Makes `len` the number of elements; new ones are clones of `value`.
+    /// Sets the number of elements to `len`; new ones are clones of `value`.
     ///
     /// # Errors
     /// As [`PersistentVec::reserve`].

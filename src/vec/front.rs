@@ -1,4 +1,4 @@
-//! Commits that are no edits of elements: taking elements from the front, and beginning a vector in an empty file.
+//! Commits that are no edits of elements: removing elements from the front, and beginning a vector in an empty file.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,12 +12,12 @@ use crate::sys::lock::Kind;
 use crate::sys::{open, sparse};
 use crate::{At, Error, Result};
 
-/// What a disk writes whole.
+/// Bytes that a disk writes atomically.
 const SECTOR: usize = 512;
 
 impl VecFileMut {
-    /// Takes the first `n` elements away, all or nothing, and durable when it returns; those behind them move down. Takes
-    /// time, and for the moment space in the file, for all that stay; memory is bounded.
+    /// Removes the first `n` elements: atomic, and durable when it returns. Those after them move down, which takes
+    /// time and, until it is done, space in the file for all of them. Memory is bounded.
     ///
     /// # Errors
     /// As [`VecFileMut::commit`]; [`Error::Refused`] when there are fewer.
@@ -55,8 +55,8 @@ impl VecFileMut {
         self.complete(Sealed)
     }
 
-    /// As [`VecFileMut::open`], but an empty file becomes a vector of `kind` without elements, durable when this returns.
-    /// A crash meanwhile leaves it empty, or with some sectors of the first page, from which this begins again.
+    /// As [`VecFileMut::open`], but an empty file becomes a vector of `kind` without elements, durable when this
+    /// returns. A crash meanwhile leaves it empty, or with some sectors of the first page; the next call begins again.
     ///
     /// # Errors
     /// As [`VecFileMut::open`] and [`VecFileMut::create`].
@@ -77,8 +77,8 @@ impl VecFileMut {
     }
 }
 
-/// Whether `there` is what a crash leaves of `page` where nothing was: some of its sectors, and zeros for the others. Not
-/// without any of them, which may be something else, and not all, which is a vector.
+/// Whether `there` is what a crash leaves of `page` in an empty file: some of its sectors, and zeros for the others.
+/// None of them may be another file, and all of them are a vector.
 fn is_torn(there: &[u8], page: &[u8]) -> bool {
     let sectors = || there.chunks(SECTOR).zip(page.chunks(SECTOR)).map(|(found, new)| (found, &new[..found.len()]));
     let is_zero = |bytes: &[u8]| bytes.iter().all(|byte| *byte == 0);

@@ -1,12 +1,9 @@
-//! Page 0 of the file: the header, which is written once, and the two state slots. Pure bytes.
-//!
-//! The rows named here are those of the tables in docs/persistent-vec.md.
+//! Page 0 of the file as bytes: the header, which is written once, and the two state slots. The tables in
+//! docs/persistent-vec.md define them.
 
-use std::io;
-use std::path::Path;
-
+use super::open::VecSource;
 use super::scalar::Scalar;
-use crate::Error;
+use crate::Result;
 use crate::page::{MAX_LEN, PAGE, PAGE64};
 
 /// Offset of the first element in the file.
@@ -15,63 +12,56 @@ pub const ELEMENTS: u64 = PAGE64;
 const MAGIC: [u8; 8] = *b"memsnapV";
 /// The format that this version writes, and the only one that it reads.
 const FORMAT: u32 = 1;
-/// The one value that is written in the order of the machine.
+/// The one value that is written in the byte order of the machine.
 const ENDIANNESS: u32 = 0x0102_0304;
 /// Bytes of the header that its digest covers.
 const FIXED: usize = 64;
-/// Where the slots are: each in a sector of its own.
+/// Offsets of the slots, each in a sector of its own.
 const SLOTS: [usize; 2] = [1024, 2048];
 /// Bytes of a slot that its digest covers.
 const SLOT: usize = 64;
 /// Bytes of a digest.
 const DIGEST: usize = 32;
-/// The largest element, in bytes: one at least must fit into memory.
+/// The largest element in bytes: at least one must fit into memory.
 const MAX_SIZE: u64 = 64 << 20;
-/// Sequences end here; a file that says more was never written by us.
+/// The last sequence; no version writes a higher one.
 const MAX_SEQ: u64 = u64::MAX / 2;
-/// The largest alignment that a file can keep: elements begin on a page.
+/// The largest alignment: elements begin at a page.
 pub(super) const MAX_ALIGN: u64 = PAGE64;
 
-/// Sixteen bytes by which a program tells its own types apart; zeros for none.
+/// A name of up to sixteen bytes by which a program tells its types apart, padded with zeros; zeros for none.
 pub type Tag = [u8; 16];
 
-/// A tag out of text.
-///
-/// # Panics
-/// When it has more than 16 bytes; in a constant, that is an error of the compiler.
-pub const fn tag(text: &str) -> Tag {
-    let (bytes, mut tag, mut i) = (text.as_bytes(), [0; 16], 0);
-    assert!(bytes.len() <= tag.len(), "a tag has up to 16 bytes");
-    while i < bytes.len() {
-        tag[i] = bytes[i];
-        i += 1;
-    }
-    tag
+/// The tag of a name; `None` when the name is longer than 16 bytes.
+pub fn tag(name: &str) -> Option<Tag> {
+    let mut tag = [0; 16];
+    tag.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
+    Some(tag)
 }
 
-/// What the elements of a file are.
+/// The type of the elements of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ElementType {
     /// Bytes of an element, not zero.
     pub size: u64,
     /// Alignment in bytes: a power of two, 4096 at most.
     pub align: u64,
-    /// The number that each element is; `None` for a type of the caller's own.
+    /// The kind of number; `None` for any other type.
     pub scalar: Option<Scalar>,
-    /// The caller's name for the type.
+    /// The program's name for the type.
     pub tag: Tag,
-    /// The caller's version of the type.
+    /// The program's version of the type.
     pub version: u32,
 }
 
 impl ElementType {
-    /// Of a scalar.
+    /// The type of a scalar, without tag and version.
     pub fn of_scalar(scalar: Scalar) -> ElementType {
         let size = scalar.size() as u64;
         ElementType { size, align: size, scalar: Some(scalar), tag: [0; 16], version: 0 }
     }
 
-    /// Why no file can hold such elements.
+    /// Returns why no file can hold such elements.
     pub(super) fn fault(&self) -> Option<String> {
         match self {
             ElementType { size: 0, .. } => Some("elements of no bytes".into()),
@@ -89,12 +79,12 @@ impl ElementType {
         }
     }
 
-    /// The most elements that fit into a file; leaves room for a log of them all.
-    pub fn most(&self) -> u64 {
+    /// Returns the maximal number of elements of a file, which leaves room for a log of them all.
+    pub(crate) fn most(&self) -> u64 {
         (MAX_LEN / 4 - ELEMENTS) / self.size
     }
 
-    /// `u32`, `elements of 12 bytes, tag "point", version 2`.
+    /// Describes the type, such as `u32` or `elements of 12 bytes aligned to 4, tag "point", version 2`.
     pub fn describe(&self) -> String {
         let mut text = match self.scalar {
             Some(scalar) => scalar.name().to_string(),
@@ -109,59 +99,21 @@ impl ElementType {
         text
     }
 
-    /// The tag as text, without the zeros behind it; what is not ASCII is escaped.
+    /// Returns the tag as text without its padding; bytes that are not ASCII are escaped.
     pub fn tag_text(&self) -> String {
         let len = self.tag.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
         self.tag[..len].escape_ascii().to_string()
     }
 }
 
-/// Why a file cannot be used; [`Fault::of`] adds its path.
-#[derive(Debug)]
-pub enum Fault {
-    /// It could not be read.
-    Io(io::Error),
-    /// It is not what the format says.
-    Damaged(String),
-    /// It is of another format.
-    Version(String),
-    /// It is sound, but not what was asked for: what, and what to do.
-    Refused(String, &'static str),
-}
-
-impl Fault {
-    pub(super) fn damaged(what: impl Into<String>) -> Fault {
-        Fault::Damaged(what.into())
-    }
-
-    /// The error for `path`.
-    pub fn of(self, path: &Path) -> Error {
-        match self {
-            Fault::Io(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
-                Error::damaged(path, "it was cut short by somebody else")
-            }
-            Fault::Io(source) => Error::Io { doing: "reading", path: path.into(), source },
-            Fault::Damaged(what) => Error::damaged(path, what),
-            Fault::Version(what) => Error::Version { path: path.into(), what },
-            Fault::Refused(what, hint) => Error::refused(format!("{}: {what}", path.display()), hint),
-        }
-    }
-}
-
-impl From<io::Error> for Fault {
-    fn from(e: io::Error) -> Fault {
-        Fault::Io(e)
-    }
-}
-
-/// The state of a file, as a slot says it.
+/// The state of a file, as in a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct State {
-    /// Counts up; its lowest bit says in which slot it is.
+    /// Counts up; its lowest bit selects the slot.
     pub(super) seq: u64,
     /// Elements.
     pub(super) count: u64,
-    /// What is to be written in place yet.
+    /// What is not in place yet.
     pub(super) log: Option<LogPlace>,
 }
 
@@ -186,7 +138,7 @@ pub(super) fn new_page(kind: &ElementType) -> Vec<u8> {
     page
 }
 
-#[allow(clippy::host_endian_bytes, reason = "the marker tells in which order the machine writes elements")]
+#[allow(clippy::host_endian_bytes, reason = "the marker has the byte order in which the machine writes elements")]
 fn fixed(kind: &ElementType) -> [u8; FIXED] {
     let mut out = [0; FIXED];
     out[..8].copy_from_slice(&MAGIC);
@@ -208,35 +160,35 @@ fn digest_of(parts: &[&[u8]]) -> [u8; DIGEST] {
     hasher.finalize().into()
 }
 
-/// Whether a file that begins with `bytes` is meant to be a persistent vector, sound or not.
+/// Whether a file that begins with `bytes` is a persistent vector, sound or damaged.
 pub(crate) fn is_vec(bytes: &[u8]) -> bool {
     bytes.starts_with(&MAGIC)
 }
 
-/// Reads page 0: what the elements are, and the state that counts.
-pub(super) fn read_page(page: &[u8; PAGE]) -> Result<(ElementType, State), Fault> {
-    let kind = read_header(page)?;
+/// Reads page 0: the type of the elements, and the current state.
+pub(super) fn read_page(page: &[u8; PAGE], from: &VecSource<'_>) -> Result<(ElementType, State)> {
+    let kind = read_header(page, from)?;
     let slots = SLOTS.map(|at| State::decode(page, at, &kind));
     let state = slots.into_iter().flatten().max_by_key(|state| state.seq);
-    let state = state.ok_or_else(|| Fault::damaged("both of its state slots are damaged: how long it is, is lost"))?;
+    let state = state.ok_or_else(|| from.damaged("both of its state slots are damaged: its length is lost"))?;
     let end = SLOTS.map(|at| at + SLOT + DIGEST);
     let gaps = [FIXED + DIGEST..SLOTS[0], end[0]..SLOTS[1], end[1]..PAGE];
     if gaps.into_iter().any(|gap| page[gap].iter().any(|b| *b != 0)) {
-        return Err(Fault::damaged("reserved bytes of its first page are not zero"));
+        return Err(from.damaged("reserved bytes of its first page are not zero"));
     }
     Ok((kind, state))
 }
 
-fn read_header(page: &[u8; PAGE]) -> Result<ElementType, Fault> {
+fn read_header(page: &[u8; PAGE], from: &VecSource<'_>) -> Result<ElementType> {
     if !is_vec(page) {
         let hint = "name a file made by `memsnap vec create` or the library; `memsnap vec import` takes others over";
-        return Err(Fault::Refused("it is not a persistent vector".into(), hint));
+        return Err(from.refused("it is not a persistent vector", hint));
     }
     let format = u32_at(page, 8);
     if format != FORMAT {
-        return Err(Fault::Version(format!("format {format} is not known to this version of memsnap")));
+        return Err(from.version(format!("format {format} is not known to this version of memsnap")));
     }
-    check_endianness(u32_at(page, 12))?;
+    check_endianness(u32_at(page, 12), from)?;
     let kind = ElementType {
         size: u64_at(page, 16),
         align: u64_at(page, 24),
@@ -245,22 +197,22 @@ fn read_header(page: &[u8; PAGE]) -> Result<ElementType, Fault> {
         version: u32_at(page, 36),
     };
     if let Some(what) = kind.fault() {
-        return Err(Fault::damaged(format!("its header speaks of {what}")));
+        return Err(from.damaged(format!("its header describes {what}")));
     }
     if page[33..36] != [0; 3] || page[56..FIXED] != [0; 8] {
-        return Err(Fault::damaged("reserved bytes of its header are not zero"));
+        return Err(from.damaged("reserved bytes of its header are not zero"));
     }
     if page[FIXED..FIXED + DIGEST] != digest_of(&[&page[..FIXED]]) {
-        return Err(Fault::damaged("the digest of its header does not match"));
+        return Err(from.damaged("the digest of its header does not match"));
     }
     if page[32] != 0 && kind.scalar.is_none() {
-        return Err(Fault::Version(format!("the kind of number {} is not known to this version of memsnap", page[32])));
+        return Err(from.version(format!("the kind of number {} is not known to this version of memsnap", page[32])));
     }
     Ok(kind)
 }
 
 /// `stored` was read as a little-endian number.
-fn check_endianness(stored: u32) -> Result<(), Fault> {
+fn check_endianness(stored: u32, from: &VecSource<'_>) -> Result<()> {
     let (little, big) = (ENDIANNESS, ENDIANNESS.swap_bytes());
     let (ours, other, name) = match cfg!(target_endian = "little") {
         true => (little, big, "big"),
@@ -268,16 +220,16 @@ fn check_endianness(stored: u32) -> Result<(), Fault> {
     };
     match stored {
         stored if stored == ours => Ok(()),
-        stored if stored == other => Err(Fault::Refused(
+        stored if stored == other => Err(from.refused(
             format!("its elements are {name}-endian, those of this machine are not"),
             "use it on a machine of that byte order, or convert it there to text with `memsnap vec dump --text`",
         )),
-        _ => Err(Fault::damaged(format!("its endianness marker is {stored:#010x}, which is neither order"))),
+        _ => Err(from.damaged(format!("its endianness marker is {stored:#010x}, which is neither order"))),
     }
 }
 
 impl State {
-    /// Where it goes, and its bytes.
+    /// Returns its offset in the file, and its bytes.
     pub(super) fn encode(&self, kind: &ElementType) -> (u64, [u8; SLOT + DIGEST]) {
         let mut out = [0; SLOT + DIGEST];
         let log = self.log.unwrap_or(LogPlace { offset: 0, len: 0, digest: [0; DIGEST] });
@@ -296,14 +248,14 @@ impl State {
         let number = |n: usize| u64_at(slot, n * 8);
         let place = LogPlace { offset: number(2), len: number(3), digest: slot[32..SLOT].try_into().ok()? };
         let state = State { seq: number(0), count: number(1), log: (place.offset != 0).then_some(place) };
-        // Its digest, its place and its zeros: all of it has to be as it would be written.
+        // Digest, place and zeros: all of it has to be as it would be written.
         let (here, bytes) = state.encode(kind);
         let place_is_right = place.offset == 0 || place.is_behind(kind, state.count);
         let in_bounds = state.count <= kind.most() && state.seq <= MAX_SEQ;
         (here == at as u64 && bytes == slot && in_bounds && place_is_right).then_some(state)
     }
 
-    /// Length of a file in this state: what holds its elements and its log.
+    /// Returns the length of a file in this state: its elements and its log.
     pub(super) fn file_len(&self, kind: &ElementType) -> u64 {
         self.log.map_or(ELEMENTS + self.count * kind.size, |log| log.offset + log.len)
     }

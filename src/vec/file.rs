@@ -1,4 +1,4 @@
-//! A persistent vector opened for reading: locked against writers, and known to be the file of its path.
+//! A persistent vector opened for reading: locked against writers, and checked to be the file at its path.
 
 use std::fs::File;
 use std::io;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::format::{ELEMENTS, ElementType};
-use super::open::Content;
+use super::open::{Content, VecSource};
 use crate::error::shell_word;
 use crate::sys::lock::{self, Held, Kind};
 use crate::sys::locks;
@@ -14,7 +14,7 @@ use crate::sys::open::{self, Stamp};
 use crate::sys::xattr;
 use crate::{At, Error, Result};
 
-/// A persistent vector, read by offsets. While it lives, no writer that asks for the lock gets it.
+/// A persistent vector that is read by offsets. It holds the shared lock.
 #[derive(Debug)]
 pub struct VecFile {
     pub(super) file: File,
@@ -24,12 +24,13 @@ pub struct VecFile {
 }
 
 impl VecFile {
-    /// Opens `path` for reading, waiting up to `wait` for a writer to finish. A symbolic link is followed once, now. A
-    /// commit that was cut short is seen as done if it was sealed, else as never begun; nothing is written.
+    /// Opens `path` for reading, and waits up to `wait` for its lock. A symbolic link is followed once, now. An
+    /// interrupted commit is read as done if it was sealed, else as never begun; nothing is written.
     ///
     /// # Errors
-    /// [`Error::Busy`] while somebody writes; [`Error::Refused`] when it is no persistent vector, of another byte order,
-    /// no regular file, or half changed by another memsnap; [`Error::Damaged`] or [`Error::Version`] when it cannot be used.
+    /// [`Error::Busy`] while a writer has it open; [`Error::Refused`] when it is no persistent vector, of another byte
+    /// order, no regular file, or half changed by another memsnap; [`Error::Damaged`] or [`Error::Version`] when it
+    /// cannot be used.
     pub fn open(path: &Path, wait: Duration) -> Result<VecFile> {
         let path = open::resolve(path)?;
         let file = open::target_read(&path)?;
@@ -41,21 +42,21 @@ impl VecFile {
         let stamp = open::stamp(&file, &path)?;
         must_be_named(&path, &stamp)?;
         must_be_of_one_state(&file, &path)?;
-        let content = Content::read(&file, stamp.len).map_err(|fault| fault.of(&path))?;
+        let content = Content::read(&VecSource::of_file(&file, &path), stamp.len)?;
         Ok(VecFile { file, path, stamp, content })
     }
 
-    /// Where it was when it was opened, with all links followed.
+    /// Returns the path at which it was opened, with all links followed.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What its elements are.
+    /// Returns the type of its elements.
     pub fn element_type(&self) -> &ElementType {
         self.content.element_type()
     }
 
-    /// Number of elements.
+    /// Returns the number of elements.
     pub fn len(&self) -> u64 {
         self.content.len()
     }
@@ -65,53 +66,39 @@ impl VecFile {
         self.content.is_empty()
     }
 
-    /// Bytes of all elements.
+    /// Returns the bytes of all elements.
     pub fn byte_len(&self) -> u64 {
         self.content.byte_len()
     }
 
-    /// Bytes behind the elements that an interrupted commit left, and that the next writer takes away: its log, when
-    /// it was sealed.
+    /// Returns the bytes past the elements that an interrupted commit left: its log, if it was sealed. The next writer
+    /// removes them.
     pub fn left_over(&self) -> u64 {
         self.stamp.len - ELEMENTS - self.byte_len()
     }
 
-    /// Whether the last commit is sealed, but not all in place yet; the next writer finishes it.
+    /// Whether the last commit is sealed, but not completely in place; the next writer completes it.
     pub fn is_unfinished(&self) -> bool {
         self.content.state.log.is_some()
-    }
-
-    /// What is in it, to be read elsewhere.
-    pub fn content(&self) -> &Content {
-        &self.content
     }
 
     /// Fills `buf` with bytes of elements, from byte `offset` of them on.
     ///
     /// # Errors
-    /// When there are not so many, or they cannot be read; [`Error::Damaged`] when somebody cut the file meanwhile.
+    /// [`Error::Refused`] when there are not so many; [`Error::Damaged`] when the file was truncated meanwhile.
     pub fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
-        match self.content.read_at(&self.file, buf, offset) {
-            Err(e)
-                if e.kind() == io::ErrorKind::UnexpectedEof
-                    && offset.checked_add(buf.len() as u64).is_some_and(|end| end <= self.byte_len()) =>
-            {
-                Err(Error::damaged(&self.path, "it was cut short by somebody else while it was open"))
-            }
-            done => done.at("reading", &self.path),
-        }
+        self.content.read_at(&VecSource::of_file(&self.file, &self.path), buf, offset)
     }
 
-    /// Checks that the path still names this file, and that nobody changed its length.
+    /// Checks that the path still names this file, and that its length is unchanged.
     ///
     /// # Errors
-    /// [`Error::Refused`] when it was moved, removed or replaced; [`Error::Damaged`] when it was cut, [`Error::Refused`]
-    /// when it was lengthened.
-    pub fn check(&self) -> Result<()> {
+    /// [`Error::Refused`] when it was moved, removed, replaced or lengthened; [`Error::Damaged`] when it was truncated.
+    pub(super) fn check(&self) -> Result<()> {
         self.check_with(self.stamp.len)
     }
 
-    /// The same, when it was left with `left` bytes.
+    /// As [`VecFile::check`], of a file that had `left` bytes.
     pub(super) fn check_with(&self, left: u64) -> Result<()> {
         must_be_named(&self.path, &self.stamp)?;
         let found = open::stamp(&self.file, &self.path)?.len;
@@ -130,8 +117,8 @@ impl VecFile {
     }
 }
 
-/// A file whose change in place was interrupted may hold elements of two states; and what is written to it now would stand
-/// in the way of its recovery.
+/// Refuses a file whose change in place was interrupted: it may hold elements of two states, and writing to it would
+/// prevent its recovery.
 fn must_be_of_one_state(file: &File, path: &Path) -> Result<()> {
     match xattr::get(file, xattr::CHANGE_MARKER).at("reading the attributes of", path)? {
         None => Ok(()),
@@ -142,7 +129,7 @@ fn must_be_of_one_state(file: &File, path: &Path) -> Result<()> {
     }
 }
 
-/// Nobody else may write: an ancestor's lock is not enough, as it may itself be writing through it.
+/// Takes the lock. An ancestor's lock is not sufficient, as that process may itself be writing.
 pub(super) fn take_lock(file: &File, path: &Path, kind: Kind, wait: Duration) -> Result<()> {
     let busy = |holder: String, hint: &str| Error::Busy { path: path.into(), holder, hint: hint.into() };
     match lock::flock(file, path, kind, wait) {

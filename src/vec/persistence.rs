@@ -1,33 +1,32 @@
-//! Files of the crate `persistence` 0.0.5, to be read and taken over.
+//! Files of the crate `persistence` 0.0.5, for reading and import.
 
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::format::Fault;
-use super::open::ReadAt;
+use super::open::VecSource;
 use super::typed::in_memory;
+use crate::Result;
 use crate::mem::Snapshot;
 use crate::sys::{lock, open};
-use crate::{At, Error, Result};
 
 /// Its own format version.
 const VERSION: [u8; 3] = [0, 0, 5];
-/// In the order of the machine that wrote it.
+/// In the byte order of the machine that wrote it.
 const ENDIANNESS: u16 = 0x1234;
-/// The header is filled up to a multiple of it.
+/// The header is padded to a multiple of it.
 const ALIGN: u64 = 4096;
-/// Bytes of the header beside the default element that it holds.
+/// Bytes of the header besides the default element.
 const FIELDS: u64 = 8 + 2 + 3 + 3 + 2;
 
-/// Bytes before the first element, when elements take `size` bytes.
-pub fn persistence_header_len(size: u64) -> u64 {
+/// Returns the bytes before the first element of `size` bytes.
+fn header_len(size: u64) -> u64 {
     (FIELDS + size).next_multiple_of(ALIGN)
 }
 
 /// A file of `persistence` 0.0.5, opened for reading, locked as that crate does.
 #[derive(Debug)]
-pub struct PersistenceFile {
+pub(crate) struct PersistenceFile {
     file: File,
     path: PathBuf,
     size: u64,
@@ -35,96 +34,90 @@ pub struct PersistenceFile {
 }
 
 impl PersistenceFile {
-    /// Opens `path`, whose elements take `size` bytes. What the caller does not name may be anything: the eight `magic`
-    /// bytes, and the `version` of what is contained.
+    /// Opens `path`, whose elements have `size` bytes. The eight `magic` bytes and the `version` of the contents are
+    /// checked where given.
     ///
     /// # Errors
-    /// [`Error::Busy`] while somebody has it open for writing; [`Error::Refused`] when it is no such file, magic bytes or
-    /// version are others, or it is of the other byte order; [`Error::Version`] when it is of another format.
+    /// [`Error::Busy`](crate::Error::Busy) while somebody has it open for writing;
+    /// [`Error::Refused`](crate::Error::Refused) when it is no such file, magic bytes or version differ, or it is of
+    /// the other byte order; [`Error::Version`](crate::Error::Version) when it is of another format.
     ///
     /// # Panics
     /// When `size` is zero.
-    pub fn open(path: &Path, size: u64, magic: Option<[u8; 8]>, version: Option<[u8; 3]>) -> Result<PersistenceFile> {
+    pub(crate) fn open(
+        path: &Path,
+        size: u64,
+        magic: Option<[u8; 8]>,
+        version: Option<[u8; 3]>,
+    ) -> Result<PersistenceFile> {
         assert!(size > 0, "elements have bytes");
         let path = open::resolve(path)?;
         let file = open::target_read(&path)?;
         let _held = lock::flock(&file, &path, lock::Kind::Shared, std::time::Duration::ZERO)?;
         let len = open::stamp(&file, &path)?.len;
-        let body = check(&file, len, size, magic, version).map_err(|fault| fault.of(&path))?;
+        let body = check(&VecSource::of_file(&file, &path), len, size, magic, version)?;
         Ok(PersistenceFile { file, path, size, len: body / size })
     }
 
-    /// Number of elements.
-    pub fn len(&self) -> u64 {
+    /// Returns the number of elements.
+    pub(crate) fn len(&self) -> u64 {
         self.len
-    }
-
-    /// Whether it has no elements.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
     }
 
     /// Fills `buf` with bytes of elements, from byte `offset` of them on.
     ///
     /// # Errors
     /// When there are not so many, or they cannot be read.
-    pub fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
+    pub(crate) fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
+        let from = VecSource::of_file(&self.file, &self.path);
         if offset.checked_add(buf.len() as u64).is_none_or(|end| end > self.len * self.size) {
-            return Err(Error::refused(format!("{} has no such elements", self.path.display()), "see its length"));
+            return Err(from.refused("it has no such elements", "see its length"));
         }
-        ReadAt::read_at(&self.file, buf, persistence_header_len(self.size) + offset).at("reading", &self.path)
+        from.read(buf, header_len(self.size) + offset)
     }
-}
 
-impl PersistenceFile {
-    /// All elements.
+    /// Returns a snapshot of all elements.
     pub(super) fn copy(&self) -> io::Result<Snapshot> {
         let bytes = in_memory(self.len * self.size)?;
-        Snapshot::compose(bytes).file(0, &self.file, persistence_header_len(self.size), bytes)?.build()
+        Snapshot::compose(bytes).file(0, &self.file, header_len(self.size), bytes)?.build()
     }
 }
 
-/// Holds every field of the header against what it must be; gives the bytes of the body.
-#[allow(clippy::host_endian_bytes, reason = "these files are in the order of the machine that wrote them")]
-fn check(
-    file: &dyn ReadAt,
-    len: u64,
-    size: u64,
-    magic: Option<[u8; 8]>,
-    version: Option<[u8; 3]>,
-) -> Result<u64, Fault> {
+/// Checks every field of the header, and returns the bytes of the body.
+#[allow(clippy::host_endian_bytes, reason = "these files have the byte order of the machine that wrote them")]
+fn check(from: &VecSource<'_>, len: u64, size: u64, magic: Option<[u8; 8]>, version: Option<[u8; 3]>) -> Result<u64> {
     let bad = |what: String| {
         let hint = "name a file of that crate, and a vector whose elements are of its type";
-        Err(Fault::Refused(format!("it is no file of persistence 0.0.5 with such elements: {what}"), hint))
+        Err(from.refused(format!("it is no file of persistence 0.0.5 with such elements: {what}"), hint))
     };
-    let header = persistence_header_len(size);
+    let header = header_len(size);
     if len < FIELDS + size {
         return bad(format!("it is too short: {len} bytes, and its header takes {}", FIELDS + size));
     }
     let mut first = [0; 16];
-    file.read_at(&mut first, 0)?;
+    from.read(&mut first, 0)?;
     if let Some(magic) = magic.filter(|magic| first[..8] != *magic) {
         let (found, wanted) = (first[..8].escape_ascii(), magic.escape_ascii());
-        return Err(Fault::Refused(format!("its magic bytes are \"{found}\", not \"{wanted}\""), "name another file"));
+        return Err(from.refused(format!("its magic bytes are \"{found}\", not \"{wanted}\""), "name another file"));
     }
     let endianness = u16::from_ne_bytes([first[8], first[9]]);
     if endianness == ENDIANNESS.swap_bytes() {
         let hint = "read it on a machine of the byte order that wrote it";
-        return Err(Fault::Refused("it is of the wrong endianness: made on a machine of the other one".into(), hint));
+        return Err(from.refused("it is of the wrong endianness: made on a machine of the other one", hint));
     }
     if endianness != ENDIANNESS {
         return bad(format!("its endianness marker is {endianness:#06x}, which is neither order"));
     }
     if first[10..13] != VERSION {
         let [a, b, c] = [first[10], first[11], first[12]];
-        return Err(Fault::Version(format!("its format is {a}.{b}.{c}, and only 0.0.5 is known")));
+        return Err(from.version(format!("its format is {a}.{b}.{c}, and only 0.0.5 is known")));
     }
     if let Some([a, b, c]) = version.filter(|version| first[13..16] != *version) {
         let what = format!("its contents are of version {}.{}.{}, not {a}.{b}.{c}", first[13], first[14], first[15]);
-        return Err(Fault::Refused(what, "read it as the version that it is of"));
+        return Err(from.refused(what, "read it as the version that it is of"));
     }
     let mut padding = [0; 2];
-    file.read_at(&mut padding, FIELDS - 2 + size)?;
+    from.read(&mut padding, FIELDS - 2 + size)?;
     let (padding, expected) = (u64::from(u16::from_ne_bytes(padding)), header - FIELDS - size);
     if padding != expected {
         let what = format!("it says that {padding} bytes of padding follow, and for elements of {size} bytes it is");

@@ -1,4 +1,4 @@
-//! A persistent vector, worked on as a `Vec<T>` and committed as a whole.
+//! A persistent vector that is changed like a `Vec<T>`, and committed.
 
 use std::fmt;
 use std::io;
@@ -17,18 +17,18 @@ use crate::mem::{self, ArcView, Snapshot, Tracking};
 use crate::sys::sealed::Promise;
 use crate::{At, Error, Result};
 
-/// Addresses that are taken for the vector to grow into, if they can be had: they cost no memory.
+/// Addresses that are reserved for the vector to grow into, where possible: they take no memory.
 const ROOM: u64 = if usize::BITS == 64 { 64 << 30 } else { 256 << 20 };
-/// What is added to the bytes that are there when even less can be had.
+/// The least that is reserved beyond the existing bytes.
 const LEAST: u64 = 1 << 20;
 
-/// A resizable array in a file. It is a view: elements are worked on in memory, as those of a `Vec<T>` are, and
-/// [`commit`](PersistentVec::commit) brings all that changed to the file, as a whole. Dropping it without a commit
-/// drops what was changed since the last. A crash at any moment leaves the last commit in the file, or the one that was
-/// being made; never a mixture.
+/// A resizable array in a file. Its elements are changed in memory, as those of a `Vec<T>`, and
+/// [`commit`](PersistentVec::commit) writes all changes to the file, atomically. Dropping the vector discards what
+/// changed since the last commit. After a crash at any moment the file holds the last commit, or the one that was being
+/// made.
 ///
 /// ```
-/// use memsnap::mem::vec::{Options, PersistentVec};
+/// use memsnap::vec::{Options, PersistentVec};
 ///
 /// # fn main() -> memsnap::Result<()> {
 /// # let directory = tempfile::tempdir().unwrap();
@@ -49,11 +49,11 @@ const LEAST: u64 = 1 << 20;
 /// # }
 /// ```
 ///
-/// Elements of a program's own type derive what proves them plain bytes (with the crate `zerocopy`, version 0.8, and
-/// its feature `derive`):
+/// Elements of other types derive the proof that they are plain bytes (with the crate `zerocopy`, version 0.8, and its
+/// feature `derive`):
 ///
 /// ```
-/// use memsnap::mem::vec::{Options, PersistentVec, tag};
+/// use memsnap::vec::{Options, PersistentVec};
 /// use zerocopy::{FromBytes, Immutable, IntoBytes};
 ///
 /// #[derive(FromBytes, IntoBytes, Immutable, Clone, Copy)]
@@ -65,7 +65,7 @@ const LEAST: u64 = 1 << 20;
 ///
 /// # fn main() -> memsnap::Result<()> {
 /// # let directory = tempfile::tempdir().unwrap();
-/// let options = Options { tag: tag("point"), version: 1, ..Options::default() };
+/// let options = Options::default().tag("point").version(1);
 /// // SAFETY: nobody else knows the file.
 /// let mut points = unsafe { PersistentVec::create(&directory.path().join("points"), &options) }?;
 /// points.push(Point { x: 1.0, y: 2.0 })?;
@@ -74,12 +74,12 @@ const LEAST: u64 = 1 << 20;
 /// # }
 /// ```
 pub struct PersistentVec<T> {
-    /// Dropped before the file is written to, and made anew afterwards; so it is there unless a commit failed halfway.
+    /// Dropped before the file is written, and made again afterwards; `None` after a commit that failed halfway.
     view: Option<ArcView>,
     promise: Promise,
     file: VecFileMut,
     pub(super) len: usize,
-    /// Elements that the view has room for.
+    /// Elements for which the view has room.
     pub(super) capacity: usize,
     elements: PhantomData<T>,
 }
@@ -88,10 +88,10 @@ impl<T: Plain> PersistentVec<T> {
     /// Bytes of an element.
     pub(super) const SIZE: usize = size_of::<T>();
 
-    /// Makes a new file at `path`, without elements, mode 0600.
+    /// Makes a new file without elements at `path`, mode 0600. It appears complete and durable.
     ///
     /// # Errors
-    /// As [`VecFileMut::create`].
+    /// [`Error::Refused`] when there is a file at `path`; [`Error::Io`] when it cannot be made.
     ///
     /// # Safety
     /// As [`PersistentVec::open`].
@@ -100,16 +100,16 @@ impl<T: Plain> PersistentVec<T> {
         PersistentVec::of(VecFileMut::create(path, &kind_of::<T>(options))?)
     }
 
-    /// Opens `path`. No other writer or reader that asks for the lock gets it meanwhile.
+    /// Opens `path`, and holds its exclusive lock. An interrupted commit is completed if it was sealed, else removed.
     ///
     /// # Errors
-    /// As [`VecFileMut::open`]; [`Error::Refused`] when its elements are of another type.
+    /// As [`VecReader::open_copy`](super::VecReader::open_copy); [`Error::Io`] when completing a commit fails: then
+    /// another try may succeed, and nothing is lost.
     ///
     /// # Safety
-    /// While this exists, nobody else, in any process, may write to the file or cut it: what was not changed here is
-    /// read from the mapped file, so bytes would change behind `&[T]`, and reading past a new end kills the process
-    /// (SIGBUS). Everything in this crate that writes to such files takes the lock that this holds; other programs need
-    /// not.
+    /// While this exists, nothing else in any process may write to the file or truncate it: unchanged elements are read
+    /// from the mapped file, so bytes would change behind `&[T]`, and reading past a new end ends the process (SIGBUS).
+    /// Everything in this crate that writes to such files takes the lock that this holds; other programs need not.
     #[allow(unsafe_code, unsafe_op_in_unsafe_fn, reason = "the promise is handed on as it is")]
     pub unsafe fn open(path: &Path, options: &Options) -> Result<PersistentVec<T>> {
         let file = VecFileMut::open(path, options.wait)?;
@@ -118,8 +118,7 @@ impl<T: Plain> PersistentVec<T> {
     }
 
     /// # Safety
-    /// As [`PersistentVec::open`]. That we ourselves write to the file only while nothing of it is mapped is seen in
-    /// [`PersistentVec::commit`].
+    /// As [`PersistentVec::open`]. [`PersistentVec::commit`] itself writes over elements only while nothing is mapped.
     #[allow(unsafe_code, unsafe_op_in_unsafe_fn, reason = "the promise is handed on as it is")]
     unsafe fn of(file: VecFileMut) -> Result<PersistentVec<T>> {
         let promise = Promise::new(file.file.try_clone().at("mapping", &file.path)?);
@@ -129,7 +128,7 @@ impl<T: Plain> PersistentVec<T> {
         Ok(vec)
     }
 
-    /// As [`PersistentVec::create`], with room for `capacity` elements without mapping the file anew.
+    /// As [`PersistentVec::create`], with room for `capacity` elements without mapping the file again.
     ///
     /// # Errors
     /// As [`PersistentVec::create`] and [`PersistentVec::reserve`]; nothing is made when a file cannot hold so many.
@@ -146,8 +145,7 @@ impl<T: Plain> PersistentVec<T> {
         Ok(vec)
     }
 
-    /// Opens `path`, or makes it when there is nothing. In an empty file, such as one made by mkstemp(3), a vector
-    /// begins.
+    /// Opens `path`, or makes it when it does not exist. An empty file, such as mkstemp(3) makes, becomes a vector.
     ///
     /// # Errors
     /// As [`PersistentVec::open`] and [`PersistentVec::create`].
@@ -167,26 +165,26 @@ impl<T: Plain> PersistentVec<T> {
         PersistentVec::create(path, options)
     }
 
-    /// Where the file was when it was opened, with all links followed.
+    /// Returns the path at which the file was opened, with all links followed.
     pub fn path(&self) -> &Path {
         self.file.path()
     }
 
-    /// Elements that were there after the last commit.
+    /// Returns the number of elements of the last commit.
     pub fn committed_len(&self) -> u64 {
         self.file.len()
     }
 
-    /// Elements that there is room for without mapping the file anew.
+    /// Returns the number of elements for which there is room without mapping the file again.
     pub fn capacity(&self) -> usize {
         self.capacity
     }
 
-    /// Sees to room for `more` elements. Where that needs a new map, the file is checked.
+    /// Makes room for `more` elements. When that needs a new mapping, the file is checked.
     ///
     /// # Errors
     /// [`Error::Refused`] when the file was moved or replaced, or an earlier commit failed halfway; [`Error::Damaged`]
-    /// when it was cut; when there are no addresses or no memory for that many.
+    /// when it was truncated; [`Error::Io`] when there are no addresses or no memory for that many.
     pub fn reserve(&mut self, more: usize) -> Result<()> {
         if more > self.capacity - self.len {
             self.grow(more)?;
@@ -194,7 +192,7 @@ impl<T: Plain> PersistentVec<T> {
         Ok(())
     }
 
-    /// Gives back the room that is not needed, and the memory of elements that were taken away.
+    /// Frees the room that is not needed, and the memory of removed elements.
     ///
     /// # Errors
     /// As [`PersistentVec::reserve`].
@@ -204,28 +202,23 @@ impl<T: Plain> PersistentVec<T> {
         self.move_to(|vec| vec.map(len).at("mapping", &vec.file.path))
     }
 
-    /// Brings the elements to the file, as a whole, and durable when it returns. Says how many pages had changed, of
-    /// [`mem::page_size`] bytes; also when these are none, a changed length is committed.
+    /// Writes all changes to the file: atomic, and durable when it returns. Returns the number of changed pages, of
+    /// [`mem::page_size`] bytes. A changed length alone is committed too.
     ///
     /// # Errors
-    /// [`Error::Refused`] when the file was moved, replaced or lengthened, [`Error::Damaged`] when it was cut, no
-    /// space: then nothing was written, and all is as before. When writing fails later, the file is whole, but which of
-    /// the two commits it holds shows when it is opened again; this vector may then be empty, and refuses further
-    /// commits.
+    /// [`Error::Refused`] when the file was moved, replaced or lengthened, [`Error::Damaged`] when it was truncated,
+    /// [`Error::Io`] when there is no space: then nothing has changed. When writing fails later, the file is
+    /// consistent, but only opening it again shows which of the two commits it holds; this vector may then be empty,
+    /// and refuses further commits.
     pub fn commit(&mut self) -> Result<u64> {
         let Some(view) = &self.view else { return Err(self.lost()) };
         let end = self.len * Self::SIZE;
         let dirty = view.dirty_within(..end).at("looking for changes in", &self.file.path)?;
-        let unit = view.page_size();
-        let edits: Vec<Edit<'_>> = dirty
-            .runs()
-            .map(|run| {
-                let range = run.start as usize * unit..(run.end as usize * unit).min(end);
-                Edit { offset: range.start as u64, bytes: &view[range] }
-            })
-            .collect();
+        let edit =
+            |range: Range<usize>| Edit { offset: range.start as u64, bytes: &view[range.start..range.end.min(end)] };
+        let edits: Vec<Edit<'_>> = view.byte_ranges(&dirty).map(edit).collect();
         if let Some(sealed) = self.file.prepare(&edits, self.len as u64)? {
-            // What is to be written over is mapped no more; it comes from the log.
+            // Unmapped before it is overwritten; the bytes come from the log.
             let len = std::mem::take(&mut self.len);
             (self.view, self.capacity) = (None, 0);
             self.file.complete(sealed)?;
@@ -242,7 +235,7 @@ impl<T: Plain> PersistentVec<T> {
         )
     }
 
-    /// Room for `more` elements than there are.
+    /// Makes room for `more` elements than there are.
     #[cold]
     pub(super) fn grow(&mut self, more: usize) -> Result<()> {
         self.file.check()?;
@@ -253,16 +246,16 @@ impl<T: Plain> PersistentVec<T> {
         self.move_to(|vec| vec.remap(wanted as u64))
     }
 
-    /// To a new view, which `make` makes, with all elements as they are.
+    /// Moves all elements to a new view, which `make` makes.
     fn move_to(&mut self, make: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
         let Some(old) = self.view.take() else { return Err(self.lost()) };
         let (capacity, end) = (self.capacity, self.len * Self::SIZE);
         let dirty = old.dirty_within(..end).at("looking for changes in", &self.file.path);
         let moved = dirty.and_then(|dirty| {
             make(self)?;
-            let (unit, new) = (old.page_size(), self.bytes_mut());
-            for run in dirty.runs() {
-                let range: Range<usize> = run.start as usize * unit..(run.end as usize * unit).min(end);
+            let new = self.bytes_mut();
+            for range in old.byte_ranges(&dirty) {
+                let range = range.start..range.end.min(end);
                 new[range.clone()].copy_from_slice(&old[range]);
             }
             Ok(())
@@ -273,7 +266,7 @@ impl<T: Plain> PersistentVec<T> {
         moved
     }
 
-    /// Maps what the file has, with much room behind it: for `least` bytes in any case.
+    /// Maps the file with much room after it, for at least `least` bytes.
     fn remap(&mut self, least: u64) -> Result<()> {
         let have = self.file.byte_len().max(least);
         let mut room = ROOM.max(have.saturating_mul(3));
@@ -286,13 +279,13 @@ impl<T: Plain> PersistentVec<T> {
         }
     }
 
-    /// Maps what the file has into a view of `len` bytes.
+    /// Maps the file into a view of `len` bytes.
     fn map(&mut self, len: usize) -> io::Result<()> {
         let bytes = in_memory(self.file.byte_len())?;
         let snapshot = Snapshot::compose(len).sealed(0, self.promise.sealed()?, ELEMENTS, bytes)?.build()?;
         let snapshot = Arc::new(snapshot);
-        // Which pages are still the file's is all that is asked, and asking costs writes nothing.
-        let options = mem::Options { tracking: Some(Tracking::Pagemap), ..mem::Options::default() };
+        // All that is needed is which pages are still the file's, and this method costs writes nothing.
+        let options = mem::Options::default().tracking(Tracking::Pagemap);
         self.view = Some(snapshot.view_arc_with(&options).or_else(|_| snapshot.view_arc())?);
         self.capacity = len / Self::SIZE;
         Ok(())

@@ -1,8 +1,7 @@
+use super::super::Edit;
 use super::super::fixture::{Fixture, all, store};
-use super::super::{Edit, Scalar};
+use super::super::scalar::Scalar;
 use super::*;
-use crate::Error;
-use std::path::Path;
 
 /// A file with some elements, and the same in the middle of a commit.
 fn files() -> (Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>) {
@@ -27,10 +26,11 @@ fn files() -> (Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>) {
     (clean, old, sealed, after)
 }
 
-fn elements(file: &Vec<u8>) -> Result<Vec<u8>, Fault> {
-    let content = Content::read(file, file.len() as u64)?;
+fn elements(file: &[u8]) -> Result<Vec<u8>> {
+    let from = VecSource::of_bytes(file);
+    let content = Content::read(&from, file.len() as u64)?;
     let mut out = vec![0; content.byte_len() as usize];
-    content.read_at(file, &mut out, 0)?;
+    content.read_at(&from, &mut out, 0)?;
     Ok(out)
 }
 
@@ -56,8 +56,8 @@ fn every_truncation_is_found() {
     let (clean, _, sealed, new) = files();
     for file in [&clean, &sealed] {
         for len in 0..file.len() {
-            let result = elements(&file[..len].to_vec());
-            assert!(matches!(result, Err(Fault::Damaged(_) | Fault::Refused(..))), "{len}: {result:?}");
+            let result = elements(&file[..len]);
+            assert!(matches!(result, Err(Error::Damaged { .. } | Error::Refused { .. })), "{len}: {result:?}");
         }
     }
     // Longer is what an interrupted commit leaves.
@@ -93,17 +93,17 @@ fn every_field_has_its_own_message() {
     ];
     for (at, bytes, expected) in table {
         let file = with_header(at, &bytes);
-        let said = elements(&file).unwrap_err().of(Path::new("v")).to_string();
+        let said = elements(&file).unwrap_err().to_string();
         assert!(said.contains(expected), "{at}: {said}");
     }
     let (mut file, ..) = files();
     file[45] ^= 1;
-    assert!(elements(&file).unwrap_err().of(Path::new("v")).to_string().contains("digest of its header"));
+    assert!(elements(&file).unwrap_err().to_string().contains("digest of its header"));
     let (mut file, ..) = files();
     file[1024] ^= 1;
     assert!(elements(&file).is_ok(), "one slot is enough");
     file[2048] ^= 1;
-    assert!(elements(&file).unwrap_err().of(Path::new("v")).to_string().contains("both of its state slots"));
+    assert!(elements(&file).unwrap_err().to_string().contains("both of its state slots"));
     // A slot of another file does not count.
     let other = Fixture::new();
     let mut page = with_header(40, b"another tag");
@@ -127,11 +127,11 @@ fn what_is_described() {
 #[test]
 fn other_files_are_no_vectors() {
     for file in [vec![], vec![0; 100], vec![0; 5000], b"memsnap".to_vec()] {
-        let error = elements(&file).unwrap_err().of(Path::new("v"));
+        let error = elements(&file).unwrap_err();
         assert!(matches!(error, Error::Refused { .. }), "{error}");
         assert!(!error.hint().is_empty());
     }
-    assert!(matches!(elements(&b"memsnapV".to_vec()), Err(Fault::Damaged(_))));
+    assert!(matches!(elements(b"memsnapV"), Err(Error::Damaged { .. })));
     let f = Fixture::new();
     let vec = f.create();
     assert!(all(&vec).is_empty());
@@ -142,7 +142,7 @@ fn sequences_that_nobody_wrote_and_offsets_that_nothing_has() {
     let f = Fixture::new();
     let mut vec = f.create();
     store(&mut vec, &[1, 2, 3, 4]);
-    assert!(matches!(vec.read_at(&mut [0; 3], u64::MAX - 1), Err(Error::Io { .. })));
+    assert!(matches!(vec.read_at(&mut [0; 3], u64::MAX - 1), Err(Error::Refused { .. })));
     let kind = *vec.element_type();
     drop(vec);
     let clean = f.bytes();
@@ -151,7 +151,7 @@ fn sequences_that_nobody_wrote_and_offsets_that_nothing_has() {
         let state = State { seq, count: 1, log: None };
         let (at, slot) = state.encode(&kind);
         file[at as usize..at as usize + slot.len()].copy_from_slice(&slot);
-        let len = Content::read(&file, file.len() as u64).unwrap().len();
+        let len = Content::read(&VecSource::of_bytes(&file), file.len() as u64).unwrap().len();
         assert_eq!(len, if seq < 1 << 63 { 1 } else { 2 }, "{seq}");
     }
 }

@@ -1,5 +1,5 @@
-use super::super::Scalar;
 use super::super::fixture::{Fixture, all, store};
+use super::super::scalar::Scalar;
 use super::*;
 
 #[test]

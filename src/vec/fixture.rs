@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Edit, ElementType, Scalar, VecFile, VecFileMut};
+use super::scalar::Scalar;
+use super::{Edit, ElementType, VecFile, VecFileMut};
 
 pub(super) struct Fixture {
     dir: tempfile::TempDir,

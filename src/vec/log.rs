@@ -1,11 +1,12 @@
-//! The redo log: what a commit has to write over elements that are there already.
+//! The redo log: what a commit writes over existing elements.
 //!
-//! It is a table of ranges and then their bytes, one after another; see docs/persistent-vec.md.
+//! It is a table of ranges, followed by their bytes; see docs/persistent-vec.md.
 
 use std::io;
 
-use super::format::{Fault, LogPlace, u64_at};
-use super::open::ReadAt;
+use super::format::{LogPlace, u64_at};
+use super::open::VecSource;
+use crate::Result;
 use crate::page::PAGE64;
 
 const MAGIC: [u8; 8] = *b"memsnapL";
@@ -13,10 +14,10 @@ const MAGIC: [u8; 8] = *b"memsnapL";
 const HEAD: u64 = 16;
 /// Bytes of an entry of the table.
 const ENTRY: u64 = 16;
-/// Bytes that are moved at once.
+/// Bytes that are copied at once.
 pub(super) const BLOCK: usize = 256 << 10;
 
-/// Bytes that elements are to have.
+/// New bytes of elements.
 #[derive(Clone, Copy, Debug)]
 pub struct Edit<'a> {
     /// Offset among the elements, in bytes.
@@ -26,7 +27,7 @@ pub struct Edit<'a> {
 }
 
 impl Edit<'_> {
-    /// Offset past its last byte.
+    /// Returns the offset past its last byte.
     pub fn end(&self) -> u64 {
         self.offset + self.bytes.len() as u64
     }
@@ -42,10 +43,10 @@ pub(super) struct Entry {
     pub(super) at: u64,
 }
 
-/// A log that has been found whole.
+/// A log that was proven.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Log {
-    /// Ascending, apart, none empty.
+    /// Ascending, disjoint, none empty.
     pub(super) entries: Vec<Entry>,
 }
 
@@ -59,7 +60,7 @@ pub(super) fn len_of_one(len: u64) -> u64 {
     HEAD + ENTRY + len
 }
 
-/// The bytes of the log of `edits`, a block at a time, for `put`; and where it is, if it is at `offset`.
+/// Passes the log of `edits` at `offset` to `put`, a block at a time, and returns its place.
 pub(super) fn write<E>(
     edits: &[Edit<'_>],
     offset: u64,
@@ -69,7 +70,7 @@ pub(super) fn write<E>(
     write_with(&table, |push| edits.iter().try_for_each(|edit| push(edit.bytes)), offset, put)
 }
 
-/// The same for a table of ranges, offset and length, whose bytes `fill` pushes one after another.
+/// As [`write`], for a table of ranges (offset, length) whose bytes `fill` pushes one after another.
 pub(super) fn write_with<E>(
     table: &[(u64, u64)],
     fill: impl FnOnce(&mut dyn FnMut(&[u8]) -> Result<(), E>) -> Result<(), E>,
@@ -107,7 +108,7 @@ pub(super) fn write_with<E>(
 }
 
 impl Log {
-    /// What is in the log of `edits` at `offset`.
+    /// The log of `edits` at `offset`.
     pub(super) fn of(edits: &[Edit<'_>], offset: u64) -> Log {
         let mut at = offset + HEAD + ENTRY * edits.len() as u64;
         let entry = |edit: &Edit<'_>| {
@@ -118,20 +119,20 @@ impl Log {
         Log { entries: edits.iter().map(entry).collect() }
     }
 
-    /// What is in the log at `offset` of the first `len` bytes of all elements.
+    /// The log at `offset` of the first `len` bytes of all elements.
     pub(super) fn of_first(len: u64, offset: u64) -> Log {
         Log { entries: vec![Entry { offset: 0, len, at: offset + HEAD + ENTRY }] }
     }
 
-    /// Reads and proves the log at `place` in `file`, whose elements take `end` bytes.
-    pub(super) fn read(file: &dyn ReadAt, place: &LogPlace, end: u64) -> Result<Log, Fault> {
-        prove(file, place)?;
-        let bad = |what: &str| Fault::damaged(format!("its log {what}"));
+    /// Reads and proves the log at `place` of a vector whose elements take `end` bytes.
+    pub(super) fn read(from: &VecSource<'_>, place: &LogPlace, end: u64) -> Result<Log> {
+        prove(from, place)?;
+        let bad = |what: &str| from.damaged(format!("its log {what}"));
         let mut head = [0; HEAD as usize];
         if place.len < HEAD {
             return Err(bad("is too short"));
         }
-        file.read_at(&mut head, place.offset)?;
+        from.read(&mut head, place.offset)?;
         let count = u64_at(&head, 8);
         if head[..8] != MAGIC {
             return Err(bad("does not begin with the right magic bytes"));
@@ -142,12 +143,12 @@ impl Log {
         let (mut entries, mut block) = (Vec::new(), vec![0; BLOCK]);
         for read in (0..table).step_by(BLOCK) {
             let block = &mut block[..(table - read).min(BLOCK as u64) as usize];
-            file.read_at(block, place.offset + HEAD + read)?;
+            from.read(block, place.offset + HEAD + read)?;
             for entry in block.chunks_exact(ENTRY as usize) {
                 let (offset, len) = (u64_at(entry, 0), u64_at(entry, 8));
                 let past = offset.checked_add(len).filter(|past| *past <= end && offset >= done && len > 0);
-                done = past.ok_or_else(|| bad("speaks of bytes that no element has"))?;
-                entries.try_reserve(1).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+                done = past.ok_or_else(|| bad("names bytes that no element has"))?;
+                entries.try_reserve(1).map_err(|_| from.unread(io::ErrorKind::OutOfMemory.into()))?;
                 entries.push(Entry { offset, len, at });
                 at += len;
             }
@@ -158,37 +159,37 @@ impl Log {
         }
     }
 
-    /// Puts what the log says of the bytes from `offset` on into `buf`.
-    pub(super) fn overlay(&self, file: &dyn ReadAt, buf: &mut [u8], offset: u64) -> io::Result<()> {
+    /// Copies the bytes that the log has for `offset` and on into `buf`.
+    pub(super) fn overlay(&self, from: &VecSource<'_>, buf: &mut [u8], offset: u64) -> Result<()> {
         let end = offset + buf.len() as u64;
         let first = self.entries.partition_point(|entry| entry.offset + entry.len <= offset);
         for entry in self.entries[first..].iter().take_while(|entry| entry.offset < end) {
-            let (from, to) = (entry.offset.max(offset), (entry.offset + entry.len).min(end));
-            let part = &mut buf[(from - offset) as usize..(to - offset) as usize];
-            file.read_at(part, entry.at + (from - entry.offset))?;
+            let (start, stop) = (entry.offset.max(offset), (entry.offset + entry.len).min(end));
+            let part = &mut buf[(start - offset) as usize..(stop - offset) as usize];
+            from.read(part, entry.at + (start - entry.offset))?;
         }
         Ok(())
     }
 }
 
-/// Holds all bytes of the log against the digest in the slot.
-fn prove(file: &dyn ReadAt, place: &LogPlace) -> Result<(), Fault> {
+/// Checks all bytes of the log against the digest in the slot.
+fn prove(from: &VecSource<'_>, place: &LogPlace) -> Result<()> {
     let mut hasher = blake3::Hasher::new();
     let mut block = vec![0; BLOCK.min(place.len as usize)];
     let mut at = 0;
     while at < place.len {
         let n = (place.len - at).min(BLOCK as u64) as usize;
-        file.read_at(&mut block[..n], place.offset + at)?;
+        from.read(&mut block[..n], place.offset + at)?;
         hasher.update(&block[..n]);
         at += n as u64;
     }
     if *hasher.finalize().as_bytes() != place.digest {
-        return Err(Fault::damaged("the log of its last commit is damaged, and that commit may be half in place"));
+        return Err(from.damaged("the log of its last commit is damaged, and that commit may be half in place"));
     }
     Ok(())
 }
 
-/// The first page at or past `end`, as an offset.
+/// Returns the offset of the first page at or past `end`.
 pub(super) fn place_behind(end: u64) -> u64 {
     end.next_multiple_of(PAGE64)
 }

@@ -1,7 +1,7 @@
 use super::super::fixture::{Fixture, all, store};
 use super::*;
-use crate::mem::vec::Scalar;
 use crate::sys::ext::{MetadataExt, PermissionsExt};
+use crate::vec::scalar::Scalar;
 use proptest::prelude::*;
 
 fn small() -> ElementType {

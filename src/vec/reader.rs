@@ -1,4 +1,4 @@
-//! A persistent vector, read as a slice.
+//! A persistent vector that is read as a slice.
 
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -13,10 +13,10 @@ use super::typed::{Options, Plain, copy_of, in_memory, must_hold};
 use crate::mem::Snapshot;
 use crate::{At, Result};
 
-/// The elements of a file, to be read: a `[T]`.
+/// The elements of a file, as a `[T]`.
 ///
 /// ```
-/// use memsnap::mem::vec::{Options, PersistentVec, VecReader};
+/// use memsnap::vec::{Options, PersistentVec, VecReader};
 ///
 /// # fn main() -> memsnap::Result<()> {
 /// # let directory = tempfile::tempdir().unwrap();
@@ -36,21 +36,21 @@ use crate::{At, Result};
 #[derive(Debug)]
 pub struct VecReader<T> {
     bytes: Snapshot,
-    /// Keeps writers out as long as the file itself is mapped.
+    /// Holds the lock while the file itself is mapped.
     _file: Option<VecFile>,
     elements: PhantomData<T>,
 }
 
 impl<T: Plain> VecReader<T> {
-    /// Maps the file: nothing is copied, however long it is, and no writer gets its lock meanwhile.
+    /// Maps the file without copying it, and holds its shared lock.
     ///
     /// # Errors
-    /// As [`VecFile::open`]; [`Error::Refused`](crate::Error::Refused) when its elements are of another type.
+    /// As [`VecReader::open_copy`], but for the copy.
     ///
     /// # Safety
-    /// While this exists, nobody, in any process, may write to the file or cut it: bytes would change behind `&[T]`,
-    /// and reading past a new end kills the process (SIGBUS). Everything in this crate that writes to such files takes
-    /// the lock that this holds; other programs need not.
+    /// While this exists, no process may write to the file or truncate it: bytes would change behind `&[T]`, and
+    /// reading past a new end ends the process (SIGBUS). Everything in this crate that writes to such files takes the
+    /// lock that this holds; other programs need not.
     #[allow(unsafe_code, unsafe_op_in_unsafe_fn, reason = "the promise is handed on as it is")]
     pub unsafe fn open(path: &Path, options: &Options) -> Result<VecReader<T>> {
         let file = VecFile::open(path, options.wait)?;
@@ -68,12 +68,16 @@ impl<T: Plain> VecReader<T> {
         Ok(VecReader { bytes, _file: Some(file), elements: PhantomData })
     }
 
-    /// Takes a snapshot of the elements: shared blocks where the file system can do that, else a copy. The file is free
-    /// for writers afterwards, and what they do does not show here.
+    /// Takes a snapshot of the elements: shared blocks where the file system can do that, else a copy. No lock is held
+    /// afterwards, and later commits do not show. An interrupted commit is read as done if it was sealed, else as never
+    /// begun; nothing is written.
     ///
     /// # Errors
-    /// As [`VecFile::open`]; [`Error::Refused`](crate::Error::Refused) when its elements are of another type; no room
-    /// for the copy.
+    /// [`Error::Busy`](crate::Error::Busy) while a writer has the file open; [`Error::Refused`](crate::Error::Refused)
+    /// when it is no persistent vector, has elements of another type, another byte order, or is half changed by an
+    /// interrupted memsnap; [`Error::Damaged`](crate::Error::Damaged) or
+    /// [`Error::Version`](crate::Error::Version) when it cannot be used; [`Error::Io`](crate::Error::Io) when it cannot
+    /// be read, or there is no memory for the copy.
     pub fn open_copy(path: &Path, options: &Options) -> Result<VecReader<T>> {
         let file = VecFile::open(path, options.wait)?;
         must_hold::<T>(&file, options)?;
@@ -83,10 +87,13 @@ impl<T: Plain> VecReader<T> {
     }
 
     /// Copies the elements of a file of the crate `persistence` 0.0.5, which must have these magic bytes and this
-    /// version of its contents. To move over, extend a new [`PersistentVec`](super::PersistentVec) by them.
+    /// version of its contents. To migrate, extend a new [`PersistentVec`](super::PersistentVec) by them.
     ///
     /// # Errors
-    /// As [`PersistenceFile::open`]; no room for the copy.
+    /// [`Error::Busy`](crate::Error::Busy) while its writer has it open; [`Error::Refused`](crate::Error::Refused) when
+    /// it is no such file, or magic bytes, version, byte order or the size of elements differ;
+    /// [`Error::Version`](crate::Error::Version) when it is of another format; [`Error::Io`](crate::Error::Io) when it
+    /// cannot be read, or there is no memory for the copy.
     pub fn open_persistence(path: &Path, magic: [u8; 8], version: [u8; 3]) -> Result<VecReader<T>> {
         const { assert!(size_of::<T>() > 0, "elements of a persistent vector have bytes") };
         let file = PersistenceFile::open(path, size_of::<T>() as u64, Some(magic), Some(version))?;

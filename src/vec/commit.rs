@@ -1,6 +1,6 @@
-//! A persistent vector opened for writing: commits, and finishing one that was cut short.
+//! A persistent vector opened for writing: commits, and completing one that was interrupted.
 //!
-//! The order in which bytes reach the disk is argued in docs/persistent-vec.md; the steps are named there.
+//! docs/persistent-vec.md explains the order in which bytes reach the disk, and names the steps.
 
 use std::ops::Deref;
 use std::path::Path;
@@ -17,19 +17,18 @@ use crate::sys::lock::Kind;
 use crate::sys::{open, sparse};
 use crate::{At, Error, Result};
 
-/// What fails when nobody knows any more what is on the disk.
+/// The operation after whose failure the state of the disk is unknown.
 const SYNCING: &str = "bringing to the disk";
 
-/// A persistent vector, written by offsets, each commit as a whole. While it lives, nobody else who asks for the lock
-/// gets it.
+/// A persistent vector that is written by offsets, in atomic commits. It holds the exclusive lock.
 #[derive(Debug)]
 pub struct VecFileMut {
     pub(super) inner: VecFile,
-    /// Why nothing may be written any more.
+    /// Why the file must not be written any more.
     broken: Option<&'static str>,
 }
 
-/// A commit that is sealed, and not all in place.
+/// A commit that is sealed, but not completely in place.
 #[derive(Debug)]
 #[must_use]
 pub(super) struct Sealed;
@@ -43,7 +42,7 @@ impl Deref for VecFileMut {
 }
 
 impl VecFileMut {
-    /// Makes a new file at `path`, without elements, mode 0600. It appears whole and durable, and locked by us.
+    /// Makes a new file without elements at `path`, mode 0600. It appears complete, durable and locked.
     ///
     /// # Errors
     /// [`Error::Refused`] when there is something at `path`, or no file can hold such elements; what the system says.
@@ -56,7 +55,7 @@ impl VecFileMut {
         let pending = Pending::new(dir)?;
         let file = pending.file().try_clone().at("opening", &path)?;
         file.write_all_at(&format::new_page(kind), 0).at("writing", &path)?;
-        // Locked before it has its name: the lock is of the open file, which both descriptors share.
+        // Locked before it has a name: the lock belongs to the open file, which both descriptors share.
         let unnamed = crate::sys::lock::flock(&file, &path, Kind::Exclusive, Duration::ZERO)?;
         debug_assert_eq!(unnamed, crate::sys::lock::Held::ByUs, "nobody else knows the file");
         match pending.publish(name)? {
@@ -69,18 +68,18 @@ impl VecFileMut {
         Ok(VecFileMut { inner: VecFile::locked(file, path, Kind::Exclusive, Duration::ZERO)?, broken: None })
     }
 
-    /// Opens `path` for writing, waiting up to `wait` for others to finish. A symbolic link is followed once, now. A
-    /// commit that was cut short is finished if it was sealed, else taken away.
+    /// Opens `path` for writing, and waits up to `wait` for its lock. A symbolic link is followed once, now. An
+    /// interrupted commit is completed if it was sealed, else removed.
     ///
     /// # Errors
-    /// As [`VecFile::open`], and when finishing fails: then another try may succeed, and nothing is lost.
+    /// As [`VecFile::open`], and when completing fails: then another try may succeed, and nothing is lost.
     pub fn open(path: &Path, wait: Duration) -> Result<VecFileMut> {
         let path = open::resolve(path)?;
         let file = open::target_write(&path)?;
         VecFileMut::of(VecFile::locked(file, path, Kind::Exclusive, wait)?)
     }
 
-    /// Of a file that is locked exclusively.
+    /// Recovers a file that is locked exclusively.
     pub(super) fn of(inner: VecFile) -> Result<VecFileMut> {
         let mut vec = VecFileMut { inner, broken: None };
         vec.recover()?;
@@ -93,13 +92,13 @@ impl VecFileMut {
         Err(Error::refused(format!("a persistent vector cannot hold {what}"), hint))
     }
 
-    /// Makes `count` the number of elements and lets them have the bytes of `edits`, all or nothing, and durable when it
-    /// returns. Edits are ascending, apart, and within the new elements; elements that are new and in no edit are zeros.
+    /// Sets the number of elements to `count`, and the bytes of `edits`: atomic, and durable when it returns. Edits are
+    /// ascending, disjoint, and within the new elements; new elements in no edit are zeros.
     ///
     /// # Errors
-    /// [`Error::Refused`] and [`Error::Damaged`] as [`VecFile::check`], with nothing written; no space, likewise. After a
-    /// failed write or fsync the file is whole, but whether it holds the last commit or this one shows only when it is
-    /// opened again, and later commits are refused.
+    /// [`Error::Refused`] and [`Error::Damaged`] as [`VecFile::check`], with nothing written; no space, likewise. After
+    /// a failed write or fsync the file is consistent, but only opening it again shows whether it holds the last commit
+    /// or this one; later commits are refused.
     ///
     /// # Panics
     /// When the edits are not as described.
@@ -110,8 +109,8 @@ impl VecFileMut {
         }
     }
 
-    /// The first half of a commit: afterwards it is sealed, and no byte of an element has been written over. `None` when
-    /// there is nothing to do.
+    /// The first half of a commit: afterwards it is sealed, and no byte of an element is overwritten yet. `None` when
+    /// nothing changes.
     pub(super) fn prepare(&mut self, edits: &[Edit<'_>], count: u64) -> Result<Option<Sealed>> {
         self.must_be_sound()?;
         let kind = *self.element_type();
@@ -133,12 +132,12 @@ impl VecFileMut {
         self.seal(count, place)?;
         if let Some(place) = place {
             self.inner.content.log = Log::of(&over, place.offset);
-            self.seal(count, Some(place))?; // no slot speaks of the old state any more: now it may be written over
+            self.seal(count, Some(place))?; // no slot names the old state any more: now it may be overwritten
         }
         Ok(Some(Sealed))
     }
 
-    /// The second half: what is in the log comes to its place.
+    /// The second half of a commit: copies the log to its places.
     pub(super) fn complete(&mut self, _: Sealed) -> Result<()> {
         let entries = std::mem::take(&mut self.inner.content.log.entries);
         if !entries.is_empty() {
@@ -146,7 +145,7 @@ impl VecFileMut {
                 entries.iter().try_for_each(|entry| vec.copy(entry.at, ELEMENTS + entry.offset, entry.len))
             };
             let done = self.or_broken(copied).and_then(|()| self.settle());
-            // Until it is in place, it is read from the log.
+            // Until it is in place, reads take it from the log.
             if done.is_err() {
                 self.inner.content.log.entries = entries;
             }
@@ -155,11 +154,11 @@ impl VecFileMut {
         self.tidy()
     }
 
-    /// Appends all that `read` gives, as one commit, in bounded memory. `read` fills the buffer it gets as far as it
-    /// can, and says how far; less than all of it is the end. Returns the number of new elements.
+    /// Appends all that `read` supplies, as one commit, in bounded memory. `read` fills the buffer as far as it can,
+    /// and returns how far; less than all of it is the end. Returns the number of new elements.
     ///
     /// # Errors
-    /// As [`VecFileMut::commit`], and what `read` says; [`Error::Refused`] when the end is not that of an element.
+    /// As [`VecFileMut::commit`]; the errors of `read`; [`Error::Refused`] when it ends within an element.
     pub fn append(&mut self, mut read: impl FnMut(&mut [u8]) -> Result<usize>) -> Result<u64> {
         self.must_be_sound()?;
         let (kind, old_end) = (*self.element_type(), self.byte_len());
@@ -195,7 +194,7 @@ impl VecFileMut {
         Ok((end - old_end) / kind.size)
     }
 
-    /// Step 1: all that the new state needs is on the disk, and nothing of the old one is touched. Where its log is.
+    /// Step 1: writes all that the new state needs, and nothing of the old one. Returns where the log is.
     fn stage(&self, over: &[Edit<'_>], behind: &[Edit<'_>], new_end: u64) -> Result<Option<LogPlace>> {
         let path = &self.path;
         for edit in over.iter().chain(behind) {
@@ -218,14 +217,14 @@ impl VecFileMut {
         Ok(place)
     }
 
-    /// Says the present state once more before it is relied on: after a failed fsync of somebody else's, the cache may
-    /// hold what the disk does not.
+    /// Writes the current state again before it is relied on: after a failed fsync of another process, the page cache
+    /// may have what the disk does not.
     pub(super) fn sync_staged(&self) -> Result<()> {
         self.put_state(&self.content.state)?;
         self.sync()
     }
 
-    /// Step 2: the commit point; also each later state that must be on the disk before what follows.
+    /// Step 2: the commit point; also writes each later state that must be on the disk before what follows.
     pub(super) fn seal(&mut self, count: u64, log: Option<LogPlace>) -> Result<()> {
         let state = State { seq: self.content.state.seq + 1, count, log };
         self.or_broken(|vec| vec.put_state(&state).and_then(|()| vec.sync()))?;
@@ -233,14 +232,14 @@ impl VecFileMut {
         Ok(())
     }
 
-    /// Steps 3 and 4: what the log holds is in place; then no slot needs it.
+    /// End of step 3, and step 4: what the log holds is in place, so no slot needs it.
     fn settle(&mut self) -> Result<()> {
         self.or_broken(|vec| vec.sync())?;
         self.seal(self.len(), None)
     }
 
-    /// Step 5: the length is that of the elements, and the other slot says the same. Needs no fsync: until it is on the
-    /// disk, the file is what a crash at this moment leaves, and the next commit begins with one.
+    /// Step 5: truncates the file to its elements, and writes the state to the other slot. It needs no fsync: until it
+    /// is on the disk, the file is as after a crash at this moment, and the next commit begins with an fsync.
     fn tidy(&mut self) -> Result<()> {
         let state = State { seq: self.content.state.seq + 1, ..self.content.state };
         let len = state.file_len(&self.content.kind);
@@ -255,8 +254,8 @@ impl VecFileMut {
         Ok(())
     }
 
-    /// After a crash. Log and slot are written again first: if an fsync of them had failed, the disk may not have what
-    /// the cache shows, and then nothing may be overwritten yet.
+    /// Completes or removes an interrupted commit. Log and slot are written again first: if an fsync of them failed,
+    /// the disk may not have what the page cache shows, and then nothing may be overwritten yet.
     fn recover(&mut self) -> Result<()> {
         let Some(place) = self.content.state.log else {
             if self.content.left_over > 0 {
@@ -307,8 +306,8 @@ impl VecFileMut {
         self.check()
     }
 
-    /// Reading what is appended may have taken long: nobody else has touched the file meanwhile, and it has `len` bytes.
-    /// Otherwise it is left as it is.
+    /// Checks after a long append that nobody else changed the file, and that it has `len` bytes. Otherwise it is not
+    /// touched any more.
     fn still(&mut self, len: u64) -> Result<()> {
         let still = self.check_with(len);
         if still.is_err() {
@@ -317,12 +316,12 @@ impl VecFileMut {
         still
     }
 
-    /// Nothing has been sealed yet when `work` fails: what it wrote behind the elements is taken away.
+    /// Runs `work`, which seals nothing. When it fails, what it wrote past the elements is removed.
     pub(super) fn undone_on_failure<T>(&mut self, work: impl FnOnce(&mut VecFileMut) -> Result<T>) -> Result<T> {
         let result = work(self);
         if result.is_err() && self.broken.is_none() {
             let cut = self.file.set_len(self.stamp.len);
-            // After a failed fsync no other is made: the kernel reports it once, and later ones would say nothing.
+            // After a failed fsync there is no other: the kernel reports the error once, later ones would succeed.
             let unsynced = matches!(&result, Err(Error::Io { doing: SYNCING, .. }));
             if unsynced || cut.and_then(|()| self.file.sync_data()).is_err() {
                 self.broken = Some("an earlier commit failed, and so may have the disk");
@@ -331,7 +330,7 @@ impl VecFileMut {
         result
     }
 
-    /// When `work` fails, nobody knows what is on the disk.
+    /// Runs `work`. When it fails, the state of the disk is unknown.
     fn or_broken(&mut self, work: impl FnOnce(&mut VecFileMut) -> Result<()>) -> Result<()> {
         let result = work(self);
         if result.is_err() {
@@ -343,7 +342,7 @@ impl VecFileMut {
 
 #[cfg(test)]
 impl VecFileMut {
-    /// A commit up to its commit point, as a kill would leave it.
+    /// Makes a commit up to its commit point, as a kill would leave it.
     pub(super) fn sealed_only(&mut self, edits: &[Edit<'_>], count: u64) {
         let (over, behind) = split(edits, self.byte_len());
         let place = self.stage(&over, &behind, count * self.content.kind.size).unwrap();
@@ -352,7 +351,7 @@ impl VecFileMut {
     }
 }
 
-/// The parts of `edits` before and from `end` on.
+/// Splits `edits` into the parts before `end` and from it on.
 fn split<'a>(edits: &[Edit<'a>], end: u64) -> (Vec<Edit<'a>>, Vec<Edit<'a>>) {
     let (mut over, mut behind) = (Vec::new(), Vec::new());
     for edit in edits.iter().filter(|edit| !edit.bytes.is_empty()) {
