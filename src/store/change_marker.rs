@@ -12,8 +12,9 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use super::Store;
-use super::history::{History, is_being_written};
+use super::history::History;
 use super::intent::{Intent, LABEL_DIGITS, NAME};
+use super::writing::is_being_written;
 use crate::error::{At, Error, Result, shell_word};
 use crate::sys::open::{self, Stamp};
 use crate::sys::xattr::{self, CHANGE_MARKER as ATTR};

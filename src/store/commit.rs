@@ -3,9 +3,10 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use super::history::{History, MOST_NUMBER, SnapName, Writing};
+use super::history::{History, MOST_NUMBER, SnapName};
 use super::image::{Clipped, Image};
 use super::spool::Spool;
+use super::writing::Writing;
 use crate::error::{At, Error, Result};
 use crate::pack::{
     Meta, NO_PACK, Overlay, PackSummary, Packs, Run, RunStream, RunsReader, RunsWriter, Section, SnapshotWriter,

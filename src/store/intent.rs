@@ -3,7 +3,8 @@
 use std::io;
 use std::path::Path;
 
-use super::history::{History, Writing};
+use super::history::History;
+use super::writing::Writing;
 use crate::error::{At, Error, Result};
 use crate::pack::{Bad, Fields, FileKind};
 use crate::page::Digest;

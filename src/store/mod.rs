@@ -21,12 +21,13 @@ mod refs;
 mod spool;
 mod sweep;
 mod tags;
+mod writing;
 
 pub use base::{ImageBase, StoredBase};
 pub use change_marker::ChangeMarker;
 pub use commit::{Draft, commit};
 pub use digest_cache::{DigestCache, DigestCacheUpdate};
-pub use history::{History, SnapName, Writing};
+pub use history::{History, SnapName};
 pub use image::{Image, ImageRuns, Snapshot};
 pub use inode::FileId;
 pub use intent::Intent;
@@ -34,6 +35,7 @@ pub use pack_cache::{PackCache, PageReader};
 pub(crate) use refs::no_ref;
 pub use refs::{Ref, check_tag};
 pub use spool::Spool;
+pub use writing::Writing;
 
 use std::ffi::{OsStr, OsString};
 use std::fs;

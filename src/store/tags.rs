@@ -3,8 +3,9 @@
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use super::history::{History, Writing};
+use super::history::History;
 use super::refs::{check_tag, known_tag_fault};
+use super::writing::Writing;
 use crate::error::{At, Error, Result};
 use crate::page::Digest;
 use crate::sys::{create, no_follow};
