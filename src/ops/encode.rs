@@ -1,16 +1,13 @@
 //! Coding the pages in which two images differ: read from either side and coded on every core, written in order.
 
 use std::io::Write;
-use std::num::NonZero;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
-use std::thread;
 
 use super::compare::{Marked, Seen, compare, compare_live};
 use super::compose::read_zero_extended;
 use super::sides::{LiveSide, Side};
 use super::{Progress, Reading};
-use crate::capture::{Alarm, Found, Order, scan};
+use crate::capture::{Found, scan};
 use crate::error::{At, Error, Result};
 use crate::pack::{
     Compress, DirectionWriter, Frame, ReadAt, Run, RunStream, Source, encode_frame, encode_frame_against,
@@ -19,14 +16,14 @@ use crate::page::{
     Digest, GROUP_PAGES, ImageHasher, PAGE, PAGE64, PageNo, PageRange, PageSet, is_zero, page_digest, pages_of,
 };
 use crate::store::{ImageRuns, PageReader};
-use crate::sys::sparse;
+use crate::sys::{pool, sparse};
 
 /// Most pages coded together.
 const FRAME_PAGES: usize = 16;
 /// Most pages of a job: those of a frame, and zeros between them.
 const JOB_PAGES: usize = 1024;
-/// Most threads.
-const MOST_WORKERS: usize = 8;
+/// Jobs that each thread may be ahead of the one that is written.
+const AHEAD: u64 = 4;
 
 /// One side, with what its pages are held against when they are read.
 pub(crate) struct Facet<'a> {
@@ -172,12 +169,11 @@ struct Feed<'a, I> {
     pages: I,
     old: Pages<'a>,
     new: Pages<'a>,
-    next: u64,
 }
 
 impl<I: Iterator<Item = PageNo>> Feed<'_, I> {
-    /// The next job and its number: pages for one frame, with the zeros between them.
-    fn next(&mut self) -> Result<Option<(u64, Vec<Change>)>> {
+    /// The next job: pages for one frame, with the zeros between them.
+    fn next(&mut self) -> Result<Option<Vec<Change>>> {
         let (mut job, mut full) = (Vec::new(), 0);
         while full < FRAME_PAGES && job.len() < JOB_PAGES {
             let Some(page) = self.pages.next() else { break };
@@ -185,11 +181,7 @@ impl<I: Iterator<Item = PageNo>> Feed<'_, I> {
             full += usize::from(!matches!(change.new, Where::Zeros(_)));
             job.push(change);
         }
-        if job.is_empty() {
-            return Ok(None);
-        }
-        self.next += 1;
-        Ok(Some((self.next - 1, job)))
+        Ok((!job.is_empty()).then_some(job))
     }
 }
 
@@ -271,60 +263,25 @@ pub(crate) fn encode<W: Write, S: Write + ReadAt>(
 ) -> Result<()> {
     let end = pages_of(new.side.len());
     let pages = set.runs().flat_map(|r| r.start..r.end).take_while(|page| *page < end);
-    let feed = Mutex::new(Feed { pages, old: old.pages(), new: new.pages(), next: 0 });
-    let workers = thread::available_parallelism().map_or(1, NonZero::get).min(MOST_WORKERS);
-    let order = Order::new(4 * workers as u64);
+    let mut feed = Feed { pages, old: old.pages(), new: new.pages() };
     let worker = || {
-        let _alarm = Alarm(&order);
         let (mut before, mut now) = (SideReader::new(old.side), SideReader::new(new.side));
-        loop {
-            let step = feed.lock().unwrap_or_else(PoisonError::into_inner).next();
-            let done = match step {
-                Ok(Some((number, job))) => code(&job, &mut before, &mut now, level).map(|coded| (number, coded)),
-                Ok(None) => return order.end(feed.lock().unwrap_or_else(PoisonError::into_inner).next),
-                Err(e) => Err(e),
-            };
-            match done {
-                Ok((number, coded)) => {
-                    if !order.give(number, coded) {
-                        return;
-                    }
-                }
-                Err(e) => return order.stop(Some(e)),
-            }
-        }
+        move |job: Vec<Change>| code(&job, &mut before, &mut now, level)
     };
     progress.begin("coding", set.len() * PAGE64);
-    let result = thread::scope(|scope| {
-        for started in 0..workers {
-            // One is enough.
-            if let Err(e) = thread::Builder::new().spawn_scoped(scope, worker) {
-                if started == 0 {
-                    return Err(e).at("starting a thread to code", out);
-                }
-                break;
-            }
-        }
-        let result = write_all(&order, direction, out, progress);
-        order.stop(None);
-        result
-    });
+    let result = pool::in_order(
+        (pool::workers(), AHEAD),
+        out,
+        || feed.next(),
+        worker,
+        |coded: Coded| {
+            write_one(&coded, direction).at("writing", out)?;
+            progress.advance((coded.zeros.len() + coded.pages.len()) as u64 * PAGE64);
+            Ok(())
+        },
+    );
     progress.end();
     result
-}
-
-fn write_all<W: Write, S: Write + ReadAt>(
-    order: &Order<Coded>,
-    direction: &mut DirectionWriter<W, S>,
-    out: &Path,
-    progress: &dyn Progress,
-) -> Result<()> {
-    while let Some(coded) = order.take()? {
-        let written = write_one(&coded, direction);
-        written.at("writing", out)?;
-        progress.advance((coded.zeros.len() + coded.pages.len()) as u64 * PAGE64);
-    }
-    Ok(())
 }
 
 fn write_one<W: Write, S: Write + ReadAt>(coded: &Coded, direction: &mut DirectionWriter<W, S>) -> std::io::Result<()> {

@@ -2,17 +2,14 @@
 //!
 //! The newest of 10,000 small snapshots has its pages in as many packs; in page order each page would cost an opening.
 
-use std::num::NonZero;
 use std::sync::{Mutex, PoisonError};
-use std::thread;
 
 use crate::error::Result;
 use crate::pack::{Bad, Run, RunStream, Source};
 use crate::page::{Digest, GROUP, GROUP_PAGES, PAGE64, PageNo, PageRange, group_digest};
 use crate::store::{PackCache, PageReader};
+use crate::sys::pool::{self, spread};
 
-/// Most threads.
-const MOST_WORKERS: usize = 8;
 /// Fewer pages than this are not worth a second thread.
 const FEW: u64 = 128;
 /// Pages read by one thread at a time.
@@ -70,24 +67,8 @@ fn jobs<T>(pieces: Vec<Piece<T>>) -> Vec<Vec<Piece<T>>> {
 }
 
 /// How many threads `pages` pages are worth.
-pub(super) fn workers(pages: u64) -> usize {
-    if pages < FEW {
-        return 1;
-    }
-    thread::available_parallelism().map_or(1, NonZero::get).min(MOST_WORKERS)
-}
-
-/// Runs `work` on `n` threads, this one among them, or on as many as may be started; gives the first error.
-pub(super) fn spread(n: usize, work: &(dyn Fn() -> Result<()> + Sync)) -> Result<()> {
-    thread::scope(|scope| {
-        let start = |_| thread::Builder::new().spawn_scoped(scope, work).ok();
-        let others: Vec<_> = (1..n).map_while(start).collect();
-        let mine = work();
-        others.into_iter().fold(mine, |all, other| {
-            let done = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            all.and(done)
-        })
-    })
+fn workers(pages: u64) -> usize {
+    if pages < FEW { 1 } else { pool::workers() }
 }
 
 /// What of `buf`, which stands for the pages from `first` on, is to be read; what `runs` say is zeros is filled here.
