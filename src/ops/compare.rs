@@ -2,15 +2,14 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
-use super::change::Stop;
 use super::sides::{LiveSide, Side, StoredSide, refuse_unfinished_to_read};
 use super::take::Target;
 use super::{Progress, Reading};
 use crate::capture::{Base, Found, Known, scan};
 use crate::error::{At, Result};
-use crate::pack::{Bad, ReadAt, Run, RunStream, Source, differing};
+use crate::pack::ReadAt;
 use crate::page::{
     Digest, GROUP, GROUP_PAGES, GROUP64, ImageHasher, PAGE, PAGE64, PageNo, PageRange, PageSet, group_digest,
     page_digest, pages_of,
@@ -21,7 +20,7 @@ use crate::sys::{open, sparse};
 /// The pages in which two sides differ; what lies past the end of one counts as zeros.
 pub(crate) fn compare(a: &Side, b: &Side, reading: &Reading, progress: &dyn Progress) -> Result<PageSet> {
     match (a, b) {
-        (Side::Stored(a), Side::Stored(b)) => compare_stored(a, b, PageRange { start: 0, end: PageNo::MAX }),
+        (Side::Stored(a), Side::Stored(b)) => a.image.changed(&b.image, PageRange { start: 0, end: PageNo::MAX }),
         (Side::Stored(stored), Side::Live(live)) | (Side::Live(live), Side::Stored(stored)) => {
             Ok(compare_live(live, stored, reading, progress, None)?.0)
         }
@@ -35,49 +34,6 @@ pub(crate) fn compare(a: &Side, b: &Side, reading: &Reading, progress: &dyn Prog
             }
             Ok(set)
         }
-    }
-}
-
-/// The pages of `within` in which two stored images differ.
-pub(crate) fn compare_stored(a: &StoredSide, b: &StoredSide, within: PageRange) -> Result<PageSet> {
-    let mut set = PageSet::new();
-    // Two histories number their packs each in their own way: then no two numbers may look the same.
-    let shift = if Arc::ptr_eq(a.image.packs(), b.image.packs()) { 0 } else { OTHER };
-    differing(a.image.runs(), Renumbered { runs: b.image.runs(), shift }, |step| {
-        let wanted = step.pages.intersect(&within);
-        for page in wanted.start..wanted.end {
-            let n = page - step.pages.start;
-            let x = a.image.packs().page_digest(step.a.advance(n)).map_err(Stop::Ours)?;
-            let y = b.image.packs().page_digest(renumber(step.b.advance(n), shift)).map_err(Stop::Ours)?;
-            if x != y {
-                set.insert(page);
-            }
-        }
-        Ok(())
-    })
-    .map_err(|e: Stop| e.of(a.image.path()))?;
-    Ok(set)
-}
-
-/// Added (and, being half of all numbers, taken away again by adding) to the pack numbers of the other history.
-const OTHER: u32 = 1 << 31;
-
-fn renumber(source: Source, shift: u32) -> Source {
-    match source {
-        Source::Pack(pack, page) => Source::Pack(pack ^ shift, page),
-        zeros => zeros,
-    }
-}
-
-struct Renumbered<S> {
-    runs: S,
-    shift: u32,
-}
-
-impl<S: RunStream> RunStream for Renumbered<S> {
-    fn next_run(&mut self) -> std::result::Result<Option<Run>, Bad> {
-        let run = self.runs.next_run()?;
-        Ok(run.map(|run| Run { source: renumber(run.source, self.shift), ..run }))
     }
 }
 
@@ -108,12 +64,12 @@ pub(crate) fn compare_live(
     })?;
     // What the stored image has past the end of the file.
     let past = PageRange { start: pages_of(live.len), end: stored.image.pages().max(pages_of(live.len)) };
-    stored.image.each_run(past, |run| {
+    for run in stored.image.runs_in([past]) {
+        let run = run?;
         if !run.source.is_zeros() {
             set.insert_range(run.pages);
         }
-        Ok(())
-    })?;
+    }
     Ok((set, digest))
 }
 

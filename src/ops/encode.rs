@@ -9,9 +9,7 @@ use super::sides::{LiveSide, Side};
 use super::{Progress, Reading};
 use crate::capture::{Found, scan};
 use crate::error::{At, Error, Result};
-use crate::pack::{
-    Compress, DirectionWriter, Frame, ReadAt, Run, RunStream, Source, encode_frame, encode_frame_against,
-};
+use crate::pack::{Compress, Cursor, DirectionWriter, Frame, ReadAt, Run, Source, encode_frame, encode_frame_against};
 use crate::page::{
     Digest, GROUP_PAGES, ImageHasher, PAGE, PAGE64, PageNo, PageRange, PageSet, is_zero, page_digest, pages_of,
 };
@@ -71,7 +69,7 @@ pub(crate) fn facets<'a>(
 impl Facet<'_> {
     fn pages(&self) -> Pages<'_> {
         let place = match self.side {
-            Side::Stored(stored) => Place::Stored { runs: Box::new(stored.image.runs()), head: None },
+            Side::Stored(stored) => Place::Stored(Box::new(Cursor::new(stored.image.runs()))),
             Side::Live(_) => Place::Live { next: 0 },
         };
         Pages { facet: self, place }
@@ -120,22 +118,15 @@ struct Pages<'a> {
 }
 
 enum Place {
-    Stored { runs: Box<ImageRuns>, head: Option<Run> },
+    Stored(Box<Cursor<ImageRuns>>),
     Live { next: u64 },
 }
 
 impl Pages<'_> {
     fn at(&mut self, page: PageNo) -> Result<Where> {
         match (&mut self.place, self.facet.side) {
-            (Place::Stored { runs, head }, Side::Stored(stored)) => {
-                while head.is_none_or(|run| run.pages.end <= page) {
-                    *head = runs.next_run().map_err(|e| e.of(stored.image.path()))?;
-                    if head.is_none() {
-                        return Ok(Where::Zeros(Source::Hole));
-                    }
-                }
-                let source = head.filter(|r| r.pages.contains(page)).map(|r| r.source.advance(page - r.pages.start));
-                Ok(match source.unwrap_or(Source::Hole) {
+            (Place::Stored(runs), Side::Stored(stored)) => {
+                Ok(match runs.source(page).map_err(|e| e.of(stored.image.path()))? {
                     Source::Pack(pack, page) => Where::Pack(pack, page),
                     zeros => Where::Zeros(zeros),
                 })

@@ -194,12 +194,8 @@ fn before_page(history: &History, snap: &Snapshot, page: u64) -> Result<Option<[
     let Some(name) = history.snapshots()?.into_iter().find(|name| name.id == snap.meta().parent) else {
         return Ok(None);
     };
-    let mut source = Source::Hole;
-    history.image(name)?.each_run(PageRange { start: page, end: page + 1 }, |run| {
-        source = run.source;
-        Ok(())
-    })?;
-    page_at(history.packs(), source).map(Some)
+    let run = history.image(name)?.runs_in([PageRange::new(page, page + 1)]).next().transpose()?;
+    page_at(history.packs(), run.map_or(Source::Hole, |run| run.source)).map(Some)
 }
 
 fn entry(name: SnapName, meta: Meta, bytes_stored: u64, tags: Vec<String>) -> Entry {

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::gather::{Ahead, PIECE, Piece, gather, hash_groups, slots, touch};
+use super::gather::{PIECE, Piece, gather, hash_groups, slots, touch};
 use super::operand::Operand;
 use super::salvage::Salvage;
 use super::{Note, Progress, find_history, metadata};
 use crate::capture::{Companion, Rate};
 use crate::error::{At, Error, Result};
-use crate::pack::{Run, Source};
+use crate::pack::{Cursor, Run, Source};
 use crate::page::{Digest, GROUP_PAGES, ImageHasher, PAGE, PAGE64, PageNo, PageRange, groups_of};
 use crate::store::{Image, PageReader, Ref, refuse_stored};
 use crate::sys::{create, descriptor, open};
@@ -212,19 +212,19 @@ impl<'a> Reader<'a> {
         sparse: bool,
         mut each: impl FnMut(&mut Self, PageRange, &[Run]) -> Result<()>,
     ) -> Result<()> {
-        let mut runs = Ahead::new(self.image.runs());
+        let mut runs = Cursor::new(self.image.runs());
         let (mut start, all) = (0, self.image.pages());
         while start < all {
             if sparse {
-                let data = runs.data_from(start).map_err(|e| e.of(self.image.path()))?;
+                let data =
+                    runs.data_from(start, |source| source == Source::Hole).map_err(|e| e.of(self.image.path()))?;
                 start = start.max(data.min(all) / pages * pages);
                 if start == all {
                     break;
                 }
             }
             let window = PageRange { start, end: all.min(start + pages) };
-            let mut runs = runs.before(window.end).map_err(|e| e.of(self.image.path()))?;
-            runs.iter_mut().for_each(|run| *run = run.clip(&window));
+            let runs = runs.all_in(window).map_err(|e| e.of(self.image.path()))?;
             each(self, window, &runs)?;
             if let Some(salvage) = self.salvaged() {
                 salvage.end_part(&runs);

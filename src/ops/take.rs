@@ -5,7 +5,6 @@ use std::fs::File;
 use std::path::Path;
 
 use super::grade::{grade, settled};
-use super::grown::{push_run, with_grown};
 use super::heal::{Healed, heal, suspects};
 use super::metadata::{MetaChange, Metadata};
 use super::pack_file::PackFile;
@@ -13,8 +12,8 @@ use super::{Progress, Reading, Reserve, head};
 use crate::capture::{Base, Found, Leaf, NoBase, Watch, scan};
 use crate::error::{At, Error, Result, shell_word};
 use crate::pack::{
-    Changed, Compress, Frame, FrameCounts, Grade, Kind, Meta, NO_PACK, PackSummary, PackWriter, Run, Source,
-    encode_frame, fits_time,
+    Changed, Compress, Frame, FrameCounts, Grade, Kind, Meta, NO_PACK, Overlay, PackSummary, PackWriter, Run,
+    RunStream, Source, encode_frame, fits_time,
 };
 use crate::page::{Digest, ImageHasher, MAX_LEN, PAGE, PAGE64, PageNo, PageRange, pages_of};
 use crate::store::{
@@ -210,14 +209,27 @@ fn attempt(
 }
 
 /// What one window gives, coded by the thread that read it.
-pub(super) struct Part {
-    pub(super) window: PageRange,
+struct Part {
+    window: PageRange,
     groups: Vec<(u64, Digest)>,
     leaves: Vec<Leaf>,
-    pub(super) runs: Vec<Run>,
+    runs: Vec<Run>,
     frames: Vec<(Vec<(PageNo, Digest)>, Frame)>,
     changed: Changed,
-    pub(super) holes: Vec<PageRange>,
+    holes: Vec<PageRange>,
+}
+
+impl Part {
+    /// Its runs, and in the place of what lies between them past the end of the parent, zeros: the parent's map may say
+    /// anything of pages there.
+    fn runs(&self, parent_pages: PageNo, end: PageNo) -> impl RunStream {
+        let start = self.window.start.max(parent_pages);
+        let grown = PageRange { start, end: self.window.end.min(end).max(start) };
+        let zeros = (!grown.is_empty()).then_some(Run { pages: grown, source: Source::Zero });
+        let holes = self.holes.iter().map(move |hole| Run { pages: hole.intersect(&grown), source: Source::Hole });
+        let zeros = Overlay::new(zeros.into_iter(), holes.filter(|run| !run.pages.is_empty()));
+        Overlay::new(zeros, self.runs.iter().copied())
+    }
 }
 
 fn prepare(found: Found, compress: Compress, len: u64) -> Part {
@@ -240,7 +252,11 @@ fn prepare(found: Found, compress: Compress, len: u64) -> Part {
             true => Source::Zero,
             false => Source::Pack(NO_PACK, *page),
         };
-        push_run(&mut part.runs, Run { pages: PageRange::new(*page, page + 1), source });
+        let run = Run { pages: PageRange::new(*page, page + 1), source };
+        match part.runs.last_mut().and_then(|last| last.join(&run).map(|joined| (last, joined))) {
+            Some((last, joined)) => *last = joined,
+            None => part.runs.push(run),
+        }
         if !digest.is_zero() {
             stored.push((*page, *digest));
         }
@@ -271,7 +287,8 @@ impl Taking<'_> {
         self.cache.put(&part.leaves);
         self.changed.pages += part.changed.pages;
         self.changed.bytes += part.changed.bytes;
-        for run in with_grown(&part, self.parent_pages.unwrap_or(0), pages_of(self.len)) {
+        let mut runs = part.runs(self.parent_pages.unwrap_or(0), pages_of(self.len));
+        while let Some(run) = runs.next_run().map_err(|e| e.of(self.history.dir()))? {
             // Without a parent, what is not said is a hole anyway.
             if self.parent_pages.is_some() || run.source != Source::Hole {
                 self.draft.push(run, self.history)?;

@@ -221,6 +221,12 @@ impl<I: Iterator<Item = Run>> RunStream for I {
     }
 }
 
+impl RunStream for Box<dyn RunStream + Send> {
+    fn next_run(&mut self) -> Result<Option<Run>, Bad> {
+        (**self).next_run()
+    }
+}
+
 /// Reads runs from a file, a block at a time.
 #[derive(Debug)]
 pub struct RunsReader<R> {
