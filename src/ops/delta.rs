@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::apply::Input;
-use super::encode::{encode, facets};
+use super::encode::{facets, write_delta};
 use super::operand::Operand;
 use super::restore::Out;
 use super::sides::Side;
 use super::{Progress, Reading};
 use crate::capture::Companion;
 use crate::error::{At, Error, Result};
-use crate::pack::{self, DeltaHead, DeltaReader, DeltaWriter, ImageId, MOST_HEAD, ReadAt, RunStream};
-use crate::page::{Digest, PageRange, PageSet, pages_of};
+use crate::pack::{self, DeltaHead, DeltaReader, MOST_HEAD, ReadAt, RunStream};
+use crate::page::{Digest, PageSet, pages_of};
 use crate::store::{Spool, refuse_stored};
 use crate::sys::create::{self, Pending, Published};
 use crate::sys::open;
@@ -104,23 +104,8 @@ fn make_into(
     for (side, before) in [a, b].into_iter().zip(before) {
         unchanged(side, before)?;
     }
-    let head = DeltaHead {
-        base: ImageId { len: a.len(), digest: base.image },
-        result: ImageId { len: b.len(), digest: result.image },
-        reversible: options.reversible,
-        name: name_of(b),
-    };
-    let failed = |e| Error::Io { doing: "writing", path: path.into(), source: e };
-    let mut writer = DeltaWriter::new(out, &head).map_err(failed)?;
-    for directions in [(&base, &result), (&result, &base)].into_iter().take(1 + usize::from(options.reversible)) {
-        let mut direction = writer.direction(Spool::new(scratch)).map_err(failed)?;
-        encode(directions, &set, options.level, &mut direction, path, progress)?;
-        writer = direction.finish().map_err(failed)?;
-    }
-    let bytes = writer.finish().map_err(failed)?;
-    let within = PageRange::of_len(b.len());
-    let written: PageSet = set.runs().map(|r| r.intersect(&within)).filter(|r| !r.is_empty()).collect();
-    Ok(Stat::new(&head, written.len(), written.runs().count() as u64, bytes))
+    let head = DeltaHead { base: base.id, result: result.id, reversible: options.reversible, name: name_of(b) };
+    write_delta(&head, (&base, &result), &set, options.level, (out, path, scratch), progress)
 }
 
 /// Locks a live file if that was asked for; its stamp before it is read.

@@ -7,12 +7,12 @@ use std::path::Path;
 use super::grade::{grade, settled};
 use super::heal::{Healed, heal, suspects};
 use super::metadata::{MetaChange, Metadata};
-use super::pack_file::PackFile;
+use super::pack_file::NewPack;
 use super::{Progress, Reading, Reserve, head};
 use crate::capture::{Base, Found, Leaf, NoBase, Watch, scan};
 use crate::error::{At, Error, Result, shell_word};
 use crate::pack::{
-    Changed, Compress, Frame, FrameCounts, Grade, Kind, Meta, NO_PACK, Overlay, PackSummary, PackWriter, Run,
+    Changed, Compress, FRAME_PAGES, Frame, FrameCounts, Grade, Kind, Meta, NO_PACK, Overlay, PackSummary, Run,
     RunStream, Source, encode_frame, fits_time,
 };
 use crate::page::{Digest, ImageHasher, MAX_LEN, PAGE, PAGE64, PageNo, PageRange, pages_of};
@@ -24,8 +24,6 @@ use crate::sys::create::Pending;
 use crate::sys::open::{self, Stamp};
 use crate::sys::{id, xattr};
 
-/// Most pages coded together.
-const FRAME_PAGES: usize = 16;
 /// How to take an image.
 #[derive(Clone, Debug)]
 pub(crate) struct How<'a> {
@@ -170,13 +168,12 @@ fn attempt(
     attrs.retain(|(name, _)| !ChangeMarker::is_name(name));
     let mut taking = Taking {
         history,
-        reserve: how.reserve,
         len: before.len,
         parent_pages: parent.map(Image::pages),
         hasher: ImageHasher::new(before.len),
         draft: Draft::new(history),
         cache: DigestCacheUpdate::new(history, cache),
-        pack: None,
+        pack: NewPack::new(history, how.reserve),
         changed: Changed::default(),
     };
     progress.begin("reading", before.len);
@@ -189,8 +186,6 @@ fn attempt(
     scanned?;
     let moved = !settled(target, &before)?.same_state(&before);
     let (grade, reason) = grade(target, how, kept, reason, moved);
-    let pack = taking.pack.take().map(|p| p.finish().at("writing a pack in", history.dir())).transpose()?;
-    let pack = pack.map(|(summary, out)| out.done(history.dir()).map(|file| (file, summary))).transpose()?;
     Ok(Taken {
         parent: parent.cloned(),
         image: taking.hasher.finish(),
@@ -203,7 +198,7 @@ fn attempt(
         stamp: before,
         attrs,
         draft: taking.draft,
-        pack,
+        pack: taking.pack.finish()?,
         cache: taking.cache,
     })
 }
@@ -270,14 +265,13 @@ fn prepare(found: Found, compress: Compress, len: u64) -> Part {
 /// An image being taken: parts come in page order.
 struct Taking<'a> {
     history: &'a History,
-    reserve: Reserve,
     len: u64,
     /// Pages that the parent says something of.
     parent_pages: Option<u64>,
     hasher: ImageHasher,
     draft: Draft,
     cache: DigestCacheUpdate,
-    pack: Option<PackWriter<PackFile>>,
+    pack: NewPack<'a>,
     changed: Changed,
 }
 
@@ -295,14 +289,7 @@ impl Taking<'_> {
             }
         }
         for (pages, frame) in &part.frames {
-            let pack = match &mut self.pack {
-                Some(pack) => pack,
-                none => {
-                    let file = PackFile::new(self.history, self.reserve)?;
-                    none.insert(PackWriter::new(file).at("writing a pack in", self.history.dir())?)
-                }
-            };
-            pack.push(pages, Some(frame)).map_err(|e| PackFile::error(e, self.history.dir()))?;
+            self.pack.push(pages, frame)?;
         }
         Ok(())
     }

@@ -21,7 +21,7 @@ mod write;
 pub use cursor::Cursor;
 pub use delta::{DeltaHead, DeltaReader, DirectionReader, ImageId, Item, MOST_HEAD, MOST_NAME, OldPage};
 pub use delta_write::{DeltaWriter, DirectionWriter, invert};
-pub use frame::{Frame, FrameCounts, FrameKind, decode_frame, encode_frame, encode_frame_against};
+pub use frame::{FRAME_PAGES, Frame, FrameCounts, FrameKind, decode_frame, encode_frame, encode_frame_against};
 pub use kinds::{Compress, Grade, Kind};
 pub use map::{MapFile, write_map};
 pub use overlay::{Overlay, Step, Steps, differing};
