@@ -1,5 +1,6 @@
 //! Compares two sides page by page: the pages that differ, and the image digests of live files.
 
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -14,7 +15,7 @@ use crate::page::{
     Digest, GROUP, GROUP_PAGES, GROUP64, ImageHasher, PAGE, PAGE64, PageNo, PageRange, PageSet, group_digest,
     page_digest, pages_of,
 };
-use crate::store::{DigestCache, Image, ImageBase, Spool, StoredBase};
+use crate::store::{DigestCache, Image, ImageBase, Spool};
 use crate::sys::{open, sparse};
 
 /// The pages in which two sides differ; what lies past the end of one counts as zeros.
@@ -51,17 +52,13 @@ pub(crate) fn compare_live(
     }
     let cache =
         DigestCache::open(&stored.history).filter(|t| (t.image, t.len) == (stored.image.digest(), stored.image.len()));
-    let by_cache =
-        cache.as_ref().map(|cache| read(live, &StoredBase::Cache(cache), reading, progress, seen.as_deref_mut()));
+    let by_cache = cache.as_ref().map(|cache| read(live, cache, reading, progress, seen.as_deref_mut()));
     let (mut set, digest) = match by_cache {
         // The cache turned out broken, and is gone: once more without it.
         Some(Err(e)) if DigestCache::is_cause(&stored.history, &e) => None,
         done => done,
     }
-    .unwrap_or_else(|| {
-        let base = StoredBase::Image(Box::new(ImageBase::new(&stored.image)));
-        read(live, &base, reading, progress, seen)
-    })?;
+    .unwrap_or_else(|| read(live, &ImageBase::new(&stored.image), reading, progress, seen))?;
     // What the stored image has past the end of the file.
     let past = PageRange { start: pages_of(live.len), end: stored.image.pages().max(pages_of(live.len)) };
     for run in stored.image.runs_in([past]) {
@@ -83,8 +80,7 @@ pub(crate) fn pages_off(
     let file = target.file.try_clone().at("opening", target.path)?;
     let len = open::stamp(&file, target.path)?.len;
     let live = LiveSide { name: String::new(), path: target.path.into(), file, len };
-    let base = StoredBase::Image(Box::new(ImageBase::new(image)));
-    let set = read(&live, &base, reading, progress, None)?.0;
+    let set = read(&live, &ImageBase::new(image), reading, progress, None)?.0;
     let mut within: PageSet = set.runs_within(PageRange::of_len(image.len())).collect();
     within.insert_range(PageRange { start: pages_of(len).min(image.pages()), end: image.pages() });
     Ok(within)
@@ -151,7 +147,27 @@ impl Seen {
 
 /// The digest of a live image.
 pub(crate) fn digest_of(live: &LiveSide, reading: &Reading, progress: &dyn Progress) -> Result<Digest> {
-    Ok(read(live, &Marked(&PageSet::new()), reading, progress, None)?.1)
+    let mut hasher = ImageHasher::new(live.len);
+    let file = (&live.file, live.path.as_path(), live.len);
+    each_group(file, reading, progress, |group, digest| hasher.push(group, digest))?;
+    Ok(hasher.finish())
+}
+
+/// Scans a file, and calls `each` with its groups that are not all zeros, ascending, and their digests.
+pub(crate) fn each_group(
+    file: (&File, &Path, u64),
+    reading: &Reading,
+    progress: &dyn Progress,
+    mut each: impl FnMut(u64, &Digest),
+) -> Result<()> {
+    progress.begin("reading", file.2);
+    let advance = |bytes: u64| progress.advance(bytes);
+    let scanned = scan(file, &Marked(&PageSet::new()), reading.how(false), &advance, &Ok, |found: Found| {
+        found.groups.iter().for_each(|(group, digest)| each(*group, digest));
+        Ok(())
+    });
+    progress.end();
+    scanned
 }
 
 /// No base: the digests of all groups are wanted, and those of the pages of groups in which any page is in the set.

@@ -4,14 +4,15 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use super::Reserve;
 use super::change::Work;
+use super::compare::each_group;
 use super::pack_file::NewPack;
+use super::{Quiet, Reserve};
 use crate::error::{At, Result};
 use crate::pack::{Changed, Compress, FRAME_PAGES, FrameCounts, Grade, Kind, Meta, NO_PACK, Run, Source, encode_frame};
 use crate::page::{
-    Digest, GROUP, GROUP_PAGES, GROUP64, ImageHasher, PAGE, PAGE64, PageNo, PageRange, group_digest, groups_of,
-    page_digest, pages_of,
+    Digest, GROUP, GROUP_PAGES, GROUP64, PAGE, PAGE64, PageNo, PageRange, Refold, group_digest, groups_of, page_digest,
+    pages_of,
 };
 use crate::store::{DigestCache, Draft, History, Image, Writing, commit};
 use crate::sys::id;
@@ -177,19 +178,11 @@ impl<'w, 'a: 'w> Composer<'w, 'a> {
         if let Some(cache) = &self.cache {
             return cache.fold_with(self.len, &self.groups);
         }
-        let mut hasher = ImageHasher::new(self.len);
-        let mut changed = self.groups.iter().peekable();
-        for group in 0..groups_of(self.len) {
-            let digest = match changed.next_if(|(g, _)| *g == group) {
-                Some((_, digest)) => *digest,
-                None => {
-                    let bytes = read_group(self.work, group, self.from.len().min(self.len))?;
-                    group_digest(bytes[..].try_into().expect("a group is 64 KiB"))
-                }
-            };
-            hasher.push(group, &digest);
-        }
-        Ok(hasher.finish())
+        let mut fold = Refold::new(self.len, &self.groups);
+        let target = self.work.target;
+        let file = (target.file, target.path, self.from.len().min(self.len));
+        each_group(file, &self.work.options.reading, &Quiet, |group, digest| fold.push(group, digest))?;
+        Ok(fold.finish())
     }
 
     /// Ends: the image digest first, so that the caller may refuse it; nothing has appeared in the store yet.

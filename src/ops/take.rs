@@ -17,8 +17,7 @@ use crate::pack::{
 };
 use crate::page::{Digest, ImageHasher, MAX_LEN, PAGE, PAGE64, PageNo, PageRange, pages_of};
 use crate::store::{
-    ChangeMarker, DigestCache, DigestCacheUpdate, Draft, FileId, History, Image, ImageBase, SnapName, StoredBase,
-    Writing, commit,
+    ChangeMarker, DigestCache, DigestCacheUpdate, Draft, FileId, History, Image, ImageBase, SnapName, Writing, commit,
 };
 use crate::sys::create::Pending;
 use crate::sys::open::{self, Stamp};
@@ -118,16 +117,14 @@ fn take_from(
     progress: &dyn Progress,
 ) -> Result<Taken> {
     if let Some((image, Some(cache))) = parent {
-        let base = StoredBase::Cache(cache);
-        match attempt(history, target, Some(image), &base, Some(cache), how, progress) {
+        match attempt(history, target, Some(image), cache, Some(cache), how, progress) {
             // The cache turned out broken half-way, and is gone: once more without it.
             Err(e) if DigestCache::is_cause(history, &e) => {}
             taken => return taken,
         }
     }
     if let Some((image, _)) = parent {
-        let base = StoredBase::Image(Box::new(ImageBase::new(image)));
-        match attempt(history, target, Some(image), &base, None, how, progress) {
+        match attempt(history, target, Some(image), &ImageBase::new(image), None, how, progress) {
             // The index of a pack is damaged: what stands on it cannot be stood on. All is stored anew.
             Err(Error::Damaged { .. }) => {}
             taken => return taken,

@@ -15,7 +15,6 @@ const FIXED: usize = HEAD + 8 + 8 + Section::BYTES;
 #[derive(Clone, Debug)]
 pub struct MapFile<R> {
     file: R,
-    len: u64,
     packs: Arc<[u32]>,
     section: Section,
 }
@@ -46,7 +45,7 @@ impl<R: ReadAt + Clone> MapFile<R> {
         if hash_file(&file, size)? != *id {
             return Err(Bad::new("its bytes are not what its name says"));
         }
-        Ok(MapFile { file, len, packs: numbers(ids, packs), section })
+        Ok(MapFile { file, packs: numbers(ids, packs), section })
     }
 
     /// Its runs, from the first page to the last.
@@ -58,11 +57,6 @@ impl<R: ReadAt + Clone> MapFile<R> {
     /// The packs that it names.
     pub fn packs(&self) -> &[u32] {
         &self.packs
-    }
-
-    /// Length in bytes of the image it was written for.
-    pub fn image_len(&self) -> u64 {
-        self.len
     }
 }
 

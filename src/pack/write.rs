@@ -90,11 +90,6 @@ impl<W: Write> PackWriter<W> {
         Ok(())
     }
 
-    /// Bytes written so far.
-    pub fn written(&self) -> u64 {
-        self.at
-    }
-
     /// Ends the block of index being filled, if it has pages. Blocks end by themselves when they are full; a pack that is
     /// written anew with other frames ends them where they ended before, for its id goes by them.
     ///

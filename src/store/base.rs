@@ -2,45 +2,12 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::digest_cache::DigestCache;
 use super::image::{Image, ImageRuns};
 use super::pack_cache::PackCache;
 use crate::capture::{Base, Known};
 use crate::error::{Error, Result};
 use crate::pack::{Bad, Cursor, Run, Source};
 use crate::page::{Digest, GROUP_PAGES, PageNo, PageRange, pages_of};
-
-/// What the digest cache knows, or else what the packs' indexes say.
-#[derive(Debug)]
-pub enum StoredBase<'a> {
-    /// The cache describes this very image.
-    Cache(&'a DigestCache),
-    /// No cache: pages are held against pages.
-    Image(Box<ImageBase<'a>>),
-}
-
-impl Base for StoredBase<'_> {
-    fn known(&self, window: PageRange) -> Result<Known> {
-        match self {
-            StoredBase::Cache(cache) => cache.known(window),
-            StoredBase::Image(image) => image.known(window),
-        }
-    }
-
-    fn data_from(&self, page: PageNo) -> Result<PageNo> {
-        match self {
-            StoredBase::Cache(cache) => cache.data_from(page),
-            StoredBase::Image(image) => image.data_from(page),
-        }
-    }
-
-    fn pages(&self, group: u64) -> Result<[Digest; GROUP_PAGES as usize]> {
-        match self {
-            StoredBase::Cache(cache) => cache.pages(group),
-            StoredBase::Image(image) => image.pages(group),
-        }
-    }
-}
 
 /// Walks an image's runs in step with a scan.
 #[derive(Debug)]

@@ -176,19 +176,12 @@ impl Layers<'_> {
         // The numbers of packs are only looked up once all runs are there, so the pack cache is free while they are
         // read.
         let packs = self.history.packs().with_packs(|p| p.clone());
-        let written = match self.parent {
-            Some(parent) => {
-                let base = Overlay::new(holes, Overlay::new(parent.runs(), self.update.read()));
-                write_map(self.len, &mut Clipped { runs: base, to: all }, &packs, spool, &mut out)
-            }
-            None => write_map(
-                self.len,
-                &mut Clipped { runs: Overlay::new(holes, self.update.read()), to: all },
-                &packs,
-                spool,
-                &mut out,
-            ),
+        let parent: Box<dyn RunStream + Send> = match self.parent {
+            Some(parent) => Box::new(parent.runs()),
+            None => Box::new(std::iter::empty()),
         };
+        let runs = Overlay::new(holes, Overlay::new(parent, self.update.read()));
+        let written = write_map(self.len, &mut Clipped { runs, to: all }, &packs, spool, &mut out);
         let (id, bytes) = written.map_err(|e| e.of(self.history.dir()))?;
         out.flush().at("writing a map in", self.history.dir())?;
         drop(out);

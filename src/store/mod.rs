@@ -24,7 +24,7 @@ mod sweep;
 mod tags;
 mod writing;
 
-pub use base::{ImageBase, StoredBase};
+pub use base::ImageBase;
 pub use change_marker::ChangeMarker;
 pub use commit::{Draft, commit};
 pub use digest_cache::{DigestCache, DigestCacheUpdate};

@@ -131,9 +131,8 @@ impl Ground {
     /// The ranges that differ, and whether the lengths do not.
     pub(crate) fn diff(&self, a: Ref, b: Ref) -> Result<(Vec<PageRange>, diff::Report)> {
         let options = diff::Options { reading: self.reading(), ..Default::default() };
-        let mut ranges = Vec::new();
-        let report = diff::diff(&self.at(a), Some(&self.at(b)), &options, &Quiet, &mut |r| ranges.push(r))?;
-        Ok((ranges, report))
+        let found = diff::diff(&self.at(a), Some(&self.at(b)), &options, &Quiet)?;
+        Ok((found.pages().runs().collect(), found.report()))
     }
 
     /// The bytes of snapshot `number`, read page by page.
