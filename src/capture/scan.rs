@@ -34,33 +34,21 @@ pub enum Known {
 /// What a target is compared with.
 pub trait Base: Sync {
     /// What is known of `window`: whole groups. Asked by one thread at a time, in ascending order.
-    ///
-    /// # Errors
-    /// When the base cannot be read.
     fn known(&self, window: PageRange) -> Result<Known>;
 
     /// The first page from `page` on of which more may be known than that it is zeros: a hole up to there is passed in
     /// one step, and nothing is asked about it. Asked as [`Base::known`] is.
-    ///
-    /// # Errors
-    /// When the base cannot be read.
     fn data_from(&self, page: PageNo) -> Result<PageNo> {
         Ok(page)
     }
 
     /// The digest of `group`, after [`Known::Ask`]. Asked by any thread, in any order.
-    ///
-    /// # Errors
-    /// When the base cannot be read.
     fn group(&self, group: u64) -> Result<Digest> {
         let _ = group;
         Ok(Digest::ZERO)
     }
 
     /// The digests of the pages of `group`, after [`Known::Groups`] or [`Known::Ask`]. Asked by any thread, in any order.
-    ///
-    /// # Errors
-    /// When the base cannot be read.
     fn pages(&self, group: u64) -> Result<[Digest; GROUP_PAGES as usize]>;
 }
 

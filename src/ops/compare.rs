@@ -95,23 +95,38 @@ pub(crate) fn read(
     mut seen: Option<&mut Seen>,
 ) -> Result<(PageSet, Digest)> {
     let mut set = PageSet::new();
-    let mut hasher = ImageHasher::new(live.len);
     if let Some(seen) = &mut seen {
         seen.clear();
     }
-    progress.begin("comparing", live.len);
-    let advance = |bytes: u64| progress.advance(bytes);
-    let scanned = scan((&live.file, &live.path, live.len), base, reading.how(false), &advance, &Ok, |found: Found| {
-        found.groups.iter().for_each(|(group, digest)| hasher.push(*group, digest));
+    let digest = scan_file(live.whole(), base, reading, ("comparing", progress), |found| {
         found.changed.iter().for_each(|(page, _)| set.insert(*page));
         match &mut seen {
             Some(seen) => found.changed.iter().try_for_each(|(_, digest)| seen.put(digest)),
             None => Ok(()),
         }
+    })?;
+    Ok((set, digest))
+}
+
+/// Scans a file of that length against `base`, calls `each` with what every window holds, in order, and returns the
+/// image digest.
+pub(crate) fn scan_file(
+    file: (&File, &Path, u64),
+    base: &dyn Base,
+    reading: &Reading,
+    (doing, progress): (&str, &dyn Progress),
+    mut each: impl FnMut(&Found) -> Result<()>,
+) -> Result<Digest> {
+    let mut hasher = ImageHasher::new(file.2);
+    progress.begin(doing, file.2);
+    let advance = |bytes: u64| progress.advance(bytes);
+    let scanned = scan(file, base, reading.how(false), &advance, &Ok, |found: Found| {
+        found.groups.iter().for_each(|(group, digest)| hasher.push(*group, digest));
+        each(&found)
     });
     progress.end();
     scanned?;
-    Ok((set, hasher.finish()))
+    Ok(hasher.finish())
 }
 
 /// Digests of pages in their order, on scratch space.
@@ -147,27 +162,7 @@ impl Seen {
 
 /// The digest of a live image.
 pub(crate) fn digest_of(live: &LiveSide, reading: &Reading, progress: &dyn Progress) -> Result<Digest> {
-    let mut hasher = ImageHasher::new(live.len);
-    let file = (&live.file, live.path.as_path(), live.len);
-    each_group(file, reading, progress, |group, digest| hasher.push(group, digest))?;
-    Ok(hasher.finish())
-}
-
-/// Scans a file, and calls `each` with its groups that are not all zeros, ascending, and their digests.
-pub(crate) fn each_group(
-    file: (&File, &Path, u64),
-    reading: &Reading,
-    progress: &dyn Progress,
-    mut each: impl FnMut(u64, &Digest),
-) -> Result<()> {
-    progress.begin("reading", file.2);
-    let advance = |bytes: u64| progress.advance(bytes);
-    let scanned = scan(file, &Marked(&PageSet::new()), reading.how(false), &advance, &Ok, |found: Found| {
-        found.groups.iter().for_each(|(group, digest)| each(*group, digest));
-        Ok(())
-    });
-    progress.end();
-    scanned
+    scan_file(live.whole(), &Marked(&PageSet::new()), reading, ("reading", progress), |_| Ok(()))
 }
 
 /// No base: the digests of all groups are wanted, and those of the pages of groups in which any page is in the set.

@@ -5,14 +5,14 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 use super::change::Work;
-use super::compare::each_group;
+use super::compare::{Marked, scan_file};
 use super::pack_file::NewPack;
 use super::{Quiet, Reserve};
 use crate::error::{At, Result};
 use crate::pack::{Changed, Compress, FRAME_PAGES, FrameCounts, Grade, Kind, Meta, NO_PACK, Run, Source, encode_frame};
 use crate::page::{
-    Digest, GROUP, GROUP_PAGES, GROUP64, PAGE, PAGE64, PageNo, PageRange, Refold, group_digest, groups_of, page_digest,
-    pages_of,
+    Digest, GROUP, GROUP_PAGES, GROUP64, PAGE, PAGE64, PageNo, PageRange, PageSet, Refold, group_digest, groups_of,
+    page_digest, pages_of,
 };
 use crate::store::{DigestCache, Draft, History, Image, Writing, commit};
 use crate::sys::id;
@@ -181,7 +181,10 @@ impl<'w, 'a: 'w> Composer<'w, 'a> {
         let mut fold = Refold::new(self.len, &self.groups);
         let target = self.work.target;
         let file = (target.file, target.path, self.from.len().min(self.len));
-        each_group(file, &self.work.options.reading, &Quiet, |group, digest| fold.push(group, digest))?;
+        scan_file(file, &Marked(&PageSet::new()), &self.work.options.reading, ("reading", &Quiet), |found| {
+            found.groups.iter().for_each(|(group, digest)| fold.push(*group, digest));
+            Ok(())
+        })?;
         Ok(fold.finish())
     }
 

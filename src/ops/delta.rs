@@ -280,29 +280,52 @@ pub(crate) fn into_file<T>(path: &Path, how: &Named<'_>, f: impl FnOnce(&File) -
         let what = format!("{} is a pipe or a descriptor, and this output is written in any order", path.display());
         return Err(Error::refused(what, "name a regular file"));
     }
-    let (path, force) = (&create::resolve_output(path)?, how.force);
-    if how.apart.iter().any(|file| open::same_file(path, file)) {
-        return Err(Error::refused(format!("{} is the target itself", path.display()), "name another file"));
-    }
-    refuse_stored(path)?;
-    Companion::refuse_beside(path)?;
-    let taken = || Error::refused(format!("{} is there already", path.display()), "replace it with --force");
-    match std::fs::symlink_metadata(path) {
-        Ok(there) if !force || !(there.is_file() || there.is_symlink()) => {
-            let only = || Error::refused(format!("{} is not a regular file", path.display()), "choose another name");
-            return Err(if there.is_file() || there.is_symlink() { taken() } else { only() });
+    let path = &check_out(path, how)?;
+    make_file(path, how.force, |file| {
+        let done = f(file)?;
+        meta::set_mode_where_kept(file, how.mode & 0o777 & !meta::umask()).at("setting the mode of", path)?;
+        Ok(done)
+    })
+}
+
+/// The absolute path of `out`, at which a file may be made.
+pub(crate) fn check_out(out: &Path, how: &Named<'_>) -> Result<PathBuf> {
+    let out = create::resolve_output(out)?;
+    refuse_stored(&out)?;
+    let there = match std::fs::symlink_metadata(&out) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+        there => Some(there.at("looking at", &out)?),
+    };
+    if let Some(there) = there {
+        if !there.is_file() && !there.is_symlink() {
+            return Err(Error::refused(format!("{} is not a regular file", out.display()), "name another file"));
         }
-        _ => {}
+        if how.apart.iter().any(|file| open::same_file(&out, file)) {
+            let hint = "name another file, or change it in place with `memsnap revert`";
+            return Err(Error::refused(format!("{} is the target itself", out.display()), hint));
+        }
+        if !how.force {
+            return Err(exists(&out));
+        }
     }
+    Companion::refuse_beside(&out)?;
+    Ok(out)
+}
+
+fn exists(out: &Path) -> Error {
+    Error::refused(format!("{} exists", out.display()), "add --force to replace it, or name another file")
+}
+
+/// Runs `f` on a new file, which then gets the name `path`, that [`check_out`] gave.
+pub(crate) fn make_file<T>(path: &Path, force: bool, f: impl FnOnce(&File) -> Result<T>) -> Result<T> {
     let (dir, name) = (directory_of(path), path.file_name().unwrap_or_default());
     let pending = Pending::new(dir)?;
     let done = f(pending.file())?;
-    meta::set_mode_where_kept(pending.file(), how.mode & 0o777 & !meta::umask()).at("setting the mode of", path)?;
     Companion::refuse_beside(path)?; // once more: a long time may have passed
     if force {
         pending.replace(name)?;
     } else if pending.publish(name)? == Published::Existed {
-        return Err(taken());
+        return Err(exists(path));
     }
     create::sync_dir(dir)?;
     Ok(done)

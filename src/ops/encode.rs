@@ -3,21 +3,18 @@
 use std::io::Write;
 use std::path::Path;
 
-use super::compare::{Marked, Seen, compare, compare_live};
+use super::compare::{Marked, Seen, compare, compare_live, scan_file};
 use super::compose::read_zero_extended;
 use super::delta::Stat;
 use super::dirty::whole;
 use super::sides::{LiveSide, Side};
 use super::{Progress, Reading};
-use crate::capture::{Found, scan};
 use crate::error::{At, Error, Result};
 use crate::pack::{
     Compress, Cursor, DeltaHead, DeltaWriter, DirectionWriter, FRAME_PAGES, Frame, ImageId, ReadAt, Run, Source,
     encode_frame, encode_frame_against,
 };
-use crate::page::{
-    Digest, GROUP_PAGES, ImageHasher, PAGE, PAGE64, PageNo, PageRange, PageSet, is_zero, page_digest, pages_of,
-};
+use crate::page::{Digest, GROUP_PAGES, PAGE, PAGE64, PageNo, PageRange, PageSet, is_zero, page_digest, pages_of};
 use crate::store::{Image, ImageRuns, PageReader, Spool};
 use crate::sys::{pool, sparse};
 
@@ -91,13 +88,8 @@ pub(crate) fn facets<'a>(
 
 /// Scans a live file: the digest of every page of `set`, in order, and that of the image.
 fn look(live: &LiveSide, set: &PageSet, reading: &Reading, progress: &dyn Progress, seen: &mut Seen) -> Result<Digest> {
-    let mut hasher = ImageHasher::new(live.len);
-    let mut wanted = set.runs().flat_map(|r| r.start..r.end).peekable();
-    progress.begin("reading", live.len);
-    let advance = |bytes: u64| progress.advance(bytes);
-    let target = (&live.file, live.path.as_path(), live.len);
-    let scanned = scan(target, &Marked(set), reading.how(false), &advance, &Ok, |found: Found| {
-        found.groups.iter().for_each(|(group, digest)| hasher.push(*group, digest));
+    let mut wanted = set.pages().peekable();
+    scan_file(live.whole(), &Marked(set), reading, ("reading", progress), |found| {
         for leaf in &found.leaves {
             let pages = PageRange::of_group(leaf.group);
             while let Some(page) = wanted.next_if(|p| *p < pages.end) {
@@ -107,10 +99,7 @@ fn look(live: &LiveSide, set: &PageSet, reading: &Reading, progress: &dyn Progre
             }
         }
         Ok(())
-    });
-    progress.end();
-    scanned?;
-    Ok(hasher.finish())
+    })
 }
 
 /// Where the bytes of a page are.

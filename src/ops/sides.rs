@@ -127,6 +127,11 @@ impl LiveSide {
         })
     }
 
+    /// All of it, to be scanned.
+    pub(crate) fn whole(&self) -> (&File, &Path, u64) {
+        (&self.file, &self.path, self.len)
+    }
+
     /// The error when the file ends before its length.
     pub(crate) fn cut(&self) -> Error {
         let what = format!("it is shorter than the {} bytes it began with", self.len);

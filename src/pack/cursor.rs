@@ -29,9 +29,6 @@ impl<S: RunStream> Cursor<S> {
     }
 
     /// Takes the part of the next run that lies before page `end`, if any does.
-    ///
-    /// # Errors
-    /// As [`Cursor::peek`].
     pub fn next_before(&mut self, end: PageNo) -> Result<Option<Run>, Bad> {
         let Some(run) = self.peek()?.filter(|run| run.pages.start < end) else { return Ok(None) };
         let rest = PageRange { start: run.pages.end.min(end), end: run.pages.end };
@@ -40,35 +37,23 @@ impl<S: RunStream> Cursor<S> {
     }
 
     /// Passes over everything before `page`.
-    ///
-    /// # Errors
-    /// As [`Cursor::peek`].
     pub fn skip_to(&mut self, page: PageNo) -> Result<(), Bad> {
         while self.next_before(page)?.is_some() {}
         Ok(())
     }
 
     /// Takes the next run within `range`, cut to it; passes over what lies before.
-    ///
-    /// # Errors
-    /// As [`Cursor::peek`].
     pub fn next_in(&mut self, range: PageRange) -> Result<Option<Run>, Bad> {
         self.skip_to(range.start)?;
         self.next_before(range.end)
     }
 
     /// Takes all runs within `range`, cut to it; passes over what lies before.
-    ///
-    /// # Errors
-    /// As [`Cursor::peek`].
     pub fn all_in(&mut self, range: PageRange) -> Result<Vec<Run>, Bad> {
         std::iter::from_fn(|| self.next_in(range).transpose()).collect()
     }
 
     /// Where `page` comes from: a hole, if no run has it. Passes over what lies before.
-    ///
-    /// # Errors
-    /// As [`Cursor::peek`].
     pub fn source(&mut self, page: PageNo) -> Result<Source, Bad> {
         self.skip_to(page)?;
         let run = self.peek()?.filter(|run| run.pages.contains(page));
@@ -77,9 +62,6 @@ impl<S: RunStream> Cursor<S> {
 
     /// A page from `page` on before which nothing is of interest: neither is what comes from an `empty` source, nor
     /// what no run has.
-    ///
-    /// # Errors
-    /// As [`Cursor::peek`].
     pub fn data_from(&mut self, page: PageNo, empty: fn(Source) -> bool) -> Result<PageNo, Bad> {
         loop {
             match self.peek()? {

@@ -123,9 +123,6 @@ impl<W: Write> RunsWriter<W> {
     ///
     /// # Panics
     /// When runs do not ascend.
-    ///
-    /// # Errors
-    /// What writing says.
     pub fn push(&mut self, run: Run) -> io::Result<()> {
         if run.pages.is_empty() {
             return Ok(());
@@ -194,9 +191,6 @@ impl<W: Write> RunsWriter<W> {
     }
 
     /// Ends the runs: what was written, and which packs they name, in the order of their numbers in the file.
-    ///
-    /// # Errors
-    /// What writing says.
     pub fn finish(mut self) -> io::Result<(Section, Vec<u32>, W)> {
         if let Some(last) = self.pending.take() {
             self.add(last)?;

@@ -91,9 +91,6 @@ impl ChangeMarker {
     }
 
     /// Removes the marker. Only when the file was brought to the disk after that, no crash brings it back.
-    ///
-    /// # Errors
-    /// What the system says.
     pub fn remove(file: &File, path: &Path) -> Result<()> {
         xattr::remove(file, ATTR).at("removing the change marker of", path)
     }

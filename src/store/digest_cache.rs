@@ -169,9 +169,6 @@ impl DigestCache {
 
     /// Folds the digests of all groups, with those that `changed` gives (ascending) in their place, into the digest
     /// of an image of `len` bytes.
-    ///
-    /// # Errors
-    /// What reading says.
     pub fn fold_with(&self, len: u64, changed: &[(u64, Digest)]) -> Result<Digest> {
         let known = groups_of(len).min(groups_of(self.len));
         self.fold(len, known, changed).at("reading", &self.path)

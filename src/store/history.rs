@@ -204,9 +204,6 @@ impl History {
     }
 
     /// Its snapshots, in the order of their numbers.
-    ///
-    /// # Errors
-    /// When the directory cannot be listed.
     pub fn snapshots(&self) -> Result<Vec<SnapName>> {
         let mut names = Vec::new();
         for entry in no_follow::read_dir(&self.dir).at("listing", &self.dir)? {
@@ -234,9 +231,6 @@ impl History {
     }
 
     /// Whether it has no snapshot yet.
-    ///
-    /// # Errors
-    /// When the directory cannot be listed.
     pub fn is_new(&self) -> Result<bool> {
         for entry in no_follow::read_dir(&self.dir).at("listing", &self.dir)? {
             if SnapName::parse(&entry.at("listing", &self.dir)?.file_name()).is_some() {

@@ -155,9 +155,6 @@ impl History {
 
     /// Ends a change: its record becomes that of the last one. With `None` it is forgotten. After one without undo
     /// there is none: an earlier one could not be taken back any more.
-    ///
-    /// # Errors
-    /// What the system says.
     pub fn end_change(&self, _writing: &Writing, done: Option<&Intent>) -> Result<()> {
         let path = self.dir().join(NAME);
         if done.is_some_and(Intent::is_final) {

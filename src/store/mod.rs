@@ -112,9 +112,6 @@ impl Store {
 
     /// Makes `format` again, where it is damaged or missing, for a store that was seen to be of the format of this
     /// version. Of several who do so, one is as good as another.
-    ///
-    /// # Errors
-    /// When it cannot be written.
     pub(crate) fn renew_format(&self) -> Result<()> {
         put_format(&self.dir, self.owner, |format, name| format.replace(name))
     }

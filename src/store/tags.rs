@@ -47,9 +47,6 @@ impl History {
     }
 
     /// All tags with what they name, by name; those that do not hold together are errors.
-    ///
-    /// # Errors
-    /// When the directory cannot be listed.
     pub fn tags(&self) -> Result<Vec<(String, Result<Digest>)>> {
         let dir = self.dir().join("names");
         let mut out = Vec::new();

@@ -132,9 +132,6 @@ impl Writing {
 
     /// Makes a file appear under `name`, complete and on disk, in the place of one that is there already. Until
     /// [`Writing::committed`] it counts as garbage.
-    ///
-    /// # Errors
-    /// When it cannot be written.
     pub fn publish(&mut self, file: Pending, name: &str) -> Result<()> {
         self.done = false;
         // Files are named by what they hold, so one of that name says the same; if it is sound.
@@ -167,9 +164,6 @@ impl Writing {
     }
 
     /// Puts the directory's names on disk.
-    ///
-    /// # Errors
-    /// What the system says.
     pub fn sync(&self) -> Result<()> {
         create::sync_dir(&self.dir)
     }
