@@ -17,7 +17,7 @@ pub fn check(input: &[u8]) {
     runs::skipping(map.runs(), &runs);
     let len = runs.last().map_or(0, |last| last.pages.end_offset());
     let mut out = Vec::new();
-    let stream = &mut runs.iter().copied();
+    let stream = &mut runs.iter().copied().map(Ok);
     let (id, size) = write_map(len, stream, &packs, Vec::new(), &mut out).expect("memory takes all");
     assert_eq!(size, out.len() as u64);
     let again = MapFile::open(Arc::new(out), &id, &mut packs).expect("what was written can be read");

@@ -14,7 +14,7 @@ use super::sides::Side;
 use super::{Progress, Reading};
 use crate::capture::Companion;
 use crate::error::{At, Error, Result};
-use crate::pack::{self, DeltaHead, DeltaReader, MOST_HEAD, ReadAt, RunStream};
+use crate::pack::{self, DeltaHead, DeltaReader, MOST_HEAD, ReadAt};
 use crate::page::{Digest, PageSet, pages_of};
 use crate::store::{Spool, refuse_stored};
 use crate::sys::create::{self, Pending, Published};
@@ -173,11 +173,8 @@ pub fn invert(input: Input, out: Out<'_>, force: bool) -> Result<Stat> {
     into(out, &Named { force, apart: &[], mode }, |out, to| {
         let bytes = pack::invert(&delta, out).at("writing", to)?;
         let head = DeltaHead { base: delta.head.result, result: delta.head.base, ..delta.head.clone() };
-        let mut set = PageSet::new();
-        let mut runs = delta.way_runs(true);
-        while let Some(run) = runs.next_run().map_err(|e| e.of(&path))? {
-            set.insert_range(run.pages);
-        }
+        let set = delta.way_runs(true).map(|run| run.map(|run| run.pages));
+        let set = set.collect::<std::result::Result<PageSet, _>>().map_err(|e| e.of(&path))?;
         Ok(Stat::new(&head, set.len(), set.runs().count() as u64, bytes))
     })
 }
@@ -223,8 +220,9 @@ fn spooled(mut from: impl Read, path: &Path, scratch: &Path) -> Result<Spool> {
 /// The pages that it writes, which lie within its result.
 pub(crate) fn pages_in(delta: &Delta, path: &Path) -> Result<PageSet> {
     let end = pages_of(delta.head.result.len);
-    let (mut set, mut runs) = (PageSet::new(), delta.way_runs(false));
-    while let Some(run) = runs.next_run().map_err(|e| e.of(path))? {
+    let mut set = PageSet::new();
+    for run in delta.way_runs(false) {
+        let run = run.map_err(|e| e.of(path))?;
         if run.pages.end > end {
             return Err(Error::damaged(path, "it writes past the end of its result"));
         }

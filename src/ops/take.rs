@@ -217,10 +217,10 @@ impl Part {
     fn runs(&self, parent_pages: PageNo, end: PageNo) -> impl RunStream {
         let start = self.window.start.max(parent_pages);
         let grown = PageRange { start, end: self.window.end.min(end).max(start) };
-        let zeros = (!grown.is_empty()).then_some(Run { pages: grown, source: Source::Zero });
+        let zeros = (!grown.is_empty()).then_some(Ok(Run { pages: grown, source: Source::Zero }));
         let holes = self.holes.iter().map(move |hole| Run { pages: hole.intersect(&grown), source: Source::Hole });
-        let zeros = Overlay::new(zeros.into_iter(), holes.filter(|run| !run.pages.is_empty()));
-        Overlay::new(zeros, self.runs.iter().copied())
+        let zeros = Overlay::new(zeros.into_iter(), holes.filter(|run| !run.pages.is_empty()).map(Ok));
+        Overlay::new(zeros, self.runs.iter().copied().map(Ok))
     }
 }
 
@@ -278,8 +278,9 @@ impl Taking<'_> {
         self.cache.put(&part.leaves);
         self.changed.pages += part.changed.pages;
         self.changed.bytes += part.changed.bytes;
-        let mut runs = part.runs(self.parent_pages.unwrap_or(0), pages_of(self.len));
-        while let Some(run) = runs.next_run().map_err(|e| e.of(self.history.dir()))? {
+        let runs = part.runs(self.parent_pages.unwrap_or(0), pages_of(self.len));
+        for run in runs {
+            let run = run.map_err(|e| e.of(self.history.dir()))?;
             // Without a parent, what is not said is a hole anyway.
             if self.parent_pages.is_some() || run.source != Source::Hole {
                 self.draft.push(run, self.history)?;

@@ -88,7 +88,7 @@ mod tests {
             steps in prop::collection::vec((0u8..3, 0u64..300, 0u64..300), 0..40),
         ) {
             let oracle: BTreeMap<_, _> = by_page(&runs).into_iter().collect();
-            let mut cursor = Cursor::new(runs.into_iter());
+            let mut cursor = Cursor::new(runs.into_iter().map(Ok));
             let mut at = 0;
             for (kind, gap, len) in steps {
                 let range = PageRange::new(at + gap, at + gap + len);

@@ -96,8 +96,8 @@ pub fn write_map<S: Write + ReadAt>(
     out: &mut impl Write,
 ) -> Result<(Digest, u64), Bad> {
     let mut writer = RunsWriter::new(scratch);
-    while let Some(run) = runs.next_run()? {
-        writer.push(run)?;
+    for run in runs {
+        writer.push(run?)?;
     }
     let (section, order, scratch) = writer.finish()?;
     let mut head = FileKind::Map.head(0).to_vec();

@@ -17,10 +17,8 @@ impl<B: RunStream, O: RunStream> Overlay<B, O> {
     pub fn new(base: B, over: O) -> Overlay<B, O> {
         Overlay { base: Cursor::new(base), over: Cursor::new(over) }
     }
-}
 
-impl<B: RunStream, O: RunStream> RunStream for Overlay<B, O> {
-    fn next_run(&mut self) -> Result<Option<Run>, Bad> {
+    fn step(&mut self) -> Result<Option<Run>, Bad> {
         let over = self.over.peek()?;
         match (self.base.peek()?, over) {
             (None, _) => self.over.next_before(PageNo::MAX),
@@ -30,6 +28,14 @@ impl<B: RunStream, O: RunStream> RunStream for Overlay<B, O> {
             }
             (Some(_), over) => self.base.next_before(over.map_or(PageNo::MAX, |o| o.pages.start)),
         }
+    }
+}
+
+impl<B: RunStream, O: RunStream> Iterator for Overlay<B, O> {
+    type Item = Result<Run, Bad>;
+
+    fn next(&mut self) -> Option<Result<Run, Bad>> {
+        self.step().transpose()
     }
 }
 
@@ -120,7 +126,7 @@ mod tests {
         fn overlay_is_a_map_updated(base in any_runs(), over in any_runs()) {
             let mut oracle: BTreeMap<_, _> = by_page(&base).into_iter().collect();
             oracle.extend(by_page(&over));
-            let mut overlay = Overlay::new(base.into_iter(), over.into_iter());
+            let mut overlay = Overlay::new(base.into_iter().map(Ok), over.into_iter().map(Ok));
             let runs = collect(&mut overlay).unwrap();
             prop_assert!(runs.iter().all(|r| !r.pages.is_empty()));
             prop_assert_eq!(by_page(&runs), oracle.into_iter().collect::<Vec<_>>());
@@ -138,7 +144,7 @@ mod tests {
                 }
             }
             let mut found = Vec::new();
-            for step in Steps::new(a.into_iter(), b.into_iter()) {
+            for step in Steps::new(a.into_iter().map(Ok), b.into_iter().map(Ok)) {
                 let step = step.unwrap();
                 found.extend((0..step.pages.len()).map(|i| (step.pages.start + i, step.a.advance(i), step.b.advance(i))));
             }

@@ -200,26 +200,18 @@ impl<W: Write> RunsWriter<W> {
     }
 }
 
-/// Runs in ascending order, which may fail.
-pub trait RunStream {
+/// Runs in ascending order. Nothing that follows an error is of use.
+pub trait RunStream: Iterator<Item = Result<Run, Bad>> {
     /// The next run.
     ///
     /// # Errors
     /// [`Bad`] when it cannot be read or believed.
-    fn next_run(&mut self) -> Result<Option<Run>, Bad>;
-}
-
-impl<I: Iterator<Item = Run>> RunStream for I {
     fn next_run(&mut self) -> Result<Option<Run>, Bad> {
-        Ok(self.next())
+        self.next().transpose()
     }
 }
 
-impl RunStream for Box<dyn RunStream + Send> {
-    fn next_run(&mut self) -> Result<Option<Run>, Bad> {
-        (**self).next_run()
-    }
-}
+impl<I: Iterator<Item = Result<Run, Bad>> + ?Sized> RunStream for I {}
 
 /// Reads runs from a file, a block at a time.
 #[derive(Debug)]
@@ -306,17 +298,18 @@ impl<R: ReadAt> RunsReader<R> {
     }
 }
 
-impl<R: ReadAt> RunStream for RunsReader<R> {
-    fn next_run(&mut self) -> Result<Option<Run>, Bad> {
+impl<R: ReadAt> Iterator for RunsReader<R> {
+    type Item = Result<Run, Bad>;
+
+    fn next(&mut self) -> Option<Result<Run, Bad>> {
         if let Some(run) = self.block.next() {
-            return Ok(Some(run));
+            return Some(Ok(run));
         }
         if self.at == self.end {
             let all = self.left.runs == 0 && (self.skipped || self.left.pages == 0);
-            return if all { Ok(None) } else { Err(Bad::new("its runs do not add up")) };
+            return (!all).then(|| Err(Bad::new("its runs do not add up")));
         }
-        self.load()?;
-        Ok(self.block.next())
+        self.load().map(|()| self.block.next()).transpose()
     }
 }
 

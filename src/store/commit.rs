@@ -161,7 +161,8 @@ impl Layers<'_> {
 
     fn copy(&self, runs: &mut impl RunStream, writer: &mut RunsWriter<Spool>) -> Result<()> {
         let all = PageRange::of_len(self.len);
-        while let Some(run) = runs.next_run().map_err(|e| e.of(self.history.dir()))? {
+        for run in runs {
+            let run = run.map_err(|e| e.of(self.history.dir()))?;
             writer.push(run.clip(&all)).at("writing scratch space in", self.history.dir())?;
         }
         Ok(())
@@ -171,12 +172,12 @@ impl Layers<'_> {
         let file = self.history.pending()?;
         let mut out = std::io::BufWriter::new(file.file());
         let all = PageRange::of_len(self.len);
-        let holes = (!all.is_empty()).then_some(Run { pages: all, source: Source::Hole }).into_iter();
+        let holes = (!all.is_empty()).then_some(Ok(Run { pages: all, source: Source::Hole })).into_iter();
         let spool = Spool::new(self.history.dir());
         // The numbers of packs are only looked up once all runs are there, so the pack cache is free while they are
         // read.
         let packs = self.history.packs().with_packs(|p| p.clone());
-        let parent: Box<dyn RunStream + Send> = match self.parent {
+        let parent: Box<dyn Iterator<Item = _>> = match self.parent {
             Some(parent) => Box::new(parent.runs()),
             None => Box::new(std::iter::empty()),
         };

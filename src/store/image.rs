@@ -1,6 +1,7 @@
 //! A stored image: its snapshot and its full map, opened, proven, and kept from being removed.
 
 use std::fs::File;
+use std::iter::Flatten;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -60,7 +61,9 @@ pub struct Image {
 }
 
 /// The runs of an image.
-pub type ImageRuns = Clipped<Overlay<Overlay<std::option::IntoIter<Run>, Maybe>, RunsReader<Arc<File>>>>;
+pub type ImageRuns = Clipped<Overlay<Overlay<Maybe<Result<Run, Bad>>, Flatten<Maybe<FileRuns>>>, FileRuns>>;
+type FileRuns = RunsReader<Arc<File>>;
+type Maybe<T> = std::option::IntoIter<T>;
 
 impl Image {
     /// Opens the snapshot `name` of `history`, and its map.
@@ -130,7 +133,7 @@ impl Image {
         let mut over = self.snap.file.over();
         // A block that cannot be read is found again, and reported, when its turn comes.
         let _ = map.as_mut().map_or(Ok(()), |m| m.skip_to(page)).and_then(|()| over.skip_to(page));
-        let base = Overlay::new(holes.into_iter(), Maybe(map));
+        let base = Overlay::new(holes.map(Ok).into_iter(), map.into_iter().flatten());
         Clipped { runs: Overlay::new(base, over), to: PageRange { start: page.min(all.end), end: all.end } }
     }
 
@@ -183,7 +186,8 @@ impl Image {
         let mut set = PageSet::new();
         // Two histories number their packs each in their own way: then no two numbers may look the same.
         let shift = if Arc::ptr_eq(&self.packs, &other.packs) { 0 } else { OTHER };
-        for step in Steps::new(self.runs(), Renumbered { runs: other.runs(), shift }) {
+        let theirs = other.runs().map(|run| run.map(|run| Run { source: renumber(run.source, shift), ..run }));
+        for step in Steps::new(self.runs(), theirs) {
             let step = step.map_err(|e| e.of(self.path()))?;
             let wanted = step.pages.intersect(&within);
             for page in wanted.start..wanted.end {
@@ -222,29 +226,6 @@ fn renumber(source: Source, shift: u32) -> Source {
     }
 }
 
-/// Runs with other pack numbers.
-struct Renumbered<S> {
-    runs: S,
-    shift: u32,
-}
-
-impl<S: RunStream> RunStream for Renumbered<S> {
-    fn next_run(&mut self) -> Result<Option<Run>, Bad> {
-        let run = self.runs.next_run()?;
-        Ok(run.map(|run| Run { source: renumber(run.source, self.shift), ..run }))
-    }
-}
-
-/// The runs of a map, if there is one.
-#[derive(Debug)]
-pub struct Maybe(Option<RunsReader<Arc<File>>>);
-
-impl RunStream for Maybe {
-    fn next_run(&mut self) -> Result<Option<Run>, Bad> {
-        self.0.as_mut().map_or(Ok(None), RunStream::next_run)
-    }
-}
-
 /// Runs within a range.
 #[derive(Debug)]
 pub struct Clipped<S> {
@@ -252,14 +233,11 @@ pub struct Clipped<S> {
     pub(super) to: PageRange,
 }
 
-impl<S: RunStream> RunStream for Clipped<S> {
-    fn next_run(&mut self) -> Result<Option<Run>, Bad> {
-        while let Some(run) = self.runs.next_run()? {
-            let run = run.clip(&self.to);
-            if !run.pages.is_empty() {
-                return Ok(Some(run));
-            }
-        }
-        Ok(None)
+impl<S: RunStream> Iterator for Clipped<S> {
+    type Item = Result<Run, Bad>;
+
+    fn next(&mut self) -> Option<Result<Run, Bad>> {
+        let to = self.to;
+        self.runs.by_ref().map(|run| Ok(run?.clip(&to))).find(|run| !matches!(run, Ok(run) if run.pages.is_empty()))
     }
 }

@@ -10,7 +10,7 @@ use super::{Check, Report};
 use crate::error::{Error, Result};
 use crate::ops::gather::{gather, hash_groups, slots, touch};
 use crate::ops::salvage::Losses;
-use crate::pack::{Bad, Cursor, Run, RunStream, Source, Steps};
+use crate::pack::{Bad, Cursor, Run, Source, Steps};
 use crate::page::{Digest, GROUP_PAGES, ImageHasher, PAGE64, PageNo, PageRange, groups_of, pages_of};
 use crate::store::{Image, SnapName};
 
@@ -28,7 +28,7 @@ const MOST_STREAMS: usize = 32;
 const MOST_DIFFERING: usize = 100_000;
 
 /// Runs from a file or from memory.
-type Runs = Box<dyn RunStream + Send>;
+type Runs = Box<dyn Iterator<Item = std::result::Result<Run, Bad>>>;
 
 /// One snapshot of a row.
 struct Leg {
@@ -123,17 +123,16 @@ impl Check<'_> {
 fn changes(before: &Image, image: &Image, load: &mut Load) -> Result<Option<Runs>> {
     let of = |e: Bad| e.of(image.path());
     if image.meta().parent == before.name.id && image.meta().stored.map == before.meta().stored.map {
-        let mut update = image.update();
         let mut few = Vec::new();
-        while let Some(run) = update.next_run().map_err(of)? {
-            few.push(run);
+        for run in image.update() {
+            few.push(run.map_err(of)?);
             if few.len() > FEW_RUNS {
                 load.streams += 1;
                 return Ok(Some(Box::new(image.update())));
             }
         }
         load.runs += few.len();
-        return Ok(Some(Box::new(few.into_iter())));
+        return Ok(Some(Box::new(few.into_iter().map(Ok))));
     }
     let mut found = Vec::new();
     for step in Steps::new(before.runs(), image.runs()) {
@@ -144,7 +143,7 @@ fn changes(before: &Image, image: &Image, load: &mut Load) -> Result<Option<Runs
         found.push(Run { pages: step.pages, source: step.b });
     }
     load.runs += found.len();
-    Ok(Some(Box::new(found.into_iter())))
+    Ok(Some(Box::new(found.into_iter().map(Ok))))
 }
 
 /// A band of the image that is being played through.
