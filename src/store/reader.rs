@@ -16,7 +16,8 @@ const NEAR: u64 = 1 << 16;
 #[derive(Debug)]
 pub struct ImageReader<'a> {
     image: &'a Image,
-    runs: Cursor<ImageRuns>,
+    /// Opened at the first page that is read.
+    runs: Option<Cursor<ImageRuns>>,
     pages: PageReader<'a>,
     /// The runs before this page have been passed.
     passed: PageNo,
@@ -26,18 +27,19 @@ pub struct ImageReader<'a> {
 
 impl<'a> ImageReader<'a> {
     pub(super) fn new(image: &'a Image) -> ImageReader<'a> {
-        let runs = Cursor::new(image.runs());
-        ImageReader { image, runs, pages: image.packs().pages(), passed: 0, position: 0 }
+        ImageReader { image, runs: None, pages: image.packs().pages(), passed: 0, position: 0 }
     }
 
     /// What the pages from the start of `range` on come from, as far as it is of one run.
     fn run_at(&mut self, range: PageRange) -> Result<Run> {
-        if range.start < self.passed || range.start > self.passed + NEAR {
-            self.runs = Cursor::new(self.image.runs_from(range.start));
-        }
+        let near = self.passed..=self.passed + NEAR;
+        let runs = match &mut self.runs {
+            Some(runs) if near.contains(&range.start) => runs,
+            runs => runs.insert(Cursor::new(self.image.runs_from(range.start))),
+        };
         self.passed = range.start;
-        let source = self.runs.source(range.start).map_err(|e| e.of(self.image.path()))?;
-        let next = self.runs.peek().map_err(|e| e.of(self.image.path()))?;
+        let source = runs.source(range.start).map_err(|e| e.of(self.image.path()))?;
+        let next = runs.peek().map_err(|e| e.of(self.image.path()))?;
         let end =
             next.map_or(range.end, |run| if run.pages.contains(range.start) { run.pages.end } else { run.pages.start });
         Ok(Run { pages: PageRange { start: range.start, end: end.min(range.end) }, source })
