@@ -20,10 +20,9 @@
 //!
 //! // The latest snapshot against the file as it is now.
 //! let file = Operand { path, at: None, ambiguity: None };
-//! let mut ranges = Vec::new();
-//! let found = diff::diff(&file, None, &diff::Options::default(), &Quiet, &mut |range| ranges.push(range))?;
-//! assert!(!found.same);
-//! assert_eq!((ranges[0].start, ranges[0].end), (10, 11));
+//! let found = diff::diff(&file, None, &diff::Options::default(), &Quiet)?;
+//! assert!(!found.report().same);
+//! assert!(found.pages().pages().eq([10]));
 //! # Ok(())
 //! # }
 //! ```

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use memsnap::pack::{MapFile, Packs, write_map};
-use memsnap::page::{Digest, MAX_LEN};
+use memsnap::page::Digest;
 
 use super::runs;
 
@@ -12,15 +12,14 @@ pub fn check(input: &[u8]) {
     let file = Arc::new(input.to_vec());
     let mut packs = Packs::default();
     let Ok(map) = MapFile::open(file.clone(), &Digest::of(input), &mut packs) else { return };
-    assert!(map.image_len() <= MAX_LEN, "no image is that long");
     assert!(MapFile::open(file, &Digest::of(b"another"), &mut packs).is_err(), "a map is held against its id");
     let Ok(runs) = runs::all(map.runs()) else { return };
     runs::skipping(map.runs(), &runs);
+    let len = runs.last().map_or(0, |last| last.pages.end_offset());
     let mut out = Vec::new();
-    let stream = &mut runs.iter().copied();
-    let (id, size) = write_map(map.image_len(), stream, &packs, Vec::new(), &mut out).expect("memory takes all");
+    let stream = &mut runs.iter().copied().map(Ok);
+    let (id, size) = write_map(len, stream, &packs, Vec::new(), &mut out).expect("memory takes all");
     assert_eq!(size, out.len() as u64);
     let again = MapFile::open(Arc::new(out), &id, &mut packs).expect("what was written can be read");
-    assert_eq!(again.image_len(), map.image_len());
     assert_eq!(runs::all(again.runs()).expect("likewise"), runs::joined(&runs), "runs come back as they were");
 }

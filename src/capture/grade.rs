@@ -13,7 +13,6 @@ use crate::sys::{fs as sysfs, procs};
 #[derive(Debug)]
 pub struct Watch<'a> {
     lease: Option<Lease<'a>>,
-    locked: bool,
     reason: String,
 }
 
@@ -28,7 +27,7 @@ impl<'a> Watch<'a> {
             // Held by us or by whoever runs us: either way no writer has it.
             let _ = lock::flock(file, path, Kind::Shared, wait)?;
         }
-        let mut watch = Watch { lease: None, locked: lock, reason: String::new() };
+        let mut watch = Watch { lease: None, reason: String::new() };
         match sysfs::kind(file) {
             Ok(kind) if kind.leases_exclude() => match Lease::read(file) {
                 Ok(LeaseAnswer::Granted(lease)) => watch.lease = Some(lease),
@@ -43,11 +42,6 @@ impl<'a> Watch<'a> {
             Err(e) => watch.reason = format!("its file system is not known: {e}"),
         }
         Ok(watch)
-    }
-
-    /// Whether the flock was taken.
-    pub fn is_locked(&self) -> bool {
-        self.locked
     }
 
     /// Ends: whether the lease was kept all the time, and if not, why not.

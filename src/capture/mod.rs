@@ -5,14 +5,12 @@
 
 mod companion;
 mod grade;
-mod order;
 mod read;
 mod scan;
 mod window;
 
 pub use companion::Companion;
 pub use grade::Watch;
-pub(crate) use order::{Alarm, Order};
 pub use read::Io;
 pub use scan::{Base, Found, How, Known, Leaf, NoBase, scan};
 pub(crate) use window::Rate;

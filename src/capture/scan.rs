@@ -1,21 +1,17 @@
 //! The scan: every group of a target hashed and held against what is known of a base; where they differ, the pages.
 
+use crate::sys::ext::MetadataExt;
 use std::fs::File;
-use std::num::NonZero;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
-use std::thread;
 
-use super::order::{Alarm, Order};
 use super::read::{Io, Source};
 use super::window::{Window, Windows};
 use crate::error::{At, Result};
 use crate::page::{Digest, GROUP, GROUP_PAGES, GROUP64, PAGE, PAGE64, PageNo, PageRange, group_digest, page_digest};
-use crate::sys::cache;
-use crate::sys::ext::MetadataExt;
+use crate::sys::{cache, pool};
 
-/// Most threads that read; each may hold two windows.
-const MOST_WORKERS: usize = 8;
+/// Windows that each thread may be ahead of the one that is taken.
+const AHEAD: u64 = 2;
 /// Targets up to this long are not worth a second thread.
 const SMALL: u64 = 1 << 20;
 
@@ -38,33 +34,21 @@ pub enum Known {
 /// What a target is compared with.
 pub trait Base: Sync {
     /// What is known of `window`: whole groups. Asked by one thread at a time, in ascending order.
-    ///
-    /// # Errors
-    /// When the base cannot be read.
     fn known(&self, window: PageRange) -> Result<Known>;
 
     /// The first page from `page` on of which more may be known than that it is zeros: a hole up to there is passed in
     /// one step, and nothing is asked about it. Asked as [`Base::known`] is.
-    ///
-    /// # Errors
-    /// When the base cannot be read.
     fn data_from(&self, page: PageNo) -> Result<PageNo> {
         Ok(page)
     }
 
     /// The digest of `group`, after [`Known::Ask`]. Asked by any thread, in any order.
-    ///
-    /// # Errors
-    /// When the base cannot be read.
     fn group(&self, group: u64) -> Result<Digest> {
         let _ = group;
         Ok(Digest::ZERO)
     }
 
     /// The digests of the pages of `group`, after [`Known::Groups`] or [`Known::Ask`]. Asked by any thread, in any order.
-    ///
-    /// # Errors
-    /// When the base cannot be read.
     fn pages(&self, group: u64) -> Result<[Digest; GROUP_PAGES as usize]>;
 }
 
@@ -144,74 +128,25 @@ pub fn scan<T: Send>(
     how: How,
     advance: &(dyn Fn(u64) + Sync),
     prepare: &(dyn Fn(Found) -> Result<T> + Sync),
-    mut take: impl FnMut(T) -> Result<()>,
+    take: impl FnMut(T) -> Result<()>,
 ) -> Result<()> {
-    let workers = workers(len);
-    let order = Order::new(2 * workers as u64);
     // Asked for the whole target at once: readahead makes the next window look cached.
     let allocated = file.metadata().at("looking at", path)?.blocks() * 512;
     let before = cache::Before::look_sparse(file, len, allocated);
     let source = Source::new(file, path, len, how.io)?;
-    let feed = Mutex::new(Feed { windows: Windows::new(file, path, len, how.rate), base, next: 0 });
+    let mut feed = Feed { windows: Windows::new(file, path, len, how.rate), base, next: 0 };
     let worker = || {
-        let _alarm = Alarm(&order);
         let mut scanner =
             Scanner { file, source: &source, before: &before, base, keep: how.keep, buf: Vec::new(), copy: Vec::new() };
-        loop {
-            let step = feed.lock().unwrap_or_else(PoisonError::into_inner).next();
-            let (number, window, known) = match step {
-                Ok(Some(job)) => job,
-                Ok(None) => {
-                    order.end(feed.lock().unwrap_or_else(PoisonError::into_inner).next);
-                    return;
-                }
-                Err(e) => return order.stop(Some(e)),
-            };
+        move |(number, window, known): (u64, Window, Known)| {
             let bytes = window.pages.len() * PAGE64;
-            match scanner.window(number, window, &known).and_then(prepare) {
-                Ok(result) => {
-                    if !order.give(number, result) {
-                        return;
-                    }
-                    advance(bytes);
-                }
-                Err(e) => return order.stop(Some(e)),
-            }
+            let result = prepare(scanner.window(number, window, &known)?)?;
+            advance(bytes);
+            Ok(result)
         }
     };
-    thread::scope(|scope| {
-        for started in 0..workers {
-            // One is enough; where there may be none (a limit on processes) nothing is read.
-            let thread = thread::Builder::new().spawn_scoped(scope, worker);
-            if let Err(e) = thread {
-                if started == 0 {
-                    return Err(e).at("starting a thread to read", path);
-                }
-                break;
-            }
-        }
-        let result = loop {
-            match order.take() {
-                Ok(Some(result)) => {
-                    if let Err(e) = take(result) {
-                        break Err(e);
-                    }
-                }
-                Ok(None) => break Ok(()),
-                Err(e) => break Err(e),
-            }
-        };
-        order.stop(None);
-        result
-    })
-    .inspect(|()| before.restore(file))
-}
-
-fn workers(len: u64) -> usize {
-    if len <= SMALL {
-        return 1;
-    }
-    thread::available_parallelism().map_or(1, NonZero::get).min(MOST_WORKERS)
+    let workers = if len <= SMALL { 1 } else { pool::workers() };
+    pool::in_order((workers, AHEAD), path, || feed.next(), worker, take).inspect(|()| before.restore(file))
 }
 
 /// Gives out windows together with what is known of them.

@@ -241,14 +241,13 @@ fn a_reader_that_goes_away_is_an_error() {
 fn a_page_that_changes_after_the_scan_is_noticed() {
     use super::super::encode::{encode, facets};
     use super::super::sides::Side;
-    use crate::pack::{DeltaHead, DeltaWriter, ImageId};
+    use crate::pack::{DeltaHead, DeltaWriter};
 
     let bench = Bench::new();
     let (a, b) = (bench.write("a", &[1; 20_000], false), bench.write("b", &[2; 20_000], false));
     let (x, y) = Side::open_both(&operand(&a, None), &operand(&b, None), None).unwrap();
     let (set, base, result) = facets((&x, &y), &Reading::default(), bench.dir.path(), &Quiet).unwrap();
-    let id = ImageId { len: 20_000, digest: base.image };
-    let head = DeltaHead { base: id, result: id, reversible: false, name: Vec::new() };
+    let head = DeltaHead { base: base.id, result: result.id, reversible: false, name: Vec::new() };
     for (changed, sound) in [(None, true), (Some(&b), false), (Some(&a), false)] {
         if let Some(path) = changed {
             File::options().write(true).open(path).unwrap().write_all_at(b"x", 9000).unwrap();

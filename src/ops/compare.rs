@@ -1,27 +1,27 @@
 //! Compares two sides page by page: the pages that differ, and the image digests of live files.
 
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use super::sides::{LiveSide, Side, StoredSide, refuse_unfinished_to_read};
 use super::target::Target;
-use super::walk::Stop;
 use super::{Progress, Reading};
 use crate::capture::{Base, Found, Known, scan};
 use crate::error::{At, Result};
-use crate::pack::{Bad, ReadAt, Run, RunStream, Source, differing};
+use crate::pack::ReadAt;
 use crate::page::{
     Digest, GROUP, GROUP_PAGES, GROUP64, ImageHasher, PAGE, PAGE64, PageNo, PageRange, PageSet, group_digest,
     page_digest, pages_of,
 };
-use crate::store::{DigestCache, Image, ImageBase, Spool, StoredBase};
+use crate::store::{DigestCache, Image, ImageBase, Spool};
 use crate::sys::{open, sparse};
 
 /// The pages in which two sides differ; what lies past the end of one counts as zeros.
 pub(crate) fn compare(a: &Side, b: &Side, reading: &Reading, progress: &dyn Progress) -> Result<PageSet> {
     match (a, b) {
-        (Side::Stored(a), Side::Stored(b)) => compare_stored(a, b, PageRange { start: 0, end: PageNo::MAX }),
+        (Side::Stored(a), Side::Stored(b)) => a.image.changed(&b.image, PageRange { start: 0, end: PageNo::MAX }),
         (Side::Stored(stored), Side::Live(live)) | (Side::Live(live), Side::Stored(stored)) => {
             Ok(compare_live(live, stored, reading, progress, None)?.0)
         }
@@ -35,49 +35,6 @@ pub(crate) fn compare(a: &Side, b: &Side, reading: &Reading, progress: &dyn Prog
             }
             Ok(set)
         }
-    }
-}
-
-/// The pages of `within` in which two stored images differ.
-pub(crate) fn compare_stored(a: &StoredSide, b: &StoredSide, within: PageRange) -> Result<PageSet> {
-    let mut set = PageSet::new();
-    // Two histories number their packs each in their own way: then no two numbers may look the same.
-    let shift = if Arc::ptr_eq(a.image.packs(), b.image.packs()) { 0 } else { OTHER };
-    differing(a.image.runs(), Renumbered { runs: b.image.runs(), shift }, |step| {
-        let wanted = step.pages.intersect(&within);
-        for page in wanted.start..wanted.end {
-            let n = page - step.pages.start;
-            let x = a.image.packs().page_digest(step.a.advance(n)).map_err(Stop::Ours)?;
-            let y = b.image.packs().page_digest(renumber(step.b.advance(n), shift)).map_err(Stop::Ours)?;
-            if x != y {
-                set.insert(page);
-            }
-        }
-        Ok(())
-    })
-    .map_err(|e: Stop| e.of(a.image.path()))?;
-    Ok(set)
-}
-
-/// Added (and, being half of all numbers, taken away again by adding) to the pack numbers of the other history.
-const OTHER: u32 = 1 << 31;
-
-fn renumber(source: Source, shift: u32) -> Source {
-    match source {
-        Source::Pack(pack, page) => Source::Pack(pack ^ shift, page),
-        zeros => zeros,
-    }
-}
-
-struct Renumbered<S> {
-    runs: S,
-    shift: u32,
-}
-
-impl<S: RunStream> RunStream for Renumbered<S> {
-    fn next_run(&mut self) -> std::result::Result<Option<Run>, Bad> {
-        let run = self.runs.next_run()?;
-        Ok(run.map(|run| Run { source: renumber(run.source, self.shift), ..run }))
     }
 }
 
@@ -95,25 +52,21 @@ pub(crate) fn compare_live(
     }
     let cache =
         DigestCache::open(&stored.history).filter(|t| (t.image, t.len) == (stored.image.digest(), stored.image.len()));
-    let by_cache =
-        cache.as_ref().map(|cache| read(live, &StoredBase::Cache(cache), reading, progress, seen.as_deref_mut()));
+    let by_cache = cache.as_ref().map(|cache| read(live, cache, reading, progress, seen.as_deref_mut()));
     let (mut set, digest) = match by_cache {
         // The cache turned out broken, and is gone: once more without it.
         Some(Err(e)) if DigestCache::is_cause(&stored.history, &e) => None,
         done => done,
     }
-    .unwrap_or_else(|| {
-        let base = StoredBase::Image(Box::new(ImageBase::new(&stored.image)));
-        read(live, &base, reading, progress, seen)
-    })?;
+    .unwrap_or_else(|| read(live, &ImageBase::new(&stored.image), reading, progress, seen))?;
     // What the stored image has past the end of the file.
     let past = PageRange { start: pages_of(live.len), end: stored.image.pages().max(pages_of(live.len)) };
-    stored.image.each_run(past, |run| {
+    for run in stored.image.runs_in([past]) {
+        let run = run?;
         if !run.source.is_zeros() {
             set.insert_range(run.pages);
         }
-        Ok(())
-    })?;
+    }
     Ok((set, digest))
 }
 
@@ -127,8 +80,7 @@ pub(crate) fn pages_off(
     let file = target.file.try_clone().at("opening", target.path)?;
     let len = open::stamp(&file, target.path)?.len;
     let live = LiveSide { name: String::new(), path: target.path.into(), file, len };
-    let base = StoredBase::Image(Box::new(ImageBase::new(image)));
-    let (set, found) = read(&live, &base, reading, progress, None)?;
+    let (set, found) = read(&live, &ImageBase::new(image), reading, progress, None)?;
     let mut within: PageSet = set.runs_within(PageRange::of_len(image.len())).collect();
     within.insert_range(PageRange { start: pages_of(len).min(image.pages()), end: image.pages() });
     Ok((within, found))
@@ -143,23 +95,38 @@ pub(crate) fn read(
     mut seen: Option<&mut Seen>,
 ) -> Result<(PageSet, Digest)> {
     let mut set = PageSet::new();
-    let mut hasher = ImageHasher::new(live.len);
     if let Some(seen) = &mut seen {
         seen.clear();
     }
-    progress.begin("comparing", live.len);
-    let advance = |bytes: u64| progress.advance(bytes);
-    let scanned = scan((&live.file, &live.path, live.len), base, reading.how(false), &advance, &Ok, |found: Found| {
-        found.groups.iter().for_each(|(group, digest)| hasher.push(*group, digest));
+    let digest = scan_file(live.whole(), base, reading, ("comparing", progress), |found| {
         found.changed.iter().for_each(|(page, _)| set.insert(*page));
         match &mut seen {
             Some(seen) => found.changed.iter().try_for_each(|(_, digest)| seen.put(digest)),
             None => Ok(()),
         }
+    })?;
+    Ok((set, digest))
+}
+
+/// Scans a file of that length against `base`, calls `each` with what every window holds, in order, and returns the
+/// image digest.
+pub(crate) fn scan_file(
+    file: (&File, &Path, u64),
+    base: &dyn Base,
+    reading: &Reading,
+    (doing, progress): (&str, &dyn Progress),
+    mut each: impl FnMut(&Found) -> Result<()>,
+) -> Result<Digest> {
+    let mut hasher = ImageHasher::new(file.2);
+    progress.begin(doing, file.2);
+    let advance = |bytes: u64| progress.advance(bytes);
+    let scanned = scan(file, base, reading.how(false), &advance, &Ok, |found: Found| {
+        found.groups.iter().for_each(|(group, digest)| hasher.push(*group, digest));
+        each(&found)
     });
     progress.end();
     scanned?;
-    Ok((set, hasher.finish()))
+    Ok(hasher.finish())
 }
 
 /// Digests of pages in their order, on scratch space.
@@ -195,7 +162,7 @@ impl Seen {
 
 /// The digest of a live image.
 pub(crate) fn digest_of(live: &LiveSide, reading: &Reading, progress: &dyn Progress) -> Result<Digest> {
-    Ok(read(live, &Marked(&PageSet::new()), reading, progress, None)?.1)
+    scan_file(live.whole(), &Marked(&PageSet::new()), reading, ("reading", progress), |_| Ok(()))
 }
 
 /// No base: the digests of all groups are wanted, and those of the pages of groups in which any page is in the set.

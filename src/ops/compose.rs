@@ -3,21 +3,19 @@
 
 use std::fs::File;
 
-use super::Reserve;
 use super::change::hold::Work;
-use super::pack_file::PackFile;
+use super::compare::{Marked, scan_file};
+use super::pack_file::NewPack;
+use super::{Quiet, Reserve};
 use crate::error::{At, Result};
-use crate::pack::{Changed, Compress, FrameCounts, Grade, Kind, Meta, NO_PACK, PackWriter, Run, Source, encode_frame};
+use crate::pack::{Changed, Compress, FRAME_PAGES, FrameCounts, Grade, Kind, Meta, NO_PACK, Run, Source, encode_frame};
 use crate::page::{
-    Digest, GROUP, GROUP_PAGES, GROUP64, ImageHasher, PAGE, PAGE64, PageNo, PageRange, group_digest, groups_of,
+    Digest, GROUP, GROUP_PAGES, GROUP64, PAGE, PAGE64, PageNo, PageRange, PageSet, Refold, group_digest, groups_of,
     page_digest, pages_of,
 };
 use crate::store::{DigestCache, Draft, History, Image, Writing, commit};
 use crate::sys::ext::FileExt;
 use crate::sys::id;
-
-/// Most pages coded together.
-const FRAME_PAGES: usize = 16;
 
 /// What a page becomes.
 #[derive(Clone, Copy, Debug)]
@@ -33,12 +31,11 @@ pub(crate) struct Differing<'w> {
     history: &'w History,
     from: &'w Image,
     compress: Compress,
-    reserve: Reserve,
     len: u64,
     draft: Draft,
     /// Pages up to here are said.
     said: PageNo,
-    pack: Option<PackWriter<PackFile>>,
+    pack: NewPack<'w>,
     frame: Vec<(PageNo, Digest)>,
     bytes: Vec<u8>,
     changed: Changed,
@@ -51,11 +48,10 @@ impl<'w> Differing<'w> {
             history,
             from,
             compress,
-            reserve,
             len,
             draft: Draft::new(history),
             said: from.pages(),
-            pack: None,
+            pack: NewPack::new(history, reserve),
             frame: Vec::new(),
             bytes: Vec::new(),
             changed: Changed::default(),
@@ -100,15 +96,7 @@ impl<'w> Differing<'w> {
         if self.frame.is_empty() {
             return Ok(());
         }
-        let dir = self.history.dir();
-        let frame = encode_frame(&self.bytes, self.compress);
-        let pack = match &mut self.pack {
-            Some(pack) => pack,
-            none => {
-                none.insert(PackWriter::new(PackFile::new(self.history, self.reserve)?).at("writing a pack in", dir)?)
-            }
-        };
-        pack.push(&self.frame, Some(&frame)).map_err(|e| PackFile::error(e, dir))?;
+        self.pack.push(&self.frame, &encode_frame(&self.bytes, self.compress))?;
         self.frame.clear();
         self.bytes.clear();
         Ok(())
@@ -119,9 +107,7 @@ impl<'w> Differing<'w> {
     pub(crate) fn commit(mut self, writing: &mut Writing, meta: Meta) -> Result<(Image, FrameCounts)> {
         self.end_frame()?;
         self.grow_to(pages_of(self.len))?;
-        let dir = self.history.dir();
-        let pack = self.pack.take().map(|p| p.finish().at("writing a pack in", dir)).transpose()?;
-        let pack = pack.map(|(summary, out)| out.done(dir).map(|file| (file, summary))).transpose()?;
+        let pack = self.pack.finish()?;
         let frames = pack.as_ref().map(|(_, summary)| summary.frames).unwrap_or_default();
         let meta = Meta { len: self.len, parent: self.from.name.id, changed: self.changed, ..meta };
         let (name, _) = commit(self.history, writing, Some(self.from), meta, self.draft, pack)?;
@@ -192,19 +178,14 @@ impl<'w, 'a: 'w> Composer<'w, 'a> {
         if let Some(cache) = &self.cache {
             return cache.fold_with(self.len, &self.groups);
         }
-        let mut hasher = ImageHasher::new(self.len);
-        let mut changed = self.groups.iter().peekable();
-        for group in 0..groups_of(self.len) {
-            let digest = match changed.next_if(|(g, _)| *g == group) {
-                Some((_, digest)) => *digest,
-                None => {
-                    let bytes = read_group(self.work, group, self.from.len().min(self.len))?;
-                    group_digest(bytes[..].try_into().expect("a group is 64 KiB"))
-                }
-            };
-            hasher.push(group, &digest);
-        }
-        Ok(hasher.finish())
+        let mut fold = Refold::new(self.len, &self.groups);
+        let target = self.work.target;
+        let file = (target.file, target.path, self.from.len().min(self.len));
+        scan_file(file, &Marked(&PageSet::new()), &self.work.options.reading, ("reading", &Quiet), |found| {
+            found.groups.iter().for_each(|(group, digest)| fold.push(*group, digest));
+            Ok(())
+        })?;
+        Ok(fold.finish())
     }
 
     /// Ends: the image digest first, so that the caller may refuse it; nothing has appeared in the store yet.

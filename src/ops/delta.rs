@@ -5,15 +5,15 @@ use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::encode::{encode, facets};
+use super::encode::{facets, write_delta};
 use super::operand::Operand;
 use super::restore::Out;
 use super::sides::Side;
 use super::{Progress, Reading};
 use crate::capture::Companion;
 use crate::error::{At, Error, Result};
-use crate::pack::{self, DeltaHead, DeltaReader, DeltaWriter, ImageId, MOST_HEAD, ReadAt, RunStream};
-use crate::page::{Digest, PageRange, PageSet, pages_of};
+use crate::pack::{self, DeltaHead, DeltaReader, MOST_HEAD, ReadAt};
+use crate::page::{Digest, PageSet, pages_of};
 use crate::store::{Spool, refuse_stored};
 use crate::sys::create::{self, Pending, Published};
 use crate::sys::ext::MetadataExt;
@@ -120,23 +120,8 @@ fn make_into(
     for (side, before) in [a, b].into_iter().zip(before) {
         unchanged(side, before)?;
     }
-    let head = DeltaHead {
-        base: ImageId { len: a.len(), digest: base.image },
-        result: ImageId { len: b.len(), digest: result.image },
-        reversible: options.reversible,
-        name: name_of(b),
-    };
-    let failed = |e| Error::Io { doing: "writing", path: path.into(), source: e };
-    let mut writer = DeltaWriter::new(out, &head).map_err(failed)?;
-    for directions in [(&base, &result), (&result, &base)].into_iter().take(1 + usize::from(options.reversible)) {
-        let mut direction = writer.direction(Spool::new(scratch)).map_err(failed)?;
-        encode(directions, &set, options.level, &mut direction, path, progress)?;
-        writer = direction.finish().map_err(failed)?;
-    }
-    let bytes = writer.finish().map_err(failed)?;
-    let within = PageRange::of_len(b.len());
-    let written: PageSet = set.runs().map(|r| r.intersect(&within)).filter(|r| !r.is_empty()).collect();
-    Ok(Stat::new(&head, written.len(), written.runs().count() as u64, bytes))
+    let head = DeltaHead { base: base.id, result: result.id, reversible: options.reversible, name: name_of(b) };
+    write_delta(&head, (&base, &result), &set, options.level, (out, path, scratch), progress)
 }
 
 /// Locks a live file if that was asked for; its stamp before it is read.
@@ -204,11 +189,8 @@ pub fn invert(input: Input, out: Out<'_>, force: bool) -> Result<Stat> {
     into(out, &Named { force, apart: &[], mode }, |out, to| {
         let bytes = pack::invert(&delta, out).at("writing", to)?;
         let head = DeltaHead { base: delta.head.result, result: delta.head.base, ..delta.head.clone() };
-        let mut set = PageSet::new();
-        let mut runs = delta.way_runs(true);
-        while let Some(run) = runs.next_run().map_err(|e| e.of(&path))? {
-            set.insert_range(run.pages);
-        }
+        let set = delta.way_runs(true).map(|run| run.map(|run| run.pages));
+        let set = set.collect::<std::result::Result<PageSet, _>>().map_err(|e| e.of(&path))?;
         Ok(Stat::new(&head, set.len(), set.runs().count() as u64, bytes))
     })
 }
@@ -254,8 +236,9 @@ fn spooled(mut from: impl Read, path: &Path, scratch: &Path) -> Result<Spool> {
 /// The pages that it writes, which lie within its result.
 pub(crate) fn pages_in(delta: &Delta, path: &Path) -> Result<PageSet> {
     let end = pages_of(delta.head.result.len);
-    let (mut set, mut runs) = (PageSet::new(), delta.way_runs(false));
-    while let Some(run) = runs.next_run().map_err(|e| e.of(path))? {
+    let mut set = PageSet::new();
+    for run in delta.way_runs(false) {
+        let run = run.map_err(|e| e.of(path))?;
         if run.pages.end > end {
             return Err(Error::damaged(path, "it writes past the end of its result"));
         }
@@ -311,29 +294,52 @@ pub(crate) fn into_file<T>(path: &Path, how: &Named<'_>, f: impl FnOnce(&File) -
         let what = format!("{} is a pipe or a descriptor, and this output is written in any order", path.display());
         return Err(Error::refused(what, "name a regular file"));
     }
-    let (path, force) = (&create::resolve_output(path)?, how.force);
-    if how.apart.iter().any(|file| open::same_file(path, file)) {
-        return Err(Error::refused(format!("{} is the target itself", path.display()), "name another file"));
-    }
-    refuse_stored(path)?;
-    Companion::refuse_beside(path)?;
-    let taken = || Error::refused(format!("{} is there already", path.display()), "replace it with --force");
-    match std::fs::symlink_metadata(path) {
-        Ok(there) if !force || !(there.is_file() || there.is_symlink()) => {
-            let only = || Error::refused(format!("{} is not a regular file", path.display()), "choose another name");
-            return Err(if there.is_file() || there.is_symlink() { taken() } else { only() });
+    let path = &check_out(path, how)?;
+    make_file(path, how.force, |file| {
+        let done = f(file)?;
+        meta::set_mode_where_kept(file, how.mode & 0o777 & !meta::umask()).at("setting the mode of", path)?;
+        Ok(done)
+    })
+}
+
+/// The absolute path of `out`, at which a file may be made.
+pub(crate) fn check_out(out: &Path, how: &Named<'_>) -> Result<PathBuf> {
+    let out = create::resolve_output(out)?;
+    refuse_stored(&out)?;
+    let there = match std::fs::symlink_metadata(&out) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+        there => Some(there.at("looking at", &out)?),
+    };
+    if let Some(there) = there {
+        if !there.is_file() && !there.is_symlink() {
+            return Err(Error::refused(format!("{} is not a regular file", out.display()), "name another file"));
         }
-        _ => {}
+        if how.apart.iter().any(|file| open::same_file(&out, file)) {
+            let hint = "name another file, or change it in place with `memsnap revert`";
+            return Err(Error::refused(format!("{} is the target itself", out.display()), hint));
+        }
+        if !how.force {
+            return Err(exists(&out));
+        }
     }
+    Companion::refuse_beside(&out)?;
+    Ok(out)
+}
+
+fn exists(out: &Path) -> Error {
+    Error::refused(format!("{} exists", out.display()), "add --force to replace it, or name another file")
+}
+
+/// Runs `f` on a new file, which then gets the name `path`, that [`check_out`] gave.
+pub(crate) fn make_file<T>(path: &Path, force: bool, f: impl FnOnce(&File) -> Result<T>) -> Result<T> {
     let (dir, name) = (directory_of(path), path.file_name().unwrap_or_default());
     let pending = Pending::new(dir)?;
     let done = f(pending.file())?;
-    meta::set_mode_where_kept(pending.file(), how.mode & 0o777 & !meta::umask()).at("setting the mode of", path)?;
     Companion::refuse_beside(path)?; // once more: a long time may have passed
     if force {
         pending.replace(name)?;
     } else if pending.publish(name)? == Published::Existed {
-        return Err(taken());
+        return Err(exists(path));
     }
     create::sync_dir(dir)?;
     Ok(done)

@@ -9,7 +9,7 @@ use super::sides::Side as Open;
 use super::within::compare_within;
 use super::{Progress, Reading};
 use crate::error::{Error, Result};
-use crate::page::{Digest, PageRange, PageSet};
+use crate::page::{Digest, PageSet};
 use crate::store::Ref;
 
 /// Bytes of each side read at once: whole pages.
@@ -54,21 +54,34 @@ pub struct Side {
     pub image: Option<Digest>,
 }
 
-/// Compares two images; without `b`, a snapshot (the latest, if none is named) with the file as it is now. Calls `each`
-/// with the ranges that differ, ascending and as long as they can be.
+/// Compares two images; without `b`, a snapshot (the latest, if none is named) with the file as it is now.
 ///
 /// # Errors
-/// When either cannot be read.
-pub fn diff(
-    a: &Operand,
-    b: Option<&Operand>,
-    options: &Options,
-    progress: &dyn Progress,
-    each: &mut dyn FnMut(PageRange),
-) -> Result<Report> {
-    let compared = Compared::new(a, b, options, progress)?;
-    compared.pages().runs().for_each(each);
-    Ok(compared.report())
+/// When either cannot be read; [`Error::Refused`] when the range begins past the end of both.
+pub fn diff(a: &Operand, b: Option<&Operand>, options: &Options, progress: &dyn Progress) -> Result<Compared> {
+    let (a, b) = sides(a, b, options)?;
+    let span = options.range.map_or(0..u64::MAX, |(start, end)| start..end);
+    let len = a.len().max(b.len());
+    if span.start > 0 && span.start >= len {
+        let start = span.start;
+        let what = format!("the range begins at byte {start} ({start:#x}), but the longer has only {len} ({len:#x})");
+        return Err(Error::refused(what, "name a range that begins before the end"));
+    }
+    let known = |side: &Open| match side {
+        Open::Stored(stored) => Some(stored.image.digest()),
+        Open::Live(_) => None,
+    };
+    let mut images = [known(&a), known(&b)];
+    let set = match (options.range, &a, &b) {
+        (Some(_), ..) => compare_within((&a, &b), &span, &options.reading, progress)?,
+        (None, Open::Stored(stored), Open::Live(live)) | (None, Open::Live(live), Open::Stored(stored)) => {
+            let (set, found) = compare_live(live, stored, &options.reading, progress, None)?;
+            images = images.map(|image| image.or(Some(found)));
+            set
+        }
+        _ => compare(&a, &b, &options.reading, progress)?,
+    };
+    Ok(Compared { a, b, images, set, span })
 }
 
 /// Two images that were compared, still open: what differs can be read.
@@ -101,37 +114,6 @@ pub enum Piece<'a> {
 }
 
 impl Compared {
-    /// Compares two images, as [`diff`] does.
-    ///
-    /// # Errors
-    /// When either cannot be read; [`Error::Refused`] when the range begins past the end of both.
-    pub fn new(a: &Operand, b: Option<&Operand>, options: &Options, progress: &dyn Progress) -> Result<Compared> {
-        let (a, b) = sides(a, b, options)?;
-        let span = options.range.map_or(0..u64::MAX, |(start, end)| start..end);
-        let len = a.len().max(b.len());
-        if span.start > 0 && span.start >= len {
-            let start = span.start;
-            let what =
-                format!("the range begins at byte {start} ({start:#x}), but the longer has only {len} ({len:#x})");
-            return Err(Error::refused(what, "name a range that begins before the end"));
-        }
-        let known = |side: &Open| match side {
-            Open::Stored(stored) => Some(stored.image.digest()),
-            Open::Live(_) => None,
-        };
-        let mut images = [known(&a), known(&b)];
-        let set = match (options.range, &a, &b) {
-            (Some(_), ..) => compare_within((&a, &b), &span, &options.reading, progress)?,
-            (None, Open::Stored(stored), Open::Live(live)) | (None, Open::Live(live), Open::Stored(stored)) => {
-                let (set, found) = compare_live(live, stored, &options.reading, progress, None)?;
-                images = images.map(|image| image.or(Some(found)));
-                set
-            }
-            _ => compare(&a, &b, &options.reading, progress)?,
-        };
-        Ok(Compared { a, b, images, set, span })
-    }
-
     /// What was found.
     pub fn report(&self) -> Report {
         let span = self.span();

@@ -1,6 +1,7 @@
 //! `diff --elements`: the elements in which two images of persistent vectors differ.
 
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 
 use super::Progress;
@@ -9,7 +10,7 @@ use super::diff::{Options, Side as Named, sides};
 use super::operand::Operand;
 use super::sides::Side;
 use crate::error::{Error, Result};
-use crate::page::PageSet;
+use crate::page::{PageRange, PageSet};
 use crate::vec::{Content, ELEMENTS, ElementType, VecSource};
 
 /// Bytes of elements compared at once, about.
@@ -24,24 +25,27 @@ pub struct Report {
     pub b: Named,
     /// What the elements of both are.
     pub kind: ElementType,
-    /// Elements that differ; those that only one has count.
-    pub changed: u64,
-    /// Ranges of such elements.
-    pub ranges: u64,
+    /// The indexes of elements that differ, where numbers of pages stand in other sets.
+    set: PageSet,
 }
 
-/// Compares the elements of two images of persistent vectors, chosen as by [`diff`](super::diff::diff). Calls `each` with
-/// the indexes of elements that differ, as (start, end), ascending and as long as they can be.
+impl Report {
+    /// Elements that differ; those that only one has count.
+    pub fn changed(&self) -> u64 {
+        self.set.len()
+    }
+
+    /// The indexes of elements that differ, ascending and as long as they can be.
+    pub fn ranges(&self) -> impl Iterator<Item = Range<u64>> + '_ {
+        self.set.runs().map(|run| run.start..run.end)
+    }
+}
+
+/// Compares the elements of two images of persistent vectors, chosen as by [`diff`](super::diff::diff).
 ///
 /// # Errors
 /// When either cannot be read; [`Error::Refused`] when one is no persistent vector, or their elements are of two types.
-pub fn diff_elements(
-    a: &Operand,
-    b: Option<&Operand>,
-    options: &Options,
-    progress: &dyn Progress,
-    each: &mut dyn FnMut(u64, u64),
-) -> Result<Report> {
+pub fn diff_elements(a: &Operand, b: Option<&Operand>, options: &Options, progress: &dyn Progress) -> Result<Report> {
     let (a, b) = sides(a, b, options)?;
     let (first, second) = (Half::open(&a)?, Half::open(&b)?);
     let kind = *first.content.element_type();
@@ -50,16 +54,16 @@ pub fn diff_elements(
         let what = format!("{} has {one}, {} has {other}: they cannot be compared one by one", a.name(), b.name());
         return Err(Error::refused(what, "compare pages, without --elements"));
     }
-    let set = compare(&a, &b, &options.reading, progress)?;
-    let mut found = Found { open: None, changed: 0, ranges: 0, each };
-    let common = first.content.len().min(second.content.len());
-    for (start, end) in candidates(&set, &first.content, &second.content, common) {
-        found.look(&first, &second, start, end)?;
+    let pages = compare(&a, &b, &options.reading, progress)?;
+    let lens = [first.content.len(), second.content.len()];
+    let common = lens[0].min(lens[1]);
+    let mut set = PageSet::new();
+    for (start, end) in candidates(&pages, &first.content, &second.content, common) {
+        look(&first, &second, start..end, &mut set)?;
     }
-    found.add(common, first.content.len().max(second.content.len()));
-    found.close();
+    set.insert_range(PageRange::new(common, lens[0].max(lens[1])));
     let named = |half: &Half<'_>| Named { name: half.side.name().into(), len: half.content.len(), image: None };
-    Ok(Report { a: named(&first), b: named(&second), kind, changed: found.changed, ranges: found.ranges })
+    Ok(Report { a: named(&first), b: named(&second), kind, set })
 }
 
 /// Elements below `common` that may differ: those in pages that differ, and those in either log.
@@ -109,52 +113,19 @@ fn source(side: &Side) -> VecSource<'_> {
     })
 }
 
-struct Found<'a> {
-    /// The range that may go on.
-    open: Option<(u64, u64)>,
-    changed: u64,
-    ranges: u64,
-    each: &'a mut dyn FnMut(u64, u64),
-}
-
-impl Found<'_> {
-    /// Compares elements `start..end`, which both have.
-    fn look(&mut self, a: &Half<'_>, b: &Half<'_>, start: u64, end: u64) -> Result<()> {
-        let size = a.content.element_type().size;
-        let step = (BLOCK / size).max(1);
-        let mut at = start;
-        while at < end {
-            let n = step.min(end - at);
-            let (mut x, mut y) = (vec![0; (n * size) as usize], vec![0; (n * size) as usize]);
-            a.read(&mut x, at * size)?;
-            b.read(&mut y, at * size)?;
-            let pairs = x.chunks_exact(size as usize).zip(y.chunks_exact(size as usize));
-            for (i, _) in pairs.enumerate().filter(|(_, (x, y))| x != y) {
-                self.add(at + i as u64, at + i as u64 + 1);
-            }
-            at += n;
-        }
-        Ok(())
+/// Compares elements that both have; adds those that differ to `set`.
+fn look(a: &Half<'_>, b: &Half<'_>, elements: Range<u64>, set: &mut PageSet) -> Result<()> {
+    let size = a.content.element_type().size;
+    let step = (BLOCK / size).max(1);
+    let mut at = elements.start;
+    while at < elements.end {
+        let n = step.min(elements.end - at);
+        let (mut x, mut y) = (vec![0; (n * size) as usize], vec![0; (n * size) as usize]);
+        a.read(&mut x, at * size)?;
+        b.read(&mut y, at * size)?;
+        let pairs = x.chunks_exact(size as usize).zip(y.chunks_exact(size as usize));
+        (at..).zip(pairs).filter(|(_, (x, y))| x != y).for_each(|(element, _)| set.insert(element));
+        at += n;
     }
-
-    fn add(&mut self, start: u64, end: u64) {
-        if start == end {
-            return;
-        }
-        self.changed += end - start;
-        match &mut self.open {
-            Some((_, last)) if *last == start => *last = end,
-            _ => {
-                self.close();
-                self.open = Some((start, end));
-            }
-        }
-    }
-
-    fn close(&mut self) {
-        if let Some((start, end)) = self.open.take() {
-            self.ranges += 1;
-            (self.each)(start, end);
-        }
-    }
+    Ok(())
 }

@@ -1,40 +1,56 @@
-//! Coding the pages in which two images differ: read from either side and coded on every core, written in order.
+//! Deltas: the pages in which two images differ, read wherever they are, coded on every core, written in order.
 
 use std::io::Write;
-use std::num::NonZero;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
-use std::thread;
 
-use super::compare::{Marked, Seen, compare, compare_live};
+use super::compare::{Marked, Seen, compare, compare_live, scan_file};
 use super::compose::read_zero_extended;
+use super::delta::Stat;
+use super::dirty::whole;
 use super::sides::{LiveSide, Side};
 use super::{Progress, Reading};
-use crate::capture::{Alarm, Found, Order, scan};
 use crate::error::{At, Error, Result};
 use crate::pack::{
-    Compress, DirectionWriter, Frame, ReadAt, Run, RunStream, Source, encode_frame, encode_frame_against,
+    Compress, Cursor, DeltaHead, DeltaWriter, DirectionWriter, FRAME_PAGES, Frame, ImageId, ReadAt, Run, Source,
+    encode_frame, encode_frame_against,
 };
-use crate::page::{
-    Digest, GROUP_PAGES, ImageHasher, PAGE, PAGE64, PageNo, PageRange, PageSet, is_zero, page_digest, pages_of,
-};
-use crate::store::{ImageRuns, PageReader};
-use crate::sys::sparse;
+use crate::page::{Digest, GROUP_PAGES, PAGE, PAGE64, PageNo, PageRange, PageSet, is_zero, page_digest, pages_of};
+use crate::store::{Image, ImageRuns, PageReader, Spool};
+use crate::sys::{pool, sparse};
 
-/// Most pages coded together.
-const FRAME_PAGES: usize = 16;
 /// Most pages of a job: those of a frame, and zeros between them.
 const JOB_PAGES: usize = 1024;
-/// Most threads.
-const MOST_WORKERS: usize = 8;
+/// Jobs that each thread may be ahead of the one that is written.
+const AHEAD: u64 = 4;
 
-/// One side, with what its pages are held against when they are read.
+/// One of the two images of a delta, and where its pages of the set are.
 pub(crate) struct Facet<'a> {
-    side: &'a Side,
-    /// The image digest.
-    pub(crate) image: Digest,
-    /// Of a live file: the digests that its pages in the set had when all of it was scanned.
-    seen: Option<Seen>,
+    /// Which image.
+    pub(crate) id: ImageId,
+    pages: Pages<'a>,
+}
+
+enum Pages<'a> {
+    Stored(&'a Image),
+    /// With the digests that they had when all of the file was scanned.
+    Live(&'a LiveSide, Seen),
+    /// In order; less than a page at the end of the image.
+    Memory(Vec<&'a [u8]>),
+}
+
+impl<'a> Facet<'a> {
+    fn stored(image: &'a Image) -> Facet<'a> {
+        Facet { id: ImageId { len: image.len(), digest: image.digest() }, pages: Pages::Stored(image) }
+    }
+
+    fn live(side: &'a LiveSide, digest: Digest, seen: Seen) -> Facet<'a> {
+        Facet { id: ImageId { len: side.len, digest }, pages: Pages::Live(side, seen) }
+    }
+
+    /// The image `id`, of which the pages of the set are in memory, in order.
+    pub(crate) fn memory(id: ImageId, pages: Vec<&'a [u8]>) -> Facet<'a> {
+        Facet { id, pages: Pages::Memory(pages) }
+    }
 }
 
 /// Compares two sides: the pages in which they differ, and both sides as they were when these were found. Live files
@@ -46,50 +62,34 @@ pub(crate) fn facets<'a>(
     progress: &dyn Progress,
 ) -> Result<(PageSet, Facet<'a>, Facet<'a>)> {
     let mut seen = Seen::new(scratch);
-    let stored = |side: &'a Side, image| Facet { side, image, seen: None };
     match (a, b) {
         (Side::Stored(x), Side::Stored(y)) => {
             let set = compare(a, b, reading, progress)?;
-            Ok((set, stored(a, x.image.digest()), stored(b, y.image.digest())))
+            Ok((set, Facet::stored(&x.image), Facet::stored(&y.image)))
         }
         (Side::Stored(base), Side::Live(live)) => {
-            let (set, image) = compare_live(live, base, reading, progress, Some(&mut seen))?;
-            Ok((set, stored(a, base.image.digest()), Facet { side: b, image, seen: Some(seen) }))
+            let (set, digest) = compare_live(live, base, reading, progress, Some(&mut seen))?;
+            Ok((set, Facet::stored(&base.image), Facet::live(live, digest, seen)))
         }
         (Side::Live(live), Side::Stored(result)) => {
-            let (set, image) = compare_live(live, result, reading, progress, Some(&mut seen))?;
-            Ok((set, Facet { side: a, image, seen: Some(seen) }, stored(b, result.image.digest())))
+            let (set, digest) = compare_live(live, result, reading, progress, Some(&mut seen))?;
+            Ok((set, Facet::live(live, digest, seen), Facet::stored(&result.image)))
         }
         (Side::Live(x), Side::Live(y)) => {
             let set = compare(a, b, reading, progress)?;
             let mut other = Seen::new(scratch);
-            let image = look(x, &set, reading, progress, &mut seen)?;
-            let base = Facet { side: a, image, seen: Some(seen) };
-            let image = look(y, &set, reading, progress, &mut other)?;
-            Ok((set, base, Facet { side: b, image, seen: Some(other) }))
+            let digest = look(x, &set, reading, progress, &mut seen)?;
+            let base = Facet::live(x, digest, seen);
+            let digest = look(y, &set, reading, progress, &mut other)?;
+            Ok((set, base, Facet::live(y, digest, other)))
         }
-    }
-}
-
-impl Facet<'_> {
-    fn pages(&self) -> Pages<'_> {
-        let place = match self.side {
-            Side::Stored(stored) => Place::Stored { runs: Box::new(stored.image.runs()), head: None },
-            Side::Live(_) => Place::Live { next: 0 },
-        };
-        Pages { facet: self, place }
     }
 }
 
 /// Scans a live file: the digest of every page of `set`, in order, and that of the image.
 fn look(live: &LiveSide, set: &PageSet, reading: &Reading, progress: &dyn Progress, seen: &mut Seen) -> Result<Digest> {
-    let mut hasher = ImageHasher::new(live.len);
-    let mut wanted = set.runs().flat_map(|r| r.start..r.end).peekable();
-    progress.begin("reading", live.len);
-    let advance = |bytes: u64| progress.advance(bytes);
-    let target = (&live.file, live.path.as_path(), live.len);
-    let scanned = scan(target, &Marked(set), reading.how(false), &advance, &Ok, |found: Found| {
-        found.groups.iter().for_each(|(group, digest)| hasher.push(*group, digest));
+    let mut wanted = set.pages().peekable();
+    scan_file(live.whole(), &Marked(set), reading, ("reading", progress), |found| {
         for leaf in &found.leaves {
             let pages = PageRange::of_group(leaf.group);
             while let Some(page) = wanted.next_if(|p| *p < pages.end) {
@@ -99,56 +99,56 @@ fn look(live: &LiveSide, set: &PageSet, reading: &Reading, progress: &dyn Progre
             }
         }
         Ok(())
-    });
-    progress.end();
-    scanned?;
-    Ok(hasher.finish())
+    })
 }
 
 /// Where the bytes of a page are.
 #[derive(Clone, Copy, Debug)]
-enum Where {
+enum Where<'a> {
     /// Nowhere: zeros, in this guise.
     Zeros(Source),
     /// In a pack.
     Pack(u32, PageNo),
     /// In the live file, and they must have this digest.
     Live(Digest),
+    /// Here.
+    Memory(&'a [u8]),
 }
 
-/// Says where the pages of one side are; asked for those of the set, all of them, in order.
-struct Pages<'a> {
+/// Says where the pages of one image are; asked for those of the set, all of them, in order.
+struct Finder<'a> {
     facet: &'a Facet<'a>,
-    place: Place,
+    runs: Option<Cursor<ImageRuns>>,
+    /// How many pages have been asked for.
+    asked: u64,
 }
 
-enum Place {
-    Stored { runs: Box<ImageRuns>, head: Option<Run> },
-    Live { next: u64 },
-}
+impl<'a> Finder<'a> {
+    fn new(facet: &'a Facet<'a>) -> Finder<'a> {
+        let runs = match facet.pages {
+            Pages::Stored(image) => Some(Cursor::new(image.runs())),
+            _ => None,
+        };
+        Finder { facet, runs, asked: 0 }
+    }
 
-impl Pages<'_> {
-    fn at(&mut self, page: PageNo) -> Result<Where> {
-        match (&mut self.place, self.facet.side) {
-            (Place::Stored { runs, head }, Side::Stored(stored)) => {
-                while head.is_none_or(|run| run.pages.end <= page) {
-                    *head = runs.next_run().map_err(|e| e.of(stored.image.path()))?;
-                    if head.is_none() {
-                        return Ok(Where::Zeros(Source::Hole));
-                    }
-                }
-                let source = head.filter(|r| r.pages.contains(page)).map(|r| r.source.advance(page - r.pages.start));
-                Ok(match source.unwrap_or(Source::Hole) {
-                    Source::Pack(pack, page) => Where::Pack(pack, page),
-                    zeros => Where::Zeros(zeros),
-                })
-            }
-            (Place::Live { next }, Side::Live(live)) => {
-                let digest = self.facet.seen.as_ref().map_or(Ok(Digest::ZERO), |seen| seen.get(*next))?;
-                *next += 1;
+    fn at(&mut self, page: PageNo) -> Result<Where<'a>> {
+        let place = self.asked;
+        self.asked += 1;
+        match (&self.facet.pages, &mut self.runs) {
+            (Pages::Stored(image), Some(runs)) => Ok(match runs.source(page).map_err(|e| e.of(image.path()))? {
+                Source::Pack(pack, page) => Where::Pack(pack, page),
+                zeros => Where::Zeros(zeros),
+            }),
+            (Pages::Live(live, seen), _) => {
+                let digest = seen.get(place)?;
                 Ok(if digest.is_zero() { Where::Zeros(zeros_in(live, page)?) } else { Where::Live(digest) })
             }
-            _ => unreachable!("the place is of its side"),
+            (Pages::Memory(pages), _) => {
+                let bytes = pages[place as usize];
+                Ok(if is_zero(bytes) { Where::Zeros(Source::Zero) } else { Where::Memory(bytes) })
+            }
+            (Pages::Stored(_), None) => unreachable!("a stored image has runs"),
         }
     }
 }
@@ -161,23 +161,22 @@ fn zeros_in(live: &LiveSide, page: PageNo) -> Result<Source> {
 }
 
 /// A page that differs.
-struct Change {
+struct Change<'a> {
     page: PageNo,
-    old: Where,
-    new: Where,
+    old: Where<'a>,
+    new: Where<'a>,
 }
 
 /// Gives out jobs in order.
 struct Feed<'a, I> {
     pages: I,
-    old: Pages<'a>,
-    new: Pages<'a>,
-    next: u64,
+    old: Finder<'a>,
+    new: Finder<'a>,
 }
 
-impl<I: Iterator<Item = PageNo>> Feed<'_, I> {
-    /// The next job and its number: pages for one frame, with the zeros between them.
-    fn next(&mut self) -> Result<Option<(u64, Vec<Change>)>> {
+impl<'a, I: Iterator<Item = PageNo>> Feed<'a, I> {
+    /// The next job: pages for one frame, with the zeros between them.
+    fn next(&mut self) -> Result<Option<Vec<Change<'a>>>> {
         let (mut job, mut full) = (Vec::new(), 0);
         while full < FRAME_PAGES && job.len() < JOB_PAGES {
             let Some(page) = self.pages.next() else { break };
@@ -185,11 +184,7 @@ impl<I: Iterator<Item = PageNo>> Feed<'_, I> {
             full += usize::from(!matches!(change.new, Where::Zeros(_)));
             job.push(change);
         }
-        if job.is_empty() {
-            return Ok(None);
-        }
-        self.next += 1;
-        Ok(Some((self.next - 1, job)))
+        Ok((!job.is_empty()).then_some(job))
     }
 }
 
@@ -200,43 +195,45 @@ struct Coded {
     frame: Option<Frame>,
 }
 
-/// Reads pages of one side.
-struct SideReader<'a> {
-    side: &'a Side,
+/// Reads pages of one image.
+struct Reader<'a> {
+    facet: &'a Facet<'a>,
     packs: Option<PageReader<'a>>,
 }
 
-impl<'a> SideReader<'a> {
-    fn new(side: &'a Side) -> SideReader<'a> {
-        let packs = match side {
-            Side::Stored(stored) => Some(stored.image.packs().pages()),
-            Side::Live(_) => None,
+impl<'a> Reader<'a> {
+    fn new(facet: &'a Facet<'a>) -> Reader<'a> {
+        let packs = match facet.pages {
+            Pages::Stored(image) => Some(image.packs().pages()),
+            _ => None,
         };
-        SideReader { side, packs }
+        Reader { facet, packs }
     }
 
     /// Reads a page, holds it against its digest, and gives that.
-    fn read(&mut self, page: PageNo, from: Where, out: &mut [u8; PAGE]) -> Result<Digest> {
-        match (from, self.side, &mut self.packs) {
-            (Where::Pack(pack, source), _, Some(packs)) => packs.read(pack, source, out),
-            (Where::Live(digest), Side::Live(live), _) => {
+    fn read(&mut self, page: PageNo, from: Where<'_>, out: &mut [u8; PAGE]) -> Result<Digest> {
+        match (from, &self.facet.pages, &mut self.packs) {
+            (Where::Pack(pack, source), _, Some(packs)) => return packs.read(pack, source, out),
+            (Where::Live(digest), Pages::Live(live, _), _) => {
                 let bytes = read_zero_extended(&live.file, page * PAGE64, PAGE, live.len).at("reading", &live.path)?;
                 out.copy_from_slice(&bytes);
                 if page_digest(out) != digest {
                     let what = format!("page {page} is not what it was when the file was scanned");
                     return Err(Error::Changed { path: live.path.clone(), what });
                 }
-                Ok(digest)
+                return Ok(digest);
             }
-            _ => {
-                out.fill(0);
-                Ok(Digest::ZERO)
+            (Where::Memory(bytes), ..) => {
+                *out = whole(bytes);
+                return Ok(page_digest(out));
             }
+            _ => out.fill(0),
         }
+        Ok(Digest::ZERO)
     }
 }
 
-fn code(job: &[Change], old: &mut SideReader<'_>, new: &mut SideReader<'_>, level: i32) -> Result<Coded> {
+fn code(job: &[Change<'_>], old: &mut Reader<'_>, new: &mut Reader<'_>, level: i32) -> Result<Coded> {
     let mut coded = Coded { zeros: Vec::new(), pages: Vec::new(), frame: None };
     let (mut before, mut now) = (Vec::new(), Vec::new());
     let mut bytes = [0; PAGE];
@@ -260,6 +257,27 @@ fn code(job: &[Change], old: &mut SideReader<'_>, new: &mut SideReader<'_>, leve
     Ok(coded)
 }
 
+/// Writes the delta that `head` describes, whose images differ in the pages of `set`.
+pub(crate) fn write_delta(
+    head: &DeltaHead,
+    (base, result): (&Facet<'_>, &Facet<'_>),
+    set: &PageSet,
+    level: i32,
+    (out, path, scratch): (&mut dyn Write, &Path, &Path),
+    progress: &dyn Progress,
+) -> Result<Stat> {
+    let failed = |e| Error::Io { doing: "writing", path: path.into(), source: e };
+    let mut writer = DeltaWriter::new(out, head).map_err(failed)?;
+    for facets in [(base, result), (result, base)].into_iter().take(1 + usize::from(head.reversible)) {
+        let mut direction = writer.direction(Spool::new(scratch)).map_err(failed)?;
+        encode(facets, set, level, &mut direction, path, progress)?;
+        writer = direction.finish().map_err(failed)?;
+    }
+    let bytes = writer.finish().map_err(failed)?;
+    let within: PageSet = set.runs_within(PageRange::of_len(head.result.len)).collect();
+    Ok(Stat::new(head, within.len(), within.runs().count() as u64, bytes))
+}
+
 /// Writes the direction from `old` to `new`: all pages of `set` that lie within `new`.
 pub(crate) fn encode<W: Write, S: Write + ReadAt>(
     (old, new): (&Facet<'_>, &Facet<'_>),
@@ -269,62 +287,27 @@ pub(crate) fn encode<W: Write, S: Write + ReadAt>(
     out: &Path,
     progress: &dyn Progress,
 ) -> Result<()> {
-    let end = pages_of(new.side.len());
-    let pages = set.runs().flat_map(|r| r.start..r.end).take_while(|page| *page < end);
-    let feed = Mutex::new(Feed { pages, old: old.pages(), new: new.pages(), next: 0 });
-    let workers = thread::available_parallelism().map_or(1, NonZero::get).min(MOST_WORKERS);
-    let order = Order::new(4 * workers as u64);
+    let end = pages_of(new.id.len);
+    let mut feed =
+        Feed { pages: set.pages().take_while(|page| *page < end), old: Finder::new(old), new: Finder::new(new) };
     let worker = || {
-        let _alarm = Alarm(&order);
-        let (mut before, mut now) = (SideReader::new(old.side), SideReader::new(new.side));
-        loop {
-            let step = feed.lock().unwrap_or_else(PoisonError::into_inner).next();
-            let done = match step {
-                Ok(Some((number, job))) => code(&job, &mut before, &mut now, level).map(|coded| (number, coded)),
-                Ok(None) => return order.end(feed.lock().unwrap_or_else(PoisonError::into_inner).next),
-                Err(e) => Err(e),
-            };
-            match done {
-                Ok((number, coded)) => {
-                    if !order.give(number, coded) {
-                        return;
-                    }
-                }
-                Err(e) => return order.stop(Some(e)),
-            }
-        }
+        let (mut before, mut now) = (Reader::new(old), Reader::new(new));
+        move |job: Vec<Change<'_>>| code(&job, &mut before, &mut now, level)
     };
     progress.begin("coding", set.len() * PAGE64);
-    let result = thread::scope(|scope| {
-        for started in 0..workers {
-            // One is enough.
-            if let Err(e) = thread::Builder::new().spawn_scoped(scope, worker) {
-                if started == 0 {
-                    return Err(e).at("starting a thread to code", out);
-                }
-                break;
-            }
-        }
-        let result = write_all(&order, direction, out, progress);
-        order.stop(None);
-        result
-    });
+    let result = pool::in_order(
+        (pool::workers(), AHEAD),
+        out,
+        || feed.next(),
+        worker,
+        |coded: Coded| {
+            write_one(&coded, direction).at("writing", out)?;
+            progress.advance((coded.zeros.len() + coded.pages.len()) as u64 * PAGE64);
+            Ok(())
+        },
+    );
     progress.end();
     result
-}
-
-fn write_all<W: Write, S: Write + ReadAt>(
-    order: &Order<Coded>,
-    direction: &mut DirectionWriter<W, S>,
-    out: &Path,
-    progress: &dyn Progress,
-) -> Result<()> {
-    while let Some(coded) = order.take()? {
-        let written = write_one(&coded, direction);
-        written.at("writing", out)?;
-        progress.advance((coded.zeros.len() + coded.pages.len()) as u64 * PAGE64);
-    }
-    Ok(())
 }
 
 fn write_one<W: Write, S: Write + ReadAt>(coded: &Coded, direction: &mut DirectionWriter<W, S>) -> std::io::Result<()> {

@@ -2,17 +2,14 @@
 //!
 //! The newest of 10,000 small snapshots has its pages in as many packs; in page order each page would cost an opening.
 
-use std::num::NonZero;
 use std::sync::{Mutex, PoisonError};
-use std::thread;
 
 use crate::error::Result;
-use crate::pack::{Bad, Run, RunStream, Source};
+use crate::pack::{Run, Source};
 use crate::page::{Digest, GROUP, GROUP_PAGES, PAGE64, PageNo, PageRange, group_digest};
 use crate::store::{PackCache, PageReader};
+use crate::sys::pool::{self, spread};
 
-/// Most threads.
-const MOST_WORKERS: usize = 8;
 /// Fewer pages than this are not worth a second thread.
 const FEW: u64 = 128;
 /// Pages read by one thread at a time.
@@ -70,24 +67,8 @@ fn jobs<T>(pieces: Vec<Piece<T>>) -> Vec<Vec<Piece<T>>> {
 }
 
 /// How many threads `pages` pages are worth.
-pub(super) fn workers(pages: u64) -> usize {
-    if pages < FEW {
-        return 1;
-    }
-    thread::available_parallelism().map_or(1, NonZero::get).min(MOST_WORKERS)
-}
-
-/// Runs `work` on `n` threads, this one among them, or on as many as may be started; gives the first error.
-pub(super) fn spread(n: usize, work: &(dyn Fn() -> Result<()> + Sync)) -> Result<()> {
-    thread::scope(|scope| {
-        let start = |_| thread::Builder::new().spawn_scoped(scope, work).ok();
-        let others: Vec<_> = (1..n).map_while(start).collect();
-        let mine = work();
-        others.into_iter().fold(mine, |all, other| {
-            let done = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            all.and(done)
-        })
-    })
+fn workers(pages: u64) -> usize {
+    if pages < FEW { 1 } else { pool::workers() }
 }
 
 /// What of `buf`, which stands for the pages from `first` on, is to be read; what `runs` say is zeros is filled here.
@@ -137,48 +118,5 @@ pub(super) fn touch(touched: &mut [bool], first: PageNo, pages: &PageRange) {
     if !pages.is_empty() {
         let (from, to) = ((pages.start - first) / GROUP_PAGES, (pages.end - first).div_ceil(GROUP_PAGES));
         touched[from as usize..to as usize].fill(true);
-    }
-}
-
-/// Runs taken window by window, ascending.
-pub(super) struct Ahead<'a> {
-    stream: Box<dyn RunStream + Send + 'a>,
-    head: Option<Run>,
-}
-
-impl<'a> Ahead<'a> {
-    /// From the start of `stream`.
-    pub(super) fn new(stream: impl RunStream + Send + 'a) -> Ahead<'a> {
-        Ahead { stream: Box::new(stream), head: None }
-    }
-
-    /// The first page from `at` on that may be anything but a hole; a hole in which `at` lies may end before it.
-    pub(super) fn data_from(&mut self, at: PageNo) -> Result<PageNo, Bad> {
-        loop {
-            if self.head.is_none() {
-                self.head = self.stream.next_run()?;
-            }
-            match self.head {
-                None => return Ok(PageNo::MAX),
-                Some(run) if run.source == Source::Hole && run.pages.end <= at => self.head = None,
-                Some(run) if run.source == Source::Hole => return Ok(run.pages.end),
-                Some(run) => return Ok(run.pages.start.max(at)),
-            }
-        }
-    }
-
-    /// The runs, or their parts, before page `end` that have not been taken.
-    pub(super) fn before(&mut self, end: PageNo) -> Result<Vec<Run>, Bad> {
-        let mut out = Vec::new();
-        loop {
-            if self.head.is_none() {
-                self.head = self.stream.next_run()?;
-            }
-            let Some(run) = self.head.filter(|run| run.pages.start < end) else { return Ok(out) };
-            let cut = run.pages.end.min(end);
-            out.push(run.clip(&PageRange { start: run.pages.start, end: cut }));
-            let rest = PageRange { start: cut, end: run.pages.end };
-            self.head = (!rest.is_empty()).then(|| run.clip(&rest));
-        }
     }
 }

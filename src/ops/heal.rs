@@ -10,7 +10,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::{At, Error, Result};
-use crate::pack::{Bad, Block, Compress, Frame, FrameKind, PackReader, PackWriter, decode_frame, encode_frame};
+use crate::pack::{
+    Bad, Block, Compress, FRAME_PAGES, Frame, FrameKind, PackReader, PackWriter, decode_frame, encode_frame,
+};
 use crate::page::{Digest, PAGE, PAGE64, PageNo, PageRange, PageSet, page_digest};
 use crate::store::{History, Image, PackCache, SnapName, Writing};
 use crate::sys::ext::FileExt;
@@ -157,7 +159,7 @@ fn parts(block: &Block) -> Vec<Part> {
     for (page, digest) in block.entries() {
         let frame = block.frame_of(page);
         match parts.last_mut() {
-            Some(part) if part.frame == frame && part.pages.len() < 16 => part.pages.push((page, digest)),
+            Some(part) if part.frame == frame && part.pages.len() < FRAME_PAGES => part.pages.push((page, digest)),
             _ => parts.push(Part { frame, pages: vec![(page, digest)] }),
         }
     }

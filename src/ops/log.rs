@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::change::metadata::{MetaChange, Metadata};
 use super::find_history;
 use crate::error::Result;
-use crate::pack::{Grade, Kind, Meta, RunStream, Source};
+use crate::pack::{Cursor, Grade, Kind, Meta, Source};
 use crate::page::{Digest, PAGE, PAGE64, PageRange};
 use crate::store::{ChangeMarker, History, PackCache, STORE_NAME, SnapName, Snapshot, Store};
 use crate::sys::open;
@@ -158,9 +158,9 @@ fn touches(history: &History, snap: &Snapshot, before: Option<u64>, (start, end)
     let (path, pages) = (snap.path(), PageRange::of_bytes(start, end));
     let mut runs = snap.update();
     runs.skip_to(pages.start).map_err(|e| e.of(path))?;
-    while let Some(run) = runs.next_run().map_err(|e| e.of(path))? {
-        let there = run.pages.intersect(&pages);
-        for page in there.start..there.end {
+    let mut runs = Cursor::new(runs);
+    while let Some(run) = runs.next_in(pages).map_err(|e| e.of(path))? {
+        for page in run.pages.start..run.pages.end {
             let (from, to) = (start.max(page * PAGE64), end.min((page + 1) * PAGE64));
             if to - from == PAGE64 {
                 return Ok(true);
@@ -170,9 +170,6 @@ fn touches(history: &History, snap: &Snapshot, before: Option<u64>, (start, end)
             if before_page(history, snap, page)?.is_none_or(|old| old[bytes.clone()] != now[bytes]) {
                 return Ok(true);
             }
-        }
-        if run.pages.start >= pages.end {
-            break;
         }
     }
     Ok(false)
@@ -188,18 +185,15 @@ fn page_at(packs: &PackCache, source: Source) -> Result<[u8; PAGE]> {
 
 /// A page as the parent of a snapshot has it; before the first snapshot, there was nothing. None: the parent is gone.
 fn before_page(history: &History, snap: &Snapshot, page: u64) -> Result<Option<[u8; PAGE]>> {
+    let mut bytes = [0; PAGE];
     if snap.meta().parent.is_zero() {
-        return Ok(Some([0; PAGE]));
+        return Ok(Some(bytes));
     }
     let Some(name) = history.snapshots()?.into_iter().find(|name| name.id == snap.meta().parent) else {
         return Ok(None);
     };
-    let mut source = Source::Hole;
-    history.image(name)?.each_run(PageRange { start: page, end: page + 1 }, |run| {
-        source = run.source;
-        Ok(())
-    })?;
-    page_at(history.packs(), source).map(Some)
+    history.image(name)?.read_at(&mut bytes, page * PAGE64)?;
+    Ok(Some(bytes))
 }
 
 fn entry(name: SnapName, meta: Meta, bytes_stored: u64, tags: Vec<String>) -> Entry {

@@ -5,7 +5,6 @@
 pub mod adopt;
 pub mod apply;
 mod apply_memory;
-mod bytes;
 pub mod change;
 mod compare;
 mod compose;
@@ -19,7 +18,6 @@ mod encode;
 mod fixture;
 mod gather;
 mod grade;
-mod grown;
 pub(crate) mod heal;
 pub mod log;
 pub mod memory;

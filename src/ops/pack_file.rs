@@ -1,10 +1,12 @@
 //! A pack on its way to the disk: the disk is kept busy, and its reserve kept free.
 
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::PathBuf;
 
 use super::Reserve;
 use crate::error::{Error, Result};
+use crate::pack::{Frame, PackSummary, PackWriter};
+use crate::page::{Digest, PageNo};
 use crate::store::History;
 use crate::sys::create::{self, Pending};
 
@@ -13,10 +15,51 @@ const ASK_EVERY: u64 = 64 << 20;
 /// How much is written before the system is told to begin bringing it to the disk.
 const PUSH_EVERY: u64 = 8 << 20;
 
-/// The file, buffered.
+/// The pack of a snapshot in the making. It is a file once it has a page.
 #[derive(Debug)]
-pub(crate) struct PackFile {
-    out: BufWriter<Sink>,
+pub(crate) struct NewPack<'a> {
+    history: &'a History,
+    reserve: Reserve,
+    writer: Option<PackWriter<BufWriter<Sink>>>,
+}
+
+impl<'a> NewPack<'a> {
+    /// Without a page.
+    pub(crate) fn new(history: &'a History, reserve: Reserve) -> NewPack<'a> {
+        NewPack { history, reserve, writer: None }
+    }
+
+    /// Adds the pages of a frame; pages ascend.
+    pub(crate) fn push(&mut self, pages: &[(PageNo, Digest)], frame: &Frame) -> Result<()> {
+        let history = self.history;
+        let failed = |e| failed(e, history);
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            none => {
+                let (file, dir) = (history.pending()?, history.dir().into());
+                let sink = Sink { file, reserve: self.reserve, dir, at: 0, pushed: 0, granted: 0 };
+                none.insert(PackWriter::new(BufWriter::with_capacity(1 << 20, sink)).map_err(failed)?)
+            }
+        };
+        writer.push(pages, Some(frame)).map_err(failed)
+    }
+
+    /// The finished file, and what is in it.
+    pub(crate) fn finish(self) -> Result<Option<(Pending, PackSummary)>> {
+        let finish = |writer: PackWriter<BufWriter<Sink>>| {
+            let (summary, out) = writer.finish()?;
+            Ok((out.into_inner().map_err(io::IntoInnerError::into_error)?.file, summary))
+        };
+        self.writer.map(finish).transpose().map_err(|e| failed(e, self.history))
+    }
+}
+
+/// The error of a write: our own refusal, or the system's.
+fn failed(e: io::Error, history: &History) -> Error {
+    match e.downcast::<Error>() {
+        Ok(refusal) => refusal,
+        Err(source) => Error::Io { doing: "writing a pack in", path: history.dir().into(), source },
+    }
 }
 
 /// The file behind the buffer.
@@ -24,44 +67,11 @@ pub(crate) struct PackFile {
 struct Sink {
     file: Pending,
     reserve: Reserve,
-    dir: std::path::PathBuf,
+    dir: PathBuf,
     at: u64,
     pushed: u64,
     /// It may be as long as this before the disk is asked again.
     granted: u64,
-}
-
-impl PackFile {
-    /// A new one in `history`.
-    pub(crate) fn new(history: &History, reserve: Reserve) -> Result<PackFile> {
-        let file = history.pending()?;
-        let inner = Sink { file, reserve, dir: history.dir().into(), at: 0, pushed: 0, granted: 0 };
-        Ok(PackFile { out: BufWriter::with_capacity(1 << 20, inner) })
-    }
-
-    /// The finished file.
-    pub(crate) fn done(self, dir: &Path) -> Result<Pending> {
-        let inner = self.out.into_inner().map_err(io::IntoInnerError::into_error);
-        inner.map(|i| i.file).map_err(|e| PackFile::error(e, dir))
-    }
-
-    /// The error of a write: our own refusal, or the system's.
-    pub(crate) fn error(e: io::Error, dir: &Path) -> Error {
-        match e.downcast::<Error>() {
-            Ok(refusal) => refusal,
-            Err(source) => Error::Io { doing: "writing a pack in", path: dir.into(), source },
-        }
-    }
-}
-
-impl Write for PackFile {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.out.write(buf)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
 }
 
 impl Write for Sink {

@@ -5,9 +5,8 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::target::Target;
-use super::walk::runs_in;
 use crate::error::{At, Error, Result};
-use crate::pack::{Run, Source};
+use crate::pack::Run;
 use crate::page::{PAGE, PAGE64, PageRange, PageSet, page_digest};
 use crate::store::Image;
 use crate::sys::ext::FileExt;
@@ -33,20 +32,18 @@ pub(crate) fn clip((start, end): (u64, u64), now: u64, then: u64) -> Result<Rang
 
 /// Whether `target` holds what `image` does in these bytes, which both have.
 pub(crate) fn holds(target: Target<'_>, image: &Image, bytes: &Range<u64>) -> Result<bool> {
-    let mut same = true;
-    let mut reader = image.packs().pages();
-    runs_in(image, std::iter::once(PageRange::of_bytes(bytes.start, bytes.end)), |run| {
+    for run in image.runs_in([PageRange::of_bytes(bytes.start, bytes.end)]) {
+        let run = run?;
         let within = bytes.start.max(run.pages.offset())..bytes.end.min(run.pages.end_offset());
-        if same && matches!(run.source, Source::Hole | Source::Zero) {
-            same = is_zero(target.file, target.path, &within)?;
-        } else if same {
-            same = is_stored(target, (image, &run), &within, &mut |pack, page, out| {
-                reader.read(pack, page, out).map(drop)
-            })?;
+        let same = match run.source.is_zeros() {
+            true => is_zero(target.file, target.path, &within)?,
+            false => is_stored(target, image, &run, &within)?,
+        };
+        if !same {
+            return Ok(false);
         }
-        Ok(())
-    })?;
-    Ok(same)
+    }
+    Ok(true)
 }
 
 /// The pages of `differing` that hold bytes of `bytes` which differ: of a page that is only in part in it, the rest
@@ -87,25 +84,17 @@ fn is_zero(file: &File, path: &Path, bytes: &Range<u64>) -> Result<bool> {
     Ok(true)
 }
 
-type ReadPage<'a> = &'a mut dyn FnMut(u32, u64, &mut [u8; PAGE]) -> Result<()>;
-
-fn is_stored(target: Target<'_>, (image, run): (&Image, &Run), bytes: &Range<u64>, read: ReadPage<'_>) -> Result<bool> {
+fn is_stored(target: Target<'_>, image: &Image, run: &Run, bytes: &Range<u64>) -> Result<bool> {
     for page in bytes.start / PAGE64..bytes.end.div_ceil(PAGE64) {
-        let at = page * PAGE64;
-        let part = bytes.start.max(at)..bytes.end.min(at + PAGE64);
-        let mut now = [0; PAGE];
+        let part = bytes.start.max(page * PAGE64)..bytes.end.min((page + 1) * PAGE64);
+        let (mut now, mut then) = ([0; PAGE], [0; PAGE]);
         let n = (part.end - part.start) as usize;
         target.file.read_exact_at(&mut now[..n], part.start).at("reading", target.path)?;
-        let source = run.source.advance(page - run.pages.start);
         let same = if n == PAGE {
-            page_digest(&now) == image.packs().page_digest(source)?
+            page_digest(&now) == image.packs().page_digest(run.source.advance(page - run.pages.start))?
         } else {
-            let mut then = [0; PAGE];
-            if let Source::Pack(pack, page) = source {
-                read(pack, page, &mut then)?;
-            }
-            let from = (part.start - at) as usize;
-            now[..n] == then[from..from + n]
+            image.read_at(&mut then[..n], part.start)?;
+            now[..n] == then[..n]
         };
         if !same {
             return Ok(false);

@@ -1,22 +1,23 @@
 //! Writing an image elsewhere.
 
+use crate::sys::ext::FileExt;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::gather::{Ahead, PIECE, Piece, gather, hash_groups, slots, touch};
+use super::delta::{Named, check_out, make_file};
+use super::gather::{PIECE, Piece, gather, hash_groups, slots, touch};
 use super::operand::Operand;
 use super::salvage::Salvage;
 use super::{Note, Progress, find_history, metadata};
-use crate::capture::{Companion, Rate};
+use crate::capture::Rate;
 use crate::error::{At, Error, Result};
-use crate::pack::{Run, Source};
+use crate::pack::{Cursor, Run, Source};
 use crate::page::{Digest, GROUP_PAGES, ImageHasher, PAGE, PAGE64, PageNo, PageRange, groups_of};
-use crate::store::{Image, PageReader, Ref, refuse_stored};
-use crate::sys::ext::FileExt;
-use crate::sys::{create, descriptor, open};
+use crate::store::{Image, PageReader, Ref};
+use crate::sys::{create, descriptor};
 
 /// Pages that go to a stream at once: so much is held in memory.
 const WINDOW: u64 = 4096;
@@ -100,7 +101,7 @@ pub fn rehearse(what: &Operand, out: &Path, options: &Options) -> Result<()> {
     let history = find_history(options.store.as_deref(), &what.path)?;
     history.resolve(what.at.as_ref().unwrap_or(&Ref::Latest))?;
     if !descriptor::is_sink(out) {
-        check_out(out, history.target(), options.force)?;
+        check_out(out, &named(&history.target(), options.force))?;
     }
     Ok(())
 }
@@ -116,50 +117,16 @@ pub(crate) fn fill(image: &Image, file: &File, progress: &dyn Progress) -> Resul
 }
 
 fn to_path(reader: &mut Reader<'_>, out: &Path, target: &Path, force: bool) -> Result<(u64, Vec<Note>)> {
-    let out = check_out(out, target, force)?;
-    let dir = out.parent().unwrap_or(Path::new("/"));
-    let name = out.file_name().unwrap_or_default();
-    let image = reader.image;
-    let pending = create::Pending::new(dir)?;
-    let written = reader.write_to(pending.file(), &out)?;
-    let notes = metadata::give_all(pending.file(), image, &out)?;
-    Companion::refuse_beside(&out)?; // once more: a long time may have passed
-    if force {
-        pending.replace(name)?;
-    } else if pending.publish(name)? == create::Published::Existed {
-        return Err(exists(&out));
-    }
-    create::sync_dir(dir)?;
-    Ok((written, notes))
+    let out = check_out(out, &named(&target, force))?;
+    make_file(&out, force, |file| {
+        let written = reader.write_to(file, &out)?;
+        Ok((written, metadata::give_all(file, reader.image, &out)?))
+    })
 }
 
-fn exists(out: &Path) -> Error {
-    Error::refused(format!("{} exists", out.display()), "add --force to replace it, or name another file")
-}
-
-/// The absolute path of `out`, at which a file may be made.
-fn check_out(out: &Path, target: &Path, force: bool) -> Result<PathBuf> {
-    let found = create::resolve_output(out)?;
-    let out = &*found;
-    refuse_stored(out)?;
-    let there = match std::fs::symlink_metadata(out) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Companion::refuse_beside(out).map(|()| found),
-        there => there.at("looking at", out)?,
-    };
-    if !there.is_file() && !there.is_symlink() {
-        return Err(Error::refused(format!("{} is not a regular file", out.display()), "name another file"));
-    }
-    if open::same_file(out, target) {
-        return Err(Error::refused(
-            format!("{} is the target itself", out.display()),
-            "`memsnap revert` changes it in place, and can be undone",
-        ));
-    }
-    if !force {
-        return Err(exists(out));
-    }
-    Companion::refuse_beside(out)?;
-    Ok(found)
+/// Beside the target, not in its place; metadata is given in another way.
+fn named<'a>(target: &'a &'a Path, force: bool) -> Named<'a> {
+    Named { force, apart: std::slice::from_ref(target), mode: 0 }
 }
 
 /// Reads the image from front to back.
@@ -212,19 +179,19 @@ impl<'a> Reader<'a> {
         sparse: bool,
         mut each: impl FnMut(&mut Self, PageRange, &[Run]) -> Result<()>,
     ) -> Result<()> {
-        let mut runs = Ahead::new(self.image.runs());
+        let mut runs = Cursor::new(self.image.runs());
         let (mut start, all) = (0, self.image.pages());
         while start < all {
             if sparse {
-                let data = runs.data_from(start).map_err(|e| e.of(self.image.path()))?;
+                let data =
+                    runs.data_from(start, |source| source == Source::Hole).map_err(|e| e.of(self.image.path()))?;
                 start = start.max(data.min(all) / pages * pages);
                 if start == all {
                     break;
                 }
             }
             let window = PageRange { start, end: all.min(start + pages) };
-            let mut runs = runs.before(window.end).map_err(|e| e.of(self.image.path()))?;
-            runs.iter_mut().for_each(|run| *run = run.clip(&window));
+            let runs = runs.all_in(window).map_err(|e| e.of(self.image.path()))?;
             each(self, window, &runs)?;
             if let Some(salvage) = self.salvaged() {
                 salvage.end_part(&runs);

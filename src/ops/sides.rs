@@ -1,6 +1,8 @@
 //! What a verb compares or shows: stored images and live files.
 
+use crate::sys::ext::FileExt;
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::operand::Operand;
@@ -93,6 +95,17 @@ impl Side {
             Side::Live(side) => side.len,
         }
     }
+
+    /// Fills `buf` with the bytes from `offset` on.
+    ///
+    /// # Errors
+    /// When they cannot be read, or a live file has no such bytes (any more).
+    pub(crate) fn read(&self, buf: &mut [u8], offset: u64) -> Result<()> {
+        match self {
+            Side::Live(live) => live.read(buf, offset),
+            Side::Stored(stored) => stored.image.read_at(buf, offset),
+        }
+    }
 }
 
 impl StoredSide {
@@ -106,6 +119,25 @@ impl StoredSide {
 }
 
 impl LiveSide {
+    /// Fills `buf` with the bytes from `offset` on.
+    pub(crate) fn read(&self, buf: &mut [u8], offset: u64) -> Result<()> {
+        self.file.read_exact_at(buf, offset).map_err(|source| match source.kind() {
+            io::ErrorKind::UnexpectedEof => self.cut(),
+            _ => Error::Io { doing: "reading", path: self.path.clone(), source },
+        })
+    }
+
+    /// All of it, to be scanned.
+    pub(crate) fn whole(&self) -> (&File, &Path, u64) {
+        (&self.file, &self.path, self.len)
+    }
+
+    /// The error when the file ends before its length.
+    pub(crate) fn cut(&self) -> Error {
+        let what = format!("it is shorter than the {} bytes it began with", self.len);
+        Error::Changed { path: self.path.clone(), what }
+    }
+
     pub(crate) fn open(path: &Path) -> Result<LiveSide> {
         match LiveSide::open_any(path)? {
             (side, None) => Ok(side),

@@ -3,28 +3,24 @@
 
 use super::change::metadata::{MetaChange, Metadata};
 use super::grade::{grade, settled};
-use super::grown::{push_run, with_grown};
 use super::heal::{Healed, heal, suspects};
-use super::pack_file::PackFile;
+use super::pack_file::NewPack;
 pub(crate) use super::target::Target;
 use super::{Progress, Reading, Reserve, head};
 use crate::capture::{Base, Found, Leaf, NoBase, Watch, scan};
 use crate::error::{At, Error, Result, shell_word};
 use crate::pack::{
-    Changed, Compress, Frame, FrameCounts, Grade, Kind, Meta, NO_PACK, PackSummary, PackWriter, Run, Source,
-    encode_frame, fits_time,
+    Changed, Compress, FRAME_PAGES, Frame, FrameCounts, Grade, Kind, Meta, NO_PACK, Overlay, PackSummary, Run,
+    RunStream, Source, encode_frame, fits_time,
 };
 use crate::page::{Digest, ImageHasher, MAX_LEN, PAGE, PAGE64, PageNo, PageRange, pages_of};
 use crate::store::{
-    ChangeMarker, DigestCache, DigestCacheUpdate, Draft, FileId, History, Image, ImageBase, SnapName, StoredBase,
-    Writing, commit,
+    ChangeMarker, DigestCache, DigestCacheUpdate, Draft, FileId, History, Image, ImageBase, SnapName, Writing, commit,
 };
 use crate::sys::create::Pending;
 use crate::sys::open::{self, Stamp};
 use crate::sys::{id, xattr};
 
-/// Most pages coded together.
-const FRAME_PAGES: usize = 16;
 /// How to take an image.
 #[derive(Clone, Debug)]
 pub(crate) struct How<'a> {
@@ -113,16 +109,14 @@ fn take_from(
     progress: &dyn Progress,
 ) -> Result<Taken> {
     if let Some((image, Some(cache))) = parent {
-        let base = StoredBase::Cache(cache);
-        match attempt(history, target, Some(image), &base, Some(cache), how, progress) {
+        match attempt(history, target, Some(image), cache, Some(cache), how, progress) {
             // The cache turned out broken half-way, and is gone: once more without it.
             Err(e) if DigestCache::is_cause(history, &e) => {}
             taken => return taken,
         }
     }
     if let Some((image, _)) = parent {
-        let base = StoredBase::Image(Box::new(ImageBase::new(image)));
-        match attempt(history, target, Some(image), &base, None, how, progress) {
+        match attempt(history, target, Some(image), &ImageBase::new(image), None, how, progress) {
             // The index of a pack is damaged: what stands on it cannot be stood on. All is stored anew.
             Err(Error::Damaged { .. }) => {}
             taken => return taken,
@@ -163,13 +157,12 @@ fn attempt(
     attrs.retain(|(name, _)| !ChangeMarker::is_name(name));
     let mut taking = Taking {
         history,
-        reserve: how.reserve,
         len: before.len,
         parent_pages: parent.map(Image::pages),
         hasher: ImageHasher::new(before.len),
         draft: Draft::new(history),
         cache: DigestCacheUpdate::new(history, cache),
-        pack: None,
+        pack: NewPack::new(history, how.reserve),
         changed: Changed::default(),
     };
     progress.begin("reading", before.len);
@@ -182,8 +175,6 @@ fn attempt(
     scanned?;
     let moved = !settled(target, &before)?.same_state(&before);
     let (grade, reason) = grade(target, how.reading.lock, kept, reason, moved);
-    let pack = taking.pack.take().map(|p| p.finish().at("writing a pack in", history.dir())).transpose()?;
-    let pack = pack.map(|(summary, out)| out.done(history.dir()).map(|file| (file, summary))).transpose()?;
     Ok(Taken {
         parent: parent.cloned(),
         image: taking.hasher.finish(),
@@ -196,20 +187,33 @@ fn attempt(
         stamp: before,
         attrs,
         draft: taking.draft,
-        pack,
+        pack: taking.pack.finish()?,
         cache: taking.cache,
     })
 }
 
 /// What one window gives, coded by the thread that read it.
-pub(super) struct Part {
-    pub(super) window: PageRange,
+struct Part {
+    window: PageRange,
     groups: Vec<(u64, Digest)>,
     leaves: Vec<Leaf>,
-    pub(super) runs: Vec<Run>,
+    runs: Vec<Run>,
     frames: Vec<(Vec<(PageNo, Digest)>, Frame)>,
     changed: Changed,
-    pub(super) holes: Vec<PageRange>,
+    holes: Vec<PageRange>,
+}
+
+impl Part {
+    /// Its runs, and in the place of what lies between them past the end of the parent, zeros: the parent's map may say
+    /// anything of pages there.
+    fn runs(&self, parent_pages: PageNo, end: PageNo) -> impl RunStream {
+        let start = self.window.start.max(parent_pages);
+        let grown = PageRange { start, end: self.window.end.min(end).max(start) };
+        let zeros = (!grown.is_empty()).then_some(Ok(Run { pages: grown, source: Source::Zero }));
+        let holes = self.holes.iter().map(move |hole| Run { pages: hole.intersect(&grown), source: Source::Hole });
+        let zeros = Overlay::new(zeros.into_iter(), holes.filter(|run| !run.pages.is_empty()).map(Ok));
+        Overlay::new(zeros, self.runs.iter().copied().map(Ok))
+    }
 }
 
 fn prepare(found: Found, compress: Compress, len: u64) -> Part {
@@ -232,7 +236,11 @@ fn prepare(found: Found, compress: Compress, len: u64) -> Part {
             true => Source::Zero,
             false => Source::Pack(NO_PACK, *page),
         };
-        push_run(&mut part.runs, Run { pages: PageRange::new(*page, page + 1), source });
+        let run = Run { pages: PageRange::new(*page, page + 1), source };
+        match part.runs.last_mut().and_then(|last| last.join(&run).map(|joined| (last, joined))) {
+            Some((last, joined)) => *last = joined,
+            None => part.runs.push(run),
+        }
         if !digest.is_zero() {
             stored.push((*page, *digest));
         }
@@ -246,14 +254,13 @@ fn prepare(found: Found, compress: Compress, len: u64) -> Part {
 /// An image being taken: parts come in page order.
 struct Taking<'a> {
     history: &'a History,
-    reserve: Reserve,
     len: u64,
     /// Pages that the parent says something of.
     parent_pages: Option<u64>,
     hasher: ImageHasher,
     draft: Draft,
     cache: DigestCacheUpdate,
-    pack: Option<PackWriter<PackFile>>,
+    pack: NewPack<'a>,
     changed: Changed,
 }
 
@@ -263,21 +270,16 @@ impl Taking<'_> {
         self.cache.put(&part.leaves);
         self.changed.pages += part.changed.pages;
         self.changed.bytes += part.changed.bytes;
-        for run in with_grown(&part, self.parent_pages.unwrap_or(0), pages_of(self.len)) {
+        let runs = part.runs(self.parent_pages.unwrap_or(0), pages_of(self.len));
+        for run in runs {
+            let run = run.map_err(|e| e.of(self.history.dir()))?;
             // Without a parent, what is not said is a hole anyway.
             if self.parent_pages.is_some() || run.source != Source::Hole {
                 self.draft.push(run, self.history)?;
             }
         }
         for (pages, frame) in &part.frames {
-            let pack = match &mut self.pack {
-                Some(pack) => pack,
-                none => {
-                    let file = PackFile::new(self.history, self.reserve)?;
-                    none.insert(PackWriter::new(file).at("writing a pack in", self.history.dir())?)
-                }
-            };
-            pack.push(pages, Some(frame)).map_err(|e| PackFile::error(e, self.history.dir()))?;
+            self.pack.push(pages, frame)?;
         }
         Ok(())
     }

@@ -8,8 +8,6 @@ use std::path::{Path, PathBuf};
 use super::operand::Operand;
 use super::sides::{LiveSide, Side, StoredSide};
 use crate::error::{At, Error, Result, shell_word, shown};
-use crate::pack::{RunStream, Source};
-use crate::page::{PAGE, PAGE64, PageRange};
 use crate::store::Ref;
 use crate::sys::ext::FileTypeExt;
 use crate::sys::{open, sparse};
@@ -154,34 +152,21 @@ fn read_stored<E: From<Error>>(
     range: Range<u64>,
     each: &mut dyn FnMut(u64, Piece<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let pages = PageRange::of_bytes(range.start, range.end);
-    let mut runs = stored.image.runs_from(pages.start);
-    let mut reader = stored.image.packs().pages();
+    let mut reader = stored.image.reader();
     let mut buf = vec![0; BLOCK];
-    while let Some(run) = runs.next_run().map_err(|e| e.of(stored.image.path()))? {
-        if run.pages.start >= pages.end {
-            break;
+    let mut at = range.start;
+    while at < range.end {
+        let zeros = reader.zeros_in(at..range.end)?;
+        if zeros > 0 {
+            each(at, Piece::Zeros(zeros))?;
+            at += zeros;
+            continue;
         }
-        let run = run.clip(&pages);
-        let mut done = 0;
-        while done < run.pages.len() {
-            let first = (run.pages.start + done) * PAGE64;
-            let at = first.max(range.start);
-            match run.source.advance(done) {
-                Source::Hole | Source::Zero => {
-                    each(at, Piece::Zeros(run.pages.end_offset().min(range.end) - at))?;
-                    break;
-                }
-                Source::Pack(pack, page) => {
-                    let n = (run.pages.len() - done).min((BLOCK / PAGE) as u64);
-                    let bytes = &mut buf[..n as usize * PAGE];
-                    reader.read_run(pack, page, bytes)?;
-                    let end = (first + bytes.len() as u64).min(range.end);
-                    each(at, Piece::Bytes(&bytes[(at - first) as usize..(end - first) as usize]))?;
-                    done += n;
-                }
-            }
-        }
+        let end = range.end.min((at / BLOCK as u64 + 1) * BLOCK as u64);
+        let block = &mut buf[..(end - at) as usize];
+        reader.read_at(block, at)?;
+        each(at, Piece::Bytes(block))?;
+        at = end;
     }
     Ok(())
 }
@@ -220,6 +205,7 @@ mod tests {
     use super::super::fixture::Fixture;
     use super::*;
     use proptest::prelude::*;
+    use std::io::{Seek, SeekFrom};
 
     fn gather(into: &mut Vec<u8>, start: u64, at: u64, piece: Piece<'_>) -> Result<()> {
         assert_eq!(at, start + into.len() as u64, "pieces come in order, without a gap");
@@ -252,12 +238,19 @@ mod tests {
             let kept = f.bytes();
             f.pages(3, 5, 99);
             let now = f.bytes();
+            let stored = Side::open(&f.at(1), None).unwrap();
+            let Side::Stored(stored) = &stored else { panic!("a snapshot is stored") };
+            let mut reader = stored.image.reader();
             for (start, n) in spans {
                 let cut = |all: &[u8]| {
                     let end = (start + n).min(all.len() as u64).max(start.min(all.len() as u64));
                     all[start.min(end) as usize..end as usize].to_vec()
                 };
                 prop_assert_eq!(bytes(&f.at(1), start..start + n), cut(&kept));
+                let mut there = Vec::new();
+                reader.seek(SeekFrom::Start(start)).unwrap();
+                reader.by_ref().take(n).read_to_end(&mut there).unwrap();
+                prop_assert_eq!(there, cut(&kept));
                 let live = Operand { at: None, ..f.at(1) };
                 prop_assert_eq!(bytes(&live, start..start + n), cut(&now));
                 let mut streamed = Vec::new();

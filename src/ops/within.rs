@@ -2,15 +2,12 @@
 
 use std::ops::Range;
 
-use super::compare::compare_stored;
 use super::sides::{LiveSide, Side, refuse_unfinished_to_read};
 use super::view::next_data;
 use super::{Progress, Reading};
 use crate::capture::Rate;
 use crate::error::Result;
-use crate::pack::RunStream;
 use crate::page::{PAGE, PAGE64, PageRange, PageSet, is_zero};
-use crate::store::Image;
 
 /// Bytes of each side read at once: whole pages.
 const BLOCK: u64 = 256 << 10;
@@ -28,7 +25,7 @@ pub(crate) fn compare_within(
     }
     match (a, b) {
         (Side::Stored(x), Side::Stored(y)) => {
-            let found = compare_stored(x, y, PageRange::of_bytes(span.start, span.end))?;
+            let found = x.image.changed(&y.image, PageRange::of_bytes(span.start, span.end))?;
             // Of the first and the last page only a part may be meant.
             let inner = PageRange { start: span.start.div_ceil(PAGE64), end: span.end / PAGE64 };
             let mut set = PageSet::new();
@@ -98,7 +95,7 @@ fn cuts(span: &Range<u64>) -> impl Iterator<Item = (u64, Range<usize>)> + use<> 
 fn data_from(side: &Side, span: &Range<u64>) -> Result<u64> {
     match side {
         Side::Live(live) => live_data_from(live, span),
-        Side::Stored(stored) => stored_data_from(&stored.image, span),
+        Side::Stored(stored) => Ok(span.start + stored.image.reader().zeros_in(span.clone())?),
     }
 }
 
@@ -109,14 +106,4 @@ fn live_data_from(live: &LiveSide, span: &Range<u64>) -> Result<u64> {
     }
     let (start, stop) = next_data(live, span.start..end)?;
     Ok(if start == stop { span.end } else { start })
-}
-
-fn stored_data_from(image: &Image, span: &Range<u64>) -> Result<u64> {
-    let mut runs = image.runs_from(span.start / PAGE64);
-    while let Some(run) = runs.next_run().map_err(|e| e.of(image.path()))? {
-        if !run.source.is_zeros() && run.pages.end_offset() > span.start {
-            return Ok(run.pages.offset().clamp(span.start, span.end));
-        }
-    }
-    Ok(span.end)
 }

@@ -23,9 +23,6 @@ pub struct DeltaWriter<W: Write> {
 
 impl<W: Write> DeltaWriter<W> {
     /// Begins a delta.
-    ///
-    /// # Errors
-    /// What writing says.
     pub fn new(out: W, head: &DeltaHead) -> io::Result<DeltaWriter<W>> {
         let mut out = BufWriter::with_capacity(BUFFER, HashWriter::new(out));
         out.write_all(&head.put())?;
@@ -33,9 +30,6 @@ impl<W: Write> DeltaWriter<W> {
     }
 
     /// Begins the next direction, forward first. `scratch` keeps its runs until the pack is whole.
-    ///
-    /// # Errors
-    /// What writing says.
     pub fn direction<S: Write + ReadAt>(self, scratch: S) -> io::Result<DirectionWriter<W, S>> {
         let pack = PackWriter::new(self.out)?;
         Ok(DirectionWriter { pack, runs: RunsWriter::new(scratch), directions: self.directions, wanted: self.wanted })
@@ -45,9 +39,6 @@ impl<W: Write> DeltaWriter<W> {
     ///
     /// # Panics
     /// When it has fewer or more directions than its head says.
-    ///
-    /// # Errors
-    /// What writing says.
     pub fn finish(mut self) -> io::Result<u64> {
         assert_eq!(self.directions.len(), self.wanted, "a delta has the directions that its head says");
         self.directions.resize(2, Parts::default());
@@ -78,9 +69,6 @@ impl<W: Write, S: Write + ReadAt> DirectionWriter<W, S> {
     ///
     /// # Panics
     /// When pages do not ascend, or the source is a pack.
-    ///
-    /// # Errors
-    /// What writing says.
     pub fn zeros(&mut self, pages: PageRange, source: Source) -> io::Result<()> {
         assert!(source.is_zeros());
         self.runs.push(Run { pages, source })
@@ -90,9 +78,6 @@ impl<W: Write, S: Write + ReadAt> DirectionWriter<W, S> {
     ///
     /// # Panics
     /// When pages do not ascend.
-    ///
-    /// # Errors
-    /// What writing says.
     pub fn page(&mut self, page: PageNo) -> io::Result<()> {
         self.runs.push(Run { pages: PageRange::new(page, page + 1), source: Source::Pack(0, page) })
     }
@@ -101,17 +86,11 @@ impl<W: Write, S: Write + ReadAt> DirectionWriter<W, S> {
     ///
     /// # Panics
     /// As [`PackWriter::push`].
-    ///
-    /// # Errors
-    /// What writing says.
     pub fn frame(&mut self, pages: &[(PageNo, Digest)], frame: &Frame) -> io::Result<()> {
         self.pack.push(pages, Some(frame))
     }
 
     /// Ends the direction.
-    ///
-    /// # Errors
-    /// What writing says.
     pub fn finish(mut self) -> io::Result<DeltaWriter<W>> {
         let (pack, mut out) = self.pack.finish()?;
         let (runs, _, scratch) = self.runs.finish()?;
@@ -126,9 +105,6 @@ impl<W: Write, S: Write + ReadAt> DirectionWriter<W, S> {
 ///
 /// # Panics
 /// When `delta` is not reversible.
-///
-/// # Errors
-/// What reading or writing says.
 pub fn invert<R: ReadAt>(delta: &DeltaReader<R>, out: impl Write) -> io::Result<u64> {
     assert!(delta.head.reversible, "only a reversible delta can be turned round");
     let mut writer = DeltaWriter::new(out, &delta.head.inverted())?;

@@ -7,7 +7,7 @@ use super::wire::Bad;
 use crate::page::{GROUP, PAGE};
 
 /// Most pages in a frame.
-pub(super) const FRAME_PAGES: usize = 16;
+pub const FRAME_PAGES: usize = 16;
 
 /// How the bytes of a frame are coded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,7 +15,6 @@ const FIXED: usize = HEAD + 8 + 8 + Section::BYTES;
 #[derive(Clone, Debug)]
 pub struct MapFile<R> {
     file: R,
-    len: u64,
     packs: Arc<[u32]>,
     section: Section,
 }
@@ -45,7 +44,7 @@ impl<R: ReadAt + Clone> MapFile<R> {
         let ids = read_ids(&file, FIXED as u64, n)?;
         // Last, as a file may be said to be of any size: only one that is as long as it says is read to its end.
         prove(&file, size, id)?;
-        Ok(MapFile { file, len, packs: numbers(ids, packs), section })
+        Ok(MapFile { file, packs: numbers(ids, packs), section })
     }
 
     /// Its runs, from the first page to the last.
@@ -57,11 +56,6 @@ impl<R: ReadAt + Clone> MapFile<R> {
     /// The packs that it names.
     pub fn packs(&self) -> &[u32] {
         &self.packs
-    }
-
-    /// Length in bytes of the image it was written for.
-    pub fn image_len(&self) -> u64 {
-        self.len
     }
 }
 
@@ -101,8 +95,8 @@ pub fn write_map<S: Write + ReadAt>(
     out: &mut impl Write,
 ) -> Result<(Digest, u64), Bad> {
     let mut writer = RunsWriter::new(scratch);
-    while let Some(run) = runs.next_run()? {
-        writer.push(run)?;
+    for run in runs {
+        writer.push(run?)?;
     }
     let (section, order, scratch) = writer.finish()?;
     let mut head = FileKind::Map.head(0).to_vec();

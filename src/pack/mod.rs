@@ -3,6 +3,7 @@
 //!
 //! The byte layout is written down once, in memsnap-store(5); the names of its rows are the names here.
 
+mod cursor;
 mod delta;
 mod delta_write;
 mod directory;
@@ -17,12 +18,13 @@ mod snapshot;
 pub(crate) mod wire;
 mod write;
 
+pub use cursor::Cursor;
 pub use delta::{DeltaHead, DeltaReader, DirectionReader, ImageId, Item, MOST_HEAD, MOST_NAME, OldPage};
 pub use delta_write::{DeltaWriter, DirectionWriter, invert};
-pub use frame::{Frame, FrameCounts, FrameKind, decode_frame, encode_frame, encode_frame_against};
+pub use frame::{FRAME_PAGES, Frame, FrameCounts, FrameKind, decode_frame, encode_frame, encode_frame_against};
 pub use kinds::{Compress, Grade, Kind};
 pub use map::{MapFile, write_map};
-pub use overlay::{Overlay, Step, differing};
+pub use overlay::{Overlay, Step, Steps, differing};
 pub use packs::{NO_PACK, Packs};
 pub use read::{BLOCK_ENTRIES, Block, PackReader};
 pub use runs::{Run, RunStream, RunsReader, RunsWriter, Section, Source};

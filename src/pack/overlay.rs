@@ -1,5 +1,6 @@
 //! One sequence of runs laid over another, and what differs between two.
 
+use super::cursor::Cursor;
 use super::runs::{Run, RunStream, Source};
 use super::wire::Bad;
 use crate::page::{PageNo, PageRange};
@@ -7,69 +8,34 @@ use crate::page::{PageNo, PageRange};
 /// Runs of `over` where it has any, of `base` elsewhere; both in their order.
 #[derive(Debug)]
 pub struct Overlay<B, O> {
-    base: Peek<B>,
-    over: Peek<O>,
+    base: Cursor<B>,
+    over: Cursor<O>,
 }
 
 impl<B: RunStream, O: RunStream> Overlay<B, O> {
     /// `over` laid over `base`.
     pub fn new(base: B, over: O) -> Overlay<B, O> {
-        Overlay { base: Peek::new(base), over: Peek::new(over) }
+        Overlay { base: Cursor::new(base), over: Cursor::new(over) }
     }
-}
 
-impl<B: RunStream, O: RunStream> RunStream for Overlay<B, O> {
-    fn next_run(&mut self) -> Result<Option<Run>, Bad> {
+    fn step(&mut self) -> Result<Option<Run>, Bad> {
         let over = self.over.peek()?;
         match (self.base.peek()?, over) {
-            (None, _) => Ok(self.over.take(u64::MAX)),
+            (None, _) => self.over.next_before(PageNo::MAX),
             (Some(base), Some(over)) if over.pages.start <= base.pages.start => {
-                self.base.skip(over.pages.end)?;
-                Ok(self.over.take(u64::MAX))
+                self.base.skip_to(over.pages.end)?;
+                self.over.next_before(PageNo::MAX)
             }
-            (Some(_), over) => Ok(self.base.take(over.map_or(u64::MAX, |o| o.pages.start))),
+            (Some(_), over) => self.base.next_before(over.map_or(PageNo::MAX, |o| o.pages.start)),
         }
     }
 }
 
-/// A stream whose next run can be looked at and taken in parts.
-#[derive(Debug)]
-struct Peek<S> {
-    stream: S,
-    head: Option<Run>,
-}
+impl<B: RunStream, O: RunStream> Iterator for Overlay<B, O> {
+    type Item = Result<Run, Bad>;
 
-impl<S: RunStream> Peek<S> {
-    fn new(stream: S) -> Peek<S> {
-        Peek { stream, head: None }
-    }
-
-    fn peek(&mut self) -> Result<Option<Run>, Bad> {
-        if self.head.is_none() {
-            self.head = self.stream.next_run()?;
-        }
-        Ok(self.head)
-    }
-
-    /// The part of the run looked at that lies before `end`; the rest stays.
-    fn take(&mut self, end: PageNo) -> Option<Run> {
-        let run = self.head.take()?;
-        let rest = PageRange { start: run.pages.end.min(end), end: run.pages.end };
-        if !rest.is_empty() {
-            self.head = Some(run.clip(&rest));
-        }
-        Some(run.clip(&PageRange { start: run.pages.start, end: rest.start }))
-    }
-
-    /// Drops everything before `end`.
-    fn skip(&mut self, end: PageNo) -> Result<(), Bad> {
-        while let Some(run) = self.peek()? {
-            if run.pages.start >= end {
-                break;
-            }
-            self.take(end);
-        }
-        Ok(())
+    fn next(&mut self) -> Option<Result<Run, Bad>> {
+        self.step().transpose()
     }
 }
 
@@ -84,22 +50,26 @@ pub struct Step {
     pub b: Source,
 }
 
-/// Walks two sequences side by side and calls `each` for every stretch whose sources differ. Holes and zeros are no
-/// difference; pages of different packs are, whatever they hold: only their digests can tell.
-///
-/// # Errors
-/// What reading says, or `each`.
-pub fn differing<E: From<Bad>>(
-    a: impl RunStream,
-    b: impl RunStream,
-    mut each: impl FnMut(Step) -> Result<(), E>,
-) -> Result<(), E> {
-    let (mut a, mut b) = (Peek::new(a), Peek::new(b));
-    let mut at = 0;
-    loop {
-        let (x, y) = (a.peek()?, b.peek()?);
-        let Some(start) = [x, y].iter().flatten().map(|r| r.pages.start.max(at)).min() else {
-            return Ok(());
+/// Walks two sequences side by side: every stretch whose sources differ. Holes and zeros are no difference; pages of
+/// different packs are, whatever they hold: only their digests can tell.
+#[derive(Debug)]
+pub struct Steps<A, B> {
+    a: Cursor<A>,
+    b: Cursor<B>,
+    at: PageNo,
+}
+
+impl<A: RunStream, B: RunStream> Steps<A, B> {
+    /// At the start of both.
+    pub fn new(a: A, b: B) -> Steps<A, B> {
+        Steps { a: Cursor::new(a), b: Cursor::new(b), at: 0 }
+    }
+
+    /// The next stretch, whether its sources differ or not.
+    fn step(&mut self) -> Result<Option<Step>, Bad> {
+        let (x, y) = (self.a.peek()?, self.b.peek()?);
+        let Some(start) = [x, y].iter().flatten().map(|r| r.pages.start.max(self.at)).min() else {
+            return Ok(None);
         };
         // A stretch ends where either side's source can change.
         let edge = |run: Option<Run>| match run {
@@ -112,14 +82,36 @@ pub fn differing<E: From<Bad>>(
             Some(r) if r.pages.start <= start => r.source.advance(start - r.pages.start),
             _ => Source::Hole,
         };
-        let step = Step { pages: PageRange { start, end }, a: source(x), b: source(y) };
-        if step.a != step.b && !(step.a.is_zeros() && step.b.is_zeros()) {
-            each(step)?;
-        }
-        a.skip(end)?;
-        b.skip(end)?;
-        at = end;
+        self.a.skip_to(end)?;
+        self.b.skip_to(end)?;
+        self.at = end;
+        Ok(Some(Step { pages: PageRange { start, end }, a: source(x), b: source(y) }))
     }
+}
+
+impl<A: RunStream, B: RunStream> Iterator for Steps<A, B> {
+    type Item = Result<Step, Bad>;
+
+    fn next(&mut self) -> Option<Result<Step, Bad>> {
+        loop {
+            match self.step().transpose()? {
+                Ok(step) if step.a == step.b || step.a.is_zeros() && step.b.is_zeros() => {}
+                found => return Some(found),
+            }
+        }
+    }
+}
+
+/// Calls `each` for every stretch of [`Steps`].
+///
+/// # Errors
+/// What reading says, or `each`.
+pub fn differing<E: From<Bad>>(
+    a: impl RunStream,
+    b: impl RunStream,
+    mut each: impl FnMut(Step) -> Result<(), E>,
+) -> Result<(), E> {
+    Steps::new(a, b).try_for_each(|step| each(step?))
 }
 
 #[cfg(test)]
@@ -134,7 +126,7 @@ mod tests {
         fn overlay_is_a_map_updated(base in any_runs(), over in any_runs()) {
             let mut oracle: BTreeMap<_, _> = by_page(&base).into_iter().collect();
             oracle.extend(by_page(&over));
-            let mut overlay = Overlay::new(base.into_iter(), over.into_iter());
+            let mut overlay = Overlay::new(base.into_iter().map(Ok), over.into_iter().map(Ok));
             let runs = collect(&mut overlay).unwrap();
             prop_assert!(runs.iter().all(|r| !r.pages.is_empty()));
             prop_assert_eq!(by_page(&runs), oracle.into_iter().collect::<Vec<_>>());
@@ -152,10 +144,10 @@ mod tests {
                 }
             }
             let mut found = Vec::new();
-            differing::<Bad>(a.into_iter(), b.into_iter(), |step| {
+            for step in Steps::new(a.into_iter().map(Ok), b.into_iter().map(Ok)) {
+                let step = step.unwrap();
                 found.extend((0..step.pages.len()).map(|i| (step.pages.start + i, step.a.advance(i), step.b.advance(i))));
-                Ok(())
-            }).unwrap();
+            }
             prop_assert_eq!(found, oracle);
         }
     }

@@ -236,9 +236,6 @@ impl<R: ReadAt> PackReader<R> {
 
     /// Whether frame `index` of `block` can be read in part: then this page is read into `out`, and those that follow
     /// it in the frame as far as there is room.
-    ///
-    /// # Errors
-    /// What reading says.
     pub fn raw_page(&self, block: &Block, index: usize, page: PageNo, out: &mut [u8]) -> Result<bool, Bad> {
         let (frame, offset) = block.frames[index];
         let Some(place) = block.find(page).filter(|_| frame.kind == FrameKind::Raw) else {
@@ -255,9 +252,6 @@ impl<R: ReadAt> PackReader<R> {
     }
 
     /// The coded bytes of frame `index`, for copying it to another pack.
-    ///
-    /// # Errors
-    /// What reading says.
     pub fn coded_frame(&self, block: &Block, index: usize) -> Result<super::Frame, Bad> {
         Ok(super::Frame { kind: block.frames[index].0.kind, bytes: self.stored(block, index)? })
     }

@@ -126,9 +126,6 @@ impl<W: Write> RunsWriter<W> {
     ///
     /// # Panics
     /// When runs do not ascend.
-    ///
-    /// # Errors
-    /// What writing says.
     pub fn push(&mut self, run: Run) -> io::Result<()> {
         if run.pages.is_empty() {
             return Ok(());
@@ -197,9 +194,6 @@ impl<W: Write> RunsWriter<W> {
     }
 
     /// Ends the runs: what was written, and which packs they name, in the order of their numbers in the file.
-    ///
-    /// # Errors
-    /// What writing says.
     pub fn finish(mut self) -> io::Result<(Section, Vec<u32>, W)> {
         if let Some(last) = self.pending.take() {
             self.add(last)?;
@@ -209,20 +203,18 @@ impl<W: Write> RunsWriter<W> {
     }
 }
 
-/// Runs in ascending order, which may fail.
-pub trait RunStream {
+/// Runs in ascending order. Nothing that follows an error is of use.
+pub trait RunStream: Iterator<Item = Result<Run, Bad>> {
     /// The next run.
     ///
     /// # Errors
     /// [`Bad`] when it cannot be read or believed.
-    fn next_run(&mut self) -> Result<Option<Run>, Bad>;
-}
-
-impl<I: Iterator<Item = Run>> RunStream for I {
     fn next_run(&mut self) -> Result<Option<Run>, Bad> {
-        Ok(self.next())
+        self.next().transpose()
     }
 }
+
+impl<I: Iterator<Item = Result<Run, Bad>> + ?Sized> RunStream for I {}
 
 /// Reads runs from a file, a block at a time.
 #[derive(Debug)]
@@ -309,17 +301,18 @@ impl<R: ReadAt> RunsReader<R> {
     }
 }
 
-impl<R: ReadAt> RunStream for RunsReader<R> {
-    fn next_run(&mut self) -> Result<Option<Run>, Bad> {
+impl<R: ReadAt> Iterator for RunsReader<R> {
+    type Item = Result<Run, Bad>;
+
+    fn next(&mut self) -> Option<Result<Run, Bad>> {
         if let Some(run) = self.block.next() {
-            return Ok(Some(run));
+            return Some(Ok(run));
         }
         if self.at == self.end {
             let all = self.left.runs == 0 && (self.skipped || self.left.pages == 0);
-            return if all { Ok(None) } else { Err(Bad::new("its runs do not add up")) };
+            return (!all).then(|| Err(Bad::new("its runs do not add up")));
         }
-        self.load()?;
-        Ok(self.block.next())
+        self.load().map(|()| self.block.next()).transpose()
     }
 }
 

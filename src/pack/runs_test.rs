@@ -31,11 +31,7 @@ pub(in crate::pack) fn by_page(runs: &[Run]) -> Vec<(PageNo, Source)> {
 }
 
 pub(in crate::pack) fn collect(stream: &mut impl RunStream) -> Result<Vec<Run>, Bad> {
-    let mut out = Vec::new();
-    while let Some(run) = stream.next_run()? {
-        out.push(run);
-    }
-    Ok(out)
+    stream.collect()
 }
 
 proptest! {

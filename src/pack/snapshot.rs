@@ -286,9 +286,6 @@ impl SnapshotWriter<'_> {
     /// # Panics
     /// When a text is longer than 64 KiB, there are attributes of more than 4 MiB, or a time does not fit
     /// ([`fits_time`]).
-    ///
-    /// # Errors
-    /// What reading or writing says.
     pub fn write(&self, over: &impl ReadAt, update: &impl ReadAt, out: &mut impl Write) -> io::Result<(Digest, u64)> {
         let mut out = HashWriter::new(out);
         out.write_all(&self.encode_head())?;

@@ -119,9 +119,8 @@ proptest! {
     fn maps_come_back(runs in any_runs(), len in 0u64..1 << 40) {
         let mut packs = packs();
         let mut out = Vec::new();
-        let (id, _) = write_map(len, &mut runs.clone().into_iter(), &packs, Vec::new(), &mut out).unwrap();
+        let (id, _) = write_map(len, &mut runs.clone().into_iter().map(Ok), &packs, Vec::new(), &mut out).unwrap();
         let map = MapFile::open(out, &id, &mut packs).unwrap();
-        prop_assert_eq!(map.image_len(), len);
         prop_assert_eq!(by_page(&collect(&mut map.runs()).unwrap()), by_page(&runs));
     }
 

@@ -56,14 +56,8 @@ impl From<io::Error> for Bad {
 /// Bytes that can be read at any offset, by several threads at once.
 pub trait ReadAt: Send + Sync {
     /// Fills `buf` from `offset` on; an end before that is [`io::ErrorKind::UnexpectedEof`].
-    ///
-    /// # Errors
-    /// What the system says.
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()>;
     /// Number of bytes.
-    ///
-    /// # Errors
-    /// What the system says.
     fn size(&self) -> io::Result<u64>;
 }
 
@@ -127,9 +121,6 @@ impl<R: ReadAt> ReadAt for Part<R> {
 }
 
 /// BLAKE3 of the first `len` bytes, in bounded memory.
-///
-/// # Errors
-/// What reading says.
 pub fn hash_file(file: &impl ReadAt, len: u64) -> io::Result<Digest> {
     let mut hasher = blake3::Hasher::new();
     let mut buf = vec![0; len.min(256 << 10) as usize];

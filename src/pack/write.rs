@@ -45,9 +45,6 @@ struct Filling {
 
 impl<W: Write> PackWriter<W> {
     /// Begins a pack.
-    ///
-    /// # Errors
-    /// What writing says.
     pub fn new(mut out: W) -> io::Result<PackWriter<W>> {
         out.write_all(&FileKind::Pack.head(0))?;
         let block = Filling { start: HEAD as u64, ..Filling::default() };
@@ -59,9 +56,6 @@ impl<W: Write> PackWriter<W> {
     ///
     /// # Panics
     /// When pages do not ascend, a digest is of zeros, or there are more than 16 pages.
-    ///
-    /// # Errors
-    /// What writing says.
     pub fn push(&mut self, pages: &[(PageNo, Digest)], frame: Option<&Frame>) -> io::Result<()> {
         if pages.is_empty() {
             return Ok(());
@@ -90,16 +84,8 @@ impl<W: Write> PackWriter<W> {
         Ok(())
     }
 
-    /// Bytes written so far.
-    pub fn written(&self) -> u64 {
-        self.at
-    }
-
     /// Ends the block of index being filled, if it has pages. Blocks end by themselves when they are full; a pack that is
     /// written anew with other frames ends them where they ended before, for its id goes by them.
-    ///
-    /// # Errors
-    /// What writing says.
     pub fn end_block(&mut self) -> io::Result<()> {
         let block = std::mem::take(&mut self.block);
         let (Some(first), Some(last)) = (block.entries.first(), block.entries.last()) else {
@@ -121,9 +107,6 @@ impl<W: Write> PackWriter<W> {
     }
 
     /// Ends the pack and gives back what it was written to.
-    ///
-    /// # Errors
-    /// What writing says.
     pub fn finish(mut self) -> io::Result<(PackSummary, W)> {
         self.end_block()?;
         let mut tail = Vec::with_capacity(self.directory.len() * DirEntry::BYTES + 64);

@@ -4,10 +4,12 @@
 //! pages; past its length it counts as zeros, so that the last page and the last group are as long as any other.
 
 mod digest;
+mod fold;
 mod range;
 mod set;
 
 pub use digest::{Digest, ImageHasher, group_digest, is_zero, page_digest};
+pub use fold::Refold;
 pub use range::PageRange;
 pub use set::PageSet;
 

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::Store;
-use super::history::{History, Writing};
+use super::history::History;
+use super::writing::Writing;
 use crate::error::{At, Error, Result, shell_word};
 use crate::sys::{create, no_follow};
 

@@ -2,63 +2,28 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::digest_cache::DigestCache;
 use super::image::{Image, ImageRuns};
 use super::pack_cache::PackCache;
 use crate::capture::{Base, Known};
 use crate::error::{Error, Result};
-use crate::pack::{Run, RunStream, Source};
+use crate::pack::{Bad, Cursor, Run, Source};
 use crate::page::{Digest, GROUP_PAGES, PageNo, PageRange, pages_of};
-
-/// What the digest cache knows, or else what the packs' indexes say.
-#[derive(Debug)]
-pub enum StoredBase<'a> {
-    /// The cache describes this very image.
-    Cache(&'a DigestCache),
-    /// No cache: pages are held against pages.
-    Image(Box<ImageBase<'a>>),
-}
-
-impl Base for StoredBase<'_> {
-    fn known(&self, window: PageRange) -> Result<Known> {
-        match self {
-            StoredBase::Cache(cache) => cache.known(window),
-            StoredBase::Image(image) => image.known(window),
-        }
-    }
-
-    fn data_from(&self, page: PageNo) -> Result<PageNo> {
-        match self {
-            StoredBase::Cache(cache) => cache.data_from(page),
-            StoredBase::Image(image) => image.data_from(page),
-        }
-    }
-
-    fn pages(&self, group: u64) -> Result<[Digest; GROUP_PAGES as usize]> {
-        match self {
-            StoredBase::Cache(cache) => cache.pages(group),
-            StoredBase::Image(image) => image.pages(group),
-        }
-    }
-}
 
 /// Walks an image's runs in step with a scan.
 #[derive(Debug)]
 pub struct ImageBase<'a> {
     image: &'a Image,
-    walk: Mutex<Walk>,
-}
-
-#[derive(Debug)]
-struct Walk {
-    runs: ImageRuns,
-    head: Option<Run>,
+    runs: Mutex<Cursor<ImageRuns>>,
 }
 
 impl<'a> ImageBase<'a> {
     /// For one scan from the start.
     pub fn new(image: &'a Image) -> ImageBase<'a> {
-        ImageBase { image, walk: Mutex::new(Walk { runs: image.runs(), head: None }) }
+        ImageBase { image, runs: Mutex::new(Cursor::new(image.runs())) }
+    }
+
+    fn with_runs<T>(&self, f: impl FnOnce(&mut Cursor<ImageRuns>) -> Result<T, Bad>) -> Result<T> {
+        f(&mut self.runs.lock().unwrap_or_else(PoisonError::into_inner)).map_err(|e| e.of(self.image.path()))
     }
 }
 
@@ -94,25 +59,10 @@ impl Base for ImageBase<'_> {
         if window.start >= pages_of(self.image.len()) {
             return Ok(Known::Nothing);
         }
-        let mut walk = self.walk.lock().unwrap_or_else(PoisonError::into_inner);
         let mut digests: Vec<Digest> = Vec::new();
-        loop {
-            if walk.head.is_none() {
-                walk.head = walk.runs.next_run().map_err(|e| e.of(self.image.path()))?;
-            }
-            let Some(run) = walk.head.filter(|r| r.pages.start < window.end) else {
-                break;
-            };
-            let part = run.clip(&window);
-            if !part.source.is_zeros() && !part.pages.is_empty() {
-                digests.resize(window.len() as usize, Digest::ZERO);
-                fill(self.image.packs(), &part, &window, &mut digests)?;
-            }
-            let rest = PageRange { start: run.pages.end.min(window.end), end: run.pages.end };
-            walk.head = (!rest.is_empty()).then(|| run.clip(&rest));
-            if walk.head.is_some() {
-                break;
-            }
+        for run in self.with_runs(|runs| runs.all_in(window))?.iter().filter(|run| !run.source.is_zeros()) {
+            digests.resize(window.len() as usize, Digest::ZERO);
+            fill(self.image.packs(), run, &window, &mut digests)?;
         }
         Ok(if digests.is_empty() { Known::Nothing } else { Known::Pages(digests) })
     }
@@ -122,16 +72,6 @@ impl Base for ImageBase<'_> {
     }
 
     fn data_from(&self, page: PageNo) -> Result<PageNo> {
-        let mut walk = self.walk.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if walk.head.is_none() {
-                walk.head = walk.runs.next_run().map_err(|e| e.of(self.image.path()))?;
-            }
-            match walk.head {
-                None => return Ok(PageNo::MAX),
-                Some(run) if run.source.is_zeros() => walk.head = None,
-                Some(run) => return Ok(run.pages.start.max(page)),
-            }
-        }
+        self.with_runs(|runs| runs.data_from(page, Source::is_zeros))
     }
 }

@@ -11,8 +11,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Store;
-use super::history::{History, is_being_written};
+use super::history::History;
 use super::intent::{Intent, LABEL_DIGITS, NAME};
+use super::writing::is_being_written;
 use crate::error::{At, Error, Result, shell_word};
 use crate::sys::ext::{OsStrExt, OsStringExt};
 use crate::sys::open::{self, Stamp};
@@ -90,9 +91,6 @@ impl ChangeMarker {
     }
 
     /// Removes the marker. Only when the file was brought to the disk after that, no crash brings it back.
-    ///
-    /// # Errors
-    /// What the system says.
     pub fn remove(file: &File, path: &Path) -> Result<()> {
         xattr::remove(file, ATTR).at("removing the change marker of", path)
     }

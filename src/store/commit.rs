@@ -3,9 +3,10 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use super::history::{History, SnapName, Writing};
+use super::history::{History, SnapName};
 use super::image::{Clipped, Image};
 use super::spool::Spool;
+use super::writing::Writing;
 use crate::error::{At, Error, Result};
 use crate::pack::{
     Meta, NO_PACK, Overlay, PackSummary, Packs, Run, RunStream, RunsReader, RunsWriter, Section, SnapshotWriter,
@@ -150,7 +151,8 @@ impl Layers<'_> {
 
     fn copy(&self, runs: &mut impl RunStream, writer: &mut RunsWriter<Spool>) -> Result<()> {
         let all = PageRange::of_len(self.len);
-        while let Some(run) = runs.next_run().map_err(|e| e.of(self.history.dir()))? {
+        for run in runs {
+            let run = run.map_err(|e| e.of(self.history.dir()))?;
             writer.push(run.clip(&all)).at("writing scratch space in", self.history.dir())?;
         }
         Ok(())
@@ -160,24 +162,17 @@ impl Layers<'_> {
         let file = self.history.pending()?;
         let mut out = std::io::BufWriter::new(file.file());
         let all = PageRange::of_len(self.len);
-        let holes = (!all.is_empty()).then_some(Run { pages: all, source: Source::Hole }).into_iter();
+        let holes = (!all.is_empty()).then_some(Ok(Run { pages: all, source: Source::Hole })).into_iter();
         let spool = Spool::new(self.history.dir());
         // The numbers of packs are only looked up once all runs are there, so the pack cache is free while they are
         // read.
         let packs = self.history.packs().with_packs(|p| p.clone());
-        let written = match self.parent {
-            Some(parent) => {
-                let base = Overlay::new(holes, Overlay::new(parent.runs(), self.update.read()));
-                write_map(self.len, &mut Clipped { runs: base, to: all }, &packs, spool, &mut out)
-            }
-            None => write_map(
-                self.len,
-                &mut Clipped { runs: Overlay::new(holes, self.update.read()), to: all },
-                &packs,
-                spool,
-                &mut out,
-            ),
+        let parent: Box<dyn Iterator<Item = _>> = match self.parent {
+            Some(parent) => Box::new(parent.runs()),
+            None => Box::new(std::iter::empty()),
         };
+        let runs = Overlay::new(holes, Overlay::new(parent, self.update.read()));
+        let written = write_map(self.len, &mut Clipped { runs, to: all }, &packs, spool, &mut out);
         let (id, bytes) = written.map_err(|e| e.of(self.history.dir()))?;
         out.flush().at("writing a map in", self.history.dir())?;
         drop(out);

@@ -12,7 +12,7 @@ use super::history::History;
 use crate::capture::{Base, Known, Leaf};
 use crate::error::{At, Error, Result};
 use crate::pack::{FileKind, ReadAt};
-use crate::page::{Digest, GROUP_PAGES, GROUP64, ImageHasher, PAGE, PageNo, PageRange, groups_of};
+use crate::page::{Digest, GROUP_PAGES, GROUP64, PAGE, PageNo, PageRange, Refold, groups_of};
 use crate::sys::ext::FileExt as _;
 use crate::sys::open::{Access, Stamp};
 use crate::sys::{create, meta, no_follow, sparse};
@@ -105,18 +105,19 @@ impl DigestCache {
         let cache = DigestCache { file, path, snapshot, image, len };
         // Where only zeros are cut off, the fold is the same, and what reads them would fail.
         let whole = cache.file.size().ok()? >= end_of(len);
-        let sound = whole && head == encode_head(&snapshot, &image, len) && cache.fold(len).ok()? == image;
+        let sound =
+            whole && head == encode_head(&snapshot, &image, len) && cache.fold(len, groups_of(len), &[]).ok()? == image;
         sound.then_some(cache)
     }
 
-    /// Folds all group digests into the digest of an image of `len` bytes.
-    fn fold(&self, len: u64) -> io::Result<Digest> {
-        let mut hasher = ImageHasher::new(len);
-        let groups = groups_of(len);
+    /// Folds the digests of the first `known` groups, and in their place those that `changed` gives (ascending), into
+    /// the digest of an image of `len` bytes.
+    fn fold(&self, len: u64, known: u64, changed: &[(u64, Digest)]) -> io::Result<Digest> {
+        let mut fold = Refold::new(len, changed);
         let size = self.file.size()?;
         let mut page = vec![0; DIGESTS];
         let mut stretch = 0;
-        while stretch * STRETCH < groups {
+        while stretch * STRETCH < known {
             let at = stretch_at(stretch * STRETCH);
             // Stretches of zeros are holes here too: go on where there is something.
             match sparse::next_data(&self.file, at, size.max(at))? {
@@ -127,12 +128,12 @@ impl DigestCache {
                 }
                 Some(_) => ReadAt::read_at(&self.file, &mut page, at)?,
             }
-            for (digest, group) in page.chunks_exact(32).zip(stretch * STRETCH..groups) {
-                hasher.push(group, &Digest::from_slice(digest));
+            for (digest, group) in page.chunks_exact(32).zip(stretch * STRETCH..known) {
+                fold.push(group, &Digest::from_slice(digest));
             }
             stretch += 1;
         }
-        Ok(hasher.finish())
+        Ok(fold.finish())
     }
 
     /// The first group from `group` on whose digest may be other than zero. Moves the file's position.
@@ -166,29 +167,9 @@ impl DigestCache {
 
     /// Folds the digests of all groups, with those that `changed` gives (ascending) in their place, into the digest
     /// of an image of `len` bytes.
-    ///
-    /// # Errors
-    /// What reading says.
     pub fn fold_with(&self, len: u64, changed: &[(u64, Digest)]) -> Result<Digest> {
-        let mut hasher = ImageHasher::new(len);
-        let mut changed = changed.iter().peekable();
-        let groups = groups_of(len);
-        let mut first = 0;
-        while first < groups {
-            let end = groups.min(first + STRETCH);
-            let digests = self.groups(first, end - first)?;
-            for (group, digest) in (first..).zip(digests) {
-                match changed.next_if(|(g, _)| *g == group) {
-                    Some((_, now)) => hasher.push(group, now),
-                    None => hasher.push(group, &digest),
-                }
-            }
-            // Stretches of zeros are holes here too: go on where there is something, or something is to be.
-            let known = self.group_from(end).at("looking for holes in", &self.path)?;
-            let next = known.min(changed.peek().map_or(u64::MAX, |(group, _)| *group));
-            first = end.max(next / STRETCH * STRETCH);
-        }
-        Ok(hasher.finish())
+        let known = groups_of(len).min(groups_of(self.len));
+        self.fold(len, known, changed).at("reading", &self.path)
     }
 
     /// The error that says this cache is not to be believed after all; it was removed.
@@ -349,7 +330,7 @@ impl DigestCacheUpdate {
                 if own.file.size().ok()? < end {
                     own.file.set_len(end).ok()?;
                 }
-                cache.fold(len).ok()
+                cache.fold(len, groups_of(len), &[]).ok()
             }
             _ => None,
         }

@@ -1,6 +1,7 @@
 //! A cache that was cut short.
 
 use super::*;
+use crate::page::ImageHasher;
 use crate::store::Store;
 
 /// A cache of an image of two stretches, of which only the first group holds anything.

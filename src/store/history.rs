@@ -1,31 +1,22 @@
-//! A history: the directory of one target, and the right to write in it.
+//! A history: the directory of one target.
 
 use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::io;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::image::{Image, Snapshot};
 use super::pack_cache::PackCache;
-use super::{Store, label, number, sweep};
+use super::{Store, label, number};
 use crate::error::{At, Error, Result, command};
 use crate::page::Digest;
-use crate::planted::{Bug, planted};
 use crate::sys::create::{Owner, Pending};
-use crate::sys::ext::FileExt;
-use crate::sys::lock::{self, Kind};
-use crate::sys::open::{self, Access};
-use crate::sys::{create, meta, no_follow};
+use crate::sys::{create, no_follow};
 
 /// Longest part of a target's name in its history's name.
 const NAME_BYTES: usize = 40;
 /// The last number a snapshot can have: more than anybody makes, and far from what a number can hold.
 pub(super) const MOST_NUMBER: u64 = 1_000_000_000_000_000;
-/// What the lock file holds while somebody writes, and after they were killed.
-const CRASHED: &[u8] = b"w";
-
 /// The directory of one target.
 #[derive(Clone, Debug)]
 pub struct History {
@@ -213,9 +204,6 @@ impl History {
     }
 
     /// Its snapshots, in the order of their numbers.
-    ///
-    /// # Errors
-    /// When the directory cannot be listed.
     pub fn snapshots(&self) -> Result<Vec<SnapName>> {
         Ok(self.listed()?.0)
     }
@@ -250,9 +238,6 @@ impl History {
     }
 
     /// Whether it has no snapshot yet.
-    ///
-    /// # Errors
-    /// When the directory cannot be listed.
     pub fn is_new(&self) -> Result<bool> {
         for entry in no_follow::read_dir(&self.dir).at("listing", &self.dir)? {
             if SnapName::parse(&entry.at("listing", &self.dir)?.file_name()).is_some() {
@@ -260,61 +245,6 @@ impl History {
             }
         }
         Ok(true)
-    }
-
-    /// Lets the next writer look for garbage. Only a hint: where it cannot be given, as while somebody writes, it is
-    /// not.
-    pub(crate) fn ask_for_sweep(&self) {
-        // Only where there is a lock: looking at a history makes nothing in it.
-        let path = self.dir.join("lock");
-        if create::open_own(&path).is_ok()
-            && let Ok(file) = open_lock(&path, self.owner)
-            && file.try_lock().is_ok()
-        {
-            let _ = file.write_all_at(CRASHED, 0);
-        }
-    }
-
-    /// Whether somebody else has the right to write here just now.
-    pub fn is_being_written(&self) -> bool {
-        is_being_written(&self.dir)
-    }
-
-    /// Takes the right to write here, waiting at most `wait` for another writer, and clears away what a killed one
-    /// left.
-    ///
-    /// # Errors
-    /// [`Error::Busy`] when another writer does not end in time.
-    pub fn write(&self, wait: Duration) -> Result<Writing> {
-        let path = self.dir.join("lock");
-        loop {
-            let file = open_lock(&path, self.owner)?;
-            if !planted(Bug::NoLock) {
-                lock::flock_ours(&file, &path, Kind::Exclusive, wait)?;
-            }
-            // The file may have been replaced between opening and locking: then it locks nothing.
-            let held = open::stamp(&file, &path)?;
-            let now = match open::stamp_path(&path) {
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
-                now => now.at("looking at", &path)?,
-            };
-            if now.same_file(&held) {
-                // What a killed one left must be gone before the lock says so.
-                let mut writing = Writing { file, dir: self.dir.clone(), done: held.len == 0 };
-                writing.mark(true);
-                // New, damaged, or of a move that was cut short: its name proves whose it is. Before the sweep, which
-                // takes away what was announced.
-                if !self.is_labelled() {
-                    self.put_label()?;
-                    create::sync_dir(self.dir.parent().unwrap_or(Path::new(".")))?;
-                }
-                if held.len > 0 {
-                    sweep::sweep(self)?;
-                    writing.done = true;
-                }
-                return Ok(writing);
-            }
-        }
     }
 }
 
@@ -326,117 +256,6 @@ fn check_private(dir: &Path) -> Result<Owner> {
     match fs::symlink_metadata(&names) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(owner),
         _ => create::check_private(&names).map(|_| owner),
-    }
-}
-
-/// Whether somebody holds the right to write in the history at `dir`.
-pub(super) fn is_being_written(dir: &Path) -> bool {
-    let lock = create::open_own(&dir.join("lock"));
-    lock.is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
-}
-
-fn open_lock(path: &Path, owner: Owner) -> Result<File> {
-    let refused = |what: &str| {
-        let what = format!("{} {what}: it is no lock of memsnap", path.display());
-        Error::refused(what, "move it away and try again: a new one is made")
-    };
-    // Looked at first, as opening a device can act on it; proven below.
-    if let Ok(found) = fs::symlink_metadata(path).map(|found| found.file_type())
-        && !found.is_file()
-    {
-        return Err(refused(if found.is_symlink() { "is a symbolic link" } else { "is not a regular file" }));
-    }
-    let open = || no_follow::open(path, Access::Both);
-    let file = match open() {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            let made = Pending::owned(no_follow::parent(path), owner)?;
-            // One that another writer made meanwhile is as good.
-            let _ = made.publish(path.file_name().unwrap_or_default())?;
-            open()
-        }
-        found => found,
-    };
-    let file = match file {
-        Err(e) if no_follow::is_link_error(&e) => return Err(refused("is a symbolic link")),
-        file => file.at("opening", path)?,
-    };
-    // It will be written to: whatever else has this name is not ours to change.
-    let found = file.metadata().at("looking at", path)?;
-    match () {
-        () if !found.is_file() => Err(refused("is not a regular file")),
-        () if meta::links(&file).at("looking at", path)? > 1 => {
-            Err(refused("has another name elsewhere (a hard link)"))
-        }
-        () if found.len() > 1 => Err(refused("holds something that memsnap did not write")),
-        () => Ok(file),
-    }
-}
-
-/// The right to write in a history. While it is held the lock file holds a byte, so that the next writer sees when this
-/// one was killed, and clears up after it.
-#[derive(Debug)]
-pub struct Writing {
-    file: File,
-    dir: PathBuf,
-    done: bool,
-}
-
-impl Writing {
-    fn mark(&self, on: bool) {
-        // Losing the mark costs some disk until the next sweep, no more.
-        let _ = if on { self.file.write_all_at(CRASHED, 0) } else { self.file.set_len(0) };
-    }
-
-    /// Makes a file appear under `name`, complete and on disk, in the place of one that is there already. Until
-    /// [`Writing::committed`] it counts as garbage.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn publish(&mut self, file: Pending, name: &str) -> Result<()> {
-        self.done = false;
-        // Files are named by what they hold, so one of that name says the same; if it is sound.
-        file.replace(OsStr::new(name))
-    }
-
-    /// Asked before anything becomes a snapshot, and before a target is written: whether the lock still has its name.
-    /// When it was removed or replaced, another writer may hold the new one, and has the right to write.
-    ///
-    /// # Errors
-    /// [`Error::Busy`] when it has not.
-    pub(super) fn check(&self) -> Result<()> {
-        let path = self.dir.join("lock");
-        let held = open::stamp(&self.file, &path)?;
-        if open::stamp_path(&path).is_ok_and(|now| now.same_file(&held)) {
-            return Ok(());
-        }
-        let holder = "its lock was removed or replaced while we held it, so another writer may be at work".into();
-        Err(Error::Busy { path, holder, hint: "try again, and leave the files of the store alone".into() })
-    }
-
-    /// Whether nothing has been published that no snapshot names yet.
-    pub(super) fn is_clean(&self) -> bool {
-        self.done
-    }
-
-    /// What was published is named by a snapshot now.
-    pub fn committed(&mut self) {
-        self.done = true;
-    }
-
-    /// Puts the directory's names on disk.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn sync(&self) -> Result<()> {
-        create::sync_dir(&self.dir)
-    }
-}
-
-impl Drop for Writing {
-    fn drop(&mut self) {
-        if self.done {
-            self.mark(false);
-        }
     }
 }
 

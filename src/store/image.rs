@@ -1,14 +1,16 @@
 //! A stored image: its snapshot and its full map, opened, proven, and kept from being removed.
 
 use std::fs::File;
+use std::iter::Flatten;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::history::{History, SnapName};
 use super::pack_cache::PackCache;
+use super::reader::ImageReader;
 use crate::error::{Error, Result};
-use crate::pack::{Bad, MapFile, Meta, Overlay, Run, RunStream, RunsReader, SnapshotFile, Source};
-use crate::page::{Digest, PageNo, PageRange, pages_of};
+use crate::pack::{Bad, Cursor, MapFile, Meta, Overlay, Run, RunStream, RunsReader, SnapshotFile, Source, Steps};
+use crate::page::{Digest, PageNo, PageRange, PageSet, pages_of};
 use crate::sys::create;
 
 /// A snapshot: what it says of its image.
@@ -59,7 +61,9 @@ pub struct Image {
 }
 
 /// The runs of an image.
-pub type ImageRuns = Clipped<Overlay<Overlay<std::option::IntoIter<Run>, Maybe>, RunsReader<Arc<File>>>>;
+pub type ImageRuns = Clipped<Overlay<Overlay<Maybe<Result<Run, Bad>>, Flatten<Maybe<FileRuns>>>, FileRuns>>;
+type FileRuns = RunsReader<Arc<File>>;
+type Maybe<T> = std::option::IntoIter<T>;
 
 impl Image {
     /// Opens the snapshot `name` of `history`, and its map.
@@ -129,7 +133,7 @@ impl Image {
         let mut over = self.snap.file.over();
         // A block that cannot be read is found again, and reported, when its turn comes.
         let _ = map.as_mut().map_or(Ok(()), |m| m.skip_to(page)).and_then(|()| over.skip_to(page));
-        let base = Overlay::new(holes.into_iter(), Maybe(map));
+        let base = Overlay::new(holes.map(Ok).into_iter(), map.into_iter().flatten());
         Clipped { runs: Overlay::new(base, over), to: PageRange { start: page.min(all.end), end: all.end } }
     }
 
@@ -143,25 +147,58 @@ impl Image {
         self.snap.update()
     }
 
-    /// Calls `each` with the runs of `range`, clipped to it.
+    /// Its runs within `wanted`, which ascends, cut to it.
+    pub fn runs_in<'a, W>(&'a self, wanted: W) -> impl Iterator<Item = Result<Run>> + use<'a, W>
+    where
+        W: IntoIterator<Item = PageRange>,
+    {
+        let mut wanted = wanted.into_iter();
+        let mut range = wanted.next();
+        let mut runs = range.map(|first| Cursor::new(self.runs_from(first.start)));
+        std::iter::from_fn(move || {
+            loop {
+                match runs.as_mut()?.next_in(range?).transpose() {
+                    Some(run) => return Some(run.map_err(|e| e.of(self.path()))),
+                    None => range = wanted.next(),
+                }
+            }
+        })
+    }
+
+    /// Reads its bytes.
+    pub fn reader(&self) -> ImageReader<'_> {
+        ImageReader::new(self)
+    }
+
+    /// Fills `buf` with its bytes from `offset` on; past its length they count as zeros.
     ///
     /// # Errors
-    /// When the map cannot be read; what `each` says.
-    pub fn each_run(&self, range: PageRange, mut each: impl FnMut(Run) -> Result<()>) -> Result<()> {
-        if range.is_empty() {
-            return Ok(());
-        }
-        let mut runs = self.runs_from(range.start);
-        while let Some(run) = runs.next_run().map_err(|e| e.of(self.path()))? {
-            if run.pages.start >= range.end {
-                break;
+    /// [`Error::Damaged`] when a page is not there or not what it was.
+    pub fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
+        self.reader().read_at(buf, offset)
+    }
+
+    /// The pages of `within` in which it differs from `other`; past its length, each counts as zeros.
+    ///
+    /// # Errors
+    /// When the runs of either cannot be read, or the index of a pack.
+    pub fn changed(&self, other: &Image, within: PageRange) -> Result<PageSet> {
+        let mut set = PageSet::new();
+        // Two histories number their packs each in their own way: then no two numbers may look the same.
+        let shift = if Arc::ptr_eq(&self.packs, &other.packs) { 0 } else { OTHER };
+        let theirs = other.runs().map(|run| run.map(|run| Run { source: renumber(run.source, shift), ..run }));
+        for step in Steps::new(self.runs(), theirs) {
+            let step = step.map_err(|e| e.of(self.path()))?;
+            let wanted = step.pages.intersect(&within);
+            for page in wanted.start..wanted.end {
+                let n = page - step.pages.start;
+                let ours = self.packs.page_digest(step.a.advance(n))?;
+                if ours != other.packs.page_digest(renumber(step.b.advance(n), shift))? {
+                    set.insert(page);
+                }
             }
-            let run = run.clip(&range);
-            if !run.pages.is_empty() {
-                each(run)?;
-            }
         }
-        Ok(())
+        Ok(set)
     }
 
     /// Number of pages.
@@ -179,13 +216,13 @@ fn open_stored(path: &Path) -> Result<File> {
     }
 }
 
-/// The runs of a map, if there is one.
-#[derive(Debug)]
-pub struct Maybe(Option<RunsReader<Arc<File>>>);
+/// Added (and, being half of all numbers, taken away again by adding) to the pack numbers of the other history.
+const OTHER: u32 = 1 << 31;
 
-impl RunStream for Maybe {
-    fn next_run(&mut self) -> Result<Option<Run>, Bad> {
-        self.0.as_mut().map_or(Ok(None), RunStream::next_run)
+fn renumber(source: Source, shift: u32) -> Source {
+    match source {
+        Source::Pack(pack, page) => Source::Pack(pack ^ shift, page),
+        zeros => zeros,
     }
 }
 
@@ -196,14 +233,11 @@ pub struct Clipped<S> {
     pub(super) to: PageRange,
 }
 
-impl<S: RunStream> RunStream for Clipped<S> {
-    fn next_run(&mut self) -> Result<Option<Run>, Bad> {
-        while let Some(run) = self.runs.next_run()? {
-            let run = run.clip(&self.to);
-            if !run.pages.is_empty() {
-                return Ok(Some(run));
-            }
-        }
-        Ok(None)
+impl<S: RunStream> Iterator for Clipped<S> {
+    type Item = Result<Run, Bad>;
+
+    fn next(&mut self) -> Option<Result<Run, Bad>> {
+        let to = self.to;
+        self.runs.by_ref().map(|run| Ok(run?.clip(&to))).find(|run| !matches!(run, Ok(run) if run.pages.is_empty()))
     }
 }

@@ -4,7 +4,8 @@
 use std::ffi::OsStr;
 use std::io::Write;
 
-use super::history::{History, Writing};
+use super::history::History;
+use super::writing::Writing;
 use crate::error::{At, Result};
 use crate::page::Digest;
 use crate::sys::create;

@@ -3,7 +3,8 @@
 use std::io;
 use std::path::Path;
 
-use super::history::{History, Writing};
+use super::history::History;
+use super::writing::Writing;
 use crate::error::{At, Error, Result};
 use crate::pack::{Bad, Fields, FileKind};
 use crate::page::Digest;
@@ -158,9 +159,6 @@ impl History {
 
     /// Ends a change: its record becomes that of the last one. With `None` it is forgotten. After one without undo
     /// there is none: an earlier one could not be taken back any more.
-    ///
-    /// # Errors
-    /// What the system says.
     pub fn end_change(&self, _writing: &Writing, done: Option<&Intent>) -> Result<()> {
         let path = self.dir().join(NAME);
         if done.is_some_and(Intent::is_final) {

@@ -19,23 +19,27 @@ mod label;
 mod number;
 mod owner;
 mod pack_cache;
+mod reader;
 mod refs;
 mod spool;
 mod sweep;
 mod tags;
+mod writing;
 
 pub use crate::sys::open::FileId;
-pub use base::{ImageBase, StoredBase};
+pub use base::ImageBase;
 pub use change_marker::ChangeMarker;
 pub use commit::{Draft, commit};
 pub use digest_cache::{DigestCache, DigestCacheUpdate};
-pub use history::{History, SnapName, Writing};
+pub use history::{History, SnapName};
 pub use image::{Image, ImageRuns, Snapshot};
 pub use intent::Intent;
 pub use pack_cache::{PackCache, PageReader};
+pub use reader::ImageReader;
 pub(crate) use refs::no_ref;
 pub use refs::{Ref, check_tag};
 pub use spool::Spool;
+pub use writing::Writing;
 
 use crate::sys::ext::{OsStrExt, OsStringExt};
 use std::ffi::{OsStr, OsString};
@@ -106,9 +110,6 @@ impl Store {
 
     /// Makes `format` again, where it is damaged or missing, for a store that was seen to be of the format of this
     /// version. Of several who do so, one is as good as another.
-    ///
-    /// # Errors
-    /// When it cannot be written.
     pub(crate) fn renew_format(&self) -> Result<()> {
         format::put(&self.dir, self.owner, |format, name| format.replace(name))
     }

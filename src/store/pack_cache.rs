@@ -197,38 +197,15 @@ struct LastFrame {
 }
 
 impl PageReader<'_> {
-    /// Reads `page` of pack `number` into `out` and holds it against its digest.
+    /// Reads `page` of pack `number` into `out`, holds it against its digest, and gives that.
     ///
     /// # Errors
     /// [`Error::Damaged`] when the page is not there or not what it was.
     pub fn read(&mut self, number: u32, page: PageNo, out: &mut [u8; PAGE]) -> Result<Digest> {
-        let path = || self.packs.pack_path(number);
-        let digest = match self.in_last(number, page, out) {
-            Some(digest) => digest,
-            None => {
-                let (_, block) = self.packs.block(number, page)?;
-                let frame = block
-                    .frame_of(page)
-                    .ok_or_else(|| Error::damaged(&path(), format!("the bytes of page {page} are missing")))?;
-                let pack = self.packs.pack(number)?;
-                let digest = self.packs.digest(number, page)?;
-                if !pack.raw_page(&block, frame, page, out).map_err(|e| e.of(&path()))? {
-                    let mut bytes = self.last.take().map(|last| last.bytes).unwrap_or_default();
-                    pack.frame_into(&block, frame, None, &mut bytes).map_err(|e| e.of(&path()))?;
-                    self.last = Some(LastFrame { pack: number, pages: block.frame_pages(frame), bytes });
-                    self.in_last(number, page, out).expect("the frame holds the page");
-                }
-                digest
-            }
-        };
-        if page_digest(out) != digest && !planted(Bug::NoPageCheck) {
-            return Err(Error::damaged(&path(), format!("page {page} does not match its digest")));
-        }
-        Ok(digest)
+        Ok(self.read_some(number, page, std::slice::from_mut(out))?.1)
     }
 
     /// Reads pages of pack `number` from `page` on, as many as `out` has room for, and holds each against its digest.
-    /// Where they lie side by side in the pack they are read at once.
     ///
     /// # Errors
     /// [`Error::Damaged`] when one of them is not there or not what it was.
@@ -240,39 +217,69 @@ impl PageReader<'_> {
         assert!(rest.is_empty(), "pages are read whole");
         let mut at = 0;
         while at < pages.len() {
-            let n = self.read_side_by_side(number, page + at as u64, &mut pages[at..])?;
-            if n == 0 {
-                self.read(number, page + at as u64, &mut pages[at])?;
-            }
-            at += n.max(1);
+            at += self.read_some(number, page + at as u64, &mut pages[at..])?.0;
         }
         Ok(())
     }
 
-    /// Reads the pages that follow `page` in its frame, if it is a raw one: how many.
-    fn read_side_by_side(&mut self, number: u32, page: PageNo, out: &mut [[u8; PAGE]]) -> Result<usize> {
+    /// Reads the pages from `page` on that lie in its frame, as far as `out` has room and none is left out: how many,
+    /// and the digest of the first. Raw ones are read from the disk at once, and no others of their frame.
+    fn read_some(&mut self, number: u32, page: PageNo, out: &mut [[u8; PAGE]]) -> Result<(usize, Digest)> {
         let path = || self.packs.pack_path(number);
-        let (_, block) = self.packs.block(number, page)?;
-        let Some(frame) = block.frame_of(page) else { return Ok(0) };
-        let wanted: Vec<_> = block.frame_pages(frame).into_iter().filter(|(p, _)| *p >= page).collect();
-        let n = wanted.iter().zip(page..).take(out.len()).take_while(|((p, _), next)| p == next).count();
-        let pack = self.packs.pack(number)?;
-        let bytes = out[..n].as_flattened_mut();
-        if !pack.raw_page(&block, frame, page, bytes).map_err(|e| e.of(&path()))? {
-            return Ok(0);
-        }
-        for (bytes, (page, digest)) in out.iter().zip(&wanted[..n]) {
-            if page_digest(bytes) != *digest && !planted(Bug::NoPageCheck) {
-                return Err(Error::damaged(&path(), format!("page {page} does not match its digest")));
+        let held = |last: &LastFrame| last.pack == number && last.place(page).is_some();
+        if !self.last.as_ref().is_some_and(held) {
+            let (_, block) = self.packs.block(number, page)?;
+            let frame = block
+                .frame_of(page)
+                .ok_or_else(|| Error::damaged(&path(), format!("the bytes of page {page} are missing")))?;
+            let pack = self.packs.pack(number)?;
+            let pages = block.frame_pages(frame);
+            let n = side_by_side(&pages, page, out.len());
+            if pack.raw_page(&block, frame, page, out[..n].as_flattened_mut()).map_err(|e| e.of(&path()))? {
+                return self.prove(number, &pages, page, &out[..n]);
             }
+            let mut bytes = self.last.take().map(|last| last.bytes).unwrap_or_default();
+            pack.frame_into(&block, frame, None, &mut bytes).map_err(|e| e.of(&path()))?;
+            self.last = Some(LastFrame { pack: number, pages, bytes });
         }
-        Ok(n)
+        let last = self.last.as_ref().expect("the frame was decoded");
+        let n = side_by_side(&last.pages, page, out.len());
+        let at = last.place(page).expect("the frame holds the page") * PAGE;
+        out[..n].as_flattened_mut().copy_from_slice(&last.bytes[at..at + n * PAGE]);
+        self.prove(number, &last.pages, page, &out[..n])
     }
 
-    fn in_last(&self, number: u32, page: PageNo, out: &mut [u8; PAGE]) -> Option<Digest> {
-        let last = self.last.as_ref().filter(|l| l.pack == number)?;
-        let place = last.pages.binary_search_by_key(&page, |(p, _)| *p).ok()?;
-        out.copy_from_slice(&last.bytes[place * PAGE..(place + 1) * PAGE]);
-        Some(last.pages[place].1)
+    /// Holds pages from `page` on against the digests in `pages`: how many they are, and the first digest.
+    fn prove(
+        &self,
+        number: u32,
+        pages: &[(PageNo, Digest)],
+        page: PageNo,
+        out: &[[u8; PAGE]],
+    ) -> Result<(usize, Digest)> {
+        let digests = &pages[place_of(pages, page).expect("the frame holds the page")..];
+        for (bytes, (page, digest)) in out.iter().zip(digests) {
+            if page_digest(bytes) != *digest && !planted(Bug::NoPageCheck) {
+                let path = self.packs.pack_path(number);
+                return Err(Error::damaged(&path, format!("page {page} does not match its digest")));
+            }
+        }
+        Ok((out.len(), digests[0].1))
     }
+}
+
+impl LastFrame {
+    fn place(&self, page: PageNo) -> Option<usize> {
+        place_of(&self.pages, page)
+    }
+}
+
+fn place_of(pages: &[(PageNo, Digest)], page: PageNo) -> Option<usize> {
+    pages.binary_search_by_key(&page, |(p, _)| *p).ok()
+}
+
+/// How many pages follow each other in `pages` from `page` on, at most `most`.
+fn side_by_side(pages: &[(PageNo, Digest)], page: PageNo, most: usize) -> usize {
+    let from = &pages[pages.partition_point(|(p, _)| *p < page)..];
+    from.iter().zip(page..).take(most).take_while(|((p, _), next)| p == next).count()
 }

@@ -5,8 +5,9 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::history::{History, SnapName, Writing};
+use super::history::{History, SnapName};
 use super::intent::Intent;
+use super::writing::Writing;
 use crate::error::{At, Result};
 use crate::page::Digest;
 use crate::sys::{create, no_follow};

@@ -3,8 +3,9 @@
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use super::history::{History, Writing};
+use super::history::History;
 use super::refs::{check_tag, known_tag_fault};
+use super::writing::Writing;
 use crate::error::{At, Error, Result};
 use crate::page::Digest;
 use crate::sys::{create, no_follow};
@@ -46,9 +47,6 @@ impl History {
     }
 
     /// All tags with what they name, by name; those that do not hold together are errors.
-    ///
-    /// # Errors
-    /// When the directory cannot be listed.
     pub fn tags(&self) -> Result<Vec<(String, Result<Digest>)>> {
         let dir = self.dir().join("names");
         let mut out = Vec::new();

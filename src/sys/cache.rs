@@ -199,11 +199,6 @@ impl Before {
             drop_pages(file, start, end - start);
         }
     }
-
-    /// Whether all of it was cached, so that there is nothing to restore.
-    pub fn all_cached(&self) -> bool {
-        self.absent.is_empty()
-    }
 }
 
 #[cfg(target_os = "linux")]

@@ -20,7 +20,6 @@ use crate::error::shell_word;
 use crate::planted::{Bug, sync_once};
 use crate::{At, Error, Result};
 
-pub use super::cache::drop_pages as drop_cache;
 pub(crate) use super::private::exposed;
 pub use super::private::{Owner, check_private, make_dir, make_dir_for};
 
@@ -109,11 +108,6 @@ impl Pending {
     /// The file, to be written.
     pub fn file(&self) -> &File {
         &self.file
-    }
-
-    /// A path for messages; there may be nothing at it.
-    pub fn path_hint(&self) -> &Path {
-        &self.path
     }
 
     /// Brings the bytes to the disk and gives the file its name, if the name is free. The directory is not synced.

@@ -49,6 +49,7 @@ pub mod meta; // mode, owner, times
 pub mod mount; // the mount that a file was reached through
 pub mod no_follow; // paths on which no new link is followed
 pub mod open; // opening without hanging or following; what a file looked like
+pub(crate) mod pool; // work on many threads
 pub mod private; // directories for one owner
 pub mod procs; // who has a file open or mapped
 #[cfg(feature = "program")]

@@ -129,9 +129,8 @@ impl Ground {
     /// The ranges that differ, and whether the lengths do not.
     pub(crate) fn diff(&self, a: Ref, b: Ref) -> Result<(Vec<PageRange>, diff::Report)> {
         let options = diff::Options { reading: self.reading(), ..Default::default() };
-        let mut ranges = Vec::new();
-        let report = diff::diff(&self.at(a), Some(&self.at(b)), &options, &Quiet, &mut |r| ranges.push(r))?;
-        Ok((ranges, report))
+        let found = diff::diff(&self.at(a), Some(&self.at(b)), &options, &Quiet)?;
+        Ok((found.pages().runs().collect(), found.report()))
     }
 
     /// The bytes of snapshot `number`, read page by page.
@@ -140,7 +139,8 @@ impl Ground {
         let image = history.image(history.resolve(&Ref::Number(number))?)?;
         let mut pages = history.packs().pages();
         let mut out = vec![0; image.len().next_multiple_of(PAGE64) as usize];
-        image.each_run(PageRange::of_len(image.len()), |run| {
+        for run in image.runs_in([PageRange::of_len(image.len())]) {
+            let run = run?;
             for page in run.pages.start..run.pages.end {
                 let mut bytes = [0; PAGE];
                 if let Source::Pack(pack, source) = run.source.advance(page - run.pages.start) {
@@ -148,8 +148,7 @@ impl Ground {
                 }
                 out[(page * PAGE64) as usize..][..PAGE].copy_from_slice(&bytes);
             }
-            Ok(())
-        })?;
+        }
         out.truncate(image.len() as usize);
         Ok(out)
     }

@@ -32,22 +32,20 @@ fn read(ground: &Ground, number: u64, written: &HashMap<u64, u64>) -> Duration {
     let mut pages = history.packs().pages();
     let (mut stored, mut sampled) = (0, 0);
     let step = (written.len() as u64 / 64).max(1);
-    image
-        .each_run(memsnap::page::PageRange::of_len(LEN), |run| {
-            for n in 0..run.pages.len() {
-                let memsnap::pack::Source::Pack(pack, source) = run.source.advance(n) else { break };
-                stored += 1;
-                if stored % step == 0 {
-                    let mut bytes = [0; PAGE];
-                    pages.read(pack, source, &mut bytes)?;
-                    let seed = written[&(run.pages.start + n)];
-                    assert!(bytes[..] == noise(seed, PAGE)[..], "@{number} page {}", run.pages.start + n);
-                    sampled += 1;
-                }
+    for run in image.runs_in([memsnap::page::PageRange::of_len(LEN)]) {
+        let run = run.unwrap();
+        for n in 0..run.pages.len() {
+            let memsnap::pack::Source::Pack(pack, source) = run.source.advance(n) else { break };
+            stored += 1;
+            if stored % step == 0 {
+                let mut bytes = [0; PAGE];
+                pages.read(pack, source, &mut bytes).unwrap();
+                let seed = written[&(run.pages.start + n)];
+                assert!(bytes[..] == noise(seed, PAGE)[..], "@{number} page {}", run.pages.start + n);
+                sampled += 1;
             }
-            Ok(())
-        })
-        .unwrap();
+        }
+    }
     assert_eq!(stored, written.len() as u64, "@{number} holds other pages");
     assert!(sampled > 0);
     began.elapsed()

@@ -127,7 +127,8 @@ impl Ground {
         let image = history.image(history.resolve(&Ref::Number(number))?)?;
         let mut pages = history.packs().pages();
         let mut out = vec![0; image.len().next_multiple_of(PAGE64) as usize];
-        image.each_run(PageRange::of_len(image.len()), |run| {
+        for run in image.runs_in([PageRange::of_len(image.len())]) {
+            let run = run?;
             for page in run.pages.start..run.pages.end {
                 if let Source::Pack(pack, source) = run.source.advance(page - run.pages.start) {
                     let mut bytes = [0; PAGE];
@@ -135,8 +136,7 @@ impl Ground {
                     out[(page * PAGE64) as usize..][..PAGE].copy_from_slice(&bytes);
                 }
             }
-            Ok(())
-        })?;
+        }
         out.truncate(image.len() as usize);
         Ok(out)
     }

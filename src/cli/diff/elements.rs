@@ -1,5 +1,7 @@
 //! `memsnap diff --elements`.
 
+use std::ops::Range;
+
 use memsnap::ops::elements::Report;
 use serde::Serialize;
 
@@ -31,8 +33,8 @@ struct JsonSide<'a> {
     len: u64,
 }
 
-/// Shows elements `start..end` as changed.
-pub(crate) fn show(start: u64, end: u64, screen: &mut Screen) -> anyhow::Result<()> {
+/// Shows elements as changed.
+pub(crate) fn show(Range { start, end }: Range<u64>, screen: &mut Screen) -> anyhow::Result<()> {
     match screen.is_json() {
         true => screen.json(&JsonRange { schema: "memsnap.diff.element.1", start, end }),
         false => screen.line(&format!("elements {start}..{end}")),
@@ -41,7 +43,8 @@ pub(crate) fn show(start: u64, end: u64, screen: &mut Screen) -> anyhow::Result<
 
 /// Shows what was found in all.
 pub(crate) fn summary(report: &Report, screen: &mut Screen) -> anyhow::Result<Exit> {
-    let same = report.changed == 0;
+    let (changed, ranges) = (report.changed(), report.ranges().count() as u64);
+    let same = changed == 0;
     let (a, b) = (&report.a, &report.b);
     if screen.is_json() {
         screen.json(&JsonSummary {
@@ -49,15 +52,15 @@ pub(crate) fn summary(report: &Report, screen: &mut Screen) -> anyhow::Result<Ex
             a: JsonSide { name: &a.name, len: a.len },
             b: JsonSide { name: &b.name, len: b.len },
             r#type: report.kind.scalar.map_or("other", |scalar| scalar.name()),
-            elements_changed: report.changed,
-            ranges: report.ranges,
+            elements_changed: changed,
+            ranges,
             same,
         })?;
     } else if same {
         screen.say(&format!("{} and {} have the same {}", a.name, b.name, count(a.len, "element")));
     } else {
-        let (changed, ranges) = (count(report.changed, "element"), count(report.ranges, "range"));
-        let (kind, differ) = (report.kind.describe(), differ(report.changed));
+        let (kind, differ) = (report.kind.describe(), differ(changed));
+        let (changed, ranges) = (count(changed, "element"), count(ranges, "range"));
         let lengths = if a.len == b.len { a.len.to_string() } else { format!("{} -> {}", a.len, b.len) };
         screen.line(&format!("{} -> {}: {changed} ({kind}) in {ranges} {differ}, length {lengths}", a.name, b.name))?;
     }

@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use anyhow::Context;
 use clap::{ValueEnum, ValueHint};
-use memsnap::ops::diff::{Compared, Options, Report, Side};
+use memsnap::ops::diff::{Compared, Options, Report, Side, diff};
 use memsnap::ops::elements::diff_elements;
 use memsnap::ops::operand::{Operand, Ref};
 use memsnap::page::{PAGE64, PageRange};
@@ -207,7 +207,7 @@ impl Args {
         }
         let words = (!screen.is_json()).then(|| LastWords::are("\nmemsnap: interrupted: nothing was changed\n"));
         let bar = screen.bar();
-        let compared = Compared::new(&a, b.as_ref(), &options, &bar);
+        let compared = diff(&a, b.as_ref(), &options, &bar);
         drop((bar, words));
         let compared = compared.with_context(|| self.doing())?;
         screen.page(self.no_pager);
@@ -283,16 +283,15 @@ impl Args {
     ) -> anyhow::Result<Exit> {
         let bar = screen.bar();
         screen.page(self.no_pager);
-        let mut shown = Ok(());
-        let mut tally = Tally::new(self.limit);
-        let report = diff_elements(a, b, options, &bar, &mut |start, end| {
-            if shown.is_ok() && !self.stat && tally.take(1) {
-                shown = elements::show(start, end, screen);
-            }
-        });
+        let report = diff_elements(a, b, options, &bar);
         drop(bar);
         let report = report.with_context(|| self.doing())?;
-        shown?;
+        let mut tally = Tally::new(self.limit);
+        for range in report.ranges().filter(|_| !self.stat) {
+            if tally.take(1) {
+                elements::show(range, screen)?;
+            }
+        }
         tally.tell_rest("range", screen)?;
         elements::summary(&report, screen)
     }

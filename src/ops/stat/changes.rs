@@ -62,14 +62,14 @@ pub(super) fn look(path: &Path, options: &Options, progress: &dyn Progress) -> R
     let snapshot = history.snapshot(name)?;
     let stored = Operand { path: path.into(), at: Some(Ref::Number(name.number)), ambiguity: None };
     let how = diff::Options { store: options.store.clone(), reading: options.reading.clone(), range: None };
-    let mut set = PageSet::new();
-    let found = diff::diff(&stored, None, &how, progress, &mut |range| set.insert_range(range))?;
+    let compared = diff::diff(&stored, None, &how, progress)?;
+    let found = compared.report();
     Ok(Some(Changes {
         snapshots,
         latest: Latest { number: name.number, id: name.id, time_ns: snapshot.meta().time_ns, len: snapshot.meta().len },
         pages: found.pages_changed,
         ranges: found.ranges,
         bytes: found.bytes_changed,
-        set,
+        set: compared.pages().clone(),
     }))
 }

@@ -12,15 +12,14 @@ use std::path::Path;
 use crate::capture::{Found, NoBase, scan};
 use crate::error::{At, Result};
 use crate::ops::{Progress, Reading};
-use crate::page::{Digest, GROUP, GROUP_PAGES, PAGE, PageRange, pages_of};
+use crate::pack::{Compress, encode_frame};
+use crate::page::{Digest, GROUP_PAGES, PAGE, PageRange, pages_of};
 use crate::sys::ext::MetadataExt;
 
 /// Different pages that are counted exactly.
 const MOST_KEPT: usize = 1 << 21;
 /// Bytes that are compressed to see how far they do, about; of more, evenly chosen groups.
 const SAMPLE: u64 = 256 << 20;
-/// As snapshots are compressed unless they are told otherwise.
-const LEVEL: i32 = 1;
 
 /// What was found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,7 +72,7 @@ impl Content {
             &NoBase,
             reading.how(true),
             &|bytes| progress.advance(bytes),
-            &|found| part(&found, len, one_in).at("compressing a part of", path),
+            &|found| Ok(part(&found, len, one_in)),
             |part| {
                 found.pages += part.pages;
                 found.hole_pages += part.holes;
@@ -94,7 +93,7 @@ impl Content {
 }
 
 /// Counts a window, and compresses one group in so many of it.
-fn part(found: &Found, len: u64, one_in: u64) -> std::io::Result<Part> {
+fn part(found: &Found, len: u64, one_in: u64) -> Part {
     let all = PageRange { start: 0, end: pages_of(len) };
     let clipped = |range: &PageRange| range.intersect(&all).len();
     let mut part = Part {
@@ -103,19 +102,16 @@ fn part(found: &Found, len: u64, one_in: u64) -> std::io::Result<Part> {
         digests: found.changed.iter().map(|(_, digest)| *digest).collect(),
         ..Part::default()
     };
-    let mut zstd = zstd::bulk::Compressor::new(LEVEL)?;
-    let mut out = vec![0; zstd::zstd_safe::compress_bound(GROUP)];
     let mut at = 0;
     for group in found.changed.chunk_by(|a, b| a.0 / GROUP_PAGES == b.0 / GROUP_PAGES) {
         let bytes = &found.bytes[at..at + group.len() * PAGE];
         at += bytes.len();
         if is_chosen(group[0].0 / GROUP_PAGES, one_in) {
             part.sampled += bytes.len() as u64;
-            // What does not shrink is stored as it is.
-            part.compressed += zstd.compress_to_buffer(bytes, &mut out[..])?.min(bytes.len()) as u64;
+            part.compressed += encode_frame(bytes, Compress::default()).bytes.len() as u64;
         }
     }
-    Ok(part)
+    part
 }
 
 /// Scattered over the file, so that no pattern in it meets the choice.

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Check, Fault};
 use crate::error::Result;
 use crate::ops::salvage::Losses;
-use crate::pack::RunStream;
 use crate::page::PageSet;
 use crate::store::SnapName;
 
@@ -16,9 +15,8 @@ impl Check<'_> {
         if !bad.broken.is_empty() || !bad.pages.is_empty() {
             for name in names {
                 let image = self.history.image(*name)?;
-                let mut runs = image.runs();
-                while let Some(run) = runs.next_run().map_err(|e| e.of(image.path()))? {
-                    for (pack, pages) in bad.of(&run) {
+                for run in image.runs() {
+                    for (pack, pages) in bad.of(&run.map_err(|e| e.of(image.path()))?) {
                         let (snapshots, set) = costs.entry(pack).or_default();
                         if snapshots.last() != Some(&name.number) {
                             snapshots.push(name.number);

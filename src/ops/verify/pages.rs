@@ -8,9 +8,9 @@ use std::sync::{Mutex, PoisonError};
 
 use super::{Check, Report};
 use crate::error::{Error, Result};
-use crate::ops::gather::{Ahead, gather, hash_groups, slots, touch};
+use crate::ops::gather::{gather, hash_groups, slots, touch};
 use crate::ops::salvage::Losses;
-use crate::pack::{Bad, Run, RunStream, Source, differing};
+use crate::pack::{Bad, Cursor, Run, Source, Steps};
 use crate::page::{Digest, GROUP_PAGES, ImageHasher, PAGE64, PageNo, PageRange, groups_of, pages_of};
 use crate::store::{Image, SnapName};
 
@@ -27,20 +27,23 @@ const MOST_STREAMS: usize = 32;
 /// Most runs in which two images may differ that were not made one from the other.
 const MOST_DIFFERING: usize = 100_000;
 
+/// Runs from a file or from memory.
+type Runs = Box<dyn Iterator<Item = std::result::Result<Run, Bad>>>;
+
 /// One snapshot of a row.
 struct Leg {
     name: SnapName,
     image: Digest,
     len: u64,
     /// What differs from the one before; of the first in a row, everything.
-    runs: Ahead<'static>,
+    runs: Cursor<Runs>,
     hasher: ImageHasher,
 }
 
 impl Leg {
-    fn new(image: &Image, runs: Ahead<'static>) -> Leg {
+    fn new(image: &Image, runs: Runs) -> Leg {
         let len = image.len();
-        Leg { name: image.name, image: image.digest(), len, runs, hasher: ImageHasher::new(len) }
+        Leg { name: image.name, image: image.digest(), len, runs: Cursor::new(runs), hasher: ImageHasher::new(len) }
     }
 }
 
@@ -74,7 +77,7 @@ impl Check<'_> {
     fn row(&self, names: &[SnapName]) -> Result<Vec<Leg>> {
         let mut load = Load { streams: 1, ..Load::default() };
         let mut before = self.history.image(names[0])?;
-        let mut row = vec![Leg::new(&before, Ahead::new(before.runs()))];
+        let mut row = vec![Leg::new(&before, Box::new(before.runs()))];
         for name in names.iter().skip(1).take(MOST_LEGS - 1) {
             let image = self.history.image(*name)?;
             if load.is_full() {
@@ -96,7 +99,7 @@ impl Check<'_> {
             let mut data = pages;
             for leg in &mut row {
                 let path = self.history.dir().join(leg.name.file_name());
-                data = data.min(leg.runs.data_from(start).map_err(|e| e.of(&path))?);
+                data = data.min(leg.runs.data_from(start, |source| source == Source::Hole).map_err(|e| e.of(&path))?);
             }
             // A hole is one step, however long it is.
             start = start.max(data / BAND * BAND);
@@ -117,32 +120,30 @@ impl Check<'_> {
 
 /// What differs between two images; `None` when that is too much to be held. What the later one says of itself is
 /// believed where it was made from the earlier and has the same full map; each full map is held against the last.
-fn changes(before: &Image, image: &Image, load: &mut Load) -> Result<Option<Ahead<'static>>> {
+fn changes(before: &Image, image: &Image, load: &mut Load) -> Result<Option<Runs>> {
     let of = |e: Bad| e.of(image.path());
     if image.meta().parent == before.name.id && image.meta().stored.map == before.meta().stored.map {
-        let mut update = image.update();
         let mut few = Vec::new();
-        while let Some(run) = update.next_run().map_err(of)? {
-            few.push(run);
+        for run in image.update() {
+            few.push(run.map_err(of)?);
             if few.len() > FEW_RUNS {
                 load.streams += 1;
-                return Ok(Some(Ahead::new(image.update())));
+                return Ok(Some(Box::new(image.update())));
             }
         }
         load.runs += few.len();
-        return Ok(Some(Ahead::new(few.into_iter())));
+        return Ok(Some(Box::new(few.into_iter().map(Ok))));
     }
     let mut found = Vec::new();
-    let walked = differing::<Bad>(before.runs(), image.runs(), |step| {
+    for step in Steps::new(before.runs(), image.runs()) {
+        let step = step.map_err(of)?;
+        if found.len() == MOST_DIFFERING {
+            return Ok(None);
+        }
         found.push(Run { pages: step.pages, source: step.b });
-        if found.len() > MOST_DIFFERING { Err(Bad::Damaged("too much differs".into())) } else { Ok(()) }
-    });
-    if found.len() > MOST_DIFFERING {
-        return Ok(None);
     }
-    walked.map_err(of)?;
     load.runs += found.len();
-    Ok(Some(Ahead::new(found.into_iter())))
+    Ok(Some(Box::new(found.into_iter().map(Ok))))
 }
 
 /// A band of the image that is being played through.
@@ -177,9 +178,9 @@ impl<'a> Band<'a> {
         let end = self.start + self.buf.len() as u64 / PAGE64;
         let band = PageRange { start: self.start, end };
         let path = self.check.history.dir().join(leg.name.file_name());
-        let mut runs = leg.runs.before(end).map_err(|e| e.of(&path))?;
+        let mut runs = leg.runs.all_in(band).map_err(|e| e.of(&path))?;
         let (now, then) = (PageRange::of_len(leg.len), PageRange::of_len(before));
-        runs.iter_mut().for_each(|run| *run = run.clip(&now).clip(&band));
+        runs.iter_mut().for_each(|run| *run = run.clip(&now));
         let cut = PageRange { start: now.end.min(then.end), end: then.end }.intersect(&band);
         runs.push(Run { pages: cut, source: Source::Hole });
         let needless = |run: &Run| run.pages.is_empty() || self.clean && run.source.is_zeros();

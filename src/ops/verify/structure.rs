@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{Check, Fault, Note, Report};
 use crate::error::{Error, Result};
-use crate::pack::RunStream;
+use crate::pack::{Bad, Run};
 use crate::page::{Digest, PAGE64};
 use crate::store::{DigestCache, Image, Intent, SnapName};
 
@@ -136,12 +136,11 @@ impl Check<'_> {
 
     /// Decodes the runs of a snapshot, and those of its full map when that has not been seen.
     fn runs(&self, image: &Image, maps: &mut HashSet<Digest>, report: &mut Report) -> Result<()> {
-        let through = |runs: &mut dyn RunStream| loop {
-            match runs.next_run() {
-                Ok(Some(_)) => {}
-                Ok(None) => return Ok(()),
-                Err(e) => return Err(e.of(image.path())),
+        let through = |runs: &mut dyn Iterator<Item = std::result::Result<Run, Bad>>| {
+            for run in runs {
+                run.map_err(|e| e.of(image.path()))?;
             }
+            Ok(())
         };
         through(&mut image.update())?;
         let map = image.meta().stored.map;
