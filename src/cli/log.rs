@@ -114,7 +114,7 @@ impl Args {
                 render_text(listing, global, screen)?;
             }
             if !listing.faults.is_empty() {
-                exit = Exit::Damaged;
+                exit = exit.worst(if listing.damaged { Exit::Damaged } else { Exit::Trouble });
             }
         }
         if listings.iter().all(|listing| listing.snapshots.is_empty()) {

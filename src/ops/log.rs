@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::change::metadata::{MetaChange, Metadata};
 use super::find_history;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::pack::{Cursor, Grade, Kind, Meta, Source};
 use crate::page::{Digest, PAGE, PAGE64, PageRange};
 use crate::store::{ChangeMarker, History, PackCache, STORE_NAME, SnapName, Snapshot, Store};
@@ -29,8 +29,18 @@ pub struct Listing {
     pub snapshots: Vec<Entry>,
     /// What could not be read, in words.
     pub faults: Vec<String>,
+    /// Whether any of that is damaged; what a newer version made is not.
+    pub damaged: bool,
     /// A change of the target was begun and not finished.
     pub interrupted: bool,
+}
+
+impl Listing {
+    fn new(path: &Path, snapshots: Vec<Entry>, faults: &[Error], interrupted: bool) -> Listing {
+        let damaged = faults.iter().any(|e| !matches!(e, Error::Version { .. }));
+        let faults = faults.iter().map(ToString::to_string).collect();
+        Listing { path: path.into(), snapshots, faults, damaged, interrupted }
+    }
 }
 
 /// One snapshot.
@@ -88,8 +98,7 @@ pub fn log(file: Option<&Path>, options: &Options) -> Result<Vec<Listing>> {
     let mut all = histories.iter().map(|history| listing(history, options.range)).collect::<Result<Vec<_>>>()?;
     all.retain(|history| !history.snapshots.is_empty() || !history.faults.is_empty() || history.interrupted);
     if !faults.is_empty() {
-        let faults = faults.iter().map(ToString::to_string).collect();
-        all.push(Listing { path: store.dir().into(), snapshots: Vec::new(), faults, interrupted: false });
+        all.push(Listing::new(store.dir(), Vec::new(), &faults, false));
     }
     Ok(all)
 }
@@ -98,7 +107,7 @@ fn listing(history: &History, range: Option<(u64, u64)>) -> Result<Listing> {
     let mut faults = Vec::new();
     let mut tags = tags(history, &mut faults)?;
     let interrupted = history.intent().unwrap_or_else(|e| {
-        faults.push(e.to_string());
+        faults.push(e);
         None
     });
     let mut lens = HashMap::new();
@@ -125,24 +134,20 @@ fn listing(history: &History, range: Option<(u64, u64)>) -> Result<Listing> {
                 }
                 known.insert(name.id, now);
             }
-            Err(e) => faults.push(e.to_string()),
+            Err(e) => faults.push(e),
         }
     }
-    Ok(Listing {
-        path: history.target().into(),
-        snapshots,
-        faults,
-        interrupted: interrupted.is_some() && !ChangeMarker::own(history).is_busy(),
-    })
+    let interrupted = interrupted.is_some() && !ChangeMarker::own(history).is_busy();
+    Ok(Listing::new(history.target(), snapshots, &faults, interrupted))
 }
 
 /// Tags by what they name.
-fn tags(history: &History, faults: &mut Vec<String>) -> Result<HashMap<Digest, Vec<String>>> {
+fn tags(history: &History, faults: &mut Vec<Error>) -> Result<HashMap<Digest, Vec<String>>> {
     let mut tags: HashMap<Digest, Vec<String>> = HashMap::new();
     for (tag, id) in history.tags()? {
         match id {
             Ok(id) => tags.entry(id).or_default().push(tag),
-            Err(e) => faults.push(e.to_string()),
+            Err(e) => faults.push(e),
         }
     }
     Ok(tags)
