@@ -8,6 +8,7 @@ use std::io::{self, BufWriter, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 use memsnap::sys::signal::Deaf;
+use unicode_width::UnicodeWidthChar;
 
 use super::escape;
 
@@ -42,17 +43,15 @@ struct Rows {
 
 impl Rows {
     fn count(&mut self, bytes: &[u8], columns: usize) {
-        for byte in bytes {
-            match byte {
-                b'\n' => {
+        for c in String::from_utf8_lossy(bytes).chars() {
+            match c {
+                '\n' => {
                     self.full += self.column.max(1).div_ceil(columns.max(1));
                     self.column = 0;
                 }
-                0x1b => self.escape = true,
-                _ if self.escape => self.escape = !byte.is_ascii_alphabetic(),
-                // The first byte of a character stands for all of them.
-                0x80..0xc0 => {}
-                _ => self.column += 1,
+                '\x1b' => self.escape = true,
+                _ if self.escape => self.escape = !c.is_ascii_alphabetic(),
+                _ => self.column += c.width().unwrap_or(0),
             }
         }
     }

@@ -128,7 +128,7 @@ impl Now {
     /// One line of at most `width` columns: what does not fit is left out, the bar first, then the time, then the
     /// speed.
     fn fit(&self, what: &str, sizes: Sizes, width: usize) -> String {
-        let columns = |text: &str| text.chars().count();
+        let columns = escape::columns;
         let mut line = self.extent(sizes);
         for part in [Some(format!("{}/s", sizes.show(self.speed))), self.left.clone()].into_iter().flatten() {
             if columns(what) + 2 + columns(&line) + 2 + columns(&part) > width {
@@ -136,15 +136,15 @@ impl Now {
             }
             line += &format!("  {part}");
         }
-        let room = width.saturating_sub(columns(what) + 2 + columns(&line) + 2).min(BAR.1);
+        let cells = width.saturating_sub(columns(what) + 2 + columns(&line) + 2).min(BAR.1);
         let bar = match self.total {
-            total if total > 0 && room >= BAR.0 => {
-                let full = (room as u128 * u128::from(self.done.min(total)) / u128::from(total)) as usize;
-                format!("{}{}  ", "\u{2588}".repeat(full), "\u{2591}".repeat(room - full))
+            total if total > 0 && cells >= BAR.0 => {
+                let full = (cells as u128 * u128::from(self.done.min(total)) / u128::from(total)) as usize;
+                format!("{}{}  ", "\u{2588}".repeat(full), "\u{2591}".repeat(cells - full))
             }
             _ => String::new(),
         };
-        format!("{what}  {bar}{line}").chars().take(width).collect()
+        escape::cut(&format!("{what}  {bar}{line}"), width).into()
     }
 }
 
@@ -222,5 +222,7 @@ mod tests {
         (0..200).for_each(|width| assert!(fit(width).chars().count() <= width));
         let open = Now { total: 0, left: None, ..now };
         assert_eq!(open.fit("reading", sizes, 50), "reading  1.5 GiB  512 MiB/s");
+        (0..90)
+            .for_each(|width| assert!(escape::columns(&open.fit("\u{6f22}\u{5b57} e\u{301}", sizes, width)) <= width));
     }
 }

@@ -33,8 +33,8 @@ impl Strip {
     /// When `unit` or `rows` is zero.
     pub(crate) fn new(len: u64, unit: u64, width: usize, rows: u64) -> Strip {
         assert!(unit > 0 && rows > 0, "a strip has cells");
-        let history = (width.saturating_sub(digits(len) + 2) as u64).max(1);
-        let row = 1 << history.ilog2();
+        let columns = (width.saturating_sub(digits(len) + 2) as u64).max(1);
+        let row = 1 << columns.ilog2();
         let mut cell = unit;
         while len.div_ceil(cell) > row * rows {
             cell *= 2;

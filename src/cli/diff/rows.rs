@@ -198,7 +198,12 @@ impl Rows<'_> {
         if !std::mem::replace(&mut self.begun, true) {
             let column = 4 * self.width as usize;
             let (a, b) = (end_of(&self.report.a.name, column), end_of(&self.report.b.name, column));
-            return screen.heading(&format!("{:digits$}  {a:<column$} | {b}", "", digits = self.digits));
+            return screen.heading(&format!(
+                "{:digits$}  {} | {b}",
+                "",
+                escape::padded(&a, column, false),
+                digits = self.digits
+            ));
         }
         if self.around > 0 && at > self.shown { screen.line("--") } else { Ok(()) }
     }
@@ -226,12 +231,12 @@ impl Rows<'_> {
 /// A name, escaped; of a long one the end, which is what tells it from others.
 fn end_of(name: &str, columns: usize) -> String {
     let name = escape::text(name);
-    let long = name.chars().count();
-    if long <= columns {
+    if escape::columns(&name) <= columns {
         return name;
     }
-    let kept = columns.saturating_sub(3);
-    "...".to_string() + &name.chars().skip(long - kept).collect::<String>()
+    let fits = |start: &usize| escape::columns(&name[*start..]) + 3 <= columns;
+    let start = name.char_indices().map(|(at, _)| at).find(fits).unwrap_or(name.len());
+    format!("...{}", &name[start..])
 }
 
 /// The rows of two sides; where one ends, its are short or empty.

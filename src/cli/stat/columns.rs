@@ -218,7 +218,7 @@ pub(super) fn row(file: &Path, report: &Report, columns: &[Column], sizes: Sizes
 /// A heading and the rows, in columns as wide as their widest cell; numbers to the right.
 pub(super) fn table(columns: &[Column], mut rows: Vec<Vec<String>>, lines: &mut Vec<Line>) {
     rows.insert(0, columns.iter().map(|column| column.heading()).collect());
-    let width = |i: usize| rows.iter().map(|row| row[i].chars().count()).max().unwrap_or(0);
+    let width = |i: usize| rows.iter().map(|row| escape::columns(&row[i])).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns.len()).map(width).collect();
     for (n, row) in rows.iter().enumerate() {
         let cell = |(i, text): (usize, &String)| escape::padded(text, widths[i], !columns[i].is_text());
@@ -281,5 +281,12 @@ mod tests {
         table(&[Length, File], vec![row("1.0 KiB", "a"), row("12 B", "b c")], &mut lines);
         assert_eq!(lines[0], Line::Head(" LENGTH  FILE".into()));
         assert_eq!(lines[2], Line::Text("   12 B  b c".into()));
+        let mut lines = Vec::new();
+        let row = |file: &str, length: &str| vec![file.to_owned(), length.to_owned()];
+        table(&[File, Length], vec![row("\u{6f22}\u{5b57}", "1 B"), row("e\u{301}x", "22 B")], &mut lines);
+        let text = |at: usize| match &lines[at] {
+            Line::Head(text) | Line::Text(text) | Line::Own(text) => text.clone(),
+        };
+        assert_eq!([0, 1, 2].map(text), ["FILE  LENGTH", "\u{6f22}\u{5b57}     1 B", "e\u{301}x      22 B"]);
     }
 }

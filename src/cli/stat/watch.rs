@@ -67,12 +67,13 @@ pub(super) fn watch(
 /// What fits on the screen, each line clearing what was there before.
 fn frame(lines: &[Line], columns: usize, rows: usize, colored: bool) -> String {
     let mut out = String::new();
-    let room = rows.saturating_sub(1);
-    // The last line is for what there is no room for.
-    let shown = if lines.len() > room { room.saturating_sub(1) } else { lines.len() };
-    let rest = (lines.len() > room).then(|| format!("and {}", units::count((lines.len() - shown) as u64, "more line")));
+    let height = rows.saturating_sub(1);
+    // The last line says how many lines do not fit.
+    let shown = if lines.len() > height { height.saturating_sub(1) } else { lines.len() };
+    let rest =
+        (lines.len() > height).then(|| format!("and {}", units::count((lines.len() - shown) as u64, "more line")));
     for line in lines[..shown].iter().chain(&rest.map(Line::Text)) {
-        let cut = |text: &String| escape::text(text).chars().take(columns).collect::<String>();
+        let cut = |text: &String| escape::cut(&escape::text(text), columns).to_owned();
         out += &match line {
             Line::Head(text) if colored => format!("\x1b[1m{}\x1b[0m", cut(text)),
             Line::Head(text) | Line::Text(text) => cut(text),
@@ -93,6 +94,9 @@ mod tests {
         assert_eq!(frame(&lines, 5, 9, false), "name\x1b[K\nabcde\x1b[K\nlast\x1b[K\n\x1b[J");
         assert_eq!(frame(&lines, 20, 3, true), "\x1b[1mname\x1b[0m\x1b[K\nand 2 more lines\x1b[K\n\x1b[J");
         assert_eq!(frame(&lines, 20, 2, true), "and 3 more lines\x1b[K\n\x1b[J");
+        let wide = [Line::Text("\u{6f22}\u{5b57}e\u{301}x".into())];
+        assert_eq!(frame(&wide, 3, 9, false), "\u{6f22}\x1b[K\n\x1b[J");
+        assert_eq!(frame(&wide, 5, 9, false), "\u{6f22}\u{5b57}e\u{301}\x1b[K\n\x1b[J");
         assert!(every("0").is_err() && every("x").is_err());
         assert_eq!(every("0.5"), Ok(Duration::from_millis(500)));
     }
