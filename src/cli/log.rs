@@ -16,7 +16,7 @@ use super::flags::{Global, without_ref};
 use super::json::JsonPath;
 use super::metadata::JsonMeta;
 use super::screen::Screen;
-use super::units::{Bytes, age};
+use super::units::{Bytes, age, ago, count};
 use super::{escape, metadata, text, units};
 
 /// List the snapshots of FILE, or of all files
@@ -126,16 +126,9 @@ impl Args {
 
 fn render_text(listing: &Listing, global: &Global, screen: &mut Screen) -> anyhow::Result<()> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_nanos() as i64);
-    let id = if global.verbose { "ID" } else { "ID          " };
-    let when = if global.verbose { "TIME" } else { "AGE" };
-    let mut rows = vec![["#", id, when, "LENGTH", "PAGES", "STORED", "GRADE", "IMAGE", "MESSAGE"].map(String::from)];
-    rows.extend(listing.snapshots.iter().map(|entry| row(entry, now, global, screen)));
-    if !listing.snapshots.is_empty() {
-        let mut lines = aligned(&rows, global.verbose).into_iter();
-        if let Some(head) = lines.next() {
-            screen.heading(&head)?;
-        }
-        lines.try_for_each(|line| screen.line(&line))?;
+    match global.verbose {
+        true => blocks(listing, now, screen)?,
+        false => table(listing, now, screen)?,
     }
     for fault in &listing.faults {
         screen.warn(&format!("{}: {fault}", escape::path(&listing.path)));
@@ -147,55 +140,98 @@ fn render_text(listing: &Listing, global: &Global, screen: &mut Screen) -> anyho
     Ok(())
 }
 
-fn row(entry: &Entry, now: i64, global: &Global, screen: &Screen) -> [String; 9] {
-    let id = entry.id.to_hex();
-    let mut notes: Vec<String> = entry.tags.iter().map(|tag| format!("[{tag}]")).collect();
-    match entry.kind {
-        Kind::Asked => {}
-        Kind::Undo => notes.push("(undo)".into()),
-        Kind::Result => notes.push("(result)".into()),
+/// One row for each snapshot.
+fn table(listing: &Listing, now: i64, screen: &mut Screen) -> anyhow::Result<()> {
+    if listing.snapshots.is_empty() {
+        return Ok(());
     }
-    if global.verbose {
-        notes.extend(metadata::words(&entry.metadata).iter().map(|words| format!("({words})")));
+    let mut rows =
+        vec![["#", "ID          ", "AGE", "LENGTH", "PAGES", "STORED", "GRADE", "MESSAGE"].map(String::from)];
+    rows.extend(listing.snapshots.iter().map(|entry| row(entry, now, screen)));
+    let mut lines = aligned(&rows).into_iter();
+    if let Some(head) = lines.next() {
+        screen.heading(&head)?;
     }
-    if !entry.message.is_empty() {
-        notes.push(entry.message.clone());
-    }
-    let grade = match global.verbose && !entry.reason.is_empty() {
-        true => format!("{} ({})", entry.grade, entry.reason),
-        false => entry.grade.to_string(),
-    };
+    lines.try_for_each(|line| screen.line(&line))
+}
+
+fn row(entry: &Entry, now: i64, screen: &Screen) -> [String; 8] {
+    let tags = entry.tags.iter().map(|tag| format!("[{tag}]"));
+    let kind = kind(entry.kind).map(|(name, _)| format!("({name})"));
+    let message = Some(entry.message.clone()).filter(|message| !message.is_empty());
+    let notes: Vec<String> = tags.chain(kind).chain(message).collect();
     [
         entry.number.to_string(),
-        if global.verbose { id } else { id[..12].into() },
-        if global.verbose { local_time(entry.time_ns) } else { age(now, entry.time_ns) },
+        entry.id.to_hex()[..12].into(),
+        age(now, entry.time_ns),
         screen.sizes.show(entry.len),
         entry.pages_changed.to_string(),
         screen.sizes.show(entry.bytes_stored),
-        escape::text(&grade),
-        entry.image.to_hex(),
+        entry.grade.to_string(),
         escape::text(&notes.join(" ")),
     ]
 }
 
-/// The column of image digests.
-const IMAGE: usize = 7;
+/// What an automatic snapshot is called, and why there is one.
+fn kind(kind: Kind) -> Option<(&'static str, &'static str)> {
+    match kind {
+        Kind::Asked => None,
+        Kind::Undo => Some(("undo", "the content before a change, saved automatically")),
+        Kind::Result => Some(("result", "the content after a change, saved automatically")),
+    }
+}
 
-/// Columns as wide as their widest cell, numbers to the right; that of image digests only if `verbose`.
-fn aligned(rows: &[[String; 9]], verbose: bool) -> Vec<String> {
-    const RIGHT: [bool; 9] = [true, false, true, true, true, true, false, false, false];
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; 9] = std::array::from_fn(width);
-    let cell = |text: &String, i: usize| escape::padded(text, widths[i], RIGHT[i]);
-    let line = |row: &[String; 9]| {
-        let shown = row.iter().enumerate().filter(|(i, _)| verbose || *i != IMAGE);
-        let cells: Vec<_> = shown.map(|(i, text)| cell(text, i)).collect();
+/// One block of lines for each snapshot, with all that is known of it.
+fn blocks(listing: &Listing, now: i64, screen: &mut Screen) -> anyhow::Result<()> {
+    for (i, entry) in listing.snapshots.iter().enumerate() {
+        if i > 0 {
+            screen.line("")?;
+        }
+        screen.heading(&format!("snapshot {}  {}", entry.number, entry.id.to_hex()))?;
+        for (label, text) in block(entry, now, screen) {
+            screen.line(&format!("  {label:<8}  {text}"))?;
+        }
+        if !entry.message.is_empty() {
+            screen.line("")?;
+            screen.line(&format!("    {}", entry.message))?;
+        }
+    }
+    Ok(())
+}
+
+fn block(entry: &Entry, now: i64, screen: &Screen) -> Vec<(&'static str, String)> {
+    let sizes = screen.sizes;
+    let (pages, stored) = (count(entry.pages_changed, "page"), sizes.show(entry.bytes_stored));
+    let reason = if entry.reason.is_empty() { String::new() } else { format!(": {}", entry.reason) };
+    let optional = |label, text: String| (!text.is_empty()).then_some((label, text));
+    let lines = [
+        Some(("time", format!("{} ({})", local_time(entry.time_ns), ago(now, entry.time_ns)))),
+        entry.parent.as_ref().map(|id| ("parent", id.to_hex())),
+        Some(("image", entry.image.to_hex())),
+        Some(("length", sizes.show(entry.len))),
+        Some(("changed", format!("{pages}, {stored} stored"))),
+        optional("metadata", metadata::words(&entry.metadata).join(", ")),
+        Some(("grade", format!("{}{reason}", entry.grade))),
+        kind(entry.kind).map(|(name, why)| ("kind", format!("{name}: {why}"))),
+        optional("tags", entry.tags.join(", ")),
+        optional("host", entry.host.clone()),
+    ];
+    lines.into_iter().flatten().collect()
+}
+
+/// Columns as wide as their widest cell; numbers are aligned right.
+fn aligned(rows: &[[String; 8]]) -> Vec<String> {
+    const RIGHT: [bool; 8] = [true, false, true, true, true, true, false, false];
+    let width = |column: usize| rows.iter().map(|row| escape::columns(&row[column])).max().unwrap_or(0);
+    let widths: [usize; 8] = std::array::from_fn(width);
+    let line = |row: &[String; 8]| {
+        let cells: Vec<_> = (0..row.len()).map(|i| escape::padded(&row[i], widths[i], RIGHT[i])).collect();
         cells.join("  ").trim_end().to_string()
     };
     rows.iter().map(line).collect()
 }
 
-/// Nanoseconds since 1970, as a clock here shows them.
+/// Nanoseconds since 1970, as/// Nanoseconds since 1970, as a clock here shows them.
 pub(crate) fn local_time(ns: i64) -> String {
     match Timestamp::from_nanosecond(ns.into()) {
         Ok(time) => time.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
@@ -250,12 +286,19 @@ mod tests {
     #[test]
     fn columns_line_up() {
         let row = |number: &str, message: &str| {
-            let mut row = ["1", "id", "2 h", "1 B", "3", "4 B", "proven", "image", ""].map(String::from);
-            (row[0], row[8]) = (number.into(), message.into());
+            let mut row = ["1", "id", "2 h", "1 B", "3", "4 B", "proven", ""].map(String::from);
+            (row[0], row[7]) = (number.into(), message.into());
             row
         };
-        let lines = aligned(&[row("1", ""), row("10", "now")], false);
+        let lines = aligned(&[row("1", ""), row("10", "now")]);
         assert_eq!(lines[0], " 1  id  2 h  1 B  3  4 B  proven");
         assert_eq!(lines[1], "10  id  2 h  1 B  3  4 B  proven  now");
+        let rows = ["\u{6f22}", "e\u{301}", "ab"].map(|age| {
+            let mut row = row("1", "x");
+            row[2] = age.into();
+            row
+        });
+        let ends: Vec<_> = aligned(&rows).iter().map(|line| escape::columns(line)).collect();
+        assert_eq!(ends, [ends[0]; 3]);
     }
 }

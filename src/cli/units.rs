@@ -184,6 +184,11 @@ impl Sizes {
     }
 }
 
+/// `7..9`, or `7` for a range of one: of pages, or of elements.
+pub(crate) fn range_text(start: u64, end: u64) -> String {
+    if end == start + 1 { start.to_string() } else { format!("{start}..{end}") }
+}
+
 /// `1 page`, `105 pages`.
 pub(crate) fn count(n: u64, noun: &str) -> String {
     let s = if n == 1 { "" } else { "s" };
@@ -218,6 +223,14 @@ pub(crate) fn age(now_ns: i64, then_ns: i64) -> String {
         _ => format!("{} y", secs / 31_536_000),
     };
     if then_ns > now_ns { format!("in {age}") } else { age }
+}
+
+/// `5 min ago`, `now`.
+pub(crate) fn ago(now_ns: i64, then_ns: i64) -> String {
+    match age(now_ns, then_ns) {
+        age if age == "now" || age.starts_with("in ") => age,
+        age => format!("{age} ago"),
+    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,29 @@ fn a_table_with_the_newest_last() {
     let lines: Vec<_> = ran.out.lines().collect();
     assert_eq!(lines.len(), 3, "{}", ran.out);
     assert!(lines[1].contains("one") && lines[2].contains("two") && lines[2].contains("[gold]"));
-    assert_eq!(case.ok("-v log f").out.lines().count(), 3);
+}
+
+#[test]
+fn one_block_for_each_snapshot_with_v() {
+    let case = Case::with_pages(10);
+    let id = case.ok("snap -m one f").out;
+    case.touch(3, 9);
+    case.ok("snap -m two --tag gold f");
+    let ran = case.ok("-v log f");
+    let ran =
+        ran.shows(&format!("snapshot 1  {id}")).shows("  changed   10 pages, ").shows("\n\n    one\n\nsnapshot 2  ");
+    let ran = ran.shows(&format!("  parent    {id}")).shows("  changed   1 page, ").shows("  tags      gold\n");
+    assert!(ran.out.lines().all(|line| line.len() <= 80 || line.starts_with("  grade")), "{}", ran.out);
+}
+
+#[test]
+fn wide_and_combining_characters_shift_no_column() {
+    let case = Case::with_pages(1);
+    case.run(["snap", "--tag", "\u{6f22}\u{5b57}", "-m", "e\u{301}t\u{e9}", "f"]).says("f@1");
+    case.ok("log f").shows("[\u{6f22}\u{5b57}] e\u{301}t\u{e9}\n");
+    case.write("\u{6f22}\u{5b57}.bin", b"x");
+    let out = case.ok("stat -o file,length f \u{6f22}\u{5b57}.bin").out;
+    assert_eq!(out, "FILE       LENGTH\nf         4.0 KiB\n\u{6f22}\u{5b57}.bin      1 B\n");
 }
 
 #[test]

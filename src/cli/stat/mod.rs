@@ -253,11 +253,3 @@ fn terminal(screen: &Screen) -> (usize, usize) {
     let or = |n: u16, default| if n == 0 { default } else { usize::from(n) };
     size.map_or((80, usize::MAX), |size| (or(size.ws_col, 80), or(size.ws_row, 24)))
 }
-
-/// `5 min ago`, `now`.
-fn ago(now_ns: i64, then_ns: i64) -> String {
-    match units::age(now_ns, then_ns) {
-        age if age == "now" || age.starts_with("in ") => age,
-        age => format!("{age} ago"),
-    }
-}

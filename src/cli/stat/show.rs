@@ -11,8 +11,8 @@ use memsnap::sys::procs::{How, Opener};
 
 use super::super::escape;
 use super::super::screen::Screen;
-use super::super::units::{Sizes, count};
-use super::{ago, locks, terminal};
+use super::super::units::{Sizes, ago, count};
+use super::{locks, terminal};
 
 /// Columns that labels take.
 const LABELS: usize = 12;
@@ -75,7 +75,7 @@ impl Page<'_> {
 
     /// A label, and words that go on in the next line where they do not fit.
     fn put(&mut self, label: &str, text: &str) {
-        let history = self.width.saturating_sub(LABELS + 2).max(20);
+        let width = self.width.saturating_sub(LABELS + 2).max(20);
         let mut label = label;
         let mut line = String::new();
         let mut flush = |line: &mut String| {
@@ -84,7 +84,7 @@ impl Page<'_> {
             line.clear();
         };
         for word in text.split(' ') {
-            if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > history {
+            if !line.is_empty() && escape::columns(&line) + 1 + escape::columns(word) > width {
                 flush(&mut line);
             }
             if !line.is_empty() {
