@@ -13,7 +13,7 @@ use super::exit::Exit;
 use super::flags::{Global, reading};
 use super::json::{JsonNotes, JsonPath, JsonRange};
 use super::screen::Screen;
-use super::units::count;
+use super::units::{count, range_text};
 use super::{escape, text};
 
 /// Ranges and snapshots shown of a fault before the rest is only counted.
@@ -139,15 +139,16 @@ impl Args {
     }
 }
 
-/// `FILE: what; costs @2, @3 the pages 7..9, 12..13`
+/// `FILE: what; affects pages 7..9, 12 of @2, @3`
 fn fault_line(fault: &Fault) -> String {
     let mut line = format!("{}: {}", escape::path(&fault.path), fault.what);
     let snapshots = listed(&fault.snapshots, |number| format!("@{number}"));
-    let ranges = listed(&fault.ranges, |range: &PageRange| format!("{}..{}", range.start, range.end));
+    let ranges = listed(&fault.ranges, |range: &PageRange| range_text(range.start, range.end));
+    let noun = if matches!(&fault.ranges[..], [range] if range.len() == 1) { "page" } else { "pages" };
     match (snapshots.is_empty(), ranges.is_empty()) {
-        (false, false) => line += &format!("; costs {snapshots} the pages {ranges}"),
-        (false, true) => line += &format!("; costs {snapshots}"),
-        (true, false) => line += &format!("; pages {ranges}"),
+        (false, false) => line += &format!("; affects {noun} {ranges} of {snapshots}"),
+        (false, true) => line += &format!("; affects {snapshots}"),
+        (true, false) => line += &format!("; affects {noun} {ranges}"),
         (true, true) => {}
     }
     if fault.repaired {

@@ -35,6 +35,7 @@ struct JsonSide<'a> {
 pub(crate) fn show(start: u64, end: u64, screen: &mut Screen) -> anyhow::Result<()> {
     match screen.is_json() {
         true => screen.json(&JsonRange { schema: "memsnap.diff.element.1", start, end }),
+        false if end - start == 1 => screen.line(&format!("element {start}")),
         false => screen.line(&format!("elements {start}..{end}")),
     }
 }

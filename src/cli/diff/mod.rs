@@ -22,9 +22,10 @@ use serde::Serialize;
 
 use super::exit::Exit;
 use super::flags::{Global, LockFlag, ReadingFlags, two_sides};
+use super::metadata::{self, JsonMeta};
 use super::screen::Screen;
 use super::typed::{Typed, typed};
-use super::units::{self, Bytes, count};
+use super::units::{self, Bytes, count, range_text};
 use super::{escape, text};
 use tally::Tally;
 
@@ -150,6 +151,8 @@ struct JsonSummary {
     #[serde(skip_serializing_if = "Option::is_none")]
     changes: Option<JsonChanges>,
     same: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    metadata: Vec<JsonMeta>,
 }
 
 #[derive(Serialize)]
@@ -316,7 +319,7 @@ impl Args {
 
 /// The columns of a range: its pages, and its bytes; as wide as those of a range that ends with page `last` can be.
 pub(crate) fn columns(range: &PageRange, last: u64) -> (String, String) {
-    let pages = format!("{}..{}", range.start, range.end);
+    let pages = range_text(range.start, range.end);
     let bytes = format!("{:#x}..{:#x}", range.offset(), range.end_offset());
     let widest = (2 * last.to_string().len() + 2, 2 * format!("{:#x}", last.saturating_mul(PAGE64)).len() + 2);
     let (wide, wider) = (widest.0.max(18), widest.1.max(26));
@@ -342,9 +345,12 @@ fn plain_names(report: &mut Report) {
 
 fn summary_line(report: &Report, what: Option<String>, screen: &Screen) -> String {
     let (a, b, sizes) = (&report.a, &report.b, screen.sizes);
+    let metadata = metadata::words(&report.metadata).join(", ");
     if report.same {
-        return format!("{} and {} are the same, {}", a.name, b.name, sizes.show(a.len));
+        let same = format!("{} and {} are the same, {}", a.name, b.name, sizes.show(a.len));
+        return if metadata.is_empty() { same } else { format!("{same}, but for metadata: {metadata}") };
     }
+    let metadata = if metadata.is_empty() { metadata } else { format!(", {metadata}") };
     let length = match a.len == b.len {
         true => format!("length {}", sizes.show(a.len)),
         false => format!("length {}", sizes.step(a.len, b.len)),
@@ -354,7 +360,7 @@ fn summary_line(report: &Report, what: Option<String>, screen: &Screen) -> Strin
         let differ = units::differ(report.pages_changed);
         format!("{pages} in {ranges} {differ} ({})", sizes.show(report.bytes_changed))
     });
-    format!("{} -> {}: {what}, {length}", a.name, b.name)
+    format!("{} -> {}: {what}, {length}{metadata}", a.name, b.name)
 }
 
 fn json(report: &Report, found: &Found, range: Option<Range<u64>>) -> JsonSummary {
@@ -371,5 +377,6 @@ fn json(report: &Report, found: &Found, range: Option<Range<u64>>) -> JsonSummar
         bytes_changed: found.bytes,
         changes: found.json,
         same: found.same,
+        metadata: metadata::json(&report.metadata),
     }
 }
