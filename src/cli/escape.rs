@@ -1,5 +1,5 @@
-//! Makes any text safe to show: nothing that a file name, a message or a process name holds can move the cursor,
-//! change colours or turn the reading direction round.
+//! Makes any text safe to show: no file name, message or process name can move the cursor, change colours or reverse
+//! the writing direction.
 
 use std::ffi::OsStr;
 use std::fmt::Write;
@@ -17,7 +17,7 @@ pub(crate) fn text(text: &str) -> String {
     out
 }
 
-/// Bytes that should be UTF-8, with those that are not written as `\xNN`.
+/// Bytes that should be UTF-8; others are written as `\xNN`.
 pub(crate) fn bytes(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {

@@ -21,21 +21,22 @@ use super::{escape, metadata, text, units};
 
 /// List the snapshots of FILE, or of all files
 ///
-/// One line for each snapshot, the newest last: its number, id and age, the
-/// length of the file, the pages that had changed and the bytes they take,
-/// the grade, tags and message. Snapshots that memsnap made by itself before
-/// it wrote to the file are marked `(undo)`, those of what it wrote where no
-/// other snapshot holds that are marked `(result)`. Without FILE, all files of
-/// the store of this directory are listed. With -v, full ids, exact times, the
-/// reason of each grade, what of mode, owner and attributes changed, and the
-/// image digests of which deltas speak.
+/// Shows one line for each snapshot, the newest last: number, id and age, the
+/// length of the file, the pages that changed and the bytes stored, the
+/// grade, tags and message. Snapshots that memsnap took by itself before it
+/// wrote to the file are marked (undo); those of what it wrote are marked
+/// (result). Without FILE, lists all files of the store in this directory.
+///
+/// With -v, shows a block of lines for each snapshot: also the full id, exact
+/// time, reason for the grade, changes of mode, owner and attributes, and the
+/// image digest, which identifies the base and the result of a delta.
 ///
 /// Reads only the store, never the file.
 ///
 /// Examples:
 ///
 ///   memsnap log db.bin
-///   memsnap log db.bin --range 0x4000+512    who changed these bytes?
+///   memsnap log db.bin --range 0x4000+512    which changed these bytes?
 ///   memsnap log -n 1 --json db.bin | jq -r .id
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = text::LOG_EXIT)]
@@ -43,10 +44,10 @@ pub(crate) struct Args {
     /// The file; without it, all files of the store
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     file: Option<PathBuf>,
-    /// Only snapshots that changed any byte of this range
+    /// Show only snapshots that changed a byte of this range
     #[arg(short, long, value_name = "RANGE", value_parser = units::range)]
     range: Option<Bytes>,
-    /// Only the newest N snapshots of each file
+    /// Show only the newest N snapshots of each file
     #[arg(short = 'n', long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     newest: Option<usize>,
 }
@@ -75,7 +76,7 @@ struct JsonEntry<'a> {
     version: &'a str,
 }
 
-/// What is wrong with one file's history; the list itself is still good.
+/// What is wrong with the history of a file; the list is valid all the same.
 #[derive(Serialize)]
 struct JsonFault<'a> {
     schema: &'static str,
@@ -118,7 +119,7 @@ impl Args {
             }
         }
         if listings.iter().all(|listing| listing.snapshots.is_empty()) {
-            screen.say(if self.range.is_some() { "no snapshot changed that range" } else { "no snapshots" });
+            screen.say(if self.range.is_some() { "no snapshot changed this range" } else { "no snapshots" });
         }
         Ok(exit)
     }
@@ -135,7 +136,7 @@ fn render_text(listing: &Listing, global: &Global, screen: &mut Screen) -> anyho
     }
     if listing.interrupted {
         let (path, recover) = (escape::path(&listing.path), global.command("recover", &listing.path));
-        screen.warn(&format!("{path}: a change of it was interrupted; `{recover}` says what can be done"));
+        screen.warn(&format!("{path}: a change was interrupted; `{recover}` finishes it or rolls it back"));
     }
     Ok(())
 }
@@ -231,7 +232,7 @@ fn aligned(rows: &[[String; 8]]) -> Vec<String> {
     rows.iter().map(line).collect()
 }
 
-/// Nanoseconds since 1970, as/// Nanoseconds since 1970, as a clock here shows them.
+/// Nanoseconds since 1970, as/// A time in nanoseconds since 1970, in the local time zone.
 pub(crate) fn local_time(ns: i64) -> String {
     match Timestamp::from_nanosecond(ns.into()) {
         Ok(time) => time.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string(),

@@ -1,4 +1,4 @@
-//! Progress on stderr: a bar on a terminal, unless the work is short; elsewhere, where it is asked for, a line a second.
+//! Progress on stderr: a bar on a terminal, unless the work is short; with --progress always, a line each second elsewhere.
 
 use std::io::Write;
 use std::sync::Mutex;
@@ -14,13 +14,13 @@ use super::{escape, units};
 
 /// Work that ends sooner shows no progress.
 const QUIET_FOR: Duration = Duration::from_millis(150);
-/// Time between two lines where there is no terminal, of whichever step.
+/// Time between two lines without a terminal, across all steps.
 const LINE_EVERY: Duration = Duration::from_secs(1);
-/// When the last of them was written.
+/// When the last such line was written.
 static LINE_AT: Mutex<Option<Instant>> = Mutex::new(None);
-/// Columns of a terminal that does not tell.
+/// Columns of a terminal that does not report them.
 const COLUMNS: usize = 80;
-/// Widest bar, and the narrowest that still says something.
+/// Columns of the narrowest and the widest bar.
 const BAR: (usize, usize) = (8, 40);
 /// Redraws a second.
 const HZ: u8 = 10;
@@ -31,7 +31,7 @@ pub(crate) struct Bar {
     terminal: bool,
     sizes: Sizes,
     step: Mutex<Option<Step>>,
-    /// Bytes not yet told to the step: workers add here, and only one in a while takes the lock.
+    /// Bytes not yet added to the step: workers add them here, and only rarely take the lock.
     pending: AtomicU64,
 }
 
@@ -43,7 +43,7 @@ struct Step {
 }
 
 impl Bar {
-    /// One that is `shown`, on a `terminal` or not.
+    /// Creates one that is `shown`, on a `terminal` or not.
     pub(crate) fn new(shown: bool, terminal: bool, sizes: Sizes) -> Bar {
         Bar { shown, terminal, sizes, step: Mutex::new(None), pending: AtomicU64::new(0) }
     }
@@ -74,8 +74,8 @@ impl Bar {
     }
 }
 
-/// Redraws `bar` while nothing is reported, until it ends. Where no thread can be had, reports alone redraw it (what
-/// indicatif has for this panics then).
+/// Redraws `bar` until it ends, also while no progress is reported. Without a thread, only reports redraw it; indicatif's
+/// own ticker would panic.
 fn tick(bar: &ProgressBar) {
     let weak = bar.downgrade();
     let redraw = move || {
@@ -98,12 +98,12 @@ fn line_is_due() -> bool {
     due
 }
 
-/// Where a step stands.
+/// The state of a step.
 struct Now {
     done: u64,
     total: u64,
     speed: u64,
-    /// How long it will take, where that can be told.
+    /// The time left, if it can be estimated.
     left: Option<String>,
 }
 
@@ -125,8 +125,7 @@ impl Now {
         }
     }
 
-    /// One line of at most `width` columns: what does not fit is left out, the bar first, then the time, then the
-    /// speed.
+    /// One line of at most `width` columns. What does not fit is left out: first the bar, then the time, then the speed.
     fn fit(&self, what: &str, sizes: Sizes, width: usize) -> String {
         let columns = escape::columns;
         let mut line = self.extent(sizes);
@@ -150,9 +149,9 @@ impl Now {
 
 /// Columns of the terminal that stderr is.
 fn width() -> usize {
-    let told = rustix::termios::tcgetwinsize(std::io::stderr()).map_or(0, |size| usize::from(size.ws_col));
+    let columns = rustix::termios::tcgetwinsize(std::io::stderr()).map_or(0, |size| usize::from(size.ws_col));
     // The last column is left free: some terminals wrap when it is written.
-    if told == 0 { COLUMNS } else { told.saturating_sub(1) }
+    if columns == 0 { COLUMNS } else { columns.saturating_sub(1) }
 }
 
 impl Progress for Bar {
@@ -179,7 +178,7 @@ impl Progress for Bar {
             return;
         }
         self.pending.fetch_add(bytes, Ordering::Relaxed);
-        // Whoever finds the lock taken leaves its bytes to the next one.
+        // If the lock is taken, the next call adds these bytes.
         if let Ok(mut step) = self.step.try_lock()
             && let Some(step) = step.as_mut()
         {

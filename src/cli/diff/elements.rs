@@ -31,7 +31,7 @@ struct JsonSide<'a> {
     len: u64,
 }
 
-/// Shows elements `start..end` as changed.
+/// Shows that elements `start..end` differ.
 pub(crate) fn show(start: u64, end: u64, screen: &mut Screen) -> anyhow::Result<()> {
     match screen.is_json() {
         true => screen.json(&JsonRange { schema: "memsnap.diff.element.1", start, end }),
@@ -40,7 +40,7 @@ pub(crate) fn show(start: u64, end: u64, screen: &mut Screen) -> anyhow::Result<
     }
 }
 
-/// Shows what was found in all.
+/// Shows the summary.
 pub(crate) fn summary(report: &Report, screen: &mut Screen) -> anyhow::Result<Exit> {
     let same = report.changed == 0;
     let (a, b) = (&report.a, &report.b);

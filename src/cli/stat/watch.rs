@@ -1,4 +1,4 @@
-//! `--watch`: the same again and again, in place on a terminal.
+//! `--watch`: repeats the output, in place on a terminal.
 
 use std::time::Duration;
 
@@ -10,17 +10,17 @@ use super::super::units;
 use super::show::Line;
 use super::{Look, terminal};
 
-/// Reads the time between two looks.
+/// Parses the time between two looks.
 pub(super) fn every(text: &str) -> Result<Duration, String> {
     match units::seconds(text)? {
-        time if time < Duration::from_millis(10) => Err("at least 0.01 seconds".into()),
+        time if time < Duration::from_millis(10) => Err("the shortest time is 0.01 seconds".into()),
         time => Ok(time),
     }
 }
 
-/// Looks and shows until there is nothing left to look at, the reader of stdout has gone, or Ctrl-C ends the program (by
-/// its signal: nothing has to be put in order, as each look is written at once and the cursor stays below it). What goes
-/// wrong at the first look ends it too; later it is shown, and the others are watched on.
+/// Inspects and shows until no file is left, the reader of stdout is gone, or Ctrl-C ends the program. (The signal may
+/// do so at any time: each look is written at once, and the cursor stays below it.) An error at the first look ends it
+/// too; a later one is shown, and the other files are still watched.
 pub(super) fn watch(
     every: Duration,
     screen: &mut Screen,
@@ -64,7 +64,7 @@ pub(super) fn watch(
     }
 }
 
-/// What fits on the screen, each line clearing what was there before.
+/// The lines that fit the screen; each clears what was there before.
 fn frame(lines: &[Line], columns: usize, rows: usize, colored: bool) -> String {
     let mut out = String::new();
     let height = rows.saturating_sub(1);
