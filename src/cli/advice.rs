@@ -111,10 +111,10 @@ pub(crate) fn of_gone(error: &Error, store: Option<&Path>) -> Option<String> {
         return None;
     }
     let options = Options { store: store.map(Path::to_path_buf), ..Options::default() };
-    let kept = log(Some(path), &options).ok()?.iter().any(|history| !history.snapshots.is_empty());
+    let exists = log(Some(path), &options).ok()?.iter().any(|history| !history.snapshots.is_empty());
     let mut latest = path.clone().into_os_string();
     latest.push("@latest");
     let store = store.map(|dir| format!(" --store {}", escape::shell(dir))).unwrap_or_default();
     let restore = format!("memsnap restore{store} {} -o {}", escape::shell(latest), escape::shell(path));
-    kept.then(|| format!("the file is gone, but it has snapshots: `{restore}`"))
+    exists.then(|| format!("the file is gone, but it has snapshots: `{restore}`"))
 }

@@ -257,7 +257,7 @@ fn vector(report: &Report) -> Option<(&ElementType, u64)> {
 }
 
 fn below(report: &Report) -> String {
-    let kept = match report.id {
+    let outcome = match report.id {
         Some(_) if report.new => "stored and marked",
         Some(_) => "no new snapshot, as the file did not change",
         None => "not stored",
@@ -276,7 +276,7 @@ fn below(report: &Report) -> String {
         }
         _ => "stop the writers, or accept it with --require claimed".into(),
     };
-    format!("below the required grade, {kept}: {remedy}")
+    format!("below the required grade, {outcome}: {remedy}")
 }
 
 fn json(report: &Report) -> JsonReport {

@@ -33,7 +33,7 @@ impl Kind {
     }
 }
 
-/// The same number as an f32, which has all that an f16 has; of what is not a number, the bits are kept.
+/// The number as an f32, which represents every f16 exactly; NaNs keep their bits.
 fn from_half(bits: u16) -> f32 {
     let sign = u32::from(bits & 0x8000) << 16;
     let (exponent, fraction) = (u32::from(bits >> 10 & 0x1f), u32::from(bits & 0x3ff));

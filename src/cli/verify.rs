@@ -120,7 +120,7 @@ impl Args {
         let repaired = report.faults.iter().filter(|fault| fault.repaired).count() as u64;
         let verdict = match (faults, repaired) {
             (0, _) if self.quick => "structure is sound, pages not read".into(),
-            (0, _) => "no faults".into(),
+            (0, _) => "all good".into(),
             (n, 0) => count(n, "fault"),
             (n, repaired) => format!("{}, {repaired} repaired", count(n, "fault")),
         };

@@ -1,4 +1,4 @@
-//! Writing an image elsewhere.
+//! `restore`: writes an image to another file, or to a stream.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -27,40 +27,39 @@ const STRETCH: u64 = 128 << 10;
 /// Where the image goes.
 #[allow(missing_debug_implementations, reason = "a stream may be anything")]
 pub enum Out<'a> {
-    /// To a new file, or in the place of one. A FIFO or a name of a descriptor, such as `/dev/fd/3`, is written
-    /// through.
+    /// To a new file, or in place of one. A FIFO or a name of a descriptor, such as `/dev/fd/3`, is written to directly.
     Path(&'a Path),
-    /// In order, zeros included.
+    /// To a stream, in order, zeros included.
     Stream(&'a mut dyn Write),
 }
 
-/// How.
+/// Options of [`restore`].
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// The store, if it is not the one beside the file.
     pub store: Option<PathBuf>,
-    /// Replace a file that is there.
+    /// Replace an existing file.
     pub force: bool,
     /// Most bytes a second.
     pub limit_rate: Option<u64>,
-    /// Write zeros in the place of pages that are lost by damaged or missing packs, instead of failing.
+    /// Write zeros for pages in damaged or missing packs, instead of failing.
     pub skip_damaged: bool,
 }
 
-/// What was written.
+/// The result of [`restore`].
 #[derive(Clone, Debug)]
 pub struct Report {
     /// Length of the image.
     pub len: u64,
     /// Bytes written; holes are not.
     pub bytes_written: u64,
-    /// Pages that are lost, with [`Options::skip_damaged`]: they are zeros in what was written.
+    /// With [`Options::skip_damaged`], the pages that are lost: they were written as zeros.
     pub lost: Vec<PageRange>,
-    /// The faults of the store by which they are lost.
+    /// The damage in the store that they are lost by.
     pub damage: Vec<String>,
-    /// What was not restored, or not as it was.
+    /// Notes and warnings: what was not restored.
     pub notes: Vec<Note>,
-    /// How long it took.
+    /// Time taken.
     pub elapsed: Duration,
 }
 
@@ -69,7 +68,7 @@ pub struct Report {
 ///
 /// # Errors
 /// [`Error::Refused`] when `out` exists and `force` is not set, or is the target itself; [`Error::Damaged`] when the
-/// image cannot be had whole: with [`Options::skip_damaged`], when not even its list of pages can.
+/// image cannot be read completely; with [`Options::skip_damaged`], if not even its list of pages can.
 pub fn restore(what: &Operand, out: Out<'_>, options: &Options, progress: &dyn Progress) -> Result<Report> {
     let began = Instant::now();
     let history = find_history(options.store.as_deref(), &what.path)?;
@@ -134,7 +133,7 @@ fn to_path(reader: &mut Reader<'_>, out: &Path, target: &Path, force: bool) -> R
 }
 
 fn exists(out: &Path) -> Error {
-    Error::refused(format!("{} exists", out.display()), "add --force to replace it, or name another file")
+    Error::refused(format!("{} exists", out.display()), "add --force to replace it, or choose another file")
 }
 
 /// The absolute path of `out`, at which a file may be made.
@@ -144,15 +143,15 @@ fn check_out(out: &Path, target: &Path, force: bool) -> Result<PathBuf> {
     refuse_stored(out)?;
     let there = match std::fs::symlink_metadata(out) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Companion::refuse_beside(out).map(|()| found),
-        there => there.at("looking at", out)?,
+        there => there.at("inspecting", out)?,
     };
     if !there.is_file() && !there.is_symlink() {
-        return Err(Error::refused(format!("{} is not a regular file", out.display()), "name another file"));
+        return Err(Error::refused(format!("{} is not a regular file", out.display()), "choose another file"));
     }
     if open::same_file(out, target) {
         return Err(Error::refused(
             format!("{} is the target itself", out.display()),
-            "`memsnap revert` changes it in place, and can be undone",
+            "to restore it in place, use `memsnap revert`",
         ));
     }
     if !force {
@@ -169,7 +168,7 @@ struct Reader<'a> {
     progress: &'a dyn Progress,
     hasher: ImageHasher,
     written: u64,
-    /// The digests of all groups that are not zeros, where somebody wants them.
+    /// The digests of all groups that are not zeros, if they are wanted.
     groups: Option<Vec<(u64, Digest)>>,
     /// What to pass over, instead of failing.
     salvage: Option<Mutex<Salvage>>,
@@ -199,7 +198,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What there is to pass over, where it is wanted; nobody reads at this moment.
+    /// The list of pages to skip, if there is one; no other thread reads at this time.
     fn salvaged(&mut self) -> Option<&mut Salvage> {
         self.salvage.as_mut().map(|salvage| salvage.get_mut().unwrap_or_else(PoisonError::into_inner))
     }
@@ -235,7 +234,7 @@ impl<'a> Reader<'a> {
         if lossy || self.hasher.finish() == self.image.digest() {
             return Ok(());
         }
-        Err(Error::damaged(self.image.path(), "what was written does not add up to its image digest"))
+        Err(Error::damaged(self.image.path(), "the restored pages do not match its image digest"))
     }
 
     /// Adds the groups from page `first` on to the image digest.

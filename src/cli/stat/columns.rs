@@ -185,7 +185,7 @@ impl Column {
     }
 }
 
-/// `2`, or `2+` where there may be others; none where nobody was seen and there may be somebody.
+/// `2`, or `2+` if there may be others; `None` if none is visible but there may be some.
 fn counted(n: usize, unseen: &Unseen) -> Option<String> {
     match (n, unseen.may_use_files()) {
         (0, true) => None,

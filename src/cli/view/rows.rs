@@ -130,7 +130,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Pieces as they may come: (all zeros and told so, bytes).
+    /// Pieces: (reported as zeros, bytes).
     fn cut(pieces: &[(bool, Vec<u8>)], width: usize, fold: bool, start: u64) -> Vec<(u64, Vec<u8>, bool)> {
         let mut rows = Rows::new(width, fold, start);
         let mut out = Vec::new();
