@@ -199,7 +199,7 @@ impl Look {
 
 impl Invert {
     fn run(&self, screen: &mut Screen) -> anyhow::Result<Exit> {
-        let doing = || format!("inverting {}", escape::os(&self.delta));
+        let doing = || format!("reversing {}", escape::os(&self.delta));
         let force = self.output.force;
         let stat = self.output.write(screen, |out| delta::invert(input(&self.delta)?, out, force));
         self.output.render(stat.with_context(doing)?, screen)

@@ -125,7 +125,7 @@ pub(crate) struct StoringFlags {
     /// fast as a disk; higher levels are slower and compress better.
     #[arg(long, value_name = "METHOD", default_value = "zstd:1", value_parser = units::compress, verbatim_doc_comment)]
     pub(crate) compress: Compress,
-    /// Leave SIZE of the store's disk free: a size, or a percentage such as 5%
+    /// Leave SIZE of the store's disk free: bytes, or a percentage
     #[arg(long, value_name = "SIZE", default_value = "5%", value_parser = units::reserve)]
     pub(crate) reserve: Reserve,
 }

@@ -78,7 +78,7 @@ fn columns_are_kept_in_files_of_any_size() {
     }
     [0, 5 << 12, 1 << 32, (1 << 40) - 1].iter().for_each(|at| case.patch("b", *at, b"x"));
     let out = case.exits("diff a b", 1).out;
-    let lines: Vec<&str> = out.lines().filter(|line| line.starts_with("pages")).collect();
+    let lines: Vec<&str> = out.lines().filter(|line| line.starts_with("page ")).collect();
     assert_eq!(lines.len(), 4, "{out}");
     let column = |line: &str| line.find("0x");
     assert!(lines.iter().all(|line| column(line) == column(lines[0]) && line.len() == lines[0].len()), "{out}");
@@ -132,7 +132,7 @@ fn what_is_wrong_with_a_name_is_said() {
 fn a_file_with_an_at_in_its_name() {
     let case = history();
     case.write("f@1", b"another file");
-    case.exits("diff f@1", 1).says("there is also a file").says("--at latest");
+    case.exits("diff f@1", 1).says("using snapshot @1 of f; for the file f@1, add --at latest");
     case.exits("diff f@1 f", 1).says("--at now");
     case.ok("snap f@1 --json");
     case.ok("verify f@1").says("--at latest");

@@ -73,9 +73,9 @@ fn an_open_writer_is_named() {
     let case = Case::with_pages(5);
     let open = writer(&case);
     let pid = format!("({})", std::process::id());
-    case.exits("snap f", 3).says("unproven").says("open for writing by").says(&pid).says("kept and marked");
+    case.exits("snap f", 3).says("unproven").says("open for writing by").says(&pid).says("stored and marked");
     assert_eq!(case.snapshots(), 1);
-    case.exits("snap --require proven --strict --always f", 3).says("not kept");
+    case.exits("snap --require proven --strict --always f", 3).says("not stored");
     assert_eq!(case.snapshots(), 1);
     assert_eq!(grade(&case, "--require none", 0), "unproven");
     drop(open);

@@ -121,7 +121,10 @@ fn every_field_is_documented_and_every_documented_field_is_printed() {
     damaged(&mut printed);
     vectors(&mut printed);
     for (schema, fields) in documented() {
-        let seen = printed.0.get(schema).unwrap_or_else(|| panic!("no run printed {schema}"));
+        assert!(printed.0.contains_key(schema), "no run printed {schema}");
+        // Schemas with the same fields share a section, and not every verb can print all of them.
+        let same = |other: &&String| documented()[*other].keys().eq(fields.keys());
+        let seen: BTreeSet<_> = printed.0.keys().filter(same).flat_map(|other| &printed.0[other]).collect();
         for path in fields.keys().filter(|path| Printed::must_have(schema, path)) {
             assert!(seen.contains(path), "no run printed {path} of {schema}");
         }

@@ -157,9 +157,9 @@ fn histories_without_snapshots_are_not_files() {
     let ran = case.ok("log").shows("f\n");
     assert!(!ran.out.contains("g\n"), "{}", ran.out);
     case.ok("verify").shows("1 snapshot of 1 file:");
-    let ran = case.ok("log --range 1M..2M").says("no snapshot changed that range");
+    let ran = case.ok("log --range 1M..2M").says("no snapshot changed this range");
     assert_eq!(ran.out, "");
-    assert_eq!(case.ok("log f --range 1M..2M").says("no snapshot changed that range").out, "");
+    assert_eq!(case.ok("log f --range 1M..2M").says("no snapshot changed this range").out, "");
 }
 
 /// Whoever wrote it: the longest message there is, and one that grows as it is made harmless.

@@ -169,7 +169,7 @@ fn watching_goes_on_without_those_that_go() {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
     assert!(lines.by_ref().take(3).any(|line| line.ends_with(" g")));
     std::fs::remove_file(case.path("g")).unwrap();
-    assert!(lines.by_ref().take(1000).any(|line| line.starts_with("looking at g: ") && line.contains("No such file")));
+    assert!(lines.by_ref().take(1000).any(|line| line.starts_with("inspecting g: ") && line.contains("No such file")));
     assert!(lines.by_ref().take(10).any(|line| line.ends_with("8.0 KiB  f")), "still there");
     std::fs::remove_file(case.path("f")).unwrap();
     assert!(lines.count() < 1000);

@@ -75,9 +75,9 @@ fn a_snapshot_named_with_at_is_named_in_the_report() {
 fn the_base_that_was_given_is_kept_in_the_hint() {
     let case = Case::with_pages(3);
     case.ok("snap f");
-    case.exits("delta make f@1 -o d", 2).says("write f@1 f@now\n");
+    case.exits("delta make f@1 -o d", 2).says("use f@1 f@now\n");
     case.ok("delta make f@1 f@now -o d");
-    case.exits("delta make f -o e", 2).says("write f@1..2, or f@latest f@now");
+    case.exits("delta make f -o e", 2).says("use f@1..2, or f@latest f@now");
 }
 
 #[test]
