@@ -1,8 +1,8 @@
 //! Page-level history for big files that are changed in place: snapshot, diff, revert, undo, restore, verify, deltas.
 //!
-//! A *target* is a file known by its path, divided into *pages* of 4096 bytes. A *snapshot* is a point-in-time image of it,
-//! of which only the pages that changed since the previous snapshot are stored. Snapshots are stored in a *store*, a
-//! directory named `.memsnap` beside the target by default; memsnap-store(5) defines its format.
+//! A *target* is a file known by its path, divided into *pages* of 4096 bytes. A *snapshot* is a point-in-time image of
+//! it, of which only the pages that changed since the previous snapshot are stored. Snapshots are stored in a *store*,
+//! a directory named `.memsnap` beside the target by default; memsnap-store(5) defines its format.
 //!
 //! ```
 //! use memsnap::ops::{Quiet, diff, operand::Operand, snap};
@@ -42,7 +42,8 @@
 //! | an array of plain values | it on disk, with atomic commits | [`mem::vec::PersistentVec`] |
 //! | a stored image | a view of it, and its changes stored | [`ops::memory`] |
 //!
-//! For migrating from `crumbles`, `memsnap` 0.1 or `persistence`, see docs/migration.md; docs/memory.md has measurements.
+//! For migrating from `crumbles`, `memsnap` 0.1 or `persistence`, see docs/migration.md; docs/memory.md has
+//! measurements.
 //!
 //! Tracking which pages of memory were written:
 //!
@@ -159,16 +160,18 @@
 //! | [`store`] | layout, names, images, records | `pack`, and from `capture` the trait `Base` |
 //! | [`ops`] | one file for each verb: options in, a report out | all of these |
 //!
-//! Programs use [`ops`], and the types of other modules that it returns. The command line is part of the program, not of
-//! the library, which uses no terminal, environment or exit codes, and prints nothing. Long operations report to an
+//! Programs use [`ops`], and the types of other modules that it returns. The command line is part of the program, not
+//! of the library, which uses no terminal, environment or exit codes, and prints nothing. Long operations report to an
 //! [`ops::Progress`].
 //!
 //! # Notes
 //!
-//! * The grade in a report says whether an image is guaranteed to be consistent (point-in-time). [`ops::snap`] stores an
+//! * The grade in a report says whether an image is guaranteed to be consistent (point-in-time). [`ops::snap`] stores
+//!   an
 //!   image of any grade unless `strict` is set; `below` in the report says that the grade is below the required one.
 //! * A lease, which proves a capture, is granted only if this process has the target open for writing nowhere else.
-//! * Mapped reading needs a guard against SIGBUS for the whole process: [`sys::map::guard_install`]. Without it, files are
+//! * Mapped reading needs a guard against SIGBUS for the whole process: [`sys::map::guard_install`]. Without it, files
+//!   are
 //!   read by `pread`. No other signal handler is installed.
 //! * `flock` belongs to an open file: a lock that the calling process holds on another descriptor of the target blocks
 //!   verbs that take one.

@@ -17,22 +17,20 @@ use super::{escape, units};
 const HEADING: &str = "Global options";
 const READING: &str = "Reading";
 
-/// When to do something that usually makes sense on a terminal only.
+/// When to do something that usually makes sense on a terminal only: `Auto` is on a terminal. (Comments on the variants
+/// would become a list in every help.)
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum When {
-    /// On a terminal
     #[default]
     Auto,
-    /// Always
     Always,
-    /// Never
     Never,
 }
 
 /// Options of every verb, before or after the verb.
 #[derive(Args, Default)]
 pub(crate) struct Global {
-    /// Store snapshots in DIR (or $MEMSNAP_STORE), not in .memsnap beside FILE
+    /// Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE
     #[arg(long, value_name = "DIR", global = true, help_heading = HEADING)]
     #[arg(value_hint = ValueHint::DirPath)]
     pub(crate) store: Option<PathBuf>,
@@ -48,14 +46,12 @@ pub(crate) struct Global {
     /// Show more: full ids, exact times, reasons for grades
     #[arg(short, long, global = true, help_heading = HEADING)]
     pub(crate) verbose: bool,
-    /// Colour the output: auto (on a terminal), always, never
+    /// Colour the output; auto: on a terminal
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, global = true, help_heading = HEADING)]
-    #[arg(hide_possible_values = true, hide_default_value = true)]
     pub(crate) color: When,
-    /// Show progress on stderr: auto (on a terminal), always (a line each
-    /// second if it is not a terminal), never
+    /// Show progress on stderr; auto: on a terminal; always: elsewhere, too,
+    /// as a line each second
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, global = true, help_heading = HEADING)]
-    #[arg(hide_possible_values = true, hide_default_value = true)]
     pub(crate) progress: When,
     /// Show sizes in bytes, not rounded to KiB, MiB or GiB
     #[arg(long, global = true, help_heading = HEADING)]
@@ -130,8 +126,8 @@ pub(crate) struct StoringFlags {
     pub(crate) reserve: Reserve,
 }
 
-/// Parses an operand of a verb that only reads: an ambiguous name is a warning. `whole` is the REF that names a file with
-/// an `@` in its name as a whole: `now` for verbs that read live files, else `latest`.
+/// Parses an operand of a verb that only reads: an ambiguous name is a warning. `whole` is the REF that names a file
+/// with an `@` in its name as a whole: `now` for verbs that read live files, else `latest`.
 pub(crate) fn reading(arg: &OsStr, at: Option<&str>, whole: &str, screen: &mut Screen) -> anyhow::Result<Operand> {
     let operand = Operand::parse(arg, at, &exists)?;
     warn_of_ambiguity(&operand, whole, screen);
@@ -147,7 +143,8 @@ pub(crate) fn reading_pair(arg: &OsStr, screen: &mut Screen) -> anyhow::Result<O
     Ok(pair)
 }
 
-/// The two sides of a comparison: `A B`, `FILE@A..B`, or one file with `--at` for each side. `A` alone has no second side.
+/// The two sides of a comparison: `A B`, `FILE@A..B`, or one file with `--at` for each side. `A` alone has no second
+/// side.
 pub(crate) fn two_sides(
     a: &OsStr,
     b: Option<&OsString>,

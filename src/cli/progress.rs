@@ -1,4 +1,5 @@
-//! Progress on stderr: a bar on a terminal, unless the work is short; with --progress always, a line each second elsewhere.
+//! Progress on stderr: a bar on a terminal, unless the work is short; with --progress always, a line each second
+//! elsewhere.
 
 use std::io::Write;
 use std::sync::Mutex;
@@ -74,8 +75,8 @@ impl Bar {
     }
 }
 
-/// Redraws `bar` until it ends, also while no progress is reported. Without a thread, only reports redraw it; indicatif's
-/// own ticker would panic.
+/// Redraws `bar` until it ends, also while no progress is reported. Without a thread, only reports redraw it;
+/// indicatif's own ticker would panic.
 fn tick(bar: &ProgressBar) {
     let weak = bar.downgrade();
     let redraw = move || {
@@ -125,7 +126,8 @@ impl Now {
         }
     }
 
-    /// One line of at most `width` columns. What does not fit is left out: first the bar, then the time, then the speed.
+    /// One line of at most `width` columns. What does not fit is left out: first the bar, then the time, then the
+    /// speed.
     fn fit(&self, what: &str, sizes: Sizes, width: usize) -> String {
         let columns = escape::columns;
         let mut line = self.extent(sizes);

@@ -62,9 +62,9 @@ pub(crate) struct Args {
     dry_run: bool,
     /// Write zeros where stored pages are lost; list them, and exit with 4
     ///
-    /// Without this option, a snapshot of which a page is damaged, missing or
-    /// unreadable is not restored at all. Every page that is not listed is
-    /// proven to be as it was. Ranges are half-open: pages 7..9 are 7 and 8.
+    /// Without this option, a snapshot with a damaged, missing or unreadable
+    /// page is not restored at all. Every page that is not listed was checked
+    /// against its digest. Ranges are half-open: pages 7..9 are 7 and 8.
     #[arg(long, verbatim_doc_comment)]
     skip_damaged: bool,
     /// Read at most SIZE bytes a second

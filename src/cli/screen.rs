@@ -143,8 +143,8 @@ impl Screen {
         Stream(&mut self.out)
     }
 
-    /// From now on, sends output longer than the terminal through a pager, unless `never`. The pager ends when stdout is
-    /// flushed: before anything is written to stderr, and at the end.
+    /// From now on, sends output longer than the terminal through a pager, unless `never`. The pager ends when stdout
+    /// is flushed: before anything is written to stderr, and at the end.
     pub(crate) fn page(&mut self, never: bool) {
         if self.terminals.stdout && !never && self.pager.is_some() {
             let direct = std::mem::replace(&mut self.out.to, Box::new(io::sink()));
@@ -197,8 +197,8 @@ impl Screen {
         let _ = self.err.write_all(line.as_bytes());
     }
 
-    /// Writes the notes and warnings of a report. Warnings are prefixed with `file`, because -q suppresses all else that
-    /// names it; empty if the notes name it themselves.
+    /// Writes the notes and warnings of a report. Warnings are prefixed with `file`, because -q suppresses all else
+    /// that names it; empty if the notes name it themselves.
     pub(crate) fn notes(&mut self, notes: &[Note], file: &str) {
         for note in notes {
             match (note.is_warning(), file) {

@@ -33,10 +33,10 @@ use super::{escape, text, units};
 ///
 /// The grade says whether the snapshot is consistent (point-in-time):
 ///
-///   proven     guaranteed by the kernel (a lease): nobody could write
+///   proven     guaranteed by the kernel (a lease): no process could write
 ///              while the file was read
-///   claimed    asserted by you (--lock: all writers use flock); on tmpfs, by
-///              a lease, which does not exclude writes to pinned pages
+///   claimed    asserted by you (--lock: all writers use flock); on tmpfs,
+///              by a lease, which does not exclude writes to pinned pages
 ///   unproven   a process had the file open for writing, or this cannot be
 ///              determined
 ///

@@ -6,11 +6,10 @@
 pub(crate) const PROGRAM: &str = "\
 NAMES OF SNAPSHOTS
 
-A snapshot is named FILE@REF; the name is split at the last @ after the last
-/. REF is
+A snapshot is named FILE@REF, split at the last @ after the last /. REF is
 
-  latest     the newest snapshot, except those that memsnap took by itself:
-             (undo) and (result) in the log
+  latest     the newest snapshot, except those that memsnap took by
+             itself: (undo) and (result) in the log
   3          the snapshot with this number
   -1         the snapshot before the latest; -2 the one before that
   1a2b       the snapshot whose id begins with these digits (at least 4)
@@ -51,8 +50,8 @@ ENVIRONMENT
 
   MEMSNAP_STORE   the directory for snapshots, like --store
   NO_COLOR        if not empty: no colours
-  PAGER           the pager for long output of view and diff on a terminal;
-                  less if unset, none if empty
+  PAGER           the pager for long output of view and diff on a
+                  terminal; less if unset, none if empty
   TERM            if dumb: no colours, no pager
 
 FILES
@@ -110,8 +109,8 @@ EXIT STATUS
 pub(crate) const CHANGE_EXIT: &str = "\
 EXIT STATUS
   0   success, or nothing to do
-  2   error, or not confirmed; memsnap asks on a terminal only: with --json,
-      or if stdin or stderr is not a terminal, --yes is needed
+  2   error, or not confirmed; memsnap asks on a terminal only: with
+      --json, or if stdin or stderr is not a terminal, --yes is needed
   4   the store or the delta is damaged; nothing was written
   5   the file is not the base that this needs; nothing was written
   75  the file is locked, or opened by another process; nothing was
@@ -123,8 +122,8 @@ EXIT STATUS
 pub(crate) const RECOVER_EXIT: &str = "\
 EXIT STATUS
   0   the file is whole again, or nothing was interrupted
-  2   error, or not confirmed; memsnap asks on a terminal only: with --json,
-      or if stdin or stderr is not a terminal, --yes is needed
+  2   error, or not confirmed; memsnap asks on a terminal only: with
+      --json, or if stdin or stderr is not a terminal, --yes is needed
   4   the store is damaged; nothing was written
   75  the file is locked, or opened by another process; nothing was
       written, unless the message says so: the kernel ends leases that
@@ -171,8 +170,8 @@ EXIT STATUS
 
 As flock(1):
 
-  1      another process holds the lock (with -n), or still holds it after
-         the time to wait (with -w); -E sets another code
+  1      another process holds the lock (with -n), or still holds it
+         after the time to wait (with -w); -E sets another code
   64     usage error
   65     this cannot be locked
   66     the file cannot be opened or created

@@ -4,14 +4,14 @@ use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// Whether `c` would control the terminal, affect the text around it, or be invisible, instead of being shown. Spaces are
-/// shown.
+/// Whether `c` would control the terminal, affect the text around it, or be invisible, instead of being shown. Spaces
+/// are shown.
 pub fn acts(c: char) -> bool {
     c.is_control() || UNSEEN.iter().any(|(first, last)| (*first..=*last).contains(&(c as u32)))
 }
 
-/// Ascending. Of Unicode 16.0: Default_Ignorable_Code_Point (DerivedCoreProperties.txt), the general categories Cf, Zl and
-/// Zp (DerivedGeneralCategory.txt); and two characters that are drawn as nothing, U+2800 and U+1D159.
+/// Ascending. Of Unicode 16.0: Default_Ignorable_Code_Point (DerivedCoreProperties.txt), the general categories Cf, Zl
+/// and Zp (DerivedGeneralCategory.txt); and two characters that are drawn as nothing, U+2800 and U+1D159.
 const UNSEEN: [(u32, u32); 28] = [
     (0x00ad, 0x00ad),
     (0x034f, 0x034f),

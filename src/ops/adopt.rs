@@ -27,8 +27,8 @@ pub struct Report {
     pub done: bool,
 }
 
-/// Moves the history of `old`, which need not exist any more, to `new`. The history is searched in `store`, or else beside
-/// `old` and beside `new`. Calls `confirm` if `new` holds no page of it; false cancels.
+/// Moves the history of `old`, which need not exist any more, to `new`. The history is searched in `store`, or else
+/// beside `old` and beside `new`. Calls `confirm` if `new` holds no page of it; false cancels.
 ///
 /// # Errors
 /// [`Error::Missing`] when `old` has no history; [`Error::Refused`] when `new` is no regular file or has one of its

@@ -27,7 +27,8 @@ const STRETCH: u64 = 128 << 10;
 /// Where the image goes.
 #[allow(missing_debug_implementations, reason = "a stream may be anything")]
 pub enum Out<'a> {
-    /// To a new file, or in place of one. A FIFO or a name of a descriptor, such as `/dev/fd/3`, is written to directly.
+    /// To a new file, or in place of one. A FIFO or a name of a descriptor, such as `/dev/fd/3`, is written to
+    /// directly.
     Path(&'a Path),
     /// To a stream, in order, zeros included.
     Stream(&'a mut dyn Write),

@@ -1,5 +1,5 @@
-//! `stat`: what the system, the store and its content reveal about a file. Writes nothing, and reports what could not be
-//! inspected.
+//! `stat`: what the system, the store and its content reveal about a file. Writes nothing, and reports what could not
+//! be inspected.
 
 mod changes;
 mod content;

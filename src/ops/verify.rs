@@ -1,7 +1,7 @@
 //! `verify`: checks that everything in a store can be read back.
 //!
-//! Three steps for a history: its small files and the structure of the others (`structure`), the pages and the digest of
-//! every image (`pages`), and the snapshots that are affected by the faults found (`losses`).
+//! Three steps for a history: its small files and the structure of the others (`structure`), the pages and the digest
+//! of every image (`pages`), and the snapshots that are affected by the faults found (`losses`).
 mod losses;
 mod names;
 mod pages;

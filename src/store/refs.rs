@@ -156,7 +156,7 @@ impl History {
         if all.is_empty() {
             return Err(Error::missing(
                 format!("{} has no snapshots yet", self.target().display()),
-                format!("make one with `{}`", self.command("snap")),
+                format!("take one with `{}`", self.command("snap")),
             ));
         }
         let missing = |what: String| Error::missing(what, format!("`{}` lists its snapshots", self.command("log")));

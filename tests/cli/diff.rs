@@ -118,13 +118,13 @@ fn what_names_nothing() {
 fn what_is_wrong_with_a_name_is_said() {
     let case = history();
     for words in ["diff f@", "revert f@", "restore f@ -o x", "verify f@"] {
-        case.exits(words, 2).says("nothing stands after the @");
+        case.exits(words, 2).says("it is empty");
     }
     for words in ["diff f@1..", "diff f@..2", "diff f@..", "revert f@1..", "diff f@1 f@..2"] {
         case.exits(words, 2).says("one end of the range A..B is missing");
     }
     for words in ["revert f@1..2", "diff f@1 f@1..2", "diff f --at 1..2", "verify f@1..2", "restore f@1..2 -o x"] {
-        case.exits(words, 2).says("a range A..B is not taken here");
+        case.exits(words, 2).says("a range A..B is not possible here");
     }
 }
 
@@ -138,7 +138,7 @@ fn a_file_with_an_at_in_its_name() {
     case.ok("verify f@1").says("--at latest");
     case.ok("restore f@1 -o out").says("--at latest");
     case.ok("verify f@1 --at latest");
-    case.exits("revert --yes f@1", 2).says("may mean").says("`f@1 --at latest` for the file");
+    case.exits("revert --yes f@1", 2).says("is ambiguous").says("`f@1 --at latest` for the file");
     case.ok("revert --yes f --at 1");
 }
 

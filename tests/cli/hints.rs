@@ -47,11 +47,11 @@ fn a_path_with_a_slip_is_no_new_file() {
         follow(&case, &ran).exits(0).shows("proven");
     }
     std::fs::create_dir(case.path("empty")).unwrap();
-    case.exits("log empty/f", 2).says("check the path, or say where its snapshots are with --store DIR");
+    case.exits("log empty/f", 2).says("check the path, or name their store with --store DIR");
     case.exits("snap ff", 2).says("hint: check the path");
     // A file that is there, and has none yet.
     case.write("g", b"g");
-    let ran = case.exits("log g", 2).says("make one with");
+    let ran = case.exits("log g", 2).says("take one with");
     follow(&case, &ran).exits(0);
     case.ok("log g");
 }
@@ -141,10 +141,10 @@ fn outputs_are_named_with_a_flag() {
     case.exits("restore f@1 out", 2).says("tip: to name the output, use `-o out`");
     case.exits("delta make f@1 f@2 out", 2).says("`-o out`");
     case.exits("delta invert d out", 2).says("`-o out`");
-    assert!(!case.exits("restore f@1 --outt x", 2).err.contains("named with -o"));
+    assert!(!case.exits("restore f@1 --outt x", 2).err.contains("to name the output"));
     case.ok("restore f@1 -o out");
     let lines = super::case::json_lines(&case.exits("--json restore f@1 out", 2).err);
-    assert_eq!(lines[0]["hint"], "the file to be written is named with -o: `-o out`");
+    assert_eq!(lines[0]["hint"], "to name the output, use `-o out`");
 }
 
 /// Verbs of other programs.
@@ -345,7 +345,7 @@ fn a_first_snapshot_that_was_not_made() {
         case.exits("snap --strict f", 3).says("not stored");
     }
     for words in ["diff f", "verify f", "restore f@latest -o x", "revert --yes f"] {
-        let ran = case.exits(words, 2).says("has no snapshots yet").says("make one with");
+        let ran = case.exits(words, 2).says("has no snapshots yet").says("take one with");
         assert_eq!(proposed(&ran), "memsnap snap f", "{words}");
     }
     case.ok("verify");

@@ -194,8 +194,8 @@ fn kill_at_the_first_page(case: &Case) {
     panic!("nothing was begun");
 }
 
-/// The bits of the group say something else where another group, an access list or another owner comes with the content:
-/// until the change has ended, nobody but the owner of the snapshot reads any of it.
+/// The bits of the group say something else where another group, an access list or another owner comes with the
+/// content: until the change has ended, nobody but the owner of the snapshot reads any of it.
 #[test]
 fn who_could_not_read_a_snapshot_cannot_read_it_half_way() {
     if !needs_strace() {

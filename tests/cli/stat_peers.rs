@@ -194,7 +194,10 @@ fn holders_come_before_waiters() {
     assert!(all, "{whole}");
     let (held, waiting) = (whole.rfind(&format!("exclusive 0x9..0xa by {}", peer.id())), whole.find("wanted by"));
     assert!(held.unwrap() < waiting.unwrap(), "{whole}");
-    assert!(whole.split_whitespace().collect::<Vec<_>>().join(" ").contains("a process that the kernel does not name"), "{whole}");
+    assert!(
+        whole.split_whitespace().collect::<Vec<_>>().join(" ").contains("a process that the kernel does not name"),
+        "{whole}"
+    );
     case.ok("stat f").shows("exclusive 0x9..0xa by").shows("more (-v lists them)");
     case.ok("stat -o locks f").shows("    2\n");
     end(peer);
@@ -217,7 +220,7 @@ fn a_lease_is_told_and_not_broken() {
     }
     let ran = ran.shows(&format!("locked      lease exclusive by {pid} python"));
     let words: Vec<_> = ran.out.split_whitespace().collect();
-    assert!(words.join(" ").contains("has a write lease on it, which opening it would break"), "{}", ran.out);
+    assert!(words.join(" ").contains("has a write lease on it, which reading would break"), "{}", ran.out);
     let ours = json(&case, "--content f");
     assert!(ours["unseen"]["file"].as_str().unwrap().contains("lease"), "{ours}");
     case.ok("stat --locks f").shows("lease exclusive");

@@ -9,8 +9,8 @@ use super::case::{Case, PAGE, Ran, has, noise, program, skip, start};
 use super::golden;
 use super::grades::holder_of;
 
-/// `f`: zeros, the same pages twice, noise, a hole, and a page changed since its snapshot; all of it on the disk, and in
-/// memory but for the hole.
+/// `f`: zeros, the same pages twice, noise, a hole, and a page changed since its snapshot; all of it on the disk, and
+/// in memory but for the hole.
 fn known() -> Option<Case> {
     let case = Case::new();
     let pages = [noise(1, 4 * PAGE), noise(1, 4 * PAGE), vec![0; 8 * PAGE], b"text".repeat(4 * PAGE)].concat();
@@ -157,7 +157,7 @@ fn watching_goes_on_until_it_is_interrupted() {
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     let ran = Ran::of(child.wait_with_output().unwrap(), "watch".into());
     assert_eq!((ran.signal, &ran.err[..]), (Some(2), ""), "to a shell, 130");
-    case.exits("stat --watch=0 f", 2).says("at least");
+    case.exits("stat --watch=0 f", 2).says("the shortest time is 0.01 seconds");
     case.exits("stat --watch=0.05 none", 2);
 }
 

@@ -213,7 +213,7 @@ fn what_could_not_be_shown_is_not_taken() {
     let mut command = case.memsnap(["vec", "pop", "v"]);
     command.stdout(writer).stderr(Stdio::piped());
     let ran = Ran::of(start(&mut command).wait_with_output().unwrap(), "vec pop".into());
-    ran.exits(2).says("nothing was taken");
+    ran.exits(2).says("nothing was removed");
     assert_eq!(case.ok("vec len v").out, "3\n");
 }
 

@@ -152,7 +152,7 @@ fn json_has_every_byte() {
 fn what_is_refused() {
     let case = Case::with_pages(1);
     case.exits("view --json --raw f", 2).says("--json writes JSON");
-    case.exits("view --as u128 f", 2).says("write one of u8");
+    case.exits("view --as u128 f", 2).says("use one of u8");
     case.exits("view --raw --plain f", 2);
     case.exits("view --as u8 --group 2 f", 2);
     case.exits("view --columns 0 f", 2);

@@ -137,7 +137,7 @@ fn a_mode_that_changed_is_in_the_log() {
     std::fs::set_permissions(case.path("f"), std::fs::Permissions::from_mode(0o600)).unwrap();
     case.ok("snap f");
     case.ok("-v log f").shows("  metadata  mode 0644 -> 0600\n");
-    case.ok("diff f@1..2").says("f@1 and f@2 are the same, 4.0 KiB, but for metadata: mode 0644 -> 0600");
+    case.ok("diff f@1..2").says("f@1 and f@2 have the same content, 4.0 KiB; metadata differs: mode 0644 -> 0600");
     let plain = case.ok("--json diff f@1 f").json().remove(0);
     assert_eq!((&plain["same"], &plain["metadata"][0]["to"]), (&true.into(), &"0600".into()));
     let lines = case.ok("--json log f").json();

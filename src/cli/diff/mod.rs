@@ -67,8 +67,7 @@ pub(crate) struct Args {
     at: Vec<String>,
     /// Compare only these bytes: 4k..1M, 0x1000+64, page:17
     ///
-    /// The rest is not read. With --as, it must not begin or end within a
-    /// number.
+    /// The rest is not read. With --as, it must not split a number.
     #[arg(long, value_name = "RANGE", value_parser = units::range, verbatim_doc_comment)]
     #[arg(conflicts_with_all = ["map", "elements"])]
     range: Option<Bytes>,
@@ -80,8 +79,8 @@ pub(crate) struct Args {
     pages: bool,
     /// Show ranges of pages or of bytes
     ///
-    /// As byte, bytes that only one side has count as changed. As page, zeros
-    /// past the end of one side do not.
+    /// With byte, bytes that only one side has count as changed. With page,
+    /// zeros past the end of one side do not.
     #[arg(long, value_name = "UNIT", value_enum, verbatim_doc_comment)]
     unit: Option<Unit>,
     /// Show rows of bytes that changed, old beside new
@@ -129,9 +128,7 @@ pub(crate) struct Args {
 /// The unit of ranges.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Unit {
-    /// Pages of 4096 bytes
     Page,
-    /// Bytes
     Byte,
 }
 
@@ -351,8 +348,11 @@ fn summary_line(report: &Report, what: Option<String>, screen: &Screen) -> Strin
     let (a, b, sizes) = (&report.a, &report.b, screen.sizes);
     let metadata = metadata::words(&report.metadata).join(", ");
     if report.same {
-        let same = format!("{} and {} are the same, {}", a.name, b.name, sizes.show(a.len));
-        return if metadata.is_empty() { same } else { format!("{same}, but for metadata: {metadata}") };
+        let (a, b, len) = (&a.name, &b.name, sizes.show(a.len));
+        return match metadata.is_empty() {
+            true => format!("{a} and {b} are the same, {len}"),
+            false => format!("{a} and {b} have the same content, {len}; metadata differs: {metadata}"),
+        };
     }
     let metadata = if metadata.is_empty() { metadata } else { format!(", {metadata}") };
     let length = match a.len == b.len {

@@ -295,6 +295,8 @@ mod tests {
     fn long_names_keep_their_end() {
         assert_eq!((end_of("short@1", 8), end_of("a-long-name@1", 8)), ("short@1".into(), "...ame@1".into()));
         assert_eq!(end_of("\x1b[31m", 20), "\\u{1b}[31m");
+        assert_eq!(end_of("\u{6f22}\u{5b57}\u{6f22}\u{5b57}@1", 8), "...\u{5b57}@1", "wide");
+        assert_eq!(end_of("e\u{301}e\u{301}@1", 4), "e\u{301}e\u{301}@1", "combining");
     }
 
     #[test]

@@ -80,7 +80,7 @@ pub(crate) struct Args {
     #[arg(short = 'w', long, value_name = "SECS", alias = "wait", allow_hyphen_values = true)]
     #[arg(value_parser = |text: &str| text.trim_start().parse::<f64>().map_err(|_| "write seconds, such as 10 or 0.5"))]
     timeout: Option<f64>,
-    /// Exit with CODE, 0 to 255, if the lock is held (default 1)
+    /// Exit with CODE, 0 to 255, if the lock cannot be taken (default 1)
     #[arg(short = 'E', long, value_name = "CODE", default_value = "1", hide_default_value = true)]
     #[arg(allow_hyphen_values = true)]
     #[arg(value_parser = |text: &str| text.trim_start().parse::<u8>().map_err(|_| "exit codes are 0 to 255"))]

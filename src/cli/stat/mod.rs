@@ -36,9 +36,10 @@ use show::Line;
 ///   evicted  not in memory any more, as far as the kernel remembers
 ///   mapped   processes, with the mapped part; private maps never change the
 ///            file
-///   locked   flock, fcntl locks of processes (posix) and of open files (ofd),
-///            and leases: processes that hold a lock now, not the one that
-///            took it; then those that wait. The column counts locks held.
+///   locked   flock, fcntl locks of processes (posix) and of open files
+///            (ofd), and leases: processes that hold a lock now, not the one
+///            that took it; then those that wait. The column counts locks
+///            that are held.
 ///
 /// --content and --changes read the whole file, except for holes, and leave
 /// the page cache as it was; so does --map if there is a snapshot.
@@ -68,9 +69,9 @@ pub(crate) struct Args {
     columns: Vec<Columns>,
     /// Draw a map of the file
     ///
-    /// A cell stands for a part of the file, and shows the first of these that
-    /// it holds: pages that changed since the latest snapshot (#), dirty pages
-    /// (*), pages in memory (=), data that is not in memory (-), holes (.).
+    /// A cell stands for a part of the file, and shows the first of these
+    /// that it has: pages that changed since the latest snapshot (#), dirty
+    /// pages (*), pages in memory (=), other data (-), holes (.).
     #[arg(long, verbatim_doc_comment)]
     map: bool,
     /// Show only locks, also of directories; exit with 1 if none is held

@@ -29,9 +29,9 @@ use show::{Form, Shown};
 ///
 /// FILE is the file as it is now, FILE@REF a snapshot of it, which is read from
 /// the store without being restored; - is standard input. By default shows 16
-/// bytes in a row, as hexadecimal digits and as characters; rows of zeros
-/// become one line with their number. Holes are not read, so that a sparse
-/// file of any size takes no time.
+/// bytes in a row, as hexadecimal digits and as characters; consecutive rows of
+/// zeros become one line. Holes are not read: a sparse file of any size is
+/// shown at once.
 ///
 /// On a terminal, output longer than the screen goes through a pager.
 ///
@@ -51,7 +51,7 @@ pub(crate) struct Args {
     /// Name the snapshot by REF; do not split the name at @
     #[arg(long, value_name = "REF", allow_hyphen_values = true)]
     at: Option<String>,
-    /// Show only these bytes: 4k..1M, 0x1000+64, page:17; -64.. for the last
+    /// Show only these bytes: 4k..1M, 4k+64, page:17; -64.. is the last 64
     #[arg(long, value_name = "RANGE", value_parser = wanted, allow_hyphen_values = true)]
     range: Option<Wanted>,
     /// Show rows of zeros like any other
