@@ -24,13 +24,13 @@ function __fish_memsnap_using_subcommand
     contains -- $cmd[1] $argv
 end
 
-complete -c memsnap -n "__fish_memsnap_needs_command" -l store -d 'Store snapshots in DIR (or $MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
-complete -c memsnap -n "__fish_memsnap_needs_command" -l color -d 'Colour the output: auto (on a terminal), always, never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
-complete -c memsnap -n "__fish_memsnap_needs_command" -l progress -d 'Show progress on stderr: auto (on a terminal), always (a line each second if it is not a terminal), never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
+complete -c memsnap -n "__fish_memsnap_needs_command" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_needs_command" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c memsnap -n "__fish_memsnap_needs_command" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c memsnap -n "__fish_memsnap_needs_command" -l json -d 'Write results and errors as JSON, one object a line'
 complete -c memsnap -n "__fish_memsnap_needs_command" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
 complete -c memsnap -n "__fish_memsnap_needs_command" -s v -l verbose -d 'Show more: full ids, exact times, reasons for grades'
@@ -67,13 +67,13 @@ map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l limit-rate -d 'Read at most SIZE bytes a second' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l wait -d 'Wait up to SECS seconds for locks; 0 fails at once' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l store -d 'Store snapshots in DIR (or $MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
-complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l color -d 'Colour the output: auto (on a terminal), always, never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l progress -d 'Show progress on stderr: auto (on a terminal), always (a line each second if it is not a terminal), never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l always -d 'Take a snapshot even if nothing changed'
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l new -d 'Begin a new history for a FILE that was renamed'
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l strict -d 'Store nothing if the grade is below the required one'
@@ -85,13 +85,13 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l bytes -d 'Show 
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand log" -s r -l range -d 'Show only snapshots that changed a byte of this range' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand log" -s n -l newest -d 'Show only the newest N snapshots of each file' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand log" -l store -d 'Store snapshots in DIR (or $MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
-complete -c memsnap -n "__fish_memsnap_using_subcommand log" -l color -d 'Colour the output: auto (on a terminal), always, never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand log" -l progress -d 'Show progress on stderr: auto (on a terminal), always (a line each second if it is not a terminal), never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand log" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand log" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand log" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand log" -l json -d 'Write results and errors as JSON, one object a line'
 complete -c memsnap -n "__fish_memsnap_using_subcommand log" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
 complete -c memsnap -n "__fish_memsnap_using_subcommand log" -s v -l verbose -d 'Show more: full ids, exact times, reasons for grades'
@@ -99,8 +99,8 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand log" -l bytes -d 'Show s
 complete -c memsnap -n "__fish_memsnap_using_subcommand log" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l at -d 'Name A by REF, and B if given twice; do not split names at @' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l range -d 'Compare only these bytes: 4k..1M, 0x1000+64, page:17' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l unit -d 'Show ranges of pages or of bytes' -r -f -a "page\t'Pages of 4096 bytes'
-byte\t'Bytes'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l unit -d 'Show ranges of pages or of bytes' -r -f -a "page\t''
+byte\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -s U -l context -d 'Show N rows of context around changed rows' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l as -d 'Show numbers that changed, as index: old -> new' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l limit -d 'Show at most N changes, and how many more there are' -r
@@ -109,13 +109,13 @@ map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l limit-rate -d 'Read at most SIZE bytes a second' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l wait -d 'Wait up to SECS seconds for locks; 0 fails at once' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l store -d 'Store snapshots in DIR (or $MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
-complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l color -d 'Colour the output: auto (on a terminal), always, never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l progress -d 'Show progress on stderr: auto (on a terminal), always (a line each second if it is not a terminal), never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l stat -d 'Show only the summary'
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l pages -d 'Show only page numbers, one a line'
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l hex -d 'Show rows of bytes that changed, old beside new'
@@ -130,17 +130,17 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -s v -l verbose -d
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l bytes -d 'Show sizes in bytes, not rounded to KiB, MiB or GiB'
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l at -d 'Name the snapshot by REF; do not split the name at @' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l range -d 'Show only these bytes: 4k..1M, 0x1000+64, page:17; -64.. for the last' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l range -d 'Show only these bytes: 4k..1M, 4k+64, page:17; -64.. is the last 64' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l group -d 'Put a space after every N bytes; 0 for no spaces' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l columns -d 'Show N bytes, or numbers, in a row' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l as -d 'Show numbers: u8 to u64, i8 to i64, f16 to f64, bf16' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l store -d 'Store snapshots in DIR (or $MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
-complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l color -d 'Colour the output: auto (on a terminal), always, never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l progress -d 'Show progress on stderr: auto (on a terminal), always (a line each second if it is not a terminal), never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand view" -s a -l no-fold -d 'Show rows of zeros like any other'
 complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l plain -d 'Write digits only, as xxd -p does'
 complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l raw -d 'Write the bytes themselves'
@@ -158,13 +158,13 @@ map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l limit-rate -d 'Read at most SIZE bytes a second' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l wait -d 'Wait up to SECS seconds for locks; 0 fails at once' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l store -d 'Store snapshots in DIR (or $MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
-complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l color -d 'Colour the output: auto (on a terminal), always, never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l progress -d 'Show progress on stderr: auto (on a terminal), always (a line each second if it is not a terminal), never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l map -d 'Draw a map of the file'
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l locks -d 'Show only locks, also of directories; exit with 1 if none is held'
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l content -d 'Count zero pages and duplicate pages, and measure compression'
@@ -183,13 +183,13 @@ map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l limit-rate -d 'Read at most SIZE bytes a second' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l wait -d 'Wait up to SECS seconds for locks; 0 fails at once' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l store -d 'Store snapshots in DIR (or $MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
-complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l color -d 'Colour the output: auto (on a terminal), always, never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l progress -d 'Show progress on stderr: auto (on a terminal), always (a line each second if it is not a terminal), never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l no-undo -d 'Do not store what FILE holds now: the change is final'
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -s n -l dry-run -d 'Show what would be written, and write nothing'
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -s y -l yes -d 'Do not ask'
@@ -207,13 +207,13 @@ map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l limit-rate -d 'Read at most SIZE bytes a second' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l wait -d 'Wait up to SECS seconds for locks; 0 fails at once' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l store -d 'Store snapshots in DIR (or $MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
-complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l color -d 'Colour the output: auto (on a terminal), always, never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l progress -d 'Show progress on stderr: auto (on a terminal), always (a line each second if it is not a terminal), never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -s n -l dry-run -d 'Show what would be written, and write nothing'
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -s y -l yes -d 'Do not ask'
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l live -d 'Write although others have the file open'
@@ -236,13 +236,13 @@ map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l limit-rate -d 'Read at most SIZE bytes a second' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l wait -d 'Wait up to SECS seconds for locks; 0 fails at once' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l store -d 'Store snapshots in DIR (or $MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
-complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l color -d 'Colour the output: auto (on a terminal), always, never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l progress -d 'Show progress on stderr: auto (on a terminal), always (a line each second if it is not a terminal), never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l grow -d 'Let edits go past the end, and the file become longer'
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -s n -l dry-run -d 'Show what would be written, and write nothing'
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -s y -l yes -d 'Do not ask'
@@ -260,13 +260,13 @@ map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l limit-rate -d 'Read at most SIZE bytes a second' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l wait -d 'Wait up to SECS seconds for locks; 0 fails at once' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l store -d 'Store snapshots in DIR (or $MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
-complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l color -d 'Colour the output: auto (on a terminal), always, never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l progress -d 'Show progress on stderr: auto (on a terminal), always (a line each second if it is not a terminal), never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l finish -d 'Complete the change'
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l rollback -d 'Go back to what was before the change'
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l abandon -d 'Leave the file as it is, and forget the change'
@@ -282,13 +282,13 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -s h -l help -d
 complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -s o -l output -d 'The file to write; - is stdout' -r -F
 complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -l at -d 'Name the snapshot by REF; do not split the name at @' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -l limit-rate -d 'Read at most SIZE bytes a second' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -l store -d 'Store snapshots in DIR (or $MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
-complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -l color -d 'Colour the output: auto (on a terminal), always, never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -l progress -d 'Show progress on stderr: auto (on a terminal), always (a line each second if it is not a terminal), never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -l force -d 'Replace OUT if it exists; write to stdout even if it is a terminal'
 complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -s y -l yes -d 'Do not ask before replacing OUT'
 complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -s n -l dry-run -d 'Show what would be written, and write nothing'
@@ -298,13 +298,13 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -s q -l quiet -
 complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -s v -l verbose -d 'Show more: full ids, exact times, reasons for grades'
 complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -l bytes -d 'Show sizes in bytes, not rounded to KiB, MiB or GiB'
 complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_seen_subcommand_from make stat invert" -l store -d 'Store snapshots in DIR (or $MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
-complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_seen_subcommand_from make stat invert" -l color -d 'Colour the output: auto (on a terminal), always, never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_seen_subcommand_from make stat invert" -l progress -d 'Show progress on stderr: auto (on a terminal), always (a line each second if it is not a terminal), never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_seen_subcommand_from make stat invert" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_seen_subcommand_from make stat invert" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_seen_subcommand_from make stat invert" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_seen_subcommand_from make stat invert" -l json -d 'Write results and errors as JSON, one object a line'
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_seen_subcommand_from make stat invert" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_seen_subcommand_from make stat invert" -s v -l verbose -d 'Show more: full ids, exact times, reasons for grades'
@@ -321,13 +321,13 @@ map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l limit-rate -d 'Read at most SIZE bytes a second' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l wait -d 'Wait up to SECS seconds for locks; 0 fails at once' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l store -d 'Store snapshots in DIR (or $MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
-complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l color -d 'Colour the output: auto (on a terminal), always, never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l progress -d 'Show progress on stderr: auto (on a terminal), always (a line each second if it is not a terminal), never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l reversible -d 'Include the old pages, so that the delta can be reversed'
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l force -d 'Replace it if it exists; write to stdout even if it is a terminal'
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l lock -d 'Hold a shared flock on the file while reading it'
@@ -336,26 +336,26 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_s
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -s v -l verbose -d 'Show more: full ids, exact times, reasons for grades'
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l bytes -d 'Show sizes in bytes, not rounded to KiB, MiB or GiB'
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from stat" -l store -d 'Store snapshots in DIR (or $MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
-complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from stat" -l color -d 'Colour the output: auto (on a terminal), always, never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from stat" -l progress -d 'Show progress on stderr: auto (on a terminal), always (a line each second if it is not a terminal), never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from stat" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from stat" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from stat" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from stat" -l json -d 'Write results and errors as JSON, one object a line'
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from stat" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from stat" -s v -l verbose -d 'Show more: full ids, exact times, reasons for grades'
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from stat" -l bytes -d 'Show sizes in bytes, not rounded to KiB, MiB or GiB'
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from stat" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -s o -l output -d 'The delta to write; - is stdout' -r -F
-complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -l store -d 'Store snapshots in DIR (or $MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
-complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -l color -d 'Colour the output: auto (on a terminal), always, never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -l progress -d 'Show progress on stderr: auto (on a terminal), always (a line each second if it is not a terminal), never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -l force -d 'Replace it if it exists; write to stdout even if it is a terminal'
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -l json -d 'Write results and errors as JSON, one object a line'
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
@@ -370,13 +370,13 @@ map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l limit-rate -d 'Read at most SIZE bytes a second' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l wait -d 'Wait up to SECS seconds for locks; 0 fails at once' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l store -d 'Store snapshots in DIR (or $MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
-complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l color -d 'Colour the output: auto (on a terminal), always, never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l progress -d 'Show progress on stderr: auto (on a terminal), always (a line each second if it is not a terminal), never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -s n -l dry-run -d 'Show what would be written, and write nothing'
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -s y -l yes -d 'Do not ask'
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l live -d 'Write although others have the file open'
@@ -387,13 +387,13 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -s v -l verbose -
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l bytes -d 'Show sizes in bytes, not rounded to KiB, MiB or GiB'
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -l at -d 'Name the snapshot by REF; do not split the name at @' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -l store -d 'Store snapshots in DIR (or $MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
-complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -l color -d 'Colour the output: auto (on a terminal), always, never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -l progress -d 'Show progress on stderr: auto (on a terminal), always (a line each second if it is not a terminal), never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -l quick -d 'Check the structure only, not the pages'
 complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -l repair -d 'Store damaged pages again from the file, if it still has them'
 complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -l json -d 'Write results and errors as JSON, one object a line'
@@ -401,13 +401,13 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -s q -l quiet -d
 complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -s v -l verbose -d 'Show more: full ids, exact times, reasons for grades'
 complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -l bytes -d 'Show sizes in bytes, not rounded to KiB, MiB or GiB'
 complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -l store -d 'Store snapshots in DIR (or $MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
-complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -l color -d 'Colour the output: auto (on a terminal), always, never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -l progress -d 'Show progress on stderr: auto (on a terminal), always (a line each second if it is not a terminal), never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -s y -l yes -d 'Do not ask, even if NEW holds no page of these snapshots'
 complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -l json -d 'Write results and errors as JSON, one object a line'
 complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
@@ -415,18 +415,18 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -s v -l verbose -
 complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -l bytes -d 'Show sizes in bytes, not rounded to KiB, MiB or GiB'
 complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s w -l timeout -d 'Wait at most SECS seconds, also --wait; 0.5 is half a second, 0 is -n' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s E -l conflict-exit-code -d 'Exit with CODE, 0 to 255, if the lock is held (default 1)' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s E -l conflict-exit-code -d 'Exit with CODE, 0 to 255, if the lock cannot be taken (default 1)' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s c -l command -d 'Run CMD with the shell, $SHELL or /bin/sh; after FILE or with --fd' -r -f -a "(__fish_complete_command)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l start -d 'Lock bytes from OFFSET on (implies --fcntl)' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l length -d 'Lock SIZE bytes; 0 means to the end (implies --fcntl)' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l fd -d 'Lock descriptor N; all arguments are the command, if any' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l store -d 'Store snapshots in DIR (or $MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
-complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l color -d 'Colour the output: auto (on a terminal), always, never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l progress -d 'Show progress on stderr: auto (on a terminal), always (a line each second if it is not a terminal), never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s s -l shared -d 'Take a shared lock: others may hold one at the same time'
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s x -l exclusive -d 'Take an exclusive lock, also -e (the default)'
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s u -l unlock -d 'Release the lock of a descriptor'
@@ -440,13 +440,13 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s v -l verbose -d
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l bytes -d 'Show sizes in bytes, not rounded to KiB, MiB or GiB'
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s V -l version -d 'Print version'
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -l store -d 'Store snapshots in DIR (or $MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -l color -d 'Colour the output: auto (on a terminal), always, never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -l progress -d 'Show progress on stderr: auto (on a terminal), always (a line each second if it is not a terminal), never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -l json -d 'Write results and errors as JSON, one object a line'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -s v -l verbose -d 'Show more: full ids, exact times, reasons for grades'
@@ -465,39 +465,39 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -l type -d 'Set the type of the elements: u8 to u64, i8 to i64, f32 or f64' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -l tag -d 'Set a program\'s name for the type: up to 16 bytes' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -l version -d 'Set the program\'s version of the type' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -l store -d 'Store snapshots in DIR (or $MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -l color -d 'Colour the output: auto (on a terminal), always, never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -l progress -d 'Show progress on stderr: auto (on a terminal), always (a line each second if it is not a terminal), never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -l json -d 'Write results and errors as JSON, one object a line'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -s v -l verbose -d 'Show more: full ids, exact times, reasons for grades'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -l bytes -d 'Show sizes in bytes, not rounded to KiB, MiB or GiB'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -l wait -d 'Wait up to SECS seconds for the lock; 0 fails at once' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -l store -d 'Store snapshots in DIR (or $MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -l color -d 'Colour the output: auto (on a terminal), always, never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -l progress -d 'Show progress on stderr: auto (on a terminal), always (a line each second if it is not a terminal), never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -l json -d 'Write results and errors as JSON, one object a line'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -s v -l verbose -d 'Show more: full ids, exact times, reasons for grades'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -l bytes -d 'Show sizes in bytes, not rounded to KiB, MiB or GiB'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -l wait -d 'Wait up to SECS seconds for the lock; 0 fails at once' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -l store -d 'Store snapshots in DIR (or $MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -l color -d 'Colour the output: auto (on a terminal), always, never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -l progress -d 'Show progress on stderr: auto (on a terminal), always (a line each second if it is not a terminal), never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -l json -d 'Write results and errors as JSON, one object a line'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -s v -l verbose -d 'Show more: full ids, exact times, reasons for grades'
@@ -505,13 +505,13 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l wait -d 'Wait up to SECS seconds for the lock; 0 fails at once' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -s n -l number -d 'Remove N elements; they are printed in their order' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l store -d 'Store snapshots in DIR (or $MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l color -d 'Colour the output: auto (on a terminal), always, never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l progress -d 'Show progress on stderr: auto (on a terminal), always (a line each second if it is not a terminal), never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l front -d 'Remove the first elements, not the last'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l json -d 'Write results and errors as JSON, one object a line'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
@@ -519,65 +519,65 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l bytes -d 'Show sizes in bytes, not rounded to KiB, MiB or GiB'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -l wait -d 'Wait up to SECS seconds for the lock; 0 fails at once' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -l store -d 'Store snapshots in DIR (or $MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -l color -d 'Colour the output: auto (on a terminal), always, never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -l progress -d 'Show progress on stderr: auto (on a terminal), always (a line each second if it is not a terminal), never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -l json -d 'Write results and errors as JSON, one object a line'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -s v -l verbose -d 'Show more: full ids, exact times, reasons for grades'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -l bytes -d 'Show sizes in bytes, not rounded to KiB, MiB or GiB'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -l wait -d 'Wait up to SECS seconds for the lock; 0 fails at once' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -l store -d 'Store snapshots in DIR (or $MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -l color -d 'Colour the output: auto (on a terminal), always, never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -l progress -d 'Show progress on stderr: auto (on a terminal), always (a line each second if it is not a terminal), never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -l json -d 'Write results and errors as JSON, one object a line'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -s v -l verbose -d 'Show more: full ids, exact times, reasons for grades'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -l bytes -d 'Show sizes in bytes, not rounded to KiB, MiB or GiB'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -l wait -d 'Wait up to SECS seconds for the lock; 0 fails at once' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -l store -d 'Store snapshots in DIR (or $MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -l color -d 'Colour the output: auto (on a terminal), always, never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -l progress -d 'Show progress on stderr: auto (on a terminal), always (a line each second if it is not a terminal), never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -l json -d 'Write results and errors as JSON, one object a line'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -s v -l verbose -d 'Show more: full ids, exact times, reasons for grades'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -l bytes -d 'Show sizes in bytes, not rounded to KiB, MiB or GiB'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -l wait -d 'Wait up to SECS seconds for the lock; 0 fails at once' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -l store -d 'Store snapshots in DIR (or $MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -l color -d 'Colour the output: auto (on a terminal), always, never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -l progress -d 'Show progress on stderr: auto (on a terminal), always (a line each second if it is not a terminal), never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -l json -d 'Write results and errors as JSON, one object a line'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -s v -l verbose -d 'Show more: full ids, exact times, reasons for grades'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -l bytes -d 'Show sizes in bytes, not rounded to KiB, MiB or GiB'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -l wait -d 'Wait up to SECS seconds for the lock; 0 fails at once' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -l store -d 'Store snapshots in DIR (or $MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -l color -d 'Colour the output: auto (on a terminal), always, never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -l progress -d 'Show progress on stderr: auto (on a terminal), always (a line each second if it is not a terminal), never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -l raw -d 'Write the bytes of the elements; works for any type'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -l text -d 'Write one number a line; the default'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -l force -d 'Write bytes even to a terminal'
@@ -589,13 +589,13 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l wait -d 'Wait up to SECS seconds for the lock; 0 fails at once' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l magic -d 'Require these magic bytes: 8 characters, or 0x and 16 digits' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l data-version -d 'Require this version of its contents, such as 0.1.0' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l store -d 'Store snapshots in DIR (or $MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l color -d 'Colour the output: auto (on a terminal), always, never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l progress -d 'Show progress on stderr: auto (on a terminal), always (a line each second if it is not a terminal), never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l raw -d 'Read INPUT as the bytes of elements'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l persistence -d 'Read INPUT as a file of persistence 0.0.5'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l json -d 'Write results and errors as JSON, one object a line'
@@ -603,25 +603,25 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -s v -l verbose -d 'Show more: full ids, exact times, reasons for grades'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l bytes -d 'Show sizes in bytes, not rounded to KiB, MiB or GiB'
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -l store -d 'Store snapshots in DIR (or $MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
-complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -l color -d 'Colour the output: auto (on a terminal), always, never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -l progress -d 'Show progress on stderr: auto (on a terminal), always (a line each second if it is not a terminal), never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -l json -d 'Write results and errors as JSON, one object a line'
 complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
 complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -s v -l verbose -d 'Show more: full ids, exact times, reasons for grades'
 complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -l bytes -d 'Show sizes in bytes, not rounded to KiB, MiB or GiB'
 complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c memsnap -n "__fish_memsnap_using_subcommand man" -l store -d 'Store snapshots in DIR (or $MEMSNAP_STORE), not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
-complete -c memsnap -n "__fish_memsnap_using_subcommand man" -l color -d 'Colour the output: auto (on a terminal), always, never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand man" -l progress -d 'Show progress on stderr: auto (on a terminal), always (a line each second if it is not a terminal), never' -r -f -a "auto\t'On a terminal'
-always\t'Always'
-never\t'Never'"
+complete -c memsnap -n "__fish_memsnap_using_subcommand man" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand man" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand man" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand man" -l json -d 'Write results and errors as JSON, one object a line'
 complete -c memsnap -n "__fish_memsnap_using_subcommand man" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
 complete -c memsnap -n "__fish_memsnap_using_subcommand man" -s v -l verbose -d 'Show more: full ids, exact times, reasons for grades'
