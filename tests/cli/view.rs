@@ -160,7 +160,7 @@ fn what_is_refused() {
     case.exits("view f@1", 2).says("memsnap snap");
     case.exits("view --range 5..5 f", 2);
     case.exits("view --range 1M.. -", 2).says("viewing -: the range begins at byte 1048576 (0x100000)").says("only 0");
-    case.exits("view --range -4.. -", 2).says("hint: cut it before: `tail -c 4 |");
+    case.exits("view --range -4.. -", 2).says("hint: cut it first: `tail -c 4 |");
     case.exits("view --range -4 f", 2);
     case.exits("view /dev/zero", 2).says("hint: read it as a stream: `memsnap view - < /dev/zero`");
     case.exits("diff - f", 2).says("does not read standard input");
