@@ -17,17 +17,17 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The system refused an operation.
+    /// A system call failed.
     #[error("{doing} {}: {source}", .path.display())]
     Io {
         /// What was being done, as a gerund: "opening", "writing".
         doing: &'static str,
         /// The file it was done to.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system call.
         source: io::Error,
     },
-    /// A file of a store, or a delta, is not what it must be: its bytes are not to be used.
+    /// A file of a store, or a delta, is damaged: its bytes must not be used.
     #[error("{} is damaged: {what}", .path.display())]
     Damaged {
         /// The damaged file.
@@ -43,7 +43,7 @@ pub enum Error {
         /// What it says.
         what: String,
     },
-    /// Nothing of that name.
+    /// There is nothing of that name.
     #[error("{what}")]
     Missing {
         /// What was looked for, and where.
@@ -51,12 +51,12 @@ pub enum Error {
         /// What to do next.
         hint: String,
     },
-    /// Somebody else holds a lock or has the target open.
+    /// Another process holds a lock or has the target open.
     #[error("{} is busy: {holder}", .path.display())]
     Busy {
-        /// The file somebody holds.
+        /// The file that is held.
         path: PathBuf,
-        /// Who, as far as can be seen.
+        /// Who holds it, as far as that is visible.
         holder: String,
         /// What to do next.
         hint: String,
@@ -81,7 +81,7 @@ pub enum Error {
         /// What to do next; empty where nothing particular is known.
         hint: String,
     },
-    /// A change in place stopped on its way: the target is half changed, and its record is kept.
+    /// A change in place was interrupted: the target is half changed, and the record of the change is kept.
     #[error("{source}; {} is half changed now", .path.display())]
     Unfinished {
         /// The target.
@@ -89,7 +89,7 @@ pub enum Error {
         /// What stopped it.
         source: Box<Error>,
     },
-    /// A rule forbids it; nothing was done.
+    /// A safety check or rule refused it; nothing was done.
     #[error("{what}")]
     Refused {
         /// What was refused, and why.
@@ -100,21 +100,21 @@ pub enum Error {
 }
 
 impl Error {
-    /// What to do next, where there is something; empty otherwise.
+    /// What to do next; possibly empty.
     pub fn hint(&self) -> String {
         match self {
             Error::Missing { hint, .. } | Error::Busy { hint, .. } | Error::Refused { hint, .. } => hint.clone(),
             Error::Damaged { path, .. } if is_stored(path) => "run `memsnap verify` to see what is affected".into(),
-            Error::Damaged { .. } => "make it or fetch it again".into(),
+            Error::Damaged { .. } => "make the delta again, or fetch it again".into(),
             Error::Unfinished { source, .. } => {
                 let first = source.hint();
                 let join = if first.is_empty() { "" } else { "; " };
                 format!("{first}{join}then run `memsnap recover` on it")
             }
             Error::Version { .. } => "use the version of memsnap that wrote it, or a newer one".into(),
-            Error::Changed { .. } => "try again when nobody writes to it".into(),
+            Error::Changed { .. } => "try again when no program writes to it".into(),
             Error::Io { path, source, .. } if path == Path::new("-") && source.kind() == io::ErrorKind::StorageFull => {
-                "send the output where there is room".into()
+                "write the output to a disk with free space".into()
             }
             Error::Io { doing, .. } if doing.starts_with("starting a thread") => {
                 "raise the limit on processes (ulimit -u), or end other programs".into()
@@ -133,13 +133,13 @@ impl Error {
             }
             Error::Io { path, source, .. } => io_hint(source, is_stored(path) || in_store(path)).into(),
             Error::Base { hint, .. } if hint.is_empty() => {
-                "it was changed since: begin anew from what it is now".into()
+                "the file has changed since: start again from its current content".into()
             }
             Error::Base { hint, .. } => hint.clone(),
         }
     }
 
-    /// With what to do next, where it is an [`Error::Base`].
+    /// Adds a hint to an [`Error::Base`].
     pub(crate) fn of_base(self, hint: impl FnOnce(&Digest) -> String) -> Error {
         match self {
             Error::Base { path, expected, found, .. } => Error::Base { hint: hint(&expected), path, expected, found },
@@ -147,23 +147,23 @@ impl Error {
         }
     }
 
-    /// A [`Error::Damaged`] of `path`.
+    /// Creates an [`Error::Damaged`] of `path`.
     pub fn damaged(path: &Path, what: impl Into<String>) -> Error {
         Error::Damaged { path: path.into(), what: what.into() }
     }
 
-    /// A [`Error::Refused`] with what to do next.
+    /// Creates an [`Error::Refused`] with a hint.
     pub fn refused(what: impl Into<String>, hint: impl Into<String>) -> Error {
         Error::Refused { what: what.into(), hint: hint.into() }
     }
 
-    /// A [`Error::Missing`] with what to do next.
+    /// Creates an [`Error::Missing`] with a hint.
     pub fn missing(what: impl Into<String>, hint: impl Into<String>) -> Error {
         Error::Missing { what: what.into(), hint: hint.into() }
     }
 }
 
-/// Done to a target before it is changed; a store on another disk would not help.
+/// What is done to a target before it is changed; here a store on another disk would not help.
 pub(crate) const RESERVING: &str = "reserving space for";
 
 /// Whether a file is one of a store, by its name; else it is a delta.
@@ -178,12 +178,12 @@ pub(crate) fn is_stored(path: &Path) -> bool {
 /// Too many open files; the same number on every system.
 const EMFILE: i32 = 24;
 
-/// Whether a path is within a store, or one that is to be made.
+/// Whether a path is within a store, or within one that will be created.
 fn in_store(path: &Path) -> bool {
     path.ancestors().any(|dir| dir.ends_with(".memsnap") || dir.join("format").is_file())
 }
 
-/// How `path` becomes accessible: its owner can change a mode that forbids it, also that of a directory above.
+/// The hint for a denied access: the owner can change the mode of the file, or of a directory above it.
 fn denied_hint(path: &Path) -> String {
     use crate::sys::ext::MetadataExt;
     let seen = path.ancestors().find_map(|path| Some((path, path.metadata().ok()?)));
@@ -199,7 +199,7 @@ fn denied_hint(path: &Path) -> String {
     }
 }
 
-/// `stored`: it befell a store, which can be elsewhere; not a target or an output.
+/// The hint for an error of the system. `stored`: in a store, which can be elsewhere, not at a target or an output.
 fn io_hint(e: &io::Error, stored: bool) -> &'static str {
     match e.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded if !stored => {
@@ -209,9 +209,9 @@ fn io_hint(e: &io::Error, stored: bool) -> &'static str {
             "mount it for writing; an output can be written to another disk"
         }
         io::ErrorKind::NotFound => "check the path",
-        io::ErrorKind::NotADirectory => "check the path: there is a file where a directory is meant",
+        io::ErrorKind::NotADirectory => "check the path: a part of it is a file, not a directory",
         io::ErrorKind::IsADirectory if !stored => "name a file",
-        io::ErrorKind::IsADirectory => "move away what is there",
+        io::ErrorKind::IsADirectory => "move the directory of that name out of the way",
         io::ErrorKind::PermissionDenied => "run as a user who may access it",
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some space, or use --store on another disk",
         io::ErrorKind::ReadOnlyFilesystem => "mount it for writing; snap can use --store DIR on another disk",

@@ -1,8 +1,8 @@
 //! Page-level history for big files that are changed in place: snapshot, diff, revert, undo, restore, verify, deltas.
 //!
-//! A *target* is a file known by its path. It is looked at in *pages* of 4096 bytes. A *snapshot* is an image of it at
-//! one moment, of which only the pages are stored that changed since the one before. Snapshots are kept in a *store*,
-//! a directory named `.memsnap` beside the target unless another is chosen; its format is defined in memsnap-store(5).
+//! A *target* is a file known by its path, divided into *pages* of 4096 bytes. A *snapshot* is a point-in-time image of
+//! it, of which only the pages that changed since the previous snapshot are stored. Snapshots are stored in a *store*,
+//! a directory named `.memsnap` beside the target by default; memsnap-store(5) defines its format.
 //!
 //! ```
 //! use memsnap::ops::{Quiet, diff, operand::Operand, snap};
@@ -18,7 +18,7 @@
 //!
 //! std::fs::File::options().write(true).open(&path)?.write_all_at(b"changed", 10 * 4096)?;
 //!
-//! // The latest snapshot against the file as it is now.
+//! // Compare the latest snapshot with the file as it is now.
 //! let file = Operand { path, at: None, ambiguity: None };
 //! let found = diff::diff(&file, None, &diff::Options::default(), &Quiet)?;
 //! assert!(!found.report().same);
@@ -27,24 +27,24 @@
 //! # }
 //! ```
 //!
-//! # Which type when
+//! # Which type to use
 //!
 //! | you have | you want | use |
 //! |---|---|---|
-//! | a file that is changed in place | its history on disk | [`ops`]: one module a verb, as on the command line |
-//! | bytes: a file, a slice, zeros | them to stay as they are | [`mem::Snapshot`] |
-//! | a snapshot | to change the bytes, and not the snapshot | [`Snapshot::view`](mem::Snapshot::view), [`view_arc`](mem::Snapshot::view_arc) |
+//! | a file that is changed in place | its history on disk | [`ops`]: one module for each verb of the command line |
+//! | bytes: a file, a slice, zeros | an immutable copy | [`mem::Snapshot`] |
+//! | a snapshot | to change the bytes, but not the snapshot | [`Snapshot::view`](mem::Snapshot::view), [`view_arc`](mem::Snapshot::view_arc) |
 //! | a snapshot | to change it | [`Snapshot::view_mut`](mem::Snapshot::view_mut) |
 //! | a view | to know what changed | [`View::dirty`](mem::View::dirty), [`dirty_pages`](mem::View::dirty_pages) |
-//! | a view | to go back, often | [`View::snap`](mem::View::snap), [`revert`](mem::View::revert), [`apply`](mem::View::apply) |
+//! | a view | to save and restore states | [`View::snap`](mem::View::snap), [`revert`](mem::View::revert), [`apply`](mem::View::apply) |
 //! | parts of many files | one range of memory | [`Snapshot::compose`](mem::Snapshot::compose) |
-//! | an array of plain values | it on disk, each commit whole | [`vec::PersistentVec`] |
+//! | an array of plain values | it on disk, with atomic commits | [`vec::PersistentVec`] |
 //! | a stored image | a view of it, and its changes stored | [`ops::memory`] |
 //!
-//! Who comes from `crumbles`, `memsnap` 0.1 or `persistence` finds each of their calls in docs/migration.md. What all
-//! of it costs is in docs/memory.md.
+//! For migrating from `crumbles`, `memsnap` 0.1 or `persistence`, see docs/migration.md; docs/memory.md has
+//! measurements.
 //!
-//! Memory that knows which of its pages were written:
+//! Tracking which pages of memory were written:
 //!
 //! ```
 //! use memsnap::mem::{Options, Snapshot};
@@ -86,8 +86,8 @@
 //! # }
 //! ```
 //!
-//! A snapshot of a file is one: what is written to the file later does not show. A view with an [`Arc`](std::sync::Arc)
-//! can go to other threads:
+//! A snapshot of a file is point-in-time: later writes to the file do not appear in it. A view with an
+//! [`Arc`](std::sync::Arc) can be sent to other threads:
 //!
 //! ```
 //! use memsnap::mem::Snapshot;
@@ -107,7 +107,7 @@
 //! # }
 //! ```
 //!
-//! What a view has now becomes a snapshot of its own, which shares all that did not change:
+//! The current content of a view becomes a snapshot of its own, which shares all unchanged pages:
 //!
 //! ```
 //! use memsnap::mem::Snapshot;
@@ -124,7 +124,7 @@
 //! # }
 //! ```
 //!
-//! A vector in a file:
+//! A persistent vector:
 //!
 //! ```
 //! use memsnap::vec::{Options, PersistentVec};
@@ -133,10 +133,10 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let directory = tempfile::tempdir()?;
 //! let path = directory.path().join("numbers.vec");
-//! // SAFETY: nobody else writes to this file while it is open.
+//! // SAFETY: no other program writes to this file while it is open.
 //! let mut numbers = unsafe { PersistentVec::<u64>::create(&path, &Options::default()) }?;
 //! numbers.extend(1..=1000)?;
-//! numbers.commit()?; // durable, and whole, whatever happens from here on
+//! numbers.commit()?; // durable and complete, whatever happens from here on
 //! numbers[0] = 7;
 //! drop(numbers); // not committed
 //!
@@ -149,32 +149,32 @@
 //!
 //! # Modules
 //!
-//! | module | what it holds | knows of |
+//! | module | what it holds | imports |
 //! |---|---|---|
-//! | [`page`] | pages, ranges, sets, digests: pure arithmetic | nothing |
-//! | [`sys`] | the kernel: maps, leases, locks, holes, files that appear whole | nothing |
-//! | [`pack`] | the codecs of all that is stored | `page` |
-//! | [`capture`] | getting the bytes out of a live file, and grading them | `page`, `sys` |
+//! | [`page`] | pages, ranges, sets, digests: pure arithmetic | - |
+//! | [`sys`] | the kernel: maps, leases, locks, holes, files that appear atomically | - |
+//! | [`pack`] | the codecs of everything that is stored | `page` |
+//! | [`capture`] | the scan of a live file, and its grade | `page`, `sys` |
 //! | [`mem`] | memory with a history: snapshots, copy-on-write views, checkpoints | `page`, `sys` |
 //! | [`vec`] | persistent vectors: typed arrays in files | `mem`, `page`, `sys` |
-//! | [`store`] | layout, names, images, records | `pack`, and `capture`'s view of a base |
-//! | [`ops`] | one verb a file: plain options in, a plain report out | all of these |
+//! | [`store`] | layout, names, images, records | `pack`, and from `capture` the trait `Base` |
+//! | [`ops`] | one file for each verb: options in, a report out | all of these |
 //!
-//! Programs use [`ops`], and the types of the others that it gives out. The command line stands on top, in the program;
-//! the library knows no terminal, no environment, no exit codes, and prints nothing. Long work tells an
-//! [`ops::Progress`] how far it is.
+//! Programs use [`ops`], and the types of other modules that it returns. The command line is part of the program, not
+//! of the library, which uses no terminal, environment or exit codes, and prints nothing. Long operations report to an
+//! [`ops::Progress`].
 //!
-//! # What to know
+//! # Notes
 //!
-//! * A report's grade says how far an image is proven to be of one moment. [`ops::snap`] keeps an image of any grade
-//!   unless `strict` is set; `below` in the report says that it is less than was required.
-//! * A lease, which proves a capture, needs that this process has the target open nowhere else for writing.
-//! * Mapped reading needs a guard against SIGBUS, for the process as a whole: the feature `program` has it as
-//!   `program::guard::install`. Without it files are read by `pread`. The library installs no signal handler.
-//! * `flock` belongs to an open file: a lock that the calling process holds on another descriptor of the target is in
-//!   the way of verbs that take one.
+//! * The grade in a report says whether an image is guaranteed to be consistent (point-in-time). [`ops::snap`] stores an
+//!   image of any grade unless `strict` is set; `below` in the report says that the grade is below the required one.
+//! * A lease, which proves a capture, is granted only if this process has the target open for writing nowhere else.
+//! * Mapped reading needs a guard against SIGBUS for the whole process: the feature `program` has it as
+//!   `program::guard::install`. Without it, files are read by `pread`. The library installs no signal handler.
+//! * `flock` belongs to an open file: a lock that the calling process holds on another descriptor of the target blocks
+//!   verbs that take one.
 //! * The modification time of a file is never taken as proof that nothing changed.
-//! * Linux only, so far, where leases, holes and names without replacing are concerned.
+//! * Leases, holes, and names that never replace a file need Linux so far.
 
 pub mod capture;
 pub mod error;

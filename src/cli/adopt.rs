@@ -16,14 +16,14 @@ use super::screen::Screen;
 use super::units::count;
 use super::{escape, text};
 
-/// Let NEW go on with the history of OLD
+/// Move the history of OLD to NEW
 ///
-/// Snapshots belong to a path. After a file was moved or renamed, or its
-/// store came from elsewhere, adopt gives the snapshots of OLD to NEW. OLD
-/// need not exist any more.
+/// Snapshots belong to a path. If a file was moved or renamed, or its store
+/// comes from elsewhere, adopt moves the snapshots of OLD to NEW. OLD need not
+/// exist any more.
 ///
-/// Never writes to either file, and never mixes two histories: NEW must have
-/// no snapshots of its own. Asks where NEW holds no page of the snapshots.
+/// Never writes to either file, and never merges two histories: NEW must have
+/// no snapshots of its own. Asks first if NEW holds no page of the snapshots.
 ///
 /// Example:
 ///
@@ -31,13 +31,13 @@ use super::{escape, text};
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = text::ADOPT_EXIT)]
 pub(crate) struct Args {
-    /// The path that the snapshots belong to
+    /// The path that the snapshots belong to now
     #[arg(value_name = "OLD", value_hint = ValueHint::AnyPath)]
     old: PathBuf,
-    /// The path that they are to belong to
+    /// The path that they will belong to
     #[arg(value_name = "NEW", value_hint = ValueHint::FilePath)]
     new: PathBuf,
-    /// Do not ask where NEW holds no page of these snapshots
+    /// Do not ask, even if NEW holds no page of these snapshots
     #[arg(short, long)]
     yes: bool,
 }
@@ -52,11 +52,11 @@ struct JsonReport {
 
 impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
-        let doing = || format!("adopting the snapshots of {}", escape::path(&self.old));
+        let doing = || format!("moving the history of {}", escape::path(&self.old));
         let new = escape::path(&self.new);
         let mut consent = Consent::Given;
         let mut ask = || {
-            let question = format!("{new} holds no page of these snapshots. Move them to it all the same?");
+            let question = format!("{new} holds no page of these snapshots. Move the history anyway?");
             consent = confirm::ask(&question, self.yes, true, screen);
             consent == Consent::Given
         };
@@ -64,7 +64,10 @@ impl Args {
         if !report.done {
             let why = match consent {
                 Consent::Declined => Error::refused("declined; nothing was moved", ""),
-                _ => Error::refused(format!("{new} holds no page of them"), "add --yes if it is the right file"),
+                _ => Error::refused(
+                    format!("{new} holds no page of these snapshots"),
+                    "if it is the right file, add --yes",
+                ),
             };
             return Err(anyhow::Error::new(why).context(doing()));
         }
@@ -75,7 +78,7 @@ impl Args {
             return Ok(Exit::Done);
         }
         let snapshots = count(snapshots, "snapshot");
-        screen.say(&format!("{snapshots} of {} given to {}", escape::path(from), escape::path(to)));
+        screen.say(&format!("{snapshots} of {} moved to {}", escape::path(from), escape::path(to)));
         Ok(Exit::Done)
     }
 }

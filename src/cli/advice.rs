@@ -1,4 +1,4 @@
-//! What to do next after a usage error, or where a file is gone: by what was meant.
+//! Tips for usage errors and for missing files, by what was probably meant.
 
 use std::io::ErrorKind as Io;
 use std::path::Path;
@@ -10,7 +10,7 @@ use memsnap::ops::log::{Options, log};
 
 use super::escape;
 
-/// Verbs of other programs, and what does here what they do there.
+/// Verbs of other programs, and the equivalent here.
 const KNOWN: [(&[&str], &str); 14] = [
     (&["list", "ls", "history", "snapshots", "ll"], "`memsnap log FILE` lists the snapshots of FILE"),
     (
@@ -19,24 +19,24 @@ const KNOWN: [(&[&str], &str); 14] = [
     ),
     (&["tag"], "`memsnap snap --tag TAG FILE` takes a snapshot with a tag"),
     (&["checkout", "export", "extract"], "`memsnap restore FILE@REF -o OUT` writes a snapshot to another file"),
-    (&["reset", "rollback", "switch"], "`memsnap revert FILE@REF` brings FILE back to a snapshot, in place"),
+    (&["reset", "rollback", "switch"], "`memsnap revert FILE@REF` restores a snapshot of FILE in place"),
     (&["status", "changes", "compare", "cmp"], "`memsnap diff FILE` shows what changed since the latest snapshot"),
-    (&["rm", "remove", "delete", "forget", "prune", "drop", "gc"], "no verb removes a snapshot"),
+    (&["rm", "remove", "delete", "forget", "prune", "drop", "gc"], "there is no verb that removes a snapshot"),
     (&["check", "fsck", "scrub"], "`memsnap verify FILE` checks all snapshots of FILE"),
     (&["repair"], "`memsnap verify --repair FILE` repairs what can be repaired"),
     (&["show", "cat", "dump", "hexdump", "xxd"], "`memsnap view FILE@REF` shows the bytes of a snapshot"),
     (&["patch", "receive", "import"], "`memsnap apply FILE DELTA` applies a delta to FILE"),
     (&["send", "push"], "`memsnap delta make FILE@A..B -o DELTA` writes a delta for another machine"),
-    (&["mv", "move", "rename"], "`memsnap adopt OLD NEW` continues the history of OLD with NEW"),
-    (&["flock"], "`memsnap lock FILE COMMAND` runs a command while it holds a lock"),
+    (&["mv", "move", "rename"], "`memsnap adopt OLD NEW` moves the history of OLD to NEW"),
+    (&["flock"], "`memsnap lock FILE COMMAND` runs a command while FILE is locked"),
 ];
 
 /// As [`KNOWN`], for `memsnap vec`.
 const VEC: [(&[&str], &str); 6] = [
     (&["append", "add", "extend", "insert"], "`memsnap vec push FILE VALUE` appends elements"),
     (&["list", "ls", "show", "cat", "print", "view"], "`memsnap vec dump FILE` prints all elements"),
-    (&["new", "init", "make"], "`memsnap vec create FILE --type TYPE` makes a vector"),
-    (&["shift", "take"], "`memsnap vec pop --front FILE` takes the first element"),
+    (&["new", "init", "make"], "`memsnap vec create FILE --type TYPE` creates a vector"),
+    (&["shift", "take"], "`memsnap vec pop --front FILE` removes the first element"),
     (&["count", "length", "size"], "`memsnap vec len FILE` prints the number of elements"),
     (&["info"], "`memsnap vec stat FILE` shows type, length and state"),
 ];
@@ -44,12 +44,12 @@ const VEC: [(&[&str], &str); 6] = [
 /// As [`KNOWN`], for `memsnap delta`.
 const DELTA: [(&[&str], &str); 4] = [
     (&["apply", "patch"], "`memsnap apply FILE DELTA` applies a delta to FILE"),
-    (&["create", "new", "diff"], "`memsnap delta make A B -o DELTA` makes one"),
-    (&["show", "info", "list", "view"], "`memsnap delta stat DELTA` shows what a delta does"),
-    (&["reverse", "revert", "undo"], "`memsnap delta invert DELTA -o OUT` makes the delta that leads back"),
+    (&["create", "new", "diff"], "`memsnap delta make A B -o DELTA` makes a delta"),
+    (&["show", "info", "list", "view"], "`memsnap delta stat DELTA` describes a delta"),
+    (&["reverse", "revert", "undo"], "`memsnap delta invert DELTA -o OUT` reverses a delta"),
 ];
 
-/// Says in `error` what was meant, where that is known, and nothing that would not help.
+/// Replaces clap's suggestion in `error` by what was probably meant, and removes one that cannot help.
 pub(crate) fn advise(error: &mut clap::Error) {
     let context = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => text.clone(),
@@ -71,11 +71,11 @@ pub(crate) fn advise(error: &mut clap::Error) {
             let word = context(ContextKind::InvalidArg);
             let within = |verbs: &[&str]| verbs.iter().any(|verb| usage.contains(verb));
             if back(&word) && !within(&["vec "]) {
-                Some(format!("snapshots are counted back with @: `FILE@{word}`"))
+                Some(format!("to count back from the latest snapshot, use `FILE@{word}`"))
             } else if !word.starts_with('-') && within(&["restore ", "delta make ", "delta invert "]) {
-                Some(format!("the file to be written is named with -o: `-o {}`", escape::shell(&word)))
+                Some(format!("to name the output, use `-o {}`", escape::shell(&word)))
             } else if !word.starts_with("--") && within(&["vec push ", "vec set "]) {
-                Some("what begins with a minus and is no number stands behind `--`".to_string())
+                Some("write `--` before a value that begins with a minus and is not a number".to_string())
             } else {
                 unless_a_file(error, &word);
                 None
@@ -89,7 +89,7 @@ pub(crate) fn advise(error: &mut clap::Error) {
     }
 }
 
-/// Takes away that `-- WORD` passes the word as a value, where it is not the name of a file.
+/// Removes the tip to pass the word as a value after `--`, unless it is the name of a file.
 fn unless_a_file(error: &mut clap::Error, word: &str) {
     let Some(ContextValue::StyledStrs(tips)) = error.get(ContextKind::Suggested) else { return };
     let is_of_it = |tip: &StyledStr| tip.to_string().starts_with("to pass ");
@@ -99,22 +99,22 @@ fn unless_a_file(error: &mut clap::Error, word: &str) {
     }
 }
 
-/// Whether it is `-1`, as a snapshot is named after the `@`.
+/// Whether the word looks like `-1`, the name of a snapshot after the `@`.
 fn back(word: &str) -> bool {
     word.strip_prefix('-').is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// How a file that is gone comes back, where the error is that it is gone and there are snapshots of it.
+/// How to restore a missing file, if the error is that it is missing and it has snapshots.
 pub(crate) fn of_gone(error: &Error, store: Option<&Path>) -> Option<String> {
     let Error::Io { path, source, .. } = error else { return None };
     if source.kind() != Io::NotFound || path.exists() {
         return None;
     }
     let options = Options { store: store.map(Path::to_path_buf), ..Options::default() };
-    let kept = log(Some(path), &options).ok()?.iter().any(|history| !history.snapshots.is_empty());
+    let exists = log(Some(path), &options).ok()?.iter().any(|history| !history.snapshots.is_empty());
     let mut latest = path.clone().into_os_string();
     latest.push("@latest");
     let store = store.map(|dir| format!(" --store {}", escape::shell(dir))).unwrap_or_default();
     let restore = format!("memsnap restore{store} {} -o {}", escape::shell(latest), escape::shell(path));
-    kept.then(|| format!("the file is gone, but its snapshots are not: `{restore}`"))
+    exists.then(|| format!("the file is gone, but it has snapshots: `{restore}`"))
 }

@@ -17,11 +17,12 @@ use super::screen::Screen;
 use super::units::count;
 use super::{escape, input, text, units};
 
-/// Make page deltas, look at them, turn them round
+/// Make, inspect and reverse deltas
 ///
 /// A delta holds the pages that turn one image into another, with the digests
-/// and lengths of both. It goes through files, pipes and ssh, and is applied
-/// with `memsnap apply`, which refuses any other base and proves the result.
+/// and lengths of both. It can be written to a file or a pipe, also through
+/// ssh. `memsnap apply` applies it; it refuses any other base, and verifies the
+/// result.
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment, subcommand_value_name = "VERB", subcommand_help_heading = "Verbs")]
 #[command(disable_help_subcommand = true, arg_required_else_help = true)]
@@ -50,19 +51,19 @@ enum Verb {
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = text::DELTA_EXIT)]
 struct Make {
-    /// The base: a file, a snapshot FILE@REF, or both sides FILE@A..B
+    /// The base: a file, a snapshot FILE@REF, or FILE@A..B for both sides
     #[arg(value_name = "A", value_hint = ValueHint::FilePath)]
     a: OsString,
     /// The result: a file, or a snapshot
     #[arg(value_name = "B", value_hint = ValueHint::FilePath)]
     b: Option<OsString>,
-    /// The REF of A, and when given twice that of B; names are taken whole
+    /// Name A by REF, and B if given twice; do not split names at @
     #[arg(long, value_name = "REF", allow_hyphen_values = true)]
     at: Vec<String>,
-    /// Let the delta carry the old pages too, so that it can be inverted
+    /// Include the old pages, so that the delta can be reversed
     #[arg(long)]
     reversible: bool,
-    /// Level of zstd, 1 to 19
+    /// Compress at this zstd level, 1 to 19
     #[arg(long, value_name = "LEVEL", default_value = "3", value_parser = units::zstd_level)]
     level: i32,
     #[command(flatten)]
@@ -73,10 +74,10 @@ struct Make {
     reading: ReadingFlags,
 }
 
-/// Say what a delta does, without its base
+/// Describe a delta
 ///
-/// Checks the whole delta, and shows digest and length of its base and its
-/// result, the pages it carries and its size.
+/// Checks the whole delta, and shows the digest and length of its base and of
+/// its result, the number of pages, and its size. Needs no other file.
 ///
 /// Example:
 ///
@@ -89,7 +90,7 @@ struct Look {
     delta: OsString,
 }
 
-/// Turn a reversible delta round: from its result back to its base
+/// Reverse a delta: from its result back to its base
 ///
 /// Needs no file but the delta, which must have been made with --reversible.
 ///
@@ -151,8 +152,8 @@ impl Make {
                 escape::shell(word)
             };
             let hint = match &a.at {
-                Some(base) => format!("write {} {}", at(&format!("@{base}")), at("@now")),
-                None => format!("write {}, or {} {}", at("@1..2"), at("@latest"), at("@now")),
+                Some(base) => format!("use {} {}", at(&format!("@{base}")), at("@now")),
+                None => format!("use {}, or {} {}", at("@1..2"), at("@latest"), at("@now")),
             };
             return Err(memsnap::Error::refused("a delta needs a base and a result", hint).into());
         };
@@ -191,14 +192,14 @@ impl Look {
         screen.line(&format!("result  {}  {}", id(&stat.result), sizes.show(stat.result_len)))?;
         screen.line(&format!("writes  {pages} in {ranges}"))?;
         screen.line(&format!("size    {}", sizes.show(stat.bytes)))?;
-        screen.line(if stat.reversible { "can be inverted" } else { "cannot be inverted" })?;
+        screen.line(if stat.reversible { "reversible" } else { "not reversible" })?;
         Ok(Exit::Done)
     }
 }
 
 impl Invert {
     fn run(&self, screen: &mut Screen) -> anyhow::Result<Exit> {
-        let doing = || format!("inverting {}", escape::os(&self.delta));
+        let doing = || format!("reversing {}", escape::os(&self.delta));
         let force = self.output.force;
         let stat = self.output.write(screen, |out| delta::invert(input(&self.delta)?, out, force));
         self.output.render(stat.with_context(doing)?, screen)
@@ -206,7 +207,7 @@ impl Invert {
 }
 
 impl Output {
-    /// `None` when stdout's reader went away first.
+    /// Writes a delta; `None` if the reader of stdout is gone.
     pub(crate) fn write(
         &self,
         screen: &mut Screen,
@@ -245,7 +246,7 @@ impl Output {
     }
 }
 
-/// A delta named on the command line; `-` is stdin.
+/// Opens a delta named on the command line; `-` is stdin.
 pub(crate) fn input(arg: &OsStr) -> memsnap::Result<Input> {
     Ok(match arg == "-" {
         true => Input::Stream(Box::new(input::stdin()?)),

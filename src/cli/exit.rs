@@ -1,4 +1,4 @@
-//! How it went, as an exit code. The table is that of memsnap(1), EXIT STATUS.
+//! Exit codes. The table is that of memsnap(1), EXIT STATUS.
 
 use std::process::ExitCode;
 
@@ -7,21 +7,21 @@ use memsnap::Error;
 /// Exit codes shared by all verbs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// Done; both the same.
+    /// Success; both sides are the same.
     Done,
-    /// They differ, or a limit was broken.
+    /// The sides differ, or no lock is visible.
     Differs,
-    /// Used wrongly, or something went wrong.
+    /// A usage error, or any other error.
     Trouble,
-    /// Done, but below the required grade.
+    /// Success, but below the required grade.
     Below,
     /// A store or a delta is damaged.
     Damaged,
-    /// A base does not match.
+    /// The file is not the base that is needed.
     Base,
-    /// Locked, or open elsewhere.
+    /// Locked, or opened by another process.
     Busy,
-    /// Of a verb that has codes of its own, or of the command that it ran.
+    /// The code of a verb that has its own, or of the command that it ran.
     Own(u8),
 }
 
@@ -33,7 +33,7 @@ pub(crate) struct Coded {
     pub(crate) error: Error,
 }
 
-/// An error with a hint that helps in what was being done, in the place of its own.
+/// An error with a hint that fits what was being done, in place of its own.
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
 pub(crate) struct Hinted {
@@ -43,7 +43,7 @@ pub(crate) struct Hinted {
 }
 
 impl Exit {
-    /// The number the shell sees.
+    /// The number for the shell.
     pub(crate) fn code(self) -> u8 {
         match self {
             Exit::Done => 0,
@@ -57,7 +57,7 @@ impl Exit {
         }
     }
 
-    /// What failed, by what can be done about it.
+    /// The exit code for an error.
     pub(crate) fn of(error: &anyhow::Error) -> Exit {
         if let Some(Coded { code, .. }) = error.downcast_ref() {
             return Exit::Own(*code);
@@ -71,7 +71,7 @@ impl Exit {
         }
     }
 
-    /// The one of both that matters more: one of its own, 4, 2, 5, 75, 3, 1, 0.
+    /// The more severe of two: a code of its own, 4, 2, 5, 75, 3, 1, 0.
     pub(crate) fn worst(self, other: Exit) -> Exit {
         if other.weight() > self.weight() { other } else { self }
     }
@@ -90,7 +90,7 @@ impl Exit {
     }
 }
 
-/// What stopped a change on its way, if that was others: it can be completed when they have ended.
+/// What interrupted a change, if that was another process: the change can be completed when that has ended.
 fn cause(error: &Error) -> &Error {
     match error {
         Error::Unfinished { source, .. } if matches!(**source, Error::Busy { .. }) => source,

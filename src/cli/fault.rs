@@ -1,4 +1,4 @@
-//! What went wrong, in words: message and hint for people, one line of JSON for programs.
+//! Rendering of errors: message and hint as text, or one line of JSON.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,8 +28,7 @@ struct JsonWarning<'a> {
     warning: &'a str,
 }
 
-/// Message and hint, escaped, each on one line; the hint may be empty.
-/// Digests are shown whole only when `verbose`.
+/// Message and hint, escaped, each on one line; the hint may be empty. Digests are abbreviated unless `verbose`.
 pub(crate) fn text(error: &anyhow::Error, verbose: bool, store: Option<&Path>) -> (String, String) {
     let mut message = message(error);
     if let (Some(Error::Base { expected, found, .. }), false) = (library(error), verbose) {
@@ -39,7 +38,7 @@ pub(crate) fn text(error: &anyhow::Error, verbose: bool, store: Option<&Path>) -
     }
     let message = match path_of(error).filter(|path| path.to_str().is_none()) {
         None => escape::text(&message),
-        // The library shows paths with replacement characters; here they are shown as they are.
+        // The library shows paths with replacement characters; here the exact bytes are shown, escaped.
         Some(path) => {
             let parts: Vec<_> = message.split(&path.display().to_string()).map(escape::text).collect();
             parts.join(&escape::path(path))
@@ -48,7 +47,7 @@ pub(crate) fn text(error: &anyhow::Error, verbose: bool, store: Option<&Path>) -
     (message, escape::text(&hint(error, store)))
 }
 
-/// One line of JSON.
+/// An error as one line of JSON.
 pub(crate) fn json(error: &anyhow::Error, store: Option<&Path>) -> String {
     let error = JsonError {
         schema: "memsnap.error.1",
@@ -60,12 +59,12 @@ pub(crate) fn json(error: &anyhow::Error, store: Option<&Path>) -> String {
     json::line(&error).unwrap_or_default()
 }
 
-/// One line of JSON.
+/// A warning as one line of JSON.
 pub(crate) fn warning_json(warning: &str) -> String {
     json::line(&JsonWarning { schema: "memsnap.warning.1", warning }).unwrap_or_default()
 }
 
-/// Shows what clap has to say: help and version are results, all else is an error, and `wrong` its exit code.
+/// Shows help and version as results, and all else that clap reports as a usage error with exit code `wrong`.
 pub(crate) fn usage(error: &clap::Error, wrong: Exit, screen: &mut Screen) -> anyhow::Result<Exit> {
     let rendered = error.render();
     let (color_out, color_err) = screen.colors();
@@ -95,7 +94,7 @@ fn usage_json(plain: &str, wrong: Exit) -> String {
     json::line(&error).unwrap_or_default()
 }
 
-/// What was being done, outermost first. A library error has said all there is below it.
+/// What was being done, outermost first, down to the library's error, which includes its own causes.
 fn message(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain() {
@@ -132,7 +131,7 @@ fn hint(error: &anyhow::Error, store: Option<&Path>) -> String {
     }
     let full = |e: &io::Error| e.kind() == io::ErrorKind::StorageFull;
     match error.chain().find_map(|cause| cause.downcast_ref::<io::Error>()).is_some_and(full) {
-        true => "send the output where there is room".into(),
+        true => "write the output to a disk with free space".into(),
         false => String::new(),
     }
 }
@@ -160,17 +159,17 @@ mod tests {
     fn denied(path: &OsStr) -> anyhow::Error {
         let source = io::Error::from_raw_os_error(13);
         let error = Error::Io { doing: "opening", path: path.into(), source };
-        Err::<(), _>(error).context("snapping x").unwrap_err()
+        Err::<(), _>(error).context("taking a snapshot of x").unwrap_err()
     }
 
     #[test]
     fn said_once_with_a_hint() {
         let (message, hint) = text(&denied(OsStr::new("x")), false, None);
-        assert_eq!(message, "snapping x: opening x: Permission denied");
+        assert_eq!(message, "taking a snapshot of x: opening x: Permission denied");
         assert_eq!(hint, "run as a user who may access it");
         assert_eq!(
             json(&denied(OsStr::new("x")), None),
-            "{\"schema\":\"memsnap.error.1\",\"error\":\"snapping x: opening x: Permission denied\",\
+            "{\"schema\":\"memsnap.error.1\",\"error\":\"taking a snapshot of x: opening x: Permission denied\",\
              \"hint\":\"run as a user who may access it\",\"code\":2,\"path\":\"x\"}\n"
         );
     }
@@ -178,6 +177,6 @@ mod tests {
     #[test]
     fn paths_are_shown_as_they_are() {
         let (message, _) = text(&denied(OsStr::from_bytes(b"a\xff\x1b[1m\nb")), false, None);
-        assert_eq!(message, "snapping x: opening a\\xff\\u{1b}[1m\\u{a}b: Permission denied");
+        assert_eq!(message, "taking a snapshot of x: opening a\\xff\\u{1b}[1m\\u{a}b: Permission denied");
     }
 }

@@ -17,26 +17,24 @@ use super::{escape, units};
 const HEADING: &str = "Global options";
 const READING: &str = "Reading";
 
-/// When to do something that only makes sense on a terminal.
+/// When to do something that usually makes sense on a terminal only: `Auto` is on a terminal. (Comments on the variants
+/// would become a list in every help.)
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum When {
-    /// On a terminal
     #[default]
     Auto,
-    /// In any case
     Always,
-    /// In no case
     Never,
 }
 
-/// Options that every verb takes, before or after the verb.
+/// Options of every verb, before or after the verb.
 #[derive(Args, Default)]
 pub(crate) struct Global {
-    /// Keep snapshots in DIR (or MEMSNAP_STORE), not in .memsnap beside FILE
+    /// Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE
     #[arg(long, value_name = "DIR", global = true, help_heading = HEADING)]
     #[arg(value_hint = ValueHint::DirPath)]
     pub(crate) store: Option<PathBuf>,
-    /// `store` is from the command line, not from the environment.
+    /// Whether `store` is from the command line, not from the environment.
     #[arg(skip)]
     pub(crate) store_typed: bool,
     /// Write results and errors as JSON, one object a line
@@ -45,25 +43,23 @@ pub(crate) struct Global {
     /// Suppress progress messages: only results, warnings and errors
     #[arg(short, long, global = true, help_heading = HEADING, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
-    /// Show more: full ids, exact times, reasons
+    /// Show more: full ids, exact times, reasons for grades
     #[arg(short, long, global = true, help_heading = HEADING)]
     pub(crate) verbose: bool,
-    /// Colour the output: auto (on a terminal), always or never
+    /// Colour the output; auto: on a terminal
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, global = true, help_heading = HEADING)]
-    #[arg(hide_possible_values = true, hide_default_value = true)]
     pub(crate) color: When,
-    /// Show progress on stderr: auto (on a terminal), always (elsewhere as
-    /// lines, one a second) or never
+    /// Show progress on stderr; auto: on a terminal; always: elsewhere, too,
+    /// as a line each second
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, global = true, help_heading = HEADING)]
-    #[arg(hide_possible_values = true, hide_default_value = true)]
     pub(crate) progress: When,
-    /// Show sizes to the byte
+    /// Show sizes in bytes, not rounded to KiB, MiB or GiB
     #[arg(long, global = true, help_heading = HEADING)]
     pub(crate) bytes: bool,
 }
 
 impl Global {
-    /// With what the environment says where the command line says nothing. A variable set to nothing is not set.
+    /// Adds what the environment sets and the command line does not. An empty variable counts as unset.
     pub(crate) fn with_environment(mut self) -> Global {
         self.store_typed = self.store.is_some();
         let store = || std::env::var_os("MEMSNAP_STORE").filter(|dir| !dir.is_empty());
@@ -71,7 +67,7 @@ impl Global {
         self
     }
 
-    /// A command of this program for `file`, with the same store, such as a shell takes it.
+    /// A command of this program for `file` with the same store, quoted for a shell.
     pub(crate) fn command(&self, verb: &str, file: &Path) -> String {
         let store = match &self.store {
             Some(dir) if self.store_typed => format!(" --store {}", escape::shell(dir)),
@@ -84,21 +80,21 @@ impl Global {
 /// How a live file is read.
 #[derive(Args)]
 pub(crate) struct ReadingFlags {
-    /// Read through maps or by pread; auto: what is faster here
-    #[arg(long, value_name = "WAY", default_value = "auto", help_heading = READING, hide_possible_values = true)]
-    #[arg(value_parser = PossibleValuesParser::new(["auto", "map", "pread"]).try_map(|way| units::io(&way)))]
+    /// Read through maps (mmap) or by pread; auto uses the faster one
+    #[arg(long, value_name = "METHOD", default_value = "auto", help_heading = READING)]
+    #[arg(value_parser = PossibleValuesParser::new(["auto", "map", "pread"]).try_map(|method| units::io(&method)))]
     io: Io,
     /// Read at most SIZE bytes a second
     #[arg(long, value_name = "SIZE", help_heading = READING, value_parser = units::rate)]
     limit_rate: Option<u64>,
-    /// Wait up to SECS for locks; 0 gives up at once
+    /// Wait up to SECS seconds for locks; 0 fails at once
     #[arg(long, value_name = "SECS", default_value = "10", help_heading = READING, value_parser = units::seconds)]
     #[arg(allow_negative_numbers = true)]
     wait: Duration,
 }
 
 impl ReadingFlags {
-    /// As the library takes it; `lock` is `--lock`, which only reading verbs have.
+    /// The library's form of these flags; `lock` is `--lock`, which only reading verbs have.
     pub(crate) fn reading(&self, lock: bool) -> Reading {
         Reading { io: self.io, limit_rate: self.limit_rate, lock, wait: self.wait }
     }
@@ -109,45 +105,46 @@ impl ReadingFlags {
 pub(crate) struct LockFlag {
     /// Hold a shared flock on the file while reading it
     ///
-    /// States that everybody who writes to the file holds an exclusive flock
-    /// meanwhile. A lock held by the command that runs memsnap, as in
-    /// `flock FILE memsnap snap FILE`, counts.
+    /// With it you assert that every program that writes to the file holds an
+    /// exclusive flock while it does. A lock held by the command that runs
+    /// memsnap, as in `flock FILE memsnap snap FILE`, counts.
     #[arg(long, help_heading = READING, verbatim_doc_comment)]
     pub(crate) lock: bool,
 }
 
-/// How stored pages are kept.
+/// How pages are stored.
 #[derive(Args)]
 pub(crate) struct StoringFlags {
     /// Compress stored pages: none, zstd or zstd:LEVEL (1 to 19)
     ///
-    /// What does not shrink is stored as it is. The default, level 1, is
-    /// about as fast as a disk; higher levels are slower and smaller.
-    #[arg(long, value_name = "HOW", default_value = "zstd:1", value_parser = units::compress, verbatim_doc_comment)]
+    /// Data that does not shrink is stored uncompressed. Level 1 is about as
+    /// fast as a disk; higher levels are slower and compress better.
+    #[arg(long, value_name = "METHOD", default_value = "zstd:1", value_parser = units::compress, verbatim_doc_comment)]
     pub(crate) compress: Compress,
-    /// Keep SIZE of the store's disk free: bytes, or a part such as 5%
+    /// Leave SIZE of the store's disk free: bytes, or a percentage
     #[arg(long, value_name = "SIZE", default_value = "5%", value_parser = units::reserve)]
     pub(crate) reserve: Reserve,
 }
 
-/// Reads an operand for a verb that only reads: ambiguity about the name is a warning. `whole` is the REF by which the
-/// verb takes a file with an `@` in its name: `now` where it reads live files, else `latest`.
+/// Parses an operand of a verb that only reads: an ambiguous name is a warning. `whole` is the REF that names a file
+/// with an `@` in its name as a whole: `now` for verbs that read live files, else `latest`.
 pub(crate) fn reading(arg: &OsStr, at: Option<&str>, whole: &str, screen: &mut Screen) -> anyhow::Result<Operand> {
     let operand = Operand::parse(arg, at, &exists)?;
-    warn_of_doubt(&operand, whole, screen);
+    warn_of_ambiguity(&operand, whole, screen);
     Ok(operand)
 }
 
-/// Reads `FILE@A..B` for a verb that only reads the file.
+/// Parses `FILE@A..B` for a verb that only reads the file.
 pub(crate) fn reading_pair(arg: &OsStr, screen: &mut Screen) -> anyhow::Result<Option<(Operand, Operand)>> {
     let pair = Operand::parse_pair(arg, &exists)?;
     if let Some((a, _)) = &pair {
-        warn_of_doubt(a, "now", screen);
+        warn_of_ambiguity(a, "now", screen);
     }
     Ok(pair)
 }
 
-/// The two sides of a comparison: `A B`, `FILE@A..B`, or one file with `--at` for either side. `A` alone has no other.
+/// The two sides of a comparison: `A B`, `FILE@A..B`, or one file with `--at` for each side. `A` alone has no second
+/// side.
 pub(crate) fn two_sides(
     a: &OsStr,
     b: Option<&OsString>,
@@ -161,7 +158,7 @@ pub(crate) fn two_sides(
     {
         return Ok((a, Some(b)));
     }
-    // One file alone is compared as it is with its latest snapshot.
+    // A file alone is compared with its latest snapshot.
     let alone = b.is_none() && at_b.is_none();
     let first = reading(a, at_a, if alone { "latest" } else { "now" }, screen)?;
     let second = match (b, at_b) {
@@ -172,21 +169,21 @@ pub(crate) fn two_sides(
     Ok((first, second))
 }
 
-/// Reads an operand for a verb that writes to the file: ambiguity about the name is an error.
+/// Parses an operand of a verb that writes to the file: an ambiguous name is an error.
 pub(crate) fn writing(arg: &OsStr, at: Option<&str>) -> anyhow::Result<Operand> {
     let operand = Operand::parse(arg, at, &exists)?;
     if let (Some(whole), Some(at)) = (&operand.ambiguity, &operand.at) {
         let (whole, path) = (escape::shell(whole), escape::shell(&operand.path));
         return Err(memsnap::Error::refused(
-            format!("`{whole}` may mean @{at} of {path}, or the file of that name"),
-            format!("write `{path} --at {at}` for the snapshot, `{whole} --at latest` for the file"),
+            format!("`{whole}` is ambiguous: snapshot @{at} of {path}, or the file {whole}"),
+            format!("use `{path} --at {at}` for the snapshot, `{whole} --at latest` for the file"),
         )
         .into());
     }
     Ok(operand)
 }
 
-/// The error of `verb`, which takes no `@REF`, where `file` was written with one and is not there.
+/// Explains the error of a `verb` that takes no `@REF`, if `file` has one and does not exist.
 pub(crate) fn without_ref(e: memsnap::Error, file: &Path, verb: &str) -> memsnap::Error {
     let is_missing = match &e {
         memsnap::Error::Missing { .. } => true,
@@ -205,10 +202,10 @@ pub(crate) fn without_ref(e: memsnap::Error, file: &Path, verb: &str) -> memsnap
     }
 }
 
-fn warn_of_doubt(operand: &Operand, now: &str, screen: &mut Screen) {
+fn warn_of_ambiguity(operand: &Operand, now: &str, screen: &mut Screen) {
     if let (Some(whole), Some(at)) = (&operand.ambiguity, &operand.at) {
         let (whole, path) = (escape::path(whole), escape::path(&operand.path));
-        screen.warn(&format!("taken as @{at} of {path}; there is also a file {whole} (name it with --at {now})"));
+        screen.warn(&format!("using snapshot @{at} of {path}; for the file {whole}, add --at {now}"));
     }
 }
 

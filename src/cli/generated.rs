@@ -1,5 +1,5 @@
-//! Keeps man/memsnap.1 and completions/ the same as the flags they describe: made from the clap tree, compared with
-//! what is committed. `MEMSNAP_BLESS=1 cargo test generated` writes them anew.
+//! Keeps man/memsnap.1 and completions/ up to date with the flags: generates them from the clap tree, and compares them
+//! with the committed files. `MEMSNAP_BLESS=1 cargo test generated` writes them.
 
 use std::path::Path;
 
@@ -51,39 +51,40 @@ fn check(name: &str, fresh: &str) {
     assert!(committed == fresh, "{name} is stale: run MEMSNAP_BLESS=1 cargo test generated");
 }
 
-/// What the README promises, in the words of a manual page.
-const PROMISES: &str = "\
-PROMISES
+/// The guarantees of the README, shortened for the manual page.
+const GUARANTEES: &str = "\
+GUARANTEES
 
-  1   What a verb did that has ended well survives a loss of power.
-  2   After a crash every snapshot that was acknowledged is there,
-      whole, and at most the one in flight besides.
-  3   Files that hold snapshots are named by a hash of what they
-      hold, and never changed; a repair replaces them at once.
-  4   A change in place leaves the old image, the new one, or a
-      record from which it is finished or rolled back (memsnap
-      recover).
-  5   A changed bit in a store is noticed before its bytes are used.
-  6   A snapshot is of one moment, or its grade says that this is
-      not proven.
-  7   What goes wrong (no space, I/O errors, limits, signals, closed
-      pipes) harms nothing that was there before.
-  8   A failed fsync fails the verb, and is not tried again on that
+  1   When a verb has succeeded, its result survives a power failure.
+  2   After a crash the store holds every acknowledged snapshot
+      completely, and at most one more: the one that was being taken.
+  3   Files that hold snapshots are named by a hash of their content,
+      and never changed; a repair replaces them atomically.
+  4   After a crash during a change in place, the file has the old
+      content, the new content, or a record by which the change is
+      finished or rolled back (memsnap recover).
+  5   Every changed bit in a store is noticed before its bytes are
+      used.
+  6   A snapshot is consistent (point-in-time), or its grade says that
+      this is not proven.
+  7   Errors (no space, I/O errors, limits, signals, closed pipes)
+      harm nothing that exists.
+  8   A failed fsync fails the verb, and is not retried on the same
       file.
-  9   Nothing in a store needs cleaning up by hand: locks end with
-      their process.
-  10  Stores are private; no link in them is followed; what was read
-      reaches the terminal escaped.
-  11  A store or a delta made by somebody else cannot make memsnap
-      write elsewhere, use memory without bound, or give out wrong
-      bytes, but for a forged digest cache (docs/security.md).
+  9   Nothing in a store needs manual cleanup: locks end with their
+      process.
+  10  Stores are private; links in them are never followed; what was
+      read reaches the terminal escaped.
+  11  A store or a delta made by an attacker cannot make memsnap write
+      elsewhere, use unbounded memory, or return wrong bytes, except
+      for a forged digest cache (docs/security.md).
 
-Not promised: that a disk which says it has written what it has not loses
-nothing; that locks reach other machines (NFS); that writers which ignore
-locks are noticed where there is no lease; that a store copied while it is
-written to is whole; that somebody who can write to a store did not replace
-whole snapshots, unless you keep their ids elsewhere. A store on the same
-disk is not a backup.
+Not guaranteed: that nothing is lost if a disk reports data as written before
+it is; that locks reach other machines (NFS); that writers which ignore locks
+are noticed without a lease; that a copy of a store made during a write is
+complete; that an attacker who can write to a store has not replaced whole
+snapshots, unless you keep their ids elsewhere. A store on the same disk is
+not a backup.
 ";
 
 /// One page for the whole program.
@@ -105,7 +106,7 @@ fn man() -> String {
     section(&mut page, "DESCRIPTION");
     prose(&mut page, &program.get_long_about().unwrap().to_string(), Some(&about));
     section(&mut page, "GLOBAL OPTIONS");
-    page.text([roman("Taken by every verb, before it or after it.")]);
+    page.text([roman("Options of every verb, before or after it.")]);
     let is_global = |arg: &&Arg| arg.get_help_heading() == Some(GLOBAL) || arg.get_id() == "help";
     let version = program.get_arguments().filter(|arg| arg.get_id() == "version");
     program.get_arguments().filter(is_global).for_each(|arg| option(&mut page, arg));
@@ -117,7 +118,7 @@ fn man() -> String {
         describe(&mut page, verb);
     }
     prose(&mut page, &program.get_after_long_help().unwrap().to_string(), None);
-    prose(&mut page, PROMISES, None);
+    prose(&mut page, GUARANTEES, None);
     section(&mut page, "SEE ALSO");
     page.text([bold("memsnap-store"), roman("(5), "), bold("flock"), roman("(1), "), bold("cmp"), roman("(1)")]);
     page.to_roff()

@@ -1,10 +1,10 @@
 //! Bytes as hexadecimal digits.
 
-/// Reads `deadbeef`, also with `0x` before it, and with spaces, `_` or `:` between bytes.
+/// Parses `deadbeef`, also with `0x` before it, and with spaces, `_` or `:` between bytes.
 pub(crate) fn parse(text: &str) -> Result<Vec<u8>, String> {
     let text = text.strip_prefix("0x").unwrap_or(text);
     let alone = |(at, digit): (usize, char)| {
-        format!("the digit `{digit}` at position {} is alone: a byte is two digits", at + 1)
+        format!("the digit `{digit}` at position {} has no second digit: a byte has two", at + 1)
     };
     let (mut bytes, mut first) = (Vec::new(), None);
     for (at, c) in text.chars().enumerate() {
@@ -12,7 +12,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<u8>, String> {
             (Some(low), Some((_, high))) => bytes.push((digit(high) << 4 | low) as u8),
             (Some(_), None) => first = Some((at, c)),
             (None, _) if !matches!(c, ' ' | '_' | ':') => {
-                return Err(format!("`{c}` at position {} is no hexadecimal digit", at + 1));
+                return Err(format!("`{c}` at position {} is not a hexadecimal digit", at + 1));
             }
             (None, Some(one)) => return Err(alone(one)),
             (None, None) => {}
@@ -21,7 +21,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<u8>, String> {
     if let Some(one) = first {
         return Err(alone(one));
     }
-    if bytes.is_empty() { Err("there is no byte in it".into()) } else { Ok(bytes) }
+    if bytes.is_empty() { Err("there are no bytes in it".into()) } else { Ok(bytes) }
 }
 
 fn digit(c: char) -> u32 {

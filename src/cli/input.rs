@@ -1,4 +1,4 @@
-//! What is read from front to back: stdin, other descriptors, FIFOs.
+//! Inputs that are read from front to back: stdin, other descriptors, FIFOs.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -9,7 +9,7 @@ use memsnap::program::descriptor;
 use memsnap::program::ext::AsFd;
 use memsnap::{At, Error, Result};
 
-/// stdin, to be read from where it is. One that is closed is an error, not an empty one.
+/// Opens stdin at its current position. A closed stdin is an error, not an empty input.
 pub(crate) fn stdin() -> Result<File> {
     if !descriptor::stdin_is_open() {
         return Err(Error::refused("stdin is closed, or not open for reading", "redirect it: memsnap ... - < INPUT"));
@@ -17,7 +17,7 @@ pub(crate) fn stdin() -> Result<File> {
     io::stdin().as_fd().try_clone_to_owned().map(File::from).at("opening", Path::new("stdin"))
 }
 
-/// What `arg` names, if it can only be read from front to back: `-`, a descriptor (`/dev/fd/3`), a FIFO.
+/// Opens what `arg` names if it can only be read from front to back: `-`, a descriptor (`/dev/fd/3`), a FIFO.
 pub(crate) fn stream(arg: &OsStr) -> Result<Option<File>> {
     match is_stdin(arg) {
         true => stdin().map(Some),
@@ -25,7 +25,7 @@ pub(crate) fn stream(arg: &OsStr) -> Result<Option<File>> {
     }
 }
 
-/// Whether reading `arg` takes what stdin has.
+/// Whether `arg` names stdin.
 pub(crate) fn is_stdin(arg: &OsStr) -> bool {
     arg == "-" || descriptor::number(Path::new(arg)) == Some(0)
 }

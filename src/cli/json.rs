@@ -1,4 +1,5 @@
-//! What all JSON output has in common: one object a line, a `schema` field, paths that survive being no UTF-8.
+//! What all JSON output has in common: one object a line, a field `schema`, paths also if they are not UTF-8. See
+//! docs/json.md.
 
 use std::path::Path;
 
@@ -10,7 +11,7 @@ use serde::{Serialize, Serializer};
 
 use super::escape;
 
-/// A path: as text, and exactly where it is not UTF-8.
+/// A path as text, and its exact bytes if it is not UTF-8.
 #[derive(Serialize)]
 pub(crate) struct JsonPath {
     path: String,
@@ -19,7 +20,7 @@ pub(crate) struct JsonPath {
 }
 
 impl JsonPath {
-    /// Of `path`.
+    /// The JSON form of `path`.
     pub(crate) fn of(path: &Path) -> JsonPath {
         let bytes = path.as_os_str().as_bytes();
         let exact = std::str::from_utf8(bytes).is_err().then(|| base64(bytes));
@@ -27,7 +28,7 @@ impl JsonPath {
     }
 }
 
-/// A run of pages, also as bytes.
+/// A range of pages, also in bytes.
 #[derive(Serialize)]
 pub(crate) struct JsonRange {
     first_page: u64,
@@ -37,19 +38,19 @@ pub(crate) struct JsonRange {
 }
 
 impl JsonRange {
-    /// Of `range`.
+    /// The JSON form of `range`.
     pub(crate) fn of(range: &PageRange) -> JsonRange {
         JsonRange::within(range, u64::MAX)
     }
 
-    /// Of `range` in a file of `len` bytes.
+    /// The JSON form of `range` in a file of `len` bytes.
     pub(crate) fn within(range: &PageRange, len: u64) -> JsonRange {
         let (start, end) = (range.offset(), range.end_offset().min(len));
         JsonRange { first_page: range.start, end_page: range.end, start, end }
     }
 }
 
-/// What a report says beside its numbers.
+/// The notes and warnings of a report.
 #[derive(Serialize)]
 pub(crate) struct JsonNotes {
     notes: Vec<String>,
@@ -57,7 +58,7 @@ pub(crate) struct JsonNotes {
 }
 
 impl JsonNotes {
-    /// Of `notes`.
+    /// The JSON form of `notes`.
     pub(crate) fn of(notes: &[Note]) -> JsonNotes {
         let (warnings, notes): (Vec<_>, Vec<_>) = notes.iter().partition(|note| note.is_warning());
         let texts = |notes: Vec<&Note>| notes.into_iter().map(|note| note.to_string()).collect();
@@ -65,7 +66,7 @@ impl JsonNotes {
     }
 }
 
-/// A number; floats that JSON has no numbers for are strings.
+/// A number; what JSON has no number for, such as NaN, is a string.
 pub(crate) struct JsonNumber(pub(crate) Number);
 
 impl Serialize for JsonNumber {
@@ -83,7 +84,7 @@ impl Serialize for JsonNumber {
     }
 }
 
-/// `value` on one line. Characters that act on a terminal are written as `\u....`, which says the same to a parser.
+/// `value` on one line. Characters that act on a terminal are written as `\u....`, which a parser turns back.
 pub(crate) fn line(value: &impl Serialize) -> anyhow::Result<String> {
     use std::fmt::Write;
     let plain = serde_json::to_string(value)?;

@@ -16,26 +16,27 @@ use super::flags::{Global, without_ref};
 use super::json::JsonPath;
 use super::metadata::JsonMeta;
 use super::screen::Screen;
-use super::units::{Bytes, age};
+use super::units::{Bytes, age, ago, count};
 use super::{escape, metadata, text, units};
 
 /// List the snapshots of FILE, or of all files
 ///
-/// One line for each snapshot, the newest last: its number, id and age, the
-/// length of the file, the pages that had changed and the bytes they take,
-/// the grade, tags and message. Snapshots that memsnap made by itself before
-/// it wrote to the file are marked `(undo)`, those of what it wrote where no
-/// other snapshot holds that are marked `(result)`. Without FILE, all files of
-/// the store of this directory are listed. With -v, full ids, exact times, the
-/// reason of each grade, what of mode, owner and attributes changed, and the
-/// image digests of which deltas speak.
+/// Shows one line for each snapshot, the newest last: number, id and age, the
+/// length of the file, the pages that changed and the bytes stored, the
+/// grade, tags and message. Snapshots that memsnap took by itself before it
+/// wrote to the file are marked (undo); those of what it wrote are marked
+/// (result). Without FILE, lists all files of the store in this directory.
+///
+/// With -v, shows a block of lines for each snapshot: also the full id, exact
+/// time, reason for the grade, changes of mode, owner and attributes, and the
+/// image digest, which identifies the base and the result of a delta.
 ///
 /// Reads only the store, never the file.
 ///
 /// Examples:
 ///
 ///   memsnap log db.bin
-///   memsnap log db.bin --range 0x4000+512    who changed these bytes?
+///   memsnap log db.bin --range 0x4000+512    which changed these bytes?
 ///   memsnap log -n 1 --json db.bin | jq -r .id
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = text::LOG_EXIT)]
@@ -43,10 +44,10 @@ pub(crate) struct Args {
     /// The file; without it, all files of the store
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     file: Option<PathBuf>,
-    /// Only snapshots that changed any byte of this range
+    /// Show only snapshots that changed a byte of this range
     #[arg(short, long, value_name = "RANGE", value_parser = units::range)]
     range: Option<Bytes>,
-    /// Only the newest N snapshots of each file
+    /// Show only the newest N snapshots of each file
     #[arg(short = 'n', long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     newest: Option<usize>,
 }
@@ -75,7 +76,7 @@ struct JsonEntry<'a> {
     version: &'a str,
 }
 
-/// What is wrong with one file's history; the list itself is still good.
+/// What is wrong with the history of a file; the list is valid all the same.
 #[derive(Serialize)]
 struct JsonFault<'a> {
     schema: &'static str,
@@ -118,7 +119,7 @@ impl Args {
             }
         }
         if listings.iter().all(|listing| listing.snapshots.is_empty()) {
-            screen.say(if self.range.is_some() { "no snapshot changed that range" } else { "no snapshots" });
+            screen.say(if self.range.is_some() { "no snapshot changed this range" } else { "no snapshots" });
         }
         Ok(exit)
     }
@@ -126,76 +127,112 @@ impl Args {
 
 fn render_text(listing: &Listing, global: &Global, screen: &mut Screen) -> anyhow::Result<()> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_nanos() as i64);
-    let id = if global.verbose { "ID" } else { "ID          " };
-    let when = if global.verbose { "TIME" } else { "AGE" };
-    let mut rows = vec![["#", id, when, "LENGTH", "PAGES", "STORED", "GRADE", "IMAGE", "MESSAGE"].map(String::from)];
-    rows.extend(listing.snapshots.iter().map(|entry| row(entry, now, global, screen)));
-    if !listing.snapshots.is_empty() {
-        let mut lines = aligned(&rows, global.verbose).into_iter();
-        if let Some(head) = lines.next() {
-            screen.heading(&head)?;
-        }
-        lines.try_for_each(|line| screen.line(&line))?;
+    match global.verbose {
+        true => blocks(listing, now, screen)?,
+        false => table(listing, now, screen)?,
     }
     for fault in &listing.faults {
         screen.warn(&format!("{}: {fault}", escape::path(&listing.path)));
     }
     if listing.interrupted {
         let (path, recover) = (escape::path(&listing.path), global.command("recover", &listing.path));
-        screen.warn(&format!("{path}: a change of it was interrupted; `{recover}` says what can be done"));
+        screen.warn(&format!("{path}: a change was interrupted; `{recover}` finishes it or rolls it back"));
     }
     Ok(())
 }
 
-fn row(entry: &Entry, now: i64, global: &Global, screen: &Screen) -> [String; 9] {
-    let id = entry.id.to_hex();
-    let mut notes: Vec<String> = entry.tags.iter().map(|tag| format!("[{tag}]")).collect();
-    match entry.kind {
-        Kind::Asked => {}
-        Kind::Undo => notes.push("(undo)".into()),
-        Kind::Result => notes.push("(result)".into()),
+/// One row for each snapshot.
+fn table(listing: &Listing, now: i64, screen: &mut Screen) -> anyhow::Result<()> {
+    if listing.snapshots.is_empty() {
+        return Ok(());
     }
-    if global.verbose {
-        notes.extend(metadata::words(&entry.metadata).iter().map(|words| format!("({words})")));
+    let mut rows =
+        vec![["#", "ID          ", "AGE", "LENGTH", "PAGES", "STORED", "GRADE", "MESSAGE"].map(String::from)];
+    rows.extend(listing.snapshots.iter().map(|entry| row(entry, now, screen)));
+    let mut lines = aligned(&rows).into_iter();
+    if let Some(head) = lines.next() {
+        screen.heading(&head)?;
     }
-    if !entry.message.is_empty() {
-        notes.push(entry.message.clone());
-    }
-    let grade = match global.verbose && !entry.reason.is_empty() {
-        true => format!("{} ({})", entry.grade, entry.reason),
-        false => entry.grade.to_string(),
-    };
+    lines.try_for_each(|line| screen.line(&line))
+}
+
+fn row(entry: &Entry, now: i64, screen: &Screen) -> [String; 8] {
+    let tags = entry.tags.iter().map(|tag| format!("[{tag}]"));
+    let kind = kind(entry.kind).map(|(name, _)| format!("({name})"));
+    let message = Some(entry.message.clone()).filter(|message| !message.is_empty());
+    let notes: Vec<String> = tags.chain(kind).chain(message).collect();
     [
         entry.number.to_string(),
-        if global.verbose { id } else { id[..12].into() },
-        if global.verbose { local_time(entry.time_ns) } else { age(now, entry.time_ns) },
+        entry.id.to_hex()[..12].into(),
+        age(now, entry.time_ns),
         screen.sizes.show(entry.len),
         entry.pages_changed.to_string(),
         screen.sizes.show(entry.bytes_stored),
-        escape::text(&grade),
-        entry.image.to_hex(),
+        entry.grade.to_string(),
         escape::text(&notes.join(" ")),
     ]
 }
 
-/// The column of image digests.
-const IMAGE: usize = 7;
+/// What an automatic snapshot is called, and why there is one.
+fn kind(kind: Kind) -> Option<(&'static str, &'static str)> {
+    match kind {
+        Kind::Asked => None,
+        Kind::Undo => Some(("undo", "the content before a change, saved automatically")),
+        Kind::Result => Some(("result", "the content after a change, saved automatically")),
+    }
+}
 
-/// Columns as wide as their widest cell, numbers to the right; that of image digests only if `verbose`.
-fn aligned(rows: &[[String; 9]], verbose: bool) -> Vec<String> {
-    const RIGHT: [bool; 9] = [true, false, true, true, true, true, false, false, false];
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; 9] = std::array::from_fn(width);
-    let cell = |text: &String, i: usize| escape::padded(text, widths[i], RIGHT[i]);
-    let line = |row: &[String; 9]| {
-        let shown = row.iter().enumerate().filter(|(i, _)| verbose || *i != IMAGE);
-        let cells: Vec<_> = shown.map(|(i, text)| cell(text, i)).collect();
+/// One block of lines for each snapshot, with all that is known of it.
+fn blocks(listing: &Listing, now: i64, screen: &mut Screen) -> anyhow::Result<()> {
+    for (i, entry) in listing.snapshots.iter().enumerate() {
+        if i > 0 {
+            screen.line("")?;
+        }
+        screen.heading(&format!("snapshot {}  {}", entry.number, entry.id.to_hex()))?;
+        for (label, text) in block(entry, now, screen) {
+            screen.line(&format!("  {label:<8}  {text}"))?;
+        }
+        if !entry.message.is_empty() {
+            screen.line("")?;
+            screen.line(&format!("    {}", entry.message))?;
+        }
+    }
+    Ok(())
+}
+
+fn block(entry: &Entry, now: i64, screen: &Screen) -> Vec<(&'static str, String)> {
+    let sizes = screen.sizes;
+    let (pages, stored) = (count(entry.pages_changed, "page"), sizes.show(entry.bytes_stored));
+    let reason = if entry.reason.is_empty() { String::new() } else { format!(": {}", entry.reason) };
+    let optional = |label, text: String| (!text.is_empty()).then_some((label, text));
+    let lines = [
+        Some(("time", format!("{} ({})", local_time(entry.time_ns), ago(now, entry.time_ns)))),
+        entry.parent.as_ref().map(|id| ("parent", id.to_hex())),
+        Some(("image", entry.image.to_hex())),
+        Some(("length", sizes.show(entry.len))),
+        Some(("changed", format!("{pages}, {stored} stored"))),
+        optional("metadata", metadata::words(&entry.metadata).join(", ")),
+        Some(("grade", format!("{}{reason}", entry.grade))),
+        kind(entry.kind).map(|(name, why)| ("kind", format!("{name}: {why}"))),
+        optional("tags", entry.tags.join(", ")),
+        optional("host", entry.host.clone()),
+    ];
+    lines.into_iter().flatten().collect()
+}
+
+/// Columns as wide as their widest cell; numbers are aligned right.
+fn aligned(rows: &[[String; 8]]) -> Vec<String> {
+    const RIGHT: [bool; 8] = [true, false, true, true, true, true, false, false];
+    let width = |column: usize| rows.iter().map(|row| escape::columns(&row[column])).max().unwrap_or(0);
+    let widths: [usize; 8] = std::array::from_fn(width);
+    let line = |row: &[String; 8]| {
+        let cells: Vec<_> = (0..row.len()).map(|i| escape::padded(&row[i], widths[i], RIGHT[i])).collect();
         cells.join("  ").trim_end().to_string()
     };
     rows.iter().map(line).collect()
 }
 
-/// Nanoseconds since 1970, as a clock here shows them.
+/// Nanoseconds since 1970, as/// A time in nanoseconds since 1970, in the local time zone.
 pub(crate) fn local_time(ns: i64) -> String {
     match Timestamp::from_nanosecond(ns.into()) {
         Ok(time) => time.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
@@ -250,12 +287,19 @@ mod tests {
     #[test]
     fn columns_line_up() {
         let row = |number: &str, message: &str| {
-            let mut row = ["1", "id", "2 h", "1 B", "3", "4 B", "proven", "image", ""].map(String::from);
-            (row[0], row[8]) = (number.into(), message.into());
+            let mut row = ["1", "id", "2 h", "1 B", "3", "4 B", "proven", ""].map(String::from);
+            (row[0], row[7]) = (number.into(), message.into());
             row
         };
-        let lines = aligned(&[row("1", ""), row("10", "now")], false);
+        let lines = aligned(&[row("1", ""), row("10", "now")]);
         assert_eq!(lines[0], " 1  id  2 h  1 B  3  4 B  proven");
         assert_eq!(lines[1], "10  id  2 h  1 B  3  4 B  proven  now");
+        let rows = ["\u{6f22}", "e\u{301}", "ab"].map(|age| {
+            let mut row = row("1", "x");
+            row[2] = age.into();
+            row
+        });
+        let ends: Vec<_> = aligned(&rows).iter().map(|line| escape::columns(line)).collect();
+        assert_eq!(ends, [ends[0]; 3]);
     }
 }

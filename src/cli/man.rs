@@ -11,12 +11,12 @@ use super::screen::Screen;
 ///
 ///   memsnap man | man -l -
 ///   memsnap man > ~/.local/share/man/man1/memsnap.1
-///   memsnap man store | man -l -       the files of a store
+///   memsnap man store | man -l -       the format of a store
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
-    /// Which: program, memsnap(1); or store, memsnap-store(5)
-    #[arg(value_name = "PAGE", value_enum, default_value_t, hide_possible_values = true, hide_default_value = true)]
+    /// The page: memsnap(1) or memsnap-store(5)
+    #[arg(value_name = "PAGE", value_enum, default_value_t)]
     page: Page,
 }
 

@@ -1,11 +1,11 @@
-//! Changes of mode, owner and attributes, in words and in JSON.
+//! Changes of mode, owner and attributes, as text and as JSON.
 
 use memsnap::ops::metadata::MetaChange;
 use serde::Serialize;
 
 use super::{escape, hex};
 
-/// One change; `from` and `to` are missing where an attribute is not set. Values of attributes are in hexadecimal.
+/// One change; `from` or `to` is null if the attribute is not set. Values of attributes are hexadecimal.
 #[derive(Serialize)]
 pub(crate) struct JsonMeta {
     what: &'static str,
@@ -35,6 +35,7 @@ fn in_words(change: &MetaChange) -> String {
     }
 }
 
+/// The changes as JSON.
 pub(crate) fn json(changes: &[MetaChange]) -> Vec<JsonMeta> {
     let mode = |mode: &u32| Some(format!("{mode:04o}"));
     let owner = |owner: &(u32, u32)| Some(format!("{}:{}", owner.0, owner.1));

@@ -1,5 +1,5 @@
-//! The command line: one file per verb, each with its flags (whose doc comments are the help), the one call into the
-//! library and the rendering of what came back. Only this module knows terminals, the environment and exit codes.
+//! The command line: one file per verb, each with its flags (whose doc comments are the help), one call into the
+//! library, and the rendering of its report. Only this module knows terminals, the environment and exit codes.
 
 mod adopt;
 mod advice;
@@ -52,25 +52,25 @@ use screen::Screen;
 
 /// Page-level history for big files that are changed in place
 ///
-/// memsnap keeps snapshots of files such as databases, virtual machine images,
+/// memsnap takes snapshots of files such as databases, virtual machine images,
 /// indexes and tensors. A snapshot stores only the pages (4096 bytes) that
-/// changed since the one before; diff shows which those are, revert writes
-/// back only what differs, and undo takes even that back.
+/// changed since the previous one. diff shows these pages, revert writes back
+/// only what differs, and undo undoes the revert.
 ///
-///   memsnap snap db.bin            keep db.bin as it is now
-///   memsnap diff db.bin            what changed since then
-///   memsnap revert db.bin          bring it back, in place
-///   memsnap undo db.bin            no, the other way round
-///   memsnap log db.bin             all its snapshots
+///   memsnap snap db.bin            take a snapshot of db.bin
+///   memsnap diff db.bin            show what changed since then
+///   memsnap revert db.bin          restore the snapshot, in place
+///   memsnap undo db.bin            undo the revert
+///   memsnap log db.bin             list all snapshots
 ///
-/// Snapshots are kept in .memsnap beside the file, or in --store DIR. A store
+/// Snapshots are stored in .memsnap beside the file, or in --store DIR. A store
 /// on the same disk is not a backup: send deltas elsewhere (memsnap delta).
 #[derive(Parser)]
 #[command(
     name = "memsnap",
     version,
     verbatim_doc_comment,
-    after_help = "`memsnap VERB --help` tells all about a verb, `memsnap man | man -l -` about\nall of them.",
+    after_help = "`memsnap VERB --help` describes a verb, `memsnap man | man -l -` all of them.",
     after_long_help = text::PROGRAM,
     max_term_width = 80,
     subcommand_value_name = "VERB",
@@ -85,7 +85,7 @@ pub(crate) struct Cli {
     verb: Verb,
 }
 
-/// In the order in which they are listed.
+/// The verbs, in the order in which help lists them.
 #[derive(Subcommand)]
 enum Verb {
     Snap(snap::Args),
@@ -129,7 +129,7 @@ pub(crate) fn main(args: Vec<OsString>) -> Exit {
             advice::advise(&mut e);
             let json = args.iter().take_while(|a| *a != "--").any(|a| a == "--json");
             let mut screen = Screen::of_process(&Global { json, color, ..Global::default() });
-            let verdict = fault::usage(&e, wrong_usage(&args), &mut screen);
+            let verdict = fault::usage(&e, usage_exit(&args), &mut screen);
             (screen, verdict)
         }
     };
@@ -143,7 +143,7 @@ pub(crate) fn main(args: Vec<OsString>) -> Exit {
 impl Cli {
     fn run(&self, screen: &mut Screen) -> anyhow::Result<Exit> {
         let global = &self.global;
-        // As flock(1), `lock` leaves that to the command.
+        // Like flock(1), `lock` leaves this to the command that it runs.
         if !matches!(self.verb, Verb::Lock(_)) {
             screen.must_be_open()?;
         }
@@ -179,14 +179,14 @@ fn with_help(mut args: Vec<OsString>) -> Vec<OsString> {
     args
 }
 
-/// The exit code for words that mean nothing: `lock` has flock(1)'s.
-fn wrong_usage(args: &[OsString]) -> Exit {
+/// The exit code for a usage error: `lock` has that of flock(1).
+fn usage_exit(args: &[OsString]) -> Exit {
     let parsed = Cli::command().ignore_errors(true).try_get_matches_from(args);
     let verb = parsed.ok().and_then(|matches| matches.subcommand_name().map(str::to_owned));
     if verb.as_deref() == Some("lock") { lock::USAGE } else { Exit::Trouble }
 }
 
-/// `--color` as it was typed, needed before the arguments are parsed, because help and usage errors come from there.
+/// `--color` as typed. Help and usage errors come from parsing the arguments, so it is needed before that.
 fn typed_color(args: &[OsString]) -> When {
     let mut words = args.iter().take_while(|a| *a != "--").filter_map(|a| a.to_str());
     let mut color = When::Auto;

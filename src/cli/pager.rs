@@ -1,13 +1,14 @@
-//! Long output on a terminal, shown by a pager: started only when there is more than fits the screen.
+//! A pager for long output on a terminal, started only when the output does not fit the screen.
 //!
-//! Ctrl-C meanwhile is for the pager. One that is left early has closed its pipe, which is no error; one that cannot be
-//! started is done without, and that is said.
+//! While it runs, Ctrl-C is for the pager. Leaving it early closes its pipe, which is not an error. If it cannot be
+//! started, a warning says so, and the output is written without it.
 
 use std::ffi::OsString;
 use std::io::{self, BufWriter, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 use memsnap::program::signal::Deaf;
+use unicode_width::UnicodeWidthChar;
 
 use super::escape;
 
@@ -42,24 +43,22 @@ struct Rows {
 
 impl Rows {
     fn count(&mut self, bytes: &[u8], columns: usize) {
-        for byte in bytes {
-            match byte {
-                b'\n' => {
+        for c in String::from_utf8_lossy(bytes).chars() {
+            match c {
+                '\n' => {
                     self.full += self.column.max(1).div_ceil(columns.max(1));
                     self.column = 0;
                 }
-                0x1b => self.escape = true,
-                _ if self.escape => self.escape = !byte.is_ascii_alphabetic(),
-                // The first byte of a character stands for all of them.
-                0x80..0xc0 => {}
-                _ => self.column += 1,
+                '\x1b' => self.escape = true,
+                _ if self.escape => self.escape = !c.is_ascii_alphabetic(),
+                _ => self.column += c.width().unwrap_or(0),
             }
         }
     }
 }
 
 impl Paged {
-    /// Output to `direct`, or where it has more rows than a terminal of this `size` (rows, columns), to `command`.
+    /// Creates output to `direct`, or to `command` if it has more rows than a terminal of this `size` (rows, columns).
     pub(crate) fn new(direct: Box<dyn Write>, size: (usize, usize), command: String) -> Paged {
         Paged { direct, size, command, state: State::Held(Vec::new(), Rows::default()) }
     }
@@ -72,7 +71,7 @@ impl Paged {
                 done
             }
             Err(e) => {
-                // Nobody else can say it: stderr waits for stdout.
+                // Written here, because the screen's stderr waits for stdout.
                 let pager = escape::text(&self.command);
                 let _ = writeln!(io::stderr(), "memsnap: warning: the pager {pager} cannot be started: {e}");
                 self.state = State::Direct;
@@ -85,7 +84,7 @@ impl Paged {
 impl Pager {
     fn start(command: &str) -> io::Result<Pager> {
         let mut words = command.split_whitespace();
-        // A shell is asked only for what needs one: so that a pager that is not there is noticed here.
+        // A shell is used only if the command needs one, so that a missing pager is noticed here.
         let mut command = match command.contains(['\'', '"', '$', '|', '&', ';', '<', '>', '(', '`', '\\', '*', '=']) {
             true => {
                 let mut shell = Command::new("sh");
@@ -98,7 +97,7 @@ impl Pager {
                 plain
             }
         };
-        // In any case less has to show colours as such (-R).
+        // less must always pass colours through (-R).
         let less = match std::env::var_os("LESS") {
             None => "FRX".into(),
             Some(own) => {
@@ -108,14 +107,14 @@ impl Pager {
             }
         };
         command.env("LESS", less);
-        // Before it starts, so that there is no moment at which Ctrl-C would end us and leave it alone.
+        // Before it starts: Ctrl-C must never end this process and leave the pager behind.
         let deaf = Deaf::to_interrupts();
         let mut child = command.stdin(Stdio::piped()).spawn()?;
         let to = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
         Ok(Pager { child, to: BufWriter::new(to), _deaf: deaf })
     }
 
-    /// Waits until it is left.
+    /// Waits until the pager ends.
     fn end(self: Box<Pager>) -> io::Result<()> {
         let Pager { mut child, to, _deaf } = *self;
         let written = match to.into_inner() {
@@ -138,7 +137,7 @@ impl Write for Paged {
             State::Held(held, rows) => {
                 held.extend_from_slice(bytes);
                 rows.count(bytes, self.size.1);
-                // The last row is for the prompt that follows.
+                // The last row is for the shell prompt that follows.
                 if rows.full + 1 > self.size.0 {
                     let held = std::mem::take(held);
                     self.overflow(&held)?;
@@ -148,7 +147,7 @@ impl Write for Paged {
         Ok(bytes.len())
     }
 
-    /// Ends what is shown so far.
+    /// Ends the output so far.
     fn flush(&mut self) -> io::Result<()> {
         let fresh = State::Held(Vec::new(), Rows::default());
         match std::mem::replace(&mut self.state, fresh) {

@@ -1,4 +1,5 @@
-//! Progress on stderr: a bar on a terminal, unless the work is short; elsewhere, where it is asked for, a line a second.
+//! Progress on stderr: a bar on a terminal, unless the work is short; with --progress always, a line each second
+//! elsewhere.
 
 use std::io::Write;
 use std::sync::Mutex;
@@ -15,13 +16,13 @@ use super::{escape, units};
 
 /// Work that ends sooner shows no progress.
 const QUIET_FOR: Duration = Duration::from_millis(150);
-/// Time between two lines where there is no terminal, of whichever step.
+/// Time between two lines without a terminal, across all steps.
 const LINE_EVERY: Duration = Duration::from_secs(1);
-/// When the last of them was written.
+/// When the last such line was written.
 static LINE_AT: Mutex<Option<Instant>> = Mutex::new(None);
-/// Columns of a terminal that does not tell.
+/// Columns of a terminal that does not report them.
 const COLUMNS: usize = 80;
-/// Widest bar, and the narrowest that still says something.
+/// Columns of the narrowest and the widest bar.
 const BAR: (usize, usize) = (8, 40);
 /// Redraws a second.
 const HZ: u8 = 10;
@@ -32,7 +33,7 @@ pub(crate) struct Bar {
     terminal: bool,
     sizes: Sizes,
     step: Mutex<Option<Step>>,
-    /// Bytes not yet told to the step: workers add here, and only one in a while takes the lock.
+    /// Bytes not yet added to the step: workers add them here, and only rarely take the lock.
     pending: AtomicU64,
 }
 
@@ -44,7 +45,7 @@ struct Step {
 }
 
 impl Bar {
-    /// One that is `shown`, on a `terminal` or not.
+    /// Creates one that is `shown`, on a `terminal` or not.
     pub(crate) fn new(shown: bool, terminal: bool, sizes: Sizes) -> Bar {
         Bar { shown, terminal, sizes, step: Mutex::new(None), pending: AtomicU64::new(0) }
     }
@@ -75,8 +76,8 @@ impl Bar {
     }
 }
 
-/// Redraws `bar` while nothing is reported, until it ends. Where no thread can be had, reports alone redraw it (what
-/// indicatif has for this panics then).
+/// Redraws `bar` until it ends, also while no progress is reported. Without a thread, only reports redraw it;
+/// indicatif's own ticker would panic.
 fn tick(bar: &ProgressBar) {
     let weak = bar.downgrade();
     let redraw = move || {
@@ -99,12 +100,12 @@ fn line_is_due() -> bool {
     due
 }
 
-/// Where a step stands.
+/// The state of a step.
 struct Now {
     done: u64,
     total: u64,
     speed: u64,
-    /// How long it will take, where that can be told.
+    /// The time left, if it can be estimated.
     left: Option<String>,
 }
 
@@ -126,10 +127,10 @@ impl Now {
         }
     }
 
-    /// One line of at most `width` columns: what does not fit is left out, the bar first, then the time, then the
+    /// One line of at most `width` columns. What does not fit is left out: first the bar, then the time, then the
     /// speed.
     fn fit(&self, what: &str, sizes: Sizes, width: usize) -> String {
-        let columns = |text: &str| text.chars().count();
+        let columns = escape::columns;
         let mut line = self.extent(sizes);
         for part in [Some(format!("{}/s", sizes.show(self.speed))), self.left.clone()].into_iter().flatten() {
             if columns(what) + 2 + columns(&line) + 2 + columns(&part) > width {
@@ -137,15 +138,15 @@ impl Now {
             }
             line += &format!("  {part}");
         }
-        let room = width.saturating_sub(columns(what) + 2 + columns(&line) + 2).min(BAR.1);
+        let cells = width.saturating_sub(columns(what) + 2 + columns(&line) + 2).min(BAR.1);
         let bar = match self.total {
-            total if total > 0 && room >= BAR.0 => {
-                let full = (room as u128 * u128::from(self.done.min(total)) / u128::from(total)) as usize;
-                format!("{}{}  ", "\u{2588}".repeat(full), "\u{2591}".repeat(room - full))
+            total if total > 0 && cells >= BAR.0 => {
+                let full = (cells as u128 * u128::from(self.done.min(total)) / u128::from(total)) as usize;
+                format!("{}{}  ", "\u{2588}".repeat(full), "\u{2591}".repeat(cells - full))
             }
             _ => String::new(),
         };
-        format!("{what}  {bar}{line}").chars().take(width).collect()
+        escape::cut(&format!("{what}  {bar}{line}"), width).into()
     }
 }
 
@@ -180,7 +181,7 @@ impl Progress for Bar {
             return;
         }
         self.pending.fetch_add(bytes, Ordering::Relaxed);
-        // Whoever finds the lock taken leaves its bytes to the next one.
+        // If the lock is taken, the next call adds these bytes.
         if let Ok(mut step) = self.step.try_lock()
             && let Some(step) = step.as_mut()
         {
@@ -223,5 +224,7 @@ mod tests {
         (0..200).for_each(|width| assert!(fit(width).chars().count() <= width));
         let open = Now { total: 0, left: None, ..now };
         assert_eq!(open.fit("reading", sizes, 50), "reading  1.5 GiB  512 MiB/s");
+        (0..90)
+            .for_each(|width| assert!(escape::columns(&open.fit("\u{6f22}\u{5b57} e\u{301}", sizes, width)) <= width));
     }
 }

@@ -23,17 +23,17 @@ use super::{escape, fault, text, units};
 /// Write a snapshot to another file
 ///
 /// OUT gets the bytes, holes, mode, times and extended attributes that FILE
-/// had, and, from root, its owner. It appears under its name only when it is
-/// complete. `-` writes the bytes to stdout; a FIFO or descriptor (/dev/fd/3)
-/// is written through.
+/// had; as root, also its owner. OUT appears under its name only when it is
+/// complete. `-` writes the bytes to stdout. A FIFO or descriptor (/dev/fd/3)
+/// is written to directly.
 ///
-/// A warning says what could not be given back. Set-uid and set-gid bits and
-/// file capabilities never are. Only root can set the attributes trusted.*
-/// and security.*; labels that the system itself gives (security.selinux and
-/// the like) are those of a new file.
+/// Metadata that could not be restored is reported as a warning. Set-uid and
+/// set-gid bits and file capabilities are never restored. Only root can set
+/// the attributes trusted.* and security.*; security labels that the system
+/// assigns (such as security.selinux) are those of a new file.
 ///
-/// Never writes to FILE (that is revert), and never over a file that exists
-/// unless --force says so.
+/// Never writes to FILE (revert does), and never replaces an existing file
+/// without --force.
 ///
 /// Examples:
 ///
@@ -42,13 +42,13 @@ use super::{escape, fault, text, units};
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = text::RESTORE_EXIT)]
 pub(crate) struct Args {
-    /// The file and the snapshot
+    /// The snapshot
     #[arg(value_name = "FILE@REF", value_hint = ValueHint::FilePath)]
     what: OsString,
     /// The file to write; - is stdout
     #[arg(short, long, value_name = "OUT", value_hint = ValueHint::FilePath)]
     output: PathBuf,
-    /// The REF; the name is taken whole
+    /// Name the snapshot by REF; do not split the name at @
     #[arg(long, value_name = "REF", allow_hyphen_values = true)]
     at: Option<String>,
     /// Replace OUT if it exists; write to stdout even if it is a terminal
@@ -57,14 +57,14 @@ pub(crate) struct Args {
     /// Do not ask before replacing OUT
     #[arg(short, long)]
     yes: bool,
-    /// Say what would be written, and write nothing
+    /// Show what would be written, and write nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
     /// Write zeros where stored pages are lost; list them, and exit with 4
     ///
-    /// Without this option, a snapshot of which a page is damaged, missing or
-    /// unreadable is not restored at all. Every page that is not listed is
-    /// proven to be as it was. Ranges are half-open: pages 7..9 are 7 and 8.
+    /// Without this option, a snapshot with a damaged, missing or unreadable
+    /// page is not restored at all. Every page that is not listed was checked
+    /// against its digest. Ranges are half-open: pages 7..9 are 7 and 8.
     #[arg(long, verbatim_doc_comment)]
     skip_damaged: bool,
     /// Read at most SIZE bytes a second
@@ -107,8 +107,8 @@ impl Args {
                 word.push(reference);
                 escape::shell(word)
             };
-            let hint = format!("write {}, or {}", at("@latest"), at("@3"));
-            return Err(memsnap::Error::refused("restore needs to know which snapshot", hint).into());
+            let hint = format!("use {}, or {}", at("@latest"), at("@3"));
+            return Err(memsnap::Error::refused("restore needs a snapshot", hint).into());
         }
         let to_stdout = is_stdout(&self.output);
         let options = Options {
@@ -138,7 +138,7 @@ impl Args {
         }
     }
 
-    /// What to do about a damaged store depends on which of its files is damaged.
+    /// Adds the hint that fits the damaged file.
     fn hinted(&self, error: memsnap::Error, file: &Path, global: &Global) -> anyhow::Error {
         let (memsnap::Error::Damaged { path, .. } | memsnap::Error::Io { path, .. }) = &error else {
             return error.into();
@@ -146,11 +146,11 @@ impl Args {
         let verify = global.command("verify", file);
         let hint = match path.extension().and_then(|e| e.to_str()) {
             Some("pack") if !self.skip_damaged => {
-                format!("--skip-damaged writes the rest, with zeros for what is lost; `{verify}` shows all damage")
+                format!("--skip-damaged writes the rest, and zeros for lost pages; `{verify}` shows all damage")
             }
             Some("snap" | "map") => {
                 format!(
-                    "without this file no page of the snapshot can be found; `{verify}` shows which others are whole"
+                    "without this file no page of the snapshot can be found; `{verify}` shows which snapshots are sound"
                 )
             }
             _ => return error.into(),
@@ -183,7 +183,7 @@ impl Args {
         }
     }
 
-    /// Whether there is something that would be replaced.
+    /// Whether a file would be replaced.
     fn replaces(&self) -> bool {
         !is_stdout(&self.output) && !descriptor::is_sink(&self.output) && exists(&self.output)
     }
@@ -229,7 +229,7 @@ pub(crate) fn is_stdout(output: &Path) -> bool {
     output.as_os_str() == "-" || descriptor::number(output) == Some(1)
 }
 
-/// Whether an output is where messages go, too. What was done is then not said: it would be among the bytes.
+/// Whether an output is stderr. Then no summary is written: it would end up among the bytes.
 pub(crate) fn is_stderr(output: &Path) -> bool {
     descriptor::number(output) == Some(2)
 }
@@ -255,7 +255,7 @@ pub(crate) fn no_binary_on_terminal(force: bool, screen: &Screen) -> anyhow::Res
 
 fn binary_on_terminal() -> anyhow::Error {
     let hint = "redirect it, or add --force";
-    memsnap::Error::refused("binary does not go to a terminal", hint).into()
+    memsnap::Error::refused("binary output is not written to a terminal", hint).into()
 }
 
 fn exists(path: &Path) -> bool {

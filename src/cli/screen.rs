@@ -1,7 +1,7 @@
 //! Where output goes: results to stdout, everything else to stderr, all of it escaped.
 //!
-//! A reader who closes the pipe has seen enough: output ends, the work and its verdict do not change. Any other fault
-//! of stdout is an error. Faults of stderr are nobody's news.
+//! If the reader closes the pipe, output ends; the work and the exit code do not change. Any other error of stdout is
+//! reported. Errors of stderr are ignored.
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
@@ -18,27 +18,27 @@ use super::progress::Bar;
 use super::units::Sizes;
 use super::{escape, fault, json};
 
-/// Rows and columns of a terminal that does not tell.
+/// Rows and columns of a terminal that does not report them.
 const SIZE: (usize, usize) = (24, 80);
 
 /// Which standard streams are terminals.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Terminals {
-    /// Somebody can answer.
+    /// Whether stdin is one: a question can be answered.
     pub(crate) stdin: bool,
-    /// Binary would disturb.
+    /// Whether stdout is one: it must not get binary.
     pub(crate) stdout: bool,
-    /// Somebody can be asked, and shown progress.
+    /// Whether stderr is one: questions and progress can be shown.
     pub(crate) stderr: bool,
 }
 
-/// The program's two outputs, and how to write to them.
+/// The two outputs of the program, and how to write to them.
 pub(crate) struct Screen {
     out: Pipe,
     err: Box<dyn Write>,
-    /// A fault of stdout found while stderr was to be written; told at the end.
+    /// An error of stdout found while stderr was written; reported at the end.
     late: Option<anyhow::Error>,
-    /// Where snapshots are, for hints.
+    /// The store, for hints.
     store: Option<PathBuf>,
     json: bool,
     quiet: bool,
@@ -46,9 +46,9 @@ pub(crate) struct Screen {
     progress: When,
     color_out: bool,
     color_err: bool,
-    /// The command that shows long output, where there is a terminal that can.
+    /// The pager, if there is a terminal for it.
     pager: Option<String>,
-    /// It is in use.
+    /// Whether the pager is in use.
     paged: bool,
     /// Which streams are terminals.
     pub(crate) terminals: Terminals,
@@ -59,14 +59,14 @@ pub(crate) struct Screen {
 /// stdout, which may have been closed by its reader.
 struct Pipe {
     to: Box<dyn Write>,
-    /// Nothing is written any more.
+    /// Whether nothing is written any more.
     ended: bool,
-    /// Because nobody reads it.
+    /// Whether that is because the reader is gone.
     closed: bool,
 }
 
 impl Screen {
-    /// On the streams of this process.
+    /// Creates one on the streams of this process.
     pub(crate) fn of_process(global: &Global) -> Screen {
         let terminals = Terminals {
             stdin: io::stdin().is_terminal(),
@@ -80,7 +80,7 @@ impl Screen {
         Screen::new(out, Box::new(io::stderr()), terminals, global)
     }
 
-    /// On any two streams.
+    /// Creates one on any two streams.
     pub(crate) fn new(out: Box<dyn Write>, err: Box<dyn Write>, terminals: Terminals, global: &Global) -> Screen {
         let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let plain = set("NO_COLOR") || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
@@ -107,8 +107,8 @@ impl Screen {
         }
     }
 
-    /// An error where no result could be written, before anything is done for it.
-    #[allow(clippy::unused_self, reason = "only a process with a screen has a stdout to ask about")]
+    /// Fails if no result could be written, before any work is done.
+    #[allow(clippy::unused_self, reason = "only a process with a screen has a stdout")]
     pub(crate) fn must_be_open(&self) -> anyhow::Result<()> {
         if descriptor::stdout_is_open() {
             return Ok(());
@@ -117,35 +117,35 @@ impl Screen {
         Err(memsnap::Error::refused("stdout is closed, or not open for writing", hint).into())
     }
 
-    /// A line of a result.
+    /// Writes a line of a result.
     pub(crate) fn line(&mut self, text: &str) -> anyhow::Result<()> {
         let text = escape::text(text) + "\n";
         self.out.put(text.as_bytes())
     }
 
-    /// A line above a table.
+    /// Writes a heading.
     pub(crate) fn heading(&mut self, text: &str) -> anyhow::Result<()> {
         let text = paint(self.color_out, "1", &escape::text(text)) + "\n";
         self.out.put(text.as_bytes())
     }
 
-    /// A result for programs.
+    /// Writes a result as JSON.
     pub(crate) fn json(&mut self, value: &impl Serialize) -> anyhow::Result<()> {
         self.out.put(json::line(value)?.as_bytes())
     }
 
-    /// Text of this program's own, such as its manual.
+    /// Writes text that is not escaped, such as the manual.
     pub(crate) fn own_text(&mut self, text: &str) -> anyhow::Result<()> {
         self.out.put(text.as_bytes())
     }
 
-    /// stdout for binary; a closed pipe is an error here, so that the work can end early.
+    /// Returns stdout for binary; a closed pipe is an error here, so that the work can end early.
     pub(crate) fn stream(&mut self) -> impl Write + '_ {
         Stream(&mut self.out)
     }
 
-    /// From here on, output that is longer than the terminal goes through a pager, unless `never`. Ends where stdout is
-    /// flushed: before anything is said on stderr, and at the end.
+    /// From now on, sends output longer than the terminal through a pager, unless `never`. The pager ends when stdout
+    /// is flushed: before anything is written to stderr, and at the end.
     pub(crate) fn page(&mut self, never: bool) {
         if self.terminals.stdout && !never && self.pager.is_some() {
             let direct = std::mem::replace(&mut self.out.to, Box::new(io::sink()));
@@ -154,7 +154,7 @@ impl Screen {
         }
     }
 
-    /// Brings out what there is so far, as more may be long in coming. A pager shows it when it has enough.
+    /// Flushes the output so far, as more may take long. A pager shows it when it has enough.
     pub(crate) fn bring_out(&mut self) -> anyhow::Result<()> {
         if self.paged { Ok(()) } else { self.flush() }
     }
@@ -169,26 +169,26 @@ impl Screen {
         self.out.closed
     }
 
-    /// A line of the story, for people.
+    /// Writes a progress message, for people.
     pub(crate) fn say(&mut self, text: &str) {
         if !self.quiet && !self.json {
             self.tell(text);
         }
     }
 
-    /// A line for people that is said in any case.
+    /// Writes a message for people, also with -q.
     pub(crate) fn tell(&mut self, text: &str) {
         self.settle();
         let _ = writeln!(self.err, "{}", escape::text(text));
     }
 
-    /// A report for programs that finds stdout taken by binary.
+    /// Writes a JSON report to stderr, because stdout carries binary.
     pub(crate) fn json_aside(&mut self, value: &impl Serialize) -> anyhow::Result<()> {
         let _ = self.err.write_all(json::line(value)?.as_bytes());
         Ok(())
     }
 
-    /// Something the user should know, though all went well.
+    /// Writes a warning.
     pub(crate) fn warn(&mut self, text: &str) {
         let line = match self.json {
             true => fault::warning_json(text),
@@ -198,8 +198,8 @@ impl Screen {
         let _ = self.err.write_all(line.as_bytes());
     }
 
-    /// What a report says beside its numbers: the warnings in any case. They name the `file` that they are about, as what is
-    /// said of it besides may not be shown; empty where the notes say so themselves.
+    /// Writes the notes and warnings of a report. Warnings are prefixed with `file`, because -q suppresses all else
+    /// that names it; empty if the notes name it themselves.
     pub(crate) fn notes(&mut self, notes: &[Note], file: &str) {
         for note in notes {
             match (note.is_warning(), file) {
@@ -210,7 +210,7 @@ impl Screen {
         }
     }
 
-    /// Says what went wrong, after all results so far, and gives its exit code.
+    /// Reports an error, after all results so far, and returns its exit code.
     pub(crate) fn fail(&mut self, error: &anyhow::Error) -> Exit {
         self.settle();
         let text = match self.json {
@@ -228,7 +228,7 @@ impl Screen {
         Exit::of(error)
     }
 
-    /// Text rendered elsewhere for stderr.
+    /// Writes text rendered elsewhere to stderr.
     pub(crate) fn own_error(&mut self, text: &str) {
         let _ = self.err.write_all(text.as_bytes());
     }
@@ -240,7 +240,7 @@ impl Screen {
         let _ = self.err.flush();
     }
 
-    /// Whether output is for programs.
+    /// Whether output is JSON.
     pub(crate) fn is_json(&self) -> bool {
         self.json
     }
@@ -250,7 +250,7 @@ impl Screen {
         (self.color_out, self.color_err)
     }
 
-    /// A progress bar, which shows itself only where it should.
+    /// Creates a progress bar, which is shown only if it should be.
     pub(crate) fn bar(&self) -> Bar {
         let shown = match self.progress {
             When::Auto => self.terminals.stderr && !self.quiet && !self.json,
@@ -260,7 +260,7 @@ impl Screen {
         Bar::new(shown, self.terminals.stderr, self.sizes)
     }
 
-    /// Brings all results out.
+    /// Flushes all results.
     pub(crate) fn flush(&mut self) -> anyhow::Result<()> {
         match self.late.take() {
             Some(late) => Err(late),
@@ -268,7 +268,7 @@ impl Screen {
         }
     }
 
-    /// Brings results out before anything is said beside them, so that both come in order on a terminal.
+    /// Flushes results before stderr is written, so that both come in order on a terminal.
     fn settle(&mut self) {
         if let Err(e) = self.flush() {
             self.late = Some(e);
@@ -291,7 +291,7 @@ impl Pipe {
                 Ok(())
             }
             Err(e) => {
-                self.ended = true; // said once
+                self.ended = true; // reported once
                 Err(anyhow::Error::new(e).context("writing to stdout"))
             }
             Ok(()) => Ok(()),
@@ -299,7 +299,7 @@ impl Pipe {
     }
 }
 
-/// In the place of a stdout that nothing can be written to.
+/// Stands for a stdout that cannot be written to.
 struct NotOpen;
 
 impl Write for NotOpen {
@@ -317,7 +317,7 @@ struct Stream<'a>(&'a mut Pipe);
 impl Stream<'_> {
     fn note<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
         self.0.closed |= matches!(&result, Err(e) if e.kind() == io::ErrorKind::BrokenPipe);
-        // Whoever writes here reports the error: it is not reported once more when the rest is flushed.
+        // The caller reports the error: it is not reported again when the rest is flushed.
         self.0.ended |= matches!(&result, Err(e) if e.kind() != io::ErrorKind::Interrupted);
         result
     }
@@ -335,14 +335,14 @@ impl Write for Stream<'_> {
     }
 }
 
-/// As the environment says: `PAGER`, or less; none if that is empty, `cat`, or the terminal is dumb.
+/// The pager from the environment: `PAGER`, or less; none if that is empty or `cat`, or the terminal is dumb.
 fn pager() -> Option<String> {
     let dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
     let named = std::env::var("PAGER").unwrap_or_else(|_| "less".into());
     Some(named).filter(|name| !dumb && !["", "cat"].contains(&name.trim()))
 }
 
-/// Rows and columns of the terminal that stdout is, or of a usual one if it does not tell.
+/// Rows and columns of the terminal that stdout is, or the usual ones if it does not report them.
 fn size_of_stdout() -> (usize, usize) {
     let told = terminal::size(io::stdout());
     told.map_or(SIZE, |size| (size.rows.unwrap_or(SIZE.0), size.columns.unwrap_or(SIZE.1)))

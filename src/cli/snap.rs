@@ -22,24 +22,26 @@ use super::screen::Screen;
 use super::units::{count, duration};
 use super::{escape, text, units};
 
-/// Keep each FILE as it is now
+/// Take a snapshot of each FILE
 ///
-/// Reads the file, and stores the pages that differ from the snapshot before.
-/// Prints the id of the snapshot on stdout, one line for each FILE, and
-/// messages on stderr. If nothing changed since the latest snapshot, none is
-/// made and the id of that one is printed, unless the new grade is better. A
-/// FILE that a revert brought back to an earlier snapshot gets a new one.
-/// A new mode, owner or attribute is a change; new times alone are none.
+/// Reads the file, and stores the pages that differ from the previous
+/// snapshot. Prints the id of the snapshot on stdout, one line for each FILE,
+/// and messages on stderr. If nothing changed since the latest snapshot, takes
+/// none and prints the id of that one, unless the new grade is better. A FILE
+/// that was reverted to an earlier snapshot gets a new one. A new mode, owner
+/// or attribute is a change; new times alone are not.
 ///
-/// Each snapshot is graded by how far it is known to be of one moment:
+/// The grade says whether the snapshot is consistent (point-in-time):
 ///
-///   proven     nobody could write meanwhile (the kernel's word: a lease)
-///   claimed    you assert it (--lock: all writers use flock); on tmpfs, the
-///              lease alone, which does not exclude writes to pinned pages
-///   unproven   somebody had it open for writing, or nobody can tell
+///   proven     guaranteed by the kernel (a lease): no process could write
+///              while the file was read
+///   claimed    asserted by you (--lock: all writers use flock); on tmpfs,
+///              by a lease, which does not exclude writes to pinned pages
+///   unproven   a process had the file open for writing, or this cannot be
+///              determined
 ///
-/// Never writes to the file, moves its times or waits for its writers.
-/// Whether a page changed is decided by its bytes, never by the file's time.
+/// Never writes to the file, changes its times or waits for its writers.
+/// Compares pages by their bytes, never by the time of the file.
 ///
 /// Examples:
 ///
@@ -49,29 +51,30 @@ use super::{escape, text, units};
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = text::SNAP_EXIT)]
 pub(crate) struct Args {
-    /// Files to keep
+    /// The files
     #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     files: Vec<PathBuf>,
-    /// Say why, in the log
+    /// Store TEXT with the snapshot; log shows it
     #[arg(short, long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     message: String,
-    /// Name the snapshot, so that FILE@TAG means it; may be repeated
+    /// Tag the snapshot, to name it as FILE@TAG; may be repeated
     #[arg(short, long = "tag", value_name = "TAG", value_parser = tag)]
     tags: Vec<String>,
-    /// Make a snapshot even if nothing changed
+    /// Take a snapshot even if nothing changed
     #[arg(long)]
     always: bool,
-    /// Begin a new history for a FILE that was renamed and has one
+    /// Begin a new history for a FILE that was renamed
     ///
-    /// Without it, snap stops where a FILE without history has the inode and
-    /// pages of one that is gone: `memsnap adopt` continues its history.
+    /// Without it, snap fails if FILE has no history, but has the inode and
+    /// the pages of a file that is gone: `memsnap adopt` moves the history of
+    /// that file to FILE.
     #[arg(long, verbatim_doc_comment)]
     new: bool,
-    /// Exit with 3 below this grade: none, claimed or proven
-    #[arg(long, value_name = "GRADE", default_value = "claimed", hide_possible_values = true)]
+    /// Exit with 3 if the grade is below this one
+    #[arg(long, value_name = "GRADE", default_value = "claimed")]
     #[arg(value_parser = PossibleValuesParser::new(["none", "claimed", "proven"]).try_map(|grade| units::grade(&grade)))]
     require: Grade,
-    /// Keep nothing that is below the required grade
+    /// Store nothing if the grade is below the required one
     #[arg(long)]
     strict: bool,
     #[command(flatten)]
@@ -110,7 +113,7 @@ struct JsonReport {
     seconds: f64,
 }
 
-/// How many frames are stored in which way.
+/// How many frames are stored compressed, and how many are not.
 #[derive(Serialize)]
 struct JsonFrames {
     raw: u64,
@@ -118,7 +121,7 @@ struct JsonFrames {
 }
 
 impl Args {
-    /// Goes on after a file that fails; the worst code is the verdict.
+    /// Continues after a file that fails; the worst code is the verdict.
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
         let options = Options {
             store: global.store.clone(),
@@ -135,21 +138,21 @@ impl Args {
         let mut worst = Exit::Done;
         for file in &self.files {
             let words = format!(
-                "\nmemsnap: snapping {}: interrupted: a snapshot is stored whole or not at all\n",
+                "\nmemsnap: taking a snapshot of {}: interrupted: a snapshot is stored completely or not at all\n",
                 escape::path(file)
             );
             let words = (!screen.is_json()).then(|| LastWords::are(&words));
             let bar = screen.bar();
             let report = snap(file, &options, &bar)
                 .map_err(|e| without_ref(e, file, "snap"))
-                .with_context(|| format!("snapping {}", escape::path(file)));
+                .with_context(|| format!("taking a snapshot of {}", escape::path(file)));
             drop((bar, words));
             let exit = match report {
                 Ok(report) => {
-                    let told = self.render(&report, file, global, screen);
+                    let rendered = self.render(&report, file, global, screen);
                     let exit = verdict(&report);
-                    // What cannot be told is kept all the same, and so are the other files.
-                    told.map_or_else(|e| exit.worst(screen.fail(&e)), |()| exit)
+                    // A report that cannot be written changes nothing of what is stored.
+                    rendered.map_or_else(|e| exit.worst(screen.fail(&e)), |()| exit)
                 }
                 Err(e) => screen.fail(&e),
             };
@@ -165,27 +168,27 @@ impl Args {
         }
         report.warnings.iter().for_each(|warning| screen.warn(warning));
         if let Some(Format::BrokenVec(what)) = &report.format {
-            screen.warn(&format!("{} is a persistent vector that cannot be used as it is: {what}", escape::path(file)));
+            screen.warn(&format!("{} is a persistent vector that cannot be used: {what}", escape::path(file)));
         }
-        let told = match &report.id {
+        let printed = match &report.id {
             Some(id) => screen.line(&id.to_hex()).and_then(|()| screen.flush()),
             None => Ok(()),
         };
-        screen.say(&format!("{}{}", story(report, file, global, screen), self.tagged(report)));
+        screen.say(&format!("{}{}", summary(report, file, global, screen), self.tagged(report)));
         if report.repaired > 0 {
             let pages = count(report.repaired, "damaged page");
-            screen.warn(&format!("{pages} of earlier snapshots stored again from the file: is the disk sound?"));
+            screen.warn(&format!("{pages} of earlier snapshots stored again from the file: check the disk"));
         }
         for damage in &report.damage {
-            screen.warn(&format!("{damage}; `{}` says more", global.command("verify", file)));
+            screen.warn(&format!("{damage}; `{}` shows all damage", global.command("verify", file)));
         }
         if report.below {
             screen.warn(&below(report));
         }
-        told
+        printed
     }
 
-    /// The names that a snapshot was given which was there before.
+    /// The tags given to a snapshot that existed before.
     fn tagged(&self, report: &Report) -> String {
         match self.tags.is_empty() || report.new || report.id.is_none() {
             true => String::new(),
@@ -194,7 +197,7 @@ impl Args {
     }
 }
 
-/// A snapshot may be sound although earlier ones are not: whoever keeps a history should hear of it at once.
+/// The exit code. A snapshot may be sound although earlier ones are damaged: that must be reported at once.
 fn verdict(report: &Report) -> Exit {
     match report.damage.is_empty() {
         false => Exit::Damaged,
@@ -204,19 +207,19 @@ fn verdict(report: &Report) -> Exit {
 }
 
 /// `db.bin@3  1a2b3c4d5e6f  105 pages changed (420 KiB), 431 KiB stored, 0.12 s, proven`
-fn story(report: &Report, file: &Path, global: &Global, screen: &Screen) -> String {
+fn summary(report: &Report, file: &Path, global: &Global, screen: &Screen) -> String {
     let file = escape::path(if global.verbose { &report.path } else { file });
     let time = duration(report.elapsed);
     let grade = match report.grade {
         Grade::Proven if !global.verbose => report.grade.to_string(),
-        // A warning may have given the reason.
+        // A warning may have given the reason already.
         grade if report.reason.is_empty() || report.warnings.iter().any(|w| w.starts_with(&report.reason)) => {
             grade.to_string()
         }
         grade => format!("{grade}: {}", report.reason),
     };
     let Some(id) = &report.id else {
-        return format!("{file}  not kept, {time}, {grade}");
+        return format!("{file}  not stored, {time}, {grade}");
     };
     let number = report.number;
     let id = &id.to_hex()[..12];
@@ -233,7 +236,7 @@ fn story(report: &Report, file: &Path, global: &Global, screen: &Screen) -> Stri
     format!("{file}@{number}  {id}  {pages}{changed} ({bytes}){metadata}, {stored} stored{how}, {time}, {grade}{holds}")
 }
 
-/// How the pages are stored: who compresses wants to see that it does.
+/// How the pages are stored: shows whether compression helps.
 fn frames(report: &Report) -> String {
     match report.frames {
         FrameCounts { raw: 0, zstd: 0, .. } => String::new(),
@@ -254,26 +257,26 @@ fn vector(report: &Report) -> Option<(&ElementType, u64)> {
 }
 
 fn below(report: &Report) -> String {
-    let kept = match report.id {
-        Some(_) if report.new => "kept and marked",
+    let outcome = match report.id {
+        Some(_) if report.new => "stored and marked",
         Some(_) => "no new snapshot, as the file did not change",
-        None => "not kept",
+        None => "not stored",
     };
     let remedy = match (report.grade, Companion::hot_beside(&report.path)) {
         (Grade::Unproven, Some(log)) => {
             let log = escape::text(&log.name());
-            format!("see to the {log} first, as the warning says, or allow it with --require none")
+            format!("deal with the {log} first, as the warning says, or accept it with --require none")
         }
         _ if report.reason.starts_with("not the owner") => {
-            let run = "run as the owner of the file or as root, use --lock if all its writers use flock";
-            format!("{run}, or allow it with --require none")
+            let run = "run as the owner of the file or as root, use --lock if all writers use flock";
+            format!("{run}, or accept it with --require none")
         }
         (Grade::Unproven, None) => {
-            "let its writers finish, use --lock if they all use flock, or allow it with --require none".into()
+            "stop the writers, use --lock if all of them use flock, or accept it with --require none".into()
         }
-        _ => "let its writers finish, or allow it with --require claimed".into(),
+        _ => "stop the writers, or accept it with --require claimed".into(),
     };
-    format!("below the required grade, {kept}: {remedy}")
+    format!("below the required grade, {outcome}: {remedy}")
 }
 
 fn json(report: &Report) -> JsonReport {

@@ -1,17 +1,17 @@
-//! A file as a strip of cells: each cell stands for a stretch of bytes, and shows by its mark what is there.
+//! A map of a file: each cell stands for some bytes, and shows by its mark what is there.
 //!
-//! Cells show the same marks with colour and without, so that a strip can be read, copied and compared either way.
+//! The marks are the same with and without colours, so that a map can be read and compared either way.
 
 use std::ops::Range;
 
-/// What a cell can say.
+/// A class of cells.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Class {
     /// Its mark: one ASCII character.
     pub(crate) mark: char,
     /// How it is coloured, as the parameters of SGR: `31`, `1;33`; empty for no colour.
     pub(crate) color: &'static str,
-    /// What the legend calls it.
+    /// Its name in the legend.
     pub(crate) name: &'static str,
 }
 
@@ -19,22 +19,22 @@ pub(crate) struct Class {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Strip {
     len: u64,
-    /// Bytes that a cell stands for: a power of two times the unit.
+    /// Bytes in a cell: a power of two times the unit.
     cell: u64,
     /// Cells in a row: a power of two, so that rows begin at round offsets.
     row: u64,
 }
 
 impl Strip {
-    /// Cuts `len` bytes into cells of `unit` bytes, or of as many more as it takes to need no more than `rows` rows of
-    /// up to `width` columns.
+    /// Cuts `len` bytes into cells of `unit` bytes, or larger ones if there would be more than `rows` rows of at most
+    /// `width` columns.
     ///
     /// # Panics
     /// When `unit` or `rows` is zero.
     pub(crate) fn new(len: u64, unit: u64, width: usize, rows: u64) -> Strip {
         assert!(unit > 0 && rows > 0, "a strip has cells");
-        let history = (width.saturating_sub(digits(len) + 2) as u64).max(1);
-        let row = 1 << history.ilog2();
+        let columns = (width.saturating_sub(digits(len) + 2) as u64).max(1);
+        let row = 1 << columns.ilog2();
         let mut cell = unit;
         while len.div_ceil(cell) > row * rows {
             cell *= 2;
@@ -42,7 +42,7 @@ impl Strip {
         Strip { len, cell, row }
     }
 
-    /// Bytes that a cell stands for.
+    /// Bytes in a cell.
     pub(crate) fn cell(&self) -> u64 {
         self.cell
     }
@@ -74,7 +74,7 @@ impl Strip {
         all.chunks(self.row as usize).enumerate().map(row).collect()
     }
 
-    /// What the marks mean, and how much a cell is (`cell`, as it is to be shown).
+    /// What the marks mean, and the size of a cell (`cell`, as text).
     pub(crate) fn legend(&self, classes: &[Class], colored: bool, cell: &str) -> String {
         let mut text = " ".repeat(digits(self.len) + 2);
         for class in classes {
@@ -85,7 +85,7 @@ impl Strip {
     }
 }
 
-/// Hexadecimal digits of the offsets of a file of `len` bytes: 8, or as many as it takes.
+/// Hexadecimal digits of the offsets in a file of `len` bytes: 8, or more if needed.
 pub(crate) fn digits(len: u64) -> usize {
     let last = len.saturating_sub(1).max(1);
     (last.ilog2() as usize / 4 + 1).max(8)

@@ -92,7 +92,7 @@ fn errors_are_json_where_results_are() {
     let usage = Cli::try_parse_from(["memsnap", "log", "--nope"]).map(drop).unwrap_err();
     fault::usage(&usage, Exit::Trouble, &mut screen).unwrap();
     screen.warn("careful");
-    screen.say("a story");
+    screen.say("a progress message");
     let lines: Vec<serde_json::Value> = err.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 2);
     assert_eq!(lines[0]["schema"], "memsnap.error.1");

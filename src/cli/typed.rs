@@ -1,4 +1,4 @@
-//! `--as TYPE`: bytes read as numbers, in either order of bytes.
+//! `--as TYPE`: bytes as numbers, little-endian or big-endian.
 
 use memsnap::ops::vec::{Number, Scalar};
 
@@ -33,7 +33,7 @@ impl Kind {
     }
 }
 
-/// The same number as an f32, which has all that an f16 has; of what is not a number, the bits are kept.
+/// The number as an f32, which represents every f16 exactly; NaNs keep their bits.
 fn from_half(bits: u16) -> f32 {
     let sign = u32::from(bits & 0x8000) << 16;
     let (exponent, fraction) = (u32::from(bits >> 10 & 0x1f), u32::from(bits & 0x3ff));
@@ -46,7 +46,7 @@ fn from_half(bits: u16) -> f32 {
     f32::from_bits(sign | magnitude)
 }
 
-/// Reads `u8`, `i32`, `f64`, also with `le` (the default) or `be` behind.
+/// Parses `u8`, `i32`, `f64`, also with a suffix `le` (the default) or `be`.
 pub(crate) fn typed(text: &str) -> Result<Typed, String> {
     let (name, big) = match (text.strip_suffix("be"), text.strip_suffix("le")) {
         (Some(name), _) => (name, true),
@@ -54,13 +54,13 @@ pub(crate) fn typed(text: &str) -> Result<Typed, String> {
     };
     let kind = Kind::all().find(|kind| kind.name() == name).ok_or_else(|| {
         let names: Vec<_> = Kind::all().map(Kind::name).collect();
-        format!("write one of {}, followed by be for big-endian", names.join(", "))
+        format!("use one of {}, with a suffix be for big-endian", names.join(", "))
     })?;
     Ok(Typed { kind, big })
 }
 
 impl Typed {
-    /// Bytes that a number takes.
+    /// Bytes of a number.
     pub(crate) fn size(self) -> usize {
         match self.kind {
             Kind::Scalar(scalar) => scalar.size(),
@@ -68,12 +68,12 @@ impl Typed {
         }
     }
 
-    /// As it is written: `u32`, `u32be`.
+    /// Its name: `u32`, `u32be`.
     pub(crate) fn name(self) -> String {
         format!("{}{}", self.kind.name(), if self.big { "be" } else { "" })
     }
 
-    /// A number as it is shown in columns: floats that would be too wide with all their digits have an exponent.
+    /// A number as text for a column: floats that would be too wide are shown with an exponent.
     pub(crate) fn text(self, number: Number) -> String {
         let text = number.to_string();
         match number {
@@ -83,7 +83,7 @@ impl Typed {
         }
     }
 
-    /// Columns that [`Typed::text`] needs at most.
+    /// The most columns that [`Typed::text`] needs.
     pub(crate) fn width(self) -> usize {
         let Kind::Scalar(scalar) = self.kind else { return 16 };
         match scalar {
@@ -99,10 +99,10 @@ impl Typed {
         }
     }
 
-    /// The number in so many bytes.
+    /// The number in `bytes`.
     ///
     /// # Panics
-    /// When there are not [`Typed::size`] of them.
+    /// When their number is not [`Typed::size`].
     pub(crate) fn number(self, bytes: &[u8]) -> Number {
         let mut element = [0; 8];
         let element = &mut element[..bytes.len()];

@@ -1,5 +1,4 @@
-//! Numbers as people write and read them: sizes, byte ranges, ages, durations. Reading them touches nothing; each
-//! function is a clap value parser.
+//! Sizes, byte ranges, ages and durations as text: parsers for clap, and formatting.
 
 use std::time::Duration;
 
@@ -11,10 +10,10 @@ use memsnap::page::{MAX_LEN, PAGE64};
 /// Bytes `start..end`; an open end is [`MAX_LEN`].
 pub(crate) type Bytes = (u64, u64);
 
-const SIZE_HINT: &str = "write bytes, or a number with k, M, G or T (1024 each), such as 64k or 2GiB";
-const RANGE_HINT: &str = "write START..END, START+LENGTH, START.., ..END, page:N or page:A..B";
+const SIZE_HINT: &str = "use bytes, or a number with k, M, G or T (powers of 1024), such as 64k or 2GiB";
+const RANGE_HINT: &str = "use START..END, START+LENGTH, START.., ..END, page:N or page:A..B";
 
-/// Reads a size: `4096`, `0x1000`, `4k`, `4KiB`, `1M`, `2GiB`, `1T`.
+/// Parses a size: `4096`, `0x1000`, `4k`, `4KiB`, `1M`, `2GiB`, `1T`.
 pub(crate) fn size(text: &str) -> Result<u64, String> {
     let fault = |why: &str| format!("{why}; {SIZE_HINT}");
     if let Some(hex) = text.strip_prefix("0x") {
@@ -34,25 +33,25 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
     number.checked_mul(1 << shift).ok_or_else(|| fault("too large"))
 }
 
-/// Reads a size that is not zero, also as `10M/s`.
+/// Parses a size that is not zero, also as `10M/s`.
 pub(crate) fn rate(text: &str) -> Result<u64, String> {
     match size(text.strip_suffix("/s").unwrap_or(text))? {
-        0 => Err("nothing would ever be read at 0 bytes a second".into()),
+        0 => Err("the rate must not be 0".into()),
         rate => Ok(rate),
     }
 }
 
-/// Reads the place of a byte: a size, `page:17`, `page:17+64`.
+/// Parses the place of a byte: a size, `page:17`, `page:17+64`.
 pub(crate) fn offset(text: &str) -> Result<u64, String> {
     let Some(place) = text.strip_prefix("page:") else {
-        return size(text).map_err(|why| format!("{why}; or a page, such as page:17 or page:17+64"));
+        return size(text).map_err(|why| format!("{why}, or a page, such as page:17 or page:17+64"));
     };
     let (page, rest) = place.split_once('+').unwrap_or((place, "0"));
     let start = size(page)?.checked_mul(PAGE64).ok_or("there is no such page")?;
-    start.checked_add(size(rest)?).ok_or_else(|| "no file is that long".into())
+    start.checked_add(size(rest)?).ok_or_else(|| "past the largest possible file".into())
 }
 
-/// Reads a range of bytes: `4k..1M`, `0x1000+64`, `..4k`, `1M..`, `page:17`, `page:3..9`.
+/// Parses a range of bytes: `4k..1M`, `0x1000+64`, `..4k`, `1M..`, `page:17`, `page:3..9`.
 pub(crate) fn range(text: &str) -> Result<Bytes, String> {
     let (start, end) = match text.strip_prefix("page:") {
         Some(pages) => {
@@ -66,10 +65,10 @@ pub(crate) fn range(text: &str) -> Result<Bytes, String> {
         None => span(text, MAX_LEN)?,
     };
     if end <= start {
-        return Err(format!("it holds no byte; {RANGE_HINT}"));
+        return Err(format!("the range is empty; {RANGE_HINT}"));
     }
     if end > MAX_LEN {
-        return Err("no file is that long".into());
+        return Err("past the largest possible file".into());
     }
     Ok((start, end))
 }
@@ -82,67 +81,67 @@ fn span(text: &str, open: u64) -> Result<Bytes, String> {
     }
     let (start, len) = text.split_once('+').ok_or_else(|| format!("not a range; {RANGE_HINT}"))?;
     let (start, len) = (size(start)?, size(len)?);
-    Ok((start, start.checked_add(len).ok_or("no file is that long")?))
+    Ok((start, start.checked_add(len).ok_or("past the largest possible file")?))
 }
 
-/// Reads seconds, also with a fraction.
+/// Parses seconds, also with a fraction.
 pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
-    let number: f64 = text.strip_suffix('s').unwrap_or(text).parse().map_err(|_| "write seconds, such as 10 or 0.5")?;
+    let number: f64 = text.strip_suffix('s').unwrap_or(text).parse().map_err(|_| "use seconds, such as 10 or 0.5")?;
     if number < 0.0 {
         return Err("must not be negative".into());
     }
-    Duration::try_from_secs_f64(number).map_err(|_| "write seconds, such as 10 or 0.5".into())
+    Duration::try_from_secs_f64(number).map_err(|_| "use seconds, such as 10 or 0.5".into())
 }
 
-/// Reads `none`, `zstd` or `zstd:LEVEL`.
+/// Parses `none`, `zstd` or `zstd:LEVEL`.
 pub(crate) fn compress(text: &str) -> Result<Compress, String> {
     match text {
         "none" => Ok(Compress::None),
         "zstd" => Ok(Compress::default()),
         _ => {
-            let level = text.strip_prefix("zstd:").ok_or("write none, zstd or zstd:LEVEL")?;
+            let level = text.strip_prefix("zstd:").ok_or("use none, zstd or zstd:LEVEL")?;
             Ok(Compress::Zstd(zstd_level(level)?))
         }
     }
 }
 
-/// Reads a zstd level.
+/// Parses a zstd level.
 pub(crate) fn zstd_level(text: &str) -> Result<i32, String> {
-    text.parse().ok().filter(|level| (1..=19).contains(level)).ok_or_else(|| "levels go from 1 to 19".into())
+    text.parse().ok().filter(|level| (1..=19).contains(level)).ok_or_else(|| "levels are 1 to 19".into())
 }
 
-/// Reads `5%` or a size.
+/// Parses `5%` or a size.
 pub(crate) fn reserve(text: &str) -> Result<Reserve, String> {
     match text.strip_suffix('%') {
         None => size(text).map(Reserve::Bytes),
         Some(percent) => match percent.parse() {
             Ok(percent) if percent < 100 => Ok(Reserve::Percent(percent)),
-            _ => Err("write 0% to 99%, or a size".into()),
+            _ => Err("use 0% to 99%, or a size".into()),
         },
     }
 }
 
-/// Reads how a file is to be read.
+/// Parses how a file is read.
 pub(crate) fn io(text: &str) -> Result<Io, String> {
     match text {
         "auto" => Ok(Io::Auto),
         "map" => Ok(Io::Map),
         "pread" => Ok(Io::Pread),
-        _ => Err("write auto, map or pread".into()),
+        _ => Err("use auto, map or pread".into()),
     }
 }
 
-/// Reads the grade a capture must reach.
+/// Parses the required grade.
 pub(crate) fn grade(text: &str) -> Result<Grade, String> {
     match text {
         "none" => Ok(Grade::Unproven),
         "claimed" => Ok(Grade::Claimed),
         "proven" => Ok(Grade::Proven),
-        _ => Err("write none, claimed or proven".into()),
+        _ => Err("use none, claimed or proven".into()),
     }
 }
 
-/// How sizes are shown: to the byte, or in units.
+/// How sizes are shown: in bytes, or rounded to units.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sizes {
     /// `--bytes`.
@@ -167,14 +166,14 @@ impl Sizes {
 }
 
 impl Sizes {
-    /// `1.2 MiB -> 3.0 MiB`, to the byte where both would look the same.
+    /// `1.2 MiB -> 3.0 MiB`, in bytes if both would look the same.
     pub(crate) fn change(self, from: u64, to: u64) -> String {
         let alike = from != to && self.show(from) == self.show(to);
         let sizes = Sizes { exact: self.exact || alike };
         format!("{} -> {}", sizes.show(from), sizes.show(to))
     }
 
-    /// The same in fewer columns: `256 KiB + 4 B` where both would look the same.
+    /// The same in fewer columns: `256 KiB + 4 B` if both would look the same.
     pub(crate) fn step(self, from: u64, to: u64) -> String {
         if from == to || self.show(from) != self.show(to) {
             return self.change(from, to);
@@ -184,13 +183,18 @@ impl Sizes {
     }
 }
 
+/// `7..9`, or `7` for a range of one: of pages, or of elements.
+pub(crate) fn range_text(start: u64, end: u64) -> String {
+    if end == start + 1 { start.to_string() } else { format!("{start}..{end}") }
+}
+
 /// `1 page`, `105 pages`.
 pub(crate) fn count(n: u64, noun: &str) -> String {
     let s = if n == 1 { "" } else { "s" };
     format!("{n} {noun}{s}")
 }
 
-/// The verb for so many: one differs, others differ.
+/// The verb for `n` things: one differs, several differ.
 pub(crate) fn differ(n: u64) -> &'static str {
     if n == 1 { "differs" } else { "differ" }
 }
@@ -218,6 +222,14 @@ pub(crate) fn age(now_ns: i64, then_ns: i64) -> String {
         _ => format!("{} y", secs / 31_536_000),
     };
     if then_ns > now_ns { format!("in {age}") } else { age }
+}
+
+/// `5 min ago`, `now`.
+pub(crate) fn ago(now_ns: i64, then_ns: i64) -> String {
+    match age(now_ns, then_ns) {
+        age if age == "now" || age.starts_with("in ") => age,
+        age => format!("{age} ago"),
+    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::exit::Exit;
 use super::flags::{Global, reading};
 use super::json::{JsonNotes, JsonPath, JsonRange};
 use super::screen::Screen;
-use super::units::count;
+use super::units::{count, range_text};
 use super::{escape, text};
 
 /// Ranges and snapshots shown of a fault before the rest is only counted.
@@ -21,16 +21,16 @@ const SHOWN: usize = 8;
 
 /// Check that all snapshots can be read back
 ///
-/// Reads every file of the store, checks its structure, the digest of every
-/// stored page and of every image. All faults are listed, each with the
-/// snapshots and pages that it costs. Without FILE, the whole store of this
-/// directory is checked.
+/// Reads every file of the store; checks its structure, the digest of every
+/// stored page and the digest of every image. Lists all faults, each with the
+/// snapshots and pages that it affects. Without FILE, checks the whole store
+/// in this directory.
 ///
-/// Changes nothing that is stored, unless --repair is given: then a damaged
-/// page is stored again from the file, where the file still holds it; the store's
-/// own `format` and, if FILE is given, `target` are made again; and what no
-/// snapshot needs is removed. Without it, a sign is left for the next `snap`,
-/// which does the same for pages: the time of a damaged pack is set to now.
+/// With --repair, stores damaged pages again from the file, if the file still
+/// holds them; writes the file `format` of the store and, if FILE is given,
+/// `target` again; and removes files that no snapshot needs. Without it,
+/// changes nothing that is stored. Only the modification time of a damaged
+/// pack is set to now, so that the next snap stores its damaged pages again.
 ///
 /// Examples:
 ///
@@ -40,16 +40,16 @@ const SHOWN: usize = 8;
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = text::VERIFY_EXIT)]
 pub(crate) struct Args {
-    /// A file, or one snapshot of it; without it, the whole store
+    /// A file, or one snapshot of it; by default, the whole store
     #[arg(value_name = "FILE[@REF]", value_hint = ValueHint::FilePath)]
     what: Option<OsString>,
-    /// The REF; the name is taken whole
+    /// Name the snapshot by REF; do not split the name at @
     #[arg(long, value_name = "REF", requires = "what", allow_hyphen_values = true)]
     at: Option<String>,
-    /// Leave out the pages: structure only
+    /// Check the structure only, not the pages
     #[arg(long, conflicts_with = "repair")]
     quick: bool,
-    /// Store damaged pages again from the file, where it still has them
+    /// Store damaged pages again from the file, if it still has them
     #[arg(long)]
     repair: bool,
 }
@@ -142,7 +142,7 @@ impl Args {
         if report.garbage > 0 {
             let garbage = count(report.garbage, "file");
             screen.say(&format!(
-                "{garbage} left over from interrupted work; the next snap removes what no snapshot needs"
+                "{garbage} left by an interrupted command; the next snap removes what no snapshot needs"
             ));
         }
         screen.notes(&report.notes, "");
@@ -156,15 +156,16 @@ impl Args {
     }
 }
 
-/// `FILE: what; costs @2, @3 the pages 7..9, 12..13`
+/// `FILE: what; affects pages 7..9, 12 of @2, @3`
 fn fault_line(fault: &Fault) -> String {
     let mut line = format!("{}: {}", escape::path(&fault.path), fault.what);
     let snapshots = listed(&fault.snapshots, |number| format!("@{number}"));
-    let ranges = listed(&fault.ranges, |range: &PageRange| format!("{}..{}", range.start, range.end));
+    let ranges = listed(&fault.ranges, |range: &PageRange| range_text(range.start, range.end));
+    let noun = if matches!(&fault.ranges[..], [range] if range.len() == 1) { "page" } else { "pages" };
     match (snapshots.is_empty(), ranges.is_empty()) {
-        (false, false) => line += &format!("; costs {snapshots} the pages {ranges}"),
-        (false, true) => line += &format!("; costs {snapshots}"),
-        (true, false) => line += &format!("; pages {ranges}"),
+        (false, false) => line += &format!("; affects {noun} {ranges} of {snapshots}"),
+        (false, true) => line += &format!("; affects {snapshots}"),
+        (true, false) => line += &format!("; affects {noun} {ranges}"),
         (true, true) => {}
     }
     if fault.repaired {

@@ -1,18 +1,18 @@
-//! Paths in messages: as text that loses no byte, and as words of commands that may be pasted into a shell.
+//! Paths in messages: as lossless text, and as words of commands that can be pasted into a shell.
 
 use std::fmt::Write;
 use std::path::Path;
 
 use crate::sys::ext::OsStrExt;
 
-/// Whether `c` would act on a terminal, or on what stands around it, or not be seen at all, instead of being shown.
-/// Spaces are shown.
+/// Whether `c` would control the terminal, affect the text around it, or be invisible, instead of being shown. Spaces
+/// are shown.
 pub fn acts(c: char) -> bool {
     c.is_control() || UNSEEN.iter().any(|(first, last)| (*first..=*last).contains(&(c as u32)))
 }
 
-/// Ascending. Of Unicode 16.0: Default_Ignorable_Code_Point (DerivedCoreProperties.txt), the general categories Cf, Zl and
-/// Zp (DerivedGeneralCategory.txt); and two characters that are drawn as nothing, U+2800 and U+1D159.
+/// Ascending. Of Unicode 16.0: Default_Ignorable_Code_Point (DerivedCoreProperties.txt), the general categories Cf, Zl
+/// and Zp (DerivedGeneralCategory.txt); and two characters that are drawn as nothing, U+2800 and U+1D159.
 const UNSEEN: [(u32, u32); 28] = [
     (0x00ad, 0x00ad),
     (0x034f, 0x034f),
@@ -44,7 +44,7 @@ const UNSEEN: [(u32, u32); 28] = [
     (0xe0000, 0xe0fff),
 ];
 
-/// A path as text, with bytes that are no UTF-8 written as `\xNN`. Characters that act are left for whoever shows it.
+/// A path as text, with bytes that are not UTF-8 written as `\xNN`. Characters that [act](acts) are left to the caller.
 pub fn shown(path: impl AsRef<Path>) -> String {
     let mut out = String::new();
     for chunk in path.as_ref().as_os_str().as_bytes().utf8_chunks() {
@@ -56,10 +56,10 @@ pub fn shown(path: impl AsRef<Path>) -> String {
     out
 }
 
-/// A path as one word of a shell: plain, in single quotes, or as `$'..'` where it holds what acts or is not UTF-8.
+/// A path as one word of a shell: plain, in single quotes, or as `$'..'` if it has characters that act or is not UTF-8.
 pub fn shell_word(path: impl AsRef<Path>) -> String {
     let raw = path.as_ref().as_os_str().as_bytes();
-    // What starts with a dash would be a flag.
+    // A word that begins with a dash would be an option.
     let dot = if raw.starts_with(b"-") { "./" } else { "" };
     match std::str::from_utf8(raw) {
         Ok(text) if !text.is_empty() && text.chars().all(is_plain) => format!("{dot}{text}"),
@@ -75,13 +75,13 @@ pub fn shell_word(path: impl AsRef<Path>) -> String {
     }
 }
 
-/// A command of this program, with the store that was chosen and a file, as a shell takes it.
+/// A command of this program with a store and a file, quoted for a shell.
 pub(crate) fn command(verb: &str, store: Option<&Path>, file: impl AsRef<Path>) -> String {
     let store = store.map(|dir| format!(" --store {}", shell_word(dir))).unwrap_or_default();
     format!("memsnap {verb}{store} {}", shell_word(file))
 }
 
-/// Means nothing to a shell.
+/// Whether the character means nothing special to a shell.
 fn is_plain(c: char) -> bool {
     c.is_alphanumeric() || "_-./@%+=:,".contains(c)
 }

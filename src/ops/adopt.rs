@@ -1,4 +1,4 @@
-//! A target or a store that moved: the history of the old path goes on under the new one.
+//! `adopt`: moves the history of an old path to a new one.
 
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
@@ -10,24 +10,24 @@ use crate::store::{History, Store, refuse_stored};
 use crate::sys::ext::OsStrExt;
 use crate::sys::open;
 
-/// How long another writer is waited for.
+/// How long to wait for another writer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What was done.
+/// The result of [`adopt`].
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The path that had the history.
     pub from: PathBuf,
     /// The path that has it now.
     pub to: PathBuf,
-    /// How many snapshots that is.
+    /// The number of its snapshots.
     pub snapshots: u64,
-    /// Whether it has it now: not when it was asked for and declined.
+    /// Whether it was moved; false if `confirm` returned false.
     pub done: bool,
 }
 
-/// Makes the history of `old`, which need not exist any more, that of `new`. It is looked for in `store`, or else
-/// beside `old` and beside `new`. `confirm` is asked where `new` holds no page of it; false stops.
+/// Moves the history of `old`, which need not exist any more, to `new`. The history is searched in `store`, or else
+/// beside `old` and beside `new`. Calls `confirm` if `new` holds no page of it; false cancels.
 ///
 /// # Errors
 /// [`Error::Missing`] when `old` has no history; [`Error::Refused`] when `new` is no regular file or has one of its
@@ -35,7 +35,7 @@ pub struct Report {
 pub fn adopt(old: &Path, new: &Path, store: Option<&Path>, confirm: &mut dyn FnMut() -> bool) -> Result<Report> {
     let new = open::resolve(new).map_err(|e| swapped(old, new, store).unwrap_or(e))?;
     if !std::fs::symlink_metadata(&new).is_ok_and(|m| m.is_file()) {
-        return Err(Error::refused(format!("{} is not a regular file", new.display()), "name a regular file"));
+        return Err(Error::refused(format!("{} is not a regular file", new.display()), "adopt needs a regular file"));
     }
     refuse_stored(&new)?;
     let place = Store::place(store, &new);
@@ -43,13 +43,13 @@ pub fn adopt(old: &Path, new: &Path, store: Option<&Path>, confirm: &mut dyn FnM
         return finish(old, &new, &place);
     };
     if history.target() == new {
-        return Err(Error::refused("both paths are the same file", "nothing needs to be done"));
+        return Err(Error::refused("both paths are the same file", "there is nothing to move"));
     }
     let writing = history.write(PATIENCE)?;
     if history.intent()?.is_some() {
         return Err(Error::refused(
             format!("a change of {} was interrupted", history.target().display()),
-            "bring the file back to its old path and run `memsnap recover` there first",
+            "first move the file back to its old path and run `memsnap recover` there",
         ));
     }
     let snapshots = history.snapshots()?.len() as u64;
@@ -102,31 +102,31 @@ fn removed(old: &Path) -> Option<PathBuf> {
     plain.then(|| there.join(rest))
 }
 
-/// `new` is gone and has the snapshots, `old` is a file and has none: they were given the other way round.
+/// The error for swapped arguments: `new` is gone and has the snapshots, `old` is a file and has none.
 fn swapped(old: &Path, new: &Path, store: Option<&Path>) -> Option<Error> {
     let (file, gone) = (open::resolve(old).ok()?, removed(new)?);
     let none = |target: &Path| has_none(history_of(store, target).ok()?.as_ref()).ok();
     (none(&file)? && !none(&gone)?).then(|| {
         Error::missing(
-            format!("{} has no snapshots, and {} is gone and has", old.display(), new.display()),
-            format!("the path that has them comes first: `{} {}`", command("adopt", store, new), shell_word(old)),
+            format!("{} has no snapshots, but {}, which is gone, has", old.display(), new.display()),
+            format!("the path that has snapshots comes first: `{} {}`", command("adopt", store, new), shell_word(old)),
         )
     })
 }
 
-/// No history of `old`: it may have been renamed already, by one that was killed before it was done.
+/// Completes a move that was killed half-way: `old` has no history any more.
 fn finish(old: &Path, new: &Path, place: &Path) -> Result<Report> {
     let none = || {
         Error::missing(
-            format!("{} has no snapshots, neither beside it nor in {}", old.display(), place.display()),
-            "say where they are with --store DIR",
+            format!("{} has no snapshots beside it or in {}", old.display(), place.display()),
+            "name their store with --store DIR",
         )
     };
     if std::fs::symlink_metadata(place).is_err() {
         return Err(none());
     }
     let history = Store::open(place)?.history(new)?.filter(|history| !history.is_labelled()).ok_or_else(none)?;
-    // Whoever may write in it says whose it is first.
+    // Taking the write lock rewrites the label.
     drop(history.write(PATIENCE)?);
     Ok(Report { from: old.into(), to: new.into(), snapshots: history.snapshots()?.len() as u64, done: true })
 }

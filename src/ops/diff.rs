@@ -4,8 +4,10 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use super::compare::{compare, compare_live};
+use super::metadata::{MetaChange, Metadata};
 use super::operand::Operand;
 use super::sides::Side as Open;
+use super::take::Target;
 use super::within::compare_within;
 use super::{Progress, Reading};
 use crate::error::{Error, Result};
@@ -39,8 +41,10 @@ pub struct Report {
     pub ranges: u64,
     /// Bytes in those pages, as far as the longer image reaches.
     pub bytes_changed: u64,
-    /// Whether the two are the same, lengths included; with [`Options::range`], as far as it goes.
+    /// Whether the bytes of both are equal, lengths included; with [`Options::range`], within that range.
     pub same: bool,
+    /// Mode, owner and attributes that differ between two images of one file. Empty with [`Options::range`].
+    pub metadata: Vec<MetaChange>,
 }
 
 /// One of two images compared.
@@ -128,9 +132,23 @@ impl Compared {
             ranges,
             bytes_changed: bytes,
             same: self.set.is_empty() && self.ends_together(),
+            metadata: self.metadata(),
             a: side(&self.a, self.images[0]),
             b: side(&self.b, self.images[1]),
         }
+    }
+
+    /// The metadata that differs. Between different files nobody expects it to agree.
+    fn metadata(&self) -> Vec<MetaChange> {
+        let is_whole = self.span == (0..u64::MAX);
+        if !is_whole || self.a.target() != self.b.target() {
+            return Vec::new();
+        }
+        let of = |side: &Open| match side {
+            Open::Stored(side) => Some(Metadata::stored(side.image.meta())),
+            Open::Live(side) => Metadata::of(Target { file: &side.file, path: &side.path }).ok(),
+        };
+        of(&self.a).zip(of(&self.b)).map_or(Vec::new(), |(a, b)| a.differences(&b))
     }
 
     /// The pages that differ; what lies past the end of one counts as zeros.

@@ -36,10 +36,10 @@ pub(super) fn grade(target: Target<'_>, locked: bool, kept: bool, reason: String
         (false, true) if moved => (Grade::Unproven, format!("it changed while it was read under its lock; {reason}")),
         (true, _) if !fs::kind(target.file).is_ok_and(|kind| kind.leases_prove()) => {
             let reason =
-                "nobody had it open for writing; on tmpfs, pages that a program has pinned can be written all the same";
+                "no process had it open for writing; on tmpfs, pages that a program has pinned can still be written";
             (Grade::Claimed, reason.into())
         }
-        (true, _) => (Grade::Proven, "nobody had it open for writing".into()),
+        (true, _) => (Grade::Proven, "no process had it open for writing".into()),
         (false, true) => (Grade::Claimed, "read under its lock".into()),
         (false, false) => (Grade::Unproven, reason),
     }

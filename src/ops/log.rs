@@ -1,4 +1,4 @@
-//! What is remembered of a target: its snapshots, oldest first.
+//! `log`: the snapshots of a target, oldest first.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::page::{Digest, PAGE, PAGE64, PageRange};
 use crate::store::{ChangeMarker, History, PackCache, STORE_NAME, SnapName, Snapshot, Store};
 use crate::sys::open;
 
-/// What is asked.
+/// Options of [`log`].
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// The store, if it is not the one beside the file.
@@ -31,7 +31,7 @@ pub struct Listing {
     pub faults: Vec<String>,
     /// Whether any of that is damaged; what a newer version made is not.
     pub damaged: bool,
-    /// A change of the target was begun and not finished.
+    /// Whether a change of the target was interrupted.
     pub interrupted: bool,
 }
 
@@ -50,42 +50,42 @@ pub struct Entry {
     pub number: u64,
     /// Its id.
     pub id: Digest,
-    /// The image digest, of which deltas speak.
+    /// The image digest, which identifies the base and the result of a delta.
     pub image: Digest,
     /// The snapshot that its changes are counted from.
     pub parent: Option<Digest>,
-    /// When it was made, nanoseconds since 1970.
+    /// When it was taken, in nanoseconds since 1970.
     pub time_ns: i64,
     /// Length of the image in bytes.
     pub len: u64,
     /// Pages that differ from the parent.
     pub pages_changed: u64,
-    /// What of mode, owner and attributes differs from the parent.
+    /// Mode, owner and attributes that differ from the parent.
     pub metadata: Vec<MetaChange>,
     /// Bytes of the pack made for it.
     pub bytes_stored: u64,
-    /// How far it is proven to be of one moment.
+    /// Whether the image is consistent (point-in-time).
     pub grade: Grade,
-    /// Why it has that grade.
+    /// The reason for the grade.
     pub reason: String,
-    /// Made by memsnap itself, as a way back.
+    /// Whether memsnap took it by itself, before or after a change.
     pub automatic: bool,
-    /// Its tags, by name.
+    /// Its tags.
     pub tags: Vec<String>,
-    /// What the user said of it.
+    /// Its message.
     pub message: String,
-    /// The machine that made it.
+    /// The machine that took it.
     pub host: String,
-    /// The version of memsnap that made it.
+    /// The version of memsnap that took it.
     pub version: String,
-    /// Why it was made.
+    /// Why it was taken.
     pub kind: Kind,
 }
 
-/// The history of `file`, or of all targets of a store: that of the working directory, or the one chosen.
+/// Lists the history of `file`, or of all targets of a store: the chosen one, or that of the working directory.
 ///
-/// Of all targets, those are left out of which there is nothing to tell. What cannot be read is told in
-/// [`Listing::faults`]; the rest is given all the same.
+/// Leaves out targets without snapshots and faults. What cannot be read is in [`Listing::faults`]; the rest is returned
+/// all the same.
 ///
 /// # Errors
 /// When there is no store, or no history of that file; when the store cannot be listed.
@@ -124,7 +124,7 @@ fn listing(history: &History, range: Option<(u64, u64)>) -> Result<Listing> {
             Ok((touches, meta)) => {
                 let map = if maps.insert(meta.stored.map) { meta.stored.map_bytes } else { 0 };
                 let own = open::stamp_path(&history.dir().join(name.file_name())).map_or(0, |stamp| stamp.len);
-                // What a snapshot says of sizes is only its word.
+                // The sizes that a snapshot claims may be forged.
                 let stored = meta.stored.pack_bytes.saturating_add(map).saturating_add(own);
                 let now = Metadata::stored(&meta);
                 if touches {
@@ -141,7 +141,7 @@ fn listing(history: &History, range: Option<(u64, u64)>) -> Result<Listing> {
     Ok(Listing::new(history.target(), snapshots, &faults, interrupted))
 }
 
-/// Tags by what they name.
+/// Tags, by the snapshots that they name.
 fn tags(history: &History, faults: &mut Vec<Error>) -> Result<HashMap<Digest, Vec<String>>> {
     let mut tags: HashMap<Digest, Vec<String>> = HashMap::new();
     for (tag, id) in history.tags()? {
@@ -153,8 +153,8 @@ fn tags(history: &History, faults: &mut Vec<Error>) -> Result<HashMap<Digest, Ve
     Ok(tags)
 }
 
-/// Whether a snapshot changed any of the bytes of `range` since its parent of `before` bytes: what it holds there, or
-/// whether there is anything. Only the pages in which the range begins and ends are read.
+/// Whether a snapshot changed any byte of the range since its parent of `before` bytes, in content or by the length.
+/// Reads only the pages in which the range begins and ends.
 fn touches(history: &History, snap: &Snapshot, before: Option<u64>, (start, end): (u64, u64)) -> Result<bool> {
     let (before, len) = (before.unwrap_or(0), snap.meta().len);
     if before != len && start < before.max(len) && end > before.min(len) {
@@ -188,7 +188,7 @@ fn page_at(packs: &PackCache, source: Source) -> Result<[u8; PAGE]> {
     Ok(bytes)
 }
 
-/// A page as the parent of a snapshot has it; before the first snapshot, there was nothing. None: the parent is gone.
+/// A page in the parent of a snapshot; zeros before the first snapshot. `None`: the parent is gone.
 fn before_page(history: &History, snap: &Snapshot, page: u64) -> Result<Option<[u8; PAGE]>> {
     let mut bytes = [0; PAGE];
     if snap.meta().parent.is_zero() {

@@ -181,7 +181,7 @@ pub(crate) fn find_history(store: Option<&Path>, file: &Path) -> Result<History>
                 Some((old, hint)) => Error::missing(format!("{what}: {old}"), hint),
                 None => Error::missing(
                     what,
-                    format!("make one with `{}`, or say where they are with --store DIR", command("snap", store, file)),
+                    format!("take one with `{}`, or name their store with --store DIR", command("snap", store, file)),
                 ),
             }
         }
@@ -190,7 +190,7 @@ pub(crate) fn find_history(store: Option<&Path>, file: &Path) -> Result<History>
                 true => {
                     format!("check the path; `memsnap log --store {}` lists files with snapshots", shell_word(&place))
                 }
-                false => "check the path, or say where its snapshots are with --store DIR".into(),
+                false => "check the path, or name their store with --store DIR".into(),
             };
             let what = format!("there is no file {}, and no snapshot of it in {}", target.display(), place.display());
             Error::missing(what, hint)

@@ -1,7 +1,7 @@
-//! `FILE@REF`: how a file, a snapshot of it, or a pair of snapshots is named.
+//! `FILE@REF`: the name of a file, a snapshot of it, or a pair of snapshots.
 //!
-//! Parsing works on bytes, because file names do, and touches no file: whoever calls it says how to find out whether
-//! one exists. A name that could be read in two ways is never decided silently: see [`Operand::ambiguity`].
+//! Parsing works on bytes, like file names, and touches no file: the caller says how to find out whether a file exists.
+//! An ambiguous name is never resolved silently: see [`Operand::ambiguity`].
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -11,25 +11,25 @@ pub use crate::store::{Ref, check_tag};
 use crate::sys::ext::OsStrExt;
 use crate::{Error, Result};
 
-/// A file, and which image of it.
+/// A file, and an image of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operand {
     /// The file, as it was named.
     pub path: PathBuf,
-    /// The image; `None` where none was named.
+    /// The image; `None` if none was named.
     pub at: Option<Ref>,
-    /// A file of the whole name (`FILE@REF` taken literally) that exists too. Verbs that write refuse; others warn and
-    /// take it as `FILE@REF`.
+    /// A file whose name is literally `FILE@REF`, if one exists. Verbs that write refuse; others warn and use the
+    /// snapshot.
     pub ambiguity: Option<PathBuf>,
 }
 
 impl Operand {
-    /// Reads `FILE` or `FILE@REF`, split at the last `@` after the last `/`. With `at` (`--at REF`) nothing is split.
+    /// Parses `FILE` or `FILE@REF`, split at the last `@` after the last `/`. With `at` (`--at REF`) nothing is split.
     ///
-    /// What follows the `@` and cannot be a REF is taken as part of the name if a file of that name exists.
+    /// If the text after the `@` cannot be a REF, it is part of the name if a file of that name exists.
     pub fn parse(arg: &OsStr, at: Option<&str>, exists: &dyn Fn(&Path) -> bool) -> Result<Operand> {
         if arg.is_empty() {
-            return Err(Error::refused("a file name is empty", "check the variable that was to hold it"));
+            return Err(Error::refused("a file name is empty", "check the variable that should hold it"));
         }
         let whole = Path::new(arg);
         if let Some(at) = at {
@@ -45,7 +45,7 @@ impl Operand {
         }
     }
 
-    /// Reads `FILE@A..B` as `FILE@A` and `FILE@B`; `None` when it is not of that form.
+    /// Parses `FILE@A..B` as `FILE@A` and `FILE@B`; `None` if it is not of that form.
     pub fn parse_pair(arg: &OsStr, exists: &dyn Fn(&Path) -> bool) -> Result<Option<(Operand, Operand)>> {
         let whole = Path::new(arg);
         let Some((path, Ok(text))) = split(arg) else { return Ok(None) };
@@ -65,17 +65,17 @@ impl Operand {
     }
 }
 
-/// One REF, where no range is taken.
+/// Parses one REF; a range is an error.
 fn reference(text: &str) -> Result<Ref> {
     match text.split_once("..") {
         Some(("", _) | (_, "")) => Err(no_ref(text, "one end of the range A..B is missing")),
-        Some(_) => Err(no_ref(text, "a range A..B is not taken here")),
-        None if text.is_empty() => Err(no_ref(text, "nothing stands after the @")),
+        Some(_) => Err(no_ref(text, "a range A..B is not possible here")),
+        None if text.is_empty() => Err(no_ref(text, "it is empty")),
         None => Ref::parse(text),
     }
 }
 
-/// The name before the last `@` after the last `/`, and the text behind it.
+/// The name before the last `@` after the last `/`, and the text after it.
 fn split(arg: &OsStr) -> Option<(&OsStr, Result<&str>)> {
     let bytes = arg.as_bytes();
     let name = bytes.iter().rposition(|b| *b == b'/').map_or(0, |slash| slash + 1);
@@ -88,7 +88,7 @@ fn split(arg: &OsStr) -> Option<(&OsStr, Result<&str>)> {
 /// A REF needs a file name before it.
 fn named(path: &OsStr, at: Ref) -> Result<(PathBuf, Ref)> {
     if path.is_empty() || path.as_bytes().ends_with(b"/") {
-        return Err(Error::refused(format!("there is no file name before `@{at}`"), format!("write FILE@{at}")));
+        return Err(Error::refused(format!("there is no file name before `@{at}`"), format!("use FILE@{at}")));
     }
     Ok((path.into(), at))
 }

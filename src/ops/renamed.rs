@@ -1,4 +1,4 @@
-//! Whether a file without a history is one that was renamed: then its history would begin anew unnoticed.
+//! Detects a renamed file, for which a new history would begin unnoticed.
 
 use std::fs::File;
 use std::io;
@@ -15,7 +15,7 @@ use crate::sys::open;
 const FEW: usize = 32;
 const FEW_PAGES: u64 = 16;
 
-/// A file that may be another one, renamed.
+/// A history that may be that of a renamed file.
 #[derive(Clone, Debug)]
 pub(crate) struct Suspect {
     /// The path that has the history.
@@ -24,10 +24,10 @@ pub(crate) struct Suspect {
 }
 
 impl Suspect {
-    /// Says so; `history` is the history that was begun all the same.
+    /// The warning; `history` is the new history of `target`.
     pub(crate) fn warning(&self, target: &Path, history: &History) -> String {
         format!(
-            "{} may be {}: it {}; to continue that history, move the new one away (mv {} ELSEWHERE) and run `{} {}`",
+            "{} may be {}, renamed: it {}; to continue that history, move the new one away (mv {} ELSEWHERE) and run `{} {}`",
             target.display(),
             self.old.display(),
             self.facts,
@@ -43,10 +43,10 @@ fn chosen<'a>(dir: &'a Path, target: &Path) -> Option<&'a Path> {
     (Store::place(None, target) != dir).then_some(dir)
 }
 
-/// Looks among the histories of `store` for the one that `target`, which has none, had under another path.
+/// Searches the histories of `store` for one that `target`, which has none, had under another path.
 ///
 /// # Errors
-/// [`Error::Refused`] when everything says that it was renamed. What only some facts say is given back.
+/// [`Error::Refused`] when all facts say that it was renamed. Returns the candidates for which only some do.
 pub(crate) fn check(store: &Store, target: &Path, file: &File) -> Result<Vec<Suspect>> {
     let now = FileId::of(&open::stamp(file, target)?);
     let (mut suspects, mut looked_into) = (Vec::new(), 0);
@@ -77,7 +77,7 @@ pub(crate) fn check(store: &Store, target: &Path, file: &File) -> Result<Vec<Sus
     Ok(suspects)
 }
 
-/// What to say of a target without history that was renamed and has one under its old path: that, and a hint.
+/// Message and hint for a renamed target that has no history, but has one under its old path.
 pub(crate) fn known_as(store: Option<&Path>, target: &Path) -> Option<(String, String)> {
     let file = open::target_read(target).ok()?;
     match check(&Store::find(store, target).ok()?, target, &file) {
@@ -93,14 +93,14 @@ fn is_gone(path: &Path) -> bool {
 
 fn facts(inode: bool, born: bool, pages: bool) -> String {
     let has = match (inode, born) {
-        (true, true) => "has its inode and birth time",
-        (true, false) => "has its inode number",
+        (true, true) => "has the same inode and birth time",
+        (true, false) => "has the same inode number",
         _ => "has another inode",
     };
     let holds = match (inode, pages) {
         (true, true) => "holds a page",
         (true, false) => "no page",
-        (false, _) => "holds most pages looked at",
+        (false, _) => "holds most pages compared",
     };
     format!("{has}, and {holds} of its last snapshot")
 }
@@ -110,13 +110,13 @@ fn renamed(history: &History, target: &Path, store: &Store) -> Error {
     let adopt = format!("{} {}", command("adopt", store, history.target()), shell_word(target));
     let begin = command("snap --new", store, target);
     Error::refused(
-        format!("{} was {}, which has a history", target.display(), history.target().display()),
-        format!("continue it with `{adopt}`, or begin a new one with `{begin}`"),
+        format!("{} was renamed from {}, which has a history", target.display(), history.target().display()),
+        format!("continue that history with `{adopt}`, or begin a new one with `{begin}`"),
     )
 }
 
 /// Whether `file` holds a page at the place where one of the `newest` snapshots of `history` has it stored, among the
-/// first `most` pages looked at. `None`: they store no page, or cannot be read.
+/// first `most` pages compared. `None`: they store no page, or cannot be read.
 pub(crate) fn shares_page(history: &History, file: &File, path: &Path, newest: usize, most: u64) -> Option<bool> {
     let len = open::stamp(file, path).ok()?.len;
     let mut search =

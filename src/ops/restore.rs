@@ -1,4 +1,4 @@
-//! Writing an image elsewhere.
+//! `restore`: writes an image to another file, or to a stream.
 
 use crate::sys::ext::FileExt;
 use std::fs::File;
@@ -28,40 +28,40 @@ const STRETCH: u64 = 128 << 10;
 /// Where the image goes.
 #[allow(missing_debug_implementations, reason = "a stream may be anything")]
 pub enum Out<'a> {
-    /// To a new file, or in the place of one. A FIFO or a name of a descriptor, such as `/dev/fd/3`, is written
-    /// through.
+    /// To a new file, or in place of one. A FIFO or a name of a descriptor, such as `/dev/fd/3`, is written to
+    /// directly.
     Path(&'a Path),
-    /// In order, zeros included.
+    /// To a stream, in order, zeros included.
     Stream(&'a mut dyn Write),
 }
 
-/// How.
+/// Options of [`restore`].
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// The store, if it is not the one beside the file.
     pub store: Option<PathBuf>,
-    /// Replace a file that is there.
+    /// Replace an existing file.
     pub force: bool,
     /// Most bytes a second.
     pub limit_rate: Option<u64>,
-    /// Write zeros in the place of pages that are lost by damaged or missing packs, instead of failing.
+    /// Write zeros for pages in damaged or missing packs, instead of failing.
     pub skip_damaged: bool,
 }
 
-/// What was written.
+/// The result of [`restore`].
 #[derive(Clone, Debug)]
 pub struct Report {
     /// Length of the image.
     pub len: u64,
     /// Bytes written; holes are not.
     pub bytes_written: u64,
-    /// Pages that are lost, with [`Options::skip_damaged`]: they are zeros in what was written.
+    /// With [`Options::skip_damaged`], the pages that are lost: they were written as zeros.
     pub lost: Vec<PageRange>,
-    /// The faults of the store by which they are lost.
+    /// The damage in the store that they are lost by.
     pub damage: Vec<String>,
-    /// What was not restored, or not as it was.
+    /// Notes and warnings: what was not restored.
     pub notes: Vec<Note>,
-    /// How long it took.
+    /// Time taken.
     pub elapsed: Duration,
 }
 
@@ -70,7 +70,7 @@ pub struct Report {
 ///
 /// # Errors
 /// [`Error::Refused`] when `out` exists and `force` is not set, or is the target itself; [`Error::Damaged`] when the
-/// image cannot be had whole: with [`Options::skip_damaged`], when not even its list of pages can.
+/// image cannot be read completely; with [`Options::skip_damaged`], if not even its list of pages can.
 pub fn restore(what: &Operand, out: Out<'_>, options: &Options, progress: &dyn Progress) -> Result<Report> {
     let began = Instant::now();
     let history = find_history(options.store.as_deref(), &what.path)?;
@@ -136,7 +136,7 @@ struct Reader<'a> {
     progress: &'a dyn Progress,
     hasher: ImageHasher,
     written: u64,
-    /// The digests of all groups that are not zeros, where somebody wants them.
+    /// The digests of all groups that are not zeros, if they are wanted.
     groups: Option<Vec<(u64, Digest)>>,
     /// What to pass over, instead of failing.
     salvage: Option<Mutex<Salvage>>,
@@ -166,7 +166,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What there is to pass over, where it is wanted; nobody reads at this moment.
+    /// The list of pages to skip, if there is one; no other thread reads at this time.
     fn salvaged(&mut self) -> Option<&mut Salvage> {
         self.salvage.as_mut().map(|salvage| salvage.get_mut().unwrap_or_else(PoisonError::into_inner))
     }
@@ -202,7 +202,7 @@ impl<'a> Reader<'a> {
         if lossy || self.hasher.finish() == self.image.digest() {
             return Ok(());
         }
-        Err(Error::damaged(self.image.path(), "what was written does not add up to its image digest"))
+        Err(Error::damaged(self.image.path(), "the restored pages do not match its image digest"))
     }
 
     /// Adds the groups from page `first` on to the image digest.

@@ -1,4 +1,4 @@
-//! `snap`: capture a target and store what changed.
+//! `snap`: captures a target and stores what changed.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -19,33 +19,33 @@ use crate::sys::open;
 /// Longest message.
 const MOST_MESSAGE: usize = 64 << 10;
 
-/// How to make a snapshot.
+/// Options of [`snap`].
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The store; `None`: beside the target.
     pub store: Option<PathBuf>,
-    /// What to say of it.
+    /// The message.
     pub message: String,
-    /// Names to give it.
+    /// Tags for the snapshot.
     pub tags: Vec<String>,
     /// How pages are stored.
     pub compress: Compress,
-    /// Make one even if nothing changed.
+    /// Take one even if nothing changed.
     pub always: bool,
-    /// Begin a new history, also for a file that was renamed and has one under its old path.
+    /// Begin a new history, also for a renamed file that has one under its old path.
     pub new: bool,
-    /// The grade it should have.
+    /// The required grade.
     pub require: Grade,
-    /// Keep nothing of a lower grade.
+    /// Store nothing of a lower grade.
     pub strict: bool,
-    /// What stays free on the disk.
+    /// How much of the disk stays free.
     pub reserve: Reserve,
     /// How the target is read.
     pub reading: Reading,
 }
 
 impl Default for Options {
-    /// As the program without options: in the store beside the target, compressed, with no grade too low to be kept.
+    /// The options of the program without flags: the store beside the target, compressed, and any grade is stored.
     fn default() -> Options {
         Options {
             store: None,
@@ -62,59 +62,59 @@ impl Default for Options {
     }
 }
 
-/// What was done.
+/// The result of [`snap`].
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The target.
     pub path: PathBuf,
-    /// The snapshot that holds the image; `None` when nothing was kept.
+    /// The snapshot that holds the image; `None` if nothing was stored.
     pub id: Option<Digest>,
     /// Its number.
     pub number: u64,
-    /// Whether it was made now.
+    /// Whether it is new.
     pub new: bool,
     /// Length of the image.
     pub len: u64,
-    /// Pages that differ from the snapshot before.
+    /// Pages that differ from the parent snapshot.
     pub pages_changed: u64,
     /// Bytes in those pages.
     pub bytes_changed: u64,
-    /// What of mode, owner and attributes differs from the snapshot before.
+    /// Mode, owner and attributes that differ from the parent snapshot.
     pub metadata: Vec<MetaChange>,
     /// Bytes written to the store for it.
     pub bytes_stored: u64,
     /// How the frames of those pages were coded.
     pub frames: FrameCounts,
-    /// How far it is proven to be of one moment.
+    /// Whether the image is consistent (point-in-time).
     pub grade: Grade,
-    /// Why.
+    /// The reason for the grade.
     pub reason: String,
-    /// Whether that is less than was required.
+    /// Whether the grade is below the required one.
     pub below: bool,
     /// Damaged pages of earlier snapshots that were stored again.
     pub repaired: u64,
-    /// Damage to earlier snapshots that was seen and could not be mended; `verify` says more.
+    /// Damage to earlier snapshots that was found and could not be repaired; see `verify`.
     pub damage: Vec<String>,
-    /// What the file is, where it is of a kind that this program knows.
+    /// The kind of file, if this program knows it.
     pub format: Option<Format>,
-    /// What the user should know.
+    /// Warnings.
     pub warnings: Vec<String>,
-    /// How long it took.
+    /// Time taken.
     pub elapsed: Duration,
 }
 
-/// Makes a snapshot of `file`.
+/// Takes a snapshot of `file`.
 ///
 /// # Errors
 /// When it cannot be read or stored; [`Error::Changed`] when it shrinks or is replaced meanwhile; [`Error::Busy`]
-/// when a lock is not to be had in time. Then no snapshot was made.
+/// when a lock is not free in time. Then there is no new snapshot.
 pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<Report> {
     let began = Instant::now();
     check(options)?;
     let path = open::resolve(file)?;
     refuse_stored(&path)?;
     let live = open::target_read(&path)?;
-    // Before anything is made: a history made anew has no record of what was interrupted.
+    // Before anything is created: a new history has no record of an interrupted change.
     if let Some(mark) = ChangeMarker::get(&live, &path, options.store.as_deref()).filter(|mark| !mark.is_busy()) {
         return Err(mark.refusal(&path));
     }
@@ -169,7 +169,7 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
     Ok(report)
 }
 
-/// That others may not see the store's locks, once for each target: nothing else tells of it before it is too late.
+/// A warning that other machines may not see the store's locks, once for each target.
 fn lock_warning(dir: &Path) -> Option<String> {
     let kind = File::open(dir).and_then(|dir| fs::kind(&dir)).ok().filter(FsKind::may_hide_locks)?;
     Some(format!(
@@ -178,7 +178,7 @@ fn lock_warning(dir: &Path) -> Option<String> {
     ))
 }
 
-/// Gives a snapshot its names; says from which others they were taken.
+/// Tags a snapshot. Returns warnings for tags that were moved from other snapshots.
 pub(crate) fn tag_all(history: &History, writing: &Writing, tags: &[String], id: &Digest) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
     for tag in tags {
@@ -191,43 +191,46 @@ pub(crate) fn tag_all(history: &History, writing: &Writing, tags: &[String], id:
 pub(crate) fn check(options: &Options) -> Result<()> {
     options.tags.iter().try_for_each(|tag| check_tag(tag))?;
     if options.message.len() > MOST_MESSAGE {
-        return Err(Error::refused("the message is longer than 64 KiB", "say it in fewer words"));
+        return Err(Error::refused("the message is longer than 64 KiB", "shorten it"));
     }
     Ok(())
 }
 
-/// Says so when a tag is taken from another snapshot.
+/// The warning for a tag that is moved from another snapshot.
 fn moved(history: &History, tag: &str, id: &Digest) -> Result<Option<String>> {
     let before = match history.tagged(tag) {
         Ok(before) => before.filter(|before| before != id),
-        // A broken tag is mended by being given anew.
+        // Setting a damaged tag again repairs it.
         Err(Error::Damaged { .. }) => None,
         Err(e) => return Err(e),
     };
     let Some(before) = before else { return Ok(None) };
     let number = history.snapshots()?.into_iter().find(|name| name.id == before).map(|name| name.number);
-    Ok(Some(format!("tag {tag} was moved here from {}", number.map_or(before.to_hex(), |n| format!("@{n}")))))
+    Ok(Some(format!(
+        "tag {tag} was moved to this snapshot from {}",
+        number.map_or(before.to_hex(), |n| format!("@{n}"))
+    )))
 }
 
-/// Decides whether what was taken becomes a snapshot, and makes it one.
+/// Decides whether the capture becomes a snapshot, and commits it.
 fn keep(taken: Taken, history: &History, writing: &mut Writing, options: &Options, report: &mut Report) -> Result<()> {
     if let Some(parent) = taken.parent.as_ref().filter(|p| taken.is(p))
         && taken.grade <= parent.meta().grade
         && !parent.meta().kind.is_automatic()
         && !options.always
-        // After a revert the file may be as an earlier one: @latest is to be what was captured last all the same.
+        // After a revert the file may equal an earlier snapshot: @latest must still be what was captured last.
         && history.resolve(&Ref::Latest)? == parent.name
     {
         report.id = Some(parent.name.id);
         report.number = parent.name.number;
-        // The same bytes are as good as when they were proven; but with a log beside them they are not all there is.
+        // The same bytes keep the grade that they had; unless a hot log beside them makes them incomplete.
         if report.warnings.is_empty() {
             report.grade = parent.meta().grade;
             report.reason = parent.meta().reason.clone();
             report.below = report.grade < options.require;
         }
         if !options.message.is_empty() {
-            let hint = "the message was not kept, as nothing changed; --always makes a snapshot all the same";
+            let hint = "the message was not stored, because nothing changed; --always takes a snapshot anyway";
             report.warnings.push(hint.into());
         }
         taken.unchanged();
@@ -240,7 +243,7 @@ fn keep(taken: Taken, history: &History, writing: &mut Writing, options: &Option
     report.frames = taken.frames();
     let (name, meta) = taken.commit(history, writing, Kind::Asked, &options.message)?;
     let file = history.dir().join(name.file_name());
-    let own = std::fs::metadata(&file).at("looking at", &file)?.len();
+    let own = std::fs::metadata(&file).at("inspecting", &file)?.len();
     let map = if old_map == Some(meta.stored.map) { 0 } else { meta.stored.map_bytes };
     report.id = Some(name.id);
     report.number = name.number;
@@ -249,7 +252,7 @@ fn keep(taken: Taken, history: &History, writing: &mut Writing, options: &Option
     Ok(())
 }
 
-/// A half-changed target is no image of anything.
+/// Refuses a half-changed target.
 pub(crate) fn refuse_unfinished(history: &History, live: &File) -> Result<()> {
     if history.intent()?.is_some() {
         return Err(ChangeMarker::own(history).refusal(history.target()));
@@ -264,7 +267,7 @@ fn companion_warning(path: &Path, log: &Companion) -> String {
     format!("{}; {} first", log.reason(), log.remedy(path))
 }
 
-/// Says at once, not after an hour, when the first snapshot of a target will not fit on the store's disk.
+/// Fails at once, not after an hour, if the first snapshot of a target will not fit on the disk of the store.
 fn preflight(history: &History, target: Target<'_>, options: &Options) -> Result<()> {
     let stamp = open::stamp(target.file, target.path)?;
     let data = stamp.len.min(stamp.blocks * 512);
@@ -279,7 +282,7 @@ fn preflight(history: &History, target: Target<'_>, options: &Options) -> Result
     if needed <= free { Ok(()) } else { Err(options.reserve.refusal(history.dir(), Some(needed))) }
 }
 
-/// What `data` bytes will shrink to, by coding 64 frames from all over the target.
+/// Estimates the compressed size of `data` bytes, from 64 frames across the target.
 fn estimate(file: &File, len: u64, data: u64, compress: Compress) -> u64 {
     use crate::sys::ext::FileExt;
     const SAMPLES: u64 = 64;

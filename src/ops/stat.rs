@@ -1,5 +1,5 @@
-//! `stat`: what the system, the store and its own bytes tell of a file. Nothing is written, and what could not be seen
-//! is told as such.
+//! `stat`: what the system, the store and its content reveal about a file. Writes nothing, and reports what could not
+//! be inspected.
 
 mod changes;
 mod content;
@@ -25,46 +25,46 @@ use crate::sys::open::{self, Stamp};
 use crate::sys::procs::{How, Openers, openers};
 use crate::sys::region;
 
-/// What is asked.
+/// Options of [`Subject::look`].
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// The store; `None`: beside the file.
     pub store: Option<PathBuf>,
-    /// How the file is read, where it is.
+    /// How the file is read, if it is.
     pub reading: Reading,
-    /// Which aspects are looked at.
+    /// Which aspects are inspected.
     pub aspects: Aspects,
-    /// Stretches of the file to be told of one by one, ascending and without overlap.
+    /// Ranges of the file to report one by one, ascending and without overlap.
     pub cells: Vec<Range<u64>>,
 }
 
-/// What is looked at. The length and such are told in any case.
+/// Which aspects are inspected. The length and other metadata always are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Aspects {
     /// Data and holes, extents.
     pub layout: bool,
     /// The page cache.
     pub cache: bool,
-    /// Who has it mapped and open: looks at every process.
+    /// The processes that have it mapped or open: inspects every process.
     pub users: bool,
-    /// What kind of file of this program's it is.
+    /// Whether it is a file of this program, and of which kind.
     pub format: bool,
-    /// Zeros, duplicates and how far it compresses: reads all of it.
+    /// Zeros, duplicates and compression: reads all of it.
     pub content: bool,
     /// What changed since the latest snapshot: reads all of it.
     pub changes: bool,
 }
 
-/// Why something is not told.
+/// Why an aspect is unknown.
 #[derive(Debug)]
 pub enum Unseen {
-    /// Not to us, or not on this system; in words. Nothing went wrong.
+    /// This user may not know, or this system does not report it; in words. Not an error.
     Hidden(String),
-    /// Something went wrong.
+    /// An error.
     Failed(Error),
 }
 
-/// An aspect, or why it is not told.
+/// An aspect, or why it is unknown.
 pub type Seen<T> = std::result::Result<T, Unseen>;
 
 impl From<Error> for Unseen {
@@ -78,7 +78,7 @@ impl From<Error> for Unseen {
     }
 }
 
-/// All that was found. An aspect is `None` when it was not asked for.
+/// The result of [`Subject::look`]. An aspect is `None` if it was not asked for.
 #[derive(Debug)]
 pub struct Report {
     /// The file, with all symbolic links followed.
@@ -87,72 +87,72 @@ pub struct Report {
     pub is_link: bool,
     /// Length, space, times and such.
     pub stamp: Stamp,
-    /// Why its bytes were out of reach; `None`: they were not.
+    /// Why its content could not be read; `None`: it could.
     pub closed: Option<String>,
     /// Its file system.
     pub fs: Fs,
     /// Data and holes.
     pub layout: Option<Seen<Layout>>,
-    /// Places on the device.
+    /// Extents on the device.
     pub extents: Option<Seen<Extents>>,
-    /// What of it is in memory.
+    /// The part in the page cache.
     pub cache: Option<Seen<Cache>>,
-    /// Who has it mapped.
+    /// Processes that have it mapped.
     pub mappers: Option<Mappers>,
-    /// Who has it open.
+    /// Processes that have it open.
     pub openers: Option<Openers>,
-    /// Who locks it.
+    /// Its locks.
     pub locks: Locks,
-    /// That a change of it was interrupted, or is under way.
+    /// That a change of it was interrupted, or is running.
     pub unfinished: Option<Error>,
-    /// What kind of file of this program's it is, if it is one.
+    /// Its kind, if it is a file of this program.
     pub format: Option<Format>,
-    /// What it holds.
+    /// Zeros, duplicates and compression.
     pub content: Option<Seen<Content>>,
-    /// What changed; `Ok(None)` without any snapshot.
+    /// What changed; `Ok(None)` without a snapshot.
     pub changes: Option<Seen<Option<Changes>>>,
-    /// The stretches that were asked for.
+    /// The ranges that were asked for.
     pub cells: Vec<Cell>,
 }
 
-/// What of a file is in the page cache; the unit is a byte, counted in pages of the machine.
+/// The part of a file in the page cache, in bytes of whole pages of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cache {
     /// Bytes of a page of this machine.
     pub page: u64,
     /// In memory.
     pub resident: u64,
-    /// What only cachestat(2) tells; `None` where mincore(2) had to do.
+    /// What only cachestat(2) reports; `None` if mincore(2) was used.
     pub state: Option<CacheState>,
 }
 
-/// The state of what is, or was, in the page cache, in bytes.
+/// The state of pages that are, or were, in the page cache, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CacheState {
-    /// Changed and not yet on disk. The kernel counts whole folios: up to 2 MiB for one byte changed.
+    /// Not written to the disk yet. The kernel counts whole folios: up to 2 MiB for one byte changed.
     pub dirty: u64,
-    /// On their way to the disk; in whole folios too.
+    /// Being written to the disk; also in whole folios.
     pub writeback: u64,
     /// Not in memory any more, as far as the kernel remembers.
     pub evicted: u64,
-    /// Of these, evicted so recently that it shows a lack of memory.
+    /// Of these, evicted so recently that memory is short.
     pub recently_evicted: u64,
 }
 
-/// What is in a stretch of the file.
+/// What is in a range of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cell {
-    /// Its bytes.
+    /// The range, in bytes.
     pub span: Range<u64>,
-    /// Bytes that are not in holes; `None` where that was not seen.
+    /// Bytes that are not in holes; `None` if unknown.
     pub data: Option<u64>,
-    /// Its pages in memory, and of these the dirty ones; `None` where that was not seen.
+    /// Its pages in memory, and the dirty ones of these; `None` if unknown.
     pub cached: Option<(u64, u64)>,
-    /// Pages of 4096 bytes that differ from the latest snapshot; `None` where they were not compared.
+    /// Pages of 4096 bytes that differ from the latest snapshot; `None` if they were not compared.
     pub changed: Option<u64>,
 }
 
-/// Who locks `file`, which may be whatever can be locked: a directory too.
+/// The locks of `file`, which may be anything that can be locked, also a directory.
 ///
 /// # Errors
 /// When there is no such file.
@@ -160,12 +160,12 @@ pub fn locks_of(file: &Path) -> Result<Locks> {
     Ok(locks::of(&open::any_name(file)?))
 }
 
-/// A file about to be looked at: found, and its locks noted.
+/// A file to inspect: found, and its locks listed.
 #[derive(Debug)]
 pub struct Subject {
     path: PathBuf,
     is_link: bool,
-    /// A name for it, not a way into it.
+    /// Opened as a name only (`O_PATH`).
     name: File,
     stamp: Stamp,
     locks: Locks,
@@ -195,12 +195,12 @@ impl Subject {
         self.len() == 0
     }
 
-    /// Opens it for reading, unless that would disturb somebody; or why not.
+    /// Opens it for reading, unless that would break a lease; the error says why not.
     fn open(&self) -> std::result::Result<File, String> {
         let lease = |lock: &&locks::Lock| lock.kind == LockKind::Lease && lock.exclusive;
         if let Some(lock) = self.locks.held().find(lease) {
-            let who = lock.holders.first().map_or("somebody".into(), |holder| format!("process {}", holder.pid));
-            return Err(format!("{who} has a write lease on it, which opening it would break"));
+            let who = lock.holders.first().map_or("a process".into(), |holder| format!("process {}", holder.pid));
+            return Err(format!("{who} has a write lease on it, which reading would break"));
         }
         let file = open::target_read(&self.path).map_err(|e| match Unseen::from(e) {
             Unseen::Hidden(_) => "no permission to read it".into(),
@@ -208,11 +208,11 @@ impl Subject {
         })?;
         match open::stamp(&file, &self.path) {
             Ok(stamp) if stamp.same_file(&self.stamp) => Ok(file),
-            _ => Err("it was replaced by another file just now".into()),
+            _ => Err("it was replaced by another file".into()),
         }
     }
 
-    /// That it may be half changed: as its history says, or its change marker.
+    /// The error for a half-changed file, from its history or its change marker.
     fn unfinished(&self, file: Option<&File>, options: &Options) -> Option<Error> {
         let store = options.store.as_deref();
         // Without opening the file: that would break a lease.
@@ -225,7 +225,7 @@ impl Subject {
         mark.map(|mark| mark.refusal_to_read(&self.path))
     }
 
-    /// Looks at it. The page cache first: what is read later would show there.
+    /// Inspects it. The page cache comes first, because reading changes it.
     pub fn look(self, options: &Options, progress: &dyn Progress) -> Report {
         let file = self.open();
         let asked = options.aspects;
@@ -273,7 +273,7 @@ impl Subject {
     }
 }
 
-/// Maps are told of in more detail elsewhere.
+/// Mappers are listed in more detail elsewhere.
 fn opened_only(mut openers: Openers) -> Openers {
     openers.list.retain(|opener| matches!(opener.how, How::OpenWrite | How::OpenRead));
     openers
@@ -293,7 +293,7 @@ fn look_at_cell(file: Option<&File>, span: &Range<u64>) -> Cell {
 
 fn look_at_cache(file: &File, path: &Path, len: u64) -> Seen<Cache> {
     let page = region::system_page() as u64;
-    let hidden = || Unseen::Hidden("told only to the owner, and to those who may write to it".into());
+    let hidden = || Unseen::Hidden("reported only to the owner, and to users who may write to it".into());
     let failed =
         |source| Unseen::Failed(Error::Io { doing: "counting the cached pages of", path: path.into(), source });
     match cache::try_count(file, 0, len) {

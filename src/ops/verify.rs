@@ -1,7 +1,7 @@
-//! Checking that everything in a store can be read back.
+//! `verify`: checks that everything in a store can be read back.
 //!
-//! Three looks at a history: its small files and the structure of the others (`structure`), the pages of every image
-//! with its digest (`pages`), and last which snapshots lose what by the faults that were found (`losses`).
+//! Three steps for a history: its small files and the structure of the others (`structure`), the pages and the digest
+//! of every image (`pages`), and the snapshots that are affected by the faults found (`losses`).
 mod losses;
 mod names;
 mod pages;
@@ -20,58 +20,58 @@ use crate::store::{History, STORE_NAME, SnapName, Store};
 use crate::sys::open;
 use structure::Structure;
 
-/// How long another writer is waited for before repairing.
+/// How long a repair waits for another writer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How.
+/// Options of [`verify`].
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// The store, if it is not the one beside the file or of the working directory.
     pub store: Option<PathBuf>,
-    /// Leave out the pages.
+    /// Do not check the pages.
     pub quick: bool,
-    /// Store damaged pages again from the target, where it still holds them; make `format` and `target` again; and
-    /// remove what no snapshot needs.
+    /// Store damaged pages again from the target, if it still holds them; write `format` and `target` again; and remove
+    /// files that no snapshot needs.
     pub repair: bool,
 }
 
-/// What was found.
+/// The result of [`verify`].
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// Targets looked at.
+    /// Targets checked.
     pub targets: u64,
     /// Their snapshots.
     pub snapshots: u64,
     /// Files of the store that were read.
     pub files: u64,
-    /// Pages held against their digests.
+    /// Pages compared with their digests.
     pub pages: u64,
     /// Bytes in those pages.
     pub bytes: u64,
     /// All faults.
     pub faults: Vec<Fault>,
-    /// Files that no snapshot needs, and that are still there.
+    /// Files that no snapshot needs, and that were not removed.
     pub garbage: u64,
-    /// What else is worth knowing.
+    /// Notes and warnings.
     pub notes: Vec<Note>,
 }
 
-/// Something that is not what it must be.
+/// A fault of a store.
 #[derive(Clone, Debug)]
 pub struct Fault {
     /// The file.
     pub path: PathBuf,
     /// What is wrong with it.
     pub what: String,
-    /// The snapshots that lose something by it, by number.
+    /// The numbers of the snapshots that it affects.
     pub snapshots: Vec<u64>,
-    /// The pages of the target that they lose; none when they are lost as a whole, or lose nothing.
+    /// The pages of these snapshots that it affects; empty if it affects all of them, or none.
     pub ranges: Vec<PageRange>,
-    /// A newer version of memsnap made it, and it is not damaged as far as this version can tell. It is left alone.
+    /// Whether a newer version of memsnap made it, and it is not damaged as far as this version can tell. It is left alone.
     pub newer: bool,
-    /// It has been set right.
+    /// Whether it was repaired.
     pub repaired: bool,
-    /// Why it could not be, where that was tried; else empty.
+    /// Why a repair failed; empty if none was tried.
     pub unrepaired: String,
 }
 
@@ -88,7 +88,7 @@ impl Fault {
         }
     }
 
-    /// What a failed reading says of the file that was read; `otherwise` when it names none.
+    /// The fault of the file that an error names; of `otherwise` if it names none.
     fn of(e: &Error, otherwise: &Path) -> Fault {
         match e {
             Error::Damaged { path, what } => Fault::new(path, what),
@@ -102,7 +102,7 @@ impl Fault {
 /// Checks one image, one target, or without `what` the store of the working directory.
 ///
 /// # Errors
-/// When there is nothing to check, or it cannot be looked at. Damage is no error: it is in the report.
+/// When there is nothing to check, or it cannot be read. Damage is not an error: it is in the report.
 pub fn verify(what: Option<&Operand>, options: &Options, progress: &dyn Progress) -> Result<Report> {
     let mut report = Report::default();
     let Chosen { damaged, histories, only } = choose(what, options, &mut report)?;
@@ -114,7 +114,7 @@ pub fn verify(what: Option<&Operand>, options: &Options, progress: &dyn Progress
     if let Some(what) = what.filter(|_| report.targets == 0 && report.notes.is_empty()) {
         return Err(Error::missing(
             format!("{} has no snapshots yet", what.path.display()),
-            format!("make one with `{}`", command("snap", options.store.as_deref(), &what.path)),
+            format!("take one with `{}`", command("snap", options.store.as_deref(), &what.path)),
         ));
     }
     if options.repair {
@@ -130,7 +130,7 @@ pub fn verify(what: Option<&Operand>, options: &Options, progress: &dyn Progress
     Ok(report)
 }
 
-/// Says of the faults of this file that they are mended, or why not.
+/// Marks the faults of this file as repaired, or says why they are not.
 fn mark_repaired(path: &Path, made: Result<(), String>, faults: &mut [Fault]) {
     for fault in faults.iter_mut().filter(|fault| fault.path == path) {
         fault.repaired = made.is_ok();
@@ -138,14 +138,14 @@ fn mark_repaired(path: &Path, made: Result<(), String>, faults: &mut [Fault]) {
     }
 }
 
-/// Why nothing was tried to repair this file.
+/// Why no repair of this file was tried.
 fn why_not(fault: &Fault, newer: bool) -> &'static str {
     match fault.path.file_name().and_then(|name| name.to_str()) {
         _ if fault.newer => "only the version of memsnap that made it, or a newer one, can",
         Some("format") if newer => "only the version of memsnap that made the store, or a newer one, can",
-        Some("format") => "no snapshot can be read that would say which format the store has",
-        Some("target") => "only the name of its file can: verify --repair FILE",
-        _ => "nothing else says what it held",
+        Some("format") => "no snapshot can be read that shows the format of the store",
+        Some("target") => "this needs the name of the file: memsnap verify --repair FILE",
+        _ => "its content is not stored anywhere else",
     }
 }
 
@@ -165,7 +165,7 @@ fn choose(what: Option<&Operand>, options: &Options, report: &mut Report) -> Res
         let target = super::resolve(&what.path)?;
         let place = Store::place(chosen, &target);
         let (history, damaged) = match find_history(chosen, &what.path) {
-            // The store's own line is damaged: that is a fault like others, and the history is still there.
+            // The file `format` is damaged: a fault like any other; the history is still there.
             Err(e @ Error::Damaged { .. }) => {
                 report.faults.push(Fault::of(&e, &place));
                 let (store, _) = Store::open_despite(&place)?;
@@ -194,7 +194,7 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    /// Adds what it finds; whether a snapshot could be read.
+    /// Adds what it finds to the report. Returns whether a snapshot could be read.
     fn run(&self, report: &mut Report) -> Result<bool> {
         let before = (report.snapshots, report.faults.len());
         let found: Structure = self.structure(report)?;
@@ -216,7 +216,7 @@ impl Check<'_> {
         let whole = wrong.into_iter().filter(|name| !lost.contains(&name.number));
         report.faults.extend(whole.map(|name| {
             let path = self.history.dir().join(name.file_name());
-            let fault = Fault::new(&path, "its pages do not add up to its image digest");
+            let fault = Fault::new(&path, "its pages do not match its image digest");
             Fault { snapshots: vec![name.number], ..fault }
         }));
         let damaged = bad.broken.keys().chain(bad.pages.keys()).filter(|pack| !found.newer.contains(pack));
@@ -229,7 +229,7 @@ impl Check<'_> {
             return Ok(!found.sound.is_empty());
         }
         if !self.history.is_labelled() {
-            // Whoever may write in it says whose it is first.
+            // Taking the write lock rewrites the label.
             let made = self.history.write(PATIENCE).map(drop).map_err(|e| e.to_string());
             mark_repaired(&self.history.dir().join("target"), made, &mut report.faults);
         }
@@ -242,17 +242,17 @@ impl Check<'_> {
         Ok(!found.sound.is_empty())
     }
 
-    /// Removes the `litter` that was found, or what of it is still there and of no use under the lock.
+    /// Removes the leftover files that were found, as far as they are still there and unused under the lock.
     fn clear(&self, litter: u64, report: &mut Report) -> Result<()> {
         let writing = self.history.write(PATIENCE)?;
         self.history.sweep(&writing)?;
         report.garbage -= litter;
         let files = if litter == 1 { "1 file".into() } else { format!("{litter} files") };
-        report.notes.push(Note::new(format!("{files} left over from interrupted work: removed")));
+        report.notes.push(Note::new(format!("removed {files} left by an interrupted command")));
         Ok(())
     }
 
-    /// Stores what can be had again, and marks those faults that are none any more.
+    /// Stores damaged pages again where possible, and marks the faults that are repaired.
     fn repair(&self, numbers: &[u32], faults: &mut [Fault], notes: &mut Vec<Note>) -> Result<()> {
         let target = self.history.target();
         let writing = self.history.write(PATIENCE)?;
@@ -275,13 +275,15 @@ impl Check<'_> {
                 fault.repaired = whole;
                 fault.unrepaired = match (whole, healed.broken) {
                     (true, _) => String::new(),
-                    (_, true) => "without its index nobody knows which pages it held".into(),
-                    _ if healed.unread => "it cannot be read, and the file does not hold all that it should".into(),
-                    (_, false) => "the file no longer holds these bytes".into(),
+                    (_, true) => "without its index it is not known which pages it held".into(),
+                    _ if healed.unread => {
+                        "it cannot be read, and the file does not hold all of its pages any more".into()
+                    }
+                    (_, false) => "the file does not hold these pages any more".into(),
                 };
             }
             if healed.pages > 0 && !whole {
-                let what = format!("{}: {} pages were stored again, not all", path.display(), healed.pages);
+                let what = format!("{}: only {} pages could be stored again", path.display(), healed.pages);
                 notes.push(Note::warning(what));
             }
         }

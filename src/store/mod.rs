@@ -83,7 +83,7 @@ impl Store {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                 return Err(Error::missing(
                     format!("there is no store at {}", dir.display()),
-                    "make a first snapshot with `memsnap snap FILE`, or say where it is with --store DIR",
+                    "take a first snapshot with `memsnap snap FILE`, or name the store with --store DIR",
                 ));
             }
             found => found.at("looking at", dir)?,
@@ -329,7 +329,7 @@ fn check_format(store: &Store) -> Result<()> {
     if found.as_ref().is_ok_and(is_claimed) && !store.has_histories() || found.is_err_and(is_missing) {
         if check_empty(dir).is_ok() {
             let what = format!("there is no store at {} yet: making it was cut short", dir.display());
-            return Err(Error::missing(what, "make a first snapshot with `memsnap snap FILE`"));
+            return Err(Error::missing(what, "take a first snapshot with `memsnap snap FILE`"));
         }
         if store.has_histories() {
             return Err(Error::damaged(&path, "it is missing"));

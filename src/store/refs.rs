@@ -12,8 +12,8 @@ const ID_DIGITS: usize = 64;
 /// Fewest digits that may stand for an id.
 const PREFIX_MIN: usize = 4;
 
-const REF_HINT: &str = "write FILE@latest, FILE@3, FILE@-1 (the one before the latest), FILE@TAG, FILE@ID (at least 4 \
-                        digits) or FILE@now; --at REF takes the file name whole";
+const REF_HINT: &str = "use FILE@latest, FILE@3, FILE@-1 (the one before the latest), FILE@TAG, FILE@ID (at least 4 \
+                        digits) or FILE@now; --at REF does not split the file name";
 
 /// Which image of a file is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -156,7 +156,7 @@ impl History {
         if all.is_empty() {
             return Err(Error::missing(
                 format!("{} has no snapshots yet", self.target().display()),
-                format!("make one with `{}`", self.command("snap")),
+                format!("take one with `{}`", self.command("snap")),
             ));
         }
         let missing = |what: String| Error::missing(what, format!("`{}` lists its snapshots", self.command("log")));

@@ -62,7 +62,7 @@ fn what_may_be_a_renamed_file() {
     assert!(!ran.err.contains("may be"), "f is there: {ran:?}");
     std::fs::copy(case.path("f"), case.path("moved")).unwrap();
     std::fs::hard_link(case.path("f"), case.path("linked")).unwrap();
-    case.ok("snap linked").says("may be").says("has its inode and birth time, and holds a page");
+    case.ok("snap linked").says("may be").says("has the same inode and birth time, and holds a page");
     std::fs::remove_file(case.path("f")).unwrap();
     let ran = case.ok("snap moved").says("may be").says("has another inode, and holds most pages");
     // The hint leads on.
@@ -172,7 +172,7 @@ fn the_wrong_order() {
         let case = Case::with_pages(3);
         case.ok(&format!("snap {store}f"));
         std::fs::rename(case.path("f"), case.path("g")).unwrap();
-        let ran = case.exits(&format!("adopt {store}g f"), 2).says("g has no snapshots, and f is gone and has");
+        let ran = case.exits(&format!("adopt {store}g f"), 2).says("g has no snapshots, but f, which is gone, has");
         let command = ran.err.split('`').nth(1).unwrap().strip_prefix("memsnap ").unwrap();
         case.ok(command).says("1 snapshot");
         assert!(!case.exits(&format!("adopt {store}g nothing"), 2).err.contains("comes first"));

@@ -12,6 +12,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 use tempfile::TempDir;
 
+#[path = "schemas.rs"]
+pub(crate) mod schemas;
+
 pub(crate) const PAGE: usize = 4096;
 
 /// Held while a process is started, and while a target is open here: between fork and exec a child has all our
@@ -263,7 +266,7 @@ impl Ran {
         self
     }
 
-    /// The JSON objects on stdout; each has a schema.
+    /// The JSON objects on stdout; each is as docs/json.md says.
     #[track_caller]
     pub(crate) fn json(&self) -> Vec<Value> {
         json_lines(&self.out)
@@ -274,8 +277,7 @@ impl Ran {
 pub(crate) fn json_lines(text: &str) -> Vec<Value> {
     let parse = |line: &str| {
         let value: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
-        let schema = value["schema"].as_str().unwrap_or_else(|| panic!("no schema: {line}"));
-        assert!(schema.starts_with("memsnap."), "{line}");
+        schemas::check(&value);
         value
     };
     text.lines().map(parse).collect()

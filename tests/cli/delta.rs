@@ -19,7 +19,7 @@ fn made(extra: &str) -> (Case, Vec<u8>, Vec<u8>) {
 #[test]
 fn through_a_file() {
     let (case, old, new) = made("");
-    case.ok("delta stat d").shows("base").shows("cannot be inverted");
+    case.ok("delta stat d").shows("base").shows("not reversible");
     case.exits("apply other d", 2).says("--yes");
     case.ok("apply -n other d").shows("pages");
     assert!(case.read("other") == old);
@@ -97,7 +97,7 @@ fn the_wrong_base_is_refused() {
 #[test]
 fn inverted() {
     let (case, old, new) = made("--reversible");
-    case.ok("delta stat d").shows("can be inverted");
+    case.ok("delta stat d").shows("\nreversible\n");
     case.ok("delta invert d -o back");
     case.ok("apply f back -o out");
     assert!(case.read("out") == old);

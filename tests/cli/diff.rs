@@ -78,7 +78,7 @@ fn columns_are_kept_in_files_of_any_size() {
     }
     [0, 5 << 12, 1 << 32, (1 << 40) - 1].iter().for_each(|at| case.patch("b", *at, b"x"));
     let out = case.exits("diff a b", 1).out;
-    let lines: Vec<&str> = out.lines().filter(|line| line.starts_with("pages")).collect();
+    let lines: Vec<&str> = out.lines().filter(|line| line.starts_with("page ")).collect();
     assert_eq!(lines.len(), 4, "{out}");
     let column = |line: &str| line.find("0x");
     assert!(lines.iter().all(|line| column(line) == column(lines[0]) && line.len() == lines[0].len()), "{out}");
@@ -118,13 +118,13 @@ fn what_names_nothing() {
 fn what_is_wrong_with_a_name_is_said() {
     let case = history();
     for words in ["diff f@", "revert f@", "restore f@ -o x", "verify f@"] {
-        case.exits(words, 2).says("nothing stands after the @");
+        case.exits(words, 2).says("it is empty");
     }
     for words in ["diff f@1..", "diff f@..2", "diff f@..", "revert f@1..", "diff f@1 f@..2"] {
         case.exits(words, 2).says("one end of the range A..B is missing");
     }
     for words in ["revert f@1..2", "diff f@1 f@1..2", "diff f --at 1..2", "verify f@1..2", "restore f@1..2 -o x"] {
-        case.exits(words, 2).says("a range A..B is not taken here");
+        case.exits(words, 2).says("a range A..B is not possible here");
     }
 }
 
@@ -132,13 +132,13 @@ fn what_is_wrong_with_a_name_is_said() {
 fn a_file_with_an_at_in_its_name() {
     let case = history();
     case.write("f@1", b"another file");
-    case.exits("diff f@1", 1).says("there is also a file").says("--at latest");
+    case.exits("diff f@1", 1).says("using snapshot @1 of f; for the file f@1, add --at latest");
     case.exits("diff f@1 f", 1).says("--at now");
     case.ok("snap f@1 --json");
     case.ok("verify f@1").says("--at latest");
     case.ok("restore f@1 -o out").says("--at latest");
     case.ok("verify f@1 --at latest");
-    case.exits("revert --yes f@1", 2).says("may mean").says("`f@1 --at latest` for the file");
+    case.exits("revert --yes f@1", 2).says("is ambiguous").says("`f@1 --at latest` for the file");
     case.ok("revert --yes f --at 1");
 }
 

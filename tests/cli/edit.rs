@@ -65,7 +65,7 @@ fn a_dry_run_shows_and_writes_nothing() {
         .shows("0x1000  01 02 -> aa bb")
         .shows("0x3000, 40 bytes")
         .shows("2 pages in 2 ranges")
-        .shows("1..2");
+        .shows("0x1000..0x2000");
     let json = &case.ok(&format!("--json {words}")).json()[0];
     assert_eq!((json["pages"].as_u64(), json["dry_run"].as_bool()), (Some(2), Some(true)));
     assert_eq!((json["edits"][0]["old"].as_str(), json["edits"][0]["new"].as_str()), (Some("01 02"), Some("aa bb")));
@@ -156,7 +156,7 @@ fn what_is_said_wrong() {
         ("edit f", "there is no edit"),
         ("edit f --at 4", "nothing says what is to be at 4"),
         ("edit f --hex 00", "no --at says where"),
-        ("edit f --at 1 --hex 0", "`0` at position 1 is alone"),
+        ("edit f --at 1 --hex 0", "`0` at position 1 has no second digit"),
         ("edit f --at 1 --hex 00zz", "`z` at position 3"),
         ("edit f --at x --hex 00", "not a size"),
         ("edit f --at 1 --from nowhere", "opening nowhere"),

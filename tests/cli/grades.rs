@@ -56,7 +56,7 @@ fn on_tmpfs_a_lease_is_not_enough() {
         return skip("no /dev/shm");
     }
     case.write("f", &noise(1, 5 * PAGE));
-    case.ok("snap f").says("claimed: nobody had it open for writing; on tmpfs, pages").says("pinned");
+    case.ok("snap f").says("claimed: no process had it open for writing; on tmpfs, pages").says("pinned");
     case.exits("snap --require proven --always f", 3).says("claimed");
     // A change is protected by its lease, and its undo snapshot is no better.
     case.touch(1, 1);
@@ -73,9 +73,9 @@ fn an_open_writer_is_named() {
     let case = Case::with_pages(5);
     let open = writer(&case);
     let pid = format!("({})", std::process::id());
-    case.exits("snap f", 3).says("unproven").says("open for writing by").says(&pid).says("kept and marked");
+    case.exits("snap f", 3).says("unproven").says("open for writing by").says(&pid).says("stored and marked");
     assert_eq!(case.snapshots(), 1);
-    case.exits("snap --require proven --strict --always f", 3).says("not kept");
+    case.exits("snap --require proven --strict --always f", 3).says("not stored");
     assert_eq!(case.snapshots(), 1);
     assert_eq!(grade(&case, "--require none", 0), "unproven");
     drop(open);
@@ -250,7 +250,8 @@ fn what_was_written_while_a_lock_was_waited_for_is_read() {
     }
 }
 
-/// An editor that locks, writes a new file and puts it in the place of the old one: the old one is not what was asked for.
+/// An editor that locks, writes a new file and puts it in the place of the old one: the old one is not what was asked
+/// for.
 #[test]
 fn a_file_that_was_replaced_while_its_lock_was_waited_for_is_not_read() {
     if !has("flock") {

@@ -60,10 +60,10 @@ fn help_is_a_word_too() {
 #[test]
 fn help_tells_what_is_needed() {
     let case = Case::new();
-    case.ok("snap --help").shows("unless the new grade is better").shows("a revert brought back");
+    case.ok("snap --help").shows("unless the new grade is better").shows("reverted to an earlier snapshot");
     for verb in ["revert", "undo", "recover", "apply", "edit"] {
         let help = case.ok(&format!("{verb} --help")).out;
-        assert!(help.contains("with --json") && help.contains("no terminal"), "{verb}");
+        assert!(help.contains("with --json") && help.contains("not a terminal"), "{verb}");
     }
     case.ok("recover --help").shows("nothing was interrupted");
 }

@@ -12,7 +12,29 @@ fn a_table_with_the_newest_last() {
     let lines: Vec<_> = ran.out.lines().collect();
     assert_eq!(lines.len(), 3, "{}", ran.out);
     assert!(lines[1].contains("one") && lines[2].contains("two") && lines[2].contains("[gold]"));
-    assert_eq!(case.ok("-v log f").out.lines().count(), 3);
+}
+
+#[test]
+fn one_block_for_each_snapshot_with_v() {
+    let case = Case::with_pages(10);
+    let id = case.ok("snap -m one f").out;
+    case.touch(3, 9);
+    case.ok("snap -m two --tag gold f");
+    let ran = case.ok("-v log f");
+    let ran =
+        ran.shows(&format!("snapshot 1  {id}")).shows("  changed   10 pages, ").shows("\n\n    one\n\nsnapshot 2  ");
+    let ran = ran.shows(&format!("  parent    {id}")).shows("  changed   1 page, ").shows("  tags      gold\n");
+    assert!(ran.out.lines().all(|line| line.len() <= 80 || line.starts_with("  grade")), "{}", ran.out);
+}
+
+#[test]
+fn wide_and_combining_characters_shift_no_column() {
+    let case = Case::with_pages(1);
+    case.run(["snap", "--tag", "\u{6f22}\u{5b57}", "-m", "e\u{301}t\u{e9}", "f"]).says("f@1");
+    case.ok("log f").shows("[\u{6f22}\u{5b57}] e\u{301}t\u{e9}\n");
+    case.write("\u{6f22}\u{5b57}.bin", b"x");
+    let out = case.ok("stat -o file,length f \u{6f22}\u{5b57}.bin").out;
+    assert_eq!(out, "FILE       LENGTH\nf         4.0 KiB\n\u{6f22}\u{5b57}.bin      1 B\n");
 }
 
 #[test]
@@ -135,9 +157,9 @@ fn histories_without_snapshots_are_not_files() {
     let ran = case.ok("log").shows("f\n");
     assert!(!ran.out.contains("g\n"), "{}", ran.out);
     case.ok("verify").shows("1 snapshot of 1 file:");
-    let ran = case.ok("log --range 1M..2M").says("no snapshot changed that range");
+    let ran = case.ok("log --range 1M..2M").says("no snapshot changed this range");
     assert_eq!(ran.out, "");
-    assert_eq!(case.ok("log f --range 1M..2M").says("no snapshot changed that range").out, "");
+    assert_eq!(case.ok("log f --range 1M..2M").says("no snapshot changed this range").out, "");
 }
 
 /// Whoever wrote it: the longest message there is, and one that grows as it is made harmless.

@@ -22,6 +22,7 @@ mod golden;
 mod grades;
 mod help;
 mod hints;
+mod json;
 mod leases;
 mod lock;
 mod lock_table;

@@ -194,8 +194,8 @@ fn kill_at_the_first_page(case: &Case) {
     panic!("nothing was begun");
 }
 
-/// The bits of the group say something else where another group, an access list or another owner comes with the content:
-/// until the change has ended, nobody but the owner of the snapshot reads any of it.
+/// The bits of the group say something else where another group, an access list or another owner comes with the
+/// content: until the change has ended, nobody but the owner of the snapshot reads any of it.
 #[test]
 fn who_could_not_read_a_snapshot_cannot_read_it_half_way() {
     if !needs_strace() {
@@ -290,11 +290,11 @@ fn an_unchanged_file_with_a_log() {
     for strict in ["", "--strict"] {
         let ran = case.exits(&format!("snap {strict} f"), 3).says("unchanged since @1");
         let ran = ran.says("below the required grade, no new snapshot, as the file did not change");
-        assert!(!ran.err.contains("kept and marked"), "{ran:?}");
+        assert!(!ran.err.contains("stored and marked"), "{ran:?}");
         assert_eq!(case.snapshots(), 1);
     }
     case.touch(1, 3);
-    case.exits("snap f", 3).says("below the required grade, kept and marked");
+    case.exits("snap f", 3).says("below the required grade, stored and marked");
     assert_eq!(case.snapshots(), 2);
 }
 

@@ -50,7 +50,7 @@ fn unchanged_is_said_and_nothing_made() {
     let third = case.ok("snap --always f");
     assert_eq!(case.snapshots(), 2);
     assert_ne!(second.err, third.err);
-    case.ok("snap -m why f").says("not kept");
+    case.ok("snap -m why f").says("not stored");
 }
 
 #[test]

@@ -153,7 +153,7 @@ fn shared_blocks() {
         assert_eq!((&ours["fs"]["kind"], &ours["fs"]["reflink"]), (&kind.into(), &true.into()));
         let shared = number(&ours["extents"]["shared"]);
         assert!((1 << 19..=1 << 20).contains(&shared), "{kind}: {shared}");
-        assert!(text.contains("shared with others") && text.contains("can share blocks"), "{text}");
+        assert!(text.contains("shared with other files") && text.contains("can share blocks"), "{text}");
     }
 }
 
@@ -175,8 +175,8 @@ fn without_privilege_it_shows_what_it_may() {
     };
     mode("f", 0o644);
     let ran = stat("stat --content --changes --map f").exits(0);
-    let ran = ran.shows("cached      not seen: told only to the owner").shows("zeros       0 pages");
-    ran.shows("changed     no snapshots").shows("? not seen").shows("processes that could not be looked at");
+    let ran = ran.shows("cached      unknown: reported only to the owner").shows("zeros       0 pages");
+    ran.shows("changed     no snapshots").shows("? unknown").shows("processes that could not be inspected");
     mode("f", 0o600);
     let ran = stat("stat --content f").exits(0).shows("length      32 KiB").shows("no permission to read it");
     assert!(!ran.out.contains("cached"), "said once: {}", ran.out);
@@ -317,7 +317,7 @@ fn one_bad_file_does_not_hide_the_others() {
     case.ok("stat --changes f g").shows("SNAPSHOTS  CHANGED  FILE");
     case.exits("stat none", 2);
     case.exits("stat .", 2).says("is a directory");
-    case.exits("stat -o length,size f", 2).says("no column `size`; known are file, inode, length");
+    case.exits("stat -o length,size f", 2).says("no column `size`; the columns are file, inode, length");
     case.exits("stat", 2);
     std::os::unix::fs::symlink("f", case.path("link")).unwrap();
     case.ok("stat link").shows("12 KiB");

@@ -62,7 +62,10 @@ fn who_has_it_mapped_and_open() {
     text.shows(&format!("open in     {pid} python")).shows("for writing");
     case.ok("stat -o mapped,writers,readers f").shows("1        1        1");
     end(peer);
-    case.ok("stat f").shows("mapped      by nobody").shows("open        by nobody").shows("locked      by nobody");
+    case.ok("stat f")
+        .shows("mapped      by no process")
+        .shows("open        by no process")
+        .shows("locked      by no process");
 }
 
 /// Family, mode, first byte, last byte (none: to the end): as /proc/locks has it.
@@ -191,7 +194,10 @@ fn holders_come_before_waiters() {
     assert!(all, "{whole}");
     let (held, waiting) = (whole.rfind(&format!("exclusive 0x9..0xa by {}", peer.id())), whole.find("wanted by"));
     assert!(held.unwrap() < waiting.unwrap(), "{whole}");
-    assert!(whole.split_whitespace().collect::<Vec<_>>().join(" ").contains("the kernel tells nothing"), "{whole}");
+    assert!(
+        whole.split_whitespace().collect::<Vec<_>>().join(" ").contains("a process that the kernel does not name"),
+        "{whole}"
+    );
     case.ok("stat f").shows("exclusive 0x9..0xa by").shows("more (-v lists them)");
     case.ok("stat -o locks f").shows("    2\n");
     end(peer);
@@ -208,13 +214,13 @@ fn a_lease_is_told_and_not_broken() {
     let Some(peer) = python(&case, script) else { return };
     let ran = case.ok("stat --content --changes --map f");
     let pid = peer.id();
-    if ran.out.contains("locked      by nobody") {
+    if ran.out.contains("locked      by no process") {
         end(peer);
         return skip("no leases here");
     }
     let ran = ran.shows(&format!("locked      lease exclusive by {pid} python"));
     let words: Vec<_> = ran.out.split_whitespace().collect();
-    assert!(words.join(" ").contains("has a write lease on it, which opening it would break"), "{}", ran.out);
+    assert!(words.join(" ").contains("has a write lease on it, which reading would break"), "{}", ran.out);
     let ours = json(&case, "--content f");
     assert!(ours["unseen"]["file"].as_str().unwrap().contains("lease"), "{ours}");
     case.ok("stat --locks f").shows("lease exclusive");

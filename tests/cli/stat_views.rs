@@ -9,8 +9,8 @@ use super::case::{Case, PAGE, Ran, has, noise, program, skip, start};
 use super::golden;
 use super::grades::holder_of;
 
-/// `f`: zeros, the same pages twice, noise, a hole, and a page changed since its snapshot; all of it on the disk, and in
-/// memory but for the hole.
+/// `f`: zeros, the same pages twice, noise, a hole, and a page changed since its snapshot; all of it on the disk, and
+/// in memory but for the hole.
 fn known() -> Option<Case> {
     let case = Case::new();
     let pages = [noise(1, 4 * PAGE), noise(1, 4 * PAGE), vec![0; 8 * PAGE], b"text".repeat(4 * PAGE)].concat();
@@ -157,7 +157,7 @@ fn watching_goes_on_until_it_is_interrupted() {
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     let ran = Ran::of(child.wait_with_output().unwrap(), "watch".into());
     assert_eq!((ran.signal, &ran.err[..]), (Some(2), ""), "to a shell, 130");
-    case.exits("stat --watch=0 f", 2).says("at least");
+    case.exits("stat --watch=0 f", 2).says("the shortest time is 0.01 seconds");
     case.exits("stat --watch=0.05 none", 2);
 }
 
@@ -169,7 +169,7 @@ fn watching_goes_on_without_those_that_go() {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
     assert!(lines.by_ref().take(3).any(|line| line.ends_with(" g")));
     std::fs::remove_file(case.path("g")).unwrap();
-    assert!(lines.by_ref().take(1000).any(|line| line.starts_with("looking at g: ") && line.contains("No such file")));
+    assert!(lines.by_ref().take(1000).any(|line| line.starts_with("inspecting g: ") && line.contains("No such file")));
     assert!(lines.by_ref().take(10).any(|line| line.ends_with("8.0 KiB  f")), "still there");
     std::fs::remove_file(case.path("f")).unwrap();
     assert!(lines.count() < 1000);

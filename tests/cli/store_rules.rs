@@ -300,7 +300,7 @@ fn numbers_are_given_once() {
     case.ok("snap f");
     let second = case.stored(".snap").remove(1);
     let id = second.file_name().unwrap().to_str().unwrap()[9..].to_string();
-    for (number, says) in [(1, "has the number 1 too"), (7, "same snapshot as @2")] {
+    for (number, says) in [(1, "another snapshot also has the number 1"), (7, "same snapshot as @2")] {
         let path = case.history().join(format!("{number:08}-{id}"));
         std::fs::copy(&second, &path).unwrap();
         case.exits("verify", 4).shows(says);

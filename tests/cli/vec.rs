@@ -39,7 +39,7 @@ fn elements_go_in_and_come_out() {
     case.ok("vec set v -1 -32768").says("1 element set");
     assert_eq!(lines(&case.ok("vec get v -- -2..")), ["-2", "-32768"]);
     assert_eq!(lines(&case.ok("vec pop v -n 2")), ["-2", "-32768"]);
-    case.ok("vec truncate v 0").says("1 element removed, 0 now");
+    case.ok("vec truncate v 0").says("1 element removed, now 0");
     assert_eq!(case.read("v").len(), 4096);
     case.exits("vec pop v", 2).says("only 0 elements");
     case.ok("vec push v 1 2 3 4");
@@ -179,7 +179,7 @@ fn diff_shows_elements() {
     case.ok("vec set v 4000 1");
     case.ok("vec push v 1 2");
     let ran = case.exits("diff --elements v", 1);
-    assert_eq!(lines(&ran)[..3], ["elements 3..5", "elements 4000..4001", "elements 5001..5003"]);
+    assert_eq!(lines(&ran)[..3], ["elements 3..5", "element 4000", "elements 5001..5003"]);
     ran.shows("5 elements (u32) in 3 ranges differ, length 5001 -> 5003");
     case.ok("snap v");
     let json = case.exits("--json diff --elements v@1..2", 1).json();
@@ -205,7 +205,7 @@ fn what_could_not_be_shown_is_not_taken() {
     let mut command = case.memsnap(["vec", "pop", "v", "-n", "2"]);
     command.stdout(full()).stderr(Stdio::piped());
     let ran = Ran::of(start(&mut command).wait_with_output().unwrap(), "vec pop".into());
-    ran.exits(2).says("removing from v").says("No space left");
+    ran.exits(2).says("removing elements from v").says("No space left");
     assert_eq!(case.ok("vec len v").out, "3\n");
 
     let (reader, writer) = std::io::pipe().unwrap();
@@ -293,7 +293,7 @@ fn a_snapshot_says_that_it_is_of_a_vector() {
     let json = &case.ok("--json snap v").json()[0];
     assert_eq!((json["elements"].as_u64(), json["type"].as_str()), (Some(3), Some("u16")));
     case.set_len("v", 4097);
-    case.ok("snap v").says("cannot be used as it is");
+    case.ok("snap v").says("cannot be used");
 }
 
 /// A vector that was half changed holds elements of two states: no verb takes it for a whole one, or writes to it.

@@ -76,7 +76,7 @@ fn why_nothing_could_be_repaired() {
     flip(&first_pack(&case), 3 * PAGE);
     case.touch(2, 77);
     case.touch(3, 77);
-    case.exits("verify --repair f", 4).shows("; not repaired: the file no longer holds these bytes");
+    case.exits("verify --repair f", 4).shows("; not repaired: the file does not hold these pages any more");
     let small = case.stored(".pack").into_iter().find(|path| *path != first_pack(&case)).unwrap();
     std::fs::remove_file(small).unwrap();
     let ran = case.exits("verify --repair f", 4).shows("; not repaired: without its index");
@@ -110,7 +110,7 @@ fn litter_is_counted_and_cleared() {
     assert_eq!(std::fs::read(case.history().join("lock")).unwrap(), b"w");
     case.ok("snap f");
     let ran = case.ok("verify");
-    assert!(!ran.err.contains("left over"), "{}", ran.err);
+    assert!(!ran.err.contains("left by an interrupted"), "{}", ran.err);
 }
 
 #[test]
@@ -120,11 +120,11 @@ fn litter_is_removed_by_repair() {
         [case.history().join("tmp-1-0123456789abcdef"), case.history().join(format!("{}.map", "ab".repeat(32)))];
     litter.iter().for_each(|path| std::fs::write(path, b"half").unwrap());
     let before = case.stored("").len();
-    case.ok("verify --repair").says("2 files left over from interrupted work: removed");
+    case.ok("verify --repair").says("removed 2 files left by an interrupted command");
     assert_eq!(case.stored("").len(), before - 2);
     assert!(!litter.iter().any(|path| path.exists()));
     let ran = case.ok("verify");
-    assert!(!ran.err.contains("left over"), "{}", ran.err);
+    assert!(!ran.err.contains("left by an interrupted"), "{}", ran.err);
     case.ok("restore f@3 -o out");
 }
 

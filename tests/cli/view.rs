@@ -151,8 +151,8 @@ fn json_has_every_byte() {
 #[test]
 fn what_is_refused() {
     let case = Case::with_pages(1);
-    case.exits("view --json --raw f", 2).says("not JSON");
-    case.exits("view --as u128 f", 2).says("write one of u8");
+    case.exits("view --json --raw f", 2).says("--json writes JSON");
+    case.exits("view --as u128 f", 2).says("use one of u8");
     case.exits("view --raw --plain f", 2);
     case.exits("view --as u8 --group 2 f", 2);
     case.exits("view --columns 0 f", 2);
@@ -160,7 +160,7 @@ fn what_is_refused() {
     case.exits("view f@1", 2).says("memsnap snap");
     case.exits("view --range 5..5 f", 2);
     case.exits("view --range 1M.. -", 2).says("viewing -: the range begins at byte 1048576 (0x100000)").says("only 0");
-    case.exits("view --range -4.. -", 2).says("hint: cut it before: `tail -c 4 |");
+    case.exits("view --range -4.. -", 2).says("hint: cut it first: `tail -c 4 |");
     case.exits("view --range -4 f", 2);
     case.exits("view /dev/zero", 2).says("hint: read it as a stream: `memsnap view - < /dev/zero`");
     case.exits("diff - f", 2).says("does not read standard input");
@@ -335,5 +335,5 @@ fn a_pager_for_what_is_longer_than_the_screen() {
     }
     assert!(!finish(&mut case.memsnap(["view", "f"])).out.is_empty(), "never where there is no terminal");
     let refused = on_terminal(&case, tee, "view --raw f");
-    assert!(refused.contains("binary does not go to a terminal") && refused.contains("code 2"), "{refused}");
+    assert!(refused.contains("binary output is not written to a terminal") && refused.contains("code 2"), "{refused}");
 }

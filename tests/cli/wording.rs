@@ -75,9 +75,9 @@ fn a_snapshot_named_with_at_is_named_in_the_report() {
 fn the_base_that_was_given_is_kept_in_the_hint() {
     let case = Case::with_pages(3);
     case.ok("snap f");
-    case.exits("delta make f@1 -o d", 2).says("write f@1 f@now\n");
+    case.exits("delta make f@1 -o d", 2).says("use f@1 f@now\n");
     case.ok("delta make f@1 f@now -o d");
-    case.exits("delta make f -o e", 2).says("write f@1..2, or f@latest f@now");
+    case.exits("delta make f -o e", 2).says("use f@1..2, or f@latest f@now");
 }
 
 #[test]
@@ -136,7 +136,10 @@ fn a_mode_that_changed_is_in_the_log() {
     case.ok("snap f");
     std::fs::set_permissions(case.path("f"), std::fs::Permissions::from_mode(0o600)).unwrap();
     case.ok("snap f");
-    case.ok("-v log f").shows("(mode 0644 -> 0600)");
+    case.ok("-v log f").shows("  metadata  mode 0644 -> 0600\n");
+    case.ok("diff f@1..2").says("f@1 and f@2 have the same content, 4.0 KiB; metadata differs: mode 0644 -> 0600");
+    let plain = case.ok("--json diff f@1 f").json().remove(0);
+    assert_eq!((&plain["same"], &plain["metadata"][0]["to"]), (&true.into(), &"0600".into()));
     let lines = case.ok("--json log f").json();
     assert_eq!(lines[0]["metadata"].as_array().unwrap().len(), 0);
     assert_eq!((&lines[1]["metadata"][0]["what"], &lines[1]["metadata"][0]["to"]), (&"mode".into(), &"0600".into()));

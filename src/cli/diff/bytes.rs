@@ -14,16 +14,16 @@ struct JsonBytes {
     end: u64,
 }
 
-/// Joins bytes that differ into ranges, as long as they can be.
+/// Joins bytes that differ into maximal ranges.
 #[derive(Default)]
 struct Ranges {
-    /// The range that may go on.
+    /// The range that may continue.
     open: Option<(u64, u64)>,
     bytes: u64,
 }
 
 impl Ranges {
-    /// Bytes `start..end` differ; the range before them, if it has ended.
+    /// Adds bytes `start..end`. Returns the previous range if it has ended.
     fn add(&mut self, start: u64, end: u64) -> Option<(u64, u64)> {
         self.bytes += end - start;
         match &mut self.open {
@@ -35,7 +35,7 @@ impl Ranges {
         }
     }
 
-    /// What differs in a piece; `each` gets the ranges that have ended.
+    /// Adds what differs in a piece; calls `each` with the ranges that have ended.
     fn piece(
         &mut self,
         piece: &Piece<'_>,

@@ -33,15 +33,16 @@ struct JsonSide<'a> {
     len: u64,
 }
 
-/// Shows elements as changed.
+/// Shows that these elements differ.
 pub(crate) fn show(Range { start, end }: Range<u64>, screen: &mut Screen) -> anyhow::Result<()> {
     match screen.is_json() {
         true => screen.json(&JsonRange { schema: "memsnap.diff.element.1", start, end }),
+        false if end - start == 1 => screen.line(&format!("element {start}")),
         false => screen.line(&format!("elements {start}..{end}")),
     }
 }
 
-/// Shows what was found in all.
+/// Shows the summary.
 pub(crate) fn summary(report: &Report, screen: &mut Screen) -> anyhow::Result<Exit> {
     let (changed, ranges) = (report.changed(), report.ranges().count() as u64);
     let same = changed == 0;

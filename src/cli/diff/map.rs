@@ -1,4 +1,4 @@
-//! `memsnap diff --map`: where in the file the changes lie.
+//! `memsnap diff --map`: where in the file the changes are.
 
 use memsnap::ops::diff::Compared;
 use memsnap::page::{PAGE64, PageRange};
@@ -18,13 +18,13 @@ const CLASSES: [Class; 3] = [
 #[derive(Serialize)]
 struct JsonMap {
     schema: &'static str,
-    /// Bytes that a cell stands for.
+    /// Bytes in a cell.
     cell: u64,
-    /// A mark for each: `.` same, `+` some pages differ, `#` all differ.
+    /// A character for each cell: `.` same, `+` some pages differ, `#` all differ.
     cells: String,
 }
 
-/// Draws a strip for the longer one.
+/// Draws the map of the longer side.
 pub(super) fn show(compared: &Compared, screen: &mut Screen) -> anyhow::Result<()> {
     let strip = Strip::new(compared.len(), PAGE64, screen.columns(), ROWS);
     let class_of = |span: std::ops::Range<u64>| {

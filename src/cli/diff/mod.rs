@@ -1,4 +1,4 @@
-//! `memsnap diff`: what differs, as pages, bytes, rows of digits, numbers, or a strip of cells.
+//! `memsnap diff`: what differs, as pages, bytes, rows of digits, numbers, or a map.
 
 mod bytes;
 mod elements;
@@ -22,32 +22,34 @@ use serde::Serialize;
 
 use super::exit::Exit;
 use super::flags::{Global, LockFlag, ReadingFlags, two_sides};
+use super::metadata::{self, JsonMeta};
 use super::screen::Screen;
 use super::typed::{Typed, typed};
-use super::units::{self, Bytes, count};
+use super::units::{self, Bytes, count, range_text};
 use super::{escape, text};
 use tally::Tally;
 
 /// Show which pages differ between A and B
 ///
 /// A and B are files or snapshots, in any mix: FILE, FILE@3, FILE@latest.
-/// With A alone, its latest snapshot is compared with the file as it is. Two
-/// plain files need no store. One line for each run of pages that differ (the
-/// end is not part of it), then a summary. On a terminal, what is longer than
-/// the screen goes through a pager.
+/// With A alone, compares its latest snapshot with the file as it is now. Two
+/// plain files need no store. Shows one line for each range of pages that
+/// differ (half-open: the end is not part of it), then a summary. On a
+/// terminal, output longer than the screen goes through a pager.
 ///
-/// Compares bytes, never times. Snapshots are compared by what the store
-/// knows of their pages; those are read only where that does not tell.
+/// Compares bytes, never times. Mode, owner and attributes that differ between
+/// two states of one FILE are reported, but are not a difference. Two snapshots
+/// are compared by the digests of their pages, without reading the pages.
 ///
 /// Examples:
 ///
-///   memsnap diff db.bin              what changed since the last snapshot?
-///   memsnap diff db.bin@1..latest    and since the first?
+///   memsnap diff db.bin              changes since the latest snapshot
+///   memsnap diff db.bin@1..latest    changes since the first
 ///   memsnap diff old.img new.img     two files, no snapshots
 ///   memsnap diff --hex -U 2 db.bin   the bytes themselves, old beside new
 ///   memsnap diff --range 4k..1M a b  only these bytes
-///   memsnap diff --as f32 w.bin@1..2 which numbers, from what to what?
-///   memsnap diff --elements counts@1 which elements of a persistent vector?
+///   memsnap diff --as f32 w.bin@1..2 numbers that changed, old -> new
+///   memsnap diff --elements counts@1 elements of a persistent vector
 ///   memsnap diff --pages db.bin | while read -r page; do ...; done
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = text::DIFF_EXIT)]
@@ -57,55 +59,55 @@ pub(crate) struct Args {
     /// A file, a snapshot FILE@REF, or two of them FILE@A..B
     #[arg(value_name = "A", value_hint = ValueHint::FilePath)]
     a: OsString,
-    /// The other side; without it, the file as it is
+    /// The other side; by default, the file as it is now
     #[arg(value_name = "B", value_hint = ValueHint::FilePath)]
     b: Option<OsString>,
-    /// The REF of A, and when given twice that of B; names are taken whole
+    /// Name A by REF, and B if given twice; do not split names at @
     #[arg(long, value_name = "REF", allow_hyphen_values = true)]
     at: Vec<String>,
     /// Compare only these bytes: 4k..1M, 0x1000+64, page:17
     ///
-    /// The rest is not read. For --as it must begin and end between numbers.
+    /// The rest is not read. With --as, it must not split a number.
     #[arg(long, value_name = "RANGE", value_parser = units::range, verbatim_doc_comment)]
     #[arg(conflicts_with_all = ["map", "elements"])]
     range: Option<Bytes>,
-    /// Only the summary
+    /// Show only the summary
     #[arg(long, conflicts_with_all = ["pages", "unit", "hex", "as_type", "map"])]
     stat: bool,
-    /// Only page numbers, one a line
+    /// Show only page numbers, one a line
     #[arg(long)]
     pages: bool,
-    /// Ranges of what: page or byte
+    /// Show ranges of pages or of bytes
     ///
-    /// Bytes that only one side has count as changed; zeros past the end of
-    /// one side change no page.
-    #[arg(long, value_name = "UNIT", value_enum, verbatim_doc_comment, hide_possible_values = true)]
+    /// With byte, bytes that only one side has count as changed. With page,
+    /// zeros past the end of one side do not.
+    #[arg(long, value_name = "UNIT", value_enum, verbatim_doc_comment)]
     unit: Option<Unit>,
     /// Show rows of bytes that changed, old beside new
     ///
-    /// 8 bytes in a row, or 16 where the terminal is wide enough. Changed
-    /// bytes are coloured, or else stand in brackets.
+    /// A row has 8 bytes, or 16 if the terminal is wide enough. Changed bytes
+    /// are coloured; without colours they are in brackets.
     #[arg(long, verbatim_doc_comment)]
     hex: bool,
-    /// Show N rows around those that changed
+    /// Show N rows of context around changed rows
     #[arg(short = 'U', long, value_name = "N", default_value = "0", requires = "hex", hide_default_value = true)]
     context: u32,
     /// Show numbers that changed, as index: old -> new
     ///
-    /// u8 to u64, i8 to i64, f16 to f64, bf16; u32be: high byte first.
-    /// The index is that from the start of the file. Numbers that only one
-    /// side has count as changed.
+    /// u8 to u64, i8 to i64, f16 to f64, bf16; little-endian, or big-endian
+    /// with a suffix be, as in u32be. The index counts from the start of the
+    /// file. Numbers that only one side has count as changed.
     #[arg(long = "as", id = "as_type", value_name = "TYPE", value_parser = typed, verbatim_doc_comment)]
     as_type: Option<Typed>,
-    /// Take all NaN for the same, whatever their bits
+    /// Treat all NaNs as equal, whatever their bits
     #[arg(long, requires = "as_type")]
     nan_equal: bool,
-    /// Draw where in the file the changes lie
+    /// Draw a map of where in the file the changes are
     #[arg(long)]
     map: bool,
-    /// Show at most N changes, and say how many more there are
+    /// Show at most N changes, and how many more there are
     ///
-    /// Rows of zeros that only one side has are one change.
+    /// Consecutive rows of zeros that only one side has are one change.
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
     /// Show which elements of persistent vectors differ, by their indexes
@@ -114,7 +116,7 @@ pub(crate) struct Args {
     /// side has count as changed.
     #[arg(long, verbatim_doc_comment)]
     elements: bool,
-    /// Never start a pager
+    /// Do not start a pager
     #[arg(long)]
     no_pager: bool,
     #[command(flatten)]
@@ -123,12 +125,10 @@ pub(crate) struct Args {
     reading: ReadingFlags,
 }
 
-/// What ranges are made of.
+/// The unit of ranges.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Unit {
-    /// Pages of 4096 bytes
     Page,
-    /// Bytes
     Byte,
 }
 
@@ -137,26 +137,28 @@ struct JsonSummary {
     schema: &'static str,
     a: JsonSide,
     b: JsonSide,
-    /// What was compared, where that is not all.
+    /// The bytes that were compared, with --range.
     #[serde(skip_serializing_if = "Option::is_none")]
     range: Option<JsonSpan>,
     pages_changed: u64,
     ranges: u64,
-    /// In those pages, as far as the longer side reaches.
+    /// Bytes in those pages, up to the end of the longer side.
     bytes_in_pages: u64,
-    /// That differ, where they were counted.
+    /// Bytes that differ, if they were counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes_changed: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     changes: Option<JsonChanges>,
     same: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    metadata: Vec<JsonMeta>,
 }
 
 #[derive(Serialize)]
 struct JsonSide {
     name: String,
     len: u64,
-    /// Not known where two files are compared.
+    /// Unknown when two files are compared.
     image: Option<String>,
 }
 
@@ -174,29 +176,31 @@ struct JsonChanges {
     count: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     ranges: Option<u64>,
-    /// Lines shown, and left out.
+    /// Lines shown; the next field: lines left out.
     shown: u64,
     more: u64,
 }
 
 /// What a form of output found in what differs.
 struct Found {
-    /// As the summary says it: `5 bytes in 2 rows`; none: pages.
+    /// For the summary: `5 bytes in 2 rows`; `None`: pages.
     what: Option<String>,
     json: Option<JsonChanges>,
-    /// Bytes that differ, where they were counted.
+    /// Bytes that differ, if they were counted.
     bytes: Option<u64>,
-    /// Whether what was found is a difference.
+    /// Whether the sides count as the same.
     same: bool,
 }
 
 impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
         if self.at.len() > 2 {
-            return Err(memsnap::Error::refused("--at was given more than twice", "once for A, once for B").into());
+            return Err(
+                memsnap::Error::refused("--at was given more than twice", "give it once for A and once for B").into()
+            );
         }
         if self.a == "-" || self.b.as_ref().is_some_and(|b| b == "-") {
-            let hint = "keep it in a file; ./- is a file of that name";
+            let hint = "write it to a file first; a file named - is ./-";
             return Err(memsnap::Error::refused("diff does not read standard input", hint).into());
         }
         let (a, b) = two_sides(&self.a, self.b.as_ref(), &self.at, screen)?;
@@ -218,7 +222,7 @@ impl Args {
             plain_names(&mut report);
         }
         let found = match self.show(&compared, &report, screen) {
-            // What was found so far was enough for whoever reads.
+            // The reader has closed the pipe: what it has seen differs.
             Err(_) if screen.closed() => return Ok(Exit::Differs),
             found => found.with_context(|| self.doing())?,
         };
@@ -234,15 +238,15 @@ impl Args {
         Ok(if same { Exit::Done } else { Exit::Differs })
     }
 
-    /// A range must not cut a number: it would be neither the old nor the new one.
+    /// Refuses a range that begins or ends within a number, which could not be shown.
     fn whole_numbers(&self, compared: &Compared) -> anyhow::Result<()> {
         let (Some(typed), Some((start, end))) = (self.as_type, self.range) else { return Ok(()) };
         let size = typed.size() as u64;
         if start.is_multiple_of(size) && (end.is_multiple_of(size) || end >= compared.len()) {
             return Ok(());
         }
-        let what = format!("the range {start}..{end} cuts numbers of {} bytes each", typed.size());
-        Err(memsnap::Error::refused(what, format!("let it begin and end at multiples of {size}")).into())
+        let what = format!("the range {start}..{end} begins or ends within a number of {size} bytes");
+        Err(memsnap::Error::refused(what, format!("use multiples of {size}")).into())
     }
 
     fn doing(&self) -> String {
@@ -252,7 +256,7 @@ impl Args {
         }
     }
 
-    /// Shows what differs, in the form that was asked for.
+    /// Shows what differs, in the chosen form.
     fn show(&self, compared: &Compared, report: &Report, screen: &mut Screen) -> anyhow::Result<Found> {
         let tally = Tally::new(self.limit);
         let pages = Found { what: None, json: None, bytes: None, same: report.same };
@@ -313,26 +317,26 @@ impl Args {
     }
 }
 
-/// The columns of a range: its pages, and its bytes; as wide as those of a range that ends with page `last` can be.
+/// The columns of a range, its pages and its bytes, wide enough for a range that ends with page `last`.
 pub(crate) fn columns(range: &PageRange, last: u64) -> (String, String) {
-    let pages = format!("{}..{}", range.start, range.end);
+    let pages = range_text(range.start, range.end);
     let bytes = format!("{:#x}..{:#x}", range.offset(), range.end_offset());
     let widest = (2 * last.to_string().len() + 2, 2 * format!("{:#x}", last.saturating_mul(PAGE64)).len() + 2);
     let (wide, wider) = (widest.0.max(18), widest.1.max(26));
     (format!("{pages:<wide$}"), format!("{bytes:<wider$}"))
 }
 
-/// Bytes that differ; those that only one side has count.
+/// Counts bytes that differ; those that only one side has count.
 fn differing(a: &[u8], b: &[u8]) -> u64 {
     (0..a.len().max(b.len())).filter(|i| a.get(*i) != b.get(*i)).count() as u64
 }
 
-/// Ends the work when nobody reads what comes of it.
+/// Fails when the reader of stdout is gone, to end the work.
 fn while_read(screen: &Screen) -> anyhow::Result<()> {
-    if screen.closed() { Err(anyhow::anyhow!("nobody reads any more")) } else { Ok(()) }
+    if screen.closed() { Err(anyhow::anyhow!("the reader of stdout is gone")) } else { Ok(()) }
 }
 
-/// Two files without any snapshot: that both are meant as they are now goes without saying.
+/// Drops ` now` from the names of two files: without snapshots it says nothing.
 fn plain_names(report: &mut Report) {
     for side in [&mut report.a, &mut report.b] {
         side.name.truncate(side.name.strip_suffix(" now").unwrap_or(&side.name).len());
@@ -341,9 +345,15 @@ fn plain_names(report: &mut Report) {
 
 fn summary_line(report: &Report, what: Option<String>, screen: &Screen) -> String {
     let (a, b, sizes) = (&report.a, &report.b, screen.sizes);
+    let metadata = metadata::words(&report.metadata).join(", ");
     if report.same {
-        return format!("{} and {} are the same, {}", a.name, b.name, sizes.show(a.len));
+        let (a, b, len) = (&a.name, &b.name, sizes.show(a.len));
+        return match metadata.is_empty() {
+            true => format!("{a} and {b} are the same, {len}"),
+            false => format!("{a} and {b} have the same content, {len}; metadata differs: {metadata}"),
+        };
     }
+    let metadata = if metadata.is_empty() { metadata } else { format!(", {metadata}") };
     let length = match a.len == b.len {
         true => format!("length {}", sizes.show(a.len)),
         false => format!("length {}", sizes.step(a.len, b.len)),
@@ -353,7 +363,7 @@ fn summary_line(report: &Report, what: Option<String>, screen: &Screen) -> Strin
         let differ = units::differ(report.pages_changed);
         format!("{pages} in {ranges} {differ} ({})", sizes.show(report.bytes_changed))
     });
-    format!("{} -> {}: {what}, {length}", a.name, b.name)
+    format!("{} -> {}: {what}, {length}{metadata}", a.name, b.name)
 }
 
 fn json(report: &Report, found: &Found, range: Option<Range<u64>>) -> JsonSummary {
@@ -370,5 +380,6 @@ fn json(report: &Report, found: &Found, range: Option<Range<u64>>) -> JsonSummar
         bytes_changed: found.bytes,
         changes: found.json,
         same: found.same,
+        metadata: metadata::json(&report.metadata),
     }
 }

@@ -1,4 +1,4 @@
-//! `memsnap diff --as TYPE`: numbers that changed, from what to what.
+//! `memsnap diff --as TYPE`: numbers that changed, old and new.
 
 use std::ops::Range;
 
@@ -19,7 +19,7 @@ struct JsonValue {
     index: u64,
     old: Option<JsonNumber>,
     new: Option<JsonNumber>,
-    /// Where the numbers do not tell what differs: two NaN.
+    /// For two NaNs, which only their bits distinguish.
     #[serde(flatten)]
     bits: Option<JsonBits>,
 }
@@ -42,16 +42,16 @@ struct JsonZeros<'a> {
 /// Finds the numbers that changed, and shows them.
 struct Numbers<'a> {
     compared: &'a Compared,
-    /// The name of the longer side, which alone has what lies past the end of the other.
+    /// The name of the longer side: it alone has bytes past the end of the other.
     longer: &'a str,
     typed: Typed,
     nan_equal: bool,
     tally: Tally,
     /// Bytes that differ.
     bytes: u64,
-    /// Indexes of zeros that only one side has, which may go on.
+    /// Indexes of zeros that only one side has; the run may continue.
     zeros: Option<Range<u64>>,
-    /// Bytes differ that belong to no whole number of either side.
+    /// Whether bytes differ that are part of no whole number on either side.
     rest: bool,
 }
 
@@ -77,7 +77,7 @@ pub(super) fn show(
     tally.tell_rest("value", screen)?;
     let name = typed.name();
     if rest && !screen.is_json() {
-        screen.tell(&format!("bytes at the end that are no whole {name} differ too"));
+        screen.tell(&format!("bytes at the end, less than one {name}, differ too"));
     }
     Ok(Found {
         what: Some(format!("{} ({name}) {}", count(tally.total, "value"), differ(tally.total))),
@@ -106,7 +106,7 @@ impl Numbers<'_> {
         Ok(())
     }
 
-    /// Compares what both sides have of a number.
+    /// Compares the bytes of a number on both sides.
     fn compare(&mut self, index: u64, a: &[u8], b: &[u8], screen: &mut Screen) -> anyhow::Result<()> {
         let whole = |bytes: &[u8]| (bytes.len() == self.typed.size()).then(|| self.typed.number(bytes));
         self.bytes += differing(a, b);
@@ -127,7 +127,7 @@ impl Numbers<'_> {
         Ok(())
     }
 
-    /// Takes zeros that only one side has, which are shown as one line as far as they go.
+    /// Holds back zeros that only one side has: a run is shown as one line.
     fn add_zeros(&mut self, more: Range<u64>, screen: &mut Screen) -> anyhow::Result<()> {
         match &mut self.zeros {
             Some(zeros) if zeros.end == more.start => zeros.end = more.end,
@@ -139,7 +139,7 @@ impl Numbers<'_> {
         Ok(())
     }
 
-    /// Numbers that only one side has; all zeros, but for one that begins before the end of the other.
+    /// Adds numbers that only one side has: zeros, except for a number that begins before the end of the other side.
     fn tail(&mut self, tail: Range<u64>, screen: &mut Screen) -> anyhow::Result<()> {
         let size = self.typed.size() as u64;
         let mut first = tail.start / size;
@@ -154,7 +154,7 @@ impl Numbers<'_> {
         if first < end { self.add_zeros(first..end, screen) } else { Ok(()) }
     }
 
-    /// Shows the zeros that were held back: more than one as one line.
+    /// Shows the zeros that were held back, as one line if there are several.
     fn end_zeros(&mut self, screen: &mut Screen) -> anyhow::Result<()> {
         let Some(Range { start: first, end }) = self.zeros.take() else { return Ok(()) };
         if !self.tally.take(end - first) {

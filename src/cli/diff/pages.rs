@@ -45,5 +45,6 @@ fn show_range(range: &PageRange, (last, len): (u64, u64), screen: &mut Screen) -
     }
     let (pages, place) = columns(range, last);
     let bytes = (range.len() * PAGE64).min(len.saturating_sub(range.offset()));
-    screen.line(&format!("pages {pages} {place} {:>8}", screen.sizes.show(bytes)))
+    let noun = if range.len() == 1 { "page " } else { "pages" };
+    screen.line(&format!("{noun} {pages} {place} {:>8}", screen.sizes.show(bytes)))
 }

@@ -33,22 +33,22 @@ struct JsonZeros<'a> {
     only_in: &'a str,
 }
 
-/// Shows rows that changed, and those around them.
+/// Shows rows that changed, and their context.
 struct Rows<'a> {
     compared: &'a Compared,
     report: &'a Report,
     /// Bytes in a row.
     width: u64,
-    /// Bytes around what changed.
+    /// Bytes of context.
     around: u64,
     digits: usize,
     tally: Tally,
     /// Bytes that differ.
     bytes: u64,
-    /// The end of what was shown, and of what is to be shown after it.
+    /// The end of what was shown; the next field: of what is still to be shown.
     shown: u64,
     wanted: u64,
-    /// Zeros that only one side has, which may go on.
+    /// Zeros that only one side has; the run may continue.
     zeros: Option<Range<u64>>,
     begun: bool,
 }
@@ -101,7 +101,7 @@ pub(super) fn show(
     })
 }
 
-/// Columns that a line takes with so many bytes a side.
+/// Columns of a line with `width` bytes on each side.
 fn columns(digits: usize, width: usize) -> usize {
     digits + 1 + 2 * (3 * width + 1 + width) + 2
 }
@@ -135,7 +135,7 @@ impl Rows<'_> {
         Ok(())
     }
 
-    /// Takes zeros that only one side has, which are shown as one line as far as they go.
+    /// Holds back zeros that only one side has: a run is shown as one line.
     fn add_zeros(&mut self, more: Range<u64>, screen: &mut Screen) -> anyhow::Result<()> {
         self.bytes += more.end - more.start;
         match &mut self.zeros {
@@ -148,7 +148,7 @@ impl Rows<'_> {
         Ok(())
     }
 
-    /// Shows the zeros that were held back: more than one row as one line.
+    /// Shows the zeros that were held back, as one line if they are more than a row.
     fn end_zeros(&mut self, screen: &mut Screen) -> anyhow::Result<()> {
         let Some(tail) = self.zeros.take() else { return Ok(()) };
         if tail.start.is_multiple_of(self.width) && tail.end - tail.start <= self.width {
@@ -172,7 +172,7 @@ impl Rows<'_> {
         Ok(())
     }
 
-    /// Shows what is wanted after the rows shown last, and before the one at `at`.
+    /// Shows the context after the last change and before the row at `at`.
     fn lead_to(&mut self, at: u64, screen: &mut Screen) -> anyhow::Result<()> {
         self.finish_hunk(at, screen)?;
         let from = at.saturating_sub(self.around).max(self.shown);
@@ -190,7 +190,7 @@ impl Rows<'_> {
         Ok(())
     }
 
-    /// Begins with what the columns are; shows a gap before `at`, where rows around changes are wanted.
+    /// Shows the heading first; then, if there is context, a separator for a gap before `at`.
     fn separate(&mut self, at: u64, screen: &mut Screen) -> anyhow::Result<()> {
         if screen.is_json() {
             return Ok(());
@@ -198,12 +198,17 @@ impl Rows<'_> {
         if !std::mem::replace(&mut self.begun, true) {
             let column = 4 * self.width as usize;
             let (a, b) = (end_of(&self.report.a.name, column), end_of(&self.report.b.name, column));
-            return screen.heading(&format!("{:digits$}  {a:<column$} | {b}", "", digits = self.digits));
+            return screen.heading(&format!(
+                "{:digits$}  {} | {b}",
+                "",
+                escape::padded(&a, column, false),
+                digits = self.digits
+            ));
         }
         if self.around > 0 && at > self.shown { screen.line("--") } else { Ok(()) }
     }
 
-    /// Rows that did not change.
+    /// Shows rows that did not change.
     fn same_rows(&self, span: Range<u64>, screen: &mut Screen) -> anyhow::Result<()> {
         let [a, b] = self.compared.read(span.clone())?;
         let offsets = (span.start..).step_by(self.width as usize);
@@ -223,24 +228,24 @@ impl Rows<'_> {
     }
 }
 
-/// A name, escaped; of a long one the end, which is what tells it from others.
+/// A name, escaped; the end of a long one, which distinguishes it best.
 fn end_of(name: &str, columns: usize) -> String {
     let name = escape::text(name);
-    let long = name.chars().count();
-    if long <= columns {
+    if escape::columns(&name) <= columns {
         return name;
     }
-    let kept = columns.saturating_sub(3);
-    "...".to_string() + &name.chars().skip(long - kept).collect::<String>()
+    let fits = |start: &usize| escape::columns(&name[*start..]) + 3 <= columns;
+    let start = name.char_indices().map(|(at, _)| at).find(fits).unwrap_or(name.len());
+    format!("...{}", &name[start..])
 }
 
-/// The rows of two sides; where one ends, its are short or empty.
+/// The rows of two sides; past the end of one, its rows are short or empty.
 fn rows_of<'a>(a: &'a [u8], b: &'a [u8], width: usize) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
     let row = move |all: &'a [u8], i: usize| &all[i.min(all.len())..(i + width).min(all.len())];
     (0..a.len().max(b.len())).step_by(width).map(move |i| (row(a, i), row(b, i)))
 }
 
-/// A row of one side. Bytes that the other has not are coloured, or else stand in brackets.
+/// A row of one side. Bytes that differ are coloured, or in brackets without colours.
 fn side(own: &[u8], other: &[u8], width: usize, color: Option<&str>) -> String {
     let differs = |i: usize| i < width && own.get(i) != other.get(i);
     let (mut digits, mut text) = (String::new(), String::new());
@@ -290,6 +295,8 @@ mod tests {
     fn long_names_keep_their_end() {
         assert_eq!((end_of("short@1", 8), end_of("a-long-name@1", 8)), ("short@1".into(), "...ame@1".into()));
         assert_eq!(end_of("\x1b[31m", 20), "\\u{1b}[31m");
+        assert_eq!(end_of("\u{6f22}\u{5b57}\u{6f22}\u{5b57}@1", 8), "...\u{5b57}@1", "wide");
+        assert_eq!(end_of("e\u{301}e\u{301}@1", 4), "e\u{301}e\u{301}@1", "combining");
     }
 
     #[test]

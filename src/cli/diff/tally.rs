@@ -1,10 +1,10 @@
-//! `--limit`: how much is shown, of how much there is.
+//! `--limit`: counts what is shown and what is left out.
 
 use super::super::screen::Screen;
 use super::super::units::count;
 
-/// Counts changes, and the lines that show them, each of one change or of many; those past the limit are counted too, so
-/// that what is left out is told exactly.
+/// Counts changes and the lines that show them, of one change or several. Those past the limit are counted too, so that
+/// their number can be shown.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tally {
     limit: Option<u64>,
@@ -17,12 +17,12 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// None yet.
+    /// Creates one that has counted nothing.
     pub(super) fn new(limit: Option<u64>) -> Tally {
         Tally { limit, total: 0, lines: 0, shown: 0 }
     }
 
-    /// Counts `n` changes that one line shows: whether it is shown.
+    /// Counts `n` changes on one line. Returns whether to show it.
     pub(super) fn take(&mut self, n: u64) -> bool {
         let show = self.limit.is_none_or(|limit| self.shown < limit);
         self.total += n;
@@ -31,7 +31,7 @@ impl Tally {
         show
     }
 
-    /// Counts `n` changes with a line each: how many are shown.
+    /// Counts `n` changes with a line each. Returns how many to show.
     pub(super) fn take_part(&mut self, n: u64) -> u64 {
         let part = n.min(self.limit.map_or(n, |limit| limit.saturating_sub(self.shown)));
         self.total += n;
@@ -45,7 +45,7 @@ impl Tally {
         self.lines - self.shown
     }
 
-    /// Says how many were left out, if any.
+    /// Shows how many lines were left out, if any.
     pub(super) fn tell_rest(&self, noun: &str, screen: &mut Screen) -> anyhow::Result<()> {
         match self.left_out() {
             0 => Ok(()),

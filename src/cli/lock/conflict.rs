@@ -1,4 +1,4 @@
-//! Who is in the way of a lock.
+//! Names the processes that hold a lock.
 
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -15,7 +15,7 @@ use crate::cli::json::{self, JsonPath};
 use crate::cli::log::local_time;
 use crate::cli::screen::Screen;
 
-/// So many are named in a line for people.
+/// Most processes that a message names.
 const NAMED: usize = 5;
 
 #[derive(Serialize)]
@@ -36,7 +36,7 @@ struct JsonProcess<'a> {
     started: Option<String>,
 }
 
-/// Says who holds the lock that `args` ask for, after `doing`.
+/// Reports who holds the lock that `args` ask for, after `doing`.
 pub(super) fn tell(
     doing: &str,
     file: &Lockable,
@@ -47,7 +47,7 @@ pub(super) fn tell(
     let found = lockable::in_the_way(file, args.span(), args.kind().unwrap_or(Kind::Exclusive));
     let us = std::process::id();
     let mut holders: Vec<&Process> = found.locks.iter().flat_map(|lock| &lock.holders).collect();
-    // We may have inherited the descriptor that has it: named is who gave it to us.
+    // We may have inherited the descriptor that holds it: then the process that passed it on is named.
     if holders.iter().any(|process| process.pid != us) {
         holders.retain(|process| process.pid != us);
     }
@@ -55,8 +55,8 @@ pub(super) fn tell(
     holders.dedup_by_key(|process| process.pid);
     let path = target.path();
     let who = match (&holders[..], found.locks.is_empty() && found.complete) {
-        ([only], _) if only.pid == us => " through another descriptor of this process, which it inherited".into(),
-        ([], true) => " by somebody who has let go since".into(),
+        ([only], _) if only.pid == us => " through another descriptor, which this process inherited".into(),
+        ([], true) => " by a process that has released it since".into(),
         ([], false) => " by a process not visible here".into(),
         (some, _) => format!(" by {}", list(some)),
     };
@@ -68,7 +68,7 @@ pub(super) fn tell(
         let conflict = JsonConflict {
             schema: "memsnap.error.1",
             error: &what,
-            hint: "wait for it, without -n or with a longer -w",
+            hint: "wait for the lock: without -n, or with a longer -w",
             code,
             path,
             holders,

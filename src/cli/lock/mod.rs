@@ -1,4 +1,4 @@
-//! `memsnap lock`: flock(1) of util-linux, that also says who is in the way.
+//! `memsnap lock`: flock(1) of util-linux, which also names the process that holds the lock.
 
 mod conflict;
 
@@ -21,7 +21,7 @@ use super::flags::Global;
 use super::screen::Screen;
 use super::{escape, text, units};
 
-/// The exit code for a wrong use of this verb.
+/// The exit code for usage errors of this verb.
 pub(crate) const USAGE: Exit = Exit::Own(64);
 const NOT_LOCKABLE: u8 = 65;
 const NO_INPUT: u8 = 66;
@@ -31,22 +31,23 @@ const CANNOT_MAKE: u8 = 73;
 
 /// Run a command while a file is locked, as flock(1) does
 ///
-/// Takes an exclusive lock on FILE, waiting for it if need be, runs CMD, and
-/// ends with its exit code. FILE may be a directory; a new file is made. With
-/// a number alone, locks that descriptor of the shell, and leaves it locked.
+/// Waits for an exclusive lock on FILE, runs CMD, and exits with its status.
+/// FILE may be a directory; a file that does not exist is created. If the only
+/// argument is a number, locks that descriptor of the shell, and leaves it
+/// locked.
 ///
-/// The lock is held by the open file, which CMD inherits: it is let go when
-/// CMD and all processes that it left behind have ended (with -o: when CMD
-/// has). Signals sent to memsnap are passed on to CMD.
+/// The lock belongs to the open file, which CMD inherits. It is released when
+/// CMD and all processes that inherited it have ended; with -o, when CMD has
+/// ended. Signals sent to memsnap are forwarded to CMD.
 ///
-/// Where another process holds the lock and it is not waited for (-n), or
-/// not for longer (-w), only the exit code says so, as with flock(1). On a
-/// terminal, with -v and with --json the process that holds the lock now is
-/// named too, even if it inherited the lock from one that has ended.
+/// If another process holds the lock (with -n), or still holds it after the
+/// time to wait (with -w), only the exit status says so, as with flock(1). On a
+/// terminal, with -v and with --json, the process that holds the lock is also
+/// named, even if it inherited the lock from a process that has ended.
 ///
-/// All options of flock(1) mean the same, and as there they come before FILE;
-/// everything after FILE belongs to CMD. Only memsnap has --fd, to lock a descriptor
-/// of the shell and run CMD.
+/// All options of flock(1) are supported, and come before FILE; everything
+/// after FILE belongs to CMD. --fd, to lock a descriptor of the shell and run
+/// CMD, is an extension.
 ///
 /// Examples:
 ///
@@ -61,55 +62,55 @@ const CANNOT_MAKE: u8 = 73;
        memsnap lock [OPTIONS] FILE -c SHELL_CMD
        memsnap lock [OPTIONS] DESCRIPTOR")]
 pub(crate) struct Args {
-    /// What to lock, and the command to run; or the number of a descriptor
+    /// The file and the command to run; or the number of a descriptor
     #[arg(value_name = "FILE [CMD]", value_hint = ValueHint::FilePath)]
     #[arg(trailing_var_arg = true)]
     words: Vec<OsString>,
-    /// Take a shared lock: others may have one, too
+    /// Take a shared lock: others may hold one at the same time
     #[arg(short, long, overrides_with_all = ["exclusive", "unlock"])]
     shared: bool,
     /// Take an exclusive lock, also -e (the default)
     #[arg(short = 'x', long, short_alias = 'e', overrides_with_all = ["shared", "unlock"])]
     exclusive: bool,
-    /// Drop the lock of a descriptor
+    /// Release the lock of a descriptor
     #[arg(short, long, overrides_with_all = ["shared", "exclusive"])]
     unlock: bool,
-    /// Do not wait for the lock
+    /// Fail at once if the lock is held
     #[arg(short, long, aliases = ["nb", "nonblocking"])]
     nonblock: bool,
-    /// Wait so long and no longer, also --wait; 0.5 is half a second, 0 is -n
+    /// Wait at most SECS seconds, also --wait; 0.5 is half a second, 0 is -n
     #[arg(short = 'w', long, value_name = "SECS", alias = "wait", allow_hyphen_values = true)]
     #[arg(value_parser = |text: &str| text.trim_start().parse::<f64>().map_err(|_| "write seconds, such as 10 or 0.5"))]
     timeout: Option<f64>,
-    /// Exit with CODE, 0 to 255, if the lock is not taken (default 1)
+    /// Exit with CODE, 0 to 255, if the lock cannot be taken (default 1)
     #[arg(short = 'E', long, value_name = "CODE", default_value = "1", hide_default_value = true)]
     #[arg(allow_hyphen_values = true)]
-    #[arg(value_parser = |text: &str| text.trim_start().parse::<u8>().map_err(|_| "codes go from 0 to 255"))]
+    #[arg(value_parser = |text: &str| text.trim_start().parse::<u8>().map_err(|_| "exit codes are 0 to 255"))]
     conflict_exit_code: u8,
     /// Close the descriptor that holds the lock before CMD runs
     #[arg(short = 'o', long)]
     close: bool,
-    /// Run the command in place of memsnap, not beside it
+    /// Replace memsnap by the command (exec), without a fork
     #[arg(short = 'F', long, conflicts_with = "close")]
     no_fork: bool,
-    /// After FILE, or with --fd: run CMD by the shell ($SHELL or /bin/sh)
+    /// Run CMD with the shell, $SHELL or /bin/sh; after FILE or with --fd
     #[arg(short, long, value_name = "CMD", value_hint = ValueHint::CommandString)]
     command: Option<OsString>,
-    /// Lock by fcntl(2) (an OFD lock), not by flock(2)
+    /// Use fcntl(2) (an OFD lock), not flock(2)
     #[arg(long)]
     fcntl: bool,
-    /// Lock bytes from here on (implies --fcntl)
+    /// Lock bytes from OFFSET on (implies --fcntl)
     #[arg(long, value_name = "OFFSET", value_parser = units::offset)]
     start: Option<u64>,
-    /// Lock SIZE bytes; 0 is all that follow (implies --fcntl)
+    /// Lock SIZE bytes; 0 means to the end (implies --fcntl)
     #[arg(long, value_name = "SIZE", value_parser = units::size)]
     length: Option<u64>,
-    /// Lock this descriptor; all words are of the command, if any
+    /// Lock descriptor N; all arguments are the command, if any
     #[arg(long, value_name = "N")]
     fd: Option<i32>,
 }
 
-/// What is to be locked.
+/// What to lock.
 enum Target {
     File(PathBuf),
     Descriptor(i32),
@@ -141,7 +142,7 @@ impl Args {
         let mut had = self.take(&file, wait);
         if matches!(&had, Err(e) if is_nfs(e)) && self.kind() != Some(Kind::Shared) && matches!(target, Target::File(_))
         {
-            // NFS makes POSIX locks of all, and those want a file that is open for writing.
+            // NFS turns all locks into POSIX locks; exclusive ones need a file that is open for writing.
             if let Ok(again) = self.open(&target, Access::Both) {
                 file = again;
                 had = self.take(&file, wait);
@@ -158,7 +159,7 @@ impl Args {
                 if global.verbose {
                     screen.tell(&format!("memsnap: {why}"));
                 }
-                // Otherwise silent, as flock(1): cron would mail it at every run.
+                // Otherwise silent, like flock(1): cron would send every message by mail.
                 if screen.is_json() || global.verbose || screen.terminals.stderr && !global.quiet {
                     conflict::tell("", &file, &target, self, screen)?;
                 }
@@ -173,15 +174,15 @@ impl Args {
             Some(command) => self.execute(command, global, screen),
             None => Ok(Exit::Done),
         }
-        // `file` is closed, and its lock let go unless somebody inherited it.
+        // `file` is closed here, and its lock released unless a process inherited it.
     }
 
     /// What to lock, and what to run then.
     fn read(&self) -> anyhow::Result<(Target, Option<Command>)> {
         let mut words = &self.words[..];
         if self.command.is_some() && self.fd.is_none() {
-            // Taken as a command, a file in the wrong place would be run, and a file with the name of the command made.
-            return Err(wrong("-c stands before the file", "write the file first: memsnap lock FILE -c CMD"));
+            // Treated as a command, a file in the wrong place would be run, and a file named like the command created.
+            return Err(wrong("-c comes before the file", "put the file first: memsnap lock FILE -c CMD"));
         }
         let target = match (self.fd, words) {
             (Some(fd), _) => Target::Descriptor(fd),
@@ -191,7 +192,7 @@ impl Args {
                 Target::File(first.into())
             }
             (None, []) => {
-                return Err(wrong("nothing to lock", "name a file and a command, or the number of a descriptor"));
+                return Err(wrong("nothing to lock", "give a file and a command, or the number of a descriptor"));
             }
         };
         if self.fd.is_none() && matches!(target, Target::Descriptor(_)) {
@@ -207,24 +208,21 @@ impl Args {
             (Some(line), []) => shell(line),
             (Some(_), [more, ..]) => {
                 return Err(wrong(
-                    format!("-c takes one command, and there is {} as well", escape::os(more)),
-                    "quote it",
+                    format!("-c takes one argument, but {} follows it", escape::os(more)),
+                    "quote the command",
                 ));
             }
             (None, []) => return Ok((target, None)),
             (None, [flag, line @ ..]) if flag == "-c" || flag == "--command" => match line {
                 [line] => shell(line),
                 _ => {
-                    return Err(wrong(
-                        format!("{} takes exactly one command", escape::os(flag)),
-                        "write it as one word",
-                    ));
+                    return Err(wrong(format!("{} takes exactly one argument", escape::os(flag)), "quote the command"));
                 }
             },
             (None, words) => {
                 let words = if words[0] == "--" { &words[1..] } else { words };
                 let Some((program, args)) = words.split_first() else {
-                    return Err(wrong("no command after --", "name a command to run"));
+                    return Err(wrong("no command after --", "give the command to run"));
                 };
                 let mut command = Command::new(program);
                 command.args(args);
@@ -256,7 +254,7 @@ impl Args {
         }
     }
 
-    /// How long to wait; None: for ever.
+    /// How long to wait; `None`: for ever.
     fn wait(&self) -> anyhow::Result<Option<Duration>> {
         if self.nonblock {
             return Ok(Some(Duration::ZERO));
@@ -264,9 +262,7 @@ impl Args {
         let Some(secs) = self.timeout else { return Ok(None) };
         let time = Duration::try_from_secs_f64(secs).or(match secs.is_finite() && secs > 0.0 {
             true => Ok(Duration::MAX),
-            false => {
-                Err(coded(SYSTEM, Error::refused(format!("no timer waits for {secs} s"), "name a time from 0 on")))
-            }
+            false => Err(coded(SYSTEM, Error::refused(format!("cannot wait for {secs} s"), "use a time of 0 or more"))),
         })?;
         Ok(Some(time))
     }
@@ -297,7 +293,7 @@ impl Args {
         })
     }
 
-    /// Whether the lock is ours: by one call that waits in the kernel's queue.
+    /// Takes the lock by one call that waits in the kernel's queue. Returns whether it is ours.
     fn take(&self, file: &Lockable, wait: Option<Duration>) -> io::Result<bool> {
         let (span, kind) = (self.span(), self.kind());
         let waits = wait != Some(Duration::ZERO);
@@ -341,7 +337,7 @@ impl Args {
 fn descriptor(word: &OsStr) -> anyhow::Result<i32> {
     word.to_str().and_then(|word| word.trim_start().parse().ok()).ok_or_else(|| {
         let what = format!("{} is not a file descriptor, and no command follows it", escape::os(word));
-        wrong(what, "name a command to run while the file is locked")
+        wrong(what, "give the command to run while the file is locked")
     })
 }
 
@@ -353,8 +349,8 @@ fn wrong(what: impl Into<String>, hint: &str) -> anyhow::Error {
     coded(USAGE.code(), Error::refused(what, hint))
 }
 
-/// What a file that cannot be written to can have.
-const FCNTL_HINT: &str = "take a shared lock with -s, or leave --fcntl out: flock locks whatever can be opened";
+/// The hint for a file that cannot be opened for writing.
+const FCNTL_HINT: &str = "use a shared lock (-s), or leave out --fcntl: flock works on any file that can be opened";
 
 fn no_lock(target: &Target, source: io::Error) -> anyhow::Error {
     let code = if is_short(&source) { SYSTEM } else { NOT_LOCKABLE };
@@ -371,16 +367,16 @@ fn cannot_run(program: &Path, source: io::Error) -> anyhow::Error {
     let words = program.as_os_str().as_encoded_bytes();
     if words.starts_with(b"-") {
         let what = format!("running {}: {source}", program.display());
-        return coded(code, Error::refused(what, "options come before the file; what follows it is the command"));
+        return coded(code, Error::refused(what, "options come before the file; the command follows it"));
     }
     if source.kind() == ErrorKind::PermissionDenied && program.is_file() {
         let what = format!("running {}: {source}", program.display());
-        return coded(code, Error::refused(what, "it must be an executable file (chmod +x), which this user may run"));
+        return coded(code, Error::refused(what, "the command must be executable for this user: `chmod +x`"));
     }
     coded(code, Error::Io { doing: "running", path: program.into(), source })
 }
 
-/// What a system that has run out of something says: memory, descriptors, processes, locks.
+/// Whether the system has run out of memory, descriptors, processes or locks.
 fn is_short(e: &io::Error) -> bool {
     const ENOLCK: i32 = 37;
     const ENFILE: i32 = 23;
@@ -390,7 +386,7 @@ fn is_short(e: &io::Error) -> bool {
         || [ENOLCK, ENFILE, EMFILE].contains(&e.raw_os_error().unwrap_or(0))
 }
 
-/// What NFS says to an exclusive lock of a file that is not open for writing.
+/// Whether this is the error of NFS for an exclusive lock on a file that is not open for writing.
 fn is_nfs(e: &io::Error) -> bool {
     const EIO: i32 = 5;
     const EBADF: i32 = 9;

@@ -1,4 +1,4 @@
-//! One row for each file: which columns there are, and what is in them.
+//! One row for each file: the columns, and their cells.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use super::super::escape;
 use super::super::units::Sizes;
 use super::show::{Line, percent};
 
-/// What reads nothing but the tables of the system.
+/// The aspects that read no bytes of the file.
 pub(super) const CHEAP: Aspects =
     Aspects { layout: true, cache: true, users: true, format: true, content: false, changes: false };
 const NONE: Aspects =
@@ -82,7 +82,7 @@ const ALL: [(&str, Column); 27] = [
     ("changed", Changed),
 ];
 
-/// Those shown for several files: what was asked for, and of all else what there is room for in 80 columns.
+/// The columns shown for several files: those asked for, and others as far as 80 columns allow.
 pub(super) fn usual(content: bool, changes: bool) -> Vec<Column> {
     let first: &[Column] = match (content, changes) {
         (false, false) => &[Length, Allocated, Pieces, Resident, Dirty, Mapped, Writers, Locks],
@@ -96,7 +96,7 @@ pub(super) fn usual(content: bool, changes: bool) -> Vec<Column> {
     columns
 }
 
-/// Adds what --content and --changes tell, unless it is there.
+/// Adds the columns of --content and --changes that are missing.
 pub(super) fn add(columns: &mut Vec<Column>, content: bool, changes: bool) {
     let content: &[Column] = if content { &[Zero, Duplicate, Compressed] } else { &[] };
     let changes: &[Column] = if changes { &[Snapshots, Changed] } else { &[] };
@@ -113,13 +113,13 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Column>, String> {
     let one = |word: &str| {
         let word = word.trim().to_ascii_lowercase();
         let found = ALL.iter().find(|(name, _)| *name == word).map(|(_, column)| *column);
-        found.ok_or_else(|| format!("there is no column `{word}`; known are {}", known()))
+        found.ok_or_else(|| format!("there is no column `{word}`; the columns are {}", known()))
     };
     text.split(',').map(one).collect()
 }
 
 impl Column {
-    /// What has to be looked at for it.
+    /// What has to be inspected for it.
     pub(super) fn aspects(self) -> Aspects {
         match self {
             File | Inode | Length | Allocated | Fs | Reflink | Locks => NONE,
@@ -185,7 +185,7 @@ impl Column {
     }
 }
 
-/// `2`, or `2+` where there may be others; none where nobody was seen and there may be somebody.
+/// `2`, or `2+` if there may be others; `None` if none is visible but there may be some.
 fn counted(n: usize, unseen: &Unseen) -> Option<String> {
     match (n, unseen.may_use_files()) {
         (0, true) => None,
@@ -194,7 +194,7 @@ fn counted(n: usize, unseen: &Unseen) -> Option<String> {
     }
 }
 
-/// An aspect that was looked at and seen.
+/// An aspect that was inspected.
 fn seen<T>(aspect: &Option<Seen<T>>) -> Option<&T> {
     aspect.as_ref()?.as_ref().ok()
 }
@@ -218,7 +218,7 @@ pub(super) fn row(file: &Path, report: &Report, columns: &[Column], sizes: Sizes
 /// A heading and the rows, in columns as wide as their widest cell; numbers to the right.
 pub(super) fn table(columns: &[Column], mut rows: Vec<Vec<String>>, lines: &mut Vec<Line>) {
     rows.insert(0, columns.iter().map(|column| column.heading()).collect());
-    let width = |i: usize| rows.iter().map(|row| row[i].chars().count()).max().unwrap_or(0);
+    let width = |i: usize| rows.iter().map(|row| escape::columns(&row[i])).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns.len()).map(width).collect();
     for (n, row) in rows.iter().enumerate() {
         let cell = |(i, text): (usize, &String)| escape::padded(text, widths[i], !columns[i].is_text());
@@ -281,5 +281,12 @@ mod tests {
         table(&[Length, File], vec![row("1.0 KiB", "a"), row("12 B", "b c")], &mut lines);
         assert_eq!(lines[0], Line::Head(" LENGTH  FILE".into()));
         assert_eq!(lines[2], Line::Text("   12 B  b c".into()));
+        let mut lines = Vec::new();
+        let row = |file: &str, length: &str| vec![file.to_owned(), length.to_owned()];
+        table(&[File, Length], vec![row("\u{6f22}\u{5b57}", "1 B"), row("e\u{301}x", "22 B")], &mut lines);
+        let text = |at: usize| match &lines[at] {
+            Line::Head(text) | Line::Text(text) | Line::Own(text) => text.clone(),
+        };
+        assert_eq!([0, 1, 2].map(text), ["FILE  LENGTH", "\u{6f22}\u{5b57}     1 B", "e\u{301}x      22 B"]);
     }
 }

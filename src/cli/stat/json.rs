@@ -1,4 +1,4 @@
-//! All of it, for programs.
+//! `stat --json`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,7 +18,7 @@ pub(super) struct JsonStat {
     schema: &'static str,
     #[serde(flatten)]
     path: JsonPath,
-    /// Where it leads, if it is a symbolic link.
+    /// The target, if it is a symbolic link.
     leads_to: Option<JsonPath>,
     len: u64,
     allocated: u64,
@@ -32,19 +32,19 @@ pub(super) struct JsonStat {
     layout: Option<JsonLayout>,
     extents: Option<JsonExtents>,
     cache: Option<JsonCache>,
-    /// These two are null where nobody was seen and there may be somebody.
+    /// Null, like `openers`, if no process is visible but there may be one.
     mappers: Option<Vec<JsonMapper>>,
     openers: Option<Vec<JsonOpener>>,
-    /// Whether these are all of this system, or container.
+    /// Whether no other process of this system or container can have the file open.
     users_complete: Option<bool>,
     locks: Vec<JsonLock>,
-    /// That a change of it was interrupted, or is under way.
+    /// That a change of it was interrupted, or is running.
     unfinished: Option<String>,
     format: Option<JsonFormat>,
     content: Option<JsonContent>,
     changes: Option<JsonChanges>,
     cells: Vec<JsonCell>,
-    /// Why an aspect is null, by its name; also `processes` and `locks`, where some could not be looked at.
+    /// Why an aspect is null, by its name; also `file`, `processes` and `locks`, if some could not be inspected.
     unseen: BTreeMap<&'static str, String>,
 }
 
@@ -175,7 +175,7 @@ struct JsonCell {
     changed_pages: Option<u64>,
 }
 
-/// What is to be written of `file`.
+/// The JSON object for `file`.
 pub(super) fn of(file: &Path, report: &Report) -> JsonStat {
     let mut unseen = BTreeMap::new();
     if let Some(why) = &report.closed {
@@ -185,7 +185,7 @@ pub(super) fn of(file: &Path, report: &Report) -> JsonStat {
         unseen.insert("processes", which);
     }
     if !report.locks.complete {
-        unseen.insert("locks", "there may be others, or other holders".into());
+        unseen.insert("locks", "there may be other locks, or other holders".into());
     }
     let stamp = &report.stamp;
     JsonStat {

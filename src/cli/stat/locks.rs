@@ -1,4 +1,4 @@
-//! The locks of a file: as part of all, and alone, for scripts.
+//! The locks of a file: as part of the full output, and alone (`--locks`).
 
 use std::path::Path;
 use std::time::UNIX_EPOCH;
@@ -13,7 +13,7 @@ use super::super::screen::Screen;
 use super::Look;
 use super::show::Line;
 
-/// A lock, for programs.
+/// A lock in JSON.
 #[derive(Serialize)]
 pub(super) struct JsonLock {
     kind: &'static str,
@@ -41,7 +41,7 @@ struct JsonLocks {
     locks: Vec<JsonLock>,
 }
 
-/// Adds the locks of `file` to what is shown; `named` where there are other files.
+/// Adds the locks of `file` to what is shown; `named` if there are other files.
 pub(super) fn show(
     file: &Path,
     locks: &Locks,
@@ -75,8 +75,8 @@ pub(super) fn describe(lock: &Lock) -> String {
     };
     let who = |p: &Process| format!("{} {}", p.pid, escape::text(p.command.as_deref().unwrap_or("?")));
     let who = match &lock.holders[..] {
-        [] if lock.waiting && lock.kind == LockKind::Ofd => "somebody (of whom the kernel tells nothing)".into(),
-        [] => "somebody not visible here".into(),
+        [] if lock.waiting && lock.kind == LockKind::Ofd => "a process that the kernel does not name".into(),
+        [] => "a process not visible here".into(),
         all => all.iter().map(who).collect::<Vec<_>>().join(", "),
     };
     let by = if lock.waiting { ", wanted by" } else { " by" };
@@ -92,7 +92,7 @@ fn family(kind: LockKind) -> &'static str {
     }
 }
 
-/// All of them, for programs.
+/// All locks, for JSON.
 pub(super) fn of(locks: &Locks) -> Vec<JsonLock> {
     let process = |process: &Process| JsonProcess {
         pid: process.pid,
@@ -128,8 +128,8 @@ mod tests {
         assert_eq!(describe(&lock), "flock exclusive by 7 sh, 8 sh");
         (lock.kind, lock.exclusive, lock.end, lock.waiting) = (LockKind::Ofd, false, Some(4096), true);
         lock.holders.clear();
-        assert_eq!(describe(&lock), "ofd shared 0x0..0x1000, wanted by somebody (of whom the kernel tells nothing)");
+        assert_eq!(describe(&lock), "ofd shared 0x0..0x1000, wanted by a process that the kernel does not name");
         lock.waiting = false;
-        assert_eq!(describe(&lock), "ofd shared 0x0..0x1000 by somebody not visible here");
+        assert_eq!(describe(&lock), "ofd shared 0x0..0x1000 by a process not visible here");
     }
 }

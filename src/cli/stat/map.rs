@@ -1,4 +1,4 @@
-//! `--map`: the file as a strip of cells.
+//! `--map`: the file as a map of cells.
 
 use memsnap::ops::stat::{Cell, Report};
 use memsnap::page::PAGE64;
@@ -8,7 +8,7 @@ use super::super::strip::{Class, Strip};
 use super::show::Line;
 use super::terminal;
 
-/// Rows that a strip takes at most.
+/// Most rows of a map.
 const ROWS: u64 = 4;
 
 const CLASSES: [Class; 6] = [
@@ -17,15 +17,15 @@ const CLASSES: [Class; 6] = [
     Class { mark: '=', color: "32", name: "cached" },
     Class { mark: '-', color: "", name: "not cached" },
     Class { mark: '.', color: "2", name: "hole" },
-    Class { mark: '?', color: "2", name: "not seen" },
+    Class { mark: '?', color: "2", name: "unknown" },
 ];
 
-/// How a file of `len` bytes is cut.
+/// How a file of `len` bytes is cut into cells.
 pub(super) fn strip(len: u64, screen: &Screen) -> Strip {
     Strip::new(len, PAGE64, terminal(screen).0, ROWS)
 }
 
-/// Adds the strip and what its marks mean: those that are in it.
+/// Adds the map and a legend of the marks that occur in it.
 pub(super) fn draw(strip: &Strip, report: &Report, screen: &Screen, lines: &mut Vec<Line>) {
     let colored = screen.colors().0;
     let classes: Vec<usize> = report.cells.iter().map(class).collect();
@@ -40,7 +40,7 @@ pub(super) fn draw(strip: &Strip, report: &Report, screen: &Screen, lines: &mut 
     lines.push(Line::Own(strip.legend(&used_classes, colored, &screen.sizes.show(strip.cell()))));
 }
 
-/// The first that a cell has something of.
+/// The first class that a cell has something of.
 fn class(cell: &Cell) -> usize {
     match cell {
         Cell { changed: Some(1..), .. } => 0,

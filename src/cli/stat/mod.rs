@@ -23,32 +23,34 @@ use super::{escape, text, units};
 use columns::Column;
 use show::Line;
 
-/// Show all there is to see of a file: holes, cache, users, locks
+/// Show holes, extents, page cache, processes and locks of a file
 ///
-/// One file is shown in full, several in one row each. Nothing is written,
-/// and no lease is broken. What could not be seen is said: without privilege
-/// that is the processes of others, and the page cache of files that you may
-/// not write to. In a table, 2+ stands for two that were seen where there may
-/// be others, and ? where none was seen. The first process of the system and
-/// those outside of this container are not counted there.
+/// Shows one file in full, several in one row each. Writes nothing, and breaks
+/// no lease. Also reports what could not be inspected: without privilege, the
+/// processes of other users, and the page cache of files that you may not
+/// write to. In a table, 2+ means two, and possibly more; ? means unknown.
+/// Process 1 and processes outside this container do not count as unknown
+/// there.
 ///
-///   cached   counted by the kernel in whole folios: one byte written to a
-///            file that was read in large pieces may show as 2 MiB dirty
+///   cached   the kernel counts whole folios: a byte written to a file that
+///            was read in large pieces may show as 2 MiB dirty
 ///   evicted  not in memory any more, as far as the kernel remembers
-///   mapped   with the part of the file; private maps never change it
-///   locked   flock, fcntl locks of processes (posix), of open files (ofd),
-///            leases; by all that share the lock now, not who once asked;
-///            then who waits. The column counts those that are held.
+///   mapped   processes, with the mapped part; private maps never change the
+///            file
+///   locked   flock, fcntl locks of processes (posix) and of open files
+///            (ofd), and leases: processes that hold a lock now, not the one
+///            that took it; then those that wait. The column counts locks
+///            that are held.
 ///
-/// --content and --changes read the whole file, but for holes, and leave the
-/// page cache as it was. --map does when there is a snapshot.
+/// --content and --changes read the whole file, except for holes, and leave
+/// the page cache as it was; so does --map if there is a snapshot.
 ///
 /// Examples:
 ///
 ///   memsnap stat db.bin
-///   memsnap stat --map --watch db.bin          see what a program writes
+///   memsnap stat --map --watch db.bin          watch a program write
 ///   memsnap stat -o file,length,dirty,locks *.bin
-///   memsnap lock -n db.bin start               only if nobody has it locked
+///   memsnap lock -n db.bin start               only if it is not locked
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = text::STAT_EXIT)]
 pub(crate) struct Args {
@@ -57,32 +59,32 @@ pub(crate) struct Args {
     files: Vec<PathBuf>,
     /// Show these columns, one row for each file
     ///
-    /// Separated by commas, of: file, inode, length, allocated, data, runs,
-    /// holes, extents, fragments, shared, unwritten, fs, reflink, resident,
-    /// dirty, writeback, evicted, mapped, writers, readers, locks, kind,
-    /// zero, duplicate, compressed, snapshots, changed. Those after kind
-    /// read the whole file. A ? stands for what could not be seen. Given
-    /// again, it adds columns, and so do --content and --changes.
+    /// A list, separated by commas, of: file, inode, length, allocated, data,
+    /// runs, holes, extents, fragments, shared, unwritten, fs, reflink,
+    /// resident, dirty, writeback, evicted, mapped, writers, readers, locks,
+    /// kind, zero, duplicate, compressed, snapshots, changed. Those after
+    /// kind read the whole file. ? means unknown. May be repeated to add
+    /// columns; --content and --changes add theirs.
     #[arg(short = 'o', long, value_name = "COLS", value_parser = columns::parse, verbatim_doc_comment)]
     #[arg(conflicts_with_all = ["map", "locks"])]
     columns: Vec<Columns>,
-    /// Draw the file as a strip of cells
+    /// Draw a map of the file
     ///
-    /// A cell is a stretch of the file, and shows the first of these that it
-    /// holds: pages that changed since the latest snapshot (#), dirty pages
-    /// (*), pages in memory (=), data that is not in memory (-), holes (.).
+    /// A cell stands for a part of the file, and shows the first of these
+    /// that it has: pages that changed since the latest snapshot (#), dirty
+    /// pages (*), pages in memory (=), other data (-), holes (.).
     #[arg(long, verbatim_doc_comment)]
     map: bool,
-    /// Only the locks, of directories too; exit status 1 if none is held
+    /// Show only locks, also of directories; exit with 1 if none is held
     #[arg(long, conflicts_with_all = ["map", "content", "changes"])]
     locks: bool,
-    /// Count zero pages and duplicate pages, and see how far it compresses
+    /// Count zero pages and duplicate pages, and measure compression
     #[arg(long)]
     content: bool,
     /// Count the pages that changed since the latest snapshot
     #[arg(long)]
     changes: bool,
-    /// Show it again every second, or every SECS, until Ctrl-C
+    /// Repeat every second, or every SECS seconds, until Ctrl-C
     #[arg(long, value_name = "SECS", num_args = 0..=1, require_equals = true, default_missing_value = "1")]
     #[arg(value_parser = watch::every)]
     watch: Option<Duration>,
@@ -90,16 +92,16 @@ pub(crate) struct Args {
     reading: ReadingFlags,
 }
 
-/// By this name clap takes it for one value, not for many.
+/// A type name of its own: clap would treat a plain `Vec` as many values.
 type Columns = Vec<Column>;
 
-/// One look at all files: what is to be shown, and how it went.
+/// One look at all files: the lines to show, and errors.
 #[derive(Default)]
 struct Look {
     lines: Vec<Line>,
-    /// Of a table that is not laid out yet.
+    /// Rows of a table that is not laid out yet.
     rows: Vec<Vec<String>>,
-    /// How many files were there.
+    /// How many files were found.
     seen: usize,
     errors: Vec<anyhow::Error>,
     json: Vec<String>,
@@ -110,7 +112,7 @@ struct Look {
 impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
         if screen.is_json() && !self.columns.is_empty() {
-            return Err(Error::refused("JSON has no columns, it tells everything", "leave out -o").into());
+            return Err(Error::refused("-o selects columns of a table, and JSON has all fields", "leave out -o").into());
         }
         match self.watch {
             Some(every) => watch::watch(every, screen, |screen| self.look(global, screen)),
@@ -128,7 +130,7 @@ impl Args {
         let columns = self.columns();
         let columns = columns.as_deref();
         for file in &self.files {
-            let doing = || format!("looking at {}", escape::path(file));
+            let doing = || format!("inspecting {}", escape::path(file));
             if self.locks {
                 match self.found(file, stat::locks_of(file)).with_context(doing) {
                     Err(e) => look.errors.push(e),
@@ -151,7 +153,7 @@ impl Args {
         Ok(look)
     }
 
-    /// The columns of a table, if it is one.
+    /// The columns, if the output is a table.
     fn columns(&self) -> Option<Vec<Column>> {
         if self.columns.is_empty() {
             return (self.files.len() > 1 && !self.map).then(|| columns::usual(self.content, self.changes));
@@ -161,11 +163,11 @@ impl Args {
         Some(columns)
     }
 
-    /// `found`, but who is missing may have been meant as a number of seconds.
+    /// Explains a missing file whose name is a number: it may have been meant as the seconds of `--watch`.
     fn found<T>(&self, file: &Path, found: memsnap::Result<T>) -> memsnap::Result<T> {
         found.map_err(|e| match file.to_str().filter(|_| self.watch.is_some() && !file.exists()) {
             Some(text) if units::seconds(text).is_ok() => {
-                Error::refused(format!("there is no file {text}"), format!("for seconds write --watch={text}"))
+                Error::refused(format!("there is no file {text}"), format!("to set the seconds, use --watch={text}"))
             }
             _ => e,
         })
@@ -203,7 +205,7 @@ impl Args {
         Ok(())
     }
 
-    /// What has to be looked at for what is to be shown; `all`: at least what reads nothing.
+    /// What has to be inspected for what is shown; `all`: at least what reads nothing.
     fn aspects(&self, columns: Option<&[Column]>, all: bool) -> Aspects {
         let of_columns = |aspect: fn(&Aspects) -> bool| {
             let is_shown = columns.is_some_and(|columns| columns.iter().any(|column| aspect(&column.aspects())));
@@ -231,7 +233,7 @@ impl Look {
     }
 }
 
-/// What went wrong with single aspects.
+/// Errors of single aspects.
 fn failures(file: &Path, report: Report) -> Vec<anyhow::Error> {
     let aspects = [
         report.layout.and_then(Result::err),
@@ -241,22 +243,14 @@ fn failures(file: &Path, report: Report) -> Vec<anyhow::Error> {
         report.changes.and_then(Result::err),
     ];
     let failed = |unseen| match unseen {
-        Unseen::Failed(e) => Some(anyhow::Error::new(e).context(format!("looking at {}", escape::path(file)))),
+        Unseen::Failed(e) => Some(anyhow::Error::new(e).context(format!("inspecting {}", escape::path(file)))),
         Unseen::Hidden(_) => None,
     };
     aspects.into_iter().flatten().filter_map(failed).collect()
 }
 
-/// Columns and rows of the terminal that results go to; 80 where there is none.
+/// Columns and rows of the terminal that stdout is; 80 columns if it is none.
 fn terminal(screen: &Screen) -> (usize, usize) {
     let size = screen.terminals.stdout.then(|| terminal::size(std::io::stdout())).flatten();
     size.map_or((80, usize::MAX), |size| (size.columns.unwrap_or(80), size.rows.unwrap_or(24)))
-}
-
-/// `5 min ago`, `now`.
-fn ago(now_ns: i64, then_ns: i64) -> String {
-    match units::age(now_ns, then_ns) {
-        age if age == "now" || age.starts_with("in ") => age,
-        age => format!("{age} ago"),
-    }
 }

@@ -1,4 +1,4 @@
-//! One file at length: a label and what there is to say, within the width of the screen.
+//! One file in full: labels and values, within the width of the screen.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,22 +11,22 @@ use memsnap::sys::procs::{How, Opener};
 
 use super::super::escape;
 use super::super::screen::Screen;
-use super::super::units::{Sizes, count};
-use super::{ago, locks, terminal};
+use super::super::units::{Sizes, ago, count};
+use super::{locks, terminal};
 
 /// Columns that labels take.
 const LABELS: usize = 12;
-/// Entries of a list that are shown unless all are asked for.
+/// Entries of a list that are shown without -v.
 const FEW: usize = 4;
 
 /// A line to be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Line {
-    /// Above others.
+    /// A heading.
     Head(String),
-    /// Plain; to be escaped.
+    /// Plain text, still to be escaped.
     Text(String),
-    /// As it is, with its colours.
+    /// Finished text with its colours.
     Own(String),
 }
 
@@ -34,13 +34,13 @@ struct Page<'a> {
     lines: &'a mut Vec<Line>,
     width: usize,
     sizes: Sizes,
-    /// Lists are shown whole.
+    /// Whether lists are shown in full.
     all: bool,
-    /// The file could not be opened.
+    /// Whether the file could not be opened.
     closed: bool,
 }
 
-/// All that was found of a file; not `full`: only its name.
+/// Everything found for a file; without `full`, only its name.
 pub(super) fn block(file: &Path, report: &Report, full: bool, all: bool, screen: &Screen, lines: &mut Vec<Line>) {
     lines.push(Line::Head(escape::path(file)));
     if !full {
@@ -73,9 +73,9 @@ impl Page<'_> {
         self.sizes.show(bytes)
     }
 
-    /// A label, and words that go on in the next line where they do not fit.
+    /// Adds a label and text, wrapped between words.
     fn put(&mut self, label: &str, text: &str) {
-        let history = self.width.saturating_sub(LABELS + 2).max(20);
+        let width = self.width.saturating_sub(LABELS + 2).max(20);
         let mut label = label;
         let mut line = String::new();
         let mut flush = |line: &mut String| {
@@ -84,7 +84,7 @@ impl Page<'_> {
             line.clear();
         };
         for word in text.split(' ') {
-            if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > history {
+            if !line.is_empty() && escape::columns(&line) + 1 + escape::columns(word) > width {
                 flush(&mut line);
             }
             if !line.is_empty() {
@@ -95,7 +95,7 @@ impl Page<'_> {
         flush(&mut line);
     }
 
-    /// A list, of which only the first are shown.
+    /// Adds a list, of which only the first entries are shown.
     fn list(&mut self, label: &str, entries: impl ExactSizeIterator<Item = String>, more: u64) {
         let n = entries.len();
         let shown = if self.all || n <= FEW + 1 && more == 0 { n } else { FEW };
@@ -113,8 +113,8 @@ impl Page<'_> {
             None => {}
             Some(Ok(found)) => show(self, found),
             Some(Err(Unseen::Hidden(_))) if self.closed => {} // said once, below
-            Some(Err(Unseen::Hidden(why))) => self.put(label, &format!("not seen: {why}")),
-            Some(Err(Unseen::Failed(_))) => self.put(label, "not seen: something went wrong, see below"),
+            Some(Err(Unseen::Hidden(why))) => self.put(label, &format!("unknown: {why}")),
+            Some(Err(Unseen::Failed(_))) => self.put(label, "unknown: see the error below"),
         }
     }
 
@@ -140,9 +140,9 @@ impl Page<'_> {
             (n, pieces) => format!("{n} in {}", count(pieces, "fragment")),
         }];
         let sums = [
-            (extents.shared, "shared with others"),
+            (extents.shared, "shared with other files"),
             (extents.unwritten, "unwritten"),
-            (extents.unplaced, "without a place yet"),
+            (extents.unplaced, "not allocated yet"),
             (extents.encoded, "compressed or encrypted"),
             (extents.inline, "inline"),
         ];
@@ -152,13 +152,13 @@ impl Page<'_> {
     }
 
     fn fs(&mut self, fs: &Fs) {
-        let kind = fs.kind.as_deref().unwrap_or("a file system that is not told");
+        let kind = fs.kind.as_deref().unwrap_or("unknown file system");
         let mount = fs.mount.as_ref().map_or(String::new(), |point| format!(" at {}", escape::path(point)));
         let only = if fs.read_only { ", read-only" } else { "" };
         let reflink = match fs.reflink {
             Some(true) => "can share blocks (reflinks)",
             Some(false) => "cannot share blocks (no reflinks)",
-            None => "may share blocks or not",
+            None => "sharing of blocks unknown",
         };
         self.put("on", &format!("{kind}{mount}{only}, {reflink}"));
     }
@@ -166,7 +166,7 @@ impl Page<'_> {
     fn cache(&mut self, cache: &Cache, len: u64) {
         let mut text = format!("{} ({})", self.size(cache.resident), percent(cache.resident.min(len), len));
         match &cache.state {
-            None => text += "; this system does not tell what of it is dirty",
+            None => text += "; this system does not report dirty pages",
             Some(state) => {
                 text += &format!(", {} dirty", self.size(state.dirty));
                 let sums = [
@@ -206,7 +206,7 @@ impl Page<'_> {
 
     fn some(&mut self, label: &str, none: &str, list: Vec<String>, unseen: bool) {
         if list.is_empty() {
-            self.put(none, if unseen { "by nobody that can be seen" } else { "by nobody" });
+            self.put(none, if unseen { "by no visible process" } else { "by no process" });
         }
         self.list(label, list.into_iter(), 0);
     }
@@ -222,8 +222,8 @@ impl Page<'_> {
             Format::Vec { kind, len } => {
                 self.put("holds", &format!("a persistent vector: {} of {}", count(*len, "element"), kind.describe()));
             }
-            Format::BrokenVec(what) => self.put("holds", &format!("a persistent vector, not whole: {what}")),
-            Format::Delta => self.put("holds", "a delta; `memsnap delta stat` tells more"),
+            Format::BrokenVec(what) => self.put("holds", &format!("a persistent vector that cannot be used: {what}")),
+            Format::Delta => self.put("holds", "a delta; `memsnap delta stat` describes it"),
             Format::Stored(what) => self.put("holds", &format!("a {what} of a store")),
         }
     }
@@ -265,26 +265,26 @@ impl Page<'_> {
 
     fn unseen(&mut self, report: &Report) {
         if let Some(why) = &report.closed {
-            self.put("unseen", &format!("its holes, extents, page cache and bytes: {}", escape::text(why)));
+            self.put("unknown", &format!("holes, extents, page cache and content: {}", escape::text(why)));
         }
         if let Some(unseen) = users_unseen(report) {
-            self.put("unseen", &unseen);
+            self.put("unknown", &unseen);
         }
         if !report.locks.complete {
-            self.put("unseen", "perhaps other locks, or who has one");
+            self.put("unknown", "possibly other locks, or other holders");
         }
     }
 }
 
-/// Which processes were out of sight, in words; `None`: nobody, or they were not asked for.
+/// The processes that could not be inspected, in words; `None`: there are none, or they were not asked for.
 pub(super) fn users_unseen(report: &Report) -> Option<String> {
     let mappers = report.mappers.iter().map(|mappers| &mappers.unseen);
     let all: Vec<_> = mappers.chain(report.openers.iter().map(|openers| &openers.unseen)).collect();
     let pids: BTreeSet<_> = all.iter().flat_map(|unseen| &unseen.pids).collect();
     let parts = [
-        (!pids.is_empty()).then(|| format!("{} that could not be looked at", processes(pids.len()))),
+        (!pids.is_empty()).then(|| format!("{} that could not be inspected", processes(pids.len()))),
         all.iter().any(|unseen| unseen.hidden).then(|| "processes that /proc does not show".into()),
-        all.iter().any(|unseen| unseen.outside).then(|| "processes outside of this container".into()),
+        all.iter().any(|unseen| unseen.outside).then(|| "processes outside this container".into()),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     (!parts.is_empty()).then(|| parts.join(", "))
@@ -304,7 +304,7 @@ fn place(extent: &Extent) -> String {
     let marks = [
         (extent.is_shared(), ", shared"),
         (extent.is_unwritten(), ", unwritten"),
-        (extent.is_unplaced(), ", no place yet"),
+        (extent.is_unplaced(), ", not allocated yet"),
         (extent.is_encoded(), ", encoded"),
         (extent.is_inline(), ", inline"),
     ];

@@ -1,4 +1,4 @@
-//! `--watch`: the same again and again, in place on a terminal.
+//! `--watch`: repeats the output, in place on a terminal.
 
 use std::time::Duration;
 
@@ -10,17 +10,17 @@ use super::super::units;
 use super::show::Line;
 use super::{Look, terminal};
 
-/// Reads the time between two looks.
+/// Parses the time between two looks.
 pub(super) fn every(text: &str) -> Result<Duration, String> {
     match units::seconds(text)? {
-        time if time < Duration::from_millis(10) => Err("at least 0.01 seconds".into()),
+        time if time < Duration::from_millis(10) => Err("the shortest time is 0.01 seconds".into()),
         time => Ok(time),
     }
 }
 
-/// Looks and shows until there is nothing left to look at, the reader of stdout has gone, or Ctrl-C ends the program (by
-/// its signal: nothing has to be put in order, as each look is written at once and the cursor stays below it). What goes
-/// wrong at the first look ends it too; later it is shown, and the others are watched on.
+/// Inspects and shows until no file is left, the reader of stdout is gone, or Ctrl-C ends the program. (The signal may
+/// do so at any time: each look is written at once, and the cursor stays below it.) An error at the first look ends it
+/// too; a later one is shown, and the other files are still watched.
 pub(super) fn watch(
     every: Duration,
     screen: &mut Screen,
@@ -64,15 +64,16 @@ pub(super) fn watch(
     }
 }
 
-/// What fits on the screen, each line clearing what was there before.
+/// The lines that fit the screen; each clears what was there before.
 fn frame(lines: &[Line], columns: usize, rows: usize, colored: bool) -> String {
     let mut out = String::new();
-    let room = rows.saturating_sub(1);
-    // The last line is for what there is no room for.
-    let shown = if lines.len() > room { room.saturating_sub(1) } else { lines.len() };
-    let rest = (lines.len() > room).then(|| format!("and {}", units::count((lines.len() - shown) as u64, "more line")));
+    let height = rows.saturating_sub(1);
+    // The last line says how many lines do not fit.
+    let shown = if lines.len() > height { height.saturating_sub(1) } else { lines.len() };
+    let rest =
+        (lines.len() > height).then(|| format!("and {}", units::count((lines.len() - shown) as u64, "more line")));
     for line in lines[..shown].iter().chain(&rest.map(Line::Text)) {
-        let cut = |text: &String| escape::text(text).chars().take(columns).collect::<String>();
+        let cut = |text: &String| escape::cut(&escape::text(text), columns).to_owned();
         out += &match line {
             Line::Head(text) if colored => format!("\x1b[1m{}\x1b[0m", cut(text)),
             Line::Head(text) | Line::Text(text) => cut(text),
@@ -93,6 +94,9 @@ mod tests {
         assert_eq!(frame(&lines, 5, 9, false), "name\x1b[K\nabcde\x1b[K\nlast\x1b[K\n\x1b[J");
         assert_eq!(frame(&lines, 20, 3, true), "\x1b[1mname\x1b[0m\x1b[K\nand 2 more lines\x1b[K\n\x1b[J");
         assert_eq!(frame(&lines, 20, 2, true), "and 3 more lines\x1b[K\n\x1b[J");
+        let wide = [Line::Text("\u{6f22}\u{5b57}e\u{301}x".into())];
+        assert_eq!(frame(&wide, 3, 9, false), "\u{6f22}\x1b[K\n\x1b[J");
+        assert_eq!(frame(&wide, 5, 9, false), "\u{6f22}\u{5b57}e\u{301}\x1b[K\n\x1b[J");
         assert!(every("0").is_err() && every("x").is_err());
         assert_eq!(every("0.5"), Ok(Duration::from_millis(500)));
     }

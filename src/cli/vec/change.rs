@@ -16,9 +16,9 @@ use super::look::{show, show_stat};
 use super::words;
 use super::{Target, input};
 
-/// Make a new, empty vector
+/// Create an empty vector
 ///
-/// FILE must not exist; it is readable and writable by its owner only.
+/// FILE must not exist. It is created with mode 0600.
 ///
 /// Examples:
 ///
@@ -27,24 +27,24 @@ use super::{Target, input};
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = text::VEC_EXIT)]
 pub(super) struct Create {
-    /// File to make
+    /// The file to create
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     file: PathBuf,
-    /// Type of the elements: u8 to u64, i8 to i64, f32 or f64
+    /// Set the type of the elements: u8 to u64, i8 to i64, f32 or f64
     #[arg(long = "type", value_name = "TYPE", value_parser = words::scalar)]
     scalar: Scalar,
-    /// The program's name for the type: up to 16 bytes
+    /// Set a program's name for the type: up to 16 bytes
     #[arg(long, value_name = "NAME", value_parser = words::tag, default_value = "", hide_default_value = true)]
     tag: Tag,
-    /// The program's version of the type
+    /// Set the program's version of the type
     #[arg(long = "version", id = "type_version", value_name = "N", default_value_t, hide_default_value = true)]
     version: u32,
 }
 
 /// Append elements
 ///
-/// All of them, or none. Integers may be hexadecimal (0xff), floats nan or
-/// inf. `-` reads numbers from stdin, separated by white space.
+/// Appends all of them, or none. Integers may be hexadecimal (0xff), floats nan
+/// or inf. `-` reads numbers from stdin, separated by white space.
 ///
 /// Examples:
 ///
@@ -55,17 +55,16 @@ pub(super) struct Create {
 pub(super) struct Push {
     #[command(flatten)]
     target: Target,
-    /// Numbers, or - alone
+    /// The numbers, or - alone
     #[arg(value_name = "VALUE", required = true, allow_negative_numbers = true)]
     values: Vec<String>,
 }
 
 /// Remove elements from the end or the front, and print them
 ///
-/// Elements are removed once all of them have been written to stdout. If
-/// that fails, they stay in FILE. With --front, all other elements move
-/// down, which takes time and, until it is done, space in the file for all
-/// of them.
+/// Removes the elements after all of them have been written to stdout. If that
+/// fails, they stay in FILE. With --front, the remaining elements are moved
+/// down, which takes time and, temporarily, space in the file for all of them.
 ///
 /// Examples:
 ///
@@ -76,7 +75,7 @@ pub(super) struct Push {
 pub(super) struct Pop {
     #[command(flatten)]
     target: Target,
-    /// Number of elements, which are printed in their order
+    /// Remove N elements; they are printed in their order
     #[arg(short = 'n', long = "number", value_name = "N", default_value = "1", value_parser = words::number)]
     number: u64,
     /// Remove the first elements, not the last
@@ -84,9 +83,9 @@ pub(super) struct Pop {
     front: bool,
 }
 
-/// Set elements
+/// Set elements to new values
 ///
-/// Several values go to INDEX and those after it.
+/// Several values go to INDEX and the elements after it.
 ///
 /// Examples:
 ///
@@ -97,15 +96,15 @@ pub(super) struct Pop {
 pub(super) struct Set {
     #[command(flatten)]
     target: Target,
-    /// First element to set
+    /// The first element to set
     #[arg(value_name = "INDEX", value_parser = words::place, allow_negative_numbers = true)]
     index: Place,
-    /// Numbers
+    /// The numbers
     #[arg(value_name = "VALUE", required = true, allow_negative_numbers = true)]
     values: Vec<String>,
 }
 
-/// Keep only the first elements
+/// Remove all but the first elements
 ///
 /// Example:
 ///
@@ -115,17 +114,17 @@ pub(super) struct Set {
 pub(super) struct Truncate {
     #[command(flatten)]
     target: Target,
-    /// Number of elements to keep
+    /// The number of elements to keep
     #[arg(value_name = "N", value_parser = words::number)]
     len: u64,
 }
 
 /// Append the elements of another file
 ///
-/// INPUT holds numbers as text, separated by white space; with --raw the
-/// bytes of elements in the order of this machine; with --persistence it is
-/// a file of the Rust crate persistence 0.0.5 with elements of that size. `-` is
-/// stdin. All of it is appended, or nothing; INPUT is never written to.
+/// INPUT holds numbers as text, separated by white space; with --raw, the bytes
+/// of elements in the byte order of this machine; with --persistence, it is a
+/// file of the Rust crate persistence 0.0.5 with elements of the same size. `-`
+/// is stdin. Appends all of it, or nothing. Never writes to INPUT.
 ///
 /// Examples:
 ///
@@ -137,13 +136,13 @@ pub(super) struct Truncate {
 pub(super) struct Import {
     #[command(flatten)]
     target: Target,
-    /// File to append; - is stdin
+    /// The file to append; - is stdin
     #[arg(value_name = "INPUT", value_hint = ValueHint::FilePath)]
     input: OsString,
-    /// INPUT holds the bytes of elements
+    /// Read INPUT as the bytes of elements
     #[arg(long, conflicts_with = "persistence")]
     raw: bool,
-    /// INPUT is a file of persistence 0.0.5
+    /// Read INPUT as a file of persistence 0.0.5
     #[arg(long)]
     persistence: bool,
     /// Require these magic bytes: 8 characters, or 0x and 16 digits
@@ -170,14 +169,14 @@ fn render(verb: &'static str, done: &str, file: &Path, report: Report, screen: &
         let path = JsonPath::of(file);
         return screen.json(&JsonReport { schema: "memsnap.vec.change.1", path, verb, changed, len });
     }
-    screen.say(&format!("{}: {} {done}, {len} now", escape::path(file), count(changed, "element")));
+    screen.say(&format!("{}: {} {done}, now {len}", escape::path(file), count(changed, "element")));
     Ok(())
 }
 
 impl Create {
     pub(super) fn run(&self, screen: &mut Screen) -> anyhow::Result<()> {
         let kind = ElementType { tag: self.tag, version: self.version, ..ElementType::of_scalar(self.scalar) };
-        let stat = vec::create(&self.file, &kind).with_context(|| format!("making {}", escape::path(&self.file)))?;
+        let stat = vec::create(&self.file, &kind).with_context(|| format!("creating {}", escape::path(&self.file)))?;
         if screen.is_json() {
             return show_stat(&stat, screen);
         }
@@ -210,11 +209,12 @@ impl Pop {
                 return show(index, number, screen);
             }
             screen.flush()?;
-            anyhow::ensure!(!screen.closed(), "nobody reads stdout any more; nothing was removed");
+            anyhow::ensure!(!screen.closed(), "the reader of stdout is gone; nothing was removed");
             Ok(())
         });
-        let report = report.with_context(|| format!("removing from {}", escape::path(file)))?;
-        let done = || format!("removing from {}: they are printed and removed, but not reported", escape::path(file));
+        let report = report.with_context(|| format!("removing elements from {}", escape::path(file)))?;
+        let done =
+            || format!("removing elements from {}: done, but the report could not be written", escape::path(file));
         render("pop", "removed", file, report, screen).and_then(|()| screen.flush()).with_context(done)
     }
 }
@@ -232,7 +232,7 @@ impl Truncate {
     pub(super) fn run(&self, screen: &mut Screen) -> anyhow::Result<()> {
         let file = &self.target.file;
         let report = vec::truncate(file, self.len, self.target.wait)
-            .with_context(|| format!("shortening {}", escape::path(file)))?;
+            .with_context(|| format!("truncating {}", escape::path(file)))?;
         render("truncate", "removed", file, report, screen)
     }
 }

@@ -9,26 +9,26 @@ use memsnap::{At, Result};
 
 use super::super::input;
 
-/// Opens `path`, to be read to its end; `-` is stdin.
+/// Opens `path` to read it to its end; `-` is stdin.
 ///
 /// # Errors
 /// When it cannot be opened.
 pub(super) fn open(path: &Path) -> Result<Box<dyn BufRead>> {
     let stream = input::stream(path.as_os_str())?;
     let mut file = stream.map_or_else(|| File::open(path).at("opening", path), Ok)?;
-    let found = file.metadata().at("looking at", path)?;
+    let found = file.metadata().at("inspecting", path)?;
     // A pipe, or a file that the kernel generates, has no length in advance.
-    let has_len = found.is_file() && fs::kind(&file).at("looking at", path)?.tells_lengths();
+    let has_len = found.is_file() && fs::kind(&file).at("inspecting", path)?.tells_lengths();
     Ok(match has_len {
         true => {
-            let left = found.len().saturating_sub(file.stream_position().at("looking at", path)?);
+            let left = found.len().saturating_sub(file.stream_position().at("inspecting", path)?);
             Box::new(BufReader::new(Whole { from: file, left }))
         }
         false => Box::new(BufReader::new(file)),
     })
 }
 
-/// Reads a file that has so many bytes: an earlier end is an error.
+/// Reads a file of known length: an earlier end is an error.
 struct Whole<R> {
     from: R,
     left: u64,
@@ -38,7 +38,7 @@ impl<R: Read> Read for Whole<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let n = self.from.read(buf)?;
         if n == 0 && !buf.is_empty() && self.left > 0 {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it became shorter while it was read"));
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it was truncated while it was read"));
         }
         self.left = self.left.saturating_sub(n as u64);
         Ok(n)

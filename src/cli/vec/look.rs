@@ -14,9 +14,9 @@ use super::super::{escape, text};
 use super::Target;
 use super::words::{self, name_of};
 
-/// Show what a vector holds: type, length, state
+/// Show type, length and state of a vector
 ///
-/// Reads the header and the state, and the log of an interrupted commit, if
+/// Reads the header and the state, and the log of an interrupted commit if
 /// there is one. Never writes.
 ///
 /// Example:
@@ -45,7 +45,7 @@ pub(super) struct Len {
 ///
 /// Examples:
 ///
-///   memsnap vec get counts 3 -1        the fourth, and the last
+///   memsnap vec get counts 3 -1        the fourth and the last
 ///   memsnap vec get counts 10..20      ten of them
 ///   memsnap vec get counts -- -3..     the last three
 #[derive(clap::Args)]
@@ -58,10 +58,10 @@ pub(super) struct Get {
     spans: Vec<Span>,
 }
 
-/// Write elements to stdout, as text or as bytes
+/// Write elements as text or as bytes
 ///
 /// Text is one number a line, in a form that import reads back as the same
-/// number. Bytes are those of the file, in the order of this machine.
+/// number. Bytes are in the byte order of this machine.
 ///
 /// Examples:
 ///
@@ -72,13 +72,13 @@ pub(super) struct Get {
 pub(super) struct Dump {
     #[command(flatten)]
     target: Target,
-    /// An index or a range; without it, all
+    /// An index or a range; by default, all
     #[arg(value_name = "RANGE", value_parser = words::span, allow_negative_numbers = true)]
     span: Option<Span>,
-    /// The bytes of the elements; for elements of any type
+    /// Write the bytes of the elements; works for any type
     #[arg(long, conflicts_with = "text")]
     raw: bool,
-    /// One number a line; the default
+    /// Write one number a line; the default
     #[arg(long)]
     text: bool,
     /// Write bytes even to a terminal
@@ -121,12 +121,12 @@ pub(super) struct JsonElement {
 impl Stat {
     pub(super) fn run(&self, screen: &mut Screen) -> anyhow::Result<()> {
         let stat = vec::stat(&self.target.file, self.target.wait)
-            .with_context(|| format!("looking at {}", escape::path(&self.target.file)))?;
+            .with_context(|| format!("inspecting {}", escape::path(&self.target.file)))?;
         show_stat(&stat, screen)
     }
 }
 
-/// Shows what a vector holds.
+/// Shows type, length and state of a vector.
 pub(super) fn show_stat(stat: &vec::Stat, screen: &mut Screen) -> anyhow::Result<()> {
     let kind = &stat.kind;
     if screen.is_json() {
@@ -147,10 +147,10 @@ pub(super) fn show_stat(stat: &vec::Stat, screen: &mut Screen) -> anyhow::Result
     screen.line(&format!("type    {}", kind.describe()))?;
     screen.line(&format!("length  {}, {}", count(stat.len, "element"), screen.sizes.show(stat.bytes)))?;
     match (stat.unfinished, stat.left_over) {
-        (true, _) => screen.line("state   the last commit is complete; the next writer puts it in place"),
+        (true, _) => screen.line("state   the last commit is complete; the next writer will put it in place"),
         (false, 0) => Ok(()),
         (false, n) => screen.line(&format!(
-            "state   {} past the elements, left by an interrupted commit; the next writer removes it",
+            "state   {} after the elements, left by an interrupted commit; the next writer removes it",
             screen.sizes.show(n)
         )),
     }
@@ -159,7 +159,7 @@ pub(super) fn show_stat(stat: &vec::Stat, screen: &mut Screen) -> anyhow::Result
 impl Len {
     pub(super) fn run(&self, screen: &mut Screen) -> anyhow::Result<()> {
         let stat = vec::stat(&self.target.file, self.target.wait)
-            .with_context(|| format!("looking at {}", escape::path(&self.target.file)))?;
+            .with_context(|| format!("inspecting {}", escape::path(&self.target.file)))?;
         if screen.is_json() {
             return screen.json(&JsonLen {
                 schema: "memsnap.vec.len.1",
@@ -196,7 +196,7 @@ impl Dump {
             return vec::get(&self.target.file, &[span], self.target.wait, &mut each).with_context(doing);
         }
         if screen.is_json() {
-            let what = "--raw writes bytes, and --json numbers";
+            let what = "--raw writes bytes, --json writes JSON";
             return Err(memsnap::Error::refused(what, "leave one of them out").into());
         }
         no_binary_on_terminal(self.force, screen)?;

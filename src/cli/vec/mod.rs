@@ -17,13 +17,13 @@ use super::units;
 /// Make, read and change persistent vectors: typed arrays in files
 ///
 /// A persistent vector is a file with a header and elements of one type,
-/// made here or by the library. Every change is atomic and durable: after a
-/// crash at any moment the file holds all of it, or nothing of it. A lock on
-/// the file excludes other writers and readers while one writes.
+/// created here or by the library. Every change is atomic and durable: after a
+/// crash at any time the file holds all of it, or none of it. A lock on the
+/// file excludes other writers, and readers while it is written.
 ///
-/// Elements are numbered from 0, or -1, -2, ... from the last. Ranges are
-/// 10..20 (without 20), 5.., ..5, and .. for all. Write `--` before anything
-/// that begins with a minus and is no number, such as -3.. or -inf.
+/// Elements are numbered from 0; -1 is the last, -2 the one before. Ranges are
+/// half-open: 10..20 (without 20), 5.., ..5, and .. for all. Write -- before a
+/// value that begins with a minus and is not a number, such as -3.. or -inf.
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment, subcommand_value_name = "VERB", subcommand_help_heading = "Verbs")]
 #[command(disable_help_subcommand = true, arg_required_else_help = true)]
@@ -52,7 +52,7 @@ struct Target {
     /// The vector
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     file: PathBuf,
-    /// Wait up to SECS for the lock; 0 fails at once
+    /// Wait up to SECS seconds for the lock; 0 fails at once
     #[arg(long, value_name = "SECS", default_value = "10", value_parser = units::seconds)]
     #[arg(allow_negative_numbers = true)]
     wait: Duration,

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::super::screen::paint;
 
-/// What a byte is, for its colour.
+/// The class of a byte, for its colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Class {
     Nul,
@@ -46,24 +46,24 @@ pub(super) struct Layout {
     pub(super) digits: usize,
     /// Bytes in a row.
     pub(super) width: usize,
-    /// Bytes without a space between them; none: a space after every byte, two after eight.
+    /// Bytes without a space between them; `None`: a space after every byte, two after eight.
     pub(super) group: Option<usize>,
     /// Whether classes of bytes are coloured.
     pub(super) colored: bool,
 }
 
-/// As it is shown beside the digits.
+/// A byte as a character beside the digits.
 pub(crate) fn character(byte: u8) -> char {
     if matches!(byte, 0x20..0x7f) { char::from(byte) } else { '.' }
 }
 
 impl Layout {
-    /// Between the columns: narrow where offsets are so long that 16 bytes would not fit 80 columns.
+    /// The gap between the columns: narrow where 16 bytes would otherwise not fit 80 columns.
     pub(super) fn gap(&self) -> &'static str {
         if self.digits > 10 { " " } else { "  " }
     }
 
-    /// The offset that a line begins with.
+    /// The offset at the beginning of a line.
     pub(super) fn offset(&self, at: u64) -> String {
         format!("{at:0digits$x}{}", self.gap(), digits = self.digits)
     }
@@ -94,7 +94,7 @@ impl Layout {
         line + self.gap() + "|" + &text + "|\n"
     }
 
-    /// What stands before byte `i` of a row.
+    /// The space before byte `i` of a row.
     fn space(&self, i: usize) -> &'static str {
         match self.group {
             _ if i == 0 => "",

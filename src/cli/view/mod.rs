@@ -27,19 +27,19 @@ use show::{Form, Shown};
 
 /// Show the bytes of a file or a snapshot
 ///
-/// FILE is a file as it is, FILE@REF a snapshot of it, which is read where it
-/// is kept, without restoring it; - is standard input. By default bytes are
-/// shown as digits and characters, 16 in a row, and rows of zeros as one line
-/// that says how many. Holes are not read: a sparse file of any size is shown
-/// at once.
+/// FILE is the file as it is now, FILE@REF a snapshot of it, which is read from
+/// the store without being restored; - is standard input. By default shows 16
+/// bytes in a row, as hexadecimal digits and as characters; consecutive rows of
+/// zeros become one line. Holes are not read: a sparse file of any size is
+/// shown at once.
 ///
-/// On a terminal, what is longer than the screen goes through a pager.
+/// On a terminal, output longer than the screen goes through a pager.
 ///
 /// Examples:
 ///
 ///   memsnap view db.bin --range 4k+64
-///   memsnap view db.bin@1 --range page:17     what was in that page?
-///   memsnap view --as f32 weights.bin         numbers
+///   memsnap view db.bin@1 --range page:17     a page of a snapshot
+///   memsnap view --as f32 weights.bin         as numbers
 ///   memsnap view --raw db.bin@latest --range ..1M | sha256sum
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = text::VIEW_EXIT)]
@@ -48,63 +48,63 @@ pub(crate) struct Args {
     /// The file, or a snapshot of it; - is standard input
     #[arg(value_name = "FILE[@REF]", value_hint = ValueHint::FilePath)]
     file: OsString,
-    /// The REF; the name is taken whole
+    /// Name the snapshot by REF; do not split the name at @
     #[arg(long, value_name = "REF", allow_hyphen_values = true)]
     at: Option<String>,
-    /// Only these bytes: 4k..1M, 0x1000+64, page:17; -64.. is the last 64
+    /// Show only these bytes: 4k..1M, 4k+64, page:17; -64.. is the last 64
     #[arg(long, value_name = "RANGE", value_parser = wanted, allow_hyphen_values = true)]
     range: Option<Wanted>,
-    /// Show rows of zeros like all others
+    /// Show rows of zeros like any other
     #[arg(short = 'a', long)]
     no_fold: bool,
-    /// Put N bytes together, without spaces; 0 all of a row
+    /// Put a space after every N bytes; 0 for no spaces
     #[arg(long, value_name = "N", conflicts_with = "form", value_parser = RangedU64ValueParser::<usize>::new().range(0..=4096))]
     group: Option<usize>,
-    /// Put N bytes, or numbers, in a row
+    /// Show N bytes, or numbers, in a row
     #[arg(long, value_name = "N", conflicts_with = "raw", value_parser = RangedU64ValueParser::<usize>::new().range(1..=4096))]
     columns: Option<usize>,
-    /// Only digits, as xxd -p writes them
+    /// Write digits only, as xxd -p does
     #[arg(long)]
     plain: bool,
-    /// The bytes themselves
+    /// Write the bytes themselves
     #[arg(long)]
     raw: bool,
-    /// Numbers: u8 to u64, i8 to i64, f16 to f64, bf16; u32be: big-endian
+    /// Show numbers: u8 to u64, i8 to i64, f16 to f64, bf16
     ///
-    /// The low byte comes first if not said otherwise, on every machine. The
-    /// first number begins with the range.
+    /// Little-endian on every machine; a suffix be, as in u32be, makes it
+    /// big-endian. The first number begins where the range begins.
     #[arg(long = "as", id = "as_type", value_name = "TYPE", value_parser = typed, verbatim_doc_comment)]
     as_type: Option<Typed>,
     /// Write bytes even to a terminal
     #[arg(long, requires = "raw")]
     force: bool,
-    /// Never start a pager
+    /// Do not start a pager
     #[arg(long)]
     no_pager: bool,
 }
 
-/// What is asked for.
+/// The range to show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wanted {
     Span(Bytes),
-    /// So many bytes at the end.
+    /// The last bytes, this many.
     Last(u64),
 }
 
-/// Reads a range of bytes; `-64..` is the last 64.
+/// Parses a range of bytes; `-64..` is the last 64.
 fn wanted(text: &str) -> Result<Wanted, String> {
     let Some(last) = text.strip_prefix('-') else { return units::range(text).map(Wanted::Span) };
-    let last = last.strip_suffix("..").ok_or("from the end goes only -N.., the last N bytes")?;
+    let last = last.strip_suffix("..").ok_or("counting from the end, only -N.. is possible: the last N bytes")?;
     match units::size(last)? {
-        0 => Err("it holds no byte".into()),
+        0 => Err("the range is empty".into()),
         n => Ok(Wanted::Last(n)),
     }
 }
 
-/// Where bytes come from.
+/// The source of the bytes.
 enum Origin {
     File(Opened),
-    /// To be read once, from front to back.
+    /// Read once, from front to back.
     Stream(RefCell<File>),
 }
 
@@ -117,7 +117,7 @@ impl Args {
         if let Origin::File(opened) = &origin {
             must_begin_within(span, opened.len()).with_context(doing)?;
             if let Some(e) = opened.unfinished() {
-                screen.warn(&format!("{e}; it is shown as it is"));
+                screen.warn(&format!("{e}; the content is shown as it is"));
             }
         }
         let done = match self.raw {
@@ -136,10 +136,13 @@ impl Args {
     fn check(&self, screen: &Screen) -> anyhow::Result<()> {
         let refused = |what, hint| Err(memsnap::Error::refused(what, hint).into());
         if self.raw && screen.is_json() {
-            return refused("--raw writes bytes, which are not JSON", "leave one of the two out");
+            return refused("--raw writes bytes, --json writes JSON", "leave one of them out");
         }
         if self.raw && screen.terminals.stdout && !self.force {
-            return refused("binary does not go to a terminal", "redirect it, leave out --raw, or add --force");
+            return refused(
+                "binary output is not written to a terminal",
+                "redirect it, leave out --raw, or add --force",
+            );
         }
         Ok(())
     }
@@ -149,7 +152,7 @@ impl Args {
         if self.at.is_none()
             && let Some(stream) = input::stream(&self.file).with_context(doing)?
         {
-            // A redirected file has an end, and is read at any place.
+            // A redirected file has an end, and can be read anywhere.
             let is_file = stream.metadata().is_ok_and(|found| found.is_file());
             if !is_file || self.file == "-" {
                 return Ok(Origin::Stream(RefCell::new(stream)));
@@ -160,7 +163,7 @@ impl Args {
         opened.map(Origin::File).with_context(doing)
     }
 
-    /// What is asked for, from the start on.
+    /// The range to show, as offsets.
     fn span(&self, origin: &Origin) -> anyhow::Result<Bytes> {
         match (self.range, origin) {
             (None, _) => Ok((0, memsnap::page::MAX_LEN)),
@@ -169,19 +172,19 @@ impl Args {
                 Ok((opened.len().saturating_sub(n), memsnap::page::MAX_LEN))
             }
             (Some(Wanted::Last(n)), Origin::Stream(_)) => {
-                let hint = format!("cut it before: `tail -c {n} | memsnap view -`");
-                Err(memsnap::Error::refused("where a stream ends is not known when it begins", hint).into())
+                let hint = format!("cut it first: `tail -c {n} | memsnap view -`");
+                Err(memsnap::Error::refused("the end of a stream is not known in advance", hint).into())
             }
         }
     }
 
-    /// Rows, in the form that was asked for.
+    /// Shows rows in the chosen form.
     fn show(&self, origin: &Origin, (start, end): Bytes, screen: &mut Screen) -> anyhow::Result<()> {
         let (name, len) = match origin {
             Origin::File(opened) => (opened.name(), Some(opened.len())),
             Origin::Stream(_) => ("-", None),
         };
-        // The end of a stream is not known: longer offsets are as long as they are.
+        // The end of a stream is not known: its offsets may become wider.
         let digits = digits(len.map_or(0, |len| len.min(end)));
         let form = match self.as_type {
             Some(typed) => Form::Numbers(typed),
@@ -215,11 +218,11 @@ fn must_begin_within((start, _): Bytes, len: u64) -> anyhow::Result<()> {
     if start == 0 || start < len {
         return Ok(());
     }
-    let what = format!("the range begins at byte {start} ({start:#x}), but there are only {len} ({len:#x})");
-    Err(memsnap::Error::refused(what, "name a range that begins before the end").into())
+    let what = format!("the range begins at byte {start} ({start:#x}), but there are only {len} bytes ({len:#x})");
+    Err(memsnap::Error::refused(what, "use a range that begins before the end").into())
 }
 
-/// The bytes themselves.
+/// Writes the bytes themselves.
 fn write(origin: &Origin, span: Bytes, screen: &mut Screen) -> anyhow::Result<()> {
     static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
     let mut out = screen.stream();

@@ -7,20 +7,20 @@ use memsnap::page::is_zero;
 pub(super) const WIDEST: usize = 4096 * 8;
 static BLANK: [u8; WIDEST] = [0; WIDEST];
 
-/// What is shown as one line.
+/// The content of one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Row<'a> {
-    /// The bytes of a row; only the last may be short.
+    /// The bytes of a row; only the last row may be shorter.
     Bytes(&'a [u8]),
-    /// More than one row of zeros, so many bytes.
+    /// More than one row of zeros: this many bytes.
     Zeros(u64),
 }
 
-/// Rows of `width` bytes, from the first byte on.
+/// Cuts bytes into rows of `width`.
 #[derive(Debug)]
 pub(super) struct Rows {
     width: usize,
-    /// Whether rows of zeros become one.
+    /// Whether consecutive rows of zeros become one.
     fold: bool,
     /// The offset of the next byte.
     at: u64,
@@ -34,7 +34,7 @@ pub(super) struct Rows {
 type Show<'a> = &'a mut dyn FnMut(u64, Row<'_>) -> anyhow::Result<()>;
 
 impl Rows {
-    /// None yet; the first byte is that at `start`.
+    /// Creates one that has seen nothing; the first byte has offset `start`.
     ///
     /// # Panics
     /// When `width` is zero, or more than [`WIDEST`].
@@ -43,7 +43,7 @@ impl Rows {
         Rows { width, fold, at: start, open: Vec::with_capacity(width), zeros: 0 }
     }
 
-    /// Takes the bytes that follow, and shows the rows that are full.
+    /// Takes the next bytes, and shows the rows that are full.
     pub(super) fn feed(&mut self, piece: &Piece<'_>, show: Show<'_>) -> anyhow::Result<()> {
         match *piece {
             Piece::Bytes(bytes) => self.bytes(bytes, show),
@@ -112,7 +112,7 @@ impl Rows {
         }
     }
 
-    /// Shows what is left when no byte follows.
+    /// Shows the rest, after the last byte.
     pub(super) fn finish(&mut self, show: Show<'_>) -> anyhow::Result<()> {
         let open = std::mem::take(&mut self.open);
         if self.zeros > 0 && is_zero(&open) {
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Pieces as they may come: (all zeros and told so, bytes).
+    /// Pieces: (reported as zeros, bytes).
     fn cut(pieces: &[(bool, Vec<u8>)], width: usize, fold: bool, start: u64) -> Vec<(u64, Vec<u8>, bool)> {
         let mut rows = Rows::new(width, fold, start);
         let mut out = Vec::new();

@@ -26,10 +26,10 @@ pub(super) enum Form {
 const HEX_BYTES: usize = 16;
 /// Bytes in a row of digits, as xxd has it.
 const PLAIN_BYTES: usize = 30;
-/// Columns of a row of numbers, where nobody says how many.
+/// Columns of a row of numbers, unless --columns is given.
 const COLUMNS: usize = 80;
 
-/// Shows rows, and knows how many bytes it has shown.
+/// Shows rows, and counts the bytes shown.
 pub(super) struct Shown {
     form: Form,
     layout: Layout,
@@ -56,7 +56,7 @@ struct JsonValues {
     offset: u64,
     r#type: String,
     values: Vec<JsonNumber>,
-    /// Bytes at the end that are no whole number.
+    /// Bytes at the end that are not a whole number.
     #[serde(skip_serializing_if = "String::is_empty")]
     left_over: String,
 }
@@ -72,7 +72,7 @@ struct JsonEnd<'a> {
 }
 
 impl Shown {
-    /// In rows of so many `columns`, or of as many as are usual.
+    /// Creates one with rows of `columns`, or of the usual width.
     pub(super) fn new(form: Form, columns: Option<usize>, digits: usize, screen: &Screen) -> Shown {
         let width = match form {
             Form::Hex(_) => columns.unwrap_or(HEX_BYTES),
@@ -91,7 +91,10 @@ impl Shown {
         self.layout.width
     }
 
-    /// Shows a row. An error when nobody reads any more.
+    /// Shows a row.
+    ///
+    /// # Errors
+    /// When the reader of stdout is gone.
     pub(super) fn row(&mut self, at: u64, row: &Row<'_>, screen: &mut Screen) -> anyhow::Result<()> {
         match (row, self.form) {
             (Row::Zeros(n), _) => self.zeros(at, *n, screen)?,
@@ -106,7 +109,7 @@ impl Shown {
             Row::Zeros(n) => *n,
             Row::Bytes(bytes) => bytes.len() as u64,
         };
-        if screen.closed() { Err(anyhow::anyhow!("nobody reads any more")) } else { Ok(()) }
+        if screen.closed() { Err(anyhow::anyhow!("the reader of stdout is gone")) } else { Ok(()) }
     }
 
     fn zeros(&self, at: u64, n: u64, screen: &mut Screen) -> anyhow::Result<()> {
@@ -143,7 +146,7 @@ impl Shown {
         screen.own_text(&format!("{offset}{over} left, not a whole {kind}: {}\n", digits(rest)))
     }
 
-    /// Says what was shown in all, to who asks for it.
+    /// Writes the JSON summary; on a terminal, reports an empty file.
     pub(super) fn end(&self, name: &str, len: Option<u64>, start: u64, screen: &mut Screen) -> anyhow::Result<()> {
         if screen.is_json() {
             return screen.json(&JsonEnd { schema: "memsnap.view.1", name, len, start, end: start + self.bytes });

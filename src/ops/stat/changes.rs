@@ -1,4 +1,4 @@
-//! What is remembered of a file, and what changed since.
+//! The snapshots of a file, and what changed since the latest.
 
 use std::path::Path;
 
@@ -12,9 +12,9 @@ use crate::store::Ref;
 /// The snapshots of a file, and what changed since the latest.
 #[derive(Clone, Debug)]
 pub struct Changes {
-    /// Snapshots in all, those that memsnap made by itself included.
+    /// All snapshots, including those that memsnap took by itself.
     pub snapshots: u64,
-    /// The latest that somebody asked for.
+    /// The latest that a user asked for.
     pub latest: Latest,
     /// Pages that differ from it.
     pub pages: u64,
@@ -32,7 +32,7 @@ pub struct Latest {
     pub number: u64,
     /// Its id.
     pub id: Digest,
-    /// When it was made, nanoseconds since 1970.
+    /// When it was taken, in nanoseconds since 1970.
     pub time_ns: i64,
     /// Length of its image in bytes.
     pub len: u64,
@@ -48,7 +48,7 @@ impl Changes {
     }
 }
 
-/// Compares a file with its latest snapshot; none without any.
+/// Compares a file with its latest snapshot; `None` without a snapshot.
 pub(super) fn look(path: &Path, options: &Options, progress: &dyn Progress) -> Result<Option<Changes>> {
     let history = match find_history(options.store.as_deref(), path) {
         Err(Error::Missing { .. }) => return Ok(None),

@@ -1,8 +1,8 @@
-//! What the bytes of a file are like: zeros, pages that are there more than once, how far they compress.
+//! The content of a file: zeros, duplicate pages, compression.
 //!
-//! All of it is read once, in windows. How many pages are different is counted in a set of bounded size: when it is full,
-//! only digests with one more leading zero bit stay in it, which are half of them, and each then stands for twice as
-//! many. So up to `MOST_KEPT` different pages (8 GiB) the count is exact, and beyond that within about 0.1 %, with
+//! All of it is read once, in windows. How many pages are different is counted in a set of bounded size: when it is
+//! full, only digests with one more leading zero bit stay in it, which are half of them, and each then stands for twice
+//! as many. So up to `MOST_KEPT` different pages (8 GiB) the count is exact, and beyond that within about 0.1 %, with
 //! some 40 MiB of memory.
 
 use std::collections::HashSet;
@@ -26,17 +26,17 @@ const SAMPLE: u64 = 256 << 20;
 pub struct Content {
     /// Pages in all.
     pub pages: u64,
-    /// Of these, in holes: nobody read them.
+    /// Of these, in holes; they are not read.
     pub hole_pages: u64,
     /// Of these, not in holes and all zeros.
     pub zero_pages: u64,
-    /// Of the others, those that hold what another page before them holds.
+    /// Of the others, those that repeat an earlier page.
     pub duplicate_pages: u64,
     /// Whether `duplicate_pages` is exact, not an estimate.
     pub exact: bool,
-    /// Bytes of pages, zeros left out, that were compressed.
+    /// Bytes of pages that were compressed, without zeros.
     pub sampled: u64,
-    /// What came out: groups of 16 pages each for itself, by zstd at level 1, as in a snapshot.
+    /// Their compressed size: each group of 16 pages by zstd at level 1, as in a snapshot.
     pub compressed: u64,
 }
 
@@ -62,7 +62,7 @@ impl Content {
         reading: &Reading,
         progress: &dyn Progress,
     ) -> Result<Content> {
-        let data = (file.metadata().at("looking at", path)?.blocks() * 512).min(len);
+        let data = (file.metadata().at("inspecting", path)?.blocks() * 512).min(len);
         let one_in = data.div_ceil(SAMPLE).max(1);
         let mut found = Content::default();
         let (mut distinct, mut others) = (Distinct::new(MOST_KEPT), 0);

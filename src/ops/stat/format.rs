@@ -1,4 +1,4 @@
-//! Files of this program's own, known by their first bytes.
+//! Files of this program, recognized by their first bytes.
 
 use crate::sys::ext::FileExt;
 use std::fs::File;
@@ -22,7 +22,7 @@ pub enum Format {
         /// How many there are.
         len: u64,
     },
-    /// A persistent vector that cannot be used as it is, and why. Somebody may be writing to it.
+    /// A persistent vector that cannot be used, and why. A process may be writing to it.
     BrokenVec(String),
     /// A delta.
     Delta,
@@ -35,12 +35,12 @@ const STORED: [(FileKind, &str); 5] = [
     (FileKind::Map, "map"),
     (FileKind::Snapshot, "snapshot"),
     (FileKind::DigestCache, "digest cache"),
-    (FileKind::Intent, "record of a change under way"),
+    (FileKind::Intent, "record of a running change"),
 ];
 
 impl Format {
-    /// Of `file` of `len` bytes, by its beginning; `None` for all other files, and where it cannot be read. Leaves the
-    /// page cache as it was: who looks at a file must not see himself in it.
+    /// The format of `file` of `len` bytes, by its first bytes; `None` for all other files, and on errors. Leaves the
+    /// page cache as it was, because `stat` reports it.
     pub(crate) fn look(file: &File, len: u64) -> Option<Format> {
         let mut magic = [0; 8];
         cache::in_passing(file, 0, len.min(BEGINNING), || file.read_exact_at(&mut magic, 0)).ok()?;

@@ -1,4 +1,4 @@
-//! Where the bytes of a file are: data and holes, extents, the file system.
+//! Where the bytes of a file are: data and holes, extents, and the file system.
 
 use std::fs::File;
 use std::ops::Range;
@@ -8,13 +8,13 @@ use super::{Cell, Seen, Unseen};
 use crate::error::{At, Error};
 use crate::sys::{extents, fs, mount, reflink, sparse};
 
-/// Runs, and extents, that are listed one by one; of the rest there are only sums.
+/// Most runs, and extents, that are listed one by one; sums cover all.
 pub const MOST_LISTED: usize = 65536;
 
-/// Data and holes, as lseek(2) tells.
+/// Data and holes, as lseek(2) reports them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Layout {
-    /// Bytes of data; where the file system keeps no holes, all of them.
+    /// Bytes of data; all bytes if the file system has no holes.
     pub data: u64,
     /// Runs of data.
     pub runs: u64,
@@ -27,7 +27,7 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Looks, and counts the data of `cells`.
+    /// Finds data and holes, and counts the data of `cells`.
     pub(super) fn look(file: &File, path: &Path, len: u64, cells: &mut [Cell]) -> Seen<Layout> {
         let mut found = Layout::default();
         let (mut at, mut next) = (0, 0);
@@ -54,22 +54,22 @@ impl Layout {
     }
 }
 
-/// Extents, as FIEMAP tells.
+/// Extents, as FIEMAP reports them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Extents {
     /// Extents in all.
     pub count: u64,
-    /// Pieces that they are in, holes between two aside.
+    /// Contiguous pieces on the device, not counting holes as gaps.
     pub fragments: u64,
-    /// Bytes whose blocks others have too.
+    /// Bytes in blocks shared with other files.
     pub shared: u64,
     /// Bytes allocated and never written.
     pub unwritten: u64,
-    /// Bytes written that have no place yet.
+    /// Bytes written, but not allocated yet.
     pub unplaced: u64,
     /// Bytes compressed or encrypted by the file system.
     pub encoded: u64,
-    /// Bytes kept among the file's own data.
+    /// Bytes stored in the inode.
     pub inline: u64,
     /// The first [`MOST_LISTED`].
     pub list: Vec<extents::Extent>,
@@ -98,9 +98,9 @@ impl Extents {
         match done {
             Ok(()) => Ok(found),
             Err(e) if e.kind() == std::io::ErrorKind::Unsupported => {
-                Err(Unseen::Hidden("this file system does not tell".into()))
+                Err(Unseen::Hidden("this file system does not report them".into()))
             }
-            Err(source) => Err(Error::Io { doing: "asking for the extents of", path: path.into(), source }.into()),
+            Err(source) => Err(Error::Io { doing: "listing the extents of", path: path.into(), source }.into()),
         }
     }
 }
@@ -108,15 +108,15 @@ impl Extents {
 /// A file system.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fs {
-    /// What it is: `ext4`, `overlay`; `None` where /proc does not tell.
+    /// Its type: `ext4`, `overlay`; `None` if /proc does not report it.
     pub kind: Option<String>,
     /// Where it is mounted.
     pub mount: Option<PathBuf>,
     /// Major and minor number of the device.
     pub device: Option<(u32, u32)>,
-    /// Whether nothing can be written there.
+    /// Whether it is read-only.
     pub read_only: bool,
-    /// Whether files on it can share blocks; `None` where that is not known.
+    /// Whether files on it can share blocks; `None` if unknown.
     pub reflink: Option<bool>,
 }
 

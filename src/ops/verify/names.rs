@@ -36,12 +36,12 @@ impl Check<'_> {
             let mut fault =
                 |what| report.faults.push(Fault { snapshots: vec![name.number], ..Fault::new(&path, what) });
             if before.replace(name.number) == Some(name.number) {
-                fault(format!("another snapshot has the number {} too", name.number));
+                fault(format!("another snapshot also has the number {}", name.number));
             }
             if let Some(other) = ids.insert(name.id, name.number)
                 && other != name.number
             {
-                fault(format!("it is the same snapshot as @{other}, under another number"));
+                fault(format!("it is the same snapshot as @{other} under another number"));
             }
         }
         Ok(())

@@ -54,24 +54,22 @@ impl Check<'_> {
     fn records(&self, report: &mut Report) -> Result<()> {
         let dir = self.history.dir();
         if self.history.is_moved() {
-            let ends = if self.options.repair { "ended now" } else { "the next snapshot or change ends it" };
+            let ends = if self.options.repair { "completed now" } else { "the next snapshot or change completes it" };
             let what = format!("the move to {} was interrupted: {ends}", self.history.target().display());
             report.notes.push(Note::new(what));
         } else if !self.history.is_labelled() {
-            report
-                .faults
-                .push(Fault::new(&dir.join("target"), "it does not name the target that its directory is for"));
+            report.faults.push(Fault::new(&dir.join("target"), "it does not name the target of this history"));
         }
         let tags = self.history.tags()?;
         let records = [("intent", self.history.intent()), ("undo", self.history.last_change())];
-        // Listed after they were read: whoever writes meanwhile makes a snapshot first, and then what names it.
+        // Listed after they were read: a concurrent writer commits a snapshot first, and then what names it.
         let names = &self.history.snapshots()?;
         for (tag, id) in tags {
             report.files += 1;
             match id {
                 Err(e) => report.faults.push(Fault::of(&e, dir)),
                 Ok(id) if names.iter().all(|name| name.id != id) => {
-                    report.notes.push(Note::warning(format!("tag {tag} names snapshot {id}, which is not there")));
+                    report.notes.push(Note::warning(format!("tag {tag} names snapshot {id}, which does not exist")));
                 }
                 Ok(_) => {}
             }
@@ -85,7 +83,7 @@ impl Check<'_> {
         }
         let cache = dir.join("digests");
         if std::fs::symlink_metadata(&cache).is_ok() && DigestCache::open(self.history).is_none() {
-            let what = format!("the digest cache {} was not finished and will be made anew", cache.display());
+            let what = format!("the digest cache {} is incomplete, and will be written again", cache.display());
             report.notes.push(Note::new(what));
         }
         Ok(())
@@ -99,7 +97,7 @@ impl Check<'_> {
                 continue; // it was not stored
             }
             if names.iter().all(|name| name.id != id) {
-                report.faults.push(Fault::new(&path, format!("it names snapshot {id}, which is not there")));
+                report.faults.push(Fault::new(&path, format!("it names snapshot {id}, which does not exist")));
             }
         }
         if name == "intent" {
