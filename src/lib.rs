@@ -157,7 +157,7 @@
 //! | [`pack`] | the codecs of all that is stored | `page` |
 //! | [`capture`] | getting the bytes out of a live file, and grading them | `page`, `sys` |
 //! | [`mem`] | memory with a history: snapshots, copy-on-write views, checkpoints | `page`, `sys` |
-//! | [`vec`] | persistent vectors: typed arrays in files | `mem`, `page`, `sys` |
+//! | [`mod@vec`] | persistent vectors: typed arrays in files | `mem`, `page`, `sys` |
 //! | [`store`] | layout, names, images, records | `pack`, and `capture`'s view of a base |
 //! | [`ops`] | one verb a file: plain options in, a plain report out | all of these |
 //!

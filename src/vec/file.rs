@@ -103,14 +103,14 @@ impl VecFile {
         must_be_named(&self.path, &self.stamp)?;
         let found = open::stamp(&self.file, &self.path)?.len;
         if found < left {
-            let what = format!("it was cut by somebody else while it was open: it had {left} bytes, and has {found}");
+            let what = format!("it was truncated while it was open: it had {left} bytes, and has {found}");
             return Err(Error::damaged(&self.path, what));
         }
         if found > left {
             let path = self.path.display();
             return Err(Error::refused(
-                format!("{path} was lengthened by somebody else while it was open, from {left} bytes to {found}"),
-                "find out who writes to it without its lock; opened anew, it is cut to its elements",
+                format!("{path} was lengthened while it was open, from {left} bytes to {found}"),
+                "find out what writes to it without its lock; opening it again truncates it to its elements",
             ));
         }
         Ok(())
