@@ -2,10 +2,11 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::format::{ELEMENTS, ElementType};
+use super::format::ELEMENTS;
 use super::open::{Content, VecSource};
 use crate::error::shell_word;
 use crate::sys::lock::{self, Held, Kind};
@@ -51,26 +52,6 @@ impl VecFile {
         &self.path
     }
 
-    /// Returns the type of its elements.
-    pub fn element_type(&self) -> &ElementType {
-        self.content.element_type()
-    }
-
-    /// Returns the number of elements.
-    pub fn len(&self) -> u64 {
-        self.content.len()
-    }
-
-    /// Whether it has no elements.
-    pub fn is_empty(&self) -> bool {
-        self.content.is_empty()
-    }
-
-    /// Returns the bytes of all elements.
-    pub fn byte_len(&self) -> u64 {
-        self.content.byte_len()
-    }
-
     /// Returns the bytes past the elements that an interrupted commit left: its log, if it was sealed. The next writer
     /// removes them.
     pub fn left_over(&self) -> u64 {
@@ -114,6 +95,14 @@ impl VecFile {
             ));
         }
         Ok(())
+    }
+}
+
+impl Deref for VecFile {
+    type Target = Content;
+
+    fn deref(&self) -> &Content {
+        &self.content
     }
 }
 
