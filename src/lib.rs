@@ -156,7 +156,7 @@
 //! | [`pack`] | the codecs of everything that is stored | `page` |
 //! | [`capture`] | the scan of a live file, and its grade | `page`, `sys` |
 //! | [`mem`] | memory with a history: snapshots, copy-on-write views, checkpoints | `page`, `sys` |
-//! | [`vec`] | persistent vectors: typed arrays in files | `mem`, `page`, `sys` |
+//! | [`mod@vec`] | persistent vectors: typed arrays in files | `mem`, `page`, `sys` |
 //! | [`store`] | layout, names, images, records | `pack`, and from `capture` the trait `Base` |
 //! | [`ops`] | one file for each verb: options in, a report out | all of these |
 //!

@@ -381,6 +381,6 @@ pub fn truncate(path: &Path, len: u64, wait: Duration) -> Result<Report> {
 }
 
 fn fewer(vec: &VecFile, wanted: u64) -> Error {
-    let what = format!("{} has only {}, and {wanted} are meant", vec.path().display(), elements(vec.len()));
-    Error::refused(what, format!("`{}` tells how many there are", command("vec len", None, vec.path())))
+    let what = format!("{} has only {}, fewer than {wanted}", vec.path().display(), elements(vec.len()));
+    Error::refused(what, format!("`{}` prints their number", command("vec len", None, vec.path())))
 }

@@ -96,7 +96,8 @@ impl VecFileMut {
     /// ascending, disjoint, and within the new elements; new elements in no edit are zeros.
     ///
     /// # Errors
-    /// [`Error::Refused`] and [`Error::Damaged`] as [`VecFile::check`], with nothing written; no space, likewise. After
+    /// [`Error::Refused`] when the file was moved, replaced or lengthened, [`Error::Damaged`] when it was truncated,
+    /// [`Error::Io`] when there is no space: then nothing was written. After
     /// a failed write or fsync the file is consistent, but only opening it again shows whether it holds the last commit
     /// or this one; later commits are refused.
     ///
@@ -116,7 +117,7 @@ impl VecFileMut {
         let kind = *self.element_type();
         if count > kind.most() {
             let what = format!("{} cannot hold {count} elements", self.path.display());
-            return Err(Error::refused(what, format!("its elements are at most {}", kind.most())));
+            return Err(Error::refused(what, format!("a vector of this type has at most {} elements", kind.most())));
         }
         let (old_end, new_end) = (self.byte_len(), count * kind.size);
         let mut done = 0;

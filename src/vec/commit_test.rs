@@ -68,9 +68,9 @@ fn moved_replaced_cut_and_lengthened_files_are_noticed() {
     assert!(said(&mut vec).contains("another file has taken its place"));
     std::fs::rename(&other, &path).unwrap();
     vec.file.set_len(4096 + 99).unwrap();
-    assert!(said(&mut vec).contains("cut by somebody else"));
+    assert!(said(&mut vec).contains("was truncated"));
     vec.file.set_len(4096 + 102).unwrap();
-    assert!(said(&mut vec).contains("lengthened by somebody else"));
+    assert!(said(&mut vec).contains("was lengthened"));
     vec.file.set_len(4096 + 100).unwrap();
     vec.commit(&[], 10).unwrap();
     drop(vec);

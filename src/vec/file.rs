@@ -2,10 +2,11 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::format::{ELEMENTS, ElementType};
+use super::format::ELEMENTS;
 use super::open::{Content, VecSource};
 use crate::error::shell_word;
 use crate::sys::lock::{self, Held, Kind};
@@ -51,26 +52,6 @@ impl VecFile {
         &self.path
     }
 
-    /// Returns the type of its elements.
-    pub fn element_type(&self) -> &ElementType {
-        self.content.element_type()
-    }
-
-    /// Returns the number of elements.
-    pub fn len(&self) -> u64 {
-        self.content.len()
-    }
-
-    /// Whether it has no elements.
-    pub fn is_empty(&self) -> bool {
-        self.content.is_empty()
-    }
-
-    /// Returns the bytes of all elements.
-    pub fn byte_len(&self) -> u64 {
-        self.content.byte_len()
-    }
-
     /// Returns the bytes past the elements that an interrupted commit left: its log, if it was sealed. The next writer
     /// removes them.
     pub fn left_over(&self) -> u64 {
@@ -103,17 +84,25 @@ impl VecFile {
         must_be_named(&self.path, &self.stamp)?;
         let found = open::stamp(&self.file, &self.path)?.len;
         if found < left {
-            let what = format!("it was cut by somebody else while it was open: it had {left} bytes, and has {found}");
+            let what = format!("it was truncated while it was open: it had {left} bytes, and has {found}");
             return Err(Error::damaged(&self.path, what));
         }
         if found > left {
             let path = self.path.display();
             return Err(Error::refused(
-                format!("{path} was lengthened by somebody else while it was open, from {left} bytes to {found}"),
-                "find out who writes to it without its lock; opened anew, it is cut to its elements",
+                format!("{path} was lengthened while it was open, from {left} bytes to {found}"),
+                "find out what writes to it without its lock; opening it again truncates it to its elements",
             ));
         }
         Ok(())
+    }
+}
+
+impl Deref for VecFile {
+    type Target = Content;
+
+    fn deref(&self) -> &Content {
+        &self.content
     }
 }
 

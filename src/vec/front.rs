@@ -25,7 +25,7 @@ impl VecFileMut {
         self.must_be_sound()?;
         let (kind, old_len) = (*self.element_type(), self.len());
         let Some(count) = old_len.checked_sub(n) else {
-            let what = format!("{} has only {old_len} elements, and {n} are meant", self.path().display());
+            let what = format!("{} has only {old_len} elements, fewer than {n}", self.path().display());
             return Err(Error::refused(what, "remove as many as there are"));
         };
         if n == 0 || count == 0 {

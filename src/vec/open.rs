@@ -47,7 +47,7 @@ impl<'a> VecSource<'a> {
     pub(super) fn unread(&self, e: io::Error) -> Error {
         match e.downcast::<Error>() {
             Ok(e) => e,
-            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => self.damaged("it was cut short by somebody else"),
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => self.damaged("it was truncated while it was read"),
             Err(source) => Error::Io { doing: "reading", path: self.name.into(), source },
         }
     }

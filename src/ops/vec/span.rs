@@ -63,11 +63,11 @@ impl Span {
         match (start, end) {
             (Some(start), Some(end)) if start <= end && end <= len => Ok((start, end)),
             (Some(start), Some(end)) if start <= len && end <= len => Err(Error::refused(
-                format!("{self} of {} begins behind its end: from {start} to {end}", path.display()),
+                format!("{self} of {} starts after its end: from {start} to {end}", path.display()),
                 "write the smaller index first",
             )),
             _ => Err(Error::refused(
-                format!("{} has {}, and so no {self}", path.display(), elements(len)),
+                format!("{} has {}: there is no {self}", path.display(), elements(len)),
                 "indexes count from 0, or as -1, -2, ... from the end",
             )),
         }
