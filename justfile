@@ -7,6 +7,10 @@ _list:
 ci:
     .ci/run
 
+# While you work: unit tests and those of the program.
+fast:
+    cargo test --quiet --lib --bin memsnap --test cli --test readme
+
 # Everything at full size: hours.
 nightly:
     .ci/nightly
