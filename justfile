@@ -7,6 +7,10 @@ _list:
 ci:
     .ci/run
 
+# While you work: unit tests and those of the program, but for attacks and file systems that are mounted.
+fast:
+    cargo test --quiet --lib --bin memsnap --test cli --test readme -- --skip attack --skip filesystems
+
 # Everything at full size: hours.
 nightly:
     .ci/nightly
