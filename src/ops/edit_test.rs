@@ -132,6 +132,6 @@ fn a_long_file_costs_what_is_edited() {
     fixture.cut(1 << 42);
     let edits = [bytes_at(1 << 41, b"there"), Edit { at: (1 << 40) - 1, new: Patch::Zeros(3) }];
     let touched = Touched::read(LiveSide::open(&fixture.target()).unwrap().target(), &edits, false).unwrap();
-    assert_eq!((touched.view.len(), touched.dirty().len()), (3 * PAGE, 1));
-    assert_eq!(touched.dirty()[0].page, (1 << 41) / PAGE64);
+    assert_eq!((touched.seen.len(), touched.changed.len()), (3, 1));
+    assert_eq!(touched.changed[0].0, (1 << 41) / PAGE64);
 }

@@ -24,7 +24,7 @@
 //! | a change that was interrupted | `interrupted`, `recover` |
 //!
 //! At any moment the target is X, or Y, or known to be between. A file imports only from those further down in the
-//! order `recover`, `in_place`, `interrupted`, `unstored`, `steps`, `finish`, `write`, `record`, `check`, `prove`,
+//! order `in_place`, `recover`, `interrupted`, `unstored`, `steps`, `finish`, `write`, `record`, `check`, `prove`,
 //! `capture`, `hold`, `space`, `request`, `plan`, `metadata`, `set_uid`.
 
 mod capture;
@@ -32,7 +32,7 @@ mod check;
 mod finish;
 pub(crate) mod hold;
 pub(crate) mod in_place;
-pub(crate) mod interrupted;
+mod interrupted;
 pub mod metadata;
 mod plan;
 mod prove;
