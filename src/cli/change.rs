@@ -43,8 +43,8 @@ pub(crate) struct ChangeFlags {
     /// Override the safety checks
     ///
     /// They refuse to change a file with a log beside it (FILE-wal,
-    /// FILE-journal, FILE.wal) that its database would replay into the changed
-    /// file, and to undo a change when the file was changed since.
+    /// FILE-journal, FILE.wal) that its database would replay into the
+    /// changed file, and to undo a change if the file was changed since.
     #[arg(long, verbatim_doc_comment)]
     force: bool,
     #[command(flatten)]

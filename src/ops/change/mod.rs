@@ -1,9 +1,9 @@
 //! Changing a target in place: plan, then commit.
 //!
 //! A verb (`revert`, `undo`, `apply`, `edit`, `recover`, [`super::memory::write`]) gives a [`Request`]. Its
-//! [`Request::plan`] scans the target and says what would be done: nothing is locked, stored or written, and a [`Plan`]
-//! can be dropped. [`Plan::commit`] takes the locks, proves that the plan still holds, and makes the change; if the
-//! target is another by then, it gives back the new plan. [`Request::run`] does both under the locks, with one scan.
+//! [`Request::plan`] scans the target and says what would be done: nothing is stored or written, and a [`Plan`] can be
+//! dropped. [`Plan::commit`] takes the locks, proves that the plan still holds, and makes the change; if the target was
+//! changed meanwhile, it gives back the new plan. [`Request::run`] does both under the locks, with one scan.
 //!
 //! All go one way, "bring the target from image X to image Y", whose steps docs/design.md explains. Each has a file:
 //!
