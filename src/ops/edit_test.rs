@@ -5,18 +5,10 @@ use super::super::fixture::Fixture;
 use super::super::{Quiet, Reading, Reserve, undo};
 use super::*;
 use crate::ops::change::Outcome;
-use crate::pack::Compress;
 use crate::page::pages_of;
 
 fn options() -> Options {
-    Options {
-        store: None,
-        reading: Reading::default(),
-        live: false,
-        force: false,
-        compress: Compress::default(),
-        reserve: Reserve::Percent(0),
-    }
+    Options { reserve: Reserve::Percent(0), ..Options::default() }
 }
 
 fn bytes_at(at: u64, bytes: &[u8]) -> Edit {

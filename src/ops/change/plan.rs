@@ -116,7 +116,7 @@ impl Changes {
     pub(crate) fn to_finish_first(&self) -> Option<Error> {
         let what =
             format!("an interrupted {} of {} is to be finished first", self.finishes.as_ref()?, self.path.display());
-        Some(Error::refused(what, "add --yes to finish it, or choose with `memsnap recover`"))
+        Some(Error::refused(what, "finish it or roll it back with `memsnap recover`, or finish it first with --yes"))
     }
 }
 

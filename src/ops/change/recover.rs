@@ -79,9 +79,9 @@ enum Todo {
     /// The marker is removed; and the record, where it is one of this history.
     Forget { record: bool },
     /// A change without undo is finished.
-    Final(Intent, Unstored),
+    Final(Intent, Box<Unstored>),
     /// A change is finished or rolled back.
-    Change(Intent, Interrupted),
+    Change(Intent, Box<Interrupted>),
 }
 
 impl Recovery {
@@ -143,11 +143,14 @@ impl Recovery {
         if intent.is_final() && self.how == Some(How::Finish) {
             let unstored = Unstored::look(work, named(work.history, &intent.to)?, true, progress)?;
             let (changes, found) = (unstored.changes.clone(), unstored.found);
-            return Ok((Todo::Final(intent.clone(), unstored), Seen { intent: Some(intent), changes, found }));
+            return Ok((
+                Todo::Final(intent.clone(), Box::new(unstored)),
+                Seen { intent: Some(intent), changes, found },
+            ));
         }
         let change = Interrupted::look(work, &intent, self.how, progress)?;
         let (changes, found) = (change.changes.clone(), change.found);
-        Ok((Todo::Change(intent.clone(), change), Seen { intent: Some(intent), changes, found }))
+        Ok((Todo::Change(intent.clone(), Box::new(change)), Seen { intent: Some(intent), changes, found }))
     }
 }
 
