@@ -228,7 +228,7 @@ impl Apply {
             if found == self.delta.head.base.digest {
                 return Err(Error::damaged(&self.name, "what it makes of its base is not the result that it promises"));
             }
-            Err(Error::Changed { path: self.target.clone(), what: "somebody wrote to it".into() })
+            Err(Error::Changed { path: self.target.clone(), what: "another process wrote to it".into() })
         })
     }
 }

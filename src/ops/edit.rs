@@ -301,7 +301,7 @@ impl Touched {
         scanned?;
         let base = base.finish();
         if as_read.finish() != base {
-            return Err(Error::Changed { path: live.path.clone(), what: "somebody wrote to it".into() });
+            return Err(Error::Changed { path: live.path.clone(), what: "another process wrote to it".into() });
         }
         Ok((base, result.finish()))
     }

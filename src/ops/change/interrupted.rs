@@ -147,7 +147,7 @@ fn check(work: &Work<'_>, (from, to): (&Image, &Image), written: &PageSet, progr
         None => Ok(found),
         Some(page) => Err(Error::refused(
             format!(
-                "{} was changed by somebody else after its change was interrupted: page {page} (byte {:#x}) is \
+                "{} was written to after its change was interrupted: page {page} (byte {:#x}) is \
                  neither the old nor the new one",
                 work.target.path.display(),
                 page * PAGE64
@@ -170,7 +170,7 @@ fn is_either(
 ) -> Result<bool> {
     let at = page * PAGE64;
     if at >= len {
-        // What is past the end is nobody's: it is cut off or zeros, either way.
+        // What is past the end is cut off, or zeros, either way.
         return Ok(true);
     }
     let now = read_zero_extended(work.target.file, at, PAGE, len).at("reading", work.target.path)?;
