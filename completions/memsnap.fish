@@ -42,13 +42,13 @@ complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "log" -d 'List the s
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "diff" -d 'Show which pages differ between A and B'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "view" -d 'Show the bytes of a file or a snapshot'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "stat" -d 'Show all there is to see of a file: holes, cache, users, locks'
-complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "revert" -d 'Bring FILE back to a snapshot, in place'
-complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "undo" -d 'Take back the last revert, apply, edit or undo of FILE'
+complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "revert" -d 'Revert FILE to a snapshot, in place'
+complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "undo" -d 'Revert the last revert, apply, edit or undo of FILE'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "edit" -d 'Change bytes of FILE, in place'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "recover" -d 'Finish or roll back a change of FILE that was interrupted'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "restore" -d 'Write a snapshot to another file'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "delta" -d 'Make page deltas, look at them, turn them round'
-complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "apply" -d 'Bring FILE forward by a delta'
+complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "apply" -d 'Apply a delta to FILE'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "verify" -d 'Check that all snapshots can be read back'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "adopt" -d 'Let NEW go on with the history of OLD'
 complete -c memsnap -n "__fish_memsnap_needs_command" -f -a "lock" -d 'Run a command while a file is locked, as flock(1) does'
@@ -174,8 +174,8 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -s q -l quiet -d '
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l at -d 'The REF; the name is taken whole' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -s r -l range -d 'Bring back only these bytes; the length stays as it is' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l at -d 'The REF; do not split the name at @' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -s r -l range -d 'Revert only these bytes; the length stays as it is' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l compress -d 'Compress stored pages: none, zstd or zstd:LEVEL (1 to 19)' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l reserve -d 'Keep SIZE of the store\'s disk free: bytes, or a part such as 5%' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l io -d 'Read through maps or by pread; auto: what is faster here' -r -f -a "auto\t''
@@ -190,11 +190,11 @@ never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l progress -d 'Show progress on stderr: auto (on a terminal), always (elsewhere as lines, one a second) or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l no-undo -d 'Do not store what FILE holds now: the change is final'
+complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l no-undo -d 'Do not save the current content: the change is final'
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -s n -l dry-run -d 'Show what would be written, and write nothing'
-complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -s y -l yes -d 'Do not ask'
-complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l live -d 'Write although others have the file open'
-complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l force -d 'Write although a rule forbids it'
+complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -s y -l yes -d 'Do not ask for confirmation'
+complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l live -d 'Write although other processes have the file open'
+complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l force -d 'Override the safety checks'
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l json -d 'Write results and errors as JSON, one object a line'
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
@@ -215,9 +215,9 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l progress -d 'Sh
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -s n -l dry-run -d 'Show what would be written, and write nothing'
-complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -s y -l yes -d 'Do not ask'
-complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l live -d 'Write although others have the file open'
-complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l force -d 'Write although a rule forbids it'
+complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -s y -l yes -d 'Do not ask for confirmation'
+complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l live -d 'Write although other processes have the file open'
+complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l force -d 'Override the safety checks'
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l json -d 'Write results and errors as JSON, one object a line'
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
@@ -228,7 +228,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l hex -d 'Bytes i
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l text -d 'The bytes of STRING, without an end of line' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l from -d 'All bytes of a file; - is stdin (needs --yes)' -r -F
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l zero -d 'LEN bytes of zeros' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -s o -l output -d 'Write the edits to DELTA, and leave FILE alone; - is stdout' -r -F
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -s o -l output -d 'Write the edits to DELTA, and leave FILE as it is; - is stdout' -r -F
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l compress -d 'Compress stored pages: none, zstd or zstd:LEVEL (1 to 19)' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l reserve -d 'Keep SIZE of the store\'s disk free: bytes, or a part such as 5%' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l io -d 'Read through maps or by pread; auto: what is faster here' -r -f -a "auto\t''
@@ -243,11 +243,11 @@ never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l progress -d 'Show progress on stderr: auto (on a terminal), always (elsewhere as lines, one a second) or never' -r -f -a "auto\t'On a terminal'
 always\t'In any case'
 never\t'In no case'"
-complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l grow -d 'Let edits go past the end, and the file become longer'
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l grow -d 'Permit edits past the end, which make the file longer'
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -s n -l dry-run -d 'Show what would be written, and write nothing'
-complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -s y -l yes -d 'Do not ask'
-complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l live -d 'Write although others have the file open'
-complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l force -d 'Write although a rule forbids it'
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -s y -l yes -d 'Do not ask for confirmation'
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l live -d 'Write although other processes have the file open'
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l force -d 'Override the safety checks'
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l json -d 'Write results and errors as JSON, one object a line'
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
@@ -268,12 +268,12 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l progress -d 
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l finish -d 'Complete the change'
-complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l rollback -d 'Go back to what was before the change'
+complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l rollback -d 'Restore the content from before the change'
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l abandon -d 'Leave the file as it is, and forget the change'
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -s n -l dry-run -d 'Show what would be written, and write nothing'
-complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -s y -l yes -d 'Do not ask'
-complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l live -d 'Write although others have the file open'
-complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l force -d 'Write although a rule forbids it'
+complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -s y -l yes -d 'Do not ask for confirmation'
+complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l live -d 'Write although other processes have the file open'
+complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l force -d 'Override the safety checks'
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l json -d 'Write results and errors as JSON, one object a line'
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
@@ -362,7 +362,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_s
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -s v -l verbose -d 'Show more: full ids, exact times, reasons'
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -l bytes -d 'Show sizes to the byte'
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -s o -l output -d 'Write the result to OUT, and leave FILE alone' -r -F
+complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -s o -l output -d 'Write the result to OUT, and leave FILE as it is' -r -F
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l compress -d 'Compress stored pages: none, zstd or zstd:LEVEL (1 to 19)' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l reserve -d 'Keep SIZE of the store\'s disk free: bytes, or a part such as 5%' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l io -d 'Read through maps or by pread; auto: what is faster here' -r -f -a "auto\t''
@@ -378,9 +378,9 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l progress -d 'S
 always\t'In any case'
 never\t'In no case'"
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -s n -l dry-run -d 'Show what would be written, and write nothing'
-complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -s y -l yes -d 'Do not ask'
-complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l live -d 'Write although others have the file open'
-complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l force -d 'Write although a rule forbids it'
+complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -s y -l yes -d 'Do not ask for confirmation'
+complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l live -d 'Write although other processes have the file open'
+complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l force -d 'Override the safety checks'
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l json -d 'Write results and errors as JSON, one object a line'
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -s v -l verbose -d 'Show more: full ids, exact times, reasons'

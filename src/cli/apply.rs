@@ -14,16 +14,16 @@ use super::restore::is_stdout;
 use super::screen::Screen;
 use super::{escape, input::is_stdin, text};
 
-/// Bring FILE forward by a delta
+/// Apply a delta to FILE
 ///
 /// DELTA comes from `memsnap delta make`; `-` reads it from stdin. FILE must
 /// be exactly the base that the delta was made from, and becomes exactly its
-/// result, in place, with an undo as after a revert. With -o, FILE stays as
-/// it is and the result goes to OUT.
+/// result, in place; `memsnap undo` reverts this. With -o, FILE stays as it
+/// is and the result is written to OUT.
 ///
-/// Never touches FILE before the whole delta has been read and checked, and
-/// never applies it to another base: then the exit is 5 and both digests are
-/// named. Where FILE is the result already, there is nothing to do.
+/// Never writes to FILE before the whole delta has been read and checked, and
+/// never applies it to another base: then the exit code is 5, and the message
+/// has both digests. If FILE already is the result, there is nothing to do.
 ///
 /// Examples:
 ///
@@ -39,7 +39,7 @@ pub(crate) struct Args {
     /// The delta; - is stdin (needs --yes)
     #[arg(value_name = "DELTA", value_hint = ValueHint::FilePath)]
     delta: OsString,
-    /// Write the result to OUT, and leave FILE alone
+    /// Write the result to OUT, and leave FILE as it is
     #[arg(short, long, value_name = "OUT", value_hint = ValueHint::FilePath)]
     output: Option<PathBuf>,
     #[command(flatten)]
@@ -54,14 +54,10 @@ impl Args {
             return Err(memsnap::Error::refused("the result cannot go to stdout", hint).into());
         }
         let verb = Verb {
-            schema: "memsnap.apply.1",
-            doing: format!("applying {} to {}", escape::os(&self.delta), escape::path(&self.file)),
             name: escape::path(out.unwrap_or(&self.file)),
-            file: self.file.clone(),
             in_place: out.is_none(),
             stdin_free: !is_stdin(&self.delta),
-            recovers: false,
-            is_final: false,
+            ..Verb::new("memsnap.apply.1", &format!("applying {} to", escape::os(&self.delta)), &self.file)
         };
         self.change.run(global, screen, &verb, |options| apply(&self.file, input(&self.delta)?, out, options))
     }

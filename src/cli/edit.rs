@@ -23,16 +23,16 @@ use super::{escape, hex, input, text, units};
 
 /// Change bytes of FILE, in place
 ///
-/// Each --at is followed by what is to be there: --hex, --text, --from or
-/// --zero. Edits are made in the order given, later ones over earlier ones:
-/// first in memory, on copies of the pages that they touch. What would be
-/// written is shown; then the pages that differ are written in place, with an
-/// undo as after a revert. With -o, FILE stays as it is and the edits become
-/// a delta for `memsnap apply`.
+/// Each --at is followed by the new bytes: --hex, --text, --from or --zero.
+/// Edits are made in the order given, later ones over earlier ones: first in
+/// memory, on copies of the pages that they touch. The plan is shown; then
+/// the pages that differ are written in place, and `memsnap undo` reverts
+/// this. With -o, FILE stays as it is and the edits become a delta for
+/// `memsnap apply`.
 ///
-/// Never writes when somebody has changed these pages meanwhile. Edits that
-/// change nothing write nothing. The length stays as it is without --grow. A
-/// change that was interrupted is finished first.
+/// Never writes what was not confirmed: if these pages were changed meanwhile,
+/// it asks again. Edits that change nothing write nothing. The length stays as
+/// it is without --grow. A change that was interrupted is finished first.
 ///
 /// Examples:
 ///
@@ -47,14 +47,14 @@ pub(crate) struct Args {
     file: PathBuf,
     #[command(flatten)]
     words: Words,
-    /// Let edits go past the end, and the file become longer
+    /// Permit edits past the end, which make the file longer
     ///
-    /// What is left out between the old end and an edit becomes a hole.
+    /// What lies between the old end and an edit becomes a hole.
     #[arg(long, verbatim_doc_comment)]
     grow: bool,
-    /// Write the edits to DELTA, and leave FILE alone; - is stdout
+    /// Write the edits to DELTA, and leave FILE as it is; - is stdout
     ///
-    /// A file that is there is replaced only with --force.
+    /// An existing file is replaced only with --force.
     #[arg(short, long, value_name = "DELTA", value_hint = ValueHint::FilePath, verbatim_doc_comment)]
     output: Option<PathBuf>,
     #[command(flatten)]
@@ -158,16 +158,7 @@ impl Args {
             }
             return output.render(stat, screen);
         }
-        let verb = Verb {
-            schema: "memsnap.edit.1",
-            doing,
-            name,
-            file: self.file.clone(),
-            in_place: true,
-            stdin_free: !from_stdin,
-            recovers: false,
-            is_final: false,
-        };
+        let verb = Verb { stdin_free: !from_stdin, ..Verb::new("memsnap.edit.1", "editing", &self.file) };
         self.change.run(global, screen, &verb, |options| edit(&self.file, &edits, self.grow, options))
     }
 }

@@ -24,6 +24,7 @@ mod log;
 mod man;
 mod metadata;
 mod pager;
+mod plan;
 mod progress;
 mod recover;
 mod restore;

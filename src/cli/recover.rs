@@ -9,24 +9,24 @@ use super::change::{ChangeFlags, Verb};
 use super::exit::Exit;
 use super::flags::{Global, without_ref};
 use super::screen::Screen;
-use super::{escape, text};
+use super::text;
 
 /// Finish or roll back a change of FILE that was interrupted
 ///
-/// When a revert, undo, apply or edit was cut short (power, kill -9, a full disk),
-/// the file holds old and new pages. If every page is the one or the other,
-/// recover makes the file whole again, by itself when there is only one right
-/// way. Otherwise it says what it found, and you choose:
+/// If a revert, undo, apply or edit was interrupted (power loss, kill -9, a
+/// full disk), the file holds old and new pages. If every page is either old
+/// or new, recover finishes the change. Otherwise it says what it found, and
+/// you choose:
 ///
-///   --finish     write the new pages: the change is done
-///   --rollback   write the old pages: the change never happened
-///   --abandon    write nothing, and forget that there was a change
+///   --finish     write the new pages: the change is complete
+///   --rollback   write the old pages: the change is undone
+///   --abandon    write nothing, and forget the change
 ///
-/// --abandon is also the way to take a copy of a half-changed file, or a file
-/// whose snapshots were removed, as it is.
+/// --abandon also accepts a copy of a half-changed file, or a file whose
+/// snapshots were removed, as it is.
 ///
-/// Never writes over a page that is neither old nor new without being told;
-/// and then the file as it was becomes a snapshot first.
+/// Never overwrites a page that is neither old nor new unless you choose; and
+/// then the current content is saved as a snapshot first.
 ///
 /// Example:
 ///
@@ -41,7 +41,7 @@ pub(crate) struct Args {
     /// Complete the change
     #[arg(long, group = "how")]
     finish: bool,
-    /// Go back to what was before the change
+    /// Restore the content from before the change
     #[arg(long, group = "how")]
     rollback: bool,
     /// Leave the file as it is, and forget the change
@@ -53,18 +53,8 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
-        let name = escape::path(&self.file);
-        let doing = format!("recovering {name}");
-        let verb = Verb {
-            schema: "memsnap.recover.1",
-            doing,
-            name,
-            file: self.file.clone(),
-            in_place: true,
-            stdin_free: true,
-            recovers: true,
-            is_final: self.finish,
-        };
+        let verb = Verb::new("memsnap.recover.1", "recovering", &self.file);
+        let verb = Verb { recovers: true, is_final: self.finish, ..verb };
         self.change.run(global, screen, &verb, |options| {
             recover(&self.file, self.how(), options).map_err(|e| without_ref(e, &self.file, "recover"))
         })

@@ -11,18 +11,19 @@ use super::exit::Exit;
 use super::flags::{Global, writing};
 use super::screen::Screen;
 use super::units::Bytes;
-use super::{escape, text, units};
+use super::{text, units};
 
-/// Bring FILE back to a snapshot, in place
+/// Revert FILE to a snapshot, in place
 ///
 /// Writes only the pages that differ; the file keeps its inode, its name and
-/// its links. Mode, access list, user.* attributes and (as root) the owner of
-/// the snapshot come back too; set-uid and set-gid bits do not. Without REF, the latest snapshot is meant. First the file as it
-/// is becomes a snapshot of its own, so that undo can take the change back.
+/// its links. The mode, the access list, user.* attributes and (as root) the
+/// owner are restored too; set-uid and set-gid bits are not. Without REF, the
+/// latest snapshot is used. Before the change, the current content is saved
+/// as a snapshot, so that `memsnap undo` can revert the change.
 ///
-/// Never writes while others have the file open (see --live), and never
-/// leaves a half-changed file behind unseen: after a crash, `memsnap recover`
-/// finishes the change or rolls it back.
+/// Never writes while other processes have the file open (see --live), and
+/// never leaves a half-changed file unnoticed: after a crash, `memsnap
+/// recover` finishes the change or rolls it back.
 ///
 /// Examples:
 ///
@@ -32,20 +33,20 @@ use super::{escape, text, units};
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = text::CHANGE_EXIT)]
 pub(crate) struct Args {
-    /// The file, and the snapshot to bring it to
+    /// The file, and the snapshot to revert it to
     #[arg(value_name = "FILE[@REF]", value_hint = ValueHint::FilePath)]
     what: OsString,
-    /// The REF; the name is taken whole
+    /// The REF; do not split the name at @
     #[arg(long, value_name = "REF", allow_hyphen_values = true)]
     at: Option<String>,
-    /// Bring back only these bytes; the length stays as it is
+    /// Revert only these bytes; the length stays as it is
     #[arg(short, long, value_name = "RANGE", value_parser = units::range)]
     range: Option<Bytes>,
-    /// Do not store what FILE holds now: the change is final
+    /// Do not save the current content: the change is final
     ///
-    /// For when there is no space to store it. undo cannot take the change
-    /// back, and an earlier change neither; if it is interrupted, recover can
-    /// only finish it.
+    /// For when there is no space to save it. undo can then revert neither
+    /// this change nor an earlier one; if the change is interrupted, recover
+    /// can only finish it.
     #[arg(long, verbatim_doc_comment, conflicts_with = "range")]
     no_undo: bool,
     #[command(flatten)]
@@ -55,16 +56,8 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
         let what = writing(&self.what, self.at.as_deref())?;
-        let verb = Verb {
-            schema: "memsnap.revert.1",
-            doing: format!("reverting {}", escape::path(&what.path)),
-            name: escape::path(&what.path),
-            file: what.path.clone(),
-            in_place: true,
-            stdin_free: true,
-            recovers: false,
-            is_final: self.no_undo,
-        };
+        let verb = Verb::new("memsnap.revert.1", "reverting", &what.path);
+        let verb = Verb { is_final: self.no_undo, ..verb };
         self.change.run(global, screen, &verb, |options| match self.no_undo {
             true => revert_without_undo(&what, options),
             false => revert(&what, self.range, options),

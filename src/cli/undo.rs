@@ -9,17 +9,17 @@ use super::change::{ChangeFlags, Verb};
 use super::exit::Exit;
 use super::flags::{Global, without_ref};
 use super::screen::Screen;
-use super::{escape, text};
+use super::text;
 
-/// Take back the last revert, apply, edit or undo of FILE
+/// Revert the last revert, apply, edit or undo of FILE
 ///
-/// Brings the file to what it was before memsnap last wrote to it. The undo
-/// of an undo does the change again.
+/// Restores what the file held before memsnap last wrote to it. The undo of
+/// an undo makes the change again.
 ///
-/// Never throws work away: if the file is not exactly what that change left,
-/// nothing is written and the exit is 5. With --force it is written all the
-/// same, and what was there is kept as a snapshot. A change that was
-/// interrupted is finished first, and then taken back.
+/// Never loses data: if the file is not exactly what that change left,
+/// nothing is written and the exit code is 5. With --force it is written
+/// nevertheless, and the previous content is saved as a snapshot. A change
+/// that was interrupted is finished first, and then reverted.
 ///
 /// Example:
 ///
@@ -36,18 +36,7 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
-        let name = escape::path(&self.file);
-        let doing = format!("undoing the last change of {name}");
-        let verb = Verb {
-            schema: "memsnap.undo.1",
-            doing,
-            name,
-            file: self.file.clone(),
-            in_place: true,
-            stdin_free: true,
-            recovers: false,
-            is_final: false,
-        };
+        let verb = Verb::new("memsnap.undo.1", "undoing the last change of", &self.file);
         self.change.run(global, screen, &verb, |options| {
             undo(&self.file, options).map_err(|e| without_ref(e, &self.file, "undo"))
         })

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::change::hold::Work;
-use super::change::in_place::{Goal, InPlace};
+use super::change::in_place::{Goal, InPlace, expect};
 use super::change::request::{Draft, Method, Task};
 use super::change::{Changes, Options, Report, Request};
 use super::compare::digest_of;
@@ -97,11 +97,7 @@ impl Goal for Apply {
     }
 
     fn make(&mut self, work: &mut Work<'_>, from: &Image) -> Result<Image> {
-        let (base, result) = (self.delta.head.base, self.delta.head.result);
-        if from.len() != base.len {
-            let what = format!("its base is {} bytes long, and it says {}", from.len(), base.len);
-            return Err(Error::damaged(&self.name, what));
-        }
+        let result = self.delta.head.result;
         let file = work.target.file;
         let mut composer = Composer::new(work, from, result.len);
         self.each(file, from.len(), |item| match item {
@@ -134,10 +130,12 @@ impl Apply {
 
     fn is_base(&self, path: &Path, found: Digest, len: u64) -> Result<()> {
         let base = &self.delta.head.base;
-        if (found, len) == (base.digest, base.len) {
+        expect(path, base.digest, found)?;
+        // The digest covers the length.
+        if len == base.len {
             return Ok(());
         }
-        Err(Error::Base { path: path.into(), expected: base.digest, found, hint: String::new() })
+        Err(Error::damaged(&self.name, format!("its base is {len} bytes long, and it says {}", base.len)))
     }
 
     /// What is written to `to`; the target, of `len` bytes, must be the base.
@@ -230,7 +228,7 @@ impl Apply {
             if found == self.delta.head.base.digest {
                 return Err(Error::damaged(&self.name, "what it makes of its base is not the result that it promises"));
             }
-            Err(Error::Changed { path: self.target.clone(), what: "somebody wrote to it".into() })
+            Err(Error::Changed { path: self.target.clone(), what: "another process wrote to it".into() })
         })
     }
 }

@@ -19,14 +19,7 @@ struct Bench {
 }
 
 fn options() -> Options {
-    Options {
-        store: None,
-        reading: Reading::default(),
-        live: true,
-        force: false,
-        compress: Compress::default(),
-        reserve: Reserve::Bytes(0),
-    }
+    Options { live: true, reserve: Reserve::Bytes(0), ..Options::default() }
 }
 
 impl Bench {

@@ -1,13 +1,10 @@
 //! `edit`: bytes of a target replaced, or a delta that would do it.
 //!
-//! The edits are made in memory first: in a view of those pages of the target that they touch, side by side, and of no
-//! others. So memory and addresses are spent on what is edited, however long the target is; and as the pages are
-//! copies, nobody can change them behind the view, and the target need not be kept open (a write lease is not granted
-//! while it is). What the copies were made from is looked at again when nobody else can write: where a page is not what
-//! it was, nothing is written.
+//! The edits are made in memory first, on copies of the pages that they touch. What the copies were made from is checked
+//! again when nobody else can write: where a page is not what it was, nothing is written.
 
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::change::hold::Work;
 use super::change::in_place::{Goal, InPlace};
@@ -15,23 +12,22 @@ use super::change::{Changes, Options, Replaced, Request};
 use super::compare::Marked;
 use super::compose::{Composer, New, read_zero_extended};
 use super::delta::{MakeOptions, Named, Stat, hold, into, mode_of, name_of, scratch_beside, unchanged};
-use super::dirty::{Dirty, Refold, dirty_in, numbers, regroup, whole, write_delta};
+use super::dirty::{Dirty, Refold, numbers, regroup, whole, write_delta};
 use super::restore::Out;
 use super::sides::{LiveSide, Side, refuse_unfinished_to_read};
 use super::take::{Taken, Target};
 use super::{Progress, history_of};
 use crate::capture::{Found, scan};
 use crate::error::{At, Error, Result};
-use crate::mem::{ArcView, Snapshot};
 use crate::pack::{DeltaHead, ImageId};
-use crate::page::{Digest, GROUP, GROUP64, ImageHasher, MAX_LEN, PAGE, PAGE64, PageRange, PageSet, group_digest};
+use crate::page::{
+    Digest, GROUP, GROUP64, ImageHasher, MAX_LEN, PAGE, PAGE64, PageNo, PageRange, PageSet, group_digest, page_digest,
+};
 use crate::store::Image;
 use crate::sys::open;
 
 /// Bytes of an edit that a plan shows.
 const SHOWN: usize = 16;
-/// Bytes compared at once.
-const BLOCK: u64 = 1 << 20;
 
 /// Bytes to be replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,19 +61,16 @@ impl Patch {
         self.len() == 0
     }
 
-    /// Lays it over `bytes`, as long as it is; pages that hold it already are not written to.
-    fn lay(&self, bytes: &mut [u8]) {
-        let zeros = [0; PAGE];
-        let mut done = 0;
-        for place in bytes.chunks_mut(PAGE) {
-            let new = match self {
-                Patch::Bytes(new) => &new[done..done + place.len()],
-                Patch::Zeros(_) => &zeros[..place.len()],
-            };
-            done += place.len();
-            if *place != *new {
-                place.copy_from_slice(new);
-            }
+    /// Lays it, where it begins at byte `at` of the target, over the page that begins at `start`.
+    fn lay(&self, at: u64, start: u64, page: &mut [u8; PAGE]) {
+        let (from, to) = (at.max(start), (at + self.len()).min(start + PAGE64));
+        if from >= to {
+            return;
+        }
+        let place = &mut page[(from - start) as usize..(to - start) as usize];
+        match self {
+            Patch::Bytes(new) => place.copy_from_slice(&new[(from - at) as usize..(to - at) as usize]),
+            Patch::Zeros(_) => place.fill(0),
         }
     }
 }
@@ -115,7 +108,7 @@ impl Goal for Editing<'_> {
     fn look(&mut self, _: &Options, _: &dyn Progress) -> Result<Changes> {
         let live = LiveSide::open(&self.target)?;
         let touched = Touched::read(live.target(), self.edits, self.grow)?;
-        let changes = touched.changes(self.edits);
+        let changes = touched.changes(&self.target);
         self.touched = Some(touched);
         Ok(changes)
     }
@@ -137,7 +130,7 @@ impl Goal for Editing<'_> {
     fn already(&self, _: &Work<'_>, _: &Taken) -> Result<Option<String>> {
         let touched = self.touched();
         let same = touched.dirty().is_empty() && touched.len == touched.result_len;
-        Ok(same.then(|| touched.result(self.edits)))
+        Ok(same.then(|| touched.result()))
     }
 
     fn make(&mut self, work: &mut Work<'_>, from: &Image) -> Result<Image> {
@@ -154,7 +147,7 @@ impl Goal for Editing<'_> {
     }
 
     fn complete(&self, changes: &mut Changes) {
-        changes.edits = self.edits.iter().map(|edit| self.touched().replaced(edit)).collect();
+        changes.edits.clone_from(&self.touched().replaced);
     }
 
     fn len(&self) -> Option<u64> {
@@ -196,89 +189,68 @@ pub fn delta(
     into(out, &how, |out, path| write_delta(&pages, &head, options.level, (out, path, &scratch), progress))
 }
 
-/// The pages of a target that edits touch, as a view in which the edits are made.
+/// The pages of a target that edits touch. Memory goes with what is edited, however long the target is.
 struct Touched {
-    target: PathBuf,
     /// Length of the target.
     len: u64,
     /// Its length with the edits.
     result_len: u64,
-    /// The pages, and the first byte of each run in the view; ascending.
-    runs: Vec<(PageRange, usize)>,
-    /// Copies of the pages as they were; past the end of the target, zeros.
-    seen: Arc<Snapshot>,
-    view: ArcView,
+    /// The digests of all these pages as they were; past the end of the target, zeros.
+    seen: Vec<(PageNo, Digest)>,
+    /// Those that the edits change: as they were, and as they become.
+    changed: Vec<(PageNo, [Box<[u8; PAGE]>; 2])>,
+    /// What each edit replaces.
+    replaced: Vec<Replaced>,
 }
 
 impl Touched {
-    fn read(Target { file, path }: Target<'_>, edits: &[Edit], grow: bool) -> Result<Touched> {
-        let len = open::stamp(file, path)?.len;
-        let mut set = PageSet::new();
-        let mut result_len = len;
+    fn read(target: Target<'_>, edits: &[Edit], grow: bool) -> Result<Touched> {
+        let len = open::stamp(target.file, target.path)?.len;
+        let (mut set, mut result_len) = (PageSet::new(), len);
         for edit in edits {
-            let end = end_of(edit, len, grow, path)?;
+            let end = end_of(edit, len, grow, target.path)?;
             set.insert_range(PageRange::of_bytes(edit.at, end));
             result_len = result_len.max(if edit.new.is_empty() { 0 } else { end });
         }
-        let bytes = usize::try_from(set.len() * PAGE64).map_err(|_| Error::refused("too much is edited", "edit less"));
-        let mut seen = Snapshot::compose(bytes?);
-        let (mut runs, mut at) = (Vec::new(), 0);
-        for run in set.runs() {
-            let there = run.end_offset().min(len).saturating_sub(run.offset());
-            if there > 0 {
-                seen = seen.file(at, file, run.offset(), there as usize).at("reading", path)?;
+        let replaced = edits.iter().map(|edit| replaced(target, edit, len)).collect::<Result<_>>()?;
+        let mut touched = Touched { len, result_len, seen: Vec::new(), changed: Vec::new(), replaced };
+        let mut by_start: Vec<usize> = (0..edits.len()).collect();
+        by_start.sort_by_key(|n| std::cmp::Reverse(edits[*n].at));
+        // The edits of a page, later ones over earlier ones.
+        let mut here: Vec<usize> = Vec::new();
+        for page in set.runs().flat_map(|run| run.start..run.end) {
+            let start = page * PAGE64;
+            while let Some(n) = by_start.pop_if(|n| edits[*n].at < start + PAGE64) {
+                here.insert(here.partition_point(|before| *before < n), n);
             }
-            runs.push((run, at));
-            at += (run.len() * PAGE64) as usize;
-        }
-        let seen = Arc::new(seen.build().at("reading", path)?);
-        let view = seen.view_arc().at("making a view of", path)?;
-        let mut touched = Touched { target: path.into(), len, result_len, runs, seen, view };
-        for edit in edits.iter().filter(|edit| !edit.new.is_empty()) {
-            let at = touched.place(edit.at);
-            edit.new.lay(&mut touched.view.as_mut_slice()[at..at + edit.new.len() as usize]);
+            here.retain(|n| edits[*n].at + edits[*n].new.len() > start);
+            let before = page_of(target, page, len)?;
+            let mut now = before.clone();
+            here.iter().for_each(|n| edits[*n].new.lay(edits[*n].at, start, &mut now));
+            touched.seen.push((page, page_digest(&before)));
+            if now != before {
+                touched.changed.push((page, [before, now]));
+            }
         }
         Ok(touched)
     }
 
-    /// Where a byte of the target is in the view; its page must be touched.
-    fn place(&self, offset: u64) -> usize {
-        let run = self.runs.partition_point(|(run, _)| run.end_offset() <= offset);
-        self.runs[run].1 + (offset - self.runs[run].0.offset()) as usize
-    }
-
-    /// The pages in which the edits changed anything.
     fn dirty(&self) -> Vec<Dirty<'_>> {
-        let mut pages = dirty_in(&self.view);
-        for dirty in &mut pages {
-            let at = (dirty.page * PAGE64) as usize;
-            let (run, start) = self.runs[self.runs.partition_point(|(_, start)| *start <= at) - 1];
-            dirty.page = run.start + ((at - start) / PAGE) as u64;
-        }
-        pages
+        self.changed
+            .iter()
+            .map(|(page, [before, now])| Dirty { page: *page, now: &now[..], before: &before[..] })
+            .collect()
     }
 
-    /// What it is with the edits, in words.
-    fn result(&self, edits: &[Edit]) -> String {
-        format!("now with {} edit{}", edits.len(), if edits.len() == 1 { "" } else { "s" })
+    fn changes(&self, path: &Path) -> Changes {
+        let (from, to) = (("now", self.len), (&*self.result(), self.result_len));
+        Changes { edits: self.replaced.clone(), ..Changes::new(path, from, to, &numbers(&self.dirty())) }
     }
 
-    fn changes(&self, edits: &[Edit]) -> Changes {
-        let (from, to) = (("now", self.len), (&*self.result(edits), self.result_len));
-        let mut changes = Changes::new(&self.target, from, to, &numbers(&self.dirty()));
-        changes.edits = edits.iter().map(|edit| self.replaced(edit)).collect();
-        changes
-    }
-
-    fn replaced(&self, edit: &Edit) -> Replaced {
-        let len = edit.new.len();
-        let new = match &edit.new {
-            Patch::Bytes(bytes) => bytes[..bytes.len().min(SHOWN)].to_vec(),
-            Patch::Zeros(n) => vec![0; (*n).min(SHOWN as u64) as usize],
-        };
-        let there = self.len.saturating_sub(edit.at).min(new.len() as u64) as usize;
-        let at = if there > 0 { self.place(edit.at) } else { 0 };
-        Replaced { at: edit.at, len, old: self.seen.as_slice()[at..at + there].to_vec(), new }
+    /// What the target is with the edits, in words.
+    fn result(&self) -> String {
+        let edits = self.replaced.len();
+        format!("now with {edits} edit{}", if edits == 1 { "" } else { "s" })
     }
 
     /// The target must be what the edits were made in.
@@ -288,14 +260,9 @@ impl Touched {
         if len != self.len {
             return Err(changed(format!("it has {len} bytes, and had {}", self.len)));
         }
-        for (run, at) in &self.runs {
-            for start in (run.offset()..run.end_offset()).step_by(BLOCK as usize) {
-                let n = (run.end_offset() - start).min(BLOCK) as usize;
-                let now = read_zero_extended(target.file, start, n, len).at("reading", target.path)?;
-                let at = at + (start - run.offset()) as usize;
-                if now != self.seen.as_slice()[at..at + n] {
-                    return Err(changed("a page is not what it was when the edits were made".into()));
-                }
+        for (page, digest) in &self.seen {
+            if page_digest(&*page_of(target, *page, len)?) != *digest {
+                return Err(changed("a page is not what it was when the edits were made".into()));
             }
         }
         Ok(())
@@ -334,10 +301,29 @@ impl Touched {
         scanned?;
         let base = base.finish();
         if as_read.finish() != base {
-            return Err(Error::Changed { path: live.path.clone(), what: "somebody wrote to it".into() });
+            return Err(Error::Changed { path: live.path.clone(), what: "another process wrote to it".into() });
         }
         Ok((base, result.finish()))
     }
+}
+
+/// A page of a target that is `len` bytes long.
+fn page_of(target: Target<'_>, page: PageNo, len: u64) -> Result<Box<[u8; PAGE]>> {
+    let mut bytes = Box::new([0; PAGE]);
+    let there = len.saturating_sub(page * PAGE64).min(PAGE64) as usize;
+    target.file.read_exact_at(&mut bytes[..there], page * PAGE64).at("reading", target.path)?;
+    Ok(bytes)
+}
+
+/// The first bytes of an edit, old and new.
+fn replaced(target: Target<'_>, edit: &Edit, len: u64) -> Result<Replaced> {
+    let new = match &edit.new {
+        Patch::Bytes(bytes) => bytes[..bytes.len().min(SHOWN)].to_vec(),
+        Patch::Zeros(n) => vec![0; (*n).min(SHOWN as u64) as usize],
+    };
+    let mut old = vec![0; len.saturating_sub(edit.at).min(new.len() as u64) as usize];
+    target.file.read_exact_at(&mut old, edit.at).at("reading", target.path)?;
+    Ok(Replaced { at: edit.at, len: edit.new.len(), old, new })
 }
 
 impl LiveSide {

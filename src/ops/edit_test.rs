@@ -5,18 +5,10 @@ use super::super::fixture::Fixture;
 use super::super::{Quiet, Reading, Reserve, undo};
 use super::*;
 use crate::ops::change::Outcome;
-use crate::pack::Compress;
 use crate::page::pages_of;
 
 fn options() -> Options {
-    Options {
-        store: None,
-        reading: Reading::default(),
-        live: false,
-        force: false,
-        compress: Compress::default(),
-        reserve: Reserve::Percent(0),
-    }
+    Options { reserve: Reserve::Percent(0), ..Options::default() }
 }
 
 fn bytes_at(at: u64, bytes: &[u8]) -> Edit {
@@ -132,6 +124,6 @@ fn a_long_file_costs_what_is_edited() {
     fixture.cut(1 << 42);
     let edits = [bytes_at(1 << 41, b"there"), Edit { at: (1 << 40) - 1, new: Patch::Zeros(3) }];
     let touched = Touched::read(LiveSide::open(&fixture.target()).unwrap().target(), &edits, false).unwrap();
-    assert_eq!((touched.view.len(), touched.dirty().len()), (3 * PAGE, 1));
-    assert_eq!(touched.dirty()[0].page, (1 << 41) / PAGE64);
+    assert_eq!((touched.seen.len(), touched.changed.len()), (3, 1));
+    assert_eq!(touched.changed[0].0, (1 << 41) / PAGE64);
 }

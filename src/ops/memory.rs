@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use super::Progress;
 use super::change::hold::Work;
-use super::change::in_place::{Goal, InPlace};
+use super::change::in_place::{Goal, InPlace, expect};
 use super::change::{self, Changes, Request};
 use super::compare::digest_of;
 use super::compose::{Composer, Differing, New};
@@ -296,14 +296,13 @@ impl Goal for Write<'_> {
 
     fn look(&mut self, options: &change::Options, progress: &dyn Progress) -> Result<Changes> {
         let live = LiveSide::open(&self.target)?;
-        let found = digest_of(&live, &options.reading, progress)?;
-        self.is_base(found)?;
+        expect(&self.target, self.base.digest, digest_of(&live, &options.reading, progress)?)?;
         let len = self.base.len;
         Ok(Changes::new(&self.target, ("now", len), ("the view", len), &numbers(&self.pages)))
     }
 
     fn already(&self, _: &Work<'_>, taken: &Taken) -> Result<Option<String>> {
-        self.is_base(taken.image)?;
+        expect(&self.target, self.base.digest, taken.image)?;
         Ok((taken.image == self.digest).then(|| "the view".into()))
     }
 
@@ -319,16 +318,6 @@ impl Goal for Write<'_> {
 
     fn len(&self) -> Option<u64> {
         Some(self.base.len)
-    }
-}
-
-impl Write<'_> {
-    fn is_base(&self, found: Digest) -> Result<()> {
-        let expected = self.base.digest;
-        if found == expected {
-            return Ok(());
-        }
-        Err(Error::Base { path: self.target.clone(), expected, found, hint: String::new() })
     }
 }
 

@@ -7,19 +7,12 @@ use super::super::fixture::{Fixture, flip};
 use super::super::{Quiet, Reading, Reserve, restore, undo};
 use super::*;
 use crate::mem::{self, CowView};
-use crate::pack::{Compress, Grade};
+use crate::pack::Grade;
 use crate::page::PAGE;
 use crate::store::Ref;
 
 fn options() -> change::Options {
-    change::Options {
-        store: None,
-        reading: Reading::default(),
-        live: false,
-        force: false,
-        compress: Compress::default(),
-        reserve: Reserve::Percent(0),
-    }
+    change::Options { reserve: Reserve::Percent(0), ..change::Options::default() }
 }
 
 fn keep_options() -> snap::Options {

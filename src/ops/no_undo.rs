@@ -2,8 +2,8 @@
 
 use super::Progress;
 use super::change::hold::{hold, obstacle};
-use super::change::interrupted::First;
 use super::change::metadata::MetaChange;
+use super::change::recover::First;
 use super::change::request::{Draft, Method};
 use super::change::unstored::Unstored;
 use super::change::{Changes, Options, Report, Request};

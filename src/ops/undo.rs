@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::change::hold::Work;
-use super::change::in_place::{Goal, InPlace};
+use super::change::in_place::{Goal, InPlace, expect};
 use super::change::{Changes, Options, Request};
 use super::revert::{Seen, if_same, look_at};
 use super::take::Taken;
@@ -80,10 +80,7 @@ impl Undo {
     /// The target must be what the last change left.
     fn is_base(&self, path: &Path, found: Digest) -> Result<()> {
         let expected = self.last_change()?.to_image;
-        if self.options.force || found == expected {
-            return Ok(());
-        }
-        Err(Error::Base { path: path.into(), expected, found, hint: String::new() })
+        if self.options.force { Ok(()) } else { expect(path, expected, found) }
     }
 
     fn last_change(&self) -> Result<Intent> {

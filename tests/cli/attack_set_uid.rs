@@ -36,7 +36,7 @@ fn set_id_bits_go_with_the_old_content_and_are_told_of() {
     let case = prepared();
     for verb in CHANGES {
         chmod(&case, "f", 0o6755);
-        let ran = case.ok(verb).says("set-uid and set-gid bits were taken away").says("chmod 6755");
+        let ran = case.ok(verb).says("set-uid and set-gid bits were removed").says("chmod 6755");
         assert_eq!(mode(&case, "f") & 0o6000, 0, "{verb}: {ran:?}");
         // A dry run, and a change of nothing, take nothing.
         chmod(&case, "f", 0o4755);
@@ -49,9 +49,9 @@ fn set_id_bits_go_with_the_old_content_and_are_told_of() {
     case.ok("snap --always --tag powerful f");
     case.touch(3, 9);
     chmod(&case, "f", 0o711);
-    case.ok("revert --yes f@powerful").says("set-uid and set-gid are not given back");
+    case.ok("revert --yes f@powerful").says("set-uid and set-gid bits are not restored");
     assert_eq!(mode(&case, "f"), 0o711);
-    case.ok("restore f@powerful -o out").says("set-uid and set-gid are not given back");
+    case.ok("restore f@powerful -o out").says("set-uid and set-gid bits are not restored");
     assert_eq!(mode(&case, "out"), 0o711);
     chmod(&case, "f", 0o4711);
     fs::copy(case.path("f"), case.path("h")).unwrap();
@@ -95,7 +95,7 @@ fn capabilities_go_and_are_told_of() {
             return skip(&format!("no capabilities here: {e}"));
         }
         drop(file);
-        case.ok(verb).says("capabilities were taken away");
+        case.ok(verb).says("capabilities were removed");
         assert_eq!(xattr::get(&File::open(case.path("f")).unwrap(), name).unwrap(), None, "{verb}");
     }
     // They are no part of a snapshot.

@@ -27,7 +27,7 @@ fn bits_that_were_taken_away() {
     let case = prepared();
     for verb in ["edit -q --yes f --at 0 --hex 01", "undo -q --yes f", "apply -q --yes f d", "revert -q --yes f@1"] {
         chmod(&case, 0o6755);
-        case.ok(verb).says("warning: f: its set-uid and set-gid bits were taken away");
+        case.ok(verb).says("warning: f: its set-uid and set-gid bits were removed");
     }
     chmod(&case, 0o4711);
     case.ok("snap -q --always --tag powerful f");

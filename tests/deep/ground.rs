@@ -80,12 +80,10 @@ impl Ground {
 
     pub(crate) fn change_options(&self) -> change::Options {
         change::Options {
-            store: None,
             reading: self.reading(),
-            live: false,
-            force: false,
             compress: self.compress,
             reserve: Reserve::Bytes(0),
+            ..change::Options::default()
         }
     }
 

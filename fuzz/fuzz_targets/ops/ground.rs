@@ -49,14 +49,7 @@ impl Ground {
     }
 
     fn options(&self) -> change::Options {
-        change::Options {
-            store: None,
-            reading: self.reading(),
-            live: false,
-            force: false,
-            compress: self.compress,
-            reserve: Reserve::Bytes(0),
-        }
+        change::Options { reading: self.reading(), compress: self.compress, reserve: Reserve::Bytes(0), ..change::Options::default() }
     }
 
     pub(crate) fn snap(&self, tag: bool) -> Result<snap::Report> {

@@ -54,7 +54,9 @@ pub(crate) fn read_back(work: &mut Work<'_>, from: Option<&Image>, to: &Image, p
             Ok(())
         }
         Some(_) if work.options.live => {
-            work.notes.push(Note::warning("what was written does not read back: somebody else wrote meanwhile"));
+            work.notes.push(Note::warning(
+                "what was written does not read back: another process wrote to the file meanwhile",
+            ));
             Ok(())
         }
         Some(_) => Err(unproven(work)),

@@ -9,7 +9,7 @@ use crate::store::{ChangeMarker, Image, Intent};
 /// Ends a change whose pages are written. The change marker goes first: the new mode may take the right to remove it.
 pub(crate) fn finish(work: &mut Work<'_>, intent: &Intent, to: &Image) -> Result<()> {
     ChangeMarker::remove(work.target.file, work.target.path)?;
-    let notes = metadata::bring(work.target, to, &work.notes)?;
+    let notes = metadata::bring(work.target, to, work.had_set_uid)?;
     work.notes.extend(notes);
     flush(work.target)?;
     work.history.end_change(work.writing, Some(intent))

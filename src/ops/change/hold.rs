@@ -35,6 +35,8 @@ pub(crate) struct Work<'a> {
     pub(crate) cautions: Vec<Note>,
     /// Keeps all other processes away; none with `--live`, and where leases prove nothing.
     pub(crate) lease: Option<Lease<'a>>,
+    /// The target had set-uid or set-gid bits, and their removal is reported.
+    pub(crate) had_set_uid: bool,
     /// What has been changed so far, for an error.
     pub(crate) so_far: String,
 }
@@ -67,7 +69,17 @@ pub(crate) fn hold<R>(history: &History, options: &Options, f: impl FnOnce(&mut 
     let lease = alone(&live, &path, options, &family, &mut cautions)?;
     let target = Target { file: &live, path: &path };
     let so_far = "nothing was changed".into();
-    let mut work = Work { history, writing: &mut writing, target, options, notes: Vec::new(), cautions, lease, so_far };
+    let mut work = Work {
+        history,
+        writing: &mut writing,
+        target,
+        options,
+        notes: Vec::new(),
+        cautions,
+        lease,
+        had_set_uid: false,
+        so_far,
+    };
     f(&mut work)
 }
 
@@ -88,7 +100,7 @@ fn may_be_mapped(live: &File) -> std::io::Result<bool> {
     Ok(is_vec(&first[..n]))
 }
 
-/// Makes sure that nobody else has the target open: a write lease proves it.
+/// Takes the write lease, which proves that no other process has the target open.
 fn alone<'a>(
     live: &'a File,
     path: &Path,
@@ -167,14 +179,14 @@ fn open_in<'a>(openers: impl Iterator<Item = &'a Opener>) -> Option<String> {
 }
 
 impl Work<'_> {
-    /// An error when somebody has opened the target since the lease was taken. For all that comes before the first
+    /// An error when another process has opened the target since the lease was taken. For all that comes before the first
     /// byte.
     pub(crate) fn still_alone(&self) -> Result<()> {
         let broken = self.lease.as_ref().is_some_and(|lease| lease.is_broken());
         if broken { Err(self.opened()) } else { Ok(()) }
     }
 
-    /// What was `done` counts only if nobody has opened the target meanwhile; its own errors may come of that.
+    /// What was `done` counts only if no other process has opened the target meanwhile, which may also be why it failed.
     pub(crate) fn if_alone<T>(&self, done: Result<T>) -> Result<T> {
         self.still_alone().and(done)
     }
@@ -196,7 +208,7 @@ impl Work<'_> {
         })
     }
 
-    /// The error of a verb that has written nothing, because somebody opened the target.
+    /// The error of a verb that has written nothing, because another process opened the target.
     pub(crate) fn opened(&self) -> Error {
         if self.lease.as_ref().is_some_and(|lease| lease.was_stopped()) {
             return Error::Busy {

@@ -1,11 +1,11 @@
 //! The one way of `revert`, `undo`, `apply` and `edit`: bring the target from image X to image Y, as docs/design.md says.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::capture::{capture, keep};
 use super::hold::{Work, hold, obstacle, of_read_only};
-use super::interrupted::First;
 use super::plan::{Changes, Options, Report};
+use super::recover::First;
 use super::request::{Draft, Method};
 use super::space::try_length;
 use super::steps::bring;
@@ -13,6 +13,7 @@ use crate::error::{At, Error, Result};
 use crate::ops::sides::LiveSide;
 use crate::ops::take::Taken;
 use crate::ops::{Note, Progress, has_none, history_of, renamed};
+use crate::page::Digest;
 use crate::store::{History, Image, Intent, Store};
 use crate::sys::{open, sparse};
 
@@ -63,6 +64,14 @@ pub(crate) trait Goal {
     fn explain(&self, e: Error) -> Error {
         e
     }
+}
+
+/// An error unless the target at `path`, which has the image digest `found`, is the expected image.
+pub(crate) fn expect(path: &Path, expected: Digest, found: Digest) -> Result<()> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(Error::Base { path: path.into(), expected, found, hint: String::new() })
 }
 
 /// A change in place.

@@ -1,4 +1,4 @@
-//! Finishing or rolling back a change that was interrupted: for `recover`, and for a verb that has to do so first.
+//! Finishing or rolling back a change that was interrupted.
 //!
 //! It is done only where every page is that of one image or of the other, or torn between the two, as a loss of power
 //! may leave it: each sector is exactly that of one of them. A user who chooses the direction nevertheless loses
@@ -6,12 +6,11 @@
 //! error, what the cache holds of a page says nothing about the disk.
 
 use super::capture::present;
-use super::hold::{Work, hold};
+use super::hold::Work;
 use super::metadata::Metadata;
-use super::plan::{Changes, Options, Report};
+use super::plan::{Changes, Report};
 use super::prove::prove_one;
 use super::record::Step;
-use super::request::{Draft, Task};
 use super::steps::carry_out;
 use super::unstored::{named, only_forward};
 use crate::error::{At, Error, Result};
@@ -20,7 +19,7 @@ use crate::ops::walk::{Stop, pages_between};
 use crate::ops::{Note, Progress, compare};
 use crate::pack::{Source, differing};
 use crate::page::{Digest, PAGE, PAGE64, PageRange, PageSet, page_digest};
-use crate::store::{ChangeMarker, History, Image, Intent};
+use crate::store::{Image, Intent};
 use crate::sys::{id, open};
 
 /// What to do with an interrupted change.
@@ -32,17 +31,6 @@ pub enum How {
     Rollback,
     /// Leave it as it is, and forget the change.
     Abandon,
-}
-
-/// What a plan was made of: while it is the same, the plan holds.
-#[derive(PartialEq, Eq)]
-pub(crate) struct Seen {
-    /// The record of the change.
-    pub(crate) intent: Option<Intent>,
-    /// What will be written.
-    pub(crate) changes: Changes,
-    /// The image digest of the target, where that counts.
-    pub(crate) found: Digest,
 }
 
 /// An interrupted change whose two images are stored, and the direction in which it is to end.
@@ -159,7 +147,7 @@ fn check(work: &Work<'_>, (from, to): (&Image, &Image), written: &PageSet, progr
         None => Ok(found),
         Some(page) => Err(Error::refused(
             format!(
-                "{} was changed by somebody else after its change was interrupted: page {page} (byte {:#x}) is \
+                "{} was written to after its change was interrupted: page {page} (byte {:#x}) is \
                  neither the old nor the new one",
                 work.target.path.display(),
                 page * PAGE64
@@ -182,7 +170,7 @@ fn is_either(
 ) -> Result<bool> {
     let at = page * PAGE64;
     if at >= len {
-        // What is past the end is nobody's: it is cut off or zeros, either way.
+        // What is past the end is cut off, or zeros, either way.
         return Ok(true);
     }
     let now = read_zero_extended(work.target.file, at, PAGE, len).at("reading", work.target.path)?;
@@ -203,88 +191,4 @@ fn is_either(
     let (old, new) = (stored(sources.0)?, stored(sources.1)?);
     let mut sectors = (0..there).step_by(SECTOR).map(|from| from..there.min(from + SECTOR));
     Ok(sectors.all(|s| now[s.clone()] == old[s.clone()] || now[s.clone()] == new[s]))
-}
-
-/// For a verb that finishes an interrupted change before its own.
-#[derive(Default)]
-pub(crate) struct First {
-    /// What the last plan was made of, where that was the interrupted change.
-    seen: Option<Seen>,
-    /// The verb whose change was finished.
-    finished: Option<String>,
-    /// What the user should know of that.
-    pub(crate) notes: Vec<Note>,
-}
-
-impl First {
-    /// The plan to finish what was interrupted, if anything was. `fits` refuses what is not worth it.
-    pub(crate) fn plan(
-        &mut self,
-        history: &History,
-        options: &Options,
-        fits: &dyn Fn(&Intent) -> bool,
-        progress: &dyn Progress,
-    ) -> Result<Option<Draft>> {
-        self.seen = None;
-        if history.intent()?.is_none() {
-            return Ok(None);
-        }
-        // Another process may be making that change: the locks tell.
-        hold(history, options, |work| {
-            let Some(intent) = work.history.intent()? else { return Ok(None) };
-            let change = First::look(work, &intent, fits, progress)?;
-            let changes = Changes { finishes: Some(intent.verb.clone()), ..change.changes.clone() };
-            self.seen = Some(Seen { intent: Some(intent), changes: change.changes, found: change.found });
-            Ok(Some(Draft { changes, notes: std::mem::take(&mut work.notes), task: Task::Change }))
-        })
-    }
-
-    fn look(
-        work: &Work<'_>,
-        intent: &Intent,
-        fits: &dyn Fn(&Intent) -> bool,
-        progress: &dyn Progress,
-    ) -> Result<Interrupted> {
-        // What it would be finished to is not what is wanted: then nothing is written for nothing.
-        if !fits(intent) {
-            return Err(ChangeMarker::own(work.history).refusal(work.target.path));
-        }
-        Interrupted::look(work, intent, None, progress)
-    }
-
-    /// Finishes what was interrupted. False where a new plan is due: with `confirmed`, only what the last plan said is
-    /// done, be it to finish that change or, if none was interrupted then, nothing here.
-    pub(crate) fn finish(
-        &mut self,
-        work: &mut Work<'_>,
-        fits: &dyn Fn(&Intent) -> bool,
-        confirmed: bool,
-        progress: &dyn Progress,
-    ) -> Result<bool> {
-        let planned = self.seen.take();
-        let Some(intent) = work.history.intent()? else {
-            if let Some(verb) = &self.finished {
-                work.so_far = so_far(verb);
-            }
-            return match work.marker() {
-                Some(marker) => Err(marker.refusal(work.target.path)),
-                None => Ok(!confirmed || planned.is_none()),
-            };
-        };
-        let change = First::look(work, &intent, fits, progress)?;
-        let seen = Seen { intent: Some(intent.clone()), changes: change.changes.clone(), found: change.found };
-        if confirmed && planned != Some(seen) {
-            return Ok(false);
-        }
-        change.carry(work, &intent, progress)?;
-        work.so_far = so_far(&intent.verb);
-        self.notes.append(&mut work.notes);
-        self.notes.push(Note::new(format!("an interrupted {} was finished first", intent.verb)));
-        self.finished = Some(intent.verb);
-        Ok(!confirmed)
-    }
-}
-
-fn so_far(verb: &str) -> String {
-    format!("the interrupted {verb} was finished, and nothing else was changed")
 }

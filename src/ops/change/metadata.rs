@@ -156,9 +156,9 @@ pub(crate) fn put_back(target: Target<'_>, before: &Stamp) {
     }
 }
 
-/// Gives the target the metadata of `to`. What cannot be set becomes a note: the content is right all the same. `said`
-/// are the notes so far.
-pub(crate) fn bring(target: Target<'_>, to: &Image, said: &[Note]) -> Result<Vec<Note>> {
+/// Gives the target the metadata of `to`. What cannot be set becomes a note: the content is right all the same. `said`:
+/// it has been reported already that set-uid bits were removed.
+pub(crate) fn bring(target: Target<'_>, to: &Image, said: bool) -> Result<Vec<Note>> {
     let mut notes = Vec::new();
     let wanted = Metadata::stored(to.meta());
     let now = Metadata::of(target)?;
@@ -177,9 +177,10 @@ pub(crate) fn bring(target: Target<'_>, to: &Image, said: &[Note]) -> Result<Vec
         }
     }
     let lost = wanted.mode & SET_ID & !now.mode;
-    if lost != 0 && !said.iter().chain(&notes).any(|note| note.contains("set-uid")) {
+    if lost != 0 && !said {
         let then = wanted.mode;
-        let note = format!("the snapshot has mode {then:04o}: set-uid and set-gid are not given back; chmod does it");
+        let note =
+            format!("the snapshot has mode {then:04o}: set-uid and set-gid bits are not restored; chmod sets them");
         notes.push(Note::warning(note));
     }
     Ok(notes)
@@ -212,7 +213,7 @@ pub(crate) fn give_all(file: &File, image: &Image, out: &Path) -> Result<Vec<Not
     }
     for (name, value) in said.attrs.iter().filter(|(name, _)| xattr::is_kept(name) && !ChangeMarker::is_name(name)) {
         if name == xattr::CAPABILITY {
-            notes.push("the file had capabilities: they are not given back; setcap does it".into());
+            notes.push("the file had capabilities: they are not restored; setcap sets them".into());
         } else if let Err(e) = xattr::set(file, name, value) {
             notes.push(format!("attribute {} was not restored: {e}", String::from_utf8_lossy(name)));
             if xattr::is_acl(name) {
@@ -231,7 +232,7 @@ pub(crate) fn give_all(file: &File, image: &Image, out: &Path) -> Result<Vec<Not
     if said.mode & SET_ID != 0 {
         let granted = format!("{:04o}", said.mode & 0o7777);
         notes.push(format!(
-            "the file had mode {granted}: set-uid and set-gid are not given back; chmod {granted} does it"
+            "the file had mode {granted}: set-uid and set-gid bits are not restored; chmod {granted} sets them"
         ));
     }
     if !meta::set_mode_where_kept(file, mode).at("setting the mode of", out)? {

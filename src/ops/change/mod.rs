@@ -1,9 +1,9 @@
 //! Changing a target in place: plan, then commit.
 //!
 //! A verb (`revert`, `undo`, `apply`, `edit`, `recover`, [`super::memory::write`]) gives a [`Request`]. Its
-//! [`Request::plan`] scans the target and says what would be done: nothing is locked, stored or written, and a [`Plan`]
-//! can be dropped. [`Plan::commit`] takes the locks, proves that the plan still holds, and makes the change; if the
-//! target is another by then, it gives back the new plan. [`Request::run`] does both under the locks, with one scan.
+//! [`Request::plan`] scans the target and says what would be done: nothing is stored or written, and a [`Plan`] can be
+//! dropped. [`Plan::commit`] takes the locks, proves that the plan still holds, and makes the change; if the target was
+//! changed meanwhile, it gives back the new plan. [`Request::run`] does both under the locks, with one scan.
 //!
 //! All go one way, "bring the target from image X to image Y", whose steps docs/design.md explains. Each has a file:
 //!
@@ -24,7 +24,7 @@
 //! | a change that was interrupted | `interrupted`, `recover` |
 //!
 //! At any moment the target is X, or Y, or known to be between. A file imports only from those further down in the
-//! order `recover`, `in_place`, `interrupted`, `unstored`, `steps`, `finish`, `write`, `record`, `check`, `prove`,
+//! order `in_place`, `recover`, `interrupted`, `unstored`, `steps`, `finish`, `write`, `record`, `check`, `prove`,
 //! `capture`, `hold`, `space`, `request`, `plan`, `metadata`, `set_uid`.
 
 mod capture;
@@ -32,7 +32,7 @@ mod check;
 mod finish;
 pub(crate) mod hold;
 pub(crate) mod in_place;
-pub(crate) mod interrupted;
+mod interrupted;
 pub mod metadata;
 mod plan;
 mod prove;

@@ -112,11 +112,11 @@ impl Changes {
         self.pages == 0 && self.from_len == self.to_len && self.metadata.is_empty()
     }
 
-    /// The error where nobody agreed to finish an interrupted change first.
+    /// The error when it was not agreed to finish an interrupted change first.
     pub(crate) fn to_finish_first(&self) -> Option<Error> {
         let what =
             format!("an interrupted {} of {} is to be finished first", self.finishes.as_ref()?, self.path.display());
-        Some(Error::refused(what, "add --yes to finish it, or choose with `memsnap recover`"))
+        Some(Error::refused(what, "finish it or roll it back with `memsnap recover`, or finish it first with --yes"))
     }
 }
 

@@ -1,11 +1,11 @@
-//! `recover`: finish, roll back or forget a change that was interrupted.
+//! `recover`: finish, roll back or forget a change that was interrupted; and verbs that finish one first.
 
 use std::path::{Path, PathBuf};
 
 use super::check::flush;
 use super::hold::{Work, hold};
 pub use super::interrupted::How;
-use super::interrupted::{Interrupted, Seen};
+use super::interrupted::Interrupted;
 use super::plan::{Changes, Options, Report};
 use super::request::{Draft, Method, Request, Task};
 use super::unstored::{Unstored, named};
@@ -27,70 +27,23 @@ pub fn recover(file: &Path, how: Option<How>, options: &Options) -> Result<Reque
         return Ok(Request::new(Forget { target, options }));
     }
     let history = find_history(options.store.as_deref(), file)?;
-    Ok(Request::new(Recover { history, how, options, seen: None }))
+    Ok(Request::new(Recover { history, options, recovery: Recovery { how, seen: None } }))
 }
 
 struct Recover {
     history: History,
-    how: Option<How>,
     options: Options,
-    /// What the last plan was made of.
-    seen: Option<Seen>,
-}
-
-/// What there is to recover.
-enum Todo {
-    /// Nothing; but a crash may have brought back the marker of a change that was finished.
-    Nothing,
-    /// The marker is removed; and the record, where it is one of this history.
-    Forget { record: bool },
-    /// A change without undo is finished.
-    Final(Intent, Unstored),
-    /// A change is finished or rolled back.
-    Change(Intent, Interrupted),
+    recovery: Recovery,
 }
 
 impl Method for Recover {
     fn plan(&mut self, progress: &dyn Progress) -> Result<Draft> {
-        let (draft, seen) = hold(&self.history, &self.options, |work| {
-            let (todo, seen) = self.look(work, progress)?;
-            let mut notes = std::mem::take(&mut work.notes);
-            let task = match &todo {
-                Todo::Nothing => Task::CleanUp,
-                _ => Task::Change,
-            };
-            if task == Task::CleanUp {
-                notes.push(Note::new(NOTHING));
-            } else if matches!(&todo, Todo::Change(_, change) if change.strange) {
-                notes.push(Note::new("it holds something that is neither old nor new: that becomes a snapshot first"));
-            }
-            Ok((Draft { changes: seen.changes.clone(), notes, task }, seen))
-        })?;
-        self.seen = Some(seen);
-        Ok(draft)
+        self.recovery.plan(&self.history, &self.options, progress)
     }
 
     fn commit(&mut self, confirmed: bool, progress: &dyn Progress) -> Result<Option<Report>> {
         hold(&self.history, &self.options, |work| {
-            let (todo, seen) = self.look(work, progress)?;
-            if confirmed && self.seen.as_ref() != Some(&seen) {
-                return Ok(None);
-            }
-            let mut report = match todo {
-                Todo::Nothing => {
-                    remove_marker(work.target)?;
-                    Report { notes: vec![Note::new(NOTHING)], ..Report::of(seen.changes) }
-                }
-                Todo::Forget { record } => {
-                    remove_marker(work.target)?;
-                    if record {
-                        work.history.end_change(work.writing, None)?;
-                    }
-                    Report::done(seen.changes, 0)
-                }
-                Todo::Final(intent, unstored) => unstored.carry(work, &intent.verb, Some(&intent), progress)?,
-                Todo::Change(intent, change) => change.carry(work, &intent, progress)?,
-            };
+            let Some(mut report) = self.recovery.commit(work, confirmed, progress)? else { return Ok(None) };
             report.notes.append(&mut work.notes);
             Ok(Some(report))
         })
@@ -100,7 +53,76 @@ impl Method for Recover {
 /// What is said where there is nothing to recover.
 const NOTHING: &str = "no change was interrupted";
 
-impl Recover {
+/// What is done with an interrupted change, whatever it is.
+#[derive(Default)]
+struct Recovery {
+    how: Option<How>,
+    /// What the last plan was made of.
+    seen: Option<Seen>,
+}
+
+/// What a plan was made of: while it is the same, the plan holds.
+#[derive(PartialEq, Eq)]
+struct Seen {
+    /// The record of the change.
+    intent: Option<Intent>,
+    /// What will be written.
+    changes: Changes,
+    /// The image digest of the target, where that counts.
+    found: Digest,
+}
+
+/// What there is to recover.
+enum Todo {
+    /// Nothing; but a crash may have brought back the marker of a change that was finished.
+    Nothing,
+    /// The marker is removed; and the record, where it is one of this history.
+    Forget { record: bool },
+    /// A change without undo is finished.
+    Final(Intent, Box<Unstored>),
+    /// A change is finished or rolled back.
+    Change(Intent, Box<Interrupted>),
+}
+
+impl Recovery {
+    fn plan(&mut self, history: &History, options: &Options, progress: &dyn Progress) -> Result<Draft> {
+        // The locks are held: another process may be making that change.
+        let (todo, seen) = hold(history, options, |work| self.look(work, progress))?;
+        let (notes, task) = match &todo {
+            Todo::Nothing => (vec![Note::new(NOTHING)], Task::CleanUp),
+            Todo::Change(_, change) if change.strange => {
+                let what = "it holds something that is neither old nor new: that becomes a snapshot first";
+                (vec![Note::new(what)], Task::Change)
+            }
+            _ => (Vec::new(), Task::Change),
+        };
+        let changes = self.seen.insert(seen).changes.clone();
+        Ok(Draft { changes, notes, task })
+    }
+
+    fn commit(&mut self, work: &mut Work<'_>, confirmed: bool, progress: &dyn Progress) -> Result<Option<Report>> {
+        let planned = self.seen.take();
+        let (todo, seen) = self.look(work, progress)?;
+        if confirmed && planned.as_ref() != Some(&seen) {
+            return Ok(None);
+        }
+        Ok(Some(match todo {
+            Todo::Nothing => {
+                remove_marker(work.target)?;
+                Report { notes: vec![Note::new(NOTHING)], ..Report::of(seen.changes) }
+            }
+            Todo::Forget { record } => {
+                remove_marker(work.target)?;
+                if record {
+                    work.history.end_change(work.writing, None)?;
+                }
+                Report::done(seen.changes, 0)
+            }
+            Todo::Final(intent, unstored) => unstored.carry(work, &intent.verb, Some(&intent), progress)?,
+            Todo::Change(intent, change) => change.carry(work, &intent, progress)?,
+        }))
+    }
+
     fn look(&self, work: &mut Work<'_>, progress: &dyn Progress) -> Result<(Todo, Seen)> {
         let (path, abandon) = (work.target.path, self.how == Some(How::Abandon));
         let intent = match work.history.intent() {
@@ -121,11 +143,14 @@ impl Recover {
         if intent.is_final() && self.how == Some(How::Finish) {
             let unstored = Unstored::look(work, named(work.history, &intent.to)?, true, progress)?;
             let (changes, found) = (unstored.changes.clone(), unstored.found);
-            return Ok((Todo::Final(intent.clone(), unstored), Seen { intent: Some(intent), changes, found }));
+            return Ok((
+                Todo::Final(intent.clone(), Box::new(unstored)),
+                Seen { intent: Some(intent), changes, found },
+            ));
         }
         let change = Interrupted::look(work, &intent, self.how, progress)?;
         let (changes, found) = (change.changes.clone(), change.found);
-        Ok((Todo::Change(intent.clone(), change), Seen { intent: Some(intent), changes, found }))
+        Ok((Todo::Change(intent.clone(), Box::new(change)), Seen { intent: Some(intent), changes, found }))
     }
 }
 
@@ -174,5 +199,71 @@ impl Method for Forget {
 
     fn commit(&mut self, _: bool, _: &dyn Progress) -> Result<Option<Report>> {
         self.held(remove_marker).map(|changes| Some(Report::done(changes, 0)))
+    }
+}
+
+/// For a verb that finishes an interrupted change before its own.
+#[derive(Default)]
+pub(crate) struct First {
+    recovery: Recovery,
+    /// What has been changed, for an error of what follows.
+    so_far: Option<String>,
+    /// What the user should know of that.
+    pub(crate) notes: Vec<Note>,
+}
+
+impl First {
+    /// The plan to finish what was interrupted, if anything was. `fits` says whether that is of use.
+    pub(crate) fn plan(
+        &mut self,
+        history: &History,
+        options: &Options,
+        fits: &dyn Fn(&Intent) -> bool,
+        progress: &dyn Progress,
+    ) -> Result<Option<Draft>> {
+        self.recovery.seen = None;
+        let Some(intent) = history.intent()? else { return Ok(None) };
+        if !fits(&intent) {
+            return Err(ChangeMarker::own(history).refusal_to_read(history.target()));
+        }
+        let mut draft = self.recovery.plan(history, options, progress)?;
+        draft.changes.finishes = Some(intent.verb);
+        if draft.task != Task::Change {
+            // It was under way, and has ended.
+            self.recovery.seen = None;
+            return Ok(None);
+        }
+        Ok(Some(draft))
+    }
+
+    /// Finishes what was interrupted, if anything was. False where a new plan is due: with `confirmed`, only what the
+    /// last plan said is done, whether that was to finish a change or not.
+    pub(crate) fn finish(
+        &mut self,
+        work: &mut Work<'_>,
+        fits: &dyn Fn(&Intent) -> bool,
+        confirmed: bool,
+        progress: &dyn Progress,
+    ) -> Result<bool> {
+        work.so_far = self.so_far.clone().unwrap_or(std::mem::take(&mut work.so_far));
+        let Some(intent) = work.history.intent()? else {
+            let planned = self.recovery.seen.take().is_some();
+            return match work.marker() {
+                Some(marker) => Err(marker.refusal(work.target.path)),
+                None => Ok(!confirmed || !planned),
+            };
+        };
+        // What it would be finished to is not what is wanted: then nothing is written for nothing.
+        if !fits(&intent) {
+            return Err(ChangeMarker::own(work.history).refusal(work.target.path));
+        }
+        if self.recovery.commit(work, confirmed, progress)?.is_none() {
+            return Ok(false);
+        }
+        self.notes.append(&mut work.notes);
+        self.notes.push(Note::new(format!("an interrupted {} was finished first", intent.verb)));
+        work.so_far = format!("the interrupted {} was finished, and nothing else was changed", intent.verb);
+        self.so_far = Some(work.so_far.clone());
+        Ok(!confirmed)
     }
 }

@@ -18,24 +18,28 @@ pub(crate) fn remove(target: Target<'_>) -> Result<Vec<Note>> {
         // Who may write and is not the owner may not set the mode: there the system takes the bits.
         let _ = meta::set_mode(file, mode & !SET_ID);
         let note =
-            format!("its set-uid and set-gid bits were taken away: chmod {mode:04o} gives them back if they are right");
+            format!("its set-uid and set-gid bits were removed: chmod {mode:04o} restores them if they are right");
         notes.push(Note::warning(note));
     }
     if xattr::get(file, xattr::CAPABILITY).ok().flatten().is_some() {
         xattr::remove(file, xattr::CAPABILITY).or_else(system_does).at("taking the capabilities from", path)?;
-        let note = "its capabilities were taken away: setcap gives them back if they are right";
+        let note = "its capabilities were removed: setcap restores them if they are right";
         notes.push(Note::warning(note));
     }
     Ok(notes)
 }
 
-/// Whether it has any.
+/// Whether the target has set-uid bits or capabilities.
 pub(crate) fn has_any(target: Target<'_>) -> Result<bool> {
-    let mode = open::stamp(target.file, target.path)?.mode;
-    Ok(mode & SET_ID != 0 || xattr::get(target.file, xattr::CAPABILITY).ok().flatten().is_some())
+    Ok(has_bits(target)? || xattr::get(target.file, xattr::CAPABILITY).ok().flatten().is_some())
 }
 
-/// Only root may take capabilities away; the first write of anybody does.
+/// Whether it has set-uid or set-gid bits.
+pub(crate) fn has_bits(target: Target<'_>) -> Result<bool> {
+    Ok(open::stamp(target.file, target.path)?.mode & SET_ID != 0)
+}
+
+/// Only root may remove capabilities; the first write of any process does.
 fn system_does(e: std::io::Error) -> std::io::Result<()> {
     if e.kind() == std::io::ErrorKind::PermissionDenied { Ok(()) } else { Err(e) }
 }

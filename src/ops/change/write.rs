@@ -22,8 +22,9 @@ pub(crate) fn write(work: &mut Work<'_>, to: &Image, pages: &PageSet, progress: 
     let (file, path) = (work.target.file, work.target.path);
     let now = file.metadata().at("looking at", path)?.len();
     if !pages.is_empty() || now != to.len() {
-        let taken = set_uid::remove(work.target)?;
-        work.notes.extend(taken);
+        work.had_set_uid = set_uid::has_bits(work.target)?;
+        let removed = set_uid::remove(work.target)?;
+        work.notes.extend(removed);
         // Not yet narrowed where it had set-uid bits, which a new owner takes without a word.
         metadata::narrow(work.target, to)?;
     }
