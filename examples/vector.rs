@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use memsnap::mem::vec::{Options, PersistentVec};
+use memsnap::vec::{Options, PersistentVec};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let directory = tempfile::tempdir()?;
