@@ -183,7 +183,14 @@ fn in_store(path: &Path) -> bool {
     path.ancestors().any(|dir| dir.ends_with(".memsnap") || dir.join("format").is_file())
 }
 
+/// How `path` becomes accessible.
+#[cfg(not(unix))]
+fn denied_hint(_: &Path) -> String {
+    "run as a user who may access it".into()
+}
+
 /// How `path` becomes accessible: its owner can change a mode that forbids it, also that of a directory above.
+#[cfg(unix)]
 fn denied_hint(path: &Path) -> String {
     use crate::sys::ext::MetadataExt;
     let seen = path.ancestors().find_map(|path| Some((path, path.metadata().ok()?)));

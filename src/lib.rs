@@ -174,20 +174,31 @@
 //! * `flock` belongs to an open file: a lock that the calling process holds on another descriptor of the target is in
 //!   the way of verbs that take one.
 //! * The modification time of a file is never taken as proof that nothing changed.
-//! * Linux only, so far, where leases, holes and names without replacing are concerned.
+//! * Leases, holes and what `/proc` reports are Linux only, so far; on other systems of the Unix family the answer is that
+//!   nothing is proven. On Windows there are only [`page`] and [`pack`].
 
+#![cfg_attr(not(unix), allow(dead_code, unused_imports, reason = "parts are there for modules that are left out"))]
+
+#[cfg(unix)]
 pub mod capture;
 pub mod error;
+#[cfg(unix)]
 pub mod mem;
+#[cfg(unix)]
 pub mod ops;
 pub mod pack;
 pub mod page;
 mod planted;
+#[cfg(unix)]
 pub mod store;
+#[cfg(unix)]
+pub mod sys;
+#[cfg(not(unix))]
+#[path = "sys/windows.rs"]
 pub mod sys;
 
 pub use error::{At, Error, Result};
-#[cfg(feature = "program")]
+#[cfg(all(unix, feature = "program"))]
 #[doc(hidden)]
 pub use sys::program;
 
