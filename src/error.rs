@@ -183,7 +183,14 @@ fn in_store(path: &Path) -> bool {
     path.ancestors().any(|dir| dir.ends_with(".memsnap") || dir.join("format").is_file())
 }
 
+/// The hint for a denied access.
+#[cfg(not(unix))]
+fn denied_hint(_: &Path) -> String {
+    "run as a user who may access it".into()
+}
+
 /// The hint for a denied access: the owner can change the mode of the file, or of a directory above it.
+#[cfg(unix)]
 fn denied_hint(path: &Path) -> String {
     use crate::sys::ext::MetadataExt;
     let seen = path.ancestors().find_map(|path| Some((path, path.metadata().ok()?)));

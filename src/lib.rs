@@ -174,21 +174,33 @@
 //! * `flock` belongs to an open file: a lock that the calling process holds on another descriptor of the target blocks
 //!   verbs that take one.
 //! * The modification time of a file is never taken as proof that nothing changed.
-//! * Leases, holes, and names that never replace a file need Linux so far.
+//! * Leases, holes and what `/proc` reports need Linux so far; other Unix systems report that nothing is proven. On
+//!   Windows there are only [`page`] and [`pack`].
 
+#![cfg_attr(not(unix), allow(dead_code, unused_imports, reason = "parts are there for modules that are left out"))]
+
+#[cfg(unix)]
 pub mod capture;
 pub mod error;
+#[cfg(unix)]
 pub mod mem;
+#[cfg(unix)]
 pub mod ops;
 pub mod pack;
 pub mod page;
 mod planted;
+#[cfg(unix)]
 pub mod store;
+#[cfg(unix)]
 pub mod sys;
+#[cfg(not(unix))]
+#[path = "sys/windows.rs"]
+pub mod sys;
+#[cfg(unix)]
 pub mod vec;
 
 pub use error::{At, Error, Result};
-#[cfg(feature = "program")]
+#[cfg(all(unix, feature = "program"))]
 #[doc(hidden)]
 pub use sys::program;
 

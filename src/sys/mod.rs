@@ -72,7 +72,7 @@ pub(crate) fn skipped(why: &str) {
 /// Makes a FIFO.
 #[cfg(test)]
 pub(crate) fn make_fifo(path: &std::path::Path) {
-    rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
 }
 
 /// Whether `is` comes true within some seconds. Tests run side by side, and what another of them starts has, between
