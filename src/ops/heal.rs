@@ -9,6 +9,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::compose::read_zero_extended;
 use crate::error::{At, Error, Result};
 use crate::pack::{
     Bad, Block, Compress, FRAME_PAGES, Frame, FrameKind, PackReader, PackWriter, decode_frame, encode_frame,
@@ -251,16 +252,8 @@ fn have(kept: Option<&[u8]>, i: usize, (page, digest): &(PageNo, Digest), live: 
     if let Some(bytes) = kept.and_then(|bytes| page_at(bytes, i)).filter(|bytes| page_digest(bytes) == *digest) {
         return Some(Box::new(*bytes));
     }
-    let mut bytes = Box::new([0; PAGE]);
-    let mut at = 0;
-    // The last page may be short: past the end it counts as zeros.
-    while at < PAGE {
-        match live.read_at(&mut bytes[at..], page * PAGE64 + at as u64) {
-            Ok(0) => break,
-            Ok(n) => at += n,
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(_) => return None,
-        }
-    }
+    let len = live.metadata().ok()?.len();
+    let bytes = read_zero_extended(live, page * PAGE64, PAGE, len).ok()?;
+    let bytes: Box<[u8; PAGE]> = bytes.into_boxed_slice().try_into().ok()?;
     (page_digest(&bytes) == *digest).then_some(bytes)
 }
