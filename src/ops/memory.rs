@@ -266,8 +266,8 @@ fn store(
 /// Brings `file`, which must hold what `origin` does, to what `view` holds: in place, with an undo.
 ///
 /// # Errors
-/// [`Error::Refused`] when `view` is none of `origin`; from the plan and the commit, [`Error::Base`] when the file holds
-/// anything else.
+/// [`Error::Refused`] when `view` is none of `origin`; from the plan and the commit, [`Error::Base`] when the file
+/// holds anything else.
 pub fn write<'a, S: Root>(
     file: &Path,
     origin: &Origin,

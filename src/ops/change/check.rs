@@ -26,8 +26,8 @@ pub(crate) fn flush(target: Target<'_>) -> Result<()> {
 /// Groups read back at once.
 const CHUNK: usize = 4096;
 
-/// Reads back what was written, and compares it with `to`. Where the digest cache has the rest of the image, the digests
-/// of the groups are folded with it into that of the whole.
+/// Reads back what was written, and compares it with `to`. Where the digest cache has the rest of the image, the
+/// digests of the groups are folded with it into that of the whole.
 pub(crate) fn read_back(work: &mut Work<'_>, from: Option<&Image>, to: &Image, pages: &PageSet) -> Result<()> {
     if planted(Bug::NoReadBack) {
         return Ok(());

@@ -179,14 +179,15 @@ fn open_in<'a>(openers: impl Iterator<Item = &'a Opener>) -> Option<String> {
 }
 
 impl Work<'_> {
-    /// An error when another process has opened the target since the lease was taken. For all that comes before the first
-    /// byte.
+    /// An error when another process has opened the target since the lease was taken. For all that comes before the
+    /// first byte.
     pub(crate) fn still_alone(&self) -> Result<()> {
         let broken = self.lease.as_ref().is_some_and(|lease| lease.is_broken());
         if broken { Err(self.opened()) } else { Ok(()) }
     }
 
-    /// What was `done` counts only if no other process has opened the target meanwhile, which may also be why it failed.
+    /// What was `done` counts only if no other process has opened the target meanwhile, which may also be why it
+    /// failed.
     pub(crate) fn if_alone<T>(&self, done: Result<T>) -> Result<T> {
         self.still_alone().and(done)
     }

@@ -1,4 +1,5 @@
-//! The one way of `revert`, `undo`, `apply` and `edit`: bring the target from image X to image Y, as docs/design.md says.
+//! The one way of `revert`, `undo`, `apply` and `edit`: bring the target from image X to image Y, as docs/design.md
+//! says.
 
 use std::path::{Path, PathBuf};
 
