@@ -19,8 +19,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let mut out = std::io::stdout();
     let at = |number| Operand { path: path.clone(), at: Some(Ref::Number(number)), ambiguity: None };
-    let mut ranges = Vec::new();
-    diff::diff(&at(1), Some(&at(2)), &diff::Options::default(), &Quiet, &mut |range| ranges.push(range))?;
+    let compared = diff::diff(&at(1), Some(&at(2)), &diff::Options::default(), &Quiet)?;
+    let ranges: Vec<_> = compared.pages().runs().collect();
     writeln!(out, "@1 and @2 differ in pages {ranges:?}")?;
     for listing in log::log(Some(&path), &log::Options::default())? {
         writeln!(out, "{} snapshots of {}", listing.snapshots.len(), listing.path.display())?;

@@ -16,7 +16,6 @@ use crate::pack::{
 };
 use crate::page::{Digest, PAGE, PAGE64, PageNo, PageRange, PageSet, page_digest};
 use crate::store::{History, Image, PackCache, SnapName, Writing};
-use crate::sys::ext::FileExt;
 use crate::sys::{create, id, meta, no_follow, open};
 
 /// What became of suspect packs.

@@ -1,5 +1,3 @@
-use rustix::fs::Mode;
-
 use super::*;
 
 fn refusal(result: Result<File>) -> String {

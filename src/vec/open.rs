@@ -11,10 +11,13 @@ use super::log::Log;
 use crate::page::PAGE;
 use crate::{Error, Result};
 
+/// Fills a buffer with the bytes from an offset on.
+type ReadAt<'a> = dyn Fn(&mut [u8], u64) -> io::Result<()> + 'a;
+
 /// Where a vector is read from, and its name in errors.
 pub struct VecSource<'a> {
     name: &'a Path,
-    read: Box<dyn Fn(&mut [u8], u64) -> io::Result<()> + 'a>,
+    read: Box<ReadAt<'a>>,
 }
 
 impl<'a> VecSource<'a> {
