@@ -43,13 +43,13 @@ fn warm(case: &Case) {
 
 /// Without what differs from machine to machine: each such line keeps its label.
 fn normal(ran: &Ran) -> String {
-    const VARIES: [&str; 6] = ["allocated", "extents", "on", "cached", "unseen", "open"];
+    const VARIES: [&str; 6] = ["allocated", "extents", "on", "cached", "unknown", "open"];
     let (mut out, mut varies) = (String::new(), false);
     for line in ran.out.lines() {
         let label = line.strip_prefix("  ").and_then(|line| line.split(' ').next()).unwrap_or("-");
         if !label.is_empty() || !line.starts_with("    ") {
             varies = VARIES.contains(&label);
-            if label != "unseen" {
+            if label != "unknown" {
                 out += &if varies { format!("  {label:<12}...") } else { line.to_owned() };
                 out.push('\n');
             }
@@ -67,7 +67,7 @@ fn normal(ran: &Ran) -> String {
         }
         _ => format!("{line}\n"),
     };
-    out.replace(" that can be seen", "").lines().map(age).collect()
+    out.replace("no visible process", "no process").lines().map(age).collect()
 }
 
 #[test]
