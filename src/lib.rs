@@ -177,29 +177,54 @@
 //! * Leases, holes and what `/proc` reports need Linux so far; other Unix systems report that nothing is proven. On
 //!   Windows there are only [`page`] and [`pack`].
 
+#![cfg_attr(
+    not(feature = "program"),
+    allow(dead_code, unreachable_pub, reason = "internal modules are public with the feature program")
+)]
 #![cfg_attr(not(unix), allow(dead_code, unused_imports, reason = "parts are there for modules that are left out"))]
 
-#[cfg(unix)]
-pub mod capture;
-pub mod error;
+/// Declares modules that are public for the program, and for the tests, benches and fuzzers of this crate: with the
+/// feature `program`, and without any promise of stability.
+macro_rules! internal {
+    ($($(#[$attribute:meta])* mod $name:ident;)*) => {$(
+        #[cfg(feature = "program")]
+        #[doc(hidden)]
+        $(#[$attribute])*
+        pub mod $name;
+        #[cfg(not(feature = "program"))]
+        $(#[$attribute])*
+        mod $name;
+    )*};
+}
+pub(crate) use internal;
+
+internal! {
+    #[cfg(unix)]
+    mod capture;
+    mod error;
+    mod pack;
+    mod page;
+    #[cfg(unix)]
+    mod store;
+    #[cfg(unix)]
+    mod sys;
+    #[cfg(not(unix))]
+    #[path = "sys/windows.rs"]
+    mod sys;
+}
 #[cfg(unix)]
 pub mod mem;
 #[cfg(unix)]
 pub mod ops;
-pub mod pack;
-pub mod page;
 mod planted;
-#[cfg(unix)]
-pub mod store;
-#[cfg(unix)]
-pub mod sys;
-#[cfg(not(unix))]
-#[path = "sys/windows.rs"]
-pub mod sys;
 #[cfg(unix)]
 pub mod vec;
 
-pub use error::{At, Error, Result};
+pub use error::{Error, Result};
+pub use pack::{Compress, Grade};
+pub use page::{Digest, PageRange, PageSet};
+#[cfg(unix)]
+pub use store::{History, Image, ImageReader, Ref, SnapName, Snapshot, Store};
 #[cfg(all(unix, feature = "program"))]
 #[doc(hidden)]
 pub use sys::program;

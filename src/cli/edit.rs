@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches, ValueHint};
+use memsnap::Error;
+use memsnap::error::At;
 use memsnap::ops::edit::{Edit, Patch, delta, edit};
 use memsnap::program::ext::OsStringExt;
 use memsnap::program::heap;
 use memsnap::sys::{fs, open};
-use memsnap::{At, Error};
 
 use super::change::{ChangeFlags, Verb};
 use super::confirm::{self, Consent};

@@ -5,9 +5,10 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
+use memsnap::error::At;
 use memsnap::program::descriptor;
 use memsnap::program::ext::AsFd;
-use memsnap::{At, Error, Result};
+use memsnap::{Error, Result};
 
 /// Opens stdin at its current position. A closed stdin is an error, not an empty input.
 pub(crate) fn stdin() -> Result<File> {

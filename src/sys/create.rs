@@ -18,7 +18,7 @@ use super::open::{self, Access};
 use super::{id, meta, no_follow};
 use crate::error::shell_word;
 use crate::planted::{Bug, sync_once};
-use crate::{At, Error, Result};
+use crate::error::{At, Error, Result};
 
 pub(crate) use super::private::exposed;
 pub use super::private::{Owner, check_private, make_dir, make_dir_for};

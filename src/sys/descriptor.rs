@@ -16,7 +16,7 @@ use rustix::fs::OFlags;
 use super::id;
 #[cfg(feature = "program")]
 use super::program::descriptor::inherited;
-use crate::{At, Result};
+use crate::error::{At, Result};
 
 /// The number of the descriptor that `path` names, whether there is such a descriptor or not.
 pub fn number(path: &Path) -> Option<i32> {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rustix::io::Errno;
 
-use crate::{At, Result};
+use crate::error::{At, Result};
 
 /// The file systems that make a difference to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -12,7 +12,7 @@ use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
 use super::locks::{self, Lock, LockKind, Process};
-use crate::{At, Error, Result};
+use crate::error::{At, Error, Result};
 
 /// Shared with others of its kind, or alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -14,7 +14,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::{maps, no_follow};
-use crate::{At, Error, Result};
+use crate::error::{At, Error, Result};
 
 /// How long an opening waits for somebody's lease: a `memsnap` that captures gives way within 50 ms.
 const LEASE_PATIENCE: Duration = Duration::from_secs(2);

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 
 use super::{id, mount, no_follow};
 use crate::error::shell_word;
-use crate::{At, Error, Result};
+use crate::error::{At, Error, Result};
 
 /// User and group that a file belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

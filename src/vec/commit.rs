@@ -10,12 +10,12 @@ use super::file::VecFile;
 use super::format::{self, ELEMENTS, ElementType, LogPlace, MAX_ALIGN, State};
 use super::log::{self, BLOCK, Edit, Log};
 use super::open::Content;
+use crate::error::{At, Error, Result};
 use crate::planted::{Bug, sync_once};
 use crate::sys::create::{self, Pending, Published};
 use crate::sys::ext::FileExt;
 use crate::sys::lock::Kind;
 use crate::sys::{open, sparse};
-use crate::{At, Error, Result};
 
 /// The operation after whose failure the state of the disk is unknown.
 const SYNCING: &str = "bringing to the disk";

@@ -9,11 +9,11 @@ use std::time::Duration;
 use super::format::ELEMENTS;
 use super::open::{Content, VecSource};
 use crate::error::shell_word;
+use crate::error::{At, Error, Result};
 use crate::sys::lock::{self, Held, Kind};
 use crate::sys::locks;
 use crate::sys::open::{self, Stamp};
 use crate::sys::xattr;
-use crate::{At, Error, Result};
 
 /// A persistent vector that is read by offsets. It holds the shared lock.
 #[derive(Debug)]

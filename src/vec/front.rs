@@ -7,10 +7,10 @@ use super::commit::{Sealed, VecFileMut};
 use super::file::{VecFile, take_lock};
 use super::format::{self, ELEMENTS, ElementType};
 use super::log::{self, BLOCK, Log};
+use crate::error::{At, Error, Result};
 use crate::sys::ext::FileExt;
 use crate::sys::lock::Kind;
 use crate::sys::{open, sparse};
-use crate::{At, Error, Result};
 
 /// Bytes that a disk writes atomically.
 const SECTOR: usize = 512;

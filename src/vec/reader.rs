@@ -10,8 +10,8 @@ use super::file::VecFile;
 use super::format::ELEMENTS;
 use super::persistence::PersistenceFile;
 use super::typed::{Options, Plain, copy_of, in_memory, must_hold};
+use crate::error::{At, Result};
 use crate::mem::Snapshot;
-use crate::{At, Result};
 
 /// The elements of a file, as a `[T]`.
 ///

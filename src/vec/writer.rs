@@ -13,9 +13,9 @@ use super::commit::VecFileMut;
 use super::format::ELEMENTS;
 use super::log::Edit;
 use super::typed::{Options, Plain, in_memory, kind_of, must_hold};
+use crate::error::{At, Error, Result};
 use crate::mem::{self, ArcView, Snapshot, Tracking};
 use crate::sys::sealed::Promise;
-use crate::{At, Error, Result};
 
 /// Addresses that are reserved for the vector to grow into, where possible: they take no memory.
 const ROOM: u64 = if usize::BITS == 64 { 64 << 30 } else { 256 << 20 };

@@ -62,8 +62,7 @@ fn who_has_it_mapped_and_open() {
     text.shows(&format!("open in     {pid} python")).shows("for writing");
     case.ok("stat -o mapped,writers,readers f").shows("1        1        1");
     end(peer);
-    let text = case.ok("stat f");
-    text.shows("locked      by no process");
+    let text = case.ok("stat f").shows("locked      by no process");
     // Visible: where some process cannot be inspected.
     let shown = text.out.replace("no visible process", "no process");
     assert!(shown.contains("mapped      by no process") && shown.contains("open        by no process"), "{shown}");

@@ -4,8 +4,9 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::path::Path;
 
+use memsnap::Result;
+use memsnap::error::At;
 use memsnap::sys::fs;
-use memsnap::{At, Result};
 
 use super::super::input;
 
