@@ -148,16 +148,19 @@ impl Error {
     }
 
     /// Creates an [`Error::Damaged`] of `path`.
+    #[doc(hidden)]
     pub fn damaged(path: &Path, what: impl Into<String>) -> Error {
         Error::Damaged { path: path.into(), what: what.into() }
     }
 
     /// Creates an [`Error::Refused`] with a hint.
+    #[doc(hidden)]
     pub fn refused(what: impl Into<String>, hint: impl Into<String>) -> Error {
         Error::Refused { what: what.into(), hint: hint.into() }
     }
 
     /// Creates an [`Error::Missing`] with a hint.
+    #[doc(hidden)]
     pub fn missing(what: impl Into<String>, hint: impl Into<String>) -> Error {
         Error::Missing { what: what.into(), hint: hint.into() }
     }

@@ -6,7 +6,7 @@
 //!
 //! ```
 //! use memsnap::ops::{Quiet, diff, operand::Operand, snap};
-//! use crate::sys::ext::FileExt;
+//! use std::os::unix::fs::FileExt;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let directory = tempfile::tempdir()?;
@@ -179,7 +179,7 @@
 
 #![cfg_attr(
     not(feature = "program"),
-    allow(dead_code, unreachable_pub, reason = "internal modules are public with the feature program")
+    allow(dead_code, unreachable_pub, unused_imports, reason = "internal modules are public with the feature program")
 )]
 #![cfg_attr(not(unix), allow(dead_code, unused_imports, reason = "parts are there for modules that are left out"))]
 

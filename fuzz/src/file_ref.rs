@@ -4,7 +4,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use memsnap::ops::operand::{Operand, Ref};
+use memsnap::Ref;
+use memsnap::ops::operand::Operand;
 use memsnap::store::SnapName;
 
 /// A text is refused with a remedy, or what it was read as, written out, is read as the same.
@@ -32,7 +33,7 @@ pub fn check(input: &[u8]) {
     if let Ok(text) = std::str::from_utf8(bytes)
         && let Ok(operand) = Operand::parse(OsStr::new("name@3"), Some(text), &exists)
     {
-        assert_eq!((operand.path.as_path(), operand.at), (Path::new("name@3"), Ref::parse(text).ok()));
+        assert_eq!((operand.path.as_path(), operand.at), (Path::new("name@3"), text.parse::<Ref>().ok()));
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use memsnap::ops::operand::check_tag;
 use memsnap::page::Digest;
 use memsnap::store::Ref;
+use memsnap::store::check_tag;
 
 use super::ground;
 
@@ -16,7 +16,7 @@ pub fn check(input: &[u8]) {
     if check_tag(tag).is_err() {
         return;
     }
-    assert_eq!(Ref::parse(tag).expect("it may be a tag"), Ref::Tag(tag.into()));
+    assert_eq!(tag.parse::<Ref>().expect("it may be a tag"), Ref::Tag(tag.into()));
     let mut content = bytes[end + 1..].to_vec();
     if how & 1 == 1 && content.len() >= 64 {
         let id = String::from_utf8_lossy(&content[..64]).into_owned();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Subcommand, ValueHint};
-use memsnap::ops::apply::Input;
+use memsnap::ops::delta::Input;
 use memsnap::ops::delta::{self, MakeOptions, Stat};
 use memsnap::ops::restore::Out;
 use serde::Serialize;

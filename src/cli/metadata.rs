@@ -1,6 +1,6 @@
 //! Changes of mode, owner and attributes, as text and as JSON.
 
-use memsnap::ops::metadata::MetaChange;
+use memsnap::ops::change::metadata::MetaChange;
 use serde::Serialize;
 
 use super::{escape, hex};

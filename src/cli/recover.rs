@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::ValueHint;
-use memsnap::ops::recover::{How, recover};
+use memsnap::ops::change::recover::{How, recover};
 
 use super::change::{ChangeFlags, Verb};
 use super::exit::Exit;

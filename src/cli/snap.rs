@@ -6,12 +6,12 @@ use anyhow::Context;
 use clap::ValueHint;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use memsnap::capture::Companion;
-use memsnap::ops::operand::check_tag;
 use memsnap::ops::snap::{Options, Report, snap};
 use memsnap::ops::stat::Format;
 use memsnap::ops::vec::ElementType;
 use memsnap::pack::{FrameCounts, Grade};
 use memsnap::program::signal::LastWords;
+use memsnap::store::check_tag;
 use serde::Serialize;
 
 use super::exit::Exit;

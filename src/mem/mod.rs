@@ -12,7 +12,7 @@
 //! Everything here is safe except two things, whose documentation states the contract: mapping a file that others could
 //! change, and taking away access to memory. There is no signal handler, no thread and no mapping for each page.
 //!
-//! What can fail returns [`std::io::Error`], as most of it has no path to name; [`At`](crate::At) adds one.
+//! What can fail returns [`std::io::Error`], as most of it has no path to name.
 
 mod arena;
 mod bytes;

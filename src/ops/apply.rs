@@ -10,7 +10,7 @@ use super::change::request::{Draft, Method, Task};
 use super::change::{Changes, Options, Report, Request};
 use super::compare::digest_of;
 use super::compose::{Composer, New};
-pub use super::delta::Input;
+use super::delta::Input;
 use super::delta::{Delta, Named, directory_of, into_file, open_delta, pages_in};
 use super::sides::LiveSide;
 use super::take::Taken;

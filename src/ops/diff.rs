@@ -3,8 +3,8 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
+use super::change::metadata::{MetaChange, Metadata};
 use super::compare::{compare, compare_live};
-use super::metadata::{MetaChange, Metadata};
 use super::operand::Operand;
 use super::sides::Side as Open;
 use super::take::Target;
@@ -103,6 +103,7 @@ pub struct Compared {
 
 /// Something in which two images differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[doc(hidden)]
 pub enum Piece<'a> {
     /// Bytes of pages that differ, from offset `at` on: that of a page, or the start of [`Options::range`]. A side that ends within them has fewer.
     Bytes {
@@ -157,23 +158,27 @@ impl Compared {
     }
 
     /// The length of the longer one.
+    #[doc(hidden)]
     pub fn len(&self) -> u64 {
         self.a.len().max(self.b.len())
     }
 
     /// What was compared, as far as the longer one reaches.
+    #[doc(hidden)]
     pub fn span(&self) -> Range<u64> {
         let end = self.span.end.min(self.len());
         self.span.start.min(end)..end
     }
 
     /// Whether, as far as they were compared, neither is longer than the other.
+    #[doc(hidden)]
     pub fn ends_together(&self) -> bool {
         let end = |side: &Open| side.len().clamp(self.span.start, self.span.end);
         end(&self.a) == end(&self.b)
     }
 
     /// Whether neither has a byte.
+    #[doc(hidden)]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -182,6 +187,7 @@ impl Compared {
     ///
     /// # Errors
     /// When they cannot be read.
+    #[doc(hidden)]
     pub fn read(&self, span: Range<u64>) -> Result<[Vec<u8>; 2]> {
         let read = |side: &Open| {
             let mut bytes = vec![0; (span.end.min(side.len()).saturating_sub(span.start)) as usize];
@@ -195,6 +201,7 @@ impl Compared {
     ///
     /// # Errors
     /// When either cannot be read; what `each` says.
+    #[doc(hidden)]
     pub fn pieces<E: From<Error>>(&self, each: &mut dyn FnMut(Piece<'_>) -> Result<(), E>) -> Result<(), E> {
         // From here to the next page that differs the longer one has nothing but zeros.
         let span = self.span();

@@ -3,7 +3,7 @@
 //! The edits are made in memory first, on copies of the pages that they touch. What the copies were made from is
 //! checked again when nobody else can write: where a page is not what it was, nothing is written.
 
-use std::os::unix::fs::FileExt;
+use crate::sys::ext::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::change::hold::Work;
@@ -49,6 +49,7 @@ pub enum Patch {
 
 impl Patch {
     /// Number of bytes.
+    #[doc(hidden)]
     pub fn len(&self) -> u64 {
         match self {
             Patch::Bytes(bytes) => bytes.len() as u64,
@@ -57,6 +58,7 @@ impl Patch {
     }
 
     /// Whether there is no byte.
+    #[doc(hidden)]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -159,6 +161,7 @@ impl Goal for Editing<'_> {
 ///
 /// # Errors
 /// As [`edit`], and as [`super::delta::make`].
+#[doc(hidden)]
 pub fn delta(
     file: &Path,
     edits: &[Edit],

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
-use super::super::apply::{Input, apply};
+use super::super::apply::apply;
+use super::super::delta::Input;
 use super::super::fixture::Fixture;
 use super::super::{Quiet, Reading, Reserve, undo};
 use super::*;

@@ -34,7 +34,7 @@ pub use super::apply_memory::apply;
 /// A snapshot in memory, with its digest and where it comes from: what views begin with.
 ///
 /// ```
-/// use memsnap::ops::{Quiet, memory, operand::{Operand, Ref}, snap};
+/// use memsnap::{Ref, ops::{Quiet, memory, operand::Operand, snap}};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let directory = tempfile::tempdir()?;

@@ -2,7 +2,7 @@ use std::fs::File;
 
 use proptest::prelude::*;
 
-use super::super::apply::Input;
+use super::super::delta::Input;
 use super::super::fixture::{Fixture, flip};
 use super::super::{Quiet, Reading, Reserve, restore, undo};
 use super::*;

@@ -12,7 +12,6 @@ pub mod delta;
 pub mod diff;
 mod dirty;
 pub mod edit;
-pub mod elements;
 mod encode;
 #[cfg(test)]
 mod fixture;
@@ -32,17 +31,20 @@ pub mod revert;
 mod salvage;
 mod sides;
 pub mod snap;
-pub mod stat;
 mod take;
 mod target;
 pub mod undo;
-pub mod vec;
 pub mod verify;
-pub mod view;
 mod walk;
 mod within;
 
-pub use change::{metadata, recover};
+crate::internal! {
+    mod elements;
+    mod stat;
+    mod vec;
+    mod view;
+}
+
 pub use note::Note;
 
 use std::fs::File;
@@ -99,6 +101,7 @@ impl Reserve {
     ///
     /// # Errors
     /// When the system does not say.
+    #[doc(hidden)]
     pub fn available(&self, dir: &Path) -> Result<u64> {
         let space = fs::space(dir)?;
         if space.total == 0 {

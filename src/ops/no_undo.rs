@@ -14,7 +14,7 @@ use crate::page::Digest;
 use crate::store::{History, Intent, SnapName};
 
 /// Brings `what` back to the snapshot it names (the latest, if none) as [`super::revert`] does, but does not store what
-/// it holds before: neither undo nor [`super::recover`] can restore that.
+/// it holds before: neither undo nor [`super::change::recover`] can restore that.
 ///
 /// # Errors
 /// As [`super::revert`].

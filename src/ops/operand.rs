@@ -6,8 +6,8 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use crate::store::Ref;
 use crate::store::no_ref;
-pub use crate::store::{Ref, check_tag};
 use crate::sys::ext::OsStrExt;
 use crate::{Error, Result};
 
@@ -46,12 +46,13 @@ impl Operand {
     }
 
     /// Parses `FILE@A..B` as `FILE@A` and `FILE@B`; `None` if it is not of that form.
+    #[doc(hidden)]
     pub fn parse_pair(arg: &OsStr, exists: &dyn Fn(&Path) -> bool) -> Result<Option<(Operand, Operand)>> {
         let whole = Path::new(arg);
         let Some((path, Ok(text))) = split(arg) else { return Ok(None) };
         let Some((a, b)) = text.split_once("..") else { return Ok(None) };
         let missing = || Err(no_ref(text, "one end of the range A..B is missing"));
-        let end = |end: &str| if end.is_empty() { missing() } else { Ref::parse(end) };
+        let end = |end: &str| if end.is_empty() { missing() } else { end.parse::<Ref>() };
         let both = end(a).and_then(|a| Ok((named(path, a)?, named(path, end(b)?)?)));
         match both {
             Ok((a, b)) => {
@@ -71,7 +72,7 @@ fn reference(text: &str) -> Result<Ref> {
         Some(("", _) | (_, "")) => Err(no_ref(text, "one end of the range A..B is missing")),
         Some(_) => Err(no_ref(text, "a range A..B is not possible here")),
         None if text.is_empty() => Err(no_ref(text, "it is empty")),
-        None => Ref::parse(text),
+        None => text.parse::<Ref>(),
     }
 }
 
@@ -100,6 +101,7 @@ fn ambiguity(whole: &Path, exists: &dyn Fn(&Path) -> bool) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::check_tag;
     use proptest::prelude::*;
 
     fn parse(arg: &str) -> Result<Operand> {
@@ -132,7 +134,7 @@ mod tests {
             assert_eq!(split_of(arg), ("db".into(), Some(at)), "{arg}");
         }
         let id = "0123456789".repeat(7)[..64].to_string();
-        assert_eq!(Ref::parse(&id).unwrap(), Ref::Prefix(id), "a full id may happen to have no letter");
+        assert_eq!(id.parse::<Ref>().unwrap(), Ref::Prefix(id), "a full id may happen to have no letter");
     }
 
     #[test]
@@ -166,14 +168,14 @@ mod tests {
             "1..2",
             "é\n",
         ] {
-            assert!(Ref::parse(text).is_err(), "{text:?}");
+            assert!(text.parse::<Ref>().is_err(), "{text:?}");
             let arg = format!("db@{text}");
             let e = parse(&arg).unwrap_err();
             assert!(!e.hint().is_empty(), "{arg:?}");
             let whole = Operand::parse(OsStr::new(&arg), None, &|_| true).unwrap();
             assert_eq!((whole.path, whole.at, whole.ambiguity), (arg.into(), None, None));
         }
-        assert!(Ref::parse(&"a".repeat(65)).is_err());
+        assert!(&"a".repeat(65).parse::<Ref>().is_err());
         assert!(parse("@3").is_err() && parse("dir/@3").is_err() && parse("").is_err());
     }
 
@@ -236,15 +238,15 @@ mod tests {
     proptest! {
         #[test]
         fn refs_survive_their_own_text(text in "\\PC{0,70}") {
-            if let Ok(at) = Ref::parse(&text) {
-                prop_assert_eq!(Ref::parse(&at.to_string()).unwrap(), at);
+            if let Ok(at) = text.parse::<Ref>() {
+                prop_assert_eq!(at.to_string().parse::<Ref>().unwrap(), at);
             }
         }
 
         #[test]
         fn a_good_tag_is_read_back_as_that_tag(tag in "[a-z~@.é-]{1,8}") {
             if check_tag(&tag).is_ok() {
-                prop_assert_eq!(Ref::parse(&tag).unwrap(), Ref::Tag(tag.clone()));
+                prop_assert_eq!(tag.parse::<Ref>().unwrap(), Ref::Tag(tag.clone()));
             }
         }
 

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::change::metadata;
 use super::delta::{Named, check_out, make_file};
 use super::gather::{PIECE, Piece, gather, hash_groups, slots, touch};
 use super::operand::Operand;
 use super::salvage::Salvage;
-use super::{Note, Progress, find_history, metadata};
+use super::{Note, Progress, find_history};
 use crate::capture::Rate;
 use crate::error::{At, Error, Result};
 use crate::pack::{Cursor, Run, Source};
@@ -97,6 +98,7 @@ pub fn restore(what: &Operand, out: Out<'_>, options: &Options, progress: &dyn P
 ///
 /// # Errors
 /// As [`restore`], but for what only reading and writing finds.
+#[doc(hidden)]
 pub fn rehearse(what: &Operand, out: &Path, options: &Options) -> Result<()> {
     let history = find_history(options.store.as_deref(), &what.path)?;
     history.resolve(what.at.as_ref().unwrap_or(&Ref::Latest))?;

@@ -18,6 +18,7 @@ impl Digest {
     }
 
     /// Hash of any bytes.
+    #[doc(hidden)]
     pub fn of(bytes: &[u8]) -> Digest {
         Digest(*blake3::hash(bytes).as_bytes())
     }
@@ -26,6 +27,7 @@ impl Digest {
     ///
     /// # Panics
     /// When there are fewer.
+    #[doc(hidden)]
     pub fn from_slice(bytes: &[u8]) -> Digest {
         let mut out = [0; 32];
         out.copy_from_slice(&bytes[..32]);

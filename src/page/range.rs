@@ -22,11 +22,13 @@ impl PageRange {
     }
 
     /// All pages of an image of `len` bytes.
+    #[doc(hidden)]
     pub fn of_len(len: u64) -> PageRange {
         PageRange { start: 0, end: pages_of(len) }
     }
 
     /// The pages that hold any of the bytes `start..end`.
+    #[doc(hidden)]
     pub fn of_bytes(start: u64, end: u64) -> PageRange {
         if start >= end {
             let at = start / PAGE64;
@@ -36,6 +38,7 @@ impl PageRange {
     }
 
     /// The pages of group `group`.
+    #[doc(hidden)]
     pub fn of_group(group: u64) -> PageRange {
         PageRange { start: group * GROUP_PAGES, end: (group + 1) * GROUP_PAGES }
     }
@@ -51,11 +54,13 @@ impl PageRange {
     }
 
     /// Byte offset of the first page.
+    #[doc(hidden)]
     pub fn offset(&self) -> u64 {
         self.start * PAGE64
     }
 
     /// Byte offset past the last page.
+    #[doc(hidden)]
     pub fn end_offset(&self) -> u64 {
         self.end * PAGE64
     }
@@ -66,6 +71,7 @@ impl PageRange {
     }
 
     /// The pages in both; empty (at the later start) when there are none.
+    #[doc(hidden)]
     pub fn intersect(&self, other: &PageRange) -> PageRange {
         let start = self.start.max(other.start);
         PageRange { start, end: self.end.min(other.end).max(start) }

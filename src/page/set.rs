@@ -35,6 +35,7 @@ impl PageSet {
     }
 
     /// Adds a page.
+    #[doc(hidden)]
     pub fn insert(&mut self, page: PageNo) {
         self.insert_range(PageRange { start: page, end: page + 1 });
     }
@@ -75,6 +76,7 @@ impl PageSet {
     }
 
     /// Whether any page of `range` is in it.
+    #[doc(hidden)]
     pub fn meets(&self, range: PageRange) -> bool {
         if range.is_empty() {
             return false;
@@ -116,6 +118,7 @@ impl PageSet {
     }
 
     /// The runs within `range`, cut to it.
+    #[doc(hidden)]
     pub fn runs_within(&self, range: PageRange) -> impl Iterator<Item = PageRange> + '_ {
         let chunks = self.chunks.range(range.start / CHUNK..=range.end.max(range.start) / CHUNK);
         let cut = move |run: PageRange| run.intersect(&range);

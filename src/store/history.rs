@@ -44,11 +44,13 @@ pub struct SnapName {
 
 impl SnapName {
     /// The file's name.
+    #[doc(hidden)]
     pub fn file_name(&self) -> String {
         format!("{:08}-{}.snap", self.number, self.id)
     }
 
     /// From a file's name; only names that [`SnapName::file_name`] gives.
+    #[doc(hidden)]
     pub fn parse(name: &OsStr) -> Option<SnapName> {
         let (number, id) = name.to_str()?.strip_suffix(".snap")?.split_once('-')?;
         let found = SnapName { number: number.parse().ok()?, id: Digest::from_hex(id)? };
@@ -164,11 +166,13 @@ impl History {
     }
 
     /// The target's name, for people.
+    #[doc(hidden)]
     pub fn label(&self) -> String {
         self.target.file_name().unwrap_or(self.target.as_os_str()).to_string_lossy().into_owned()
     }
 
     /// Its packs, which all that is read of this history shares.
+    #[doc(hidden)]
     pub fn packs(&self) -> &Arc<PackCache> {
         &self.packs
     }
@@ -238,6 +242,7 @@ impl History {
     }
 
     /// Whether it has no snapshot yet.
+    #[doc(hidden)]
     pub fn is_new(&self) -> Result<bool> {
         for entry in no_follow::read_dir(&self.dir).at("listing", &self.dir)? {
             if SnapName::parse(&entry.at("listing", &self.dir)?.file_name()).is_some() {

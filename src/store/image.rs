@@ -40,11 +40,13 @@ impl Snapshot {
     }
 
     /// Its file.
+    #[doc(hidden)]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// The runs that differ from its parent.
+    #[doc(hidden)]
     pub fn update(&self) -> RunsReader<Arc<File>> {
         self.file.update()
     }
@@ -82,11 +84,13 @@ impl Image {
     }
 
     /// The packs of its history.
+    #[doc(hidden)]
     pub fn packs(&self) -> &Arc<PackCache> {
         &self.packs
     }
 
     /// The packs that it may take pages from, ascending.
+    #[doc(hidden)]
     pub fn pack_numbers(&self) -> Vec<u32> {
         let of_map = self.map.as_ref().map_or(&[][..], MapFile::packs);
         let mut packs = [self.snap.file.packs(), of_map].concat();
@@ -116,16 +120,19 @@ impl Image {
     }
 
     /// The snapshot's file.
+    #[doc(hidden)]
     pub fn path(&self) -> &Path {
         self.snap.path()
     }
 
     /// All its runs, from the first page to the last, without a gap.
+    #[doc(hidden)]
     pub fn runs(&self) -> ImageRuns {
         self.runs_from(0)
     }
 
     /// As [`Image::runs`], but what lies before `page` may be left out.
+    #[doc(hidden)]
     pub fn runs_from(&self, page: PageNo) -> ImageRuns {
         let all = PageRange::of_len(self.len());
         let holes = (!all.is_empty()).then_some(Run { pages: all, source: Source::Hole });
@@ -138,16 +145,19 @@ impl Image {
     }
 
     /// The runs that differ from its full map.
+    #[doc(hidden)]
     pub fn over(&self) -> Clipped<RunsReader<Arc<File>>> {
         Clipped { runs: self.snap.file.over(), to: PageRange::of_len(self.len()) }
     }
 
     /// The runs that differ from its parent.
+    #[doc(hidden)]
     pub fn update(&self) -> RunsReader<Arc<File>> {
         self.snap.update()
     }
 
     /// Its runs within `wanted`, which ascends, cut to it.
+    #[doc(hidden)]
     pub fn runs_in<'a, W>(&'a self, wanted: W) -> impl Iterator<Item = Result<Run>> + use<'a, W>
     where
         W: IntoIterator<Item = PageRange>,
@@ -202,6 +212,7 @@ impl Image {
     }
 
     /// Number of pages.
+    #[doc(hidden)]
     pub fn pages(&self) -> u64 {
         pages_of(self.len())
     }

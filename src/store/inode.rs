@@ -33,6 +33,7 @@ impl FileId {
 
 impl History {
     /// The file of the last snapshot, as far as it is known.
+    #[doc(hidden)]
     pub fn known_file(&self) -> Option<FileId> {
         let bytes = create::read_small(&self.dir().join(NAME), MOST).ok()?;
         FileId::parse(std::str::from_utf8(&bytes).ok()?)

@@ -125,6 +125,7 @@ impl History {
     ///
     /// # Errors
     /// When its record cannot be read or believed.
+    #[doc(hidden)]
     pub fn intent(&self) -> Result<Option<Intent>> {
         self.read_intent(NAME)
     }
@@ -133,6 +134,7 @@ impl History {
     ///
     /// # Errors
     /// When its record cannot be read or believed.
+    #[doc(hidden)]
     pub fn last_change(&self) -> Result<Option<Intent>> {
         let last = self.read_intent(UNDO)?;
         if last.as_ref().is_some_and(Intent::is_final) {
@@ -145,6 +147,7 @@ impl History {
     ///
     /// # Errors
     /// What writing says; [`Error::Busy`] when the history's lock is not ours any more.
+    #[doc(hidden)]
     pub fn begin_change(&self, writing: &Writing, intent: &Intent) -> Result<()> {
         writing.check()?;
         // Its place is taken at the end.
@@ -159,6 +162,7 @@ impl History {
 
     /// Ends a change: its record becomes that of the last one. With `None` it is forgotten. After one without undo
     /// there is none: an earlier one could not be taken back any more.
+    #[doc(hidden)]
     pub fn end_change(&self, _writing: &Writing, done: Option<&Intent>) -> Result<()> {
         let path = self.dir().join(NAME);
         if done.is_some_and(Intent::is_final) {

@@ -65,6 +65,7 @@ pub struct Store {
 
 impl Store {
     /// The directory of the store for `target`: `chosen`, or [`STORE_NAME`] beside it.
+    #[doc(hidden)]
     pub fn place(chosen: Option<&Path>, target: &Path) -> PathBuf {
         match chosen {
             Some(dir) => dir.into(),
@@ -177,11 +178,13 @@ impl Store {
     }
 
     /// The bytes that `target`, an absolute path, is known by here: relative when it is below the store's directory.
+    #[doc(hidden)]
     pub fn key(&self, target: &Path) -> Vec<u8> {
         key_in(&self.above, target)
     }
 
     /// The absolute path of the target known by `key`.
+    #[doc(hidden)]
     pub fn target(&self, key: &[u8]) -> PathBuf {
         self.above.join(OsString::from_vec(key.to_vec()))
     }
@@ -217,6 +220,7 @@ impl Store {
     ///
     /// # Errors
     /// When it cannot be made; [`Error::Refused`] for a file inside of a store.
+    #[doc(hidden)]
     pub fn make_history(&self, target: &Path) -> Result<History> {
         refuse_stored(target)?;
         History::make(self, self.key(target), owner::owner_at(target)?)

@@ -74,6 +74,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::open_or_create`]; [`Error::Refused`] when it belongs to somebody who may not read the target.
+    #[doc(hidden)]
     pub fn find_or_create(chosen: Option<&Path>, target: &Path) -> Result<Store> {
         let theirs = owner_at(target)?;
         let check = |dir: &Path, owner| match may_hold(owner, theirs) {

@@ -83,6 +83,7 @@ impl<'a> ImageReader<'a> {
     ///
     /// # Errors
     /// When the runs cannot be read.
+    #[doc(hidden)]
     pub fn zeros_in(&mut self, span: Range<u64>) -> Result<u64> {
         let mut at = span.start;
         while at < span.end {

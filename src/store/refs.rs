@@ -1,6 +1,7 @@
 //! The ways to name a snapshot, which one is meant, and what may be a tag.
 
 use std::fmt;
+use std::str::FromStr;
 
 use super::history::{History, SnapName};
 use crate::error::{Error, Result, acts};
@@ -32,9 +33,11 @@ pub enum Ref {
     Now,
 }
 
-impl Ref {
-    /// Reads what stands after the `@`.
-    pub fn parse(text: &str) -> Result<Ref> {
+impl FromStr for Ref {
+    type Err = Error;
+
+    /// Parses what follows the `@`.
+    fn from_str(text: &str) -> Result<Ref> {
         match text {
             "latest" => return Ok(Ref::Latest),
             "now" => return Ok(Ref::Now),
@@ -80,6 +83,7 @@ impl fmt::Display for Ref {
 }
 
 /// Whether `tag` may name a snapshot; the error says what is wrong with it.
+#[doc(hidden)]
 pub fn check_tag(tag: &str) -> Result<()> {
     let why = match tag.contains(acts) {
         true => Some("it has a control character or an invisible one"),

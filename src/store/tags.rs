@@ -28,6 +28,7 @@ impl History {
     ///
     /// # Errors
     /// [`Error::Refused`] for a name that cannot be a tag; what writing says.
+    #[doc(hidden)]
     pub fn tag(&self, _writing: &Writing, tag: &str, id: &Digest) -> Result<()> {
         check_tag(tag)?;
         let dir = self.make_names()?;
@@ -38,6 +39,7 @@ impl History {
     ///
     /// # Errors
     /// [`Error::Damaged`] when its file does not hold together.
+    #[doc(hidden)]
     pub fn tagged(&self, tag: &str) -> Result<Option<Digest>> {
         let path = self.tag_path(tag);
         let Some(bytes) = create::read_small_if_any(&path, 256)? else { return Ok(None) };

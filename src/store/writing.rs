@@ -38,6 +38,7 @@ impl History {
     ///
     /// # Errors
     /// [`Error::Busy`] when another writer does not end in time.
+    #[doc(hidden)]
     pub fn write(&self, wait: Duration) -> Result<Writing> {
         let path = self.dir().join("lock");
         loop {

@@ -70,7 +70,7 @@ pub(super) fn write<E>(
     write_with(&table, |push| edits.iter().try_for_each(|edit| push(edit.bytes)), offset, put)
 }
 
-/// As [`write`], for a table of ranges (offset, length) whose bytes `fill` pushes one after another.
+/// As [`write()`], for a table of ranges (offset, length) whose bytes `fill` pushes one after another.
 pub(super) fn write_with<E>(
     table: &[(u64, u64)],
     fill: impl FnOnce(&mut dyn FnMut(&[u8]) -> Result<(), E>) -> Result<(), E>,

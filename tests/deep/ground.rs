@@ -5,8 +5,9 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use memsnap::capture::Io;
+use memsnap::ops::change::recover;
 use memsnap::ops::operand::Operand;
-use memsnap::ops::{Quiet, Reading, Reserve, change, diff, recover, restore, revert, snap, undo, verify};
+use memsnap::ops::{Quiet, Reading, Reserve, change, diff, restore, revert, snap, undo, verify};
 use memsnap::pack::{Compress, Grade, Source};
 use memsnap::page::{PAGE, PAGE64, PageRange};
 use memsnap::store::{History, Ref, Store};

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use memsnap::Error;
-use memsnap::ops::recover::How;
+use memsnap::ops::change::recover::How;
 use memsnap::ops::{Quiet, change, revert, snap};
 use memsnap::page::PAGE;
 use memsnap::store::{ChangeMarker, Intent, Ref};
@@ -350,7 +350,7 @@ fn declining_writes_nothing() {
     let bytes = ends.mixture(0b0110, ends.old.len());
     let intent = interrupt(&ground, &bytes);
     let options = ground.change_options();
-    let plan = memsnap::ops::recover::recover(&ground.target, None, &options).unwrap().plan(&Quiet).unwrap();
+    let plan = memsnap::ops::change::recover::recover(&ground.target, None, &options).unwrap().plan(&Quiet).unwrap();
     assert!(plan.needs_consent() && !plan.dismiss().unwrap().done && ground.bytes() == bytes);
     assert_eq!(ground.history().intent().unwrap(), Some(intent));
 }

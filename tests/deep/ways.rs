@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use memsnap::Error;
 use memsnap::ops::change::Outcome;
-use memsnap::ops::recover::How;
+use memsnap::ops::change::recover::How;
 use memsnap::ops::{Quiet, revert, undo};
 use memsnap::page::PAGE;
 use memsnap::store::{ChangeMarker, Ref};

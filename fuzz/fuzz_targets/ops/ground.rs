@@ -5,10 +5,11 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use memsnap::capture::Io;
-use memsnap::ops::apply::Input;
+use memsnap::ops::delta::Input;
 use memsnap::ops::operand::Operand;
 use memsnap::ops::restore::Out;
-use memsnap::ops::{Quiet, Reading, Reserve, apply, change, delta, edit, recover, restore, revert, snap, undo, verify};
+use memsnap::ops::change::recover;
+use memsnap::ops::{Quiet, Reading, Reserve, apply, change, delta, edit, restore, revert, snap, undo, verify};
 use memsnap::pack::{Compress, Grade, Source};
 use memsnap::page::{PAGE, PAGE64, PageRange};
 use memsnap::store::{History, Ref, Store};

@@ -5,7 +5,7 @@
 
 use std::os::unix::fs::FileExt;
 
-use memsnap::ops::recover::How;
+use memsnap::ops::change::recover::How;
 use memsnap::{Error, Result};
 
 use super::crash::{Blow, during};

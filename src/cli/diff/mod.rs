@@ -13,9 +13,10 @@ use std::ops::Range;
 
 use anyhow::Context;
 use clap::{ValueEnum, ValueHint};
+use memsnap::Ref;
 use memsnap::ops::diff::{Compared, Options, Report, Side, diff};
 use memsnap::ops::elements::diff_elements;
-use memsnap::ops::operand::{Operand, Ref};
+use memsnap::ops::operand::Operand;
 use memsnap::page::{PAGE64, PageRange};
 use memsnap::program::signal::LastWords;
 use serde::Serialize;

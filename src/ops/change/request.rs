@@ -106,6 +106,7 @@ impl<'a> Request<'a> {
     ///
     /// # Errors
     /// When the store cannot be read.
+    #[doc(hidden)]
     pub fn is_first(&self) -> Result<bool> {
         self.0.is_first()
     }
@@ -125,6 +126,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Whether a commit writes to the target or forgets something, and is to be confirmed.
+    #[doc(hidden)]
     pub fn needs_consent(&self) -> bool {
         self.draft.task == Task::Change
     }

@@ -1,4 +1,4 @@
-//! The guard against SIGBUS: a handler that makes the end of a mapped file an error (see [`crate::sys::map`]).
+//! The guard against SIGBUS: a handler that makes the end of a mapped file an error (see `crate::sys::map`).
 #![allow(unsafe_code, reason = "a signal handler")]
 
 use std::sync::OnceLock;
