@@ -15,6 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The result of [`adopt`].
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Report {
     /// The path that had the history.
     pub from: PathBuf,

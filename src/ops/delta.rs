@@ -54,6 +54,7 @@ pub struct MakeOptions {
 
 /// What a delta is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Stat {
     /// Image digest of the base.
     pub base: Digest,

@@ -30,6 +30,7 @@ pub struct Options {
 
 /// What was found.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Report {
     /// The first image.
     pub a: Side,
@@ -49,6 +50,7 @@ pub struct Report {
 
 /// One of two images compared.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Side {
     /// What it is: `FILE@3`, `FILE now`.
     pub name: String,

@@ -22,6 +22,7 @@ pub struct Options {
 
 /// The history of one target.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Listing {
     /// The target.
     pub path: PathBuf,
@@ -45,6 +46,7 @@ impl Listing {
 
 /// One snapshot.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Entry {
     /// Its number in the history.
     pub number: u64,

@@ -51,6 +51,7 @@ pub struct Options {
 
 /// The result of [`restore`].
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Report {
     /// Length of the image.
     pub len: u64,

@@ -64,6 +64,7 @@ impl Default for Options {
 
 /// The result of [`snap`].
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Report {
     /// The target.
     pub path: PathBuf,

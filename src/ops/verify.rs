@@ -37,6 +37,7 @@ pub struct Options {
 
 /// The result of [`verify`].
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Report {
     /// Targets checked.
     pub targets: u64,
@@ -58,6 +59,7 @@ pub struct Report {
 
 /// A fault of a store.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Fault {
     /// The file.
     pub path: PathBuf,

@@ -31,6 +31,7 @@ pub struct Options {
 
 /// What a change does to a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Changes {
     /// The target.
     pub path: PathBuf,
@@ -68,6 +69,7 @@ pub struct Changes {
 
 /// What one edit replaces.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Replaced {
     /// Where, in bytes from the start of the target.
     pub at: u64,
@@ -122,6 +124,7 @@ impl Changes {
 
 /// What was done.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Report {
     /// What was to be done.
     pub changes: Changes,
