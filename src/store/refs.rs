@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::history::{History, SnapName};
+use super::file_names::SnapName;
+use super::history::History;
 use crate::error::{Error, Result, acts};
 
 /// Longest tag, in bytes: it is also a file name in the store.
