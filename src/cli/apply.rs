@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use clap::ValueHint;
 use memsnap::ops::apply::apply;
 
-use super::change::{ChangeFlags, Verb};
+use super::change::ChangeFlags;
 use super::delta::input;
 use super::exit::Exit;
 use super::flags::Global;
 use super::restore::is_stdout;
 use super::screen::Screen;
+use super::verb::Verb;
 use super::{escape, input::is_stdin, text};
 
 /// Apply a delta to FILE

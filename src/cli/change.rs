@@ -1,6 +1,6 @@
 //! What revert, undo, recover, apply and edit share: the options, the plan, its confirmation, and the report.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Args;
 
@@ -13,7 +13,6 @@ use serde::Serialize;
 
 use super::confirm::{self, Consent};
 use super::delta::Output;
-use super::escape;
 use super::exit::Exit;
 use super::flags::{Global, ReadingFlags, StoringFlags};
 use super::hex;
@@ -22,6 +21,7 @@ use super::metadata::{self, JsonMeta};
 use super::plan::{first_line, plan_lines, task};
 use super::screen::Screen;
 use super::units::{count, duration};
+use super::verb::Verb;
 
 /// Flags of verbs that write to the file.
 #[derive(Args)]
@@ -51,43 +51,6 @@ pub(crate) struct ChangeFlags {
     storing: StoringFlags,
     #[command(flatten)]
     reading: ReadingFlags,
-}
-
-/// What a verb says about itself.
-pub(crate) struct Verb {
-    /// The schema of its report.
-    pub(crate) schema: &'static str,
-    /// What is being done, for errors: "reverting db.bin".
-    pub(crate) doing: String,
-    /// The file, as the user named it.
-    pub(crate) name: String,
-    /// The same, as a path.
-    pub(crate) file: PathBuf,
-    /// The file itself is written; otherwise only a copy.
-    pub(crate) in_place: bool,
-    /// stdin can be used to ask.
-    pub(crate) stdin_free: bool,
-    /// It is about a change that was interrupted.
-    pub(crate) recovers: bool,
-    /// The change, once begun, can only be finished.
-    pub(crate) is_final: bool,
-}
-
-impl Verb {
-    /// One that changes `file` in place and may ask.
-    pub(crate) fn new(schema: &'static str, doing: &str, file: &Path) -> Verb {
-        let name = escape::path(file);
-        Verb {
-            schema,
-            doing: format!("{doing} {name}"),
-            name,
-            file: file.into(),
-            in_place: true,
-            stdin_free: true,
-            recovers: false,
-            is_final: false,
-        }
-    }
 }
 
 #[derive(Serialize)]

@@ -11,7 +11,8 @@ use memsnap::ops::restore::Out;
 use serde::Serialize;
 
 use super::exit::Exit;
-use super::flags::{Global, LockFlag, ReadingFlags, two_sides};
+use super::flags::{Global, LockFlag, ReadingFlags};
+use super::operands::two_sides;
 use super::restore::{is_stderr, is_stdout, may_take_binary};
 use super::screen::Screen;
 use super::units::count;

@@ -15,11 +15,13 @@ use memsnap::program::ext::OsStringExt;
 use memsnap::program::heap;
 use memsnap::sys::{fs, open};
 
-use super::change::{ChangeFlags, Verb};
+use super::change::ChangeFlags;
 use super::confirm::{self, Consent};
 use super::exit::Exit;
-use super::flags::{Global, without_ref};
+use super::flags::Global;
+use super::operands::without_ref;
 use super::screen::Screen;
+use super::verb::Verb;
 use super::{escape, hex, input, text, units};
 
 /// Change bytes of FILE, in place

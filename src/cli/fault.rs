@@ -3,13 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use clap::error::ErrorKind;
 use memsnap::Error;
 use serde::Serialize;
 
 use super::exit::{Coded, Exit, Hinted};
 use super::json::{self, JsonPath};
-use super::screen::Screen;
 use super::{advice, escape};
 
 #[derive(Serialize)]
@@ -64,25 +62,17 @@ pub(crate) fn warning_json(warning: &str) -> String {
     json::line(&JsonWarning { schema: "memsnap.warning.1", warning }).unwrap_or_default()
 }
 
-/// Shows help and version as results, and all else that clap reports as a usage error with exit code `wrong`.
-pub(crate) fn usage(error: &clap::Error, wrong: Exit, screen: &mut Screen) -> anyhow::Result<Exit> {
+/// What clap reports as wrong, with exit code `wrong`.
+pub(crate) fn usage(error: &clap::Error, wrong: Exit, json: bool, color: bool) -> String {
     let rendered = error.render();
-    let (color_out, color_err) = screen.colors();
-    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        let text = if color_out { rendered.ansi().to_string() } else { rendered.to_string() };
-        screen.own_text(&text)?;
-        return Ok(Exit::Done);
-    }
     let plain = rendered.to_string();
     let unsafe_text = plain.contains(|c| c != '\n' && escape::acts(c));
-    let text = match screen.is_json() {
+    match json {
         true => usage_json(&plain, wrong),
         false if unsafe_text => plain.lines().map(|line| escape::text(line) + "\n").collect(),
-        false if color_err => rendered.ansi().to_string(),
+        false if color => rendered.ansi().to_string(),
         false => plain,
-    };
-    screen.own_error(&text);
-    Ok(wrong)
+    }
 }
 
 fn usage_json(plain: &str, wrong: Exit) -> String {

@@ -12,9 +12,10 @@ use memsnap::pack::Kind;
 use serde::Serialize;
 
 use super::exit::Exit;
-use super::flags::{Global, without_ref};
+use super::flags::Global;
 use super::json::JsonPath;
 use super::metadata::JsonMeta;
+use super::operands::without_ref;
 use super::screen::Screen;
 use super::units::{Bytes, age, ago, count};
 use super::{escape, metadata, text, units};

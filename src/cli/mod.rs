@@ -23,6 +23,7 @@ mod lock;
 mod log;
 mod man;
 mod metadata;
+mod operands;
 mod pager;
 mod plan;
 mod progress;
@@ -40,6 +41,7 @@ mod typed;
 mod undo;
 mod units;
 mod vec;
+mod verb;
 mod verify;
 mod view;
 
@@ -130,7 +132,7 @@ pub(crate) fn main(args: Vec<OsString>) -> Exit {
             advice::advise(&mut e);
             let json = args.iter().take_while(|a| *a != "--").any(|a| a == "--json");
             let mut screen = Screen::of_process(&Global { json, color, ..Global::default() });
-            let verdict = fault::usage(&e, usage_exit(&args), &mut screen);
+            let verdict = screen.usage(&e, usage_exit(&args));
             (screen, verdict)
         }
     };

@@ -2,10 +2,10 @@
 
 use memsnap::ops::change::{Changes, Replaced};
 
-use super::change::Verb;
 use super::diff::columns;
 use super::screen::Screen;
 use super::units::count;
+use super::verb::Verb;
 use super::{escape, hex, metadata};
 
 /// Ranges shown of a plan before the rest is only counted.

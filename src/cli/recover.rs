@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use clap::ValueHint;
 use memsnap::ops::change::recover::{How, recover};
 
-use super::change::{ChangeFlags, Verb};
+use super::change::ChangeFlags;
 use super::exit::Exit;
-use super::flags::{Global, without_ref};
+use super::flags::Global;
+use super::operands::without_ref;
 use super::screen::Screen;
 use super::text;
+use super::verb::Verb;
 
 /// Finish or roll back a change of FILE that was interrupted
 ///

@@ -14,8 +14,9 @@ use serde::Serialize;
 
 use super::confirm::{self, Consent};
 use super::exit::{Exit, Hinted};
-use super::flags::{Global, reading};
+use super::flags::Global;
 use super::json::{JsonNotes, JsonPath, JsonRange};
+use super::operands::reading;
 use super::screen::Screen;
 use super::units::duration;
 use super::{escape, fault, text, units};

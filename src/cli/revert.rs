@@ -6,11 +6,13 @@ use clap::ValueHint;
 use memsnap::ops::no_undo::revert_without_undo;
 use memsnap::ops::revert::revert;
 
-use super::change::{ChangeFlags, Verb};
+use super::change::ChangeFlags;
 use super::exit::Exit;
-use super::flags::{Global, writing};
+use super::flags::Global;
+use super::operands::writing;
 use super::screen::Screen;
 use super::units::Bytes;
+use super::verb::Verb;
 use super::{text, units};
 
 /// Revert FILE to a snapshot, in place

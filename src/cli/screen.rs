@@ -6,6 +6,7 @@
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
 
+use clap::error::ErrorKind;
 use memsnap::ops::Note;
 use memsnap::program::descriptor;
 use memsnap::program::terminal;
@@ -226,6 +227,18 @@ impl Screen {
         };
         let _ = self.err.write_all(text.as_bytes());
         Exit::of(error)
+    }
+
+    /// Shows help and version as results, and all else that clap reports as a usage error with exit code `wrong`.
+    pub(crate) fn usage(&mut self, error: &clap::Error, wrong: Exit) -> anyhow::Result<Exit> {
+        if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+            let rendered = error.render();
+            let text = if self.color_out { rendered.ansi().to_string() } else { rendered.to_string() };
+            self.own_text(&text)?;
+            return Ok(Exit::Done);
+        }
+        self.own_error(&fault::usage(error, wrong, self.json, self.color_err));
+        Ok(wrong)
     }
 
     /// Writes text rendered elsewhere to stderr.

@@ -15,9 +15,10 @@ use memsnap::store::check_tag;
 use serde::Serialize;
 
 use super::exit::Exit;
-use super::flags::{Global, LockFlag, ReadingFlags, StoringFlags, without_ref};
+use super::flags::{Global, LockFlag, ReadingFlags, StoringFlags};
 use super::json::JsonPath;
 use super::metadata::{self, JsonMeta};
+use super::operands::without_ref;
 use super::screen::Screen;
 use super::units::{count, duration};
 use super::{escape, text, units};

@@ -78,7 +78,7 @@ fn nothing_acts_on_a_terminal() {
         screen.warn(bad);
         screen.fail(&anyhow::anyhow!("{bad}"));
         let usage = Cli::try_parse_from(["memsnap", "sn\x1b[1mp"]).map(drop).unwrap_err();
-        fault::usage(&usage, Exit::Trouble, &mut screen).unwrap();
+        screen.usage(&usage, Exit::Trouble).unwrap();
     }
     for text in [out.text(), err.text()] {
         assert!(!text.contains(|c| c != '\n' && escape::acts(c)), "{text:?}");
@@ -90,7 +90,7 @@ fn errors_are_json_where_results_are() {
     let (out, err) = (Tape::default(), Tape::default());
     let mut screen = screen(&out, &err, &Global { json: true, ..Global::default() });
     let usage = Cli::try_parse_from(["memsnap", "log", "--nope"]).map(drop).unwrap_err();
-    fault::usage(&usage, Exit::Trouble, &mut screen).unwrap();
+    screen.usage(&usage, Exit::Trouble).unwrap();
     screen.warn("careful");
     screen.say("a progress message");
     let lines: Vec<serde_json::Value> = err.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use clap::ValueHint;
 use memsnap::ops::undo::undo;
 
-use super::change::{ChangeFlags, Verb};
+use super::change::ChangeFlags;
 use super::exit::Exit;
-use super::flags::{Global, without_ref};
+use super::flags::Global;
+use super::operands::without_ref;
 use super::screen::Screen;
 use super::text;
+use super::verb::Verb;
 
 /// Revert the last revert, apply, edit or undo of FILE
 ///

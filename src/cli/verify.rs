@@ -10,8 +10,9 @@ use memsnap::program::signal::LastWords;
 use serde::Serialize;
 
 use super::exit::Exit;
-use super::flags::{Global, reading};
+use super::flags::Global;
 use super::json::{JsonNotes, JsonPath, JsonRange};
+use super::operands::reading;
 use super::screen::Screen;
 use super::units::{count, range_text};
 use super::{escape, text};

@@ -11,7 +11,8 @@ use super::change::{Changes, Options, Report, Request};
 use super::compare::digest_of;
 use super::compose::{Composer, New};
 use super::delta::Input;
-use super::delta::{Delta, Named, directory_of, into_file, open_delta, pages_in};
+use super::delta::{Delta, open_delta, pages_in};
+use super::output::{Named, into_file};
 use super::sides::LiveSide;
 use super::take::Taken;
 use super::walk::Stop;
@@ -20,7 +21,7 @@ use crate::error::{At, Error, Result, command, shell_word};
 use crate::pack::{FileKind, Item};
 use crate::page::{Digest, PAGE, PAGE64};
 use crate::store::{Image, Intent, SnapName};
-use crate::sys::{create, open, sparse};
+use crate::sys::{create, no_follow, open, sparse};
 
 /// Bytes copied at once.
 const BLOCK: usize = 1 << 20;
@@ -33,7 +34,7 @@ const BLOCK: usize = 1 << 20;
 pub fn apply(file: &Path, delta: Input, out: Option<&Path>, options: &Options) -> Result<Request<'static>> {
     let target = open::resolve(file)?;
     let named = if let Input::Path(path) = &delta { Some(path.clone()) } else { None };
-    let opened = open_delta(delta, directory_of(out.unwrap_or(&target)));
+    let opened = open_delta(delta, no_follow::parent(out.unwrap_or(&target)));
     let (delta, name) = opened.map_err(|e| in_order(file, named.as_deref()).unwrap_or(e))?;
     let apply = Apply { target: target.clone(), file: file.into(), delta, name, options: options.clone() };
     Ok(match out {

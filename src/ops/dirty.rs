@@ -4,8 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use super::Progress;
-use super::delta::Stat;
-use super::encode::{self, Facet};
+use super::encode::{self, Facet, Stat};
 use crate::error::Result;
 use crate::mem::{DirtyPage, Root, View};
 use crate::pack::DeltaHead;

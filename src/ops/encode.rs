@@ -5,8 +5,6 @@ use std::path::Path;
 
 use super::compare::{Marked, Seen, compare, compare_live, scan_file};
 use super::compose::read_zero_extended;
-use super::delta::Stat;
-use super::dirty::whole;
 use super::sides::{LiveSide, Side};
 use super::{Progress, Reading};
 use crate::error::{At, Error, Result};
@@ -22,6 +20,46 @@ use crate::sys::{pool, sparse};
 const JOB_PAGES: usize = 1024;
 /// Jobs that each thread may be ahead of the one that is written.
 const AHEAD: u64 = 4;
+
+/// What a delta is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stat {
+    /// Image digest of the base.
+    pub base: Digest,
+    /// Image digest of the result.
+    pub result: Digest,
+    /// Length of the base.
+    pub base_len: u64,
+    /// Length of the result.
+    pub result_len: u64,
+    /// Pages that it writes.
+    pub pages: u64,
+    /// Ranges that they form.
+    pub ranges: u64,
+    /// Bytes of the delta.
+    pub bytes: u64,
+    /// Whether it can be inverted.
+    pub reversible: bool,
+    /// Name of the file.
+    pub name: String,
+}
+
+impl Stat {
+    pub(crate) fn new(head: &DeltaHead, pages: u64, ranges: u64, bytes: u64) -> Stat {
+        Stat {
+            base: head.base.digest,
+            result: head.result.digest,
+            base_len: head.base.len,
+            result_len: head.result.len,
+            pages,
+            ranges,
+            bytes,
+            reversible: head.reversible,
+            name: String::from_utf8_lossy(&head.name).into_owned(),
+        }
+    }
+}
 
 /// One of the two images of a delta, and where its pages of the set are.
 pub(crate) struct Facet<'a> {
@@ -224,7 +262,8 @@ impl<'a> Reader<'a> {
                 return Ok(digest);
             }
             (Where::Memory(bytes), ..) => {
-                *out = whole(bytes);
+                out.fill(0);
+                out[..bytes.len()].copy_from_slice(bytes);
                 return Ok(page_digest(out));
             }
             _ => out.fill(0),

@@ -23,6 +23,7 @@ pub mod memory;
 pub mod no_undo;
 mod note;
 pub mod operand;
+mod output;
 mod pack_file;
 mod part;
 mod renamed;

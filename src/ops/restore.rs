@@ -8,9 +8,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::change::metadata;
-use super::delta::{Named, check_out, make_file};
 use super::gather::{PIECE, Piece, gather, hash_groups, slots, touch};
 use super::operand::Operand;
+pub use super::output::Out;
+use super::output::{Named, check_out, make_file};
 use super::salvage::Salvage;
 use super::{Note, Progress, find_history};
 use crate::capture::Rate;
@@ -25,16 +26,6 @@ const WINDOW: u64 = 4096;
 /// Pages that go to a file before they are read back: still in the page cache, and so many that images of thousands of
 /// packs have several of each.
 const STRETCH: u64 = 128 << 10;
-
-/// Where the image goes.
-#[allow(missing_debug_implementations, reason = "a stream may be anything")]
-pub enum Out<'a> {
-    /// To a new file, or in place of one. A FIFO or a name of a descriptor, such as `/dev/fd/3`, is written to
-    /// directly.
-    Path(&'a Path),
-    /// To a stream, in order, zeros included.
-    Stream(&'a mut dyn Write),
-}
 
 /// Options of [`restore`].
 #[derive(Clone, Debug, Default)]

@@ -4,6 +4,7 @@ use super::super::Quiet;
 use super::super::fixture::{Fixture, flip};
 use super::super::heal::{heal, suspects};
 use super::*;
+use crate::page::PageRange;
 
 fn run(f: &Fixture, at: Option<u64>, quick: bool, repair: bool) -> Report {
     let what = Operand { at: at.and_then(|n| f.at(n).at), ..f.at(1) };

@@ -1,8 +1,11 @@
 //! The directory of a pack: a row for each block of its index.
 
-use super::read::{BLOCK_ENTRIES, BLOCK_HEAD, FrameEntry};
+use super::block::{BLOCK_ENTRIES, BLOCK_HEAD, FrameEntry};
 use super::wire::{Bad, Fields, HEAD, ReadAt};
 use crate::page::{Digest, MAX_LEN, PAGE64, PageNo};
+
+/// The last eight bytes of a pack.
+pub(super) const TAIL_MAGIC: &[u8; 8] = b"mspkend\n";
 
 /// A row of the directory: one block of the index.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +48,16 @@ impl DirEntry {
             key: fields.digest()?,
         })
     }
+}
+
+/// A pack's id from the keys of its blocks.
+pub(super) fn pack_id(directory: &[DirEntry], pages: u64) -> Digest {
+    let mut hasher = blake3::Hasher::new_derive_key("memsnap pack 1");
+    hasher.update(&pages.to_le_bytes());
+    directory.iter().for_each(|d| {
+        hasher.update(&d.key.0);
+    });
+    hasher.finalize().into()
 }
 
 /// Reads a directory, and checks it, with the head of the pack and the numbers of the tail. Piece by piece, as one in a file of

@@ -3,6 +3,7 @@
 //!
 //! The byte layout is written down once, in memsnap-store(5); the names of its rows are the names here.
 
+mod block;
 mod cursor;
 mod delta;
 mod delta_write;
@@ -18,6 +19,7 @@ mod snapshot;
 pub(crate) mod wire;
 mod write;
 
+pub use block::BLOCK_ENTRIES;
 pub use cursor::Cursor;
 pub use delta::{DeltaHead, DeltaReader, DirectionReader, ImageId, Item, MOST_HEAD, MOST_NAME, OldPage};
 pub use delta_write::{DeltaWriter, DirectionWriter, invert};
@@ -26,7 +28,7 @@ pub use kinds::{Compress, Grade, Kind};
 pub use map::{MapFile, write_map};
 pub use overlay::{Overlay, Step, Steps, differing};
 pub use packs::{NO_PACK, Packs};
-pub use read::{BLOCK_ENTRIES, Block, PackReader};
+pub use read::{Block, PackReader};
 pub use runs::{Run, RunStream, RunsReader, RunsWriter, Section, Source};
 pub use snapshot::{Changed, Meta, SnapshotFile, SnapshotWriter, Stored, fits_time};
 pub use wire::{Bad, Fields, FileKind, Part, ReadAt, hash_file};

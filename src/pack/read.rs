@@ -3,48 +3,14 @@
 //! Opening proves the pack's id from the directory; a block is proven by its key in the directory; a page by its
 //! digest in the block. So nothing is believed that the id does not vouch for, and nothing is read that is not used.
 
-use super::directory::{self, DirEntry};
+use super::block::{FrameEntry, block_key, coded_check};
+use super::directory::{self, DirEntry, TAIL_MAGIC, pack_id};
 use super::frame::{FRAME_PAGES, FrameKind, decode_frame};
 use super::wire::{Bad, Fields, FileKind, HEAD, ReadAt};
-use super::write::{TAIL_MAGIC, block_key, pack_id};
 use crate::page::{Digest, MAX_LEN, PAGE, PAGE64, PageNo};
 
-/// Most pages in a block of the index: 16 MiB of the target, 128 KiB of digests.
-pub const BLOCK_ENTRIES: usize = 4096;
 /// Bytes of the tail: three numbers, a hash, a magic.
 const TAIL: u64 = 24 + 32 + 8;
-/// Bytes of a block before its runs.
-pub(super) const BLOCK_HEAD: usize = 24;
-
-/// One frame of a block.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct FrameEntry {
-    /// Its first page, as a place in the block's list.
-    pub first: u16,
-    /// Number of pages.
-    pub count: u8,
-    /// How it is coded.
-    pub kind: FrameKind,
-    /// Bytes stored.
-    pub stored: u32,
-    /// [`coded_check`] of them.
-    pub check: u64,
-}
-
-impl FrameEntry {
-    /// Bytes of a row.
-    pub(super) const BYTES: usize = 16;
-}
-
-/// Check of coded bytes before they are decoded: the first 8 bytes of their BLAKE3. Raw ones need none, their pages'
-/// digests are enough; zstd has bits that may flip without changing what comes out.
-pub(super) fn coded_check(kind: FrameKind, bytes: &[u8]) -> u64 {
-    if kind == FrameKind::Raw {
-        return 0;
-    }
-    let hash = blake3::hash(bytes);
-    u64::from_le_bytes(hash.as_bytes()[..8].try_into().expect("8 bytes"))
-}
 
 /// A block of the index, decoded and proven.
 #[derive(Debug)]

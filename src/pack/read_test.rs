@@ -1,5 +1,6 @@
 //! Packs written, read, cut short and flipped.
 
+use super::super::block::BLOCK_HEAD;
 use super::super::{Compress, PackWriter, encode_frame};
 use super::*;
 use crate::page::page_digest;

@@ -5,9 +5,9 @@
 
 use std::io::{self, Write};
 
-use super::directory::DirEntry;
+use super::block::{BLOCK_ENTRIES, FrameEntry, block_key, coded_check};
+use super::directory::{DirEntry, TAIL_MAGIC, pack_id};
 use super::frame::{Frame, FrameCounts};
-use super::read::{BLOCK_ENTRIES, FrameEntry, coded_check};
 use super::wire::{FileKind, HEAD};
 use crate::page::{Digest, PageNo};
 
@@ -126,30 +126,6 @@ impl<W: Write> PackWriter<W> {
         };
         Ok((summary, self.out))
     }
-}
-
-/// The last eight bytes of a pack.
-pub(super) const TAIL_MAGIC: &[u8; 8] = b"mspkend\n";
-
-/// Hash of one block's list of (page, digest).
-pub(super) fn block_key(entries: &[(PageNo, Digest)]) -> Digest {
-    // In one piece: hashed entry by entry it takes four times as long.
-    let mut list = Vec::with_capacity(entries.len() * 40);
-    for (page, digest) in entries {
-        list.extend_from_slice(&page.to_le_bytes());
-        list.extend_from_slice(&digest.0);
-    }
-    Digest::of(&list)
-}
-
-/// A pack's id from the keys of its blocks.
-pub(super) fn pack_id(directory: &[DirEntry], pages: u64) -> Digest {
-    let mut hasher = blake3::Hasher::new_derive_key("memsnap pack 1");
-    hasher.update(&pages.to_le_bytes());
-    directory.iter().for_each(|d| {
-        hasher.update(&d.key.0);
-    });
-    hasher.finalize().into()
 }
 
 fn encode_block(block: &Filling) -> Vec<u8> {

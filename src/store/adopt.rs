@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Store;
 use super::history::History;
-use super::writing::Writing;
+use super::write_lock::Writing;
 use crate::error::{At, Error, Result, shell_word};
 use crate::sys::{create, no_follow};
 

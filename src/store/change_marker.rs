@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use super::Store;
 use super::history::History;
 use super::intent::{Intent, LABEL_DIGITS, NAME};
-use super::writing::is_being_written;
+use super::write_lock::is_being_written;
 use crate::error::{At, Error, Result, shell_word};
 use crate::sys::ext::{OsStrExt, OsStringExt};
 use crate::sys::open::{self, Stamp};

@@ -3,10 +3,11 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use super::history::{History, SnapName};
+use super::file_names::SnapName;
+use super::history::History;
 use super::image::{Clipped, Image};
 use super::spool::Spool;
-use super::writing::Writing;
+use super::write_lock::Writing;
 use crate::error::{At, Error, Result};
 use crate::pack::{
     Meta, NO_PACK, Overlay, PackSummary, Packs, Run, RunStream, RunsReader, RunsWriter, Section, SnapshotWriter,

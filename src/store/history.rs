@@ -5,9 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::Store;
+use super::file_names::{SnapName, recorded};
 use super::image::{Image, Snapshot};
 use super::pack_cache::PackCache;
-use super::{Store, label, number};
 use crate::error::{At, Error, Result, command};
 use crate::page::Digest;
 use crate::sys::create::{Owner, Pending};
@@ -15,8 +16,7 @@ use crate::sys::{create, no_follow};
 
 /// Longest part of a target's name in its history's name.
 const NAME_BYTES: usize = 40;
-/// The last number a snapshot can have: more than anybody makes, and far from what a number can hold.
-pub(super) const MOST_NUMBER: u64 = 1_000_000_000_000_000;
+
 /// The directory of one target.
 #[derive(Clone, Debug)]
 pub struct History {
@@ -31,32 +31,6 @@ pub struct History {
     keeper: Owner,
     /// Its packs, opened as they are needed.
     packs: Arc<PackCache>,
-}
-
-/// A snapshot's file name: its number here, and its id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SnapName {
-    /// Number in this history: 1, 2, 3...
-    pub number: u64,
-    /// BLAKE3 of the file.
-    pub id: Digest,
-}
-
-impl SnapName {
-    /// The file's name.
-    #[doc(hidden)]
-    pub fn file_name(&self) -> String {
-        format!("{:08}-{}.snap", self.number, self.id)
-    }
-
-    /// From a file's name; only names that [`SnapName::file_name`] gives.
-    #[doc(hidden)]
-    pub fn parse(name: &OsStr) -> Option<SnapName> {
-        let (number, id) = name.to_str()?.strip_suffix(".snap")?.split_once('-')?;
-        let found = SnapName { number: number.parse().ok()?, id: Digest::from_hex(id)? };
-        let possible = (1..=MOST_NUMBER).contains(&found.number);
-        (possible && found.file_name().as_str() == name).then_some(found)
-    }
 }
 
 impl History {
@@ -111,20 +85,6 @@ impl History {
         let names = self.dir.join("names");
         create::make_dir_for(&names, Some(self.owner))?;
         Ok(names)
-    }
-
-    /// A history by its directory's name: the label in it says whose it is, and the name proves that.
-    pub(super) fn open_named(store: &Store, name: &OsStr) -> Result<History> {
-        let dir = store.dir().join(name);
-        let owner = check_private(&dir)?;
-        Ok(History::at(store, label::read(&dir, |key| History::name_of(key).as_str() == name)?, owner))
-    }
-
-    /// Whether `dir` was to be a history, and does not even say of what: without that no snapshot is made in it.
-    pub(super) fn is_unfinished(dir: &Path) -> bool {
-        let names = || no_follow::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.file_name());
-        label::is_missing(dir)
-            && !names().any(|name| SnapName::parse(&name).is_some() || super::sweep::stored_id(&name).is_some())
     }
 
     /// Where it is.
@@ -196,7 +156,7 @@ impl History {
     /// # Errors
     /// [`Error::Damaged`] when it is not what its name says.
     pub fn snapshot(&self, name: SnapName) -> Result<Snapshot> {
-        Snapshot::open(self, name)
+        Snapshot::open(&self.dir, &self.packs, name)
     }
 
     /// Opens the image of the snapshot `name`.
@@ -204,7 +164,7 @@ impl History {
     /// # Errors
     /// [`Error::Damaged`] when the snapshot, or its map, is not what its name says.
     pub fn image(&self, name: SnapName) -> Result<Image> {
-        Image::open(self, name)
+        Image::open(&self.dir, &self.packs, name)
     }
 
     /// Its snapshots, in the order of their numbers.
@@ -218,7 +178,7 @@ impl History {
         for entry in no_follow::read_dir(&self.dir).at("listing", &self.dir)? {
             let name = entry.at("listing", &self.dir)?.file_name();
             names.extend(SnapName::parse(&name));
-            next = next.max(number::recorded(&name).unwrap_or(0));
+            next = next.max(recorded(&name).unwrap_or(0));
         }
         names.sort_unstable();
         Ok((names, next))
@@ -255,7 +215,7 @@ impl History {
 
 /// Whether nobody else can write to the history at `dir`, nor to the directory of names in it: both are listed, and
 /// litter in them is removed, so neither may lead elsewhere.
-fn check_private(dir: &Path) -> Result<Owner> {
+pub(super) fn check_private(dir: &Path) -> Result<Owner> {
     let owner = create::check_private(dir)?;
     let names = dir.join("names");
     match fs::symlink_metadata(&names) {

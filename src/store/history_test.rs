@@ -1,3 +1,4 @@
+use super::super::file_names::MOST_NUMBER;
 use super::*;
 
 #[test]

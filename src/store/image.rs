@@ -5,9 +5,8 @@ use std::iter::Flatten;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::history::{History, SnapName};
+use super::file_names::SnapName;
 use super::pack_cache::PackCache;
-use super::reader::ImageReader;
 use crate::error::{Error, Result};
 use crate::pack::{Bad, Cursor, MapFile, Meta, Overlay, Run, RunStream, RunsReader, SnapshotFile, Source, Steps};
 use crate::page::{Digest, PageNo, PageRange, PageSet, pages_of};
@@ -23,13 +22,14 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Opens the snapshot `name` of `history`. A shared flock on it keeps it from being removed while this lives.
-    pub(super) fn open(history: &History, name: SnapName) -> Result<Snapshot> {
-        let path = history.dir().join(name.file_name());
+    /// Opens the snapshot `name` of the history at `dir`. A shared flock on it keeps it from being removed while this
+    /// lives.
+    pub(super) fn open(dir: &Path, packs: &PackCache, name: SnapName) -> Result<Snapshot> {
+        let path = dir.join(name.file_name());
         let file = open_stored(&path)?;
         // On file systems without flock there is nobody who could take the exclusive one either.
         let _ = file.try_lock_shared();
-        let opened = history.packs().with_packs(|p| SnapshotFile::open(Arc::new(file), &name.id, p));
+        let opened = packs.with_packs(|p| SnapshotFile::open(Arc::new(file), &name.id, p));
         let file = opened.map_err(|e| e.of(&path))?;
         Ok(Snapshot { name, path, file })
     }
@@ -68,15 +68,15 @@ type FileRuns = RunsReader<Arc<File>>;
 type Maybe<T> = std::option::IntoIter<T>;
 
 impl Image {
-    /// Opens the snapshot `name` of `history`, and its map.
-    pub(super) fn open(history: &History, name: SnapName) -> Result<Image> {
-        let snap = Snapshot::open(history, name)?;
-        let packs = history.packs().clone();
+    /// Opens the snapshot `name` of the history at `dir`, and its map.
+    pub(super) fn open(dir: &Path, packs: &Arc<PackCache>, name: SnapName) -> Result<Image> {
+        let snap = Snapshot::open(dir, packs, name)?;
+        let packs = packs.clone();
         let map_id = snap.meta().stored.map;
         let map = if map_id.is_zero() {
             None
         } else {
-            let path = history.dir().join(format!("{map_id}.map"));
+            let path = dir.join(format!("{map_id}.map"));
             let file = Arc::new(open_stored(&path)?);
             Some(packs.with_packs(|p| MapFile::open(file, &map_id, p)).map_err(|e| e.of(&path))?)
         };
@@ -173,19 +173,6 @@ impl Image {
                 }
             }
         })
-    }
-
-    /// Reads its bytes.
-    pub fn reader(&self) -> ImageReader<'_> {
-        ImageReader::new(self)
-    }
-
-    /// Fills `buf` with its bytes from `offset` on; past its length they count as zeros.
-    ///
-    /// # Errors
-    /// [`Error::Damaged`] when a page is not there or not what it was.
-    pub fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
-        self.reader().read_at(buf, offset)
     }
 
     /// The pages of `within` in which it differs from `other`; past its length, each counts as zeros.

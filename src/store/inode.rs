@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::io::Write;
 
 use super::history::History;
-use super::writing::Writing;
+use super::write_lock::Writing;
 use crate::error::{At, Result};
 use crate::page::Digest;
 use crate::sys::create;

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use super::history::History;
-use super::writing::Writing;
+use super::write_lock::Writing;
 use crate::error::{At, Error, Result};
 use crate::pack::{Bad, Fields, FileKind};
 use crate::page::Digest;

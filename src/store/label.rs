@@ -1,10 +1,13 @@
 //! The label of a history: the file `target` in it says whose it is, and the directory's name proves that.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::history::History;
+use super::Store;
+use super::file_names::{SnapName, stored_id};
+use super::history::{History, check_private};
 use crate::error::{Error, Result};
 use crate::sys::{create, no_follow};
 
@@ -16,7 +19,7 @@ const MOST_PATH: usize = 64 << 10;
 
 /// Whose the history at `dir` is. `proven` says whether the directory's name does: after a move that was cut short, it
 /// proves what was announced.
-pub(super) fn read(dir: &Path, proven: impl Fn(&[u8]) -> bool) -> Result<Vec<u8>> {
+fn read(dir: &Path, proven: impl Fn(&[u8]) -> bool) -> Result<Vec<u8>> {
     let label = create::read_small(&dir.join(LABEL), MOST_PATH)?;
     let next = || create::read_small(&dir.join(NEXT), MOST_PATH).ok();
     let key = if proven(&label) { Some(label) } else { next().filter(|key| proven(key)) };
@@ -24,11 +27,24 @@ pub(super) fn read(dir: &Path, proven: impl Fn(&[u8]) -> bool) -> Result<Vec<u8>
 }
 
 /// Whether the history at `dir` says nothing.
-pub(super) fn is_missing(dir: &Path) -> bool {
+fn is_missing(dir: &Path) -> bool {
     fs::symlink_metadata(dir.join(LABEL)).is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
 }
 
 impl History {
+    /// A history by its directory's name: the label in it says whose it is, and the name proves that.
+    pub(super) fn open_named(store: &Store, name: &OsStr) -> Result<History> {
+        let dir = store.dir().join(name);
+        let owner = check_private(&dir)?;
+        Ok(History::at(store, read(&dir, |key| History::name_of(key).as_str() == name)?, owner))
+    }
+
+    /// Whether `dir` was to be a history, and does not even say of what: without that no snapshot is made in it.
+    pub(super) fn is_unfinished(dir: &Path) -> bool {
+        let names = || no_follow::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.file_name());
+        is_missing(dir) && !names().any(|name| SnapName::parse(&name).is_some() || stored_id(&name).is_some())
+    }
+
     /// Whether it says whose it is.
     pub(crate) fn is_labelled(&self) -> bool {
         self.says(LABEL)

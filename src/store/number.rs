@@ -5,25 +5,12 @@
 //! the record costs a rename, and no fsync. It is renamed after the snapshot appeared and before anybody is told of it.
 //! Who is killed between the two leaves the old record, behind the snapshot that is there; then that one counts.
 
-use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use super::history::{History, MOST_NUMBER};
+use super::file_names::{MOST_NUMBER, record_name, recorded};
+use super::history::History;
 use crate::error::{Error, Result};
 use crate::sys::no_follow;
-
-/// How the name begins.
-const PREFIX: &str = "next-";
-
-fn name_of(number: u64) -> String {
-    format!("{PREFIX}{number:08}")
-}
-
-/// The number that the name of a file records; only names that [`History::record_number`] gives.
-pub(super) fn recorded(name: &OsStr) -> Option<u64> {
-    let number = name.to_str()?.strip_prefix(PREFIX)?.parse().ok()?;
-    (number <= MOST_NUMBER + 1 && name_of(number).as_str() == name).then_some(number)
-}
 
 impl History {
     /// The number of the next snapshot: the one recorded, and at least the one after the highest.
@@ -43,7 +30,7 @@ impl History {
     }
 
     fn record_path(&self, next: u64) -> PathBuf {
-        self.dir().join(name_of(next))
+        self.dir().join(record_name(next))
     }
 
     /// Records that `number` was given to a snapshot that is there now. Where that fails, the snapshot itself says it.
@@ -53,7 +40,7 @@ impl History {
             return;
         }
         // There is none yet, or it was lost, or is behind.
-        let made = self.pending().and_then(|file| file.replace_unsynced(name_of(number + 1).as_ref()));
+        let made = self.pending().and_then(|file| file.replace_unsynced(record_name(number + 1).as_ref()));
         let others = no_follow::read_dir(self.dir()).into_iter().flatten().flatten().map(|entry| entry.file_name());
         for name in others.filter(|name| made.is_ok() && recorded(name).is_some_and(|other| other <= number)) {
             let _ = no_follow::remove_file(&self.dir().join(name));
@@ -64,28 +51,5 @@ impl History {
     /// so that whoever is killed between the two leaves no gap.
     pub(super) fn give_back(&self, number: u64) {
         let _ = no_follow::rename(&self.record_path(number + 1), &self.record_path(number));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_names_as_they_are_written_are_records() {
-        for number in [1, 99_999_999, 100_000_000, MOST_NUMBER + 1] {
-            assert_eq!(recorded(name_of(number).as_ref()), Some(number));
-        }
-        for name in [
-            "next-",
-            "next-1",
-            "next-+0000001",
-            "next-000000001",
-            "next-00000001x",
-            "00000001",
-            "next-1000000000000002",
-        ] {
-            assert_eq!(recorded(name.as_ref()), None, "{name}");
-        }
     }
 }

@@ -25,11 +25,22 @@ pub struct ImageReader<'a> {
     position: u64,
 }
 
-impl<'a> ImageReader<'a> {
-    pub(super) fn new(image: &'a Image) -> ImageReader<'a> {
-        ImageReader { image, runs: None, pages: image.packs().pages(), passed: 0, position: 0 }
+impl Image {
+    /// Reads its bytes.
+    pub fn reader(&self) -> ImageReader<'_> {
+        ImageReader { image: self, runs: None, pages: self.packs().pages(), passed: 0, position: 0 }
     }
 
+    /// Fills `buf` with its bytes from `offset` on; past its length they count as zeros.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when a page is not there or not what it was.
+    pub fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
+        self.reader().read_at(buf, offset)
+    }
+}
+
+impl ImageReader<'_> {
     /// What the pages from the start of `range` on come from, as far as it is of one run.
     fn run_at(&mut self, range: PageRange) -> Result<Run> {
         let near = self.passed..=self.passed + NEAR;

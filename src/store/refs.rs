@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::history::{History, SnapName};
+use super::file_names::SnapName;
+use super::history::History;
 use crate::error::{Error, Result, acts};
 
 /// Longest tag, in bytes: it is also a file name in the store.

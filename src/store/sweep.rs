@@ -5,22 +5,13 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::history::{History, SnapName};
+use super::file_names::{SnapName, stored_id};
+use super::history::History;
 use super::intent::Intent;
-use super::writing::Writing;
+use super::write_lock::Writing;
 use crate::error::{At, Result};
 use crate::page::Digest;
 use crate::sys::{create, no_follow};
-
-/// A file's name that stands for a pack or a map.
-pub(super) fn stored_id(name: &OsStr) -> Option<(Digest, bool)> {
-    let name = name.to_str()?;
-    let (id, pack) = match name.strip_suffix(".pack") {
-        Some(id) => (id, true),
-        None => (name.strip_suffix(".map")?, false),
-    };
-    Some((Digest::from_hex(id)?, pack))
-}
 
 impl History {
     /// Packs and maps that some snapshot names; `None` when a snapshot cannot be read, so that nobody can tell.

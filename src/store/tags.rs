@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::history::History;
 use super::refs::{check_tag, known_tag_fault};
-use super::writing::Writing;
+use super::write_lock::Writing;
 use crate::error::{At, Error, Result};
 use crate::page::Digest;
 use crate::sys::{create, no_follow};

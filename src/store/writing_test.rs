@@ -1,5 +1,7 @@
 use super::super::Store;
+use super::super::write_lock::is_being_written;
 use super::*;
+use std::fs::File;
 
 fn history() -> (tempfile::TempDir, History) {
     let dir = tempfile::tempdir().unwrap();

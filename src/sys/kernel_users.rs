@@ -4,19 +4,28 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use super::procs::{How, Identity, Opener};
+use super::process::Identity;
 
-/// Those that have `file` open, as users with the process number 0.
-pub(super) fn of(file: &Identity) -> Vec<Opener> {
+/// A user of a file that is not a process.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct KernelUser {
+    /// What it is: `loop device /dev/loop0`.
+    pub(super) name: String,
+    /// Whether it can write to the file.
+    pub(super) writes: bool,
+}
+
+/// The users that have `file` open.
+pub(super) fn of(file: &Identity) -> Vec<KernelUser> {
     let mut found = loop_devices(file);
     let swaps = std::fs::read("/proc/swaps").unwrap_or_default();
     if swap_files(&swaps).iter().any(|path| file.is_at(path)) {
-        found.push(Opener { pid: 0, command: "the kernel, as swap space".into(), how: How::OpenWrite });
+        found.push(KernelUser { name: "the kernel, as swap space".into(), writes: true });
     }
     found
 }
 
-fn loop_devices(file: &Identity) -> Vec<Opener> {
+fn loop_devices(file: &Identity) -> Vec<KernelUser> {
     let entries = std::fs::read_dir("/sys/block").into_iter().flatten().filter_map(Result::ok);
     let mut found: Vec<_> = entries.filter_map(|entry| loop_device(&entry.path(), file)).collect();
     found.sort();
@@ -24,15 +33,15 @@ fn loop_devices(file: &Identity) -> Vec<Opener> {
 }
 
 /// The loop device with this directory in /sys/block, if the file is what is behind it.
-fn loop_device(dir: &Path, file: &Identity) -> Option<Opener> {
+fn loop_device(dir: &Path, file: &Identity) -> Option<KernelUser> {
     let mut path = std::fs::read(dir.join("loop/backing_file")).ok()?;
     path.pop(); // the end of the line
     if !file.is_at(Path::new(&OsString::from_vec(path))) {
         return None;
     }
     let reads = std::fs::read(dir.join("ro")).is_ok_and(|ro| ro.starts_with(b"1"));
-    let command = format!("loop device /dev/{}", dir.file_name()?.to_string_lossy());
-    Some(Opener { pid: 0, command, how: if reads { How::OpenRead } else { How::OpenWrite } })
+    let name = format!("loop device /dev/{}", dir.file_name()?.to_string_lossy());
+    Some(KernelUser { name, writes: !reads })
 }
 
 /// The paths in /proc/swaps, where blanks and backslashes are three octal digits.

@@ -107,7 +107,7 @@ fn conflicting(file: &File, kind: Kind) -> Vec<Lock> {
 
 /// None: no ancestor holds it. Otherwise whether what it holds is as strong as what is wanted.
 fn by_ancestors(in_the_way: &[Lock], kind: Kind) -> Option<bool> {
-    let ancestors = super::procs::ancestors();
+    let ancestors = super::process::ancestors();
     let theirs = in_the_way.iter().filter(|l| ancestors.iter().any(|pid| l.is_held_by(*pid)));
     theirs.map(|l| l.exclusive || kind == Kind::Shared).max()
 }

@@ -9,7 +9,7 @@
 use std::fs::File;
 use std::time::SystemTime;
 
-use super::procs::command_of;
+use super::process::command_of;
 
 /// Families of locks; one does not see the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -101,7 +101,7 @@ mod imp {
     use std::os::fd::AsRawFd;
     use std::time::Duration;
 
-    use crate::sys::procs::{Identity, Seen, in_initial_namespace, pids, scan_fds, stat_fields};
+    use crate::sys::process::{Identity, Seen, in_initial_namespace, pids, scan_fds, stat_fields};
 
     /// A line of /proc/locks, or of fdinfo after "lock:".
     #[derive(Clone, Debug, PartialEq, Eq, Hash)]

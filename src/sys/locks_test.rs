@@ -3,7 +3,7 @@
 use super::imp::{Line, once};
 use super::*;
 use crate::sys::eventually;
-use crate::sys::procs::Identity;
+use crate::sys::process::Identity;
 use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::process::{Child, Command, Stdio};
@@ -115,7 +115,7 @@ fn all_families_are_named() {
     assert!(eventually(|| sorted() == expected), "{:?}", of(file.as_file()));
     let locks = of(file.as_file());
     let process = &locks.locks[0].holders[0];
-    assert!(locks.complete || crate::sys::id::euid() != 0 || !super::super::procs::in_initial_namespace());
+    assert!(locks.complete || crate::sys::id::euid() != 0 || !super::super::process::in_initial_namespace());
     assert!(process.command.as_ref().unwrap().starts_with("python"));
     let age = SystemTime::now().duration_since(process.started.unwrap()).unwrap_or_default();
     assert!(age.as_secs() < 60, "{process:?}");

@@ -83,7 +83,7 @@ pub(super) use imp::scan;
 #[cfg(target_os = "linux")]
 mod imp {
     use super::{File, MappedRange, Mapper, Mappers, Unseen, joined};
-    use crate::sys::procs::{Identity, Seen, living, pids, unless_gone, unseen_from_here};
+    use crate::sys::process::{Identity, Seen, living, pids, unless_gone, unseen_from_here};
     use std::io::{BufRead, BufReader};
 
     pub(super) fn mappers(file: &File) -> Mappers {

@@ -51,6 +51,7 @@ pub mod no_follow; // paths on which no new link is followed
 pub mod open; // opening without hanging or following; what a file looked like
 pub(crate) mod pool; // work on many threads
 pub mod private; // directories for one owner
+mod process; // processes as /proc shows them
 pub mod procs; // who has a file open or mapped
 #[cfg(feature = "program")]
 pub mod program; // what only a program may do to its process

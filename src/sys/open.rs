@@ -13,32 +13,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
+pub use super::no_follow::Access;
 use super::{maps, no_follow};
 use crate::error::{At, Error, Result};
 
 /// How long an opening waits for somebody's lease: a `memsnap` that captures gives way within 50 ms.
 const LEASE_PATIENCE: Duration = Duration::from_secs(2);
-
-/// What an open file is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// Reading.
-    Read,
-    /// Writing.
-    Write,
-    /// Reading and writing.
-    Both,
-}
-
-impl Access {
-    pub(super) fn flags(self) -> OFlags {
-        match self {
-            Access::Read => OFlags::RDONLY,
-            Access::Write => OFlags::WRONLY,
-            Access::Both => OFlags::RDWR,
-        }
-    }
-}
 
 /// Opens a target for reading, without touching its access time where the system lets us.
 ///

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::format::ELEMENTS;
-use super::open::{Content, VecSource};
+use super::open::Content;
+use super::source::VecSource;
 use crate::error::shell_word;
 use crate::error::{At, Error, Result};
 use crate::sys::lock::{self, Held, Kind};

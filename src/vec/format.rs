@@ -1,8 +1,8 @@
 //! Page 0 of the file as bytes: the header, which is written once, and the two state slots. The tables in
 //! docs/persistent-vec.md define them.
 
-use super::open::VecSource;
 use super::scalar::Scalar;
+use super::source::VecSource;
 use crate::Result;
 use crate::page::{MAX_LEN, PAGE, PAGE64};
 

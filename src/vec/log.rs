@@ -5,7 +5,7 @@
 use std::io;
 
 use super::format::{LogPlace, u64_at};
-use super::open::VecSource;
+use super::source::VecSource;
 use crate::Result;
 use crate::page::PAGE64;
 

@@ -21,6 +21,7 @@ mod open;
 mod persistence;
 mod reader;
 pub(crate) mod scalar;
+mod source;
 mod typed;
 mod writer;
 
@@ -28,9 +29,10 @@ pub(crate) use commit::VecFileMut;
 pub(crate) use file::VecFile;
 pub(crate) use format::{ELEMENTS, ElementType, is_vec};
 pub(crate) use log::Edit;
-pub(crate) use open::{Content, VecSource};
+pub(crate) use open::Content;
 pub(crate) use persistence::PersistenceFile;
 pub use reader::VecReader;
+pub(crate) use source::VecSource;
 pub use typed::{Options, Plain};
 pub use writer::PersistentVec;
 
@@ -41,5 +43,6 @@ pub mod internals {
     pub use super::file::VecFile;
     pub use super::format::ELEMENTS;
     pub use super::log::Edit;
-    pub use super::open::{Content, VecSource};
+    pub use super::open::Content;
+    pub use super::source::VecSource;
 }

@@ -2,6 +2,7 @@ use super::super::Edit;
 use super::super::fixture::{Fixture, all, store};
 use super::super::scalar::Scalar;
 use super::*;
+use crate::Error;
 
 /// A file with some elements, and the same in the middle of a commit.
 fn files() -> (Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>) {

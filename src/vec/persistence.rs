@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::open::VecSource;
+use super::source::VecSource;
 use super::typed::in_memory;
 use crate::Result;
 use crate::mem::Snapshot;

@@ -27,16 +27,16 @@ const OF_SYSTEMS: [&str; 3] = ["std::os", "rustix", "libc"];
 const PRINTS: [&str; 5] = ["println!", "print!", "eprintln!", "eprint!", "dbg!"];
 const MOST_LINES: usize = 400;
 
-struct Source {
+pub(crate) struct Source {
     /// From `src/` on.
-    path: PathBuf,
-    module: String,
-    lines: usize,
+    pub(crate) path: PathBuf,
+    pub(crate) module: String,
+    pub(crate) lines: usize,
     /// Without comments, and without what stands in quotes.
-    code: String,
+    pub(crate) code: String,
 }
 
-fn sources() -> Vec<Source> {
+pub(crate) fn sources() -> Vec<Source> {
     fn walk(dir: &Path, out: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();

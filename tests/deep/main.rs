@@ -4,6 +4,7 @@
 //! would be refused. What needs the program is in `tests/cli`.
 #![allow(clippy::print_stderr, reason = "figures and reasons for skipping are for whoever runs the tests")]
 
+mod circles;
 mod corrupt;
 mod ground;
 mod interrupted;

@@ -22,8 +22,9 @@ use memsnap::program::signal::LastWords;
 use serde::Serialize;
 
 use super::exit::Exit;
-use super::flags::{Global, LockFlag, ReadingFlags, two_sides};
+use super::flags::{Global, LockFlag, ReadingFlags};
 use super::metadata::{self, JsonMeta};
+use super::operands::two_sides;
 use super::screen::Screen;
 use super::typed::{Typed, typed};
 use super::units::{self, Bytes, count, range_text};

@@ -9,7 +9,8 @@ use memsnap::sys::unseen::Unseen;
 
 use super::super::escape;
 use super::super::units::Sizes;
-use super::show::{Line, percent};
+use super::look::Line;
+use super::show::percent;
 
 /// The aspects that read no bytes of the file.
 pub(super) const CHEAP: Aspects =

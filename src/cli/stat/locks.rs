@@ -10,8 +10,7 @@ use super::super::escape;
 use super::super::flags::Global;
 use super::super::json::{self, JsonPath};
 use super::super::screen::Screen;
-use super::Look;
-use super::show::Line;
+use super::look::{Line, Look};
 
 /// A lock in JSON.
 #[derive(Serialize)]

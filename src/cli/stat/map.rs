@@ -5,8 +5,7 @@ use memsnap::page::PAGE64;
 
 use super::super::screen::Screen;
 use super::super::strip::{Class, Strip};
-use super::show::Line;
-use super::terminal;
+use super::look::{Line, terminal};
 
 /// Most rows of a map.
 const ROWS: u64 = 4;

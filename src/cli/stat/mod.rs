@@ -3,6 +3,7 @@
 mod columns;
 mod json;
 mod locks;
+mod look;
 mod map;
 mod show;
 mod watch;
@@ -14,14 +15,14 @@ use anyhow::Context;
 use clap::ValueHint;
 use memsnap::Error;
 use memsnap::ops::stat::{self, Aspects, Options, Report, Subject, Unseen};
-use memsnap::program::terminal;
 
 use super::exit::Exit;
-use super::flags::{Global, ReadingFlags, without_ref};
+use super::flags::{Global, ReadingFlags};
+use super::operands::without_ref;
 use super::screen::Screen;
 use super::{escape, text, units};
 use columns::Column;
-use show::Line;
+use look::{Line, Look};
 
 /// Show holes, extents, page cache, processes and locks of a file
 ///
@@ -94,20 +95,6 @@ pub(crate) struct Args {
 
 /// A type name of its own: clap would treat a plain `Vec` as many values.
 type Columns = Vec<Column>;
-
-/// One look at all files: the lines to show, and errors.
-#[derive(Default)]
-struct Look {
-    lines: Vec<Line>,
-    /// Rows of a table that is not laid out yet.
-    rows: Vec<Vec<String>>,
-    /// How many files were found.
-    seen: usize,
-    errors: Vec<anyhow::Error>,
-    json: Vec<String>,
-    /// Whether any file is locked.
-    locked: bool,
-}
 
 impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
@@ -222,17 +209,6 @@ impl Args {
     }
 }
 
-impl Look {
-    fn show(&self, screen: &mut Screen) -> anyhow::Result<()> {
-        self.json.iter().try_for_each(|line| screen.own_text(line))?;
-        self.lines.iter().try_for_each(|line| match line {
-            Line::Head(text) => screen.heading(text),
-            Line::Text(text) => screen.line(text),
-            Line::Own(text) => screen.own_text(&format!("{text}\n")),
-        })
-    }
-}
-
 /// Errors of single aspects.
 fn failures(file: &Path, report: Report) -> Vec<anyhow::Error> {
     let aspects = [
@@ -247,10 +223,4 @@ fn failures(file: &Path, report: Report) -> Vec<anyhow::Error> {
         Unseen::Hidden(_) => None,
     };
     aspects.into_iter().flatten().filter_map(failed).collect()
-}
-
-/// Columns and rows of the terminal that stdout is; 80 columns if it is none.
-fn terminal(screen: &Screen) -> (usize, usize) {
-    let size = screen.terminals.stdout.then(|| terminal::size(std::io::stdout())).flatten();
-    size.map_or((80, usize::MAX), |size| (size.columns.unwrap_or(80), size.rows.unwrap_or(24)))
 }

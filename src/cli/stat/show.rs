@@ -12,23 +12,13 @@ use memsnap::sys::procs::{How, Opener};
 use super::super::escape;
 use super::super::screen::Screen;
 use super::super::units::{Sizes, ago, count};
-use super::{locks, terminal};
+use super::locks;
+use super::look::{Line, terminal};
 
 /// Columns that labels take.
 const LABELS: usize = 12;
 /// Entries of a list that are shown without -v.
 const FEW: usize = 4;
-
-/// A line to be shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Line {
-    /// A heading.
-    Head(String),
-    /// Plain text, still to be escaped.
-    Text(String),
-    /// Finished text with its colours.
-    Own(String),
-}
 
 struct Page<'a> {
     lines: &'a mut Vec<Line>,

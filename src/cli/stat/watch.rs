@@ -7,8 +7,7 @@ use super::super::exit::Exit;
 use super::super::fault;
 use super::super::screen::Screen;
 use super::super::units;
-use super::show::Line;
-use super::{Look, terminal};
+use super::look::{Line, Look, terminal};
 
 /// Parses the time between two looks.
 pub(super) fn every(text: &str) -> Result<Duration, String> {

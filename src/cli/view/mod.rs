@@ -15,7 +15,8 @@ use clap::builder::RangedU64ValueParser;
 use memsnap::ops::view::{Opened, Piece, read_stream};
 
 use super::exit::Exit;
-use super::flags::{Global, reading};
+use super::flags::Global;
+use super::operands::reading;
 use super::screen::Screen;
 use super::strip::digits;
 use super::typed::{Typed, typed};

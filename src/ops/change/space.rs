@@ -10,7 +10,6 @@ use std::path::Path;
 
 use super::set_uid;
 use crate::error::{At, RESERVING, Result};
-use crate::ops::delta::directory_of;
 use crate::ops::target::Target;
 use crate::ops::walk::runs_in;
 use crate::pack::Source;
@@ -18,14 +17,14 @@ use crate::page::PageSet;
 use crate::store::Image;
 use crate::sys::lease::Lease;
 use crate::sys::open::{self, Stamp};
-use crate::sys::{extents, fs, meta, sparse};
+use crate::sys::{extents, fs, meta, no_follow, sparse};
 
 /// Whether the file system, and the limit of this process, have files of that length; what cannot be tried is no fault.
 ///
 /// # Errors
 /// As ftruncate(2).
 pub(crate) fn try_length(target: &Path, len: u64) -> Result<()> {
-    match tempfile::tempfile_in(directory_of(target)) {
+    match tempfile::tempfile_in(no_follow::parent(target)) {
         Ok(probe) => probe.set_len(len).at("lengthening", target),
         Err(_) => Ok(()),
     }

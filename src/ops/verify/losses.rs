@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Check, Fault};
+use super::report::{Check, Fault};
 use crate::error::Result;
 use crate::ops::salvage::Losses;
 use crate::page::PageSet;

@@ -3,8 +3,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Check, Fault, Note, Report};
+use super::report::{Check, Fault, Report};
 use crate::error::{At, Result};
+use crate::ops::Note;
 use crate::page::Digest;
 use crate::store::SnapName;
 use crate::sys::ext::OsStrExt;

@@ -6,7 +6,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::{Check, Report};
+use super::report::{Check, Report};
 use crate::error::{Error, Result};
 use crate::ops::gather::{gather, hash_groups, slots, touch};
 use crate::ops::salvage::Losses;

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::{Check, Fault, Note, Report};
+use super::report::{Check, Fault, Report};
 use crate::error::{Error, Result};
+use crate::ops::Note;
 use crate::pack::{Bad, Run};
 use crate::page::{Digest, PAGE64};
 use crate::store::{DigestCache, Image, Intent, SnapName};

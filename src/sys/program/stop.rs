@@ -70,7 +70,7 @@ mod tests {
     use super::*;
     use crate::sys::eventually;
     use crate::sys::lease::{Lease, LeaseAnswer};
-    use crate::sys::procs::stat_fields;
+    use crate::sys::process::stat_fields;
     use std::os::unix::process::CommandExt;
     use std::process::Command;
 

@@ -1,0 +1,48 @@
+//! What one look at files shows.
+
+use memsnap::program::terminal;
+
+use super::super::screen::Screen;
+
+/// A line to be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Line {
+    /// A heading.
+    Head(String),
+    /// Plain text, still to be escaped.
+    Text(String),
+    /// Finished text with its colours.
+    Own(String),
+}
+
+/// One look at all files: the lines to show, and errors.
+#[derive(Default)]
+pub(super) struct Look {
+    pub(super) lines: Vec<Line>,
+    /// Rows of a table that is not laid out yet.
+    pub(super) rows: Vec<Vec<String>>,
+    /// How many files were found.
+    pub(super) seen: usize,
+    pub(super) errors: Vec<anyhow::Error>,
+    pub(super) json: Vec<String>,
+    /// Whether any file is locked.
+    pub(super) locked: bool,
+}
+
+impl Look {
+    /// Writes it.
+    pub(super) fn show(&self, screen: &mut Screen) -> anyhow::Result<()> {
+        self.json.iter().try_for_each(|line| screen.own_text(line))?;
+        self.lines.iter().try_for_each(|line| match line {
+            Line::Head(text) => screen.heading(text),
+            Line::Text(text) => screen.line(text),
+            Line::Own(text) => screen.own_text(&format!("{text}\n")),
+        })
+    }
+}
+
+/// Columns and rows of the terminal that stdout is; 80 columns if it is none.
+pub(super) fn terminal(screen: &Screen) -> (usize, usize) {
+    let size = screen.terminals.stdout.then(|| terminal::size(std::io::stdout())).flatten();
+    size.map_or((80, usize::MAX), |size| (size.columns.unwrap_or(80), size.rows.unwrap_or(24)))
+}

@@ -1,0 +1,42 @@
+//! What the verbs that change a file say about themselves.
+
+use std::path::{Path, PathBuf};
+
+use super::escape;
+
+/// What a verb says about itself.
+pub(crate) struct Verb {
+    /// The schema of its report.
+    pub(crate) schema: &'static str,
+    /// What is being done, for errors: "reverting db.bin".
+    pub(crate) doing: String,
+    /// The file, as the user named it.
+    pub(crate) name: String,
+    /// The same, as a path.
+    pub(crate) file: PathBuf,
+    /// The file itself is written; otherwise only a copy.
+    pub(crate) in_place: bool,
+    /// stdin can be used to ask.
+    pub(crate) stdin_free: bool,
+    /// It is about a change that was interrupted.
+    pub(crate) recovers: bool,
+    /// The change, once begun, can only be finished.
+    pub(crate) is_final: bool,
+}
+
+impl Verb {
+    /// One that changes `file` in place and may ask.
+    pub(crate) fn new(schema: &'static str, doing: &str, file: &Path) -> Verb {
+        let name = escape::path(file);
+        Verb {
+            schema,
+            doing: format!("{doing} {name}"),
+            name,
+            file: file.into(),
+            in_place: true,
+            stdin_free: true,
+            recovers: false,
+            is_final: false,
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The names of the files of a history, and what they say.
+
+use std::ffi::OsStr;
+
+use crate::page::Digest;
+
+/// The last number a snapshot can have: more than anybody makes, and far from what a number can hold.
+pub(super) const MOST_NUMBER: u64 = 1_000_000_000_000_000;
+
+/// A snapshot's file name: its number here, and its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SnapName {
+    /// Number in this history: 1, 2, 3...
+    pub number: u64,
+    /// BLAKE3 of the file.
+    pub id: Digest,
+}
+
+impl SnapName {
+    /// The file's name.
+    #[doc(hidden)]
+    pub fn file_name(&self) -> String {
+        format!("{:08}-{}.snap", self.number, self.id)
+    }
+
+    /// From a file's name; only names that [`SnapName::file_name`] gives.
+    #[doc(hidden)]
+    pub fn parse(name: &OsStr) -> Option<SnapName> {
+        let (number, id) = name.to_str()?.strip_suffix(".snap")?.split_once('-')?;
+        let found = SnapName { number: number.parse().ok()?, id: Digest::from_hex(id)? };
+        let possible = (1..=MOST_NUMBER).contains(&found.number);
+        (possible && found.file_name().as_str() == name).then_some(found)
+    }
+}
+
+/// A file's name that stands for a pack or a map.
+pub(super) fn stored_id(name: &OsStr) -> Option<(Digest, bool)> {
+    let name = name.to_str()?;
+    let (id, pack) = match name.strip_suffix(".pack") {
+        Some(id) => (id, true),
+        None => (name.strip_suffix(".map")?, false),
+    };
+    Some((Digest::from_hex(id)?, pack))
+}
+
+/// How the name of a record begins.
+const PREFIX: &str = "next-";
+
+/// The name of the file that records `number` as the next.
+pub(super) fn record_name(number: u64) -> String {
+    format!("{PREFIX}{number:08}")
+}
+
+/// The number that the name of a file records; only names that [`record_name`] gives.
+pub(super) fn recorded(name: &OsStr) -> Option<u64> {
+    let number = name.to_str()?.strip_prefix(PREFIX)?.parse().ok()?;
+    (number <= MOST_NUMBER + 1 && record_name(number).as_str() == name).then_some(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_as_they_are_written_are_records() {
+        for number in [1, 99_999_999, 100_000_000, MOST_NUMBER + 1] {
+            assert_eq!(recorded(record_name(number).as_ref()), Some(number));
+        }
+        for name in [
+            "next-",
+            "next-1",
+            "next-+0000001",
+            "next-000000001",
+            "next-00000001x",
+            "00000001",
+            "next-1000000000000002",
+        ] {
+            assert_eq!(recorded(name.as_ref()), None, "{name}");
+        }
+    }
+}

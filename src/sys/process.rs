@@ -1,0 +1,197 @@
+//! Processes as /proc shows them, and a file as its tables name it.
+
+use std::path::Path;
+
+/// The processes that we run under, nearest first: our parent, its parent, and so on.
+pub fn ancestors() -> Vec<u32> {
+    imp::ancestors()
+}
+
+/// The name of a process as it calls itself, unescaped.
+pub fn command_of(pid: u32) -> Option<String> {
+    // Not all names are UTF-8: any process may choose its own.
+    let name = std::fs::read(Path::new("/proc").join(pid.to_string()).join("comm")).ok()?;
+    Some(String::from_utf8_lossy(&name).trim_end_matches('\n').to_owned())
+}
+
+#[cfg(target_os = "linux")]
+pub(super) use imp::{
+    Identity, Seen, in_initial_namespace, living, pids, scan_fds, stat_fields, unless_gone, unseen_from_here,
+};
+
+#[cfg(target_os = "linux")]
+mod imp {
+    use super::{Path, command_of};
+    use std::collections::BTreeSet;
+    use std::fs::File;
+    use std::io;
+    use std::os::fd::AsRawFd;
+    use std::os::unix::fs::MetadataExt;
+
+    use crate::sys::mount;
+    use crate::sys::unseen::Unseen;
+    use rustix::fs::{AtFlags, CWD, StatxFlags, major, makedev, minor, statx};
+
+    /// A file as the different tables of /proc name it.
+    pub(in crate::sys) struct Identity {
+        dev: u64,
+        ino: u64,
+        /// As the kernel numbers it in /proc/locks and maps: on overlayfs not always the number of stat(2).
+        own_ino: u64,
+        /// `major:minor` in hex, as in /proc/locks and maps: the file system's own number, which on btrfs is not the
+        /// one of stat(2), so both are taken.
+        devices: Vec<(u32, u32)>,
+    }
+
+    impl Identity {
+        pub(in crate::sys) fn of(file: &File) -> Option<Identity> {
+            let metadata = file.metadata().ok()?;
+            let (dev, ino) = (metadata.dev(), metadata.ino());
+            let mut devices = vec![(major(dev), minor(dev))];
+            devices.extend(mount::of(file).map(|mount| mount.device));
+            let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).unwrap_or_default();
+            let own_ino = info.lines().find_map(|line| line.strip_prefix("ino:")?.trim().parse().ok()); // Linux 5.14
+            Some(Identity { dev, ino, own_ino: own_ino.unwrap_or(ino), devices })
+        }
+
+        /// Whether `device` ("fe:00", hex) and `ino` (decimal) name this file.
+        pub(in crate::sys) fn is(&self, device: &str, ino: &str) -> bool {
+            let number = |text| u32::from_str_radix(text, 16).ok();
+            let Some((major, minor)) = device.split_once(':') else { return false };
+            let (Some(major), Some(minor)) = (number(major), number(minor)) else { return false };
+            ino.parse().is_ok_and(|ino: u64| ino == self.ino || ino == self.own_ino)
+                && self.devices.contains(&(major, minor))
+        }
+    }
+
+    /// Whether a process could be looked at.
+    #[derive(PartialEq, Eq)]
+    pub(in crate::sys) enum Seen {
+        Yes,
+        No,
+    }
+
+    /// All processes here, or none when /proc cannot be read.
+    pub(in crate::sys) fn pids() -> io::Result<Vec<u32>> {
+        let entries = std::fs::read_dir("/proc")?;
+        Ok(entries.filter_map(|e| e.ok()?.file_name().to_str()?.parse().ok()).collect())
+    }
+
+    /// Calls `found` with number and fdinfo of each descriptor of `pid` that is open on the file.
+    pub(in crate::sys) fn scan_fds(pid: u32, file: &Identity, mut found: impl FnMut(u32, &str)) -> Seen {
+        let entries = match std::fs::read_dir(format!("/proc/{pid}/fd")) {
+            Ok(entries) => entries,
+            Err(e) => return unless_gone(pid, &e),
+        };
+        for entry in entries.filter_map(Result::ok) {
+            let Some(fd) = entry.file_name().to_str().and_then(|fd| fd.parse().ok()) else { continue };
+            if !is_the_file(&entry.path(), file) {
+                continue;
+            }
+            if let Ok(info) = std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{fd}")) {
+                found(fd, &info);
+            }
+        }
+        Seen::Yes
+    }
+
+    impl Identity {
+        /// Whether it is what `path` names.
+        pub(in crate::sys) fn is_at(&self, path: &Path) -> bool {
+            is_the_file(path, self)
+        }
+    }
+
+    fn is_the_file(link: &Path, file: &Identity) -> bool {
+        // Not synced: a dead server behind somebody's other descriptor must not hold us up.
+        let Ok(stat) = statx(CWD, link, AtFlags::STATX_DONT_SYNC, StatxFlags::INO) else { return false };
+        stat.stx_ino == file.ino && makedev(stat.stx_dev_major, stat.stx_dev_minor) == file.dev
+    }
+
+    /// A process that has ended, or that is of the kernel itself, has nothing open.
+    pub(in crate::sys) fn unless_gone(pid: u32, error: &io::Error) -> Seen {
+        const PF_KTHREAD: u64 = 0x0020_0000;
+        if error.kind() != io::ErrorKind::PermissionDenied {
+            return Seen::Yes;
+        }
+        let Some(fields) = stat_fields(pid) else { return Seen::Yes };
+        let of_kernel = fields.get(6).and_then(|f| f.parse::<u64>().ok()).is_some_and(|f| f & PF_KTHREAD != 0);
+        if of_kernel || has_ended(&fields) { Seen::Yes } else { Seen::No }
+    }
+
+    /// The fields of /proc/PID/stat after the name, which may hold anything: state, parent, ...
+    pub(in crate::sys) fn stat_fields(pid: u32) -> Option<Vec<String>> {
+        let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+        let after = stat.iter().rposition(|b| *b == b')')? + 1;
+        Some(String::from_utf8_lossy(&stat[after..]).split_ascii_whitespace().map(str::to_owned).collect())
+    }
+
+    pub(super) fn ancestors() -> Vec<u32> {
+        let mut found = Vec::new();
+        let mut pid = std::os::unix::process::parent_id();
+        // Zero is outside of this container. Numbers may be reused while we walk: never twice the same.
+        while pid != 0 && !found.contains(&pid) {
+            found.push(pid);
+            pid = stat_fields(pid).and_then(|fields| fields.get(1)?.parse().ok()).unwrap_or(0);
+        }
+        found
+    }
+
+    /// The name of a process, unless it has ended since: then it has nothing open any more.
+    pub(in crate::sys) fn living(pid: u32) -> Option<String> {
+        match command_of(pid) {
+            Some(name) if !name.is_empty() => Some(name),
+            // Any process may call itself nothing, and go on.
+            name => (!has_ended(&stat_fields(pid)?)).then(|| name.unwrap_or_default()),
+        }
+    }
+
+    /// By its fields of /proc/PID/stat: what is left of it waits for its parent.
+    fn has_ended(fields: &[String]) -> bool {
+        fields.first().is_some_and(|state| state == "Z" || state == "X")
+    }
+
+    /// The processes that have no directory in /proc, before any is looked at.
+    pub(in crate::sys) fn unseen_from_here() -> Unseen {
+        let hidden = !Path::new("/proc/1/stat").exists();
+        Unseen { pids: BTreeSet::new(), hidden, outside: !in_initial_namespace() }
+    }
+
+    /// Whether there are no processes but those that we have numbers for.
+    pub(in crate::sys) fn in_initial_namespace() -> bool {
+        const INITIAL: &str = "pid:[4026531836]"; // PROC_PID_INIT_INO, the same on every Linux
+        std::fs::read_link("/proc/self/ns/pid").is_ok_and(|ns| ns.as_os_str() == INITIAL)
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn the_dead_are_not_named() {
+            assert!(living(std::process::id()).is_some_and(|name| !name.is_empty()));
+            assert_eq!(living(u32::MAX), None);
+            let fields = |state: &str| vec![state.to_owned(), "1".to_owned()];
+            assert!(has_ended(&fields("Z")) && has_ended(&fields("X")) && !has_ended(&fields("S")));
+        }
+
+        #[test]
+        fn the_mount_knows_its_device() {
+            let file = tempfile::tempfile().unwrap();
+            let dev = file.metadata().unwrap().dev();
+            let identity = Identity::of(&file).unwrap();
+            assert_eq!(identity.devices.len(), 2);
+            assert!(identity.is(&format!("{:02x}:{:02x}", major(dev), minor(dev)), &identity.ino.to_string()));
+            assert!(
+                !identity.is("ff:ff", &identity.ino.to_string()) && !identity.is("", "") && !identity.is("0:", "x")
+            );
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod imp {
+    pub(super) fn ancestors() -> Vec<u32> {
+        vec![std::os::unix::process::parent_id()]
+    }
+}
