@@ -135,7 +135,7 @@ fn imported(code: &str, root: &str) -> BTreeSet<String> {
     }
     // Names at the root of the crate that are no modules.
     out.retain(|name| {
-        name.starts_with(|c: char| c.is_lowercase()) && name != "error" && name != "planted" && name != "command_of"
+        name.starts_with(|c: char| c.is_lowercase()) && name != "error" && name != "planted" && name != "internal"
     });
     out
 }
