@@ -5,10 +5,10 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use memsnap::capture::Io;
+use memsnap::ops::change::recover;
 use memsnap::ops::delta::Input;
 use memsnap::ops::operand::Operand;
 use memsnap::ops::restore::Out;
-use memsnap::ops::change::recover;
 use memsnap::ops::{Quiet, Reading, Reserve, apply, change, delta, edit, restore, revert, snap, undo, verify};
 use memsnap::pack::{Compress, Grade, Source};
 use memsnap::page::{PAGE, PAGE64, PageRange};
@@ -50,7 +50,12 @@ impl Ground {
     }
 
     fn options(&self) -> change::Options {
-        change::Options { reading: self.reading(), compress: self.compress, reserve: Reserve::Bytes(0), ..change::Options::default() }
+        change::Options {
+            reading: self.reading(),
+            compress: self.compress,
+            reserve: Reserve::Bytes(0),
+            ..change::Options::default()
+        }
     }
 
     pub(crate) fn snap(&self, tag: bool) -> Result<snap::Report> {
