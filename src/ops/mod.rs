@@ -40,7 +40,6 @@ pub mod undo;
 pub mod vec;
 pub mod verify;
 pub mod view;
-mod walk;
 mod within;
 
 pub use change::{metadata, recover};

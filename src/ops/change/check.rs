@@ -10,7 +10,6 @@ use crate::error::{At, Error, Result};
 use crate::ops::Note;
 use crate::ops::compose::read_zero_extended;
 use crate::ops::target::Target;
-use crate::ops::walk::runs_in;
 use crate::page::{
     Digest, GROUP, GROUP_PAGES, GROUP64, PAGE, PAGE64, PageRange, PageSet, group_digest, groups_of, page_digest,
 };
@@ -113,15 +112,15 @@ fn digests_of(file: &File, groups: &[u64], len: u64) -> std::io::Result<Vec<(u64
 /// Without a cache of the rest: the pages that were written, one by one.
 fn prove_pages(work: &mut Work<'_>, to: &Image, pages: &PageSet) -> Result<()> {
     let mut wrong = false;
-    runs_in(to, pages.runs(), |run| {
+    for run in to.runs_in(pages.runs()) {
+        let run = run?;
         for page in run.pages.start..run.pages.end {
             let expected = work.history.packs().page_digest(run.source.advance(page - run.pages.start))?;
             let bytes = read_zero_extended(work.target.file, page * PAGE64, PAGE, to.len());
             let bytes = bytes.at("reading back", work.target.path)?;
             wrong |= page_digest(bytes[..].try_into().expect("a page")) != expected;
         }
-        Ok(())
-    })?;
+    }
     if wrong && !work.options.live { Err(unproven(work)) } else { Ok(()) }
 }
 
@@ -147,14 +146,14 @@ fn leaves(
     }
     let Some(((first, _), (last, _))) = digests.first().zip(digests.last()) else { return Ok(leaves) };
     let span = PageRange::new(first * GROUP_PAGES, (last + 1) * GROUP_PAGES);
-    runs_in(to, pages.runs_within(span), |run| {
+    for run in to.runs_in(pages.runs_within(span)) {
+        let run = run?;
         for page in run.pages.start..run.pages.end {
             let digest = work.history.packs().page_digest(run.source.advance(page - run.pages.start))?;
             if let Ok(at) = leaves.binary_search_by_key(&(page / GROUP_PAGES), |l| l.group) {
                 leaves[at].pages[(page % GROUP_PAGES) as usize] = digest;
             }
         }
-        Ok(())
-    })?;
+    }
     Ok(leaves)
 }

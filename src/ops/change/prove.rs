@@ -6,7 +6,6 @@ use std::thread;
 use super::hold::Work;
 use crate::error::{Error, Result};
 use crate::ops::heal::heal;
-use crate::ops::walk::{pages_between, runs_in};
 use crate::ops::{Note, Progress};
 use crate::pack::Source;
 use crate::page::{PAGE, PAGE64, PageRange, PageSet};
@@ -25,7 +24,7 @@ pub(crate) fn prove_both(
     pages: &PageSet,
     progress: &dyn Progress,
 ) -> Result<()> {
-    let back = pages_between(to, from)?;
+    let back = to.changed(from, PageRange::of_len(from.len()))?;
     progress.begin("checking", (pages.len() + back.len()) * PAGE64);
     let ways = prove_pages_of(to, pages, progress).and_then(|bad| Ok((bad, prove_pages_of(from, &back, progress)?)));
     progress.end();
@@ -103,8 +102,9 @@ fn prove_span(
 ) -> Result<Vec<(u32, Error)>> {
     let mut bad: Vec<(u32, Error)> = Vec::new();
     let mut reader = image.packs().pages();
-    runs_in(image, wanted, |run| {
-        let Source::Pack(pack, first) = run.source else { return Ok(()) };
+    for run in image.runs_in(wanted) {
+        let run = run?;
+        let Source::Pack(pack, first) = run.source else { continue };
         for page in first..first + run.pages.len() {
             match reader.read(pack, page, &mut [0; PAGE]) {
                 Err(e @ Error::Damaged { .. }) if bad.iter().all(|(p, _)| *p != pack) => bad.push((pack, e)),
@@ -113,7 +113,6 @@ fn prove_span(
             }
         }
         progress.advance(run.pages.len() * PAGE64);
-        Ok(())
-    })?;
+    }
     Ok(bad)
 }
