@@ -1,7 +1,6 @@
 //! Step 4: both directions can be read. A rotten page must stop a change before it begins.
 
-use std::num::NonZero;
-use std::thread;
+use std::sync::{Mutex, PoisonError};
 
 use super::hold::Work;
 use crate::error::{Error, Result};
@@ -10,6 +9,7 @@ use crate::ops::{Note, Progress};
 use crate::pack::Source;
 use crate::page::{PAGE, PAGE64, PageRange, PageSet};
 use crate::store::Image;
+use crate::sys::pool;
 
 /// Reads, before anything is written, every page that will be: those of `to`, or the target would stay half changed;
 /// and those of `from` that they take the place of, or there would be no way back. Damaged ones of `from` are stored
@@ -58,23 +58,23 @@ pub(crate) fn prove_one(image: &Image, pages: &PageSet, progress: &dyn Progress)
 
 /// The packs of `image` in which pages of `pages` are not as they were, with the first error of each; every core looks.
 fn prove_pages_of(image: &Image, pages: &PageSet, progress: &dyn Progress) -> Result<Vec<(u32, Error)>> {
-    let spans = spans(pages, thread::available_parallelism().map_or(1, NonZero::get));
-    let look = |span: PageRange| prove_span(image, pages.runs_within(span), progress);
-    let parts: Vec<Result<Vec<(u32, Error)>>> = thread::scope(|scope| {
-        let start = |span| thread::Builder::new().spawn_scoped(scope, move || look(span)).map_err(|_| span);
-        let threads: Vec<_> = spans.into_iter().map(start).collect();
-        let join = |thread: Result<thread::ScopedJoinHandle<'_, _>, PageRange>| match thread {
-            Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-            Err(span) => look(span),
-        };
-        threads.into_iter().map(join).collect()
-    });
+    let spans = spans(pages, pool::workers());
+    let threads = spans.len();
+    let (spans, found) = (Mutex::new(spans.into_iter()), Mutex::new(Vec::new()));
+    let next = || spans.lock().unwrap_or_else(PoisonError::into_inner).next();
+    pool::spread(threads, &|| {
+        while let Some(span) = next() {
+            let bad = prove_span(image, pages.runs_within(span), progress)?;
+            found.lock().unwrap_or_else(PoisonError::into_inner).push((span.start, bad));
+        }
+        Ok(())
+    })?;
+    let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    found.sort_unstable_by_key(|(start, _)| *start);
     let mut bad: Vec<(u32, Error)> = Vec::new();
-    for part in parts {
-        for (pack, error) in part? {
-            if bad.iter().all(|(p, _)| *p != pack) {
-                bad.push((pack, error));
-            }
+    for (pack, error) in found.into_iter().flat_map(|(_, bad)| bad) {
+        if bad.iter().all(|(p, _)| *p != pack) {
+            bad.push((pack, error));
         }
     }
     Ok(bad)
