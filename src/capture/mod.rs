@@ -4,13 +4,13 @@
 //! A target that shrinks or is replaced meanwhile is an error; one that grows is taken at its first length.
 
 mod companion;
-mod grade;
 mod read;
 mod scan;
+mod watch;
 mod window;
 
 pub use companion::Companion;
-pub use grade::Watch;
 pub use read::Io;
 pub use scan::{Base, Found, How, Known, Leaf, NoBase, scan};
+pub use watch::Watch;
 pub(crate) use window::Rate;
