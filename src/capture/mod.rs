@@ -4,12 +4,14 @@
 //! A target that shrinks or is replaced meanwhile is an error; one that grows is taken at its first length.
 
 mod companion;
+mod grade;
 mod read;
 mod scan;
 mod watch;
 mod window;
 
 pub use companion::Companion;
+pub(crate) use grade::{grade, settled};
 pub use read::Io;
 pub use scan::{Base, Found, How, Known, Leaf, NoBase, scan};
 pub use watch::Watch;

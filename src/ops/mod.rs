@@ -17,7 +17,6 @@ mod encode;
 #[cfg(test)]
 mod fixture;
 mod gather;
-mod grade;
 pub(crate) mod heal;
 pub mod log;
 pub mod memory;

@@ -1,40 +1,50 @@
 //! After a target was read: whether it still is the file that was read, and how far the image is proven.
 
+use std::fs::File;
 use std::io;
+use std::path::Path;
 
-use super::target::Target;
-use crate::capture::Companion;
+use super::companion::Companion;
 use crate::error::{At, Error, Result};
 use crate::pack::Grade;
 use crate::sys::fs;
 use crate::sys::open::{self, Stamp};
 
-/// The target's stamp after it was read; an error when it is not what was read.
-pub(super) fn settled(target: Target<'_>, before: &Stamp) -> Result<Stamp> {
-    let changed = |what: &str| Error::Changed { path: target.path.into(), what: what.into() };
-    let after = open::stamp(target.file, target.path)?;
+/// The stamp of the target `file` after it was read.
+///
+/// # Errors
+/// [`Error::Changed`] when `path` no longer names what was read, or it shrank.
+pub(crate) fn settled(file: &File, path: &Path, before: &Stamp) -> Result<Stamp> {
+    let changed = |what: &str| Error::Changed { path: path.into(), what: what.into() };
+    let after = open::stamp(file, path)?;
     if after.len < before.len {
         return Err(changed("it shrank"));
     }
-    match open::stamp_path(target.path) {
+    match open::stamp_path(path) {
         Ok(now) if now.same_file(&after) => Ok(after),
         Ok(_) => Err(changed("another file took its place")),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Err(changed("it was removed")),
-        Err(e) => Err(e).at("looking at", target.path),
+        Err(e) => Err(e).at("looking at", path),
     }
 }
 
-/// How far the image is proven to be consistent, and why not more. `kept`: nobody could write while it was read,
-/// else `reason` says why not. `moved`: the stamp is not what it was.
-pub(super) fn grade(target: Target<'_>, locked: bool, kept: bool, reason: String, moved: bool) -> (Grade, String) {
-    if let Some(log) = Companion::hot_beside(target.path) {
+/// How far the image of `file` is proven to be consistent, and why not more. `kept`: nobody could write while it was
+/// read, else `reason` says why not. `moved`: the stamp is not what it was.
+pub(crate) fn grade(
+    file: &File,
+    path: &Path,
+    locked: bool,
+    (kept, reason): (bool, String),
+    moved: bool,
+) -> (Grade, String) {
+    if let Some(log) = Companion::hot_beside(path) {
         return (Grade::Unproven, log.reason());
     }
     match (kept, locked) {
         // Not even the lease excludes it: truncate(2) through an overlayfs mount breaks none of the file below it.
         (true, _) if moved => (Grade::Unproven, "its length or times changed while it was read".into()),
         (false, true) if moved => (Grade::Unproven, format!("it changed while it was read under its lock; {reason}")),
-        (true, _) if !fs::kind(target.file).is_ok_and(|kind| kind.leases_prove()) => {
+        (true, _) if !fs::kind(file).is_ok_and(|kind| kind.leases_prove()) => {
             let reason =
                 "no process had it open for writing; on tmpfs, pages that a program has pinned can still be written";
             (Grade::Claimed, reason.into())
