@@ -3,7 +3,7 @@
 //! The edits are made in memory first, on copies of the pages that they touch. What the copies were made from is
 //! checked again when nobody else can write: where a page is not what it was, nothing is written.
 
-use std::os::unix::fs::FileExt;
+use crate::sys::ext::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::change::hold::Work;
