@@ -1,85 +1,56 @@
-//! Watching a target while it is read: what can be proven, and who stood in the way.
+//! After a target was read: whether it still is the file that was read, and how far the image is proven.
 
 use std::fs::File;
+use std::io;
 use std::path::Path;
-use std::time::Duration;
 
-use crate::error::Result;
-use crate::sys::lease::{Lease, LeaseAnswer};
-use crate::sys::lock::{self, Kind};
-use crate::sys::{fs as sysfs, procs};
+use super::companion::Companion;
+use crate::error::{At, Error, Result};
+use crate::pack::Grade;
+use crate::sys::fs;
+use crate::sys::open::{self, Stamp};
 
-/// A watch over a target from before it is read until after.
-#[derive(Debug)]
-pub struct Watch<'a> {
-    lease: Option<Lease<'a>>,
-    reason: String,
-}
-
-impl<'a> Watch<'a> {
-    /// Begins: asks for a read lease and, with `lock`, for a shared flock, waiting at most `wait` for it. The flock
-    /// is let go when `file` is closed.
-    ///
-    /// # Errors
-    /// [`crate::Error::Busy`] when somebody keeps the flock.
-    pub fn begin(file: &'a File, path: &Path, lock: bool, wait: Duration) -> Result<Watch<'a>> {
-        if lock {
-            // Held by us or by whoever runs us: either way no writer has it.
-            let _ = lock::flock(file, path, Kind::Shared, wait)?;
-        }
-        let mut watch = Watch { lease: None, reason: String::new() };
-        match sysfs::kind(file) {
-            Ok(kind) if kind.leases_exclude() => match Lease::read(file) {
-                Ok(LeaseAnswer::Granted(lease)) => watch.lease = Some(lease),
-                Ok(LeaseAnswer::Refused) => watch.reason = writers(file),
-                Ok(LeaseAnswer::NotOwner) => {
-                    watch.reason = "not the owner, nor root: who else has it open is not known".into()
-                }
-                Ok(LeaseAnswer::Unsupported) => watch.reason = "this system has no leases".into(),
-                Err(e) => watch.reason = format!("no lease: {e}"),
-            },
-            Ok(kind) => watch.reason = format!("leases prove nothing on {}", kind.name()),
-            Err(e) => watch.reason = format!("its file system is not known: {e}"),
-        }
-        Ok(watch)
+/// The stamp of the target `file` after it was read.
+///
+/// # Errors
+/// [`Error::Changed`] when `path` no longer names what was read, or it shrank.
+pub(crate) fn settled(file: &File, path: &Path, before: &Stamp) -> Result<Stamp> {
+    let changed = |what: &str| Error::Changed { path: path.into(), what: what.into() };
+    let after = open::stamp(file, path)?;
+    if after.len < before.len {
+        return Err(changed("it shrank"));
     }
-
-    /// Ends: whether the lease was kept all the time, and if not, why not.
-    pub fn end(self, file: &File) -> (bool, String) {
-        match self.lease {
-            None => (false, self.reason),
-            Some(lease) => {
-                let stopped = lease.is_broken() && lease.was_stopped();
-                let kept = lease.release();
-                if stopped {
-                    return (false, "it was stopped while it was read, and gave its lease back".into());
-                }
-                (kept, if kept { String::new() } else { format!("{} while it was read", writers(file)) })
-            }
-        }
+    match open::stamp_path(path) {
+        Ok(now) if now.same_file(&after) => Ok(after),
+        Ok(_) => Err(changed("another file took its place")),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Err(changed("it was removed")),
+        Err(e) => Err(e).at("looking at", path),
     }
 }
 
-/// Who has the file open or mapped for writing, in words.
-pub(crate) fn writers(file: &File) -> String {
-    let openers = procs::openers(file);
-    let writes = |how: &procs::How| matches!(how, procs::How::OpenWrite | procs::How::MappedWrite);
-    let mut names: Vec<String> = Vec::new();
-    for opener in openers.list.iter().filter(|o| writes(&o.how)) {
-        let how = if opener.how == procs::How::MappedWrite { "mapped" } else { "open" };
-        let name = format!("{how} for writing by {}", opener.describe());
-        if !names.contains(&name) {
-            names.push(name);
+/// How far the image of `file` is proven to be consistent, and why not more. `kept`: nobody could write while it was
+/// read, else `reason` says why not. `moved`: the stamp is not what it was.
+pub(crate) fn grade(
+    file: &File,
+    path: &Path,
+    locked: bool,
+    (kept, reason): (bool, String),
+    moved: bool,
+) -> (Grade, String) {
+    if let Some(log) = Companion::hot_beside(path) {
+        return (Grade::Unproven, log.reason());
+    }
+    match (kept, locked) {
+        // Not even the lease excludes it: truncate(2) through an overlayfs mount breaks none of the file below it.
+        (true, _) if moved => (Grade::Unproven, "its length or times changed while it was read".into()),
+        (false, true) if moved => (Grade::Unproven, format!("it changed while it was read under its lock; {reason}")),
+        (true, _) if !fs::kind(file).is_ok_and(|kind| kind.leases_prove()) => {
+            let reason =
+                "no process had it open for writing; on tmpfs, pages that a program has pinned can still be written";
+            (Grade::Claimed, reason.into())
         }
+        (true, _) => (Grade::Proven, "no process had it open for writing".into()),
+        (false, true) => (Grade::Claimed, "read under its lock".into()),
+        (false, false) => (Grade::Unproven, reason),
     }
-    if names.is_empty() {
-        return "open for writing by a process not visible here".into();
-    }
-    let rest = names.len().saturating_sub(3);
-    names.truncate(3);
-    let mut text = names.join(", ");
-    if rest > 0 {
-        text.push_str(&format!(" and {rest} more"));
-    }
-    text
 }

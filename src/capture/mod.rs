@@ -7,10 +7,12 @@ mod companion;
 mod grade;
 mod read;
 mod scan;
+mod watch;
 mod window;
 
 pub use companion::Companion;
-pub use grade::Watch;
+pub(crate) use grade::{grade, settled};
 pub use read::Io;
 pub use scan::{Base, Found, How, Known, Leaf, NoBase, scan};
+pub use watch::Watch;
 pub(crate) use window::Rate;

@@ -15,10 +15,9 @@ use super::delta::{Delta, open_delta, pages_in};
 use super::output::{Named, into_file};
 use super::sides::LiveSide;
 use super::take::Taken;
-use super::walk::Stop;
 use super::{Note, Progress, history_of};
 use crate::error::{At, Error, Result, command, shell_word};
-use crate::pack::{FileKind, Item};
+use crate::pack::{Bad, FileKind, Item};
 use crate::page::{Digest, PAGE, PAGE64};
 use crate::store::{Image, Intent, SnapName};
 use crate::sys::{create, no_follow, open, sparse};
@@ -279,6 +278,30 @@ impl Method for Copy {
 
     fn explain(&self, e: Error) -> Error {
         self.apply.with_fitting(e, false)
+    }
+}
+
+/// An error of ours, or of the delta being read.
+enum Stop {
+    /// One of ours.
+    Ours(Error),
+    /// One of the delta.
+    Bad(Bad),
+}
+
+impl From<Bad> for Stop {
+    fn from(bad: Bad) -> Stop {
+        Stop::Bad(bad)
+    }
+}
+
+impl Stop {
+    /// The error of the library; `path` is that of the delta.
+    fn of(self, path: &Path) -> Error {
+        match self {
+            Stop::Ours(e) => e,
+            Stop::Bad(bad) => bad.of(path),
+        }
     }
 }
 

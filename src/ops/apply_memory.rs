@@ -6,10 +6,9 @@ use std::path::Path;
 use super::delta::{Delta, Input, Stat, open_delta, pages_in, stat_of};
 use super::dirty::{Dirty, dirty_in, regroup};
 use super::memory::{Origin, group_in};
-use super::walk::Stop;
 use crate::error::{Error, Result};
 use crate::mem::{Root, View};
-use crate::pack::Item;
+use crate::pack::{Bad, Item};
 use crate::page::{Digest, PAGE, PAGE64, PageNo};
 
 /// What becomes of pages; none: zeros.
@@ -73,7 +72,7 @@ fn decode(delta: &Delta, name: &Path, bytes: &[u8]) -> Result<Pages> {
         let there = &bytes[bytes.len().min((page * PAGE64) as usize)..];
         let n = there.len().min(PAGE);
         out[..n].copy_from_slice(&there[..n]);
-        Ok::<_, Stop>(())
+        Ok::<_, Bad>(())
     };
     let mut direction = delta.direction(false).map_err(|e| e.of(name))?;
     let mut pages = Pages::new();

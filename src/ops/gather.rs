@@ -105,8 +105,10 @@ pub(super) fn hash_groups(buf: &[u8], touched: &[bool], digests: &mut [Digest]) 
     let (groups, _) = buf.as_chunks::<GROUP>();
     let count = touched.iter().filter(|t| **t).count() as u64;
     let queue = Mutex::new(groups.iter().zip(digests).zip(touched).filter(|(_, touched)| **touched));
+    // A call of its own: the lock is not held while the group is hashed.
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
     spread(workers(count * GROUP_PAGES), &|| {
-        while let Some(((group, digest), _)) = queue.lock().unwrap_or_else(PoisonError::into_inner).next() {
+        while let Some(((group, digest), _)) = next() {
             *digest = group_digest(group);
         }
         Ok(())

@@ -16,7 +16,6 @@ mod encode;
 #[cfg(test)]
 mod fixture;
 mod gather;
-mod grade;
 pub(crate) mod heal;
 pub mod log;
 pub mod memory;
@@ -36,7 +35,6 @@ mod take;
 mod target;
 pub mod undo;
 pub mod verify;
-mod walk;
 mod within;
 
 crate::internal! {

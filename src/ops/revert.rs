@@ -12,10 +12,9 @@ use super::compose::{Composer, New, read_zero_extended};
 use super::operand::Operand;
 use super::sides::{LiveSide, StoredSide};
 use super::take::{Taken, Target};
-use super::walk::Stop;
 use super::{FULL, NO_SPACE, Progress, find_history, part};
 use crate::error::{At, Error, RESERVING, Result};
-use crate::pack::{Source, differing};
+use crate::pack::{Source, Steps};
 use crate::page::{Digest, PAGE, PAGE64, PageRange};
 use crate::store::{History, Image, Ref, SnapName};
 
@@ -157,36 +156,34 @@ fn compose(work: &mut Work<'_>, from: &Image, to: &Image, range: (u64, u64)) -> 
     let (file, path) = (work.target.file, work.target.path);
     let mut reader = packs.pages();
     let mut composer = Composer::new(work, from, from.len());
-    differing(from.runs(), to.runs(), |step| {
+    for step in Steps::new(from.runs(), to.runs()) {
+        let step = step.map_err(|e| e.of(to.path()))?;
         let pages = step.pages.intersect(&range);
         for page in pages.start..pages.end {
             let n = page - step.pages.start;
             let (old, new) = (step.a.advance(n), step.b.advance(n));
-            let differ = packs.page_digest(old).map_err(Stop::Ours)? != packs.page_digest(new).map_err(Stop::Ours)?;
-            if !differ {
+            if packs.page_digest(old)? == packs.page_digest(new)? {
                 continue;
             }
             let mut bytes = [0; PAGE];
             if let Source::Pack(pack, source) = new {
-                reader.read(pack, source, &mut bytes).map_err(Stop::Ours)?;
+                reader.read(pack, source, &mut bytes)?;
             }
             let at = page * PAGE64;
             let last = to.len().min(from.len()) < at + PAGE64;
             if start <= at && at + PAGE64 <= end && !last {
-                composer.put(page, New::Stored(new, &bytes)).map_err(Stop::Ours)?;
+                composer.put(page, New::Stored(new, &bytes))?;
                 continue;
             }
             // Only some of its bytes are wanted: the others stay.
-            let now = read_zero_extended(file, at, PAGE, from.len()).at("reading", path).map_err(Stop::Ours)?;
+            let now = read_zero_extended(file, at, PAGE, from.len()).at("reading", path)?;
             let mut mixed: [u8; PAGE] = now[..].try_into().expect("a page");
             let (a, b) = ((start.max(at) - at) as usize, (end.min(at + PAGE64) - at) as usize);
             mixed[a..b].copy_from_slice(&bytes[a..b]);
             if mixed[..] != now[..] {
-                composer.put(page, New::Bytes(&mixed)).map_err(Stop::Ours)?;
+                composer.put(page, New::Bytes(&mixed))?;
             }
         }
-        Ok(())
-    })
-    .map_err(|e: Stop| e.of(to.path()))?;
+    }
     composer.finish("revert", None)
 }

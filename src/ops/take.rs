@@ -2,12 +2,11 @@
 //! store before [`Taken::commit`].
 
 use super::change::metadata::{MetaChange, Metadata};
-use super::grade::{grade, settled};
 use super::heal::{Healed, heal, suspects};
 use super::pack_file::NewPack;
 pub(crate) use super::target::Target;
 use super::{Progress, Reading, Reserve, head};
-use crate::capture::{Base, Found, Leaf, NoBase, Watch, scan};
+use crate::capture::{Base, Found, Leaf, NoBase, Watch, grade, scan, settled};
 use crate::error::{At, Error, Result, shell_word};
 use crate::pack::{
     Changed, Compress, FRAME_PAGES, Frame, FrameCounts, Grade, Kind, Meta, NO_PACK, Overlay, PackSummary, Run,
@@ -171,10 +170,10 @@ fn attempt(
     let read = (target.file, target.path, before.len);
     let scanned = scan(read, base, how.reading.how(true), &advance, &prepare, |part| taking.take(part));
     progress.end();
-    let (kept, reason) = watch.map_or((true, String::new()), |w| w.end(target.file));
+    let kept = watch.map_or((true, String::new()), |w| w.end(target.file));
     scanned?;
-    let moved = !settled(target, &before)?.same_state(&before);
-    let (grade, reason) = grade(target, how.reading.lock, kept, reason, moved);
+    let moved = !settled(target.file, target.path, &before)?.same_state(&before);
+    let (grade, reason) = grade(target.file, target.path, how.reading.lock, kept, moved);
     Ok(Taken {
         parent: parent.cloned(),
         image: taking.hasher.finish(),

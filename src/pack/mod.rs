@@ -26,7 +26,7 @@ pub use delta_write::{DeltaWriter, DirectionWriter, invert};
 pub use frame::{FRAME_PAGES, Frame, FrameCounts, FrameKind, decode_frame, encode_frame, encode_frame_against};
 pub use kinds::{Compress, Grade, Kind};
 pub use map::{MapFile, write_map};
-pub use overlay::{Overlay, Step, Steps, differing};
+pub use overlay::{Overlay, Step, Steps};
 pub use packs::{NO_PACK, Packs};
 pub use read::{Block, PackReader};
 pub use runs::{Run, RunStream, RunsReader, RunsWriter, Section, Source};

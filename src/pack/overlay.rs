@@ -102,18 +102,6 @@ impl<A: RunStream, B: RunStream> Iterator for Steps<A, B> {
     }
 }
 
-/// Calls `each` for every stretch of [`Steps`].
-///
-/// # Errors
-/// What reading says, or `each`.
-pub fn differing<E: From<Bad>>(
-    a: impl RunStream,
-    b: impl RunStream,
-    mut each: impl FnMut(Step) -> Result<(), E>,
-) -> Result<(), E> {
-    Steps::new(a, b).try_for_each(|step| each(step?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::runs::tests::{any_runs, by_page, collect};

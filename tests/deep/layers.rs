@@ -12,7 +12,8 @@ const TABLE: [(&str, &[&str]); 11] = [
     ("page", &[]),
     ("sys", &[]),
     ("pack", &["page"]),
-    ("capture", &["page", "sys"]),
+    // `pack`: the type of a grade.
+    ("capture", &["pack", "page", "sys"]),
     ("mem", &["page", "sys"]),
     ("vec", &["mem", "page", "sys"]),
     // `capture`: the store's images are what a capture is compared with (its trait `Base`).

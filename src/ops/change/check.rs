@@ -1,8 +1,6 @@
 //! Steps 8 and 9: what was written is flushed to the disk, once, and read back.
 
-use std::fs::File;
-use std::num::NonZero;
-use std::thread;
+use std::sync::{Mutex, PoisonError};
 
 use super::hold::Work;
 use crate::capture::{Base, Leaf};
@@ -10,12 +8,12 @@ use crate::error::{At, Error, Result};
 use crate::ops::Note;
 use crate::ops::compose::read_zero_extended;
 use crate::ops::target::Target;
-use crate::ops::walk::runs_in;
 use crate::page::{
     Digest, GROUP, GROUP_PAGES, GROUP64, PAGE, PAGE64, PageRange, PageSet, group_digest, groups_of, page_digest,
 };
 use crate::planted::{Bug, planted, sync_once};
 use crate::store::{DigestCache, DigestCacheUpdate, Image};
+use crate::sys::pool;
 
 /// Flushes the target to the disk. Once only for what was written: after an error, what the cache holds says nothing
 /// about the disk.
@@ -40,7 +38,7 @@ pub(crate) fn read_back(work: &mut Work<'_>, from: Option<&Image>, to: &Image, p
     let groups = touched(from, to, pages);
     let mut update = DigestCacheUpdate::new(work.history, Some(&cache));
     for groups in groups.chunks(CHUNK) {
-        let digests = digests_of(work.target.file, groups, to.len()).at("reading back", work.target.path)?;
+        let digests = digests_of(work.target, groups, to.len())?;
         match leaves(work, &cache, to, pages, &digests) {
             // The cache turned out broken, and is gone.
             Err(e) if DigestCache::is_cause(work.history, &e) => return prove_pages(work, to, pages),
@@ -82,46 +80,35 @@ fn touched(from: &Image, to: &Image, pages: &PageSet) -> Vec<u64> {
     groups
 }
 
-/// The digests of `groups`, read by every core.
-fn digests_of(file: &File, groups: &[u64], len: u64) -> std::io::Result<Vec<(u64, Digest)>> {
-    let read = |groups: &[u64]| -> std::io::Result<Vec<(u64, Digest)>> {
-        groups
-            .iter()
-            .map(|group| {
-                let bytes = read_zero_extended(file, group * GROUP64, GROUP, len)?;
-                Ok((*group, group_digest(bytes[..].try_into().expect("a group is 64 KiB"))))
-            })
-            .collect()
-    };
-    let workers = thread::available_parallelism().map_or(1, NonZero::get);
-    let part = groups.len().div_ceil(workers).max(64);
-    thread::scope(|scope| {
-        // A part for which there is no thread is read here.
-        let start = |groups| thread::Builder::new().spawn_scoped(scope, move || read(groups)).map_err(|_| groups);
-        let parts: Vec<_> = groups.chunks(part).map(start).collect();
-        let mut out = Vec::with_capacity(groups.len());
-        for part in parts {
-            out.extend(match part {
-                Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?,
-                Err(groups) => read(groups)?,
-            });
+/// The digests of `groups` of the target, whose length is `len`, read by every core.
+fn digests_of(target: Target<'_>, groups: &[u64], len: u64) -> Result<Vec<(u64, Digest)>> {
+    let mut digests: Vec<_> = groups.iter().map(|group| (*group, Digest::ZERO)).collect();
+    let part = groups.len().div_ceil(pool::workers()).max(64);
+    let parts = Mutex::new(digests.chunks_mut(part));
+    let next = || parts.lock().unwrap_or_else(PoisonError::into_inner).next();
+    pool::spread(groups.len().div_ceil(part), &|| {
+        for (group, digest) in std::iter::from_fn(next).flatten() {
+            let bytes = read_zero_extended(target.file, *group * GROUP64, GROUP, len);
+            let bytes = bytes.at("reading back", target.path)?;
+            *digest = group_digest(bytes[..].try_into().expect("a group is 64 KiB"));
         }
-        Ok(out)
-    })
+        Ok(())
+    })?;
+    Ok(digests)
 }
 
 /// Without a cache of the rest: the pages that were written, one by one.
 fn prove_pages(work: &mut Work<'_>, to: &Image, pages: &PageSet) -> Result<()> {
     let mut wrong = false;
-    runs_in(to, pages.runs(), |run| {
+    for run in to.runs_in(pages.runs()) {
+        let run = run?;
         for page in run.pages.start..run.pages.end {
             let expected = work.history.packs().page_digest(run.source.advance(page - run.pages.start))?;
             let bytes = read_zero_extended(work.target.file, page * PAGE64, PAGE, to.len());
             let bytes = bytes.at("reading back", work.target.path)?;
             wrong |= page_digest(bytes[..].try_into().expect("a page")) != expected;
         }
-        Ok(())
-    })?;
+    }
     if wrong && !work.options.live { Err(unproven(work)) } else { Ok(()) }
 }
 
@@ -147,14 +134,14 @@ fn leaves(
     }
     let Some(((first, _), (last, _))) = digests.first().zip(digests.last()) else { return Ok(leaves) };
     let span = PageRange::new(first * GROUP_PAGES, (last + 1) * GROUP_PAGES);
-    runs_in(to, pages.runs_within(span), |run| {
+    for run in to.runs_in(pages.runs_within(span)) {
+        let run = run?;
         for page in run.pages.start..run.pages.end {
             let digest = work.history.packs().page_digest(run.source.advance(page - run.pages.start))?;
             if let Ok(at) = leaves.binary_search_by_key(&(page / GROUP_PAGES), |l| l.group) {
                 leaves[at].pages[(page % GROUP_PAGES) as usize] = digest;
             }
         }
-        Ok(())
-    })?;
+    }
     Ok(leaves)
 }

@@ -15,9 +15,8 @@ use super::steps::carry_out;
 use super::unstored::{named, only_forward};
 use crate::error::{At, Error, Result};
 use crate::ops::compose::read_zero_extended;
-use crate::ops::walk::{Stop, pages_between};
 use crate::ops::{Note, Progress, compare};
-use crate::pack::{Source, differing};
+use crate::pack::{Source, Steps};
 use crate::page::{Digest, PAGE, PAGE64, PageRange, PageSet, page_digest};
 use crate::store::{Image, Intent};
 use crate::sys::{id, open};
@@ -70,13 +69,13 @@ impl Interrupted {
         }
         let from = work.history.image(named(work.history, &intent.from)?)?;
         let to = work.history.image(named(work.history, &intent.to)?)?;
-        let written = pages_between(&from, &to)?;
+        let written = from.changed(&to, PageRange::of_len(to.len()))?;
         let checked = check(work, (&from, &to), &written, progress);
         let checked = work.if_alone(Ok(checked))?;
         // To finish or to roll back is said of the change that was begun first, also when its way back was cut short:
         // said again, it leads to the same end.
         let forward = how.is_none_or(|how| (how == How::Finish) != intent.is_way_back());
-        let mut pages = if forward { written } else { pages_between(&to, &from)? };
+        let mut pages = if forward { written } else { to.changed(&from, PageRange::of_len(from.len()))? };
         let strange = checked.is_err();
         let found = match how {
             None => checked?,
@@ -121,21 +120,20 @@ impl Interrupted {
 fn check(work: &Work<'_>, (from, to): (&Image, &Image), written: &PageSet, progress: &dyn Progress) -> Result<Digest> {
     let len = open::stamp(work.target.file, work.target.path)?.len;
     let mut wrong = (len != from.len() && len != to.len()).then_some(len / PAGE64);
-    let digest = |source| work.history.packs().page_digest(source).map_err(Stop::Ours);
-    differing(from.runs(), to.runs(), |step| {
+    let digest = |source| work.history.packs().page_digest(source);
+    for step in Steps::new(from.runs(), to.runs()) {
+        let step = step.map_err(|e| e.of(to.path()))?;
         for n in 0..step.pages.len() {
             let (old, new) = (digest(step.a.advance(n))?, digest(step.b.advance(n))?);
             let page = step.pages.start + n;
             if old != new && wrong.is_none() {
                 let sources = (step.a.advance(n), step.b.advance(n));
-                if !is_either(work, page, len, sources, (old, new)).map_err(Stop::Ours)? {
+                if !is_either(work, page, len, sources, (old, new))? {
                     wrong = Some(page);
                 }
             }
         }
-        Ok(())
-    })
-    .map_err(|e: Stop| e.of(to.path()))?;
+    }
     let mut found = Digest::ZERO;
     if wrong.is_none() {
         let off;

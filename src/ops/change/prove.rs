@@ -1,16 +1,15 @@
 //! Step 4: both directions can be read. A rotten page must stop a change before it begins.
 
-use std::num::NonZero;
-use std::thread;
+use std::sync::{Mutex, PoisonError};
 
 use super::hold::Work;
 use crate::error::{Error, Result};
 use crate::ops::heal::heal;
-use crate::ops::walk::{pages_between, runs_in};
 use crate::ops::{Note, Progress};
 use crate::pack::Source;
 use crate::page::{PAGE, PAGE64, PageRange, PageSet};
 use crate::store::Image;
+use crate::sys::pool;
 
 /// Reads, before anything is written, every page that will be: those of `to`, or the target would stay half changed;
 /// and those of `from` that they take the place of, or there would be no way back. Damaged ones of `from` are stored
@@ -25,7 +24,7 @@ pub(crate) fn prove_both(
     pages: &PageSet,
     progress: &dyn Progress,
 ) -> Result<()> {
-    let back = pages_between(to, from)?;
+    let back = to.changed(from, PageRange::of_len(from.len()))?;
     progress.begin("checking", (pages.len() + back.len()) * PAGE64);
     let ways = prove_pages_of(to, pages, progress).and_then(|bad| Ok((bad, prove_pages_of(from, &back, progress)?)));
     progress.end();
@@ -59,23 +58,23 @@ pub(crate) fn prove_one(image: &Image, pages: &PageSet, progress: &dyn Progress)
 
 /// The packs of `image` in which pages of `pages` are not as they were, with the first error of each; every core looks.
 fn prove_pages_of(image: &Image, pages: &PageSet, progress: &dyn Progress) -> Result<Vec<(u32, Error)>> {
-    let spans = spans(pages, thread::available_parallelism().map_or(1, NonZero::get));
-    let look = |span: PageRange| prove_span(image, pages.runs_within(span), progress);
-    let parts: Vec<Result<Vec<(u32, Error)>>> = thread::scope(|scope| {
-        let start = |span| thread::Builder::new().spawn_scoped(scope, move || look(span)).map_err(|_| span);
-        let threads: Vec<_> = spans.into_iter().map(start).collect();
-        let join = |thread: Result<thread::ScopedJoinHandle<'_, _>, PageRange>| match thread {
-            Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-            Err(span) => look(span),
-        };
-        threads.into_iter().map(join).collect()
-    });
+    let spans = spans(pages, pool::workers());
+    let threads = spans.len();
+    let (spans, found) = (Mutex::new(spans.into_iter()), Mutex::new(Vec::new()));
+    let next = || spans.lock().unwrap_or_else(PoisonError::into_inner).next();
+    pool::spread(threads, &|| {
+        while let Some(span) = next() {
+            let bad = prove_span(image, pages.runs_within(span), progress)?;
+            found.lock().unwrap_or_else(PoisonError::into_inner).push((span.start, bad));
+        }
+        Ok(())
+    })?;
+    let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    found.sort_unstable_by_key(|(start, _)| *start);
     let mut bad: Vec<(u32, Error)> = Vec::new();
-    for part in parts {
-        for (pack, error) in part? {
-            if bad.iter().all(|(p, _)| *p != pack) {
-                bad.push((pack, error));
-            }
+    for (pack, error) in found.into_iter().flat_map(|(_, bad)| bad) {
+        if bad.iter().all(|(p, _)| *p != pack) {
+            bad.push((pack, error));
         }
     }
     Ok(bad)
@@ -103,8 +102,9 @@ fn prove_span(
 ) -> Result<Vec<(u32, Error)>> {
     let mut bad: Vec<(u32, Error)> = Vec::new();
     let mut reader = image.packs().pages();
-    runs_in(image, wanted, |run| {
-        let Source::Pack(pack, first) = run.source else { return Ok(()) };
+    for run in image.runs_in(wanted) {
+        let run = run?;
+        let Source::Pack(pack, first) = run.source else { continue };
         for page in first..first + run.pages.len() {
             match reader.read(pack, page, &mut [0; PAGE]) {
                 Err(e @ Error::Damaged { .. }) if bad.iter().all(|(p, _)| *p != pack) => bad.push((pack, e)),
@@ -113,7 +113,6 @@ fn prove_span(
             }
         }
         progress.advance(run.pages.len() * PAGE64);
-        Ok(())
-    })?;
+    }
     Ok(bad)
 }

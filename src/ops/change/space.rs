@@ -11,7 +11,6 @@ use std::path::Path;
 use super::set_uid;
 use crate::error::{At, RESERVING, Result};
 use crate::ops::target::Target;
-use crate::ops::walk::runs_in;
 use crate::pack::Source;
 use crate::page::PageSet;
 use crate::store::Image;
@@ -54,12 +53,12 @@ impl<'a> Space<'a> {
             try_length(path, to.len())?;
         }
         let mut wanted: Vec<(u64, u64)> = Vec::new();
-        runs_in(to, pages.runs(), |run| {
+        for run in to.runs_in(pages.runs()) {
+            let run = run?;
             if run.source != Source::Hole {
                 wanted.push((run.pages.offset(), run.pages.end_offset().min(to.len())));
             }
-            Ok(())
-        })?;
+        }
         // The limit binds every write past it, also within a file that is longer already.
         let end = wanted.last().map_or(0, |(_, end)| *end);
         fs::may_write_to(end).at("writing to", path)?;

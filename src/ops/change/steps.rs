@@ -15,8 +15,7 @@ use super::write::write;
 use super::{metadata, set_uid};
 use crate::error::{Error, Result};
 use crate::ops::Progress;
-use crate::ops::walk::pages_between;
-use crate::page::Digest;
+use crate::page::{Digest, PageRange};
 use crate::store::{Image, Intent};
 use crate::sys::{id, open};
 
@@ -31,7 +30,7 @@ pub(crate) fn bring(
     to: &Image,
     progress: &dyn Progress,
 ) -> Result<Report> {
-    let pages = pages_between(from, to)?;
+    let pages = from.changed(to, PageRange::of_len(to.len()))?;
     let name = |image: &Image| format!("@{}", image.name.number);
     let mut changes = Changes::new(work.target.path, (&name(from), from.len()), (&name(to), to.len()), &pages);
     changes.metadata = metadata::changes(from, to, !changes.is_empty());

@@ -6,7 +6,6 @@ use super::hold::Work;
 use super::{metadata, set_uid};
 use crate::error::{At, Result};
 use crate::ops::Progress;
-use crate::ops::walk::runs_in;
 use crate::pack::Source;
 use crate::page::{PAGE, PAGE64, PageRange, PageSet};
 use crate::store::Image;
@@ -43,12 +42,13 @@ pub(crate) fn write(work: &mut Work<'_>, to: &Image, pages: &PageSet, progress: 
 fn write_pages(work: &Work<'_>, to: &Image, pages: &PageSet, len: u64, progress: &dyn Progress) -> Result<u64> {
     let mut reader = work.history.packs().pages();
     let mut batch = Batch { work, len, start: 0, bytes: Vec::with_capacity(BATCH), written: 0 };
-    runs_in(to, pages.runs(), |run| {
+    for run in to.runs_in(pages.runs()) {
+        let run = run?;
         if run.source == Source::Hole {
             batch.flush()?;
             batch.punch(run.pages)?;
             progress.advance(run.pages.len() * PAGE64);
-            return Ok(());
+            continue;
         }
         for page in run.pages.start..run.pages.end {
             let mut bytes = [0; PAGE];
@@ -58,8 +58,7 @@ fn write_pages(work: &Work<'_>, to: &Image, pages: &PageSet, len: u64, progress:
             batch.add(page * PAGE64, &bytes)?;
             progress.advance(PAGE64);
         }
-        Ok(())
-    })?;
+    }
     batch.flush()?;
     Ok(batch.written)
 }

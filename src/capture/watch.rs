@@ -1,0 +1,85 @@
+//! Watching a target while it is read: what can be proven, and who stood in the way.
+
+use std::fs::File;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::error::Result;
+use crate::sys::lease::{Lease, LeaseAnswer};
+use crate::sys::lock::{self, Kind};
+use crate::sys::{fs as sysfs, procs};
+
+/// A watch over a target from before it is read until after.
+#[derive(Debug)]
+pub struct Watch<'a> {
+    lease: Option<Lease<'a>>,
+    reason: String,
+}
+
+impl<'a> Watch<'a> {
+    /// Begins: asks for a read lease and, with `lock`, for a shared flock, waiting at most `wait` for it. The flock
+    /// is let go when `file` is closed.
+    ///
+    /// # Errors
+    /// [`crate::Error::Busy`] when somebody keeps the flock.
+    pub fn begin(file: &'a File, path: &Path, lock: bool, wait: Duration) -> Result<Watch<'a>> {
+        if lock {
+            // Held by us or by whoever runs us: either way no writer has it.
+            let _ = lock::flock(file, path, Kind::Shared, wait)?;
+        }
+        let mut watch = Watch { lease: None, reason: String::new() };
+        match sysfs::kind(file) {
+            Ok(kind) if kind.leases_exclude() => match Lease::read(file) {
+                Ok(LeaseAnswer::Granted(lease)) => watch.lease = Some(lease),
+                Ok(LeaseAnswer::Refused) => watch.reason = writers(file),
+                Ok(LeaseAnswer::NotOwner) => {
+                    watch.reason = "not the owner, nor root: who else has it open is not known".into()
+                }
+                Ok(LeaseAnswer::Unsupported) => watch.reason = "this system has no leases".into(),
+                Err(e) => watch.reason = format!("no lease: {e}"),
+            },
+            Ok(kind) => watch.reason = format!("leases prove nothing on {}", kind.name()),
+            Err(e) => watch.reason = format!("its file system is not known: {e}"),
+        }
+        Ok(watch)
+    }
+
+    /// Ends: whether the lease was kept all the time, and if not, why not.
+    pub fn end(self, file: &File) -> (bool, String) {
+        match self.lease {
+            None => (false, self.reason),
+            Some(lease) => {
+                let stopped = lease.is_broken() && lease.was_stopped();
+                let kept = lease.release();
+                if stopped {
+                    return (false, "it was stopped while it was read, and gave its lease back".into());
+                }
+                (kept, if kept { String::new() } else { format!("{} while it was read", writers(file)) })
+            }
+        }
+    }
+}
+
+/// Who has the file open or mapped for writing, in words.
+pub(crate) fn writers(file: &File) -> String {
+    let openers = procs::openers(file);
+    let writes = |how: &procs::How| matches!(how, procs::How::OpenWrite | procs::How::MappedWrite);
+    let mut names: Vec<String> = Vec::new();
+    for opener in openers.list.iter().filter(|o| writes(&o.how)) {
+        let how = if opener.how == procs::How::MappedWrite { "mapped" } else { "open" };
+        let name = format!("{how} for writing by {}", opener.describe());
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    if names.is_empty() {
+        return "open for writing by a process not visible here".into();
+    }
+    let rest = names.len().saturating_sub(3);
+    names.truncate(3);
+    let mut text = names.join(", ");
+    if rest > 0 {
+        text.push_str(&format!(" and {rest} more"));
+    }
+    text
+}
