@@ -3,8 +3,7 @@
 use std::ffi::OsString;
 
 use clap::ValueHint;
-use memsnap::ops::no_undo::revert_without_undo;
-use memsnap::ops::revert::revert;
+use memsnap::ops::revert::{revert, revert_without_undo};
 
 use super::change::ChangeFlags;
 use super::exit::Exit;

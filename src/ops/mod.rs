@@ -19,7 +19,6 @@ mod gather;
 pub(crate) mod heal;
 pub mod log;
 pub mod memory;
-pub mod no_undo;
 mod note;
 pub mod operand;
 mod output;

@@ -1,6 +1,7 @@
 //! `stat`: what the system, the store and its content reveal about a file. Writes nothing, and reports what could not
 //! be inspected.
 
+mod aspects;
 mod changes;
 mod content;
 mod format;
@@ -10,12 +11,13 @@ use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+pub use aspects::{Aspects, Cell, Options, Seen, Unseen};
 pub use changes::{Changes, Latest};
 pub use content::Content;
 pub use format::Format;
 pub use layout::{Extents, Fs, Layout, MOST_LISTED};
 
-use super::{Progress, Reading, history_of};
+use super::{Progress, history_of};
 use crate::error::{Error, Result};
 use crate::store::ChangeMarker;
 use crate::sys::cache::{self, Counts};
@@ -24,59 +26,6 @@ use crate::sys::maps::{Mappers, mappers};
 use crate::sys::open::{self, Stamp};
 use crate::sys::procs::{How, Openers, openers};
 use crate::sys::region;
-
-/// Options of [`Subject::look`].
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// The store; `None`: beside the file.
-    pub store: Option<PathBuf>,
-    /// How the file is read, if it is.
-    pub reading: Reading,
-    /// Which aspects are inspected.
-    pub aspects: Aspects,
-    /// Ranges of the file to report one by one, ascending and without overlap.
-    pub cells: Vec<Range<u64>>,
-}
-
-/// Which aspects are inspected. The length and other metadata always are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Aspects {
-    /// Data and holes, extents.
-    pub layout: bool,
-    /// The page cache.
-    pub cache: bool,
-    /// The processes that have it mapped or open: inspects every process.
-    pub users: bool,
-    /// Whether it is a file of this program, and of which kind.
-    pub format: bool,
-    /// Zeros, duplicates and compression: reads all of it.
-    pub content: bool,
-    /// What changed since the latest snapshot: reads all of it.
-    pub changes: bool,
-}
-
-/// Why an aspect is unknown.
-#[derive(Debug)]
-pub enum Unseen {
-    /// This user may not know, or this system does not report it; in words. Not an error.
-    Hidden(String),
-    /// An error.
-    Failed(Error),
-}
-
-/// An aspect, or why it is unknown.
-pub type Seen<T> = std::result::Result<T, Unseen>;
-
-impl From<Error> for Unseen {
-    fn from(e: Error) -> Unseen {
-        match e {
-            Error::Io { ref source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
-                Unseen::Hidden("no permission".into())
-            }
-            e => Unseen::Failed(e),
-        }
-    }
-}
 
 /// The result of [`Subject::look`]. An aspect is `None` if it was not asked for.
 #[derive(Debug)]
@@ -137,19 +86,6 @@ pub struct CacheState {
     pub evicted: u64,
     /// Of these, evicted so recently that memory is short.
     pub recently_evicted: u64,
-}
-
-/// What is in a range of the file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cell {
-    /// The range, in bytes.
-    pub span: Range<u64>,
-    /// Bytes that are not in holes; `None` if unknown.
-    pub data: Option<u64>,
-    /// Its pages in memory, and the dirty ones of these; `None` if unknown.
-    pub cached: Option<(u64, u64)>,
-    /// Pages of 4096 bytes that differ from the latest snapshot; `None` if they were not compared.
-    pub changed: Option<u64>,
 }
 
 /// The locks of `file`, which may be anything that can be locked, also a directory.

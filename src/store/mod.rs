@@ -20,6 +20,7 @@ mod label;
 mod number;
 mod owner;
 mod pack_cache;
+mod place;
 mod reader;
 mod refs;
 mod spool;
@@ -38,44 +39,26 @@ pub use history::History;
 pub use image::{Image, ImageRuns, Snapshot};
 pub use intent::Intent;
 pub use pack_cache::{PackCache, PageReader};
+pub use place::{STORE_NAME, Store};
 pub use reader::ImageReader;
 pub(crate) use refs::no_ref;
 pub use refs::{Ref, check_tag};
 pub use spool::Spool;
 pub use write_lock::Writing;
 
-use crate::sys::ext::{OsStrExt, OsStringExt};
-use std::ffi::{OsStr, OsString};
+use crate::sys::ext::OsStrExt;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+
+use place::{above, key_in};
 
 use crate::error::{At, Error, Result};
 use crate::sys::create::Owner;
 use crate::sys::{create, no_follow, open};
 
-/// Name of the store beside a target.
-pub const STORE_NAME: &str = ".memsnap";
-/// A directory of histories.
-#[derive(Clone, Debug)]
-pub struct Store {
-    dir: PathBuf,
-    /// The directory it is in: targets below it are known by their path from here, so that both may move together.
-    above: PathBuf,
-    /// Whose it is.
-    owner: Owner,
-}
-
 impl Store {
-    /// The directory of the store for `target`: `chosen`, or [`STORE_NAME`] beside it.
-    #[doc(hidden)]
-    pub fn place(chosen: Option<&Path>, target: &Path) -> PathBuf {
-        match chosen {
-            Some(dir) => dir.into(),
-            None => target.parent().unwrap_or(Path::new(".")).join(STORE_NAME),
-        }
-    }
-
     /// Opens the store in `dir`.
     ///
     /// # Errors
@@ -135,10 +118,6 @@ impl Store {
         (dir, history)
     }
 
-    fn at(dir: &Path, owner: Owner) -> Store {
-        Store { dir: dir.into(), above: above(dir).into(), owner }
-    }
-
     /// Opens the store in `dir`, making it, for the caller, when there is none.
     ///
     /// # Errors
@@ -173,23 +152,6 @@ impl Store {
             }
         }
         Store::open(dir)
-    }
-
-    /// Where it is.
-    pub fn dir(&self) -> &Path {
-        &self.dir
-    }
-
-    /// The bytes that `target`, an absolute path, is known by here: relative when it is below the store's directory.
-    #[doc(hidden)]
-    pub fn key(&self, target: &Path) -> Vec<u8> {
-        key_in(&self.above, target)
-    }
-
-    /// The absolute path of the target known by `key`.
-    #[doc(hidden)]
-    pub fn target(&self, key: &[u8]) -> PathBuf {
-        self.above.join(OsString::from_vec(key.to_vec()))
     }
 
     /// The history of `target`, if it has one.
@@ -317,15 +279,6 @@ fn placed(dir: &Path) -> PathBuf {
         None => open::resolve(dir), // `.`, `..`
     };
     found.unwrap_or_else(|_| dir.into())
-}
-
-/// The directory that the paths in a store are relative to.
-fn above(store: &Path) -> &Path {
-    store.parent().unwrap_or(store)
-}
-
-fn key_in(above: &Path, target: &Path) -> Vec<u8> {
-    target.strip_prefix(above).unwrap_or(target).as_os_str().as_bytes().to_vec()
 }
 
 /// `format` must be one line, as [`format::read`] says.

@@ -34,7 +34,7 @@ impl Image {
     /// Fills `buf` with its bytes from `offset` on; past its length they count as zeros.
     ///
     /// # Errors
-    /// [`Error::Damaged`] when a page is not there or not what it was.
+    /// [`crate::Error::Damaged`] when a page is not there or not what it was.
     pub fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
         self.reader().read_at(buf, offset)
     }
@@ -59,7 +59,7 @@ impl ImageReader<'_> {
     /// Fills `buf` with the bytes from `offset` on.
     ///
     /// # Errors
-    /// [`Error::Damaged`](crate::Error::Damaged) when a page is not there or not what it was.
+    /// [`crate::Error::Damaged`] when a page is not there or not what it was.
     pub fn read_at(&mut self, buf: &mut [u8], offset: u64) -> Result<()> {
         let (mut at, mut rest) = (offset, buf);
         while !rest.is_empty() {

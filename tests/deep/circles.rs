@@ -1,7 +1,7 @@
 //! Reads `src/` and looks for files that import each other, directly or through others.
 //!
-//! An import counts for the file that defines the name: what a `mod.rs` re-exports leads on to where it comes from. Code of
-//! tests does not count.
+//! An import counts for the file that defines the name: what a `mod.rs` re-exports leads on to where it comes from, and
+//! counts for the `mod.rs` itself if it uses the name. Code of tests does not count, nor do calls of methods.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,8 +26,10 @@ struct Import {
 struct Module {
     file: String,
     imports: Vec<Import>,
-    /// Paths that begin with `crate::` or `super::` in the midst of code.
+    /// Paths in the midst of code.
     inline: Vec<Vec<String>>,
+    /// Words of the code that may be names of types, or of functions that are called.
+    used: BTreeSet<String>,
 }
 
 /// `src/ops/change/mod.rs` is `ops::change`; the program's files are apart from the library's.
@@ -97,13 +99,16 @@ fn read(source: &Source) -> Module {
         rest = if starts { &rest[end..] } else { &rest[at + 4..] };
     }
     others += rest;
-    let inline = ["crate::", "super::"].iter().flat_map(|root| {
-        others.match_indices(root).map(|(at, _)| {
-            let path = others[at..].split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).next();
-            path.unwrap_or_default().split("::").map(String::from).collect::<Vec<_>>()
-        })
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let paths = others.split(|c| !is_word(c) && c != ':').filter(|path| path.contains("::"));
+    let inline = paths.map(|path| path.split("::").map(String::from).collect()).collect();
+    let words = others.match_indices(|c| !is_word(c)).map(|(end, _)| {
+        let start = others[..end].trim_end_matches(is_word).len();
+        (&others[start..end], others[end..].starts_with('('))
     });
-    Module { file: source.path.to_string_lossy().into_owned(), inline: inline.collect(), imports }
+    let is_name = |word: &str, called| called || word.starts_with(|c: char| c.is_uppercase());
+    let used = words.filter(|(word, called)| is_name(word, *called)).map(|(word, _)| word.into()).collect();
+    Module { file: source.path.to_string_lossy().into_owned(), inline, used, imports }
 }
 
 /// The modules of one crate by their paths.
@@ -144,7 +149,8 @@ impl Modules {
     /// Who takes a name from whom.
     fn arrows(&self) -> BTreeMap<&[String], BTreeSet<Vec<String>>> {
         let of = |(at, module): (&Vec<String>, &Module)| {
-            let named = module.imports.iter().filter(|import| !import.exported).map(|import| &import.path);
+            let imports = module.imports.iter().filter(|import| !import.exported || module.used.contains(&import.name));
+            let named = imports.map(|import| &import.path);
             let to = named.chain(&module.inline).filter_map(|path| self.defining(&self.absolute(at, path)?, 8));
             to.filter(|to| to != at && !to.is_empty()).collect::<BTreeSet<_>>()
         };
@@ -205,10 +211,13 @@ fn circles_are_seen() {
             "ops/b.rs",
             "use crate::page;\nfn f() { super::a::g() }\n#[cfg(test)]\nmod tests { use super::super::c; }",
         ),
-        source("ops/c.rs", "use super::a::A;\n"),
+        source("ops/c/mod.rs", "mod d;\npub use d::D;\nfn f() { D::new() }\n"),
+        source("ops/c/d.rs", "use super::super::c;\n"),
+        source("ops/e/mod.rs", "mod f;\npub use f::F;\n"),
+        source("ops/e/f.rs", "use super::super::e;\n"),
         source("page/mod.rs", "fn f() {}\n"),
     ];
     let modules = Modules(files.iter().map(|source| (module_path(source), read(source))).collect());
-    let circle = ["ops/a.rs", "ops/b.rs"].map(String::from);
-    assert_eq!(modules.circles(), [BTreeSet::from(circle)]);
+    let circles = [["ops/a.rs", "ops/b.rs"], ["ops/c/d.rs", "ops/c/mod.rs"]];
+    assert_eq!(modules.circles(), circles.map(|files| BTreeSet::from(files.map(String::from))));
 }

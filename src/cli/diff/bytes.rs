@@ -5,7 +5,8 @@ use serde::Serialize;
 
 use super::super::screen::Screen;
 use super::super::units::{count, differ};
-use super::{Found, JsonChanges, Tally, while_read};
+use super::found::{Found, JsonChanges, while_read};
+use super::tally::Tally;
 
 #[derive(Serialize)]
 struct JsonBytes {

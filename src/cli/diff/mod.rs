@@ -2,6 +2,7 @@
 
 mod bytes;
 mod elements;
+mod found;
 mod map;
 mod numbers;
 mod pages;
@@ -17,7 +18,6 @@ use memsnap::Ref;
 use memsnap::ops::diff::{Compared, Options, Report, Side, diff};
 use memsnap::ops::elements::diff_elements;
 use memsnap::ops::operand::Operand;
-use memsnap::page::{PAGE64, PageRange};
 use memsnap::program::signal::LastWords;
 use serde::Serialize;
 
@@ -27,8 +27,10 @@ use super::metadata::{self, JsonMeta};
 use super::operands::two_sides;
 use super::screen::Screen;
 use super::typed::{Typed, typed};
-use super::units::{self, Bytes, count, range_text};
+use super::units::{self, Bytes, count};
 use super::{escape, text};
+pub(crate) use found::columns;
+use found::{Found, JsonChanges};
 use tally::Tally;
 
 /// Show which pages differ between A and B
@@ -171,29 +173,6 @@ struct JsonSpan {
     end: u64,
 }
 
-/// What was counted in another unit than pages.
-#[derive(Clone, Copy, Serialize)]
-struct JsonChanges {
-    unit: &'static str,
-    count: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ranges: Option<u64>,
-    /// Lines shown; the next field: lines left out.
-    shown: u64,
-    more: u64,
-}
-
-/// What a form of output found in what differs.
-struct Found {
-    /// For the summary: `5 bytes in 2 rows`; `None`: pages.
-    what: Option<String>,
-    json: Option<JsonChanges>,
-    /// Bytes that differ, if they were counted.
-    bytes: Option<u64>,
-    /// Whether the sides count as the same.
-    same: bool,
-}
-
 impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
         if self.at.len() > 2 {
@@ -317,25 +296,6 @@ impl Args {
         }
         screen.line(&text)
     }
-}
-
-/// The columns of a range, its pages and its bytes, wide enough for a range that ends with page `last`.
-pub(crate) fn columns(range: &PageRange, last: u64) -> (String, String) {
-    let pages = range_text(range.start, range.end);
-    let bytes = format!("{:#x}..{:#x}", range.offset(), range.end_offset());
-    let widest = (2 * last.to_string().len() + 2, 2 * format!("{:#x}", last.saturating_mul(PAGE64)).len() + 2);
-    let (wide, wider) = (widest.0.max(18), widest.1.max(26));
-    (format!("{pages:<wide$}"), format!("{bytes:<wider$}"))
-}
-
-/// Counts bytes that differ; those that only one side has count.
-fn differing(a: &[u8], b: &[u8]) -> u64 {
-    (0..a.len().max(b.len())).filter(|i| a.get(*i) != b.get(*i)).count() as u64
-}
-
-/// Fails when the reader of stdout is gone, to end the work.
-fn while_read(screen: &Screen) -> anyhow::Result<()> {
-    if screen.closed() { Err(anyhow::anyhow!("the reader of stdout is gone")) } else { Ok(()) }
 }
 
 /// Drops ` now` from the names of two files: without snapshots it says nothing.

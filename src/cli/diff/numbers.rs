@@ -11,7 +11,8 @@ use super::super::json::JsonNumber;
 use super::super::screen::Screen;
 use super::super::typed::{Typed, is_nan};
 use super::super::units::{count, differ};
-use super::{Found, JsonChanges, Tally, differing, while_read};
+use super::found::{Found, JsonChanges, differing, while_read};
+use super::tally::Tally;
 
 #[derive(Serialize)]
 struct JsonValue {

@@ -7,7 +7,8 @@ use serde::Serialize;
 use super::super::json::JsonRange;
 use super::super::screen::Screen;
 use super::super::units::count;
-use super::{Tally, columns, while_read};
+use super::found::{columns, while_read};
+use super::tally::Tally;
 
 #[derive(Serialize)]
 struct JsonDiffRange {

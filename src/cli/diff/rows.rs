@@ -11,7 +11,8 @@ use super::super::strip::digits;
 use super::super::units::{count, differ};
 use super::super::view::character;
 use super::super::{escape, hex};
-use super::{Found, JsonChanges, Tally, differing, while_read};
+use super::found::{Found, JsonChanges, differing, while_read};
+use super::tally::Tally;
 
 /// How old and new are coloured.
 const COLORS: [&str; 2] = ["31", "32"];

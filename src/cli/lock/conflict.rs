@@ -4,12 +4,10 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
-use memsnap::program::lockable::{self, Lockable};
-use memsnap::sys::lock::Kind;
-use memsnap::sys::locks::Process;
+use memsnap::sys::locks::{Locks, Process};
 use serde::Serialize;
 
-use super::{Args, Target};
+use super::target::Target;
 use crate::cli::escape;
 use crate::cli::json::{self, JsonPath};
 use crate::cli::log::local_time;
@@ -36,15 +34,8 @@ struct JsonProcess<'a> {
     started: Option<String>,
 }
 
-/// Reports who holds the lock that `args` ask for, after `doing`.
-pub(super) fn tell(
-    doing: &str,
-    file: &Lockable,
-    target: &Target,
-    args: &Args,
-    screen: &mut Screen,
-) -> anyhow::Result<()> {
-    let found = lockable::in_the_way(file, args.span(), args.kind().unwrap_or(Kind::Exclusive));
+/// Reports, after `doing`, who holds the locks that were `found` in the way; `code` is the exit code.
+pub(super) fn tell(doing: &str, found: &Locks, target: &Target, code: u8, screen: &mut Screen) -> anyhow::Result<()> {
     let us = std::process::id();
     let mut holders: Vec<&Process> = found.locks.iter().flat_map(|lock| &lock.holders).collect();
     // We may have inherited the descriptor that holds it: then the process that passed it on is named.
@@ -64,7 +55,6 @@ pub(super) fn tell(
     if screen.is_json() {
         let path = matches!(target, Target::File(_)).then(|| JsonPath::of(Path::new(&path)));
         let holders = holders.iter().map(|p| json_process(p)).collect();
-        let code = args.conflict_exit_code;
         let conflict = JsonConflict {
             schema: "memsnap.error.1",
             error: &what,

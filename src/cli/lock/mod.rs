@@ -1,6 +1,7 @@
 //! `memsnap lock`: flock(1) of util-linux, which also names the process that holds the lock.
 
 mod conflict;
+mod target;
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind};
@@ -20,6 +21,7 @@ use super::exit::{Coded, Exit};
 use super::flags::Global;
 use super::screen::Screen;
 use super::{escape, text, units};
+use target::Target;
 
 /// The exit code for usage errors of this verb.
 pub(crate) const USAGE: Exit = Exit::Own(64);
@@ -110,22 +112,6 @@ pub(crate) struct Args {
     fd: Option<i32>,
 }
 
-/// What to lock.
-enum Target {
-    File(PathBuf),
-    Descriptor(i32),
-}
-
-impl Target {
-    /// For messages; not escaped.
-    fn path(&self) -> PathBuf {
-        match self {
-            Target::File(path) => path.clone(),
-            Target::Descriptor(number) => format!("descriptor {number}").into(),
-        }
-    }
-}
-
 impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
         let (target, command) = self.read()?;
@@ -137,7 +123,7 @@ impl Args {
             && wait.is_none_or(|wait| wait.as_secs() > 0)
             && matches!(self.take(&file, Some(Duration::ZERO)), Ok(false))
         {
-            conflict::tell("waiting: ", &file, &target, self, screen)?;
+            self.tell("waiting: ", &file, &target, screen)?;
         }
         let mut had = self.take(&file, wait);
         if matches!(&had, Err(e) if is_nfs(e)) && self.kind() != Some(Kind::Shared) && matches!(target, Target::File(_))
@@ -161,7 +147,7 @@ impl Args {
                 }
                 // Otherwise silent, like flock(1): cron would send every message by mail.
                 if screen.is_json() || global.verbose || screen.terminals.stderr && !global.quiet {
-                    conflict::tell("", &file, &target, self, screen)?;
+                    self.tell("", &file, &target, screen)?;
                 }
                 return Ok(Exit::Own(self.conflict_exit_code));
             }
@@ -175,6 +161,12 @@ impl Args {
             None => Ok(Exit::Done),
         }
         // `file` is closed here, and its lock released unless a process inherited it.
+    }
+
+    /// Reports who is in the way, after `doing`.
+    fn tell(&self, doing: &str, file: &Lockable, target: &Target, screen: &mut Screen) -> anyhow::Result<()> {
+        let found = lockable::in_the_way(file, self.span(), self.kind().unwrap_or(Kind::Exclusive));
+        conflict::tell(doing, &found, target, self.conflict_exit_code, screen)
     }
 
     /// What to lock, and what to run then.

@@ -13,8 +13,8 @@ use super::super::screen::Screen;
 use super::super::units::count;
 use super::super::{escape, text};
 use super::look::{show, show_stat};
-use super::words;
-use super::{Target, input};
+use super::target::Target;
+use super::{input, words};
 
 /// Create an empty vector
 ///

@@ -11,7 +11,7 @@ use super::super::restore::no_binary_on_terminal;
 use super::super::screen::Screen;
 use super::super::units::count;
 use super::super::{escape, text};
-use super::Target;
+use super::target::Target;
 use super::words::{self, name_of};
 
 /// Show type, length and state of a vector

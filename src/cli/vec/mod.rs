@@ -3,16 +3,13 @@
 mod change;
 mod input;
 mod look;
+mod target;
 mod words;
 
-use std::path::PathBuf;
-use std::time::Duration;
-
-use clap::{Subcommand, ValueHint};
+use clap::Subcommand;
 
 use super::exit::Exit;
 use super::screen::Screen;
-use super::units;
 
 /// Make, read and change persistent vectors: typed arrays in files
 ///
@@ -44,18 +41,6 @@ enum Verb {
     Truncate(change::Truncate),
     Dump(look::Dump),
     Import(change::Import),
-}
-
-/// The file, and how long to wait for it.
-#[derive(clap::Args)]
-struct Target {
-    /// The vector
-    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
-    file: PathBuf,
-    /// Wait up to SECS seconds for the lock; 0 fails at once
-    #[arg(long, value_name = "SECS", default_value = "10", value_parser = units::seconds)]
-    #[arg(allow_negative_numbers = true)]
-    wait: Duration,
 }
 
 impl Args {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Cell, Options};
+use super::aspects::{Cell, Options};
 use crate::error::{Error, Result};
 use crate::ops::operand::Operand;
 use crate::ops::{Progress, diff, find_history};

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::{Cell, Seen, Unseen};
+use super::aspects::{Cell, Seen, Unseen};
 use crate::error::{At, Error};
 use crate::sys::{extents, fs, mount, reflink, sparse};
 

@@ -1,0 +1,20 @@
+//! The vector that a verb is about.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ValueHint;
+
+use super::super::units;
+
+/// The file, and how long to wait for it.
+#[derive(clap::Args)]
+pub(super) struct Target {
+    /// The vector
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) file: PathBuf,
+    /// Wait up to SECS seconds for the lock; 0 fails at once
+    #[arg(long, value_name = "SECS", default_value = "10", value_parser = units::seconds)]
+    #[arg(allow_negative_numbers = true)]
+    pub(super) wait: Duration,
+}
