@@ -13,7 +13,7 @@ static HEAP: Heap = Heap;
 fn main() -> ExitCode {
     // A file that reaches `ulimit -f` is an error to report, not a reason to die.
     memsnap::program::signal::ignore_sigxfsz();
-    // Nobody is to wait for a lease of a program that is stopped.
+    // No program may have to wait for a lease of one that is stopped.
     memsnap::program::stop::give_leases_back_first();
     // A mapped file that shrinks while it is read is an error to report, too.
     memsnap::program::guard::install();

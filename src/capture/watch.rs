@@ -24,7 +24,7 @@ impl<'a> Watch<'a> {
     /// [`crate::Error::Busy`] when somebody keeps the flock.
     pub fn begin(file: &'a File, path: &Path, lock: bool, wait: Duration) -> Result<Watch<'a>> {
         if lock {
-            // Held by us or by whoever runs us: either way no writer has it.
+            // Held by us or by a process that runs us: either way no writer has it.
             let _ = lock::flock(file, path, Kind::Shared, wait)?;
         }
         let mut watch = Watch { lease: None, reason: String::new() };

@@ -1,5 +1,5 @@
 //! The bytes of a snapshot: mapped files, and pages over them that no file has.
-#![allow(unreachable_pub, reason = "named by a sealed trait, and by nobody outside")]
+#![allow(unreachable_pub, reason = "named by a sealed trait, and not outside")]
 
 use std::io;
 use std::ops::Range;

@@ -1,7 +1,7 @@
 //! `edit`: bytes of a target replaced, or a delta that would do it.
 //!
 //! The edits are made in memory first, on copies of the pages that they touch. What the copies were made from is
-//! checked again when nobody else can write: where a page is not what it was, nothing is written.
+//! checked again when no other process can write: where a page is not what it was, nothing is written.
 
 use crate::sys::ext::FileExt;
 use std::path::{Path, PathBuf};

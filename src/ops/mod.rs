@@ -54,7 +54,7 @@ use crate::error::{Error, Result, command, shell_word};
 use crate::store::{ChangeMarker, DigestCache, History, Image, Store};
 use crate::sys::{fs, open};
 
-/// Hears how far long work is.
+/// Receives the progress of long operations.
 pub trait Progress: Sync {
     /// Work of about `total` bytes begins.
     fn begin(&self, what: &str, total: u64);
@@ -64,7 +64,7 @@ pub trait Progress: Sync {
     fn end(&self);
 }
 
-/// Tells nobody.
+/// Reports no progress.
 #[derive(Clone, Copy, Debug)]
 pub struct Quiet;
 

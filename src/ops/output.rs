@@ -56,7 +56,7 @@ pub(crate) fn into<T>(out: Out<'_>, how: &Named<'_>, f: impl FnOnce(&mut dyn Wri
 }
 
 /// Runs `f` on a new file, which then gets the name `path`: one that is there is refused, or replaced. Until then
-/// nobody but the caller can open it.
+/// only the caller can open it.
 pub(crate) fn into_file<T>(path: &Path, how: &Named<'_>, f: impl FnOnce(&File) -> Result<T>) -> Result<T> {
     if descriptor::is_sink(path) {
         let what = format!("{} is a pipe or a descriptor, and this output is written in any order", path.display());

@@ -64,7 +64,7 @@ impl Side {
         Ok((first, second))
     }
 
-    /// Takes the shared flock that `--lock` asks for. Whoever held it may have changed the file while we waited: length
+    /// Takes the shared flock that `--lock` asks for. Its holder may have changed the file while we waited: length
     /// and change marker are those of the moment when it is ours.
     pub(crate) fn lock(&mut self, reading: &Reading) -> Result<()> {
         if let (Side::Live(side), true) = (self, reading.lock) {

@@ -90,7 +90,8 @@ pub(crate) fn take(
     Ok(taken)
 }
 
-/// That the latest snapshot is damaged, and so not the one to compare with: else nobody who only snaps would know.
+/// That the latest snapshot is damaged, and so not the one to compare with: otherwise a user who only runs snap would
+/// not know.
 fn damaged_latest(history: &History, head: Option<SnapName>) -> Result<Vec<String>> {
     let Some(latest) = history.snapshots()?.pop().filter(|latest| Some(*latest) != head) else { return Ok(Vec::new()) };
     match history.image(latest) {
@@ -138,7 +139,7 @@ fn attempt(
     } else {
         Some(Watch::begin(target.file, target.path, how.reading.lock, how.reading.wait)?)
     };
-    // Only now: whoever held the lock may have changed everything before it was ours.
+    // Only now: the previous holder of the lock may have changed everything.
     let before = open::stamp(target.file, target.path)?;
     if before.len > MAX_LEN {
         let what = format!(

@@ -104,8 +104,8 @@ fn shrink(pages: &[u8], level: i32) -> Option<Vec<u8>> {
     (out.len() < pages.len()).then_some(out)
 }
 
-/// Makes a context what a new one is, and sets what all frames share. A frame that did not fit leaves its context in the
-/// middle of that frame, where it takes no parameters.
+/// Makes a context what a new one is, and sets what all frames share. A frame that did not fit leaves its context in
+/// the middle of that frame, where it takes no parameters.
 fn prepare(context: &mut CCtx<'_>, level: i32) {
     context.reset(ResetDirective::SessionAndParameters).expect("a context without workers can always be reset");
     set(context, CParameter::CompressionLevel(level));
@@ -314,7 +314,7 @@ mod tests {
         }
     }
 
-    /// A window of 128 MiB would be memory asked for by whoever made the frame.
+    /// A window of 128 MiB would be memory that a forged frame asks for.
     #[test]
     fn huge_windows_are_refused() {
         let mut old = vec![7; GROUP];

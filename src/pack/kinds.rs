@@ -9,7 +9,7 @@ pub enum Grade {
     Unproven,
     /// The caller vouches: every writer honours the lock that was held.
     Claimed,
-    /// The kernel vouches: nobody had it open for writing while it was read.
+    /// Guaranteed by the kernel: no process had it open for writing while it was read.
     Proven,
 }
 

@@ -213,7 +213,7 @@ impl History {
     }
 }
 
-/// Whether nobody else can write to the history at `dir`, nor to the directory of names in it: both are listed, and
+/// Whether no other user can write to the history at `dir`, nor to the directory of names in it: both are listed, and
 /// litter in them is removed, so neither may lead elsewhere.
 pub(super) fn check_private(dir: &Path) -> Result<Owner> {
     let owner = create::check_private(dir)?;

@@ -27,7 +27,7 @@ impl Snapshot {
     pub(super) fn open(dir: &Path, packs: &PackCache, name: SnapName) -> Result<Snapshot> {
         let path = dir.join(name.file_name());
         let file = open_stored(&path)?;
-        // On file systems without flock there is nobody who could take the exclusive one either.
+        // On file systems without flock no process can take the exclusive one either.
         let _ = file.try_lock_shared();
         let opened = packs.with_packs(|p| SnapshotFile::open(Arc::new(file), &name.id, p));
         let file = opened.map_err(|e| e.of(&path))?;

@@ -3,7 +3,7 @@
 //! Layout and bytes are written down in memsnap-store(5). The rules that keep it whole:
 //! * a file appears under its name complete and on disk, or not at all; none is changed in place but `digests`;
 //! * the appearance of a `.snap` is the commit; what no `.snap` names is garbage;
-//! * whoever writes holds the flock on the history's `lock`; whoever reads an image holds a shared one on its `.snap`.
+//! * a writer holds the flock on the history's `lock`; a reader of an image holds a shared one on its `.snap`.
 
 mod adopt;
 mod base;
@@ -212,7 +212,7 @@ impl Store {
         for name in names {
             match History::open_named(self, &name) {
                 Ok(history) => histories.push(history),
-                // Whoever made it was killed before it had a target: there is nothing in it.
+                // Its maker was killed before it had a target: there is nothing in it.
                 Err(_) if History::is_unfinished(&self.dir.join(&name)) => {}
                 Err(e) => faults.push(e),
             }
@@ -272,7 +272,7 @@ pub(crate) fn refuse_stored(target: &Path) -> Result<()> {
 }
 
 /// The path of a store: what leads to it is resolved, once; it itself is never a link. What cannot be resolved stays as
-/// it is, for the error of whoever opens it.
+/// it is, for the error of the call that opens it.
 fn placed(dir: &Path) -> PathBuf {
     let found = match dir.file_name() {
         Some(_) => open::resolve_new(dir),

@@ -48,7 +48,7 @@ impl History {
     }
 
     /// Takes back that `number` was given, if it was the last: nobody was told of it. Before the snapshot is removed,
-    /// so that whoever is killed between the two leaves no gap.
+    /// so that a kill between the two leaves no gap.
     pub(super) fn give_back(&self, number: u64) {
         let _ = no_follow::rename(&self.record_path(number + 1), &self.record_path(number));
     }

@@ -1,4 +1,4 @@
-//! Whose store and history may hold what of a target: nobody is to read from them what he could not read from the
+//! Whose store and history may hold what of a target: no user may read from them what he could not read from the
 //! target. Only root can break that, as only root gives away what it makes. The rule is in docs/security.md.
 
 use std::fs::{self, File, Metadata};

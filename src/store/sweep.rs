@@ -14,7 +14,7 @@ use crate::page::Digest;
 use crate::sys::{create, no_follow};
 
 impl History {
-    /// Packs and maps that some snapshot names; `None` when a snapshot cannot be read, so that nobody can tell.
+    /// Packs and maps that some snapshot names; `None` when a snapshot cannot be read, so that it is unknown.
     pub(crate) fn needed(&self) -> Result<Option<HashSet<Digest>>> {
         let mut needed = HashSet::new();
         for name in self.listed_agreed()?.0 {

@@ -1,4 +1,4 @@
-//! Making files that nobody sees half-written, in directories that nobody else writes to.
+//! Creates files that appear complete, in directories that no other user writes to.
 //!
 //! A new file has no name until all of it is on the disk (O_TMPFILE; where the file system has none, a name that starts
 //! with [`TMP_PREFIX`]). It is readable by its owner only, whatever the umask. The owner is the caller; in a store,
@@ -56,7 +56,8 @@ pub enum Published {
 }
 
 impl Pending {
-    /// A new, empty file in `dir`, for reading and writing, mode 0600. It belongs to the caller, whoever owns `dir`.
+    /// A new, empty file in `dir`, for reading and writing, mode 0600. It belongs to the caller, whatever the owner of
+    /// `dir`.
     ///
     /// # Errors
     /// When the directory cannot be opened, or no file be made in it.
@@ -100,7 +101,7 @@ impl Pending {
     }
 
     fn made_private(self) -> Result<Pending> {
-        // Where the file system keeps no modes, whoever may read it is asked about before anything is stored.
+        // Where the file system keeps no modes, its readers are checked before anything is stored.
         meta::set_mode_where_kept(&self.file, 0o600).at("setting the mode of", &self.path)?;
         Ok(self)
     }

@@ -39,11 +39,12 @@ pub enum FsKind {
 }
 
 impl FsKind {
-    /// Whether a granted lease proves that nobody writes: overlayfs and FUSE grant it wrongly, the network does not know.
+    /// Whether a granted lease proves that no process writes: overlayfs and FUSE grant it wrongly, the network does not
+    /// know.
     ///
-    /// On tmpfs it proves only that nobody has the file open or mapped: pages that a program has pinned for the kernel to
-    /// write to (fixed buffers of io_uring) stay writable after that, and nothing shows that a page is pinned. On the
-    /// others no page of a file can be pinned for long.
+    /// On tmpfs it proves only that nobody has the file open or mapped: pages that a program has pinned for the kernel
+    /// to write to (fixed buffers of io_uring) stay writable after that, and nothing shows that a page is pinned. On
+    /// the others no page of a file can be pinned for long.
     pub fn leases_prove(&self) -> bool {
         matches!(self, FsKind::Ext4 | FsKind::Xfs | FsKind::Btrfs | FsKind::F2fs)
     }
@@ -53,8 +54,8 @@ impl FsKind {
         self.leases_prove() || *self == FsKind::Tmpfs
     }
 
-    /// Whether files have the length that the system tells. Those that the kernel makes up when they are read (as in /proc
-    /// and /sys) have none, or one that means nothing.
+    /// Whether files have the length that the system tells. Those that the kernel makes up when they are read (as in
+    /// /proc and /sys) have none, or one that means nothing.
     pub fn tells_lengths(&self) -> bool {
         // proc, sysfs, cgroup, cgroup2, debugfs, tracefs, securityfs, configfs.
         const MADE_UP: [i64; 8] =
@@ -62,8 +63,8 @@ impl FsKind {
         !matches!(self, FsKind::Other(magic) if MADE_UP.contains(magic))
     }
 
-    /// Whether others may use the same files and not see a flock: other machines, depending on how it is mounted there and
-    /// here (NFS with `local_lock`, CIFS with `nobrl`), or whoever is behind a program.
+    /// Whether others may use the same files and not see a flock: other machines, depending on how it is mounted there
+    /// and here (NFS with `local_lock`, CIFS with `nobrl`), or what is behind a program.
     pub fn may_hide_locks(&self) -> bool {
         matches!(self, FsKind::Nfs | FsKind::Cifs | FsKind::Ceph | FsKind::Plan9 | FsKind::Fuse)
     }

@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Sixteen bytes that nobody had before.
+/// Returns sixteen random bytes.
 pub fn random16() -> [u8; 16] {
     imp::random16().unwrap_or_else(unlikely16)
 }

@@ -1,14 +1,15 @@
-//! Leases: the kernel's word that nobody has a file open or mapped for writing (or at all), kept until somebody wants to.
+//! Leases: the kernel guarantees that no process has a file open or mapped for writing (or at all), until one wants to.
 //!
-//! Whoever opens the file then waits for us to give way: a watcher looks every 10 ms and gives the lease back at once,
-//! and what was read under it is no longer proven. Between [`Lease::keep`] and [`Lease::give_way`] it is not given back:
-//! who opens the file waits, until the kernel takes the lease by force (/proc/sys/fs/lease-break-time, 45 s by default;
-//! 0 is never). Only file systems with [`super::fs::FsKind::leases_exclude`] are to be believed. The kernel announces the
-//! break by a signal: SIGURG is chosen, as it does nothing unless somebody handles it (the usual SIGIO kills).
+//! A program that opens the file then waits for us to give way: a watcher looks every 10 ms and gives the lease back at
+//! once, and what was read under it is no longer proven. Between [`Lease::keep`] and [`Lease::give_way`] it is not
+//! given back: who opens the file waits, until the kernel takes the lease by force (/proc/sys/fs/lease-break-time, 45 s
+//! by default; 0 is never). Only file systems with [`super::fs::FsKind::leases_exclude`] are to be believed. The kernel
+//! announces the break by a signal: SIGURG is chosen, as it does nothing unless somebody handles it (the usual SIGIO
+//! kills).
 //!
-//! While a break is pending, F_GETLEASE names the kind that the holder is to step down to, and so it does after the kernel
-//! has stepped it down: only fdinfo tells the two apart (BREAKING). A break stays pending when nobody waits any more: who
-//! opened the file with O_NONBLOCK got EWOULDBLOCK, who was interrupted has gone.
+//! While a break is pending, F_GETLEASE names the kind that the holder is to step down to, and so it does after the
+//! kernel has stepped it down: only fdinfo tells the two apart (BREAKING). A break stays pending when nobody waits any
+//! more: who opened the file with O_NONBLOCK got EWOULDBLOCK, who was interrupted has gone.
 #![cfg_attr(target_os = "linux", allow(unsafe_code, reason = "fcntl(2) with lease commands has no safe wrapper"))]
 
 use std::fs::File;
@@ -38,8 +39,8 @@ pub struct Lease<'a> {
 }
 
 impl<'a> Lease<'a> {
-    /// A read lease: while it is held nobody has the file open or mapped for writing. `file` must be open for reading
-    /// only, and nowhere else in this process for writing.
+    /// A read lease: while it is held no process has the file open or mapped for writing. `file` must be open for
+    /// reading only, and nowhere else in this process for writing.
     ///
     /// # Errors
     /// As fcntl(2), for what is no answer; when no thread can be started.
@@ -47,8 +48,8 @@ impl<'a> Lease<'a> {
         imp::take(file, imp::READ)
     }
 
-    /// A write lease: while it is held nobody else has the file open at all. There must be no other open description of
-    /// it in this process either: duplicates of `file` are fine, a second opening is not.
+    /// A write lease: while it is held no other process has the file open at all. There must be no other open
+    /// description of it in this process either: duplicates of `file` are fine, a second opening is not.
     ///
     /// # Errors
     /// As fcntl(2), for what is no answer; when no thread can be started.
@@ -73,12 +74,12 @@ impl<'a> Lease<'a> {
         self.imp.keep()
     }
 
-    /// From now on it is given back at once again, to whoever may be waiting already.
+    /// From now on it is given back at once again, to a process that may be waiting already.
     pub fn give_way(&self) {
         self.imp.give_way();
     }
 
-    /// Who was seen to have the file right after it was broken: whoever waits has it in no table before.
+    /// Who was seen to have the file right after it was broken: a waiting process is in no table before.
     pub fn wanted_by(&self) -> Vec<Opener> {
         self.imp.wanted_by()
     }
@@ -123,7 +124,7 @@ mod imp {
     pub(super) const READ: c_int = libc::F_RDLCK;
     pub(super) const WRITE: c_int = libc::F_WRLCK;
 
-    /// How often the watcher looks; whoever wants the file waits that long.
+    /// How often the watcher looks; a program that wants the file waits that long.
     const WATCH: Duration = Duration::from_millis(10);
     /// How often it is looked who has the file after the lease was given back: they are still on their way.
     const LOOKS: usize = 3;
@@ -212,8 +213,8 @@ mod imp {
     }
 
     impl Held {
-        /// While the lease is kept, the kernel is not asked for it: that alone would let it take the lease by force when
-        /// the time is over, even though nobody may be waiting any more.
+        /// While the lease is kept, the kernel is not asked for it: that alone would let it take the lease by force
+        /// when the time is over, even if no process is waiting any more.
         fn watch(&self) {
             let mut seen = self.lock();
             loop {

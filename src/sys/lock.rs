@@ -1,7 +1,7 @@
 //! flock(2) that waits for so long and no longer, and says who is in the way.
 //!
-//! A lock is of an open file description, not of a process: children inherit it, and the number in /proc/locks may be of
-//! one that is long gone, so the holders are looked for among all descriptors ([`locks`]). Where they are our own
+//! A lock is of an open file description, not of a process: children inherit it, and the number in /proc/locks may be
+//! of one that is long gone, so the holders are looked for among all descriptors ([`locks`]). Where they are our own
 //! ancestors, as in `flock F memsnap snap F`, the lock protects us already and waiting for it would be for ever.
 
 use std::fs::File;
@@ -33,8 +33,8 @@ pub enum Held {
     ByAncestor,
 }
 
-/// How often it is looked who is in the way: /proc/locks is read in pieces, and one that is released meanwhile makes it skip
-/// another (fs/locks.c, `locks_next`).
+/// How often it is looked who is in the way: /proc/locks is read in pieces, and one that is released meanwhile makes it
+/// skip another (fs/locks.c, `locks_next`).
 const LOOKS: usize = 5;
 
 /// Locks `file`, waiting up to `wait` (zero: not at all) while somebody else holds it. `path` is for the message.
@@ -64,7 +64,7 @@ pub fn flock(file: &File, path: &Path, kind: Kind, wait: Duration) -> Result<Hel
     }
 }
 
-/// As [`flock`], but no other process's lock will do for ours, whoever started us.
+/// As [`flock`], but the lock of a process that started us does not count as ours.
 ///
 /// # Errors
 /// `Busy`, naming the holder; what flock(2) says otherwise.

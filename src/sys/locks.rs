@@ -2,8 +2,8 @@
 //!
 //! /proc/locks names who asked for a lock, and that is not always who has it: flock, OFD locks and leases belong to an
 //! open file description, which children inherit (`exec 9>F; flock 9` in a shell: the shell has it, the table names the
-//! `flock` that has ended), and for OFD locks it names nobody. Who has it is told by fdinfo of the descriptors of all
-//! processes that may be looked at.
+//! `flock` that has ended), and for OFD locks it names no process. Who has it is told by fdinfo of the descriptors of
+//! all processes that may be looked at.
 #![allow(unsafe_code, reason = "kcmp(2) has no safe wrapper")]
 
 use std::fs::File;

@@ -27,7 +27,7 @@ pub(super) const NORESERVE: MapFlags = MapFlags::empty();
 const SLOTS: usize = 64;
 
 /// One window in the table. `version` is odd while the slot is free or changing hands, so that the handler, which can
-/// wait for nobody, never believes the start of one window and the end of another.
+/// wait for no other thread, never believes the start of one window and the end of another.
 struct Slot {
     taken: AtomicBool,
     version: AtomicUsize,
@@ -80,8 +80,8 @@ pub(crate) fn is_guarded() -> bool {
     GUARDED.load(SeqCst)
 }
 
-/// Puts zero pages over the window that `addr` is in, from that page on; false when there is no such window. For a signal
-/// handler. `page` is the page size.
+/// Puts zero pages over the window that `addr` is in, from that page on; false when there is no such window. For a
+/// signal handler. `page` is the page size.
 #[cfg(feature = "program")]
 pub(super) fn cover(addr: usize, page: usize) -> bool {
     let Some((slot, end)) = TABLE.iter().find_map(|slot| Some((slot, slot.end_if_inside(addr)?))) else {

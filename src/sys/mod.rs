@@ -14,7 +14,7 @@
 //! | type | promise | established by |
 //! |---|---|---|
 //! | `sealed::Sealed` | the file's bytes and length do not change while it exists | a sealed memory file; a scratch file or clone without a name whose descriptor never leaves the type; or `unsafe` |
-//! | `sealed::Draft` | a file that is still being filled is mapped by nobody | it can be written, and becomes a `Sealed` by value |
+//! | `sealed::Draft` | a file that is still being filled is not mapped | it can be written, and becomes a `Sealed` by value |
 //! | `sealed::Promise` | what its `unsafe` constructor was promised holds as long as it exists | `unsafe` |
 //! | `region::Region` | all bytes are mapped, initialised, private, and borrowed by the rules of references | it lays only a `Sealed`; taking access away is `unsafe` |
 //! | `map::Window` | bytes of a file that others may write to: only hashed, compared or copied | `Window::with` is private to the crate, and only the scan calls it |
@@ -31,7 +31,7 @@
 //! ```
 
 pub mod cache; // what of a file is in the page cache; giving back what reading brought in
-pub mod create; // files nobody sees half-written, private directories
+pub mod create; // files that appear complete, private directories
 pub mod descriptor; // paths that name a descriptor
 pub(crate) mod epoch; // a process told from those it was forked from
 pub mod ext; // extension traits of the standard library
@@ -40,7 +40,7 @@ pub mod fs; // which file system, how much room is left
 pub mod id; // random names, host, user, wall clock
 #[cfg(target_os = "linux")]
 mod kernel_users;
-pub mod lease; // proof that nobody writes
+pub mod lease; // proof that no process writes
 pub mod lock; // flock that waits and names who is in the way
 pub mod locks; // all locks on a file, and who has them
 pub(crate) mod map; // read windows of a foreign file

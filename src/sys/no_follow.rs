@@ -1,5 +1,5 @@
 //! Paths whose links were followed once, when they were resolved: a link that has appeared on the way since is not
-//! followed. Whoever may rename a directory on the way could else lead us anywhere.
+//! followed. Otherwise a user who may rename a directory on the path could lead us anywhere.
 
 use std::ffi::OsStr;
 use std::fs::{File, ReadDir};

@@ -1,7 +1,7 @@
 //! Directories that only their owner can enter, and who that owner is.
 //!
 //! Root may give away what it makes. What it gives away is new and empty, and the directory it is made in is the one
-//! that was looked at: whoever may rename directories on the way cannot choose what is given.
+//! that was looked at: a user who may rename directories on the path cannot choose what is given.
 
 use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt;

@@ -1,9 +1,9 @@
 //! Files whose bytes nobody changes: sealed memory, clones that have no name, and files of which somebody promised it.
 //!
 //! The invariant of [`Sealed`] is what makes mapping it sound: its bytes and its length stay as they are while it, or
-//! anything mapped from it, exists. Memory is sealed by the kernel, whoever else has a descriptor of it. A [`Draft`] on
-//! a disk and a clone have no name, are made here, and their descriptors never leave these types. For any other file
-//! the caller promises it, in `unsafe`.
+//! anything mapped from it, exists. Memory is sealed by the kernel, whatever process has a descriptor of it. A
+//! [`Draft`] on a disk and a clone have no name, are made here, and their descriptors never leave these types. For any
+//! other file the caller promises it, in `unsafe`.
 #![allow(unsafe_code, reason = "constructors that hand a promise to the caller")]
 
 use std::fs::File;
@@ -69,7 +69,7 @@ impl Sealed {
     }
 }
 
-/// The promise that a file is changed by nobody but whoever holds this, and by them only while no [`Sealed`] of it, and
+/// The promise that a file is changed only by the holder of this, and by it only while no [`Sealed`] of it, and
 /// nothing mapped from one, exists.
 #[derive(Debug)]
 pub(crate) struct Promise {

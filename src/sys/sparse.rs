@@ -15,9 +15,9 @@ pub struct Extent {
     pub end: u64,
 }
 
-/// The next stretch of data at or after `from` in a file of `len` bytes, as `(start, end)`; none when only holes follow.
-/// Where the file system keeps no holes, all of it is data. A file that shrank below `from` has only holes: compare the
-/// length afterwards.
+/// The next stretch of data at or after `from` in a file of `len` bytes, as `(start, end)`; none when only holes
+/// follow. Where the file system keeps no holes, all of it is data. A file that shrank below `from` has only holes:
+/// compare the length afterwards.
 ///
 /// Works by lseek(2), which moves the offset that all users of this descriptor and its duplicates share: only one
 /// thread may call it at a time, and everybody else must read at given offsets.
@@ -37,7 +37,7 @@ pub fn next_data(file: &File, from: u64, len: u64) -> io::Result<Option<(u64, u6
     };
     match seek(file, SeekFrom::Hole(start)) {
         Ok(end) if end > start => Ok(Some((start, end.min(len)))),
-        // Cut or punched between the two calls: what is no longer there is found by whoever reads it.
+        // Cut or punched between the two calls: what is no longer there is found when it is read.
         Ok(_) | Err(Errno::NXIO | Errno::INVAL) => Ok(Some((start, len))),
         Err(e) => Err(e.into()),
     }

@@ -19,7 +19,7 @@ impl Unseen {
         Unseen { hidden: true, ..Unseen::default() }
     }
 
-    /// Whether nobody was out of sight.
+    /// Whether all processes could be inspected.
     pub fn is_nobody(&self) -> bool {
         *self == Unseen::default()
     }

@@ -2,8 +2,8 @@
 //! `trusted.*` and `security.*`.
 //!
 //! What the system itself puts there is left alone, for it says something of one file in one place: labels of security
-//! modules, signatures of integrity, the notes of overlayfs. File capabilities are kept only so that whoever does not get
-//! them back can be told.
+//! modules, signatures of integrity, the notes of overlayfs. File capabilities are kept only so that a user who does
+//! not get them back can be told.
 
 use std::fs::File;
 use std::io;
@@ -42,7 +42,8 @@ pub fn is_kept(name: &[u8]) -> bool {
     name.starts_with(b"user.") || name == ACL || of_root && !of_system
 }
 
-/// Whether attributes of this name come back when a file is changed in place: not those of the machine, which may be kept.
+/// Whether attributes of this name come back when a file is changed in place: not those of the machine, which may be
+/// kept.
 pub fn comes_back(name: &[u8]) -> bool {
     name.starts_with(b"user.") || is_acl(name)
 }

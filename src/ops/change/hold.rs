@@ -51,7 +51,7 @@ impl Work<'_> {
 /// Holds the target of `history` while `f` runs.
 pub(crate) fn hold<R>(history: &History, options: &Options, f: impl FnOnce(&mut Work<'_>) -> Result<R>) -> Result<R> {
     let path = history.target().to_path_buf();
-    // First the history: whoever opens a target for writing takes its lease from a snap that is reading it.
+    // First the history: opening a target for writing breaks the lease of a snap that is reading it.
     let mut writing = history.write(options.reading.wait).map_err(|e| of_read_only(e, &path))?;
     let live = open::target_write(&path).map_err(|e| of_read_only(e, &path))?;
     history.admit(&live)?;
@@ -93,7 +93,8 @@ pub(crate) fn of_read_only(e: Error, target: &Path) -> Error {
     Error::refused(what, "mount it for writing, or change a copy of the file elsewhere")
 }
 
-/// Whether it is a persistent vector, which whoever has it locked may have mapped: its bytes must not change then.
+/// Whether it is a persistent vector, which the process that has it locked may have mapped: its bytes must not change
+/// then.
 fn may_be_mapped(live: &File) -> std::io::Result<bool> {
     let mut first = [0; 8];
     let n = live.read_at(&mut first, 0)?;

@@ -1,8 +1,8 @@
 //! Steps 4 to 11 in their order, for a change whose images are both stored.
 //!
 //! A lease that is broken before the first byte is written ends the verb: nothing is written, and the intent and the
-//! change marker are withdrawn. From the first byte on the lease is kept: whoever opens the file waits for the short
-//! rest. If the kernel takes it by force meanwhile, the verb fails, and says whether what it wrote reads back.
+//! change marker are withdrawn. From the first byte on the lease is kept: a program that opens the file waits for the
+//! short rest. If the kernel takes it by force meanwhile, the verb fails, and says whether what it wrote reads back.
 
 use super::check::{flush, read_back};
 use super::finish::finish;
@@ -80,7 +80,7 @@ pub(crate) fn carry_out(work: &mut Work<'_>, step: &Step<'_>, progress: &dyn Pro
     if writes && !set_uid::has_any(work.target)? {
         metadata::narrow(work.target, step.to).map_err(unfinished(work))?;
     }
-    // What was reserved is not released then: whoever opened the target may have written there.
+    // What was reserved is not released then: the program that opened the target may have written there.
     if !work.lease.as_ref().is_none_or(|lease| lease.keep()) {
         metadata::put_back(work.target, &before);
         withdraw(work, step)?;
@@ -90,7 +90,7 @@ pub(crate) fn carry_out(work: &mut Work<'_>, step: &Step<'_>, progress: &dyn Pro
     let lost = work.lease.as_ref().is_some_and(|lease| lease.is_broken());
     let result = match written {
         Ok(bytes) => finish(work, step.intent, step.to).map(|()| bytes).map_err(unfinished(work)),
-        // Whoever got the file by force may have written to it.
+        // A program that got the file by force may have written to it.
         Err(Error::Changed { .. }) if lost => Err(unfinished(work)(work.taken(None))),
         Err(e) => Err(unfinished(work)(e)),
     };

@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use crate::sys::map::{GUARDED, cover};
 
-/// Whoever handled SIGBUS before us.
+/// The previous handler of SIGBUS.
 static BEFORE: OnceLock<libc::sigaction> = OnceLock::new();
 /// Page size, kept here as the handler may call next to nothing.
 static PAGE_SIZE: AtomicUsize = AtomicUsize::new(0);
 
 /// Installs the guard, once; later calls do nothing. For the program, before it reads: it takes SIGBUS over, and passes
-/// on, to whoever had it, what no window caused.
+/// on, to the previous handler, what no window caused.
 pub fn install() {
     BEFORE.get_or_init(|| {
         PAGE_SIZE.store(rustix::param::page_size(), SeqCst);
@@ -67,12 +67,13 @@ fn pass_on(fault: bool, signal: libc::c_int, info: *mut libc::siginfo_t, context
         }
         handler if before.sa_flags & libc::SA_SIGINFO != 0 => {
             type Full = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
-            // SAFETY: whoever installed this address with SA_SIGINFO promised the kernel a function of this type.
+            // SAFETY: the code that installed this address with SA_SIGINFO promised the kernel a function of this type.
             let handler = unsafe { std::mem::transmute::<libc::sighandler_t, Full>(handler) };
             handler(signal, info, context);
         }
         handler => {
-            // SAFETY: whoever installed this address without SA_SIGINFO promised the kernel a function of this type.
+            // SAFETY: the code that installed this address without SA_SIGINFO promised the kernel a function of this
+            // type.
             let handler = unsafe { std::mem::transmute::<libc::sighandler_t, extern "C" fn(libc::c_int)>(handler) };
             handler(signal);
         }

@@ -1,8 +1,8 @@
-//! What the verb `lock` locks: any file or directory, or a descriptor that is named by its number, as a whole or bytes of
-//! it.
+//! What the verb `lock` locks: any file or directory, or a descriptor that is named by its number, as a whole or bytes
+//! of it.
 //!
-//! A descriptor that is named by its number ([`inherited`]) may belong to anybody in this process. Hence it is given out
-//! as a [`Lockable`], through which nothing can be read, written or closed for its owner.
+//! A descriptor that is named by its number ([`inherited`]) may belong to anybody in this process. Hence it is given
+//! out as a [`Lockable`], through which nothing can be read, written or closed for its owner.
 #![cfg_attr(target_os = "linux", allow(unsafe_code, reason = "OFD locks have no safe wrapper"))]
 
 use std::fs::File;
@@ -31,8 +31,8 @@ pub enum Span {
     },
 }
 
-/// A file, or a descriptor of this process, that is there to be locked. It gives out no descriptor: whose ever it is, its
-/// bytes, its position and its length stay out of reach.
+/// A file, or a descriptor of this process, that is there to be locked. It gives out no descriptor: whose ever it is,
+/// its bytes, its position and its length stay out of reach.
 ///
 /// ```compile_fail,E0277
 /// let held = memsnap::program::lockable::inherited(0).unwrap();
@@ -80,8 +80,8 @@ pub fn ask(file: &Lockable, span: Span, kind: Option<Kind>, wait: bool) -> io::R
 }
 
 /// Opens, or makes, a file or directory in order to lock it. For flock(2) the access does not matter; an OFD lock that
-/// excludes others needs writing, and on NFS, which makes POSIX locks of all, both. Close-on-exec unless `inherited`: else a command that is run
-/// has it too, and with it the lock. Does not wait for the other end of a FIFO.
+/// excludes others needs writing, and on NFS, which makes POSIX locks of all, both. Close-on-exec unless `inherited`:
+/// else a command that is run has it too, and with it the lock. Does not wait for the other end of a FIFO.
 ///
 /// # Errors
 /// What open(2) says.
@@ -103,8 +103,8 @@ pub fn open(path: &Path, access: Access, inherited: bool) -> io::Result<Lockable
     Ok(Lockable(opened.into()))
 }
 
-/// A descriptor that this process was started with, to be locked: the copy is of the same open file description, so a lock
-/// taken through it stays with whoever else has it when we are gone.
+/// A descriptor that this process was started with, to be locked: the copy is of the same open file description, so a
+/// lock taken through it stays with the other processes that have it.
 ///
 /// # Errors
 /// When there is no such descriptor.

@@ -98,7 +98,7 @@ extern "C" fn speak_and_end(signal: c_int) {
     unsafe { libc::raise(signal) };
 }
 
-/// Lets children be waited for, whoever started us with SIGCHLD ignored.
+/// Lets children be waited for, even if we were started with SIGCHLD ignored.
 pub(super) fn default_sigchld() {
     act(libc::SIGCHLD, libc::SIG_DFL, 0);
 }
@@ -221,7 +221,7 @@ pub(super) struct Arrived {
     pub(super) sender: Option<i32>,
 }
 
-/// Signals that wait to be looked at; those of them that nobody has looked at when this is dropped are lost.
+/// Signals that wait to be looked at; those not looked at when this is dropped are lost.
 pub(super) struct Blocked {
     signals: sigset_t,
     before: sigset_t,

@@ -1,5 +1,5 @@
-//! How this process was started: what the runtime of Rust changes before `main`, so that commands run by us find it as it
-//! was. (std opens /dev/null where descriptor 0, 1 or 2 is closed, and ignores SIGPIPE: std::rt, `init`.)
+//! How this process was started: what the runtime of Rust changes before `main`, so that commands run by us find it as
+//! it was. (std opens /dev/null where descriptor 0, 1 or 2 is closed, and ignores SIGPIPE: std::rt, `init`.)
 #![allow(unsafe_code, reason = "runs before main; plain system calls between fork and exec")]
 
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
@@ -11,8 +11,8 @@ static WAS: AtomicU8 = AtomicU8::new(0);
 /// What std and we change.
 const SIGNALS: [c_int; 2] = [libc::SIGPIPE, libc::SIGXFSZ];
 
-/// Miri has no sigaction(2). The loader calls what stands in this section, before the runtime begins (System V ABI, gABI 4.1, chapter 5,
-/// "Initialization and Termination Functions").
+/// Miri has no sigaction(2). The loader calls what stands in this section, before the runtime begins (System V ABI,
+/// gABI 4.1, chapter 5, "Initialization and Termination Functions").
 #[cfg(all(target_os = "linux", not(miri)))]
 #[used]
 #[unsafe(link_section = ".init_array")]
@@ -40,12 +40,12 @@ pub(super) fn was_closed(fd: c_int) -> bool {
     (0..3).contains(&fd) && WAS.load(Relaxed) & (1 << fd) != 0
 }
 
-/// Gives a command what we were given: descriptors that were closed, signals that were ignored. Allocates nothing, and may
-/// be called between fork and exec.
+/// Gives a command what we were given: descriptors that were closed, signals that were ignored. Allocates nothing, and
+/// may be called between fork and exec.
 pub(super) fn hand_on() {
     for fd in (0..3).filter(|fd| was_closed(*fd)) {
         // Not closed here: where exec fails in our own process, std goes on using these numbers.
-        // SAFETY: F_SETFD takes numbers only. That it is closed on exec is what whoever started us asked for.
+        // SAFETY: F_SETFD takes numbers only. That it is closed on exec is what the process that started us asked for.
         unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
     }
     for (bit, signal) in SIGNALS.into_iter().enumerate() {

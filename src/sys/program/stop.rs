@@ -1,7 +1,7 @@
 //! Stopping (SIGTSTP, Ctrl-Z) without a lease: who wants the file would wait for as long as we are stopped.
 //!
-//! A lease that may be given back is given back first, by the thread that watches it; one that must be kept, while a target
-//! is changed, delays the stop until it is released. SIGSTOP cannot be handled.
+//! A lease that may be given back is given back first, by the thread that watches it; one that must be kept, while a
+//! target is changed, delays the stop until it is released. SIGSTOP cannot be handled.
 #![allow(unsafe_code, reason = "raise(3) has no safe wrapper")]
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -44,7 +44,7 @@ pub(in crate::sys) fn is_wanted() -> bool {
 
 /// May run at any time on any thread.
 extern "C" fn stop(_signal: c_int) {
-    // In this order: whoever gives back the last lease sees the one, or we see the other.
+    // In this order: the thread that gives back the last lease sees the one, or we see the other.
     WANTED.store(true, Ordering::SeqCst);
     stop_if_wanted();
 }
