@@ -17,7 +17,7 @@ pub(crate) enum Bug {
     NoIntent,
     /// A snapshot appears before the pack that it names.
     SnapBeforePack,
-    /// Stored pages are not held against their digests.
+    /// Stored pages are not checked against their digests.
     NoPageCheck,
     /// A persistent vector is not brought to the disk.
     NoVecSync,
@@ -43,7 +43,7 @@ pub(crate) fn planted(bug: Bug) -> bool {
     NAME.as_deref() == Some(&*format!("{bug:?}"))
 }
 
-/// Brings a file to the disk, by `sync`; without a bug, once: the kernel tells of a failure one time, and the pages
+/// Brings a file to the disk, by `sync`; without a bug, once: the kernel reports a failure once, and the pages
 /// that it was about count as written then.
 pub(crate) fn sync_once(left_out: Bug, sync: impl Fn() -> std::io::Result<()>) -> std::io::Result<()> {
     if planted(left_out) {

@@ -1,9 +1,10 @@
-//! Logs that databases keep beside their file, and when one is hot: the program of the database will play it into the file
-//! when it opens it next. Then the file alone is not the database, and other content under its name would be spoiled.
+//! Logs that databases keep beside their file, and when one is hot: the program of the database will play it into the
+//! file when it opens it next. Then the file alone is not the database, and other content under its name would be
+//! spoiled.
 //!
-//! A log is judged by its own header, as its database does, and not by its size: journals that are kept with a zeroed
-//! header, and write-ahead logs without a whole transaction, are cold. The main file is not looked at: it may be
-//! half-written, or not be there yet. A log that cannot be read counts as hot.
+//! Its header decides whether a log is hot, as it does for the database, and not its size: journals that are kept with
+//! a zeroed header, and write-ahead logs without a whole transaction, are cold. The main file is not looked at: it may
+//! be half-written, or not be there yet. A log that cannot be read counts as hot.
 #![allow(clippy::big_endian_bytes, reason = "the headers of SQLite's logs are big-endian")]
 
 use std::ffi::OsString;
@@ -168,8 +169,8 @@ fn word(bytes: &[u8], at: usize) -> u32 {
     u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
-/// SQLite's write-ahead log (fileformat2.html, "The Write-Ahead Log"): hot when a transaction in it is whole. Frames that
-/// were copied into the database already count, as SQLite would copy them again.
+/// SQLite's write-ahead log (fileformat2.html, "The Write-Ahead Log"): hot when a transaction in it is whole. Frames
+/// that were copied into the database already count, as SQLite would copy them again.
 fn has_commit(file: File) -> io::Result<bool> {
     const HEAD: usize = 32;
     const FRAME: usize = 24;
@@ -216,8 +217,8 @@ fn checksum(big_endian: bool, (mut a, mut b): (u32, u32), bytes: &[u8]) -> (u32,
     (a, b)
 }
 
-/// SQLite's rollback journal (fileformat2.html, "The Rollback Journal"): hot when its header is there and not zeroed. With
-/// no page in it too: SQLite then cuts the database to the length that the header says.
+/// SQLite's rollback journal (fileformat2.html, "The Rollback Journal"): hot when its header is there and not zeroed.
+/// With no page in it too: SQLite then cuts the database to the length that the header says.
 fn has_journal_header(mut file: File) -> io::Result<bool> {
     const MAGIC: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
     const SMALLEST_SECTOR: usize = 512; // a header takes a whole sector
@@ -225,8 +226,8 @@ fn has_journal_header(mut file: File) -> io::Result<bool> {
     Ok(fill(&mut file, &mut head)? && head.starts_with(&MAGIC))
 }
 
-/// DuckDB's write-ahead log: hot when there is anything behind the entry with its version, which comes first and ends with
-/// the bytes ff ff.
+/// DuckDB's write-ahead log: hot when there is anything behind the entry with its version, which comes first and ends
+/// with the bytes ff ff.
 fn has_entries(file: File) -> io::Result<bool> {
     const MOST: u64 = 256; // longer than that entry
     const VERSION: [u8; 5] = [0x64, 0x00, 0x62, 0x65, 0x00]; // entry type 98, and the number of the field "version"

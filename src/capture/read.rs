@@ -130,8 +130,8 @@ impl<'a> Source<'a> {
         Ok(())
     }
 
-    /// Why a mapped window could not be read, which `pread` tells better than a signal: the file is shorter, was shorter
-    /// for a while, or has a bad sector.
+    /// Why a mapped window could not be read, which `pread` reports better than a signal: the file is shorter, was
+    /// shorter for a while, or has a bad sector.
     fn fault(&self, e: io::Error, start: u64, end: u64) -> Error {
         if e.kind() != io::ErrorKind::UnexpectedEof {
             return self.failed(e);

@@ -1,4 +1,4 @@
-//! The scan: every group of a target hashed and held against what is known of a base; where they differ, the pages.
+//! The scan: every group of a target is hashed and compared with what is known of a base; where they differ, the pages.
 
 use crate::sys::ext::MetadataExt;
 use std::fs::File;
@@ -48,7 +48,8 @@ pub trait Base: Sync {
         Ok(Digest::ZERO)
     }
 
-    /// The digests of the pages of `group`, after [`Known::Groups`] or [`Known::Ask`]. Asked by any thread, in any order.
+    /// The digests of the pages of `group`, after [`Known::Groups`] or [`Known::Ask`]. Asked by any thread, in any
+    /// order.
     fn pages(&self, group: u64) -> Result<[Digest; GROUP_PAGES as usize]>;
 }
 
@@ -118,7 +119,7 @@ pub struct How {
 }
 
 /// Scans `len` bytes of `file`. `prepare` is called on many threads with what each window holds; `take` on this one
-/// with what that gave, in page order. `advance` hears of bytes passed.
+/// with what that gave, in page order. `advance` is called with the number of bytes passed.
 ///
 /// # Errors
 /// [`crate::Error::Changed`] when the file shrinks meanwhile; what the base, `prepare` or `take` say.

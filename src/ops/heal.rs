@@ -182,7 +182,7 @@ fn rewrite(history: &History, number: u32, bad: &PageSet, live: &File, calm: i12
                 return Ok(None);
             }
         }
-        // Where it ended before: the id goes by the blocks.
+        // Where it ended before: the id is derived from the blocks.
         writer.end_block().at("writing", &path)?;
     }
     let (summary, mut out) = writer.finish().at("writing", &path)?;

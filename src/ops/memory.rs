@@ -169,7 +169,7 @@ impl Origin {
 /// itself is neither read nor written. Of the options, `store` and `reading` say nothing here but for how long to wait
 /// for another writer.
 ///
-/// The snapshot has the grade of the image that the view began with, as it is of one moment exactly if that is.
+/// The snapshot has the grade of the image that the view began with, as it is consistent exactly if that is.
 ///
 /// # Errors
 /// [`Error::Refused`] when `origin` is no stored image, or `view` none of it; when nothing can be stored.

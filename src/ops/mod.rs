@@ -1,6 +1,6 @@
 //! What memsnap does, one verb a file: plain options in, a plain report out.
 //!
-//! Nothing here knows a terminal, the environment or exit codes; long work tells a [`Progress`] how far it is.
+//! Nothing here uses a terminal, the environment or exit codes; long operations report to a [`Progress`].
 
 pub mod adopt;
 pub mod apply;

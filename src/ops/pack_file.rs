@@ -10,9 +10,9 @@ use crate::page::{Digest, PageNo};
 use crate::store::History;
 use crate::sys::create::{self, Pending};
 
-/// How often at least the disk is asked how much is left, in bytes written: others write, too.
+/// Bytes written, at most, between two checks of the free space: other programs write, too.
 const ASK_EVERY: u64 = 64 << 20;
-/// How much is written before the system is told to begin bringing it to the disk.
+/// Bytes written before the system is asked to start writing them back.
 const PUSH_EVERY: u64 = 8 << 20;
 
 /// The pack of a snapshot in the making. It is a file once it has a page.

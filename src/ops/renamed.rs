@@ -56,7 +56,7 @@ pub(crate) fn check(store: &Store, target: &Path, file: &File) -> Result<Vec<Sus
         let gone = is_gone(history.target());
         let device = known.is_some_and(|known| known.dev == now.dev);
         let born = known.is_some_and(|known| known.born_ns.is_some() && known.born_ns == now.born_ns);
-        // Some file systems give the inode number of a removed file to the next one: the birth time tells them apart.
+        // Some file systems give the inode number of a removed file to the next one: the birth time distinguishes them.
         let reused = !born && known.is_some_and(|known| known.born_ns.is_some() && now.born_ns.is_some());
         let inode = known.is_some_and(|known| known.ino == now.ino) && (born || device) && !reused;
         if history.target() == target || !(gone || inode && born) {

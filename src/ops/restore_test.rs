@@ -81,7 +81,7 @@ proptest! {
 }
 
 #[test]
-fn holes_stay_holes_and_metadata_comes_back_without_powers() {
+fn holes_stay_holes_and_metadata_comes_back_without_set_uid_bits() {
     let f = Fixture::new();
     f.cut(64 << 20);
     f.pages(3, 2, 1);

@@ -41,7 +41,7 @@ pub(crate) struct Taken {
     pub(crate) len: u64,
     /// What differs from the parent.
     pub(crate) changed: Changed,
-    /// How far it is proven to be of one moment.
+    /// How far it is proven to be point-in-time.
     pub(crate) grade: Grade,
     /// Why not more.
     pub(crate) reason: String,

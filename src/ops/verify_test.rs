@@ -235,7 +235,7 @@ fn branches_and_cuts_add_up() {
     f.snap();
     let report = full(&f);
     assert!(report.faults.is_empty(), "{report:?}");
-    // Without the middle one the next is held against the one before it.
+    // Without the middle one the next is compared with the one before it.
     fs::remove_file(&f.stored(".snap")[1]).unwrap();
     let report = full(&f);
     assert!(report.faults.is_empty() && report.snapshots == 3, "{report:?}");

@@ -1,5 +1,5 @@
 //! `view`: any bytes of a file, of a snapshot of it, or of a stream, in order. Stretches of zeros that need no reading
-//! are told as such, so that a large sparse file costs what its data costs.
+//! are reported as such, so that a large sparse file costs what its data costs.
 
 use std::io::{self, Read};
 use std::ops::Range;

@@ -206,7 +206,7 @@ impl<R: ReadAt> DeltaReader<R> {
         self.directions[0].1.runs.pages
     }
 
-    /// The runs of the forward direction, or `back`; as they are, not yet held against its pack.
+    /// The runs of the forward direction, or `back`; as they are, not yet checked against its pack.
     pub fn way_runs(&self, back: bool) -> RunsReader<Arc<R>> {
         let (at, parts) = self.directions[usize::from(back)];
         RunsReader::new(self.file.clone(), at + parts.pack, parts.runs, [0].into())

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// How far it is proven that an image is of one moment.
+/// How far an image is proven to be point-in-time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Grade {
     /// Somebody may have written while it was read.

@@ -68,7 +68,7 @@ pub struct Meta {
     pub uid: u32,
     /// Group.
     pub gid: u32,
-    /// How far it is proven to be of one moment.
+    /// How far it is proven to be point-in-time.
     pub grade: Grade,
     /// Why it was made.
     pub kind: Kind,

@@ -58,7 +58,7 @@ fn one_meta() -> Meta {
     any_meta().new_tree(&mut proptest::test_runner::TestRunner::deterministic()).unwrap().current()
 }
 
-/// What a newer version wrote is told from a flipped bit by the id.
+/// The id distinguishes what a newer version wrote from a flipped bit.
 #[test]
 fn unknown_flags_grades_and_kinds_are_newer() {
     let (meta, mut packs) = (one_meta(), packs());

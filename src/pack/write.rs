@@ -18,7 +18,7 @@ pub struct PackSummary {
     pub id: Digest,
     /// Number of pages.
     pub pages: u64,
-    /// Number of bytes, all told.
+    /// Number of bytes in total.
     pub bytes: u64,
     /// How its frames are coded.
     pub frames: FrameCounts,
@@ -84,8 +84,8 @@ impl<W: Write> PackWriter<W> {
         Ok(())
     }
 
-    /// Ends the block of index being filled, if it has pages. Blocks end by themselves when they are full; a pack that is
-    /// written anew with other frames ends them where they ended before, for its id goes by them.
+    /// Ends the block of index being filled, if it has pages. Blocks end by themselves when they are full; a pack that
+    /// is written anew with other frames ends them where they ended before, for its id is derived from them.
     pub fn end_block(&mut self) -> io::Result<()> {
         let block = std::mem::take(&mut self.block);
         let (Some(first), Some(last)) = (block.entries.first(), block.entries.last()) else {

@@ -13,7 +13,7 @@ use crate::sys::{create, no_follow};
 
 /// The record of a change that was begun and has not ended.
 pub(super) const NAME: &str = "intent";
-/// The record of the last change that was finished: what `undo` goes by.
+/// The record of the last change that was finished: what `undo` reverts.
 const UNDO: &str = "undo";
 const MOST: usize = 256 << 10;
 /// Digits of its digest by which a change marker names a record.

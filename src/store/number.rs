@@ -2,7 +2,7 @@
 //! when the newest snapshot is removed.
 //!
 //! A name changes at once, cannot be half-written, and is brought to the disk together with the name of the snapshot:
-//! the record costs a rename, and no fsync. It is renamed after the snapshot appeared and before anybody is told of it.
+//! the record costs a rename, and no fsync. It is renamed after the snapshot appeared and before it is reported.
 //! Who is killed between the two leaves the old record, behind the snapshot that is there; then that one counts.
 
 use std::path::PathBuf;
@@ -47,7 +47,7 @@ impl History {
         }
     }
 
-    /// Takes back that `number` was given, if it was the last: nobody was told of it. Before the snapshot is removed,
+    /// Takes back that `number` was given, if it was the last and was not reported. Before the snapshot is removed,
     /// so that a kill between the two leaves no gap.
     pub(super) fn give_back(&self, number: u64) {
         let _ = no_follow::rename(&self.record_path(number + 1), &self.record_path(number));

@@ -62,7 +62,7 @@ impl History {
         Ok((out, others))
     }
 
-    /// Removes the snapshot `name`, of which nobody was told yet, unless the record of a change names it. The next one
+    /// Removes the snapshot `name`, which was not reported yet, unless the record of a change names it. The next one
     /// gets its number.
     ///
     /// # Errors

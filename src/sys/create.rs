@@ -23,7 +23,7 @@ use crate::error::{At, Error, Result};
 pub(crate) use super::private::exposed;
 pub use super::private::{Owner, check_private, make_dir, make_dir_for};
 
-/// How temporary names start; nothing else in a directory of ours does, so litter can be told.
+/// How temporary names start; nothing else in a directory of ours does, so leftover files can be recognised.
 pub const TMP_PREFIX: &str = "tmp-";
 
 /// Read and write for the owner, nothing for others.

@@ -1,4 +1,4 @@
-//! Where the bytes of a file are on its device, as FIEMAP tells.
+//! Where the bytes of a file are on its device, as FIEMAP reports.
 #![cfg_attr(target_os = "linux", allow(unsafe_code, reason = "FS_IOC_FIEMAP has no safe wrapper"))]
 
 use std::fs::File;
@@ -61,8 +61,8 @@ impl Extent {
     }
 }
 
-/// Calls `each` with every extent of `file`, ascending. What was written and has no place yet is told as such: nothing is
-/// flushed.
+/// Calls `each` with every extent of `file`, ascending. What was written and has no place yet is reported as such:
+/// nothing is flushed.
 ///
 /// # Errors
 /// `Unsupported` where the file system does not tell, as tmpfs; as ioctl(2).

@@ -54,7 +54,7 @@ impl FsKind {
         self.leases_prove() || *self == FsKind::Tmpfs
     }
 
-    /// Whether files have the length that the system tells. Those that the kernel makes up when they are read (as in
+    /// Whether files have the length that the system reports. Those that the kernel makes up when they are read (as in
     /// /proc and /sys) have none, or one that means nothing.
     pub fn tells_lengths(&self) -> bool {
         // proc, sysfs, cgroup, cgroup2, debugfs, tracefs, securityfs, configfs.

@@ -8,8 +8,8 @@
 //! kills).
 //!
 //! While a break is pending, F_GETLEASE names the kind that the holder is to step down to, and so it does after the
-//! kernel has stepped it down: only fdinfo tells the two apart (BREAKING). A break stays pending when nobody waits any
-//! more: who opened the file with O_NONBLOCK got EWOULDBLOCK, who was interrupted has gone.
+//! kernel has stepped it down: only fdinfo distinguishes the two (BREAKING). A break stays pending when no process
+//! waits any more: who opened the file with O_NONBLOCK got EWOULDBLOCK, who was interrupted has gone.
 #![cfg_attr(target_os = "linux", allow(unsafe_code, reason = "fcntl(2) with lease commands has no safe wrapper"))]
 
 use std::fs::File;

@@ -1,8 +1,8 @@
-//! Who locks a file: all locks and leases that the kernel tells of, and the processes that have them now.
+//! Who locks a file: all locks and leases that the kernel reports, and the processes that have them now.
 //!
 //! /proc/locks names who asked for a lock, and that is not always who has it: flock, OFD locks and leases belong to an
 //! open file description, which children inherit (`exec 9>F; flock 9` in a shell: the shell has it, the table names the
-//! `flock` that has ended), and for OFD locks it names no process. Who has it is told by fdinfo of the descriptors of
+//! `flock` that has ended), and for OFD locks it names no process. Its holder follows from fdinfo of the descriptors of
 //! all processes that may be looked at.
 #![allow(unsafe_code, reason = "kcmp(2) has no safe wrapper")]
 
@@ -83,7 +83,7 @@ impl Process {
     }
 }
 
-/// All locks on `file` that the kernel tells of, those of this process included. Costs a walk over the descriptors of
+/// All locks on `file` that the kernel reports, those of this process included. Costs a walk over the descriptors of
 /// all processes when there are any, some 10 ms for 100 processes.
 pub fn of(file: &File) -> Locks {
     imp::of(file, false)

@@ -174,7 +174,7 @@ fn heirs_are_named() {
     }
 }
 
-/// Two shared locks look the same in the table: whose is which is told by comparing the descriptions.
+/// Two shared locks look the same in the table: comparing the descriptions shows whose is which.
 #[test]
 fn equal_locks_are_told_apart() {
     let file = target();

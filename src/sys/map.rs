@@ -128,15 +128,15 @@ impl Window {
     ///
     /// # Contract
     /// Somebody else may write the file while `f` runs, and the language allows no change of memory behind a `&[u8]`.
-    /// No Rust code can be given such memory and be free of that doubt; what is asked of `f` keeps it harmless: it only
+    /// No Rust code can be given such memory and be free of that risk; what is asked of `f` keeps it harmless: it only
     /// hashes, compares or copies, with lengths and indexes that do not depend on what it reads, makes no other type of
     /// the bytes (`str`, enum), and looks at a byte once or does not mind two answers. Its result is then that of some
     /// mixture of old and new bytes, as with read(2). What is to be stored is copied first and hashed from the copy.
     /// Hence the type is not public outside the crate.
     ///
     /// # Errors
-    /// `UnexpectedEof` when a page could not be read: the file shrank, or (its length tells) the disk failed. This
-    /// window is useless from then on.
+    /// `UnexpectedEof` when a page could not be read: the file shrank, or (its length shows which) the disk failed.
+    /// This window is useless from then on.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&[u8]) -> R) -> io::Result<R> {
         let (start, len) = (self.map.as_ptr(), self.map.len());
         // SAFETY: the map is not null, aligned for bytes, and readable for `len` (at most isize::MAX, as memmap2

@@ -74,8 +74,8 @@ mod imp {
     }
 }
 
-/// The permissions that a new file of this process does not get (umask(2)), as far as the system tells; else all but
-/// those of its owner.
+/// The permissions that a new file of this process does not get (umask(2)), as far as the system reports it; else all
+/// but those of its owner.
 pub fn umask() -> u32 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("Umask:"));

@@ -33,7 +33,7 @@
 pub mod cache; // what of a file is in the page cache; giving back what reading brought in
 pub mod create; // files that appear complete, private directories
 pub mod descriptor; // paths that name a descriptor
-pub(crate) mod epoch; // a process told from those it was forked from
+pub(crate) mod epoch; // distinguishes a process from those it was forked from
 pub mod ext; // extension traits of the standard library
 pub mod extents; // where the bytes of a file are on its device
 pub mod fs; // which file system, how much room is left

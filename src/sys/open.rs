@@ -270,7 +270,7 @@ pub struct Stamp {
     pub mtime_ns: i128,
     /// Last change of contents or metadata, in nanoseconds since 1970.
     pub ctime_ns: i128,
-    /// Creation, in nanoseconds since 1970, where the file system keeps it: tells a reused inode number.
+    /// Creation, in nanoseconds since 1970, where the file system keeps it: reveals a reused inode number.
     pub born_ns: Option<i128>,
 }
 

@@ -3,7 +3,7 @@
 //!
 //! What the system itself puts there is left alone, for it says something of one file in one place: labels of security
 //! modules, signatures of integrity, the notes of overlayfs. File capabilities are kept only so that a user who does
-//! not get them back can be told.
+//! not get them back can be warned.
 
 use std::fs::File;
 use std::io;

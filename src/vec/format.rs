@@ -29,7 +29,7 @@ const MAX_SEQ: u64 = u64::MAX / 2;
 /// The largest alignment: elements begin at a page.
 pub(super) const MAX_ALIGN: u64 = PAGE64;
 
-/// A name of up to sixteen bytes by which a program tells its types apart, padded with zeros; zeros for none.
+/// A name of up to sixteen bytes by which a program distinguishes its types, padded with zeros; zeros for none.
 pub type Tag = [u8; 16];
 
 /// The tag of a name; `None` when the name is longer than 16 bytes.

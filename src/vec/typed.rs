@@ -26,7 +26,8 @@ pub struct Options {
 }
 
 impl Options {
-    /// Sets the name by which the program tells its types apart, in up to 16 bytes. A file with another tag is refused.
+    /// Sets the name by which the program distinguishes its types, in up to 16 bytes. A file with another tag is
+    /// refused.
     ///
     /// # Panics
     /// When the name is longer.

@@ -119,7 +119,7 @@ impl Check<'_> {
 }
 
 /// What differs between two images; `None` when that is too much to be held. What the later one says of itself is
-/// believed where it was made from the earlier and has the same full map; each full map is held against the last.
+/// believed where it was made from the earlier and has the same full map; each full map is compared with the last.
 fn changes(before: &Image, image: &Image, load: &mut Load) -> Result<Option<Runs>> {
     let of = |e: Bad| e.of(image.path());
     if image.meta().parent == before.name.id && image.meta().stored.map == before.meta().stored.map {

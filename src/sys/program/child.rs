@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, getpid, kill_process};
 use super::signal::{self, Arrived, Blocked};
 use super::start;
 
-/// Those that are passed on. Stopping and going on are left alone: the terminal tells both of us.
+/// Those that are passed on. Stopping and going on are left alone: the terminal signals both processes.
 const PASSED: [c_int; 7] =
     [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGUSR1, libc::SIGUSR2, libc::SIGALRM];
 

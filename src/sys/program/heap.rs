@@ -1,6 +1,6 @@
 //! Memory that runs out. The standard library then ends the process by SIGABRT; a program that says what happened, and
-//! exits as after any other error, says so here. Nothing is lost by it that a kill would not lose. A stack that overflows
-//! ends in SIGABRT as well, and cannot say so: whether it is large enough is asked before anything is done.
+//! exits as after any other error, says so here. Nothing is lost by it that a kill would not lose. A stack that
+//! overflows ends in SIGABRT as well, and cannot be reported: its size is checked before anything is done.
 #![allow(unsafe_code, reason = "an allocator is unsafe by its nature")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -11,7 +11,8 @@ use rustix::process::{Resource, getrlimit};
 const TROUBLE: libc::c_int = 2;
 const SAID: &[u8] = b"memsnap: out of memory\n  hint: raise the limit (ulimit -v), or end other programs\n";
 
-/// Bytes of stack that the program asks for (measured: with 96 KiB its command line is too much, with 128 every verb works).
+/// Bytes of stack that the program asks for (measured: with 96 KiB its command line is too much, with 128 every verb
+/// works).
 pub const STACK: u64 = 256 << 10;
 
 /// Whether the main thread may use as much as [`STACK`]. All other threads have stacks of a size that is not limited.

@@ -116,7 +116,7 @@ pub(super) fn act(signal: c_int, handler: libc::sighandler_t, flags: c_int) -> l
 pub(super) fn action_of(signal: c_int) -> libc::sigaction {
     // SAFETY: as above.
     let mut now: libc::sigaction = unsafe { std::mem::zeroed() };
-    // SAFETY: sigaction(2) takes a null new action, and then only writes the old one to where it is told.
+    // SAFETY: sigaction(2) takes a null new action, and then only writes the old one to the given place.
     unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut now) };
     now
 }
@@ -133,7 +133,7 @@ pub(super) fn set_action(signal: c_int, action: &libc::sigaction) -> libc::sigac
 
 pub(super) fn set_of(signals: &[c_int]) -> sigset_t {
     let mut set = MaybeUninit::uninit();
-    // SAFETY: sigemptyset(3) writes a whole set to where it is told, which is room for one.
+    // SAFETY: sigemptyset(3) writes a whole set to the given place, which has room for one.
     unsafe { libc::sigemptyset(set.as_mut_ptr()) };
     // SAFETY: it was just made.
     let mut set = unsafe { set.assume_init() };
@@ -243,7 +243,7 @@ impl Blocked {
     pub(super) fn wait(&self) -> io::Result<Arrived> {
         loop {
             let mut info = MaybeUninit::uninit();
-            // SAFETY: the set is valid, and there is room for what is told of the signal.
+            // SAFETY: the set is valid, and there is room for the information on the signal.
             let signal = unsafe { libc::sigwaitinfo(&raw const self.signals, info.as_mut_ptr()) };
             match arrived(signal, info) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -257,7 +257,7 @@ impl Blocked {
     pub(super) fn pending(&self) -> Option<Arrived> {
         let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
         let mut info = MaybeUninit::uninit();
-        // SAFETY: the set and the time are valid, and there is room for what is told of the signal.
+        // SAFETY: the set and the time are valid, and there is room for the information on the signal.
         let signal = unsafe { libc::sigtimedwait(&raw const self.signals, info.as_mut_ptr(), &raw const at_once) };
         arrived(signal, info).ok()
     }
