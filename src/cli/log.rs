@@ -233,7 +233,7 @@ fn aligned(rows: &[[String; 8]]) -> Vec<String> {
     rows.iter().map(line).collect()
 }
 
-/// Nanoseconds since 1970, as/// A time in nanoseconds since 1970, in the local time zone.
+/// Formats a time in nanoseconds since 1970, in the local time zone.
 pub(crate) fn local_time(ns: i64) -> String {
     match Timestamp::from_nanosecond(ns.into()) {
         Ok(time) => time.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
