@@ -28,8 +28,8 @@ pub(crate) fn settled(file: &File, path: &Path, before: &Stamp) -> Result<Stamp>
     }
 }
 
-/// How far the image of `file` is proven to be consistent, and why not more. `kept`: nobody could write while it was
-/// read, else `reason` says why not. `moved`: the stamp is not what it was.
+/// How far the image of `file` is proven to be consistent, and why not more. `kept`: no process could write while it
+/// was read, else `reason` says why not. `moved`: the stamp is not what it was.
 pub(crate) fn grade(
     file: &File,
     path: &Path,

@@ -1,5 +1,5 @@
-//! Getting the bytes out of a live target: read once, on every core, in bounded memory, without disturbing anybody,
-//! and graded by how far they are proven to be point-in-time.
+//! Getting the bytes out of a live target: read once, on every core, in bounded memory, without disturbing other
+//! programs, and graded by how far they are proven to be point-in-time.
 //!
 //! A target that shrinks or is replaced meanwhile is an error; one that grows is taken at its first length.
 

@@ -21,7 +21,7 @@ impl<'a> Watch<'a> {
     /// is let go when `file` is closed.
     ///
     /// # Errors
-    /// [`crate::Error::Busy`] when somebody keeps the flock.
+    /// [`crate::Error::Busy`] when another process keeps the flock.
     pub fn begin(file: &'a File, path: &Path, lock: bool, wait: Duration) -> Result<Watch<'a>> {
         if lock {
             // Held by us or by a process that runs us: either way no writer has it.

@@ -11,7 +11,7 @@ pub(crate) enum Consent {
     Given,
     /// The user said no.
     Declined,
-    /// Nobody can be asked.
+    /// There is no terminal to ask on.
     Unasked,
 }
 

@@ -77,7 +77,7 @@ impl Snapshot {
 
     /// Takes a snapshot of the file at `path`; later writes to the file do not show. On file systems that share blocks
     /// (XFS, btrfs) this is quick and point-in-time. Elsewhere the bytes are copied into memory, without holes, and are
-    /// not point-in-time if somebody writes meanwhile (`memsnap snap` finds that out).
+    /// not point-in-time if another program writes meanwhile (`memsnap snap` finds that out).
     ///
     /// # Errors
     /// When it is no readable regular file, it shrinks meanwhile, or there is no memory for the copy. The error

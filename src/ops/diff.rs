@@ -107,7 +107,8 @@ pub struct Compared {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[doc(hidden)]
 pub enum Piece<'a> {
-    /// Bytes of pages that differ, from offset `at` on: that of a page, or the start of [`Options::range`]. A side that ends within them has fewer.
+    /// Bytes of pages that differ, from offset `at` on: that of a page, or the start of [`Options::range`]. A side that
+    /// ends within them has fewer.
     Bytes {
         /// Where they are.
         at: u64,
@@ -141,7 +142,7 @@ impl Compared {
         }
     }
 
-    /// The metadata that differs. Between different files nobody expects it to agree.
+    /// The metadata that differs. Between different files it need not agree.
     fn metadata(&self) -> Vec<MetaChange> {
         let is_whole = self.span == (0..u64::MAX);
         if !is_whole || self.a.target() != self.b.target() {

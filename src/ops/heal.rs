@@ -65,7 +65,8 @@ fn newest(history: &Path) -> i128 {
         .unwrap_or(0)
 }
 
-/// Whether a file has no other name: what else has one may be anybody's, and its times are not ours to set.
+/// Whether a file has no other name: a file with another name may belong to another program, and its times are not ours
+/// to set.
 fn is_only_ours(file: &File, path: &Path) -> Result<bool> {
     Ok(meta::links(file).at("looking at", path)? == 1)
 }

@@ -70,7 +70,7 @@ pub struct Origin {
 /// file as it is now. Holes cost nothing.
 ///
 /// # Errors
-/// [`Error::Damaged`] when the stored image cannot be had whole; [`Error::Changed`] when somebody writes to the file
+/// [`Error::Damaged`] when the stored image cannot be had whole; [`Error::Changed`] when a program writes to the file
 /// meanwhile; when there is no memory for it.
 pub fn open(what: &Operand, store: Option<&Path>, progress: &dyn Progress) -> Result<Origin> {
     match Side::open(what, store)? {
@@ -343,7 +343,7 @@ pub fn delta<S: Root>(
         name: origin.name.clone().into_bytes(),
     };
     let scratch = scratch_beside(&out);
-    // Whose bytes these are is not known any more: nobody else may read them.
+    // Whose bytes these are is not known any more: no other user may read them.
     let how = Named { force: options.force, apart: &[], mode: 0o600 };
     into(out, &how, |out, path| write_delta(&pages, &head, options.level, (out, path, &scratch), progress))
 }

@@ -26,7 +26,7 @@ pub(crate) struct How<'a> {
     pub(crate) reading: &'a Reading,
     pub(crate) compress: Compress,
     pub(crate) reserve: Reserve,
-    /// The caller keeps everybody else from writing (a write lease): nothing more is to be proven.
+    /// The caller keeps all other processes from writing (a write lease): nothing more is to be proven.
     pub(crate) exclusive: bool,
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 /// How far an image is proven to be point-in-time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Grade {
-    /// Somebody may have written while it was read.
+    /// A program may have written while it was read.
     Unproven,
     /// The caller vouches: every writer honours the lock that was held.
     Claimed,
@@ -40,7 +40,7 @@ impl fmt::Display for Grade {
 /// Why a snapshot was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Somebody asked for it.
+    /// A user asked for it.
     Asked,
     /// It holds what a target was before memsnap changed it: the way back.
     Undo,

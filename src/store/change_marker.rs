@@ -126,7 +126,7 @@ impl ChangeMarker {
         name == ATTR
     }
 
-    /// Whether the change is under way at this moment: somebody holds the lock of the history.
+    /// Whether the change is under way at this moment: a process holds the lock of the history.
     pub fn is_busy(&self) -> bool {
         matches!(self.record, Record::Own | Record::Elsewhere) && is_being_written(&self.history)
     }

@@ -256,7 +256,7 @@ impl Own {
         Some(Own { file, lock, wiped: false })
     }
 
-    /// Wipes the head before anything else is changed. Fails while somebody else reads the file: it is left to them.
+    /// Wipes the head before anything else is changed. Fails while another process reads the file: it is left to them.
     fn take_over(&mut self) -> io::Result<()> {
         if !self.wiped {
             self.lock.try_lock().map_err(io::Error::from)?;

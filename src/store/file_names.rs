@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 
 use crate::page::Digest;
 
-/// The last number a snapshot can have: more than anybody makes, and far from what a number can hold.
+/// The last number a snapshot can have: more than are ever made, and far from what a number can hold.
 pub(super) const MOST_NUMBER: u64 = 1_000_000_000_000_000;
 
 /// A snapshot's file name: its number here, and its id.

@@ -57,7 +57,7 @@ impl History {
 
     /// Writes down whose it is.
     pub(super) fn put_label(&self) -> Result<()> {
-        // Where it was announced, a rename leaves nothing over. Somebody else may do the same.
+        // Where it was announced, a rename leaves nothing over. Another process may do the same.
         if self.says(NEXT) && no_follow::rename(&self.dir().join(NEXT), &self.dir().join(LABEL)).is_ok() {
             return create::sync_dir(self.dir());
         }

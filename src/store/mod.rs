@@ -146,7 +146,7 @@ impl Store {
         if is_new() {
             match check_empty(dir) {
                 Ok(()) => begin(dir, owner, parent)?,
-                // What is in it may be of somebody who has begun this store meanwhile.
+                // What is in it may be of a process that has begun this store meanwhile.
                 Err(e) if is_new() && !Store::at(dir, owner).has_histories() => return Err(e),
                 Err(_) => {}
             }
@@ -236,7 +236,7 @@ fn is_missing(e: io::Error) -> bool {
     e.kind() == io::ErrorKind::NotFound
 }
 
-/// Whether a file is only a name that somebody was to fill.
+/// Whether a file is only a name that a process was to fill.
 fn is_claimed(found: &fs::Metadata) -> bool {
     found.is_file() && found.len() == 0
 }
@@ -306,7 +306,7 @@ fn check_format(store: &Store) -> Result<()> {
     }
 }
 
-/// A store is only made in a directory that holds nothing of anybody's.
+/// A store is only made in a directory that holds nothing else.
 fn check_empty(dir: &Path) -> Result<()> {
     for entry in no_follow::read_dir(dir).at("listing", dir)? {
         let name = entry.at("listing", dir)?.file_name();

@@ -40,7 +40,7 @@ fn foreign(dir: &Path, owner: Owner, target: &Path, theirs: Owner, hint: String)
     Error::refused(what, hint)
 }
 
-/// What helps when a store belongs to somebody else.
+/// The hint when a store belongs to another user.
 const ELSEWHERE: &str = "use --store with a directory of your own";
 
 impl Store {
@@ -48,7 +48,7 @@ impl Store {
     /// of the target.
     ///
     /// # Errors
-    /// As [`Store::open`]; [`Error::Refused`] when it belongs to somebody else.
+    /// As [`Store::open`]; [`Error::Refused`] when it belongs to another user.
     pub fn find(chosen: Option<&Path>, target: &Path) -> Result<Store> {
         let store = Store::open(&Store::place(chosen, target))?;
         if chosen.is_none() {
@@ -57,7 +57,7 @@ impl Store {
         Ok(store)
     }
 
-    /// Whether this store, which nobody chose, is of somebody who may say what happened to one of `targets`.
+    /// Whether this store, which was not chosen, belongs to a user who may say what happened to one of `targets`.
     pub(crate) fn check_beside(&self, targets: &[&Path]) -> Result<()> {
         let known = || targets.iter().filter_map(|target| Some((*target, owner_at(target).ok()?)));
         if known().any(|(_, theirs)| may_hold(self.owner, theirs)) {
@@ -73,7 +73,7 @@ impl Store {
     /// to the caller, one beside the target to the owner of the target.
     ///
     /// # Errors
-    /// As [`Store::open_or_create`]; [`Error::Refused`] when it belongs to somebody who may not read the target.
+    /// As [`Store::open_or_create`]; [`Error::Refused`] when it belongs to a user who may not read the target.
     #[doc(hidden)]
     pub fn find_or_create(chosen: Option<&Path>, target: &Path) -> Result<Store> {
         let theirs = owner_at(target)?;
@@ -91,7 +91,7 @@ impl History {
     /// path led to earlier does not count.
     ///
     /// # Errors
-    /// [`Error::Refused`] when somebody who may not read `live` could read it here.
+    /// [`Error::Refused`] when a user who may not read `live` could read it here.
     pub(crate) fn admit(&self, live: &File) -> Result<()> {
         let live = live.metadata().at("looking at", self.target())?;
         self.admit_from(Owner::from(&live))?;
@@ -172,7 +172,7 @@ mod tests {
         }
     }
 
-    /// A history that was replaced by a directory of somebody else gets no file.
+    /// A history that was replaced by a directory of another user gets no file.
     #[test]
     fn what_took_the_place_of_a_history_is_not_written_to() {
         if id::euid() != 0 {

@@ -139,8 +139,8 @@ fn is_hex(text: &str) -> bool {
 }
 
 impl History {
-    /// The snapshot `back` before the latest, of those that somebody asked for: what memsnap made by itself, to undo
-    /// a change or to make one, has a number but is nobody's latest. Where there are no others it must do.
+    /// The snapshot `back` before the latest, of those that a user asked for: what memsnap made by itself, to undo
+    /// a change or to make one, has a number but is not the latest. It counts where there are no others.
     fn asked(&self, all: &[SnapName], back: u64) -> Option<SnapName> {
         let back = usize::try_from(back).ok()?;
         // One that cannot be read counts: the verb that opens it says what is wrong.

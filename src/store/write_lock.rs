@@ -11,7 +11,7 @@ use crate::sys::create::{Owner, Pending};
 use crate::sys::open::{self, Access};
 use crate::sys::{create, meta, no_follow};
 
-/// What the lock file holds while somebody writes, and after they were killed.
+/// The content of the lock file while a process writes, and after it was killed.
 pub(super) const CRASHED: &[u8] = b"w";
 
 /// The right to write in a history. While it is held the lock file holds a byte, so that the next writer sees when this
@@ -83,7 +83,7 @@ impl Drop for Writing {
     }
 }
 
-/// Whether somebody holds the right to write in the history at `dir`.
+/// Whether a process holds the right to write in the history at `dir`.
 pub(super) fn is_being_written(dir: &Path) -> bool {
     let lock = create::open_own(&dir.join("lock"));
     lock.is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))

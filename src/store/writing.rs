@@ -13,7 +13,7 @@ use crate::sys::lock::{self, Kind};
 use crate::sys::{create, open};
 
 impl History {
-    /// Lets the next writer look for garbage. Only a hint: where it cannot be given, as while somebody writes, it is
+    /// Lets the next writer look for garbage. Only a hint: where it cannot be given, as while a process writes, it is
     /// not.
     pub(crate) fn ask_for_sweep(&self) {
         // Only where there is a lock: looking at a history makes nothing in it.

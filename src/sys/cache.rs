@@ -2,10 +2,10 @@
 //!
 //! A scan of a big file must not push out what the user's programs have cached. So it looks before it reads, and drops
 //! the pages again that were not there. Two traps, both measured on ext4: the system's readahead brings in what follows
-//! a window, so that looking window by window finds nearly everything cached (65,280 of 65,536 pages stayed); and a page
-//! goes only when all of its folio, of up to 2 MiB, is dropped at once (window by window, 57,856 stayed). Hence: look at
-//! the whole file first (1 GiB takes microseconds cold, 7-16 ms cached), then drop behind the reading with
-//! [`Before::restore_part`], which reaches back over the seams. Dirty or mapped pages are not dropped by anybody.
+//! a window, so that looking window by window finds nearly everything cached (65,280 of 65,536 pages stayed); and a
+//! page goes only when all of its folio, of up to 2 MiB, is dropped at once (window by window, 57,856 stayed). Hence:
+//! look at the whole file first (1 GiB takes microseconds cold, 7-16 ms cached), then drop behind the reading with
+//! [`Before::restore_part`], which reaches back over the seams. Dirty or mapped pages are not dropped.
 #![cfg_attr(target_os = "linux", allow(unsafe_code, reason = "cachestat(2) and mincore(2) have no safe wrappers"))]
 
 use std::fs::File;
@@ -28,7 +28,8 @@ pub struct Counts {
     pub recently_evicted: u64,
 }
 
-/// Counts the cached pages of `off..off + len`; none where the system does not say (Linux before 6.5, somebody else's file).
+/// Counts the cached pages of `off..off + len`; none where the system does not say (Linux before 6.5, another user's
+/// file).
 pub fn count(file: &File, off: u64, len: u64) -> Option<Counts> {
     try_count(file, off, len).ok()
 }
@@ -105,8 +106,8 @@ pub struct Before {
 }
 
 impl Before {
-    /// Looks at `off..off + len`, before anything reads there: below a microsecond a MiB where all or nothing is cached,
-    /// and 16 bytes for each gap elsewhere. Where the system does not say, everything counts as cached.
+    /// Looks at `off..off + len`, before anything reads there: below a microsecond a MiB where all or nothing is
+    /// cached, and 16 bytes for each gap elsewhere. Where the system does not say, everything counts as cached.
     pub fn look(file: &File, off: u64, len: u64) -> Before {
         let page = rustix::param::page_size() as u64;
         let (start, end) = (off / page * page, off.saturating_add(len));
@@ -124,8 +125,8 @@ impl Before {
         before
     }
 
-    /// As [`Before::look`] at all `len` bytes of a file of which only `allocated` are on the disk. Holes count as absent:
-    /// what reading them brought in is zeros, which nobody has to fetch again. Moves the file's position.
+    /// As [`Before::look`] at all `len` bytes of a file of which only `allocated` are on the disk. Holes count as
+    /// absent: what reading them brought in is zeros, which need not be fetched again. Moves the file's position.
     pub fn look_sparse(file: &File, len: u64, allocated: u64) -> Before {
         if allocated >= len {
             return Before::look(file, 0, len);
@@ -189,8 +190,8 @@ impl Before {
         }
     }
 
-    /// Drops what was not cached before in `from..to`, and in the seam before it: for readers that give back as they go.
-    /// At best in steps of many MiB, and [`Before::restore`] at the end.
+    /// Drops what was not cached before in `from..to`, and in the seam before it: for readers that give back as they
+    /// go. At best in steps of many MiB, and [`Before::restore`] at the end.
     pub fn restore_part(&self, file: &File, from: u64, to: u64) {
         let from = from.saturating_sub(SEAM);
         let first = self.absent.partition_point(|(off, len)| off + len <= from);

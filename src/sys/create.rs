@@ -51,7 +51,7 @@ pub struct Pending {
 pub enum Published {
     /// The name is ours.
     New,
-    /// Somebody has had the name before; their file is untouched, ours is gone.
+    /// The name was taken before; that file is untouched, ours is gone.
     Existed,
 }
 
@@ -68,7 +68,7 @@ impl Pending {
     /// As [`Pending::new`], in a directory that belongs to `owner`; made by root, the file does too.
     ///
     /// # Errors
-    /// As [`Pending::new`]; `Changed` when the directory belongs to somebody else by now.
+    /// As [`Pending::new`]; `Changed` when the directory belongs to another user by now.
     pub fn owned(dir: &Path, owner: Owner) -> Result<Pending> {
         let directory = no_follow::directory(dir).at("opening", dir)?;
         if id::euid() == 0 && Owner::from(&directory.metadata().at("looking at", dir)?).uid != owner.uid {

@@ -1,10 +1,10 @@
-//! Descriptors that this process was started with: those that a shell opened for it, by their number or by the names that
-//! paths have for them (`/dev/stdout`, `/dev/fd/3`).
+//! Descriptors that this process was started with: those that a shell opened for it, by their number or by the names
+//! that paths have for them (`/dev/stdout`, `/dev/fd/3`).
 //!
 //! Such a path is not opened again: that would lose the position, fail for a socket, and replace what is meant to be
 //! written through. The descriptor is duplicated.
 //!
-//! A number may belong to anybody in this process: only in a program are they used.
+//! A number may belong to any code in this process: only in a program are they used.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::os::unix::ffi::OsStrExt;
@@ -48,8 +48,8 @@ fn inherited(_number: i32) -> std::io::Result<File> {
     Err(std::io::Error::new(std::io::ErrorKind::Unsupported, "descriptors are used by their number in programs only"))
 }
 
-/// What can only be read from front to back: the descriptor that `path` names, or a FIFO, opened once somebody writes to
-/// it. None: anything else.
+/// What can only be read from front to back: the descriptor that `path` names, or a FIFO, opened once a process writes
+/// to it. None: anything else.
 ///
 /// # Errors
 /// When there is no such descriptor, or the FIFO cannot be opened.
@@ -60,8 +60,8 @@ pub fn source(path: &Path) -> Result<Option<File>> {
     }
 }
 
-/// What can only be written from front to back: the descriptor that `path` names, or a FIFO of ours, opened once somebody
-/// reads from it. None: anything else, such as a FIFO that somebody else has put there.
+/// What can only be written from front to back: the descriptor that `path` names, or a FIFO of ours, opened once a
+/// process reads from it. None: anything else, such as a FIFO of another user.
 ///
 /// # Errors
 /// When there is no such descriptor, or the FIFO cannot be opened.

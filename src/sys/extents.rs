@@ -117,7 +117,7 @@ mod imp {
             }
             let Some(last) = found.last() else { return Ok(()) };
             let next = last.logical.saturating_add(last.length);
-            // Somebody may be changing the file: never twice the same.
+            // A program may be changing the file: never twice the same.
             if last.flags & Extent::LAST != 0 || next <= start {
                 return Ok(());
             }

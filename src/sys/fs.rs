@@ -42,14 +42,14 @@ impl FsKind {
     /// Whether a granted lease proves that no process writes: overlayfs and FUSE grant it wrongly, the network does not
     /// know.
     ///
-    /// On tmpfs it proves only that nobody has the file open or mapped: pages that a program has pinned for the kernel
-    /// to write to (fixed buffers of io_uring) stay writable after that, and nothing shows that a page is pinned. On
-    /// the others no page of a file can be pinned for long.
+    /// On tmpfs it proves only that no process has the file open or mapped: pages that a program has pinned for the
+    /// kernel to write to (fixed buffers of io_uring) stay writable after that, and nothing shows that a page is
+    /// pinned. On the others no page of a file can be pinned for long.
     pub fn leases_prove(&self) -> bool {
         matches!(self, FsKind::Ext4 | FsKind::Xfs | FsKind::Btrfs | FsKind::F2fs)
     }
 
-    /// Whether nobody can open or map a file for writing while a lease is held.
+    /// Whether no process can open or map a file for writing while a lease is held.
     pub fn leases_exclude(&self) -> bool {
         self.leases_prove() || *self == FsKind::Tmpfs
     }

@@ -4,7 +4,7 @@
 //! once, and what was read under it is no longer proven. Between [`Lease::keep`] and [`Lease::give_way`] it is not
 //! given back: who opens the file waits, until the kernel takes the lease by force (/proc/sys/fs/lease-break-time, 45 s
 //! by default; 0 is never). Only file systems with [`super::fs::FsKind::leases_exclude`] are to be believed. The kernel
-//! announces the break by a signal: SIGURG is chosen, as it does nothing unless somebody handles it (the usual SIGIO
+//! announces the break by a signal: SIGURG is chosen, as it does nothing unless it is handled (the usual SIGIO
 //! kills).
 //!
 //! While a break is pending, F_GETLEASE names the kind that the holder is to step down to, and so it does after the
@@ -22,7 +22,7 @@ use super::procs::Opener;
 pub enum LeaseAnswer<'a> {
     /// It is ours, and the proof holds from now on.
     Granted(Lease<'a>),
-    /// Somebody has the file open or mapped in a way that excludes it.
+    /// A process has the file open or mapped in a way that excludes it.
     Refused,
     /// Only the owner of a file, and root, may ask: nothing is known.
     NotOwner,
@@ -57,7 +57,7 @@ impl<'a> Lease<'a> {
         imp::take(file, imp::WRITE)
     }
 
-    /// Whether it is held no more; looks now. It was given back because somebody wanted the file, or taken by force.
+    /// Whether it is held no more; looks now. It was given back because a process wanted the file, or taken by force.
     pub fn is_broken(&self) -> bool {
         self.imp.is_broken()
     }
@@ -163,7 +163,7 @@ mod imp {
 
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     enum State {
-        /// It is given back as soon as somebody wants the file.
+        /// It is given back as soon as a process wants the file.
         Ours,
         /// It is not.
         Kept,
@@ -263,7 +263,7 @@ mod imp {
             fcntl(&self.file, libc::F_GETLEASE, 0) == Ok(self.kind)
         }
 
-        /// Somebody wants the file, and the kernel has not taken the lease by force.
+        /// A process wants the file, and the kernel has not taken the lease by force.
         fn is_pending(&self) -> bool {
             let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", self.file.as_raw_fd()));
             info.unwrap_or_default().lines().any(|line| line.contains(" LEASE ") && line.contains(" BREAKING "))

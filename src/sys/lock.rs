@@ -37,7 +37,7 @@ pub enum Held {
 /// skip another (fs/locks.c, `locks_next`).
 const LOOKS: usize = 5;
 
-/// Locks `file`, waiting up to `wait` (zero: not at all) while somebody else holds it. `path` is for the message.
+/// Locks `file`, waiting up to `wait` (zero: not at all) while another process holds it. `path` is for the message.
 ///
 /// # Errors
 /// `Busy`, naming the holder; at once when an ancestor holds it shared and we want it alone, as it would never let go.

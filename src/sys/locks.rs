@@ -49,7 +49,8 @@ pub struct Lock {
     /// Not held, but waited for.
     pub waiting: bool,
     /// All that have it, by number: a lock is shared by those that inherited it. Of one that is waited for, who waits.
-    /// Empty where nobody can be seen: a process of others or of another container, a descriptor under way in a socket.
+    /// Empty where no process is visible: a process of others or of another container, a descriptor under way in a
+    /// socket.
     pub holders: Vec<Process>,
 }
 
@@ -109,7 +110,7 @@ mod imp {
         pub(super) kind: LockKind,
         pub(super) exclusive: bool,
         pub(super) waiting: bool,
-        /// Who asked for it: -1 for OFD locks, 0 or less for nobody here.
+        /// Who asked for it: -1 for OFD locks, 0 or less for no process here.
         pub(super) pid: i64,
         pub(super) start: u64,
         pub(super) end: Option<u64>,
@@ -191,7 +192,7 @@ mod imp {
     pub(super) fn of(file: &File, of_others: bool) -> Locks {
         let Some(identity) = Identity::of(file) else { return Locks::default() };
         let recorded = table(&identity);
-        // The table leaves out who has no number in our namespace, even if it was inherited by somebody who has.
+        // The table leaves out who has no number in our namespace, even if a process that has one inherited it.
         let whole = recorded.is_some() && in_initial_namespace();
         let recorded = recorded.unwrap_or_default();
         if whole && recorded.is_empty() {

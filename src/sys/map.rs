@@ -6,7 +6,7 @@
 //! nothing happens. Only a program installs it (`program::guard`), as signal handlers are not a library's business.
 //!
 //! A `Window` is of a file that others may write to, so its bytes are no ordinary `&[u8]`. It is private to the crate:
-//! the scan, its only user, copies what it keeps before anybody else sees it (`Window::with` has the contract).
+//! the scan, its only user, copies what it keeps before other code sees it (`Window::with` has the contract).
 #![allow(unsafe_code, reason = "slices of mapped memory, and zeros put over it")]
 
 use std::fs::File;
@@ -94,11 +94,11 @@ pub(super) fn cover(addr: usize, page: usize) -> bool {
     let flags = MapFlags::PRIVATE | MapFlags::FIXED | NORESERVE;
     // SAFETY: mmap(2) with MAP_FIXED replaces what is mapped there: whole pages of a live window of ours, as the
     // thread that faulted reads it through a `Window` that unregisters before it unmaps. All of them stay readable,
-    // and their contents were anybody's before as well. rustix makes the system call itself: errno is left alone.
+    // and their contents were arbitrary before as well. rustix makes the system call itself: errno is left alone.
     unsafe { rustix::mm::mmap_anonymous(ptr, len, ProtFlags::READ, flags) }.is_ok()
 }
 
-/// A stretch of somebody's file, mapped for reading, under the guard.
+/// A stretch of a foreign file, mapped for reading, under the guard.
 pub(crate) struct Window {
     map: memmap2::MmapRaw,
     slot: &'static Slot,
@@ -127,7 +127,7 @@ impl Window {
     /// Runs `f` over the bytes, and gives its result if all of them were there.
     ///
     /// # Contract
-    /// Somebody else may write the file while `f` runs, and the language allows no change of memory behind a `&[u8]`.
+    /// Another process may write the file while `f` runs, and the language allows no change of memory behind a `&[u8]`.
     /// No Rust code can be given such memory and be free of that risk; what is asked of `f` keeps it harmless: it only
     /// hashes, compares or copies, with lengths and indexes that do not depend on what it reads, makes no other type of
     /// the bytes (`str`, enum), and looks at a byte once or does not mind two answers. Its result is then that of some
@@ -252,7 +252,8 @@ mod tests {
             .unwrap()
     }
 
-    /// A fault outside of all windows, and a SIGBUS from somebody else, must still kill; each in a process of its own.
+    /// A fault outside of all windows, and a SIGBUS from another process, must still kill; each in a process of its
+    /// own.
     #[test]
     fn what_is_not_ours_still_kills() {
         match std::env::var(CHILD).as_deref() {

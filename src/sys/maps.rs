@@ -56,7 +56,7 @@ pub struct Mappers {
     pub unseen: Unseen,
 }
 
-/// Everybody but this process who has `file` mapped.
+/// All processes but this one that have `file` mapped.
 pub fn mappers(file: &File) -> Mappers {
     imp::mappers(file)
 }

@@ -87,7 +87,7 @@ pub fn umask() -> u32 {
 /// # Errors
 /// As fchown(2): only root gives files away.
 pub fn set_owner(file: &File, uid: u32, gid: u32) -> io::Result<()> {
-    // All ones means "leave it" to the system, and is nobody's number.
+    // All ones means "leave it" to the system, and is no user's number.
     if uid == u32::MAX || gid == u32::MAX {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "no such owner"));
     }

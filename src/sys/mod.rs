@@ -1,8 +1,8 @@
 //! The kernel: the only module with `unsafe` blocks, and the only one that knows a system call by its name.
 //!
-//! It promises that nothing here hangs on a FIFO or a stale lock, follows a symbolic link unasked, shows anybody a
-//! half-written file, or takes silence for proof: where the system cannot tell, the answer says so ([`lease`] has
-//! `NotOwner` and `Unsupported`, [`procs`] has [`unseen`], [`cache`] has `None`). Linux first; what only Linux has
+//! It promises that nothing here hangs on a FIFO or a stale lock, follows a symbolic link unasked, shows another
+//! process a half-written file, or takes silence for proof: where the system cannot tell, the answer says so ([`lease`]
+//! has `NotOwner` and `Unsupported`, [`procs`] has [`unseen`], [`cache`] has `None`). Linux first; what only Linux has
 //! stands behind an `imp` module with an honest "not here" for others.
 //!
 //! # What safe code relies on
@@ -18,10 +18,10 @@
 //! | `sealed::Promise` | what its `unsafe` constructor was promised holds as long as it exists | `unsafe` |
 //! | `region::Region` | all bytes are mapped, initialised, private, and borrowed by the rules of references | it lays only a `Sealed`; taking access away is `unsafe` |
 //! | `map::Window` | bytes of a file that others may write to: only hashed, compared or copied | `Window::with` is private to the crate, and only the scan calls it |
-//! | `program::lockable::Lockable` | a descriptor that may belong to somebody else: only locked, never read, written or closed for them | it gives out no `File` and no descriptor |
+//! | `program::lockable::Lockable` | a descriptor that may belong to other code: only locked, never read, written or closed for them | it gives out no `File` and no descriptor |
 //!
 //! ```compile_fail,E0603
-//! use memsnap::sys::sealed::Draft; // would seal a file that somebody else has open
+//! use memsnap::sys::sealed::Draft; // would seal a file that another process has open
 //! ```
 //! ```compile_fail,E0603
 //! use memsnap::sys::region::Region; // would map it

@@ -35,7 +35,7 @@ impl Access {
 /// open(2), by whatever links a relative path has; an absolute one must have none. Fails with ELOOP where one is.
 ///
 /// # Errors
-/// As open(2); at once where somebody's lease is in the way.
+/// As open(2); at once where a lease is in the way.
 pub(crate) fn open(path: &Path, access: Access) -> io::Result<File> {
     Ok(open_with(path, access, OFlags::empty())?)
 }

@@ -17,13 +17,13 @@ pub use super::no_follow::Access;
 use super::{maps, no_follow};
 use crate::error::{At, Error, Result};
 
-/// How long an opening waits for somebody's lease: a `memsnap` that captures gives way within 50 ms.
+/// How long an opening waits for a lease: a `memsnap` that captures gives way within 50 ms.
 const LEASE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Opens a target for reading, without touching its access time where the system lets us.
 ///
 /// # Errors
-/// When it cannot be opened, is not a regular file, or somebody keeps a lease on it.
+/// When it cannot be opened, is not a regular file, or another process keeps a lease on it.
 pub fn target_read(path: &Path) -> Result<File> {
     target(path, Access::Read)
 }
@@ -31,7 +31,7 @@ pub fn target_read(path: &Path) -> Result<File> {
 /// Opens a target for reading and writing.
 ///
 /// # Errors
-/// When it cannot be opened, is not a regular file, or somebody keeps a lease on it.
+/// When it cannot be opened, is not a regular file, or another process keeps a lease on it.
 pub fn target_write(path: &Path) -> Result<File> {
     target(path, Access::Both)
 }
@@ -135,7 +135,7 @@ fn executed(path: &Path) -> Error {
 fn open_quietly(path: &Path, access: Access) -> Result<File, Errno> {
     #[cfg(target_os = "linux")]
     {
-        // Only the owner may leave the access time alone; everybody else gets EPERM.
+        // Only the owner may leave the access time alone; all others get EPERM.
         match no_follow::open_with(path, access, OFlags::NOATIME) {
             Err(Errno::PERM) => {}
             opened => return opened,
@@ -243,7 +243,7 @@ impl FileId {
     }
 }
 
-/// What the system says of a file at one moment. Equal times prove nothing while somebody maps it for writing.
+/// What the system says of a file at one moment. Equal times prove nothing while a process maps it for writing.
 ///
 /// Not comparable as a whole, as the access time moves by reading: [`Stamp::same_file`], [`Stamp::same_state`].
 #[derive(Clone, Copy, Debug)]

@@ -30,14 +30,14 @@ impl From<&Metadata> for Owner {
 }
 
 impl Owner {
-    /// As root: gives it `made`. Anybody else keeps it.
+    /// As root: gives it `made`. Other users keep it.
     pub(super) fn receive(self, made: &File) -> Result<(), Errno> {
         if id::euid() != 0 {
             return Ok(());
         }
         match rustix::fs::fchown(made, Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid))) {
-            // A root that may not give away (a container, NFS) keeps it: then nobody else reads it either. Where files
-            // have no owners, whose they are is asked about before anything is stored.
+            // A root that may not give away (a container, NFS) keeps it: then no other user reads it either. Where
+            // files have no owners, whose they are is asked about before anything is stored.
             Err(Errno::PERM | Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => Ok(()),
             done => done,
         }
@@ -68,7 +68,7 @@ pub fn make_dir_for(dir: &Path, owner: Option<Owner>) -> Result<bool> {
     }
     if let Some(owner) = owner {
         let made = no_follow::directory(dir).at("opening", dir)?;
-        // Somebody may have put another one in its place since; one that holds anything is not given away.
+        // Another one may have taken its place since; one that holds anything is not given away.
         if is_empty(&made).at("listing", dir)? {
             owner.receive(&made).at("setting the owner of", dir)?;
         }
@@ -159,7 +159,7 @@ pub(crate) fn exposed(dir: &Path, what: String, chmod: &str) -> Error {
 /// File systems whose modes come from how they are mounted, if not always; so do those of many programs (FUSE).
 const MODELESS: [&str; 8] = ["vfat", "msdos", "exfat", "ntfs", "ntfs3", "cifs", "smb3", "9p"];
 
-/// Whether nobody but its owner (us, or root) can write to `dir`: otherwise what it holds is anybody's word. Root may
+/// Whether only its owner (us, or root) can write to `dir`: otherwise its content cannot be trusted. Root may
 /// use the directories of all. Gives the owner. Its mode stays: [`make_dir_for`] mends one of ours that not even we
 /// can enter.
 ///

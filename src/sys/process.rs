@@ -103,7 +103,7 @@ mod imp {
     }
 
     fn is_the_file(link: &Path, file: &Identity) -> bool {
-        // Not synced: a dead server behind somebody's other descriptor must not hold us up.
+        // Not synced: a dead server behind another descriptor must not block us.
         let Ok(stat) = statx(CWD, link, AtFlags::STATX_DONT_SYNC, StatxFlags::INO) else { return false };
         stat.stx_ino == file.ino && makedev(stat.stx_dev_major, stat.stx_dev_minor) == file.dev
     }

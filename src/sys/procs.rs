@@ -1,7 +1,7 @@
 //! Who has a file open or mapped, as far as /proc shows it.
 //!
 //! What is not seen proves nothing: processes of others, of other containers, and those that a mount of /proc hides are
-//! out of sight, and somebody may open the file right after. Hence [`Unseen`]; proof is for [`super::lease`].
+//! out of sight, and a process may open the file right after. Hence [`Unseen`]; proof is for [`super::lease`].
 
 use std::fs::File;
 
@@ -55,7 +55,7 @@ impl Openers {
     }
 }
 
-/// Everybody but this process who has `file` open or mapped, loop devices and swap space too: a walk over /proc, some
+/// All processes but this one that have `file` open or mapped, loop devices and swap space too: a walk over /proc, some
 /// 10 ms for 100 processes.
 pub fn openers(file: &File) -> Openers {
     imp::openers(file)

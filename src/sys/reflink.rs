@@ -46,7 +46,7 @@ mod imp {
         match fs::kind(file).ok()? {
             FsKind::Btrfs => Some(true),
             FsKind::Xfs => xfs_has_it(file),
-            // A file system that has no such operation says so even where nothing is to be shared with nobody; one that
+            // A file system that has no such operation says so even where nothing is to be shared; one that
             // has it may still refuse.
             _ => (shares_with_nobody(file) == Err(Errno::OPNOTSUPP)).then_some(false),
         }

@@ -141,7 +141,7 @@ impl Region {
         }
         // SAFETY: `at` is within the mapping, as checked.
         let start = unsafe { self.start.add(at) };
-        // SAFETY: `lay` wants whole pages of a live mapping of ours that nobody borrows (`&mut self`), and a file that
+        // SAFETY: `lay` wants whole pages of a live mapping of ours that nothing borrows (`&mut self`), and a file that
         // is long enough (checked) and does not change (`Sealed`).
         unsafe { imp::lay(start, len, file, offset) }
             .map_err(|e| io::Error::new(e.kind(), format!("mapping {len} bytes of a file: {e}")))?;
@@ -154,14 +154,14 @@ impl Region {
     #[inline]
     pub(crate) fn as_slice(&self) -> &[u8] {
         // SAFETY: the memory is mapped, readable (`protect` is unsafe) and initialised (zeros or a file) for `len`
-        // bytes, at most isize::MAX, while `self` lives; nobody changes it while it is borrowed.
+        // bytes, at most isize::MAX, while `self` lives; it does not change while it is borrowed.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
 
     /// All bytes, to be written.
     #[inline]
     pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
-        // SAFETY: as in `as_slice`, writable besides, and borrowed by nobody else.
+        // SAFETY: as in `as_slice`, writable besides, and borrowed only here.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
     }
 
@@ -175,7 +175,7 @@ impl Region {
         self.start.as_ptr()
     }
 
-    /// Nobody writes it any more; where the system allows, a stray store through a pointer faults from now on.
+    /// It is not written any more; where the system allows, a stray store through a pointer faults from now on.
     pub(crate) fn freeze(self) -> Frozen {
         if self.len > 0 {
             // SAFETY: the mapping is ours, and nothing writes from now on, as `Frozen` only gives `&[u8]`. When it is
@@ -231,7 +231,7 @@ impl Drop for Region {
     fn drop(&mut self) {
         LAID.fetch_sub(self.laid, Relaxed);
         if self.len > 0 {
-            // SAFETY: the mapping was made by `reserve` with this start and length, and nobody can borrow it any more.
+            // SAFETY: the mapping was made by `reserve` with this start and length, and nothing can borrow it any more.
             unsafe { imp::release(self.start, self.mapped()) };
         }
     }
@@ -243,7 +243,7 @@ impl std::fmt::Debug for Region {
     }
 }
 
-/// A region that nobody writes any more.
+/// A region that is not written any more.
 #[derive(Debug)]
 pub(crate) struct Frozen(Region);
 
@@ -293,7 +293,7 @@ mod imp {
     }
 
     /// # Safety
-    /// `start` and `len` are whole pages of a mapping of the caller's that nobody borrows; `file` has the bytes.
+    /// `start` and `len` are whole pages of a mapping of the caller's that nothing borrows; `file` has the bytes.
     pub(super) unsafe fn lay(start: NonNull<u8>, len: usize, file: &Sealed, offset: u64) -> io::Result<()> {
         let flags = MapFlags::PRIVATE | MapFlags::FIXED | NORESERVE;
         let prot = ProtFlags::READ | ProtFlags::WRITE;
@@ -314,7 +314,7 @@ mod imp {
     }
 
     /// # Safety
-    /// A mapping of the caller's, of exactly this start and length, that nobody borrows.
+    /// A mapping of the caller's, of exactly this start and length, that nothing borrows.
     pub(super) unsafe fn release(start: NonNull<u8>, len: usize) {
         // SAFETY: as the caller promises. It can only fail for an address that is not a page's.
         let _ = unsafe { mm::munmap(start.as_ptr().cast(), len) };
@@ -351,7 +351,7 @@ mod imp {
     pub(super) fn huge(_start: NonNull<u8>, _len: usize) {}
 
     pub(super) unsafe fn lay(start: NonNull<u8>, len: usize, file: &Sealed, offset: u64) -> io::Result<()> {
-        // SAFETY: memory of the caller's that nobody borrows, initialised when it was reserved.
+        // SAFETY: memory of the caller's that nothing borrows, initialised when it was reserved.
         let bytes = unsafe { std::slice::from_raw_parts_mut(start.as_ptr(), len) };
         file.file().read_exact_at(bytes, offset)
     }

@@ -1,4 +1,4 @@
-//! Files whose bytes nobody changes: sealed memory, clones that have no name, and files of which somebody promised it.
+//! Files whose bytes do not change: sealed memory, clones without a name, and files of which the caller promises it.
 //!
 //! The invariant of [`Sealed`] is what makes mapping it sound: its bytes and its length stay as they are while it, or
 //! anything mapped from it, exists. Memory is sealed by the kernel, whatever process has a descriptor of it. A
@@ -60,7 +60,7 @@ impl Sealed {
     /// When its length cannot be learnt.
     ///
     /// # Safety
-    /// While this and everything mapped from it exists, nobody, in any process, may write to the file or change its
+    /// While this and everything mapped from it exists, no process may write to the file or change its
     /// length. Otherwise bytes change behind references, which is undefined behaviour, and reading past a new end kills
     /// the process (SIGBUS). An advisory lock keeps away only those who ask for it.
     pub(crate) unsafe fn promised(file: Arc<File>) -> io::Result<Sealed> {
@@ -80,8 +80,9 @@ impl Promise {
     /// For `file`.
     ///
     /// # Safety
-    /// For as long as this exists: nobody else, in any process, writes to the file or changes its length, and the
-    /// holder does so only while no [`Sealed`] from [`Promise::sealed`], and nothing mapped from one, exists.
+    /// For as long as this exists: no other process, and no other code in this one, writes to the file or changes its
+    /// length, and the holder does so only while no [`Sealed`] from [`Promise::sealed`], and nothing mapped from one,
+    /// exists.
     pub(crate) unsafe fn new(file: File) -> Promise {
         Promise { file: Arc::new(file) }
     }
@@ -96,7 +97,7 @@ impl Promise {
     }
 }
 
-/// A file in memory, or one without a name on a disk, that is being filled. Nobody maps it before it is sealed.
+/// A file in memory, or one without a name on a disk, that is being filled. It is not mapped before it is sealed.
 #[derive(Debug)]
 pub(crate) struct Draft {
     file: File,
@@ -152,10 +153,10 @@ impl Draft {
         Ok(sparse::extents(&self.file, self.len)?.iter().map(|e| (e.start, e.end)).collect())
     }
 
-    /// Nothing is written any more. Memory is sealed: nobody who has a descriptor of it can change it.
+    /// Nothing is written any more. Memory is sealed: no process that has a descriptor of it can change it.
     ///
     /// # Errors
-    /// When the seal is refused, as while somebody has it mapped for writing, or its length was changed.
+    /// When the seal is refused, as while it is mapped for writing, or its length was changed.
     pub(crate) fn seal(self) -> io::Result<Sealed> {
         if self.sealable {
             imp::seal(&self.file)?;
@@ -196,7 +197,7 @@ mod imp {
     pub(super) fn clone_beside(file: &File) -> Option<File> {
         let path = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).ok()?;
         let dir = path.parent().filter(|dir| dir.is_absolute()).unwrap_or(Path::new("/"));
-        // O_EXCL: nobody can give it a name.
+        // O_EXCL: it cannot be given a name.
         let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::EXCL | OFlags::CLOEXEC;
         let clone: File = open(dir, flags, Mode::RUSR | Mode::WUSR).ok()?.into();
         ioctl_ficlone(&clone, file).ok()?;

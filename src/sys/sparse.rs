@@ -20,7 +20,7 @@ pub struct Extent {
 /// compare the length afterwards.
 ///
 /// Works by lseek(2), which moves the offset that all users of this descriptor and its duplicates share: only one
-/// thread may call it at a time, and everybody else must read at given offsets.
+/// thread may call it at a time, and all others must read at given offsets.
 ///
 /// # Errors
 /// As lseek(2).

@@ -1,4 +1,5 @@
-//! Which pages of private memory were written: asked of the kernel, without a signal, a thread or a change of protection.
+//! Which pages of private memory were written: asked of the kernel, without a signal, a thread or a change of
+//! protection.
 //!
 //! [`Watch`] registers memory with userfaultfd(2) in its asynchronous write-protect mode and asks with the PAGEMAP_SCAN
 //! ioctl (both Linux 6.7; Documentation/admin-guide/mm/{userfaultfd,pagemap}.rst). [`private_pages`] reads bit 61 of
@@ -99,7 +100,7 @@ impl Watch {
     }
 }
 
-/// Pages of nobody else are armed or asked for.
+/// Only pages of this region are armed or asked for.
 fn must_be_inside(region: &Region, bytes: &Range<usize>) -> io::Result<()> {
     if bytes.start <= bytes.end && bytes.end <= region.len() {
         return Ok(());

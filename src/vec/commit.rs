@@ -307,8 +307,8 @@ impl VecFileMut {
         self.check()
     }
 
-    /// Checks after a long append that nobody else changed the file, and that it has `len` bytes. Otherwise it is not
-    /// touched any more.
+    /// Checks after a long append that no other process changed the file, and that it has `len` bytes. Otherwise it is
+    /// not touched any more.
     fn still(&mut self, len: u64) -> Result<()> {
         let still = self.check_with(len);
         if still.is_err() {

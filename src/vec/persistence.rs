@@ -38,7 +38,7 @@ impl PersistenceFile {
     /// checked where given.
     ///
     /// # Errors
-    /// [`Error::Busy`](crate::Error::Busy) while somebody has it open for writing;
+    /// [`Error::Busy`](crate::Error::Busy) while another process has it open for writing;
     /// [`Error::Refused`](crate::Error::Refused) when it is no such file, magic bytes or version differ, or it is of
     /// the other byte order; [`Error::Version`](crate::Error::Version) when it is of another format.
     ///

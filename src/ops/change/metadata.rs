@@ -204,7 +204,7 @@ fn set(file: &File, change: &MetaChange) -> Result<(), (String, std::io::Error)>
 pub(crate) fn give_all(file: &File, image: &Image, out: &Path) -> Result<Vec<Note>> {
     let said = image.meta();
     let (mut notes, mut mode) = (Vec::new(), said.mode & 0o1777);
-    // All of it is written and proven. The owner comes before whatever lets others read: until then nobody else can.
+    // All of it is written and proven. The owner comes before whatever lets others read: until then no other user can.
     // And before the mode: a change of owner takes bits away.
     if id::euid() == 0
         && let Err(e) = meta::set_owner(file, said.uid, said.gid)

@@ -77,8 +77,8 @@ impl<'a> Space<'a> {
         Ok(())
     }
 
-    /// Gives back what was reserved, as nothing will be written. Only where the lease keeps everybody else away: others
-    /// may have written there. Blocks that stay reserved change nothing in what is read.
+    /// Gives back what was reserved, as nothing will be written. Only where the lease keeps all other processes away:
+    /// others may have written there. Blocks that stay reserved change nothing in what is read.
     pub(crate) fn release(&self, lease: Option<&Lease<'_>>) {
         let Some(lease) = lease.filter(|lease| !self.reserved.is_empty() && lease.keep()) else { return };
         let file = self.target.file;

@@ -1,7 +1,7 @@
 //! Descriptors that this process was started with, by their number.
 //!
-//! A number may belong to anybody in this process. What came through exec(2) is not close-on-exec, and all that this crate
-//! opens for itself is: so no descriptor that it relies on, as those of sealed memory, can be had by its number.
+//! A number may belong to any code in this process. What came through exec(2) is not close-on-exec, and all that this
+//! crate opens for itself is: so no descriptor that it relies on, as those of sealed memory, can be had by its number.
 #![allow(unsafe_code, reason = "a descriptor that is known by its number alone has no safe wrapper")]
 
 use std::fs::File;
@@ -26,7 +26,7 @@ pub(in crate::sys) fn inherited(number: RawFd) -> io::Result<File> {
     if copy < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the descriptor was made just now, and nobody else knows it.
+    // SAFETY: the descriptor was made just now, and no other code knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(copy) }.into())
 }
 
@@ -35,8 +35,8 @@ pub fn stdin_is_open() -> bool {
     !start::was_closed(0) && access(io::stdin()).is_some_and(|access| access != OFlags::WRONLY)
 }
 
-/// Whether this process was given a stdout that can be written. (The standard library takes any other for one that takes
-/// everything.)
+/// Whether this process was given a stdout that can be written. (The standard library takes any other for one that
+/// takes everything.)
 pub fn stdout_is_open() -> bool {
     !start::was_closed(1) && access(io::stdout()).is_some_and(|access| access != OFlags::RDONLY)
 }

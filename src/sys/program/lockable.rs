@@ -1,7 +1,7 @@
 //! What the verb `lock` locks: any file or directory, or a descriptor that is named by its number, as a whole or bytes
 //! of it.
 //!
-//! A descriptor that is named by its number ([`inherited`]) may belong to anybody in this process. Hence it is given
+//! A descriptor that is named by its number ([`inherited`]) may belong to any code in this process. Hence it is given
 //! out as a [`Lockable`], through which nothing can be read, written or closed for its owner.
 #![cfg_attr(target_os = "linux", allow(unsafe_code, reason = "OFD locks have no safe wrapper"))]
 
@@ -60,7 +60,8 @@ pub fn in_the_way(file: &Lockable, span: Span, kind: Kind) -> Locks {
 /// kernel's queue, until it is ours or a signal handler has run.
 ///
 /// # Errors
-/// `WouldBlock` when somebody is in the way and `wait` is false, `Interrupted` after a handler; what the system says.
+/// `WouldBlock` when another lock is in the way and `wait` is false, `Interrupted` after a handler; what the system
+/// says.
 pub fn ask(file: &Lockable, span: Span, kind: Option<Kind>, wait: bool) -> io::Result<()> {
     use FlockOperation::{
         LockExclusive, LockShared, NonBlockingLockExclusive, NonBlockingLockShared, NonBlockingUnlock, Unlock,
@@ -92,9 +93,9 @@ pub fn open(path: &Path, access: Access, inherited: bool) -> io::Result<Lockable
     let opened = match once(access | OFlags::CREATE | OFlags::NONBLOCK) {
         // A directory; that cannot be written to.
         Err(Errno::ISDIR) => once(OFlags::RDONLY | OFlags::NONBLOCK),
-        // In a sticky directory, somebody else's file may be opened, but not with O_CREAT (fs.protected_regular).
+        // In a sticky directory, another user's file may be opened, but not with O_CREAT (fs.protected_regular).
         Err(Errno::ACCESS) => once(access | OFlags::NONBLOCK).map_err(|_| Errno::ACCESS),
-        // Somebody's lease: it is given back, or taken by the kernel after some seconds.
+        // A lease of another process: it is given back, or taken by the kernel after some seconds.
         Err(Errno::AGAIN) => once(access),
         opened => opened,
     }?;

@@ -1,4 +1,4 @@
-//! Signals that must not kill, that end a wait, or that are for somebody else. Only the program uses this module: a
+//! Signals that must not kill, that end a wait, or that are for another process. Only the program uses this module: a
 //! library leaves the signals of its process alone.
 #![allow(unsafe_code, reason = "signals have no safe wrapper")]
 

@@ -56,7 +56,7 @@ fn stop_if_wanted() {
     }
     let handler = signal::act(libc::SIGTSTP, libc::SIG_DFL, 0);
     let mask = signal::mask(libc::SIG_UNBLOCK, &signal::set_of(&[libc::SIGTSTP]));
-    // SAFETY: raise(3) is async-signal-safe and takes any number. It returns when somebody continues the process.
+    // SAFETY: raise(3) is async-signal-safe and takes any number. It returns when the process is continued.
     unsafe { libc::raise(libc::SIGTSTP) };
     if let Ok(mask) = mask {
         // What was there before is valid.
