@@ -1,4 +1,4 @@
-//! The history of a file: two snapshots, what differs, and the way back: `cargo run --example history`.
+//! Takes two snapshots of a file, compares them and lists them: `cargo run --example history`.
 
 use std::io::Write;
 

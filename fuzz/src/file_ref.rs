@@ -20,7 +20,7 @@ pub fn check(input: &[u8]) {
     match Operand::parse(arg, None, &exists) {
         Ok(operand) => {
             assert!(!operand.path.as_os_str().is_empty() && bytes.starts_with(operand.path.as_os_str().as_bytes()));
-            assert_eq!(operand.ambiguity.is_some(), there && operand.at.is_some(), "whoever could be meant is named");
+            assert_eq!(operand.ambiguity.is_some(), there && operand.at.is_some(), "an ambiguous name is reported");
             again(&operand);
         }
         Err(e) => assert!(!e.hint().is_empty() && !there, "a file that is there can be named"),

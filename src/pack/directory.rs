@@ -60,8 +60,8 @@ pub(super) fn pack_id(directory: &[DirEntry], pages: u64) -> Digest {
     hasher.finalize().into()
 }
 
-/// Reads a directory, and checks it, with the head of the pack and the numbers of the tail. Piece by piece, as one in a file of
-/// holes may be said to be of any size: a row of zeros is none.
+/// Reads a directory, and checks it, with the head of the pack and the numbers of the tail. Piece by piece, as one in a
+/// file of holes may claim any size: a row of zeros is none.
 pub(super) fn read(
     file: &impl ReadAt,
     head: &[u8; HEAD],

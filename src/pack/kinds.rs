@@ -42,7 +42,7 @@ impl fmt::Display for Grade {
 pub enum Kind {
     /// A user asked for it.
     Asked,
-    /// It holds what a target was before memsnap changed it: the way back.
+    /// The content of a target before memsnap changed it, for undo.
     Undo,
     /// It holds what a target was changed to, where no other snapshot does.
     Result,

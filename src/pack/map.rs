@@ -42,7 +42,7 @@ impl<R: ReadAt + Clone> MapFile<R> {
             return Err(Bad::new("its parts do not add up"));
         }
         let ids = read_ids(&file, FIXED as u64, n)?;
-        // Last, as a file may be said to be of any size: only one that is as long as it says is read to its end.
+        // Last, as a file may claim any size: only one that is as long as it says is read to its end.
         prove(&file, size, id)?;
         Ok(MapFile { file, packs: numbers(ids, packs), section })
     }
@@ -59,8 +59,8 @@ impl<R: ReadAt + Clone> MapFile<R> {
     }
 }
 
-/// Reads `n` pack ids at `offset`. Piece by piece: in a file of holes there may be said to be any number, and the first of
-/// them is no id.
+/// Reads `n` pack ids at `offset`. Piece by piece: in a file of holes there may be said to be any number, and the first
+/// of them is no id.
 pub(super) fn read_ids(file: &impl ReadAt, offset: u64, n: u32) -> Result<Vec<Digest>, Bad> {
     let (mut all, mut piece) = (Vec::new(), vec![0; n.min(PIECE) as usize * 32]);
     for first in (0..n).step_by(PIECE as usize) {

@@ -124,7 +124,7 @@ impl<R: ReadAt + Clone> SnapshotFile<R> {
             return Err(Bad::new("its parts do not add up"));
         }
         let ids = read_ids(&file, packs_at, sizes.packs)?;
-        // Only a file that is as long as it says is read to its end: one of holes may be said to be of any size.
+        // Only a file that is as long as it says is read to its end: one of holes may claim any size.
         prove(&file, size, id)?;
         let mut rest = vec![0; variable];
         file.read_at(&mut rest, variable_at)?;

@@ -140,7 +140,7 @@ pub(super) fn prove(file: &impl ReadAt, size: u64, id: &Digest) -> Result<(), Ba
 }
 
 /// The error of a file named by its hash whose numbers cannot be used: a newer version made it only if its bytes are
-/// those of its name. One of unknown layout may be said to be of any size; past what a snapshot takes it is not read.
+/// those of its name. One of unknown layout may claim any size; past what a snapshot takes it is not read.
 pub(super) fn unless_damaged(bad: Bad, file: &impl ReadAt, size: u64, id: &Digest) -> Bad {
     const MOST: u64 = 1 << 30;
     match bad {

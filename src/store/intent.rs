@@ -18,7 +18,7 @@ const UNDO: &str = "undo";
 const MOST: usize = 256 << 10;
 /// Digits of its digest by which a change marker names a record.
 pub(super) const LABEL_DIGITS: usize = 16;
-/// How the verb of a change begins that is the way back of an interrupted one.
+/// Prefix of the verb of a change that rolls back an interrupted one.
 const WAY_BACK: &str = "rollback of ";
 
 /// "Bring the target from image X to image Y." Both are snapshots of the history; the pages to write follow from their

@@ -41,7 +41,7 @@ mod imp {
 
     pub(super) fn current() -> Option<u64> {
         let stamp = STAMP.get_or_init(make).as_ref()?;
-        // SAFETY: a whole page, aligned, zeroed (a valid atomic), mapped for ever, only ever used as this atomic.
+        // SAFETY: a whole page, aligned, zeroed (a valid atomic), never unmapped, only ever used as this atomic.
         let stamp = unsafe { stamp.0.as_ref() };
         match stamp.load(SeqCst) {
             0 => {

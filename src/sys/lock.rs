@@ -2,7 +2,7 @@
 //!
 //! A lock is of an open file description, not of a process: children inherit it, and the number in /proc/locks may be
 //! of one that is long gone, so the holders are looked for among all descriptors ([`locks`]). Where they are our own
-//! ancestors, as in `flock F memsnap snap F`, the lock protects us already and waiting for it would be for ever.
+//! ancestors, as in `flock F memsnap snap F`, the lock protects us already and waiting for it would never end.
 
 use std::fs::File;
 use std::path::Path;

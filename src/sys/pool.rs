@@ -177,7 +177,7 @@ impl<T> Order<T> {
     }
 }
 
-/// Stops the others when the thread that holds it panics, so that none waits for ever.
+/// Stops the others when the thread that holds it panics, so that none waits forever.
 struct Alarm<'a, T>(&'a Order<T>);
 
 impl<T> Drop for Alarm<'_, T> {

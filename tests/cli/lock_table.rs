@@ -73,7 +73,7 @@ fn run(case: &Case, tool: &[String], words: &[&str]) -> Ran {
     finish(case.command(&tool[0]).args(&tool[1..]).args(words).env_remove("SHELL"))
 }
 
-/// Whether the words wait for ever where somebody else is in the way.
+/// Whether the command waits without limit for the lock of another process.
 fn waits(options: &str) -> bool {
     !["n", "-w", "wait", "timeout"].iter().any(|word| options.contains(word)) && !options.contains('u')
 }

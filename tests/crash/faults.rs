@@ -136,7 +136,7 @@ fn set() -> String {
     FAULTS.iter().map(|(call, _)| format!("?{call}")).collect::<Vec<_>>().join(",")
 }
 
-/// Runs the words with this fault; not for ever.
+/// Runs the command with this fault, and with a timeout.
 fn inject(subject: &Subject, case: &Case, words: &str, fault: &Fault) -> Ran {
     let Fault { point, what, on } = fault;
     let when = format!("inject={}:{what}:when={}{}", point.call, point.nth, if *on { "+" } else { "" });

@@ -252,7 +252,7 @@ fn a_device_with_another_number() {
     }
 }
 
-/// A rollback that was cut short is the way back still: said again, it does not lead forward.
+/// A rollback that was cut short still is a rollback: running it again does not finish the change.
 #[test]
 fn to_finish_and_to_roll_back_mean_the_first_change() {
     let ends = Ends::new(0);

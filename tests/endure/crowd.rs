@@ -1,5 +1,5 @@
 //! Eight processes at once, with all verbs, on the same target and on different targets of one store: each succeeds or
-//! says who is in the way, none waits for ever, and what is left is what some order of them one after the other leaves.
+//! says who is in the way, none waits forever, and what is left is what some order of them one after the other leaves.
 
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};

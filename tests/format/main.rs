@@ -1,4 +1,4 @@
-//! Format 1: stores and a delta that were made once and stay readable for ever, and the format document against them.
+//! Format 1: stores and a delta that were made once and stay readable forever, and the format document against them.
 
 mod document;
 mod golden;

@@ -246,7 +246,7 @@ impl Args {
         }
     }
 
-    /// How long to wait; `None`: for ever.
+    /// How long to wait; `None`: without limit.
     fn wait(&self) -> anyhow::Result<Option<Duration>> {
         if self.nonblock {
             return Ok(Some(Duration::ZERO));

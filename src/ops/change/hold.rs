@@ -63,7 +63,8 @@ pub(crate) fn hold<R>(history: &History, options: &Options, f: impl FnOnce(&mut 
         return Err(Error::Busy {
             path,
             holder: "a process that this one runs under has it locked".into(),
-            hint: "run it outside of that lock: whoever holds it for a persistent vector has the file mapped".into(),
+            hint: "run it outside of that lock: the program that holds it for a persistent vector has the file mapped"
+                .into(),
         });
     }
     let lease = alone(&live, &path, options, &family, &mut cautions)?;

@@ -107,7 +107,7 @@ impl Interrupted {
             let what = "the previous content, with what is neither old nor new, is saved as";
             notes.push(Note::warning(format!("{what} @{number}")));
         }
-        // The way back is a change of its own: one cut short must continue backwards.
+        // A rollback is a change of its own: an interrupted one must continue as a rollback.
         let new = if self.forward { intent.clone() } else { intent.turned(id::now_ns()) };
         let step = Step { intent: &new, recorded: Some(intent), from: Some(from), to, pages: &self.pages };
         let bytes = carry_out(work, &step, progress)?;

@@ -126,7 +126,7 @@ pub(super) fn set_action(signal: c_int, action: &libc::sigaction) -> libc::sigac
     let mut before: libc::sigaction = unsafe { std::mem::zeroed() };
     // SAFETY: sigaction(2) wants a valid new action and a null or valid old one, and both are. The handler is the
     // default, one that was there before, or one of `nothing`, `speak_and_end` and `stop::stop`, which may run at any
-    // time on any thread and live for ever.
+    // time on any thread and live forever.
     unsafe { libc::sigaction(signal, &raw const *action, &raw mut before) };
     before
 }
