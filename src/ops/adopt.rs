@@ -3,7 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use super::renamed::shares_page;
+use super::input::renamed::shares_page;
 use super::{has_none, history_of, resolve};
 use crate::error::{Error, Result, command, shell_word};
 use crate::store::{History, Store, refuse_stored};

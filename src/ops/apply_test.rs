@@ -232,8 +232,8 @@ fn a_reader_that_goes_away_is_an_error() {
 
 #[test]
 fn a_page_that_changes_after_the_scan_is_noticed() {
-    use super::super::encode::{encode, facets};
-    use super::super::sides::Side;
+    use super::super::delta::encode::{encode, facets};
+    use super::super::input::image::Side;
     use crate::pack::{DeltaHead, DeltaWriter};
 
     let bench = Bench::new();

@@ -1,14 +1,17 @@
 //! `delta make`, `delta stat`, `delta invert`: what changed between two images, to be carried elsewhere.
 
+pub(crate) mod changed_pages;
+pub(crate) mod encode;
+
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use super::encode::Stat;
-use super::encode::{facets, write_delta};
-use super::operand::Operand;
+pub use self::encode::Stat;
+use self::encode::{facets, write_delta};
+use super::input::image::Side;
+use super::input::operand::Operand;
 use super::output::{Named, Out, into, scratch_beside};
-use super::sides::Side;
 use super::{Progress, Reading};
 use crate::error::{At, Error, Result};
 use crate::pack::{self, DeltaHead, DeltaReader, MOST_HEAD, ReadAt};

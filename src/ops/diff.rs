@@ -1,14 +1,18 @@
 //! `diff`: the pages in which two images differ, and what is in them.
 
+crate::internal! {
+    mod elements;
+}
+
 use std::ops::Range;
 use std::path::PathBuf;
 
 use super::change::metadata::{MetaChange, Metadata};
+use super::compare::range::compare_within;
 use super::compare::{compare, compare_live};
-use super::operand::Operand;
-use super::sides::Side as Open;
-use super::take::Target;
-use super::within::compare_within;
+use super::input::image::Side as Open;
+use super::input::operand::Operand;
+use super::save::capture::Target;
 use super::{Progress, Reading};
 use crate::error::{Error, Result};
 use crate::page::{Digest, PageSet};

@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 
-use super::operand::Operand;
+use super::input::operand::Operand;
 use super::{Quiet, Reading, Reserve, snap};
 use crate::pack::{Compress, Grade};
 use crate::page::PAGE64;

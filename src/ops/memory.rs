@@ -4,6 +4,8 @@
 //! An [`Origin`] remembers the digests of its groups, 40 bytes for 64 KiB that are not zeros. So what a view makes of
 //! it has its image digest for the price of the pages that differ, and nothing has to be read again.
 
+mod apply;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,16 +15,16 @@ use super::change::hold::Work;
 use super::change::in_place::{Goal, InPlace, expect};
 use super::change::{self, Changes, Request};
 use super::compare::digest_of;
-use super::compose::{Composer, Differing, New};
+use super::delta::changed_pages::{Dirty, Refold, dirty_in, numbers, regroup, whole, write_delta};
 use super::delta::{MakeOptions, Stat};
-use super::dirty::{Dirty, Refold, dirty_in, numbers, regroup, whole, write_delta};
-use super::gather::hash_groups;
-use super::operand::Operand;
+use super::input::image::{LiveSide, Side, StoredSide};
+use super::input::operand::Operand;
 use super::output::{Named, into, scratch_beside};
+use super::read::hash_groups;
 use super::restore::{Out, fill};
-use super::sides::{LiveSide, Side, StoredSide};
+use super::save::capture::{Taken, blank_meta};
+use super::save::compose::{Composer, Differing, New};
 use super::snap::{self, check, tag_all};
-use super::take::{Taken, blank_meta};
 use crate::error::{At, Error, Result};
 use crate::mem::{Root, Snapshot, View};
 use crate::pack::{DeltaHead, FrameCounts, ImageId, Kind, Meta};
@@ -30,7 +32,7 @@ use crate::page::{Digest, GROUP, ImageHasher, PAGE64, PageRange, PageSet};
 use crate::store::{Image, Intent, Writing};
 use crate::sys::open;
 
-pub use super::apply_memory::apply;
+pub use self::apply::apply;
 
 /// A snapshot in memory, with its digest and where it comes from: what views begin with.
 ///

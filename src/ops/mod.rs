@@ -2,47 +2,38 @@
 //!
 //! Nothing here uses a terminal, the environment or exit codes; long operations report to a [`Progress`].
 
+// The verbs.
 pub mod adopt;
 pub mod apply;
-mod apply_memory;
-pub mod change;
-mod compare;
-mod compose;
 pub mod delta;
 pub mod diff;
-mod dirty;
 pub mod edit;
-mod encode;
-#[cfg(test)]
-mod fixture;
-mod gather;
-pub(crate) mod heal;
 pub mod log;
 pub mod memory;
-mod note;
-pub mod operand;
-mod output;
-mod pack_file;
-mod part;
-mod renamed;
 pub mod restore;
 pub mod revert;
-mod salvage;
-mod sides;
 pub mod snap;
-mod take;
-mod target;
 pub mod undo;
 pub mod verify;
-mod within;
 
 crate::internal! {
-    mod elements;
     mod stat;
     mod vec;
     mod view;
 }
 
+// What they share.
+pub mod change;
+mod compare;
+#[cfg(test)]
+mod fixture;
+mod input;
+mod note;
+mod output;
+mod read;
+mod save;
+
+pub use input::operand;
 pub use note::Note;
 
 use std::fs::File;
@@ -178,7 +169,7 @@ pub(crate) fn find_history(store: Option<&Path>, file: &Path) -> Result<History>
         Ok(Some(mark)) => mark.refusal(&target),
         _ if target.exists() => {
             let what = format!("{} has no snapshots in {}", target.display(), place.display());
-            match renamed::known_as(store, &target) {
+            match input::renamed::known_as(store, &target) {
                 Some((old, hint)) => Error::missing(format!("{what}: {old}"), hint),
                 None => Error::missing(
                     what,

@@ -8,11 +8,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::change::metadata;
-use super::gather::{PIECE, Piece, gather, hash_groups, slots, touch};
-use super::operand::Operand;
+use super::input::operand::Operand;
 pub use super::output::Out;
 use super::output::{Named, check_out, make_file};
-use super::salvage::Salvage;
+use super::read::losses::Salvage;
+use super::read::{PIECE, Piece, gather, hash_groups, slots, touch};
 use super::{Note, Progress, find_history};
 use crate::capture::Rate;
 use crate::error::{At, Error, Result};

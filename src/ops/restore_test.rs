@@ -73,7 +73,7 @@ proptest! {
             prop_assert!(to_vec(&f, number).unwrap() == *image);
         }
         let options = super::super::verify::Options::default();
-        let operand = crate::ops::operand::Operand { path: f.target(), at: None, ambiguity: None };
+        let operand = crate::ops::input::operand::Operand { path: f.target(), at: None, ambiguity: None };
         let report = super::super::verify::verify(Some(&operand), &options, &Quiet).unwrap();
         prop_assert!(report.faults.is_empty(), "{:?}", report.faults);
         prop_assert_eq!(report.snapshots, images.len() as u64);

@@ -1,5 +1,7 @@
 //! `revert`: bring a target back to what a snapshot holds, in place, writing only what differs.
 
+mod range;
+
 use std::io::ErrorKind;
 use std::ops::Range;
 
@@ -11,11 +13,11 @@ use super::change::request::{Draft, Method};
 use super::change::unstored::Unstored;
 use super::change::{Changes, Options, Report, Request};
 use super::compare::compare_live;
-use super::compose::{Composer, New, read_zero_extended};
-use super::operand::Operand;
-use super::sides::{LiveSide, StoredSide};
-use super::take::{Taken, Target};
-use super::{FULL, NO_SPACE, Progress, find_history, part};
+use super::input::image::{LiveSide, StoredSide};
+use super::input::operand::Operand;
+use super::save::capture::{Taken, Target};
+use super::save::compose::{Composer, New, read_zero_extended};
+use super::{FULL, NO_SPACE, Progress, find_history};
 use crate::error::{At, Error, RESERVING, Result};
 use crate::pack::{Source, Steps};
 use crate::page::{Digest, PAGE, PAGE64, PageRange};
@@ -74,8 +76,8 @@ impl Goal for Revert {
     fn already(&self, work: &Work<'_>, taken: &Taken) -> Result<Option<String>> {
         let to = work.history.image(self.wanted)?;
         let Some(range) = self.range else { return Ok(if_same(taken, &to)) };
-        let bytes = part::clip(range, taken.len, to.len())?;
-        let holds = part::holds(work.target, &to, &bytes);
+        let bytes = range::clip(range, taken.len, to.len())?;
+        let holds = range::holds(work.target, &to, &bytes);
         Ok(work.if_alone(holds)?.then(|| format!("@{} in these bytes", to.name.number)))
     }
 
@@ -129,8 +131,8 @@ pub(crate) fn look_at(
     let (len, set) = match range {
         None => (stored.image.len(), set.runs_within(PageRange::of_len(stored.image.len())).collect()),
         Some(range) => {
-            let bytes = part::clip(range, live.len, stored.image.len())?;
-            (live.len, part::differing_in(target, &stored.image, &bytes, &set)?)
+            let bytes = range::clip(range, live.len, stored.image.len())?;
+            (live.len, range::differing_in(target, &stored.image, &bytes, &set)?)
         }
     };
     let mut changes = Changes::new(&live.path, ("now", live.len), (&stored.name, len), &set);
@@ -216,7 +218,7 @@ impl Method for Final {
 
 /// The image of `from` with the bytes of `range` taken from `to`.
 fn compose(work: &mut Work<'_>, from: &Image, to: &Image, range: (u64, u64)) -> Result<Image> {
-    let Range { start, end } = part::clip(range, from.len(), to.len())?;
+    let Range { start, end } = range::clip(range, from.len(), to.len())?;
     let range = PageRange::of_bytes(start, end);
     let packs = to.packs();
     let (file, path) = (work.target.file, work.target.path);

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::change::metadata::MetaChange;
+use super::input::renamed;
+use super::save::capture::{How, Taken, Target, take};
 use super::stat::Format;
-use super::take::{How, Taken, Target, take};
-use super::{Progress, Reading, Reserve, renamed};
+use super::{Progress, Reading, Reserve};
 use crate::capture::Companion;
 use crate::error::{At, Error, Result};
 use crate::pack::{Compress, FrameCounts, Grade, Kind};

@@ -6,7 +6,7 @@ use super::change::hold::Work;
 use super::change::in_place::{Goal, InPlace, expect};
 use super::change::{Changes, Options, Request};
 use super::revert::{Seen, if_same, look_at};
-use super::take::Taken;
+use super::save::capture::Taken;
 use super::{Progress, find_history};
 use crate::error::{Error, Result, command, shell_word};
 use crate::page::Digest;

@@ -12,9 +12,10 @@ use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
-use super::operand::Operand;
-use super::salvage::Losses;
-use super::{Note, Progress, find_history, heal};
+use super::input::operand::Operand;
+use super::read::losses::Losses;
+use super::save::heal;
+use super::{Note, Progress, find_history};
 use crate::error::{Error, Result, command};
 use crate::store::{History, STORE_NAME, SnapName, Store};
 use crate::sys::open;

@@ -2,7 +2,7 @@ use std::fs;
 
 use super::super::Quiet;
 use super::super::fixture::{Fixture, flip};
-use super::super::heal::{heal, suspects};
+use super::super::save::heal::{heal, suspects};
 use super::*;
 use crate::page::PageRange;
 
@@ -209,7 +209,7 @@ fn a_whole_suspect_is_calmed_and_a_missing_one_is_broken() {
     let history = f.history();
     let image = history.image(*history.snapshots().unwrap().last().unwrap()).unwrap();
     let pack = image.pack_numbers()[0];
-    crate::ops::heal::suspect(history.packs(), pack);
+    crate::ops::save::heal::suspect(history.packs(), pack);
     assert_eq!(suspects(&image).unwrap(), [pack]);
     let live = fs::File::open(f.target()).unwrap();
     let writing = history.write(PATIENCE).unwrap();

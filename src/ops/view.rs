@@ -5,8 +5,8 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::operand::Operand;
-use super::sides::{LiveSide, Side, StoredSide};
+use super::input::operand::Operand;
+use super::input::image::{LiveSide, Side, StoredSide};
 use crate::error::{At, Error, Result, shell_word, shown};
 use crate::store::Ref;
 use crate::sys::ext::FileTypeExt;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use memsnap::ops::elements::Report;
+use memsnap::ops::diff::elements::Report;
 use serde::Serialize;
 
 use super::super::exit::Exit;

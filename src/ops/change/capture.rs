@@ -2,7 +2,7 @@
 
 use super::hold::Work;
 use crate::error::Result;
-use crate::ops::take::{How, Taken, take};
+use crate::ops::save::capture::{How, Taken, take};
 use crate::ops::{Note, Progress};
 use crate::pack::Kind;
 use crate::store::Image;

@@ -6,8 +6,8 @@ use super::hold::Work;
 use crate::capture::{Base, Leaf};
 use crate::error::{At, Error, Result};
 use crate::ops::Note;
-use crate::ops::compose::read_zero_extended;
-use crate::ops::target::Target;
+use crate::ops::input::target::Target;
+use crate::ops::save::compose::read_zero_extended;
 use crate::page::{
     Digest, GROUP, GROUP_PAGES, GROUP64, PAGE, PAGE64, PageRange, PageSet, group_digest, groups_of, page_digest,
 };

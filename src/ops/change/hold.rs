@@ -10,7 +10,7 @@ use super::plan::Options;
 use crate::capture::Companion;
 use crate::error::{At, Error, Result, shell_word};
 use crate::ops::Note;
-use crate::ops::target::Target;
+use crate::ops::input::target::Target;
 use crate::store::{ChangeMarker, History, Image, Writing};
 use crate::sys::fs as sysfs;
 use crate::sys::lease::{Lease, LeaseAnswer};

@@ -14,7 +14,7 @@ use super::record::Step;
 use super::steps::carry_out;
 use super::unstored::{named, only_forward};
 use crate::error::{At, Error, Result};
-use crate::ops::compose::read_zero_extended;
+use crate::ops::save::compose::read_zero_extended;
 use crate::ops::{Note, Progress, compare};
 use crate::pack::{Source, Steps};
 use crate::page::{Digest, PAGE, PAGE64, PageRange, PageSet, page_digest};

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use crate::error::{At, Result};
 use crate::ops::Note;
-use crate::ops::target::Target;
+use crate::ops::input::target::Target;
 use crate::pack::Meta;
 use crate::store::{ChangeMarker, Image};
 use crate::sys::open::Stamp;

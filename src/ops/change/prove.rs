@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::hold::Work;
 use crate::error::{Error, Result};
-use crate::ops::heal::heal;
+use crate::ops::save::heal::heal;
 use crate::ops::{Note, Progress};
 use crate::pack::Source;
 use crate::page::{PAGE, PAGE64, PageRange, PageSet};

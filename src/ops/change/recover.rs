@@ -10,7 +10,7 @@ use super::plan::{Changes, Options, Report};
 use super::request::{Draft, Method, Request, Task};
 use super::unstored::{Unstored, named};
 use crate::error::{Error, Result};
-use crate::ops::target::Target;
+use crate::ops::input::target::Target;
 use crate::ops::{Note, Progress, find_history, history_of, resolve};
 use crate::page::{Digest, PageSet};
 use crate::store::{ChangeMarker, History, Intent};

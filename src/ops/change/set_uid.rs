@@ -3,7 +3,7 @@
 
 use crate::error::{At, Result};
 use crate::ops::Note;
-use crate::ops::target::Target;
+use crate::ops::input::target::Target;
 use crate::sys::{meta, open, xattr};
 
 /// Set-uid and set-gid.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::aspects::{Cell, Options};
 use crate::error::{Error, Result};
-use crate::ops::operand::Operand;
+use crate::ops::input::operand::Operand;
 use crate::ops::{Progress, diff, find_history};
 use crate::page::{Digest, PageRange, PageSet};
 use crate::store::Ref;

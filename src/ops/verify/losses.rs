@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::report::{Check, Fault};
 use crate::error::Result;
-use crate::ops::salvage::Losses;
+use crate::ops::read::losses::Losses;
 use crate::page::PageSet;
 use crate::store::SnapName;
 

@@ -8,8 +8,8 @@ use std::sync::{Mutex, PoisonError};
 
 use super::report::{Check, Report};
 use crate::error::{Error, Result};
-use crate::ops::gather::{gather, hash_groups, slots, touch};
-use crate::ops::salvage::Losses;
+use crate::ops::read::losses::Losses;
+use crate::ops::read::{gather, hash_groups, slots, touch};
 use crate::pack::{Bad, Cursor, Run, Source, Steps};
 use crate::page::{Digest, GROUP_PAGES, ImageHasher, PAGE64, PageNo, PageRange, groups_of, pages_of};
 use crate::store::{Image, SnapName};

@@ -9,16 +9,16 @@ use crate::store::{PackCache, PageReader};
 
 /// Pages that cannot be had, by the number of their pack.
 #[derive(Debug, Default)]
-pub(super) struct Losses {
+pub(crate) struct Losses {
     /// Packs that are missing or whose index cannot be believed, and why.
-    pub(super) broken: BTreeMap<u32, String>,
+    pub(crate) broken: BTreeMap<u32, String>,
     /// Single pages.
-    pub(super) pages: BTreeMap<u32, PageSet>,
+    pub(crate) pages: BTreeMap<u32, PageSet>,
 }
 
 impl Losses {
     /// The pages of `run` that cannot be had, by the number of their pack.
-    pub(super) fn of(&self, run: &Run) -> Vec<(u32, PageRange)> {
+    pub(crate) fn of(&self, run: &Run) -> Vec<(u32, PageRange)> {
         let Source::Pack(pack, from) = run.source else { return Vec::new() };
         if self.broken.contains_key(&pack) {
             return vec![(pack, run.pages)];
@@ -37,7 +37,7 @@ impl Losses {
     ///
     /// # Errors
     /// Those that are no loss of pages, as `is_loss` says.
-    pub(super) fn read_singly(
+    pub(crate) fn read_singly(
         &mut self,
         reader: &mut PageReader<'_>,
         (pack, first): (u32, PageNo),
@@ -66,7 +66,7 @@ impl Losses {
 
 /// What a reader of an image passes over instead of failing.
 #[derive(Debug, Default)]
-pub(super) struct Salvage {
+pub(crate) struct Salvage {
     /// Of the part that is being read.
     found: Losses,
     /// The first fault of every damaged pack.
@@ -80,7 +80,7 @@ impl Salvage {
     ///
     /// # Errors
     /// What is not damage, and not a fault of the disk.
-    pub(super) fn read(
+    pub(crate) fn read(
         &mut self,
         packs: &PackCache,
         reader: &mut PageReader<'_>,
@@ -106,18 +106,18 @@ impl Salvage {
     }
 
     /// Ends a part of the image, which `runs` are.
-    pub(super) fn end_part(&mut self, runs: &[Run]) {
+    pub(crate) fn end_part(&mut self, runs: &[Run]) {
         let found = std::mem::take(&mut self.found);
         runs.iter().flat_map(|run| found.of(run)).for_each(|(_, pages)| self.lost.insert_range(pages));
     }
 
     /// Whether nothing was lost so far.
-    pub(super) fn is_whole(&self) -> bool {
+    pub(crate) fn is_whole(&self) -> bool {
         self.lost.is_empty()
     }
 
     /// The pages of the image that are lost, and the faults by which they are.
-    pub(super) fn into_parts(self) -> (Vec<PageRange>, Vec<String>) {
+    pub(crate) fn into_parts(self) -> (Vec<PageRange>, Vec<String>) {
         (self.lost.runs().collect(), self.faults.into_values().collect())
     }
 }

@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use super::sides::{LiveSide, Side, refuse_unfinished_to_read};
-use super::view::next_data;
-use super::{Progress, Reading};
 use crate::capture::Rate;
 use crate::error::Result;
+use crate::ops::input::image::{LiveSide, Side, refuse_unfinished_to_read};
+use crate::ops::view::next_data;
+use crate::ops::{Progress, Reading};
 use crate::page::{PAGE, PAGE64, PageRange, PageSet, is_zero};
 
 /// Bytes of each side read at once: whole pages.

@@ -3,8 +3,8 @@
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
-use super::Reserve;
 use crate::error::{Error, Result};
+use crate::ops::Reserve;
 use crate::pack::{Frame, PackSummary, PackWriter};
 use crate::page::{Digest, PageNo};
 use crate::store::History;

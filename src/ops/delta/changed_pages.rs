@@ -3,10 +3,10 @@
 use std::io::Write;
 use std::path::Path;
 
-use super::Progress;
-use super::encode::{self, Facet, Stat};
 use crate::error::Result;
 use crate::mem::{DirtyPage, Root, View};
+use crate::ops::Progress;
+use crate::ops::delta::encode::{self, Facet, Stat};
 use crate::pack::DeltaHead;
 pub(crate) use crate::page::Refold;
 use crate::page::{Digest, GROUP, GROUP_PAGES, PAGE, PageNo, PageRange, PageSet, group_digest};

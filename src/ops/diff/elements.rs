@@ -4,11 +4,11 @@ use std::io;
 use std::ops::Range;
 use std::path::Path;
 
-use super::Progress;
-use super::compare::compare;
-use super::diff::{Options, Side as Named, sides};
-use super::operand::Operand;
-use super::sides::Side;
+use crate::ops::Progress;
+use crate::ops::compare::compare;
+use crate::ops::diff::{Options, Side as Named, sides};
+use crate::ops::input::operand::Operand;
+use crate::ops::input::image::Side;
 use crate::error::{Error, Result};
 use crate::page::{PageRange, PageSet};
 use crate::vec::{Content, ELEMENTS, ElementType, VecSource};
@@ -41,7 +41,7 @@ impl Report {
     }
 }
 
-/// Compares the elements of two images of persistent vectors, chosen as by [`diff`](super::diff::diff).
+/// Compares the elements of two images of persistent vectors, chosen as by [`diff`](crate::ops::diff::diff).
 ///
 /// # Errors
 /// When either cannot be read; [`Error::Refused`] when one is no persistent vector, or their elements are of two types.

@@ -3,11 +3,11 @@
 
 use std::fs::File;
 
-use super::change::hold::Work;
-use super::compare::{Marked, scan_file};
-use super::pack_file::NewPack;
-use super::{Quiet, Reserve};
 use crate::error::{At, Result};
+use crate::ops::change::hold::Work;
+use crate::ops::compare::{Marked, scan_file};
+use crate::ops::save::new_pack::NewPack;
+use crate::ops::{Quiet, Reserve};
 use crate::pack::{Changed, Compress, FRAME_PAGES, FrameCounts, Grade, Kind, Meta, NO_PACK, Run, Source, encode_frame};
 use crate::page::{
     Digest, GROUP, GROUP_PAGES, GROUP64, PAGE, PAGE64, PageNo, PageRange, PageSet, Refold, group_digest, groups_of,

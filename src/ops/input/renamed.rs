@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::compose::read_zero_extended;
 use crate::error::{Error, Result, command, shell_word};
+use crate::ops::save::compose::read_zero_extended;
 use crate::pack::{RunStream, Source};
 use crate::page::{PAGE, PAGE64, page_digest};
 use crate::store::{FileId, History, PackCache, Store};

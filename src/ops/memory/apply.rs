@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::delta::{Delta, Input, Stat, open_delta, pages_in, stat_of};
-use super::dirty::{Dirty, dirty_in, regroup};
-use super::memory::{Origin, group_in};
 use crate::error::{Error, Result};
 use crate::mem::{Root, View};
+use crate::ops::delta::changed_pages::{Dirty, dirty_in, regroup};
+use crate::ops::delta::{Delta, Input, Stat, open_delta, pages_in, stat_of};
+use crate::ops::memory::{Origin, group_in};
 use crate::pack::{Bad, Item};
 use crate::page::{Digest, PAGE, PAGE64, PageNo};
 

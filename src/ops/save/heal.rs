@@ -9,8 +9,8 @@ use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::compose::read_zero_extended;
 use crate::error::{At, Error, Result};
+use crate::ops::save::compose::read_zero_extended;
 use crate::pack::{
     Bad, Block, Compress, FRAME_PAGES, Frame, FrameKind, PackReader, PackWriter, decode_frame, encode_frame,
 };

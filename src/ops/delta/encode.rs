@@ -3,11 +3,11 @@
 use std::io::Write;
 use std::path::Path;
 
-use super::compare::{Marked, Seen, compare, compare_live, scan_file};
-use super::compose::read_zero_extended;
-use super::sides::{LiveSide, Side};
-use super::{Progress, Reading};
 use crate::error::{At, Error, Result};
+use crate::ops::compare::{Marked, Seen, compare, compare_live, scan_file};
+use crate::ops::input::image::{LiveSide, Side};
+use crate::ops::save::compose::read_zero_extended;
+use crate::ops::{Progress, Reading};
 use crate::pack::{
     Compress, Cursor, DeltaHead, DeltaWriter, DirectionWriter, FRAME_PAGES, Frame, ImageId, ReadAt, Run, Source,
     encode_frame, encode_frame_against,

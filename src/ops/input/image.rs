@@ -5,9 +5,9 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::operand::Operand;
-use super::{Reading, find_history, resolve};
 use crate::error::{At, Error, Result, shell_word, shown};
+use crate::ops::input::operand::Operand;
+use crate::ops::{Reading, find_history, resolve};
 use crate::store::{ChangeMarker, History, Image, Ref};
 use crate::sys::{fs, lock, open};
 

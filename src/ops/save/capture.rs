@@ -1,13 +1,13 @@
 //! Taking an image of a live target: the scan, the pack it fills, and the draft of a snapshot. Nothing appears in the
 //! store before [`Taken::commit`].
 
-use super::change::metadata::{MetaChange, Metadata};
-use super::heal::{Healed, heal, suspects};
-use super::pack_file::NewPack;
-pub(crate) use super::target::Target;
-use super::{Progress, Reading, Reserve, head};
 use crate::capture::{Base, Found, Leaf, NoBase, Watch, grade, scan, settled};
 use crate::error::{At, Error, Result, shell_word};
+use crate::ops::change::metadata::{MetaChange, Metadata};
+pub(crate) use crate::ops::input::target::Target;
+use crate::ops::save::heal::{Healed, heal, suspects};
+use crate::ops::save::new_pack::NewPack;
+use crate::ops::{Progress, Reading, Reserve, head};
 use crate::pack::{
     Changed, Compress, FRAME_PAGES, Frame, FrameCounts, Grade, Kind, Meta, NO_PACK, Overlay, PackSummary, Run,
     RunStream, Source, encode_frame, fits_time,

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
 
-use super::target::Target;
 use crate::error::{At, Error, Result};
+use crate::ops::input::target::Target;
 use crate::pack::Run;
 use crate::page::{PAGE, PAGE64, PageRange, PageSet, page_digest};
 use crate::store::Image;

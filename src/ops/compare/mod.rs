@@ -1,15 +1,17 @@
 //! Compares two sides page by page: the pages that differ, and the image digests of live files.
 
+pub(crate) mod range;
+
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use super::sides::{LiveSide, Side, StoredSide, refuse_unfinished_to_read};
-use super::target::Target;
-use super::{Progress, Reading};
 use crate::capture::{Base, Found, Known, scan};
 use crate::error::{At, Result};
+use crate::ops::input::image::{LiveSide, Side, StoredSide, refuse_unfinished_to_read};
+use crate::ops::input::target::Target;
+use crate::ops::{Progress, Reading};
 use crate::pack::ReadAt;
 use crate::page::{
     Digest, GROUP, GROUP_PAGES, GROUP64, ImageHasher, PAGE, PAGE64, PageNo, PageRange, PageSet, group_digest,

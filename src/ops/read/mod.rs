@@ -2,6 +2,8 @@
 //!
 //! The newest of 10,000 small snapshots has its pages in as many packs; in page order each page would cost an opening.
 
+pub(super) mod losses;
+
 use std::sync::{Mutex, PoisonError};
 
 use crate::error::Result;
@@ -13,23 +15,23 @@ use crate::sys::pool::{self, spread};
 /// Fewer pages than this are not worth a second thread.
 const FEW: u64 = 128;
 /// Pages read by one thread at a time.
-pub(super) const PIECE: u64 = 256;
+pub(crate) const PIECE: u64 = 256;
 
 /// Pages side by side in a pack, and where they go.
 #[derive(Debug)]
-pub(super) struct Piece<T> {
+pub(crate) struct Piece<T> {
     /// The pack.
-    pub(super) pack: u32,
+    pub(crate) pack: u32,
     /// The first page, as the pack knows it.
-    pub(super) page: PageNo,
+    pub(crate) page: PageNo,
     /// Number of pages.
-    pub(super) pages: u64,
+    pub(crate) pages: u64,
     /// Where they go.
-    pub(super) place: T,
+    pub(crate) place: T,
 }
 
 /// Calls `each` for every piece, on as many threads as it is worth; the first error ends it.
-pub(super) fn gather<T: Send>(
+pub(crate) fn gather<T: Send>(
     packs: &PackCache,
     mut pieces: Vec<Piece<T>>,
     each: &(dyn Fn(&mut PageReader<'_>, Piece<T>) -> Result<()> + Sync),
@@ -72,7 +74,7 @@ fn workers(pages: u64) -> usize {
 }
 
 /// What of `buf`, which stands for the pages from `first` on, is to be read; what `runs` say is zeros is filled here.
-pub(super) fn slots<'b>(mut buf: &'b mut [u8], first: PageNo, runs: &[Run]) -> Vec<Piece<&'b mut [u8]>> {
+pub(crate) fn slots<'b>(mut buf: &'b mut [u8], first: PageNo, runs: &[Run]) -> Vec<Piece<&'b mut [u8]>> {
     let mut out = Vec::new();
     let mut at = first;
     for run in runs {
@@ -101,7 +103,7 @@ fn bytes(pages: u64) -> usize {
 }
 
 /// Gives the digest of every group of `buf` that is `touched`, by its place.
-pub(super) fn hash_groups(buf: &[u8], touched: &[bool], digests: &mut [Digest]) -> Result<()> {
+pub(crate) fn hash_groups(buf: &[u8], touched: &[bool], digests: &mut [Digest]) -> Result<()> {
     let (groups, _) = buf.as_chunks::<GROUP>();
     let count = touched.iter().filter(|t| **t).count() as u64;
     let queue = Mutex::new(groups.iter().zip(digests).zip(touched).filter(|(_, touched)| **touched));
@@ -116,7 +118,7 @@ pub(super) fn hash_groups(buf: &[u8], touched: &[bool], digests: &mut [Digest]) 
 }
 
 /// Marks the groups that `pages` lie in; `first` is the first page of the first.
-pub(super) fn touch(touched: &mut [bool], first: PageNo, pages: &PageRange) {
+pub(crate) fn touch(touched: &mut [bool], first: PageNo, pages: &PageRange) {
     if !pages.is_empty() {
         let (from, to) = ((pages.start - first) / GROUP_PAGES, (pages.end - first).div_ceil(GROUP_PAGES));
         touched[from as usize..to as usize].fill(true);

@@ -1,0 +1,6 @@
+//! Making a snapshot: the image is captured or composed, its pages go to a new pack, damaged ones are stored again.
+
+pub(crate) mod capture;
+pub(crate) mod compose;
+pub(crate) mod heal;
+pub(crate) mod new_pack;
