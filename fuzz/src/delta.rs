@@ -1,6 +1,6 @@
 //! Deltas: the first byte says whether to seal the others.
 
-use memsnap::pack::{Bad, DeltaReader, DeltaWriter, Frame, FrameKind, Item, Run, Source, invert};
+use memsnap::pack::{Bad, DeltaReader, DeltaWriter, Frame, FrameKind, PageChange, Run, Source, invert};
 use memsnap::page::{Digest, PAGE, PageNo, PageRange, pages_of};
 
 use super::seal;
@@ -49,8 +49,8 @@ fn items_of(delta: &DeltaReader<Vec<u8>>, back: bool) -> Option<Vec<Kept>> {
     let (mut out, mut at) = (Vec::<Kept>::new(), 0);
     while let Some(item) = direction.next(&mut old).ok()? {
         let (run, page) = match item {
-            Item::Zeros(run) => (run, None),
-            Item::Page(page, digest, bytes) => {
+            PageChange::Zeros(run) => (run, None),
+            PageChange::Page(page, digest, bytes) => {
                 let run = Run { pages: PageRange::new(page, page + 1), source: Source::Pack(0, page) };
                 (run, Some((digest, Box::new(*bytes))))
             }

@@ -8,7 +8,7 @@ use clap::ValueHint;
 use clap::builder::RangedU64ValueParser;
 use jiff::{Timestamp, tz::TimeZone};
 use memsnap::ops::log::{Entry, Listing, Options, log};
-use memsnap::pack::Kind;
+use memsnap::pack::SnapshotKind;
 use serde::Serialize;
 
 use super::exit::Exit;
@@ -175,11 +175,11 @@ fn row(entry: &Entry, now: i64, screen: &Screen) -> [String; 8] {
 }
 
 /// What an automatic snapshot is called, and why there is one.
-fn kind(kind: Kind) -> Option<(&'static str, &'static str)> {
+fn kind(kind: SnapshotKind) -> Option<(&'static str, &'static str)> {
     match kind {
-        Kind::Asked => None,
-        Kind::Undo => Some(("undo", "the content before a change, saved automatically")),
-        Kind::Result => Some(("result", "the content after a change, saved automatically")),
+        SnapshotKind::Asked => None,
+        SnapshotKind::Undo => Some(("undo", "the content before a change, saved automatically")),
+        SnapshotKind::Result => Some(("result", "the content after a change, saved automatically")),
     }
 }
 

@@ -42,7 +42,7 @@ fn watch() -> io::Result<Arc<Watch>> {
 }
 
 #[derive(Debug)]
-enum How {
+enum Mechanism {
     Watch(Arc<Watch>),
     Pagemap,
     Compare,
@@ -57,7 +57,7 @@ const ONE_RANGE: Duration = Duration::from_nanos(400);
 /// Tracks one region.
 #[derive(Debug)]
 pub(super) struct Tracker {
-    how: How,
+    how: Mechanism,
     /// The watch failed once, so its next answers may miss earlier writes.
     lost: AtomicBool,
     /// All pages are armed.
@@ -73,12 +73,12 @@ impl Tracker {
     /// Begins to track. `written`: there are private pages already, which do not count as written.
     pub(super) fn new(region: &Region, wanted: Option<Tracking>, written: bool) -> io::Result<Tracker> {
         let how = match wanted {
-            None => register(region).map(How::Watch).or_else(|_| pagemap()).unwrap_or(How::Compare),
+            None => register(region).map(Mechanism::Watch).or_else(|_| pagemap()).unwrap_or(Mechanism::Compare),
             Some(Tracking::WriteProtect | Tracking::WriteProtectAll) => {
-                How::Watch(register(region).map_err(unavailable)?)
+                Mechanism::Watch(register(region).map_err(unavailable)?)
             }
             Some(Tracking::Pagemap) => pagemap().map_err(unavailable)?,
-            Some(Tracking::Compare) => How::Compare,
+            Some(Tracking::Compare) => Mechanism::Compare,
         };
         let (lost, all) = (AtomicBool::new(false), AtomicBool::new(false));
         let (last_scan, scan_before) = (AtomicU64::new(0), AtomicU64::new(0));
@@ -94,7 +94,7 @@ impl Tracker {
     /// The watch, while its answers are complete.
     fn watch(&self) -> Option<&Watch> {
         match &self.how {
-            How::Watch(watch) if !self.lost.load(Relaxed) && watch.is_ours() => Some(watch),
+            Mechanism::Watch(watch) if !self.lost.load(Relaxed) && watch.is_ours() => Some(watch),
             _ => None,
         }
     }
@@ -107,7 +107,7 @@ impl Tracker {
         match (&self.how, self.watch().map(|_| self.armed())) {
             (_, Some(Armed::Private)) => Tracking::WriteProtect,
             (_, Some(Armed::All)) => Tracking::WriteProtectAll,
-            (How::Compare, None) => Tracking::Compare,
+            (Mechanism::Compare, None) => Tracking::Compare,
             (_, None) if pagemap().is_ok() => Tracking::Pagemap,
             (_, None) => Tracking::Compare,
         }
@@ -134,7 +134,7 @@ impl Tracker {
         }
         let all = || std::iter::once(0..region.len()).collect();
         let mut found = match &self.how {
-            How::Compare => all(),
+            Mechanism::Compare => all(),
             _ => private_pages(region, bytes.clone()).unwrap_or_else(|_| all()),
         };
         found.retain_mut(|range| {
@@ -189,9 +189,9 @@ fn register(region: &Region) -> io::Result<Arc<Watch>> {
     Ok(watch)
 }
 
-fn pagemap() -> io::Result<How> {
+fn pagemap() -> io::Result<Mechanism> {
     let probe = Region::zeroed(1)?;
-    private_pages(&probe, 0..1).map(|_| How::Pagemap)
+    private_pages(&probe, 0..1).map(|_| Mechanism::Pagemap)
 }
 
 fn unavailable(e: io::Error) -> io::Error {

@@ -46,7 +46,7 @@ pub fn adopt(old: &Path, new: &Path, store: Option<&Path>, confirm: &mut dyn FnM
     if history.target() == new {
         return Err(Error::refused("both paths are the same file", "there is nothing to move"));
     }
-    let writing = history.write(PATIENCE)?;
+    let writing = history.write_lock(PATIENCE)?;
     if history.intent()?.is_some() {
         return Err(Error::refused(
             format!("a change of {} was interrupted", history.target().display()),
@@ -128,7 +128,7 @@ fn finish(old: &Path, new: &Path, place: &Path) -> Result<Report> {
     }
     let history = Store::open(place)?.history(new)?.filter(|history| !history.is_labelled()).ok_or_else(none)?;
     // Taking the write lock rewrites the label.
-    drop(history.write(PATIENCE)?);
+    drop(history.write_lock(PATIENCE)?);
     Ok(Report { from: old.into(), to: new.into(), snapshots: history.snapshots()?.len() as u64, done: true })
 }
 

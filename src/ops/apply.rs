@@ -17,7 +17,7 @@ use super::save::capture::Taken;
 use super::save::compose::{Composer, New};
 use super::{Note, Progress, history_of};
 use crate::error::{At, Error, Result, command, shell_word};
-use crate::pack::{Bad, FileKind, Item};
+use crate::pack::{Bad, FileKind, PageChange};
 use crate::page::{Digest, PAGE, PAGE64};
 use crate::store::{Image, Intent, SnapName};
 use crate::sys::{create, no_follow, open, sparse};
@@ -101,8 +101,8 @@ impl Goal for Apply {
         let file = work.target.file;
         let mut composer = Composer::new(work, from, result.len);
         self.each(file, from.len(), |item| match item {
-            Item::Page(page, _, bytes) => composer.put(page, New::Bytes(bytes)),
-            Item::Zeros(run) => (run.pages.start..run.pages.end)
+            PageChange::Page(page, _, bytes) => composer.put(page, New::Bytes(bytes)),
+            PageChange::Zeros(run) => (run.pages.start..run.pages.end)
                 .try_for_each(|page| composer.put(page, New::Stored(run.source, &[0; PAGE]))),
         })?;
         composer.finish("apply", Some(result.digest)).map_err(|e| match e {
@@ -179,7 +179,7 @@ impl Apply {
     }
 
     /// Calls `each` with everything that the delta says; `file` holds its base.
-    fn each(&self, file: &File, len: u64, mut each: impl FnMut(Item<'_>) -> Result<()>) -> Result<()> {
+    fn each(&self, file: &File, len: u64, mut each: impl FnMut(PageChange<'_>) -> Result<()>) -> Result<()> {
         let mut direction = self.delta.direction(false).map_err(|e| e.of(&self.name))?;
         let mut old = |page: u64, out: &mut [u8; PAGE]| {
             let there = len.saturating_sub(page * PAGE64).min(PAGE64) as usize;
@@ -198,12 +198,12 @@ impl Apply {
         let (len, mut written) = (self.delta.head.result.len, 0);
         self.each(&live.file, live.len, |item| {
             match item {
-                Item::Page(page, _, bytes) => {
+                PageChange::Page(page, _, bytes) => {
                     let n = (len - page * PAGE64).min(PAGE64) as usize;
                     copy.write_all_at(&bytes[..n], page * PAGE64).at("writing", out)?;
                     written += n as u64;
                 }
-                Item::Zeros(run) => {
+                PageChange::Zeros(run) => {
                     let (start, end) = (run.pages.offset(), run.pages.end_offset().min(len));
                     if !sparse::punch(copy, start, end - start).at("punching a hole in", out)? {
                         written += write_zeros(copy, start, end).at("writing", out)?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::change::metadata::{MetaChange, Metadata};
 use super::find_history;
 use crate::error::{Error, Result};
-use crate::pack::{Cursor, Grade, Kind, Meta, Source};
+use crate::pack::{Cursor, Grade, Meta, SnapshotKind, Source};
 use crate::page::{Digest, PAGE, PAGE64, PageRange};
 use crate::store::{ChangeMarker, History, PackCache, STORE_NAME, SnapName, Snapshot, Store};
 use crate::sys::open;
@@ -81,7 +81,7 @@ pub struct Entry {
     /// The version of memsnap that took it.
     pub version: String,
     /// Why it was taken.
-    pub kind: Kind,
+    pub kind: SnapshotKind,
 }
 
 /// Lists the history of `file`, or of all targets of a store: the chosen one, or that of the working directory.

@@ -27,9 +27,9 @@ use super::save::compose::{Composer, Differing, New};
 use super::snap::{self, check, tag_all};
 use crate::error::{At, Error, Result};
 use crate::mem::{Root, Snapshot, View};
-use crate::pack::{DeltaHead, FrameCounts, ImageId, Kind, Meta};
+use crate::pack::{DeltaHead, FrameCounts, ImageId, Meta, SnapshotKind};
 use crate::page::{Digest, GROUP, ImageHasher, PAGE64, PageRange, PageSet};
-use crate::store::{Image, Intent, Writing};
+use crate::store::{Image, Intent, WriteLock};
 use crate::sys::open;
 
 pub use self::apply::apply;
@@ -210,7 +210,7 @@ pub fn keep<S: Root>(
         elapsed: began.elapsed(),
     };
     history.admit_path()?;
-    let mut writing = history.write(options.reading.wait)?;
+    let mut writing = history.write_lock(options.reading.wait)?;
     if pages.is_empty() && !options.always {
         (report.number, report.id) = (side.image.name.number, Some(side.image.name.id));
         report.reason.clone_from(&from.reason);
@@ -234,7 +234,7 @@ pub fn keep<S: Root>(
 /// Makes the image of `side` with `pages` in it a snapshot; `digest` is its image digest.
 fn store(
     side: &StoredSide,
-    writing: &mut Writing,
+    writing: &mut WriteLock,
     pages: &[Dirty<'_>],
     digest: Digest,
     options: &snap::Options,
@@ -250,7 +250,7 @@ fn store(
     });
     progress.end();
     put?;
-    let blank = blank_meta(history, Kind::Asked);
+    let blank = blank_meta(history, SnapshotKind::Asked);
     let meta = Meta {
         image: digest,
         reason: reason.into(),

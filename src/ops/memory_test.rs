@@ -135,7 +135,7 @@ fn a_kept_snapshot_says_what_it_is() {
     let meta = image.meta();
     assert_eq!(
         (meta.kind, meta.reason.as_str(), meta.message.as_str()),
-        (Kind::Asked, "made in memory from @1", "made up")
+        (SnapshotKind::Asked, "made in memory from @1", "made up")
     );
     assert_eq!(Some(meta.parent), origin.stored().map(|stored| stored.1));
     let base = origin.stored.as_ref().unwrap().image.meta();

@@ -19,7 +19,7 @@ use super::save::capture::{Taken, Target};
 use super::save::compose::{Composer, New, read_zero_extended};
 use super::{FULL, NO_SPACE, Progress, find_history};
 use crate::error::{At, Error, RESERVING, Result};
-use crate::pack::{Source, Steps};
+use crate::pack::{Differences, Source};
 use crate::page::{Digest, PAGE, PAGE64, PageRange};
 use crate::store::{History, Image, Intent, Ref, SnapName};
 
@@ -224,7 +224,7 @@ fn compose(work: &mut Work<'_>, from: &Image, to: &Image, range: (u64, u64)) -> 
     let (file, path) = (work.target.file, work.target.path);
     let mut reader = packs.pages();
     let mut composer = Composer::new(work, from, from.len());
-    for step in Steps::new(from.runs(), to.runs()) {
+    for step in Differences::new(from.runs(), to.runs()) {
         let step = step.map_err(|e| e.of(to.path()))?;
         let pages = step.pages.intersect(&range);
         for page in pages.start..pages.end {

@@ -11,9 +11,9 @@ use super::stat::Format;
 use super::{Progress, Reading, Reserve};
 use crate::capture::Companion;
 use crate::error::{At, Error, Result};
-use crate::pack::{Compress, FrameCounts, Grade, Kind};
+use crate::pack::{Compress, FrameCounts, Grade, SnapshotKind};
 use crate::page::{Digest, PAGE64};
-use crate::store::{ChangeMarker, History, Ref, Store, Writing, check_tag, refuse_stored};
+use crate::store::{ChangeMarker, History, Ref, Store, WriteLock, check_tag, refuse_stored};
 use crate::sys::fs::{self, FsKind};
 use crate::sys::open;
 
@@ -127,7 +127,7 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
         _ => renamed::check(&store, &path, &live)?,
     };
     let history = store.make_history(&path)?;
-    let mut writing = history.write(options.reading.wait)?;
+    let mut writing = history.write_lock(options.reading.wait)?;
     history.admit(&live)?;
     refuse_unfinished(&history, &live)?;
     let how = How { reading: &options.reading, compress: options.compress, reserve: options.reserve, exclusive: false };
@@ -181,7 +181,7 @@ fn lock_warning(dir: &Path) -> Option<String> {
 }
 
 /// Tags a snapshot. Returns warnings for tags that were moved from other snapshots.
-pub(crate) fn tag_all(history: &History, writing: &Writing, tags: &[String], id: &Digest) -> Result<Vec<String>> {
+pub(crate) fn tag_all(history: &History, writing: &WriteLock, tags: &[String], id: &Digest) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
     for tag in tags {
         warnings.extend(moved(history, tag, id)?);
@@ -215,7 +215,13 @@ fn moved(history: &History, tag: &str, id: &Digest) -> Result<Option<String>> {
 }
 
 /// Decides whether the capture becomes a snapshot, and commits it.
-fn keep(taken: Taken, history: &History, writing: &mut Writing, options: &Options, report: &mut Report) -> Result<()> {
+fn keep(
+    taken: Taken,
+    history: &History,
+    writing: &mut WriteLock,
+    options: &Options,
+    report: &mut Report,
+) -> Result<()> {
     if let Some(parent) = taken.parent.as_ref().filter(|p| taken.is(p))
         && taken.grade <= parent.meta().grade
         && !parent.meta().kind.is_automatic()
@@ -243,7 +249,7 @@ fn keep(taken: Taken, history: &History, writing: &mut Writing, options: &Option
     }
     let old_map = taken.parent.as_ref().map(|p| p.meta().stored.map);
     report.frames = taken.frames();
-    let (name, meta) = taken.commit(history, writing, Kind::Asked, &options.message)?;
+    let (name, meta) = taken.commit(history, writing, SnapshotKind::Asked, &options.message)?;
     let file = history.dir().join(name.file_name());
     let own = std::fs::metadata(&file).at("inspecting", &file)?.len();
     let map = if old_map == Some(meta.stored.map) { 0 } else { meta.stored.map_bytes };

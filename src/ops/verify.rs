@@ -149,7 +149,7 @@ impl Check<'_> {
         }
         if !self.history.is_labelled() {
             // Taking the write lock rewrites the label.
-            let made = self.history.write(PATIENCE).map(drop).map_err(|e| e.to_string());
+            let made = self.history.write_lock(PATIENCE).map(drop).map_err(|e| e.to_string());
             mark_repaired(&self.history.dir().join("target"), made, &mut report.faults);
         }
         if !numbers.is_empty() {
@@ -163,7 +163,7 @@ impl Check<'_> {
 
     /// Removes the leftover files that were found, as far as they are still there and unused under the lock.
     fn clear(&self, litter: u64, report: &mut Report) -> Result<()> {
-        let writing = self.history.write(PATIENCE)?;
+        let writing = self.history.write_lock(PATIENCE)?;
         self.history.sweep(&writing)?;
         report.garbage -= litter;
         let files = if litter == 1 { "1 file".into() } else { format!("{litter} files") };
@@ -174,7 +174,7 @@ impl Check<'_> {
     /// Stores damaged pages again where possible, and marks the faults that are repaired.
     fn repair(&self, numbers: &[u32], faults: &mut [Fault], notes: &mut Vec<Note>) -> Result<()> {
         let target = self.history.target();
-        let writing = self.history.write(PATIENCE)?;
+        let writing = self.history.write_lock(PATIENCE)?;
         let admitted = |live: File| self.history.admit(&live).map(|()| live);
         let live = match open::target_read(target).and_then(admitted) {
             Ok(live) => live,

@@ -112,7 +112,7 @@ fn a_move_that_was_cut_short_is_no_damage() {
     assert!(report.faults.is_empty() && report.notes[0].contains("interrupted"), "{report:?}");
     let whole = Options { store: Some(f.path(".memsnap")), ..Options::default() };
     assert!(verify(None, &whole, &Quiet).unwrap().faults.is_empty());
-    drop(history.write(Duration::ZERO).unwrap());
+    drop(history.write_lock(Duration::ZERO).unwrap());
     assert!(history.is_labelled() && !next.exists(), "the next writer ends it");
     // What is announced and does not prove itself is no label.
     fs::write(&label, b"before").unwrap();
@@ -212,7 +212,7 @@ fn a_whole_suspect_is_calmed_and_a_missing_one_is_broken() {
     crate::ops::save::heal::suspect(history.packs(), pack);
     assert_eq!(suspects(&image).unwrap(), [pack]);
     let live = fs::File::open(f.target()).unwrap();
-    let writing = history.write(PATIENCE).unwrap();
+    let writing = history.write_lock(PATIENCE).unwrap();
     let healed = heal(&history, &writing, &[pack], &live).unwrap();
     assert!(!healed.broken && healed.pages == 0 && healed.lost.is_empty());
     assert!(suspects(&image).unwrap().is_empty());

@@ -34,7 +34,7 @@ use std::sync::Arc;
 
 use super::read::{Block, PackReader};
 use super::runs::{Run, RunStream, RunsReader, Section, Source};
-use super::wire::{Bad, Fields, FileKind, HEAD, Part, ReadAt, hash_file};
+use super::wire::{Bad, Fields, FileKind, HEAD, RangeReader, ReadAt, hash_file};
 use crate::page::{Digest, MAX_LEN, PAGE, PAGE64, PageNo, PageRange, page_digest, pages_of};
 
 /// Flag: the reverse direction is in it too.
@@ -133,19 +133,19 @@ impl DeltaHead {
 
 /// What one direction consists of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Parts {
+pub(super) struct Direction {
     pub(super) pack: u64,
     pub(super) runs: Section,
 }
 
-impl Parts {
+impl Direction {
     pub(super) fn put(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.pack.to_le_bytes());
         self.runs.put(out);
     }
 
-    fn take(fields: &mut Fields<'_>) -> Result<Parts, Bad> {
-        Ok(Parts { pack: fields.u64()?, runs: Section::take(fields)? })
+    fn take(fields: &mut Fields<'_>) -> Result<Direction, Bad> {
+        Ok(Direction { pack: fields.u64()?, runs: Section::take(fields)? })
     }
 
     pub(super) fn bytes(&self) -> Option<u64> {
@@ -159,7 +159,7 @@ pub struct DeltaReader<R> {
     pub(super) file: Arc<R>,
     /// What it is about.
     pub head: DeltaHead,
-    pub(super) directions: [(u64, Parts); 2],
+    pub(super) directions: [(u64, Direction); 2],
     size: u64,
 }
 
@@ -179,13 +179,13 @@ impl<R: ReadAt> DeltaReader<R> {
         let (end_at, end) = read_end(&file, start as usize)?;
         let size = end_at + END as u64;
         let mut fields = Fields::new(&end);
-        let (forward, backward) = (Parts::take(&mut fields)?, Parts::take(&mut fields)?);
+        let (forward, backward) = (Direction::take(&mut fields)?, Direction::take(&mut fields)?);
         let middle = forward.bytes().and_then(|n| n.checked_add(start)).filter(|at| *at <= end_at);
         let last = middle.and_then(|at| at.checked_add(backward.bytes()?));
         let (Some(middle), true) = (middle, last == Some(end_at)) else {
             return Err(Bad::new("its parts do not add up"));
         };
-        if !head.reversible && backward != Parts::default() {
+        if !head.reversible && backward != Direction::default() {
             return Err(Bad::new("it has a reverse direction and says it has none"));
         }
         let delta = DeltaReader { file, head, directions: [(start, forward), (middle, backward)], size };
@@ -223,9 +223,9 @@ impl<R: ReadAt> DeltaReader<R> {
         assert!(!back || self.head.reversible, "a delta goes back only if it is reversible");
         let (at, parts) = self.directions[usize::from(back)];
         let len = if back { self.head.base.len } else { self.head.result.len };
-        let pack = PackReader::open_any(Part::new(self.file.clone(), at, parts.pack))?.with_prefixes();
+        let pack = PackReader::open_any(RangeReader::new(self.file.clone(), at, parts.pack))?.with_prefixes();
         let runs = self.way_runs(back);
-        Ok(DirectionReader { pack, runs, len, run: None, next_block: 0, block: None, frame: Loaded::default() })
+        Ok(DirectionReader { pack, runs, len, run: None, next_block: 0, block: None, frame: DecodedFrame::default() })
     }
 }
 
@@ -248,7 +248,7 @@ fn read_end(file: &impl ReadAt, start: usize) -> Result<(u64, [u8; END]), Bad> {
 /// The pages of one direction, ascending.
 #[derive(Debug)]
 pub struct DirectionReader<R> {
-    pack: PackReader<Part<Arc<R>>>,
+    pack: PackReader<RangeReader<Arc<R>>>,
     runs: RunsReader<Arc<R>>,
     /// Length of the image it leads to.
     len: u64,
@@ -257,12 +257,12 @@ pub struct DirectionReader<R> {
     next_block: usize,
     /// The block being read, and its next frame.
     block: Option<(Block, usize)>,
-    frame: Loaded,
+    frame: DecodedFrame,
 }
 
 /// A decoded frame, of which the first `used` pages have been given out.
 #[derive(Debug, Default)]
-struct Loaded {
+struct DecodedFrame {
     pages: Vec<(PageNo, Digest)>,
     bytes: Vec<u8>,
     used: usize,
@@ -273,7 +273,7 @@ pub type OldPage<'a, E> = dyn FnMut(PageNo, &mut [u8; PAGE]) -> Result<(), E> + 
 
 /// What becomes of pages.
 #[derive(Debug)]
-pub enum Item<'a> {
+pub enum PageChange<'a> {
     /// All of them become zeros: a hole, or zeros held as data.
     Zeros(Run),
     /// One gets these bytes, proven by its digest.
@@ -286,10 +286,10 @@ impl<R: ReadAt> DirectionReader<R> {
     ///
     /// # Errors
     /// [`Bad::Damaged`] when something in it is not what it must be; what `old` says.
-    pub fn next<E: From<Bad>>(&mut self, old: &mut OldPage<'_, E>) -> Result<Option<Item<'_>>, E> {
+    pub fn next<E: From<Bad>>(&mut self, old: &mut OldPage<'_, E>) -> Result<Option<PageChange<'_>>, E> {
         let Some(run) = self.next_run()? else { return Ok(None) };
         if run.source.is_zeros() {
-            return Ok(Some(Item::Zeros(run)));
+            return Ok(Some(PageChange::Zeros(run)));
         }
         let page = run.pages.start;
         let rest = run.clip(&PageRange::new(page + 1, run.pages.end));
@@ -305,7 +305,7 @@ impl<R: ReadAt> DirectionReader<R> {
         if there != page || page_digest(bytes) != digest || bytes[past..].iter().any(|b| *b != 0) {
             return Err(Bad::new(format!("page {page} is not what it must be")).into());
         }
-        Ok(Some(Item::Page(page, digest, bytes)))
+        Ok(Some(PageChange::Page(page, digest, bytes)))
     }
 
     /// The next run, or the end: then nothing may be left in the pack.
@@ -340,7 +340,7 @@ impl<R: ReadAt> DirectionReader<R> {
         *next += 1;
         let pages = block.frame_pages(index);
         let mut before = Vec::new();
-        if PackReader::<Part<Arc<R>>>::needs_old(block, index) {
+        if PackReader::<RangeReader<Arc<R>>>::needs_old(block, index) {
             before.resize(pages.len() * PAGE, 0);
             let (places, _) = before.as_chunks_mut::<PAGE>();
             for ((page, _), place) in pages.iter().zip(places) {
@@ -348,7 +348,7 @@ impl<R: ReadAt> DirectionReader<R> {
             }
         }
         let bytes = self.pack.frame(block, index, Some(&before))?;
-        self.frame = Loaded { pages, bytes, used: 0 };
+        self.frame = DecodedFrame { pages, bytes, used: 0 };
         Ok(())
     }
 }

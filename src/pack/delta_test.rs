@@ -71,8 +71,8 @@ fn follow(delta: &DeltaReader<Vec<u8>>, back: bool, base: &[u8]) -> Result<Vec<u
     };
     while let Some(item) = direction.next(&mut old)? {
         match item {
-            Item::Zeros(run) => changes.extend((run.pages.start..run.pages.end).map(|p| (p, vec![0; PAGE]))),
-            Item::Page(page, _, bytes) => assert!(changes.insert(page, bytes.to_vec()).is_none()),
+            PageChange::Zeros(run) => changes.extend((run.pages.start..run.pages.end).map(|p| (p, vec![0; PAGE]))),
+            PageChange::Page(page, _, bytes) => assert!(changes.insert(page, bytes.to_vec()).is_none()),
         }
     }
     let all = (0..pages_of(len)).flat_map(|p| changes.remove(&p).unwrap_or_else(|| page_of(base, p).to_vec()));

@@ -2,11 +2,11 @@
 
 use std::io::{self, BufWriter, Write};
 
-use super::delta::{DeltaHead, DeltaReader, END_MAGIC, Parts};
+use super::delta::{DeltaHead, DeltaReader, END_MAGIC, Direction};
 use super::frame::Frame;
 use super::map::{HashWriter, copy_all};
 use super::runs::{Run, RunsWriter, Source};
-use super::wire::{Part, ReadAt};
+use super::wire::{RangeReader, ReadAt};
 use super::write::PackWriter;
 use crate::page::{Digest, PageNo, PageRange};
 
@@ -17,7 +17,7 @@ const BUFFER: usize = 256 << 10;
 #[derive(Debug)]
 pub struct DeltaWriter<W: Write> {
     out: BufWriter<HashWriter<W>>,
-    directions: Vec<Parts>,
+    directions: Vec<Direction>,
     wanted: usize,
 }
 
@@ -41,7 +41,7 @@ impl<W: Write> DeltaWriter<W> {
     /// When it has fewer or more directions than its head says.
     pub fn finish(mut self) -> io::Result<u64> {
         assert_eq!(self.directions.len(), self.wanted, "a delta has the directions that its head says");
-        self.directions.resize(2, Parts::default());
+        self.directions.resize(2, Direction::default());
         let mut end = Vec::new();
         self.directions.iter().for_each(|direction| direction.put(&mut end));
         self.out.write_all(&end)?;
@@ -60,7 +60,7 @@ impl<W: Write> DeltaWriter<W> {
 pub struct DirectionWriter<W: Write, S> {
     pack: PackWriter<BufWriter<HashWriter<W>>>,
     runs: RunsWriter<S>,
-    directions: Vec<Parts>,
+    directions: Vec<Direction>,
     wanted: usize,
 }
 
@@ -95,7 +95,7 @@ impl<W: Write, S: Write + ReadAt> DirectionWriter<W, S> {
         let (pack, mut out) = self.pack.finish()?;
         let (runs, _, scratch) = self.runs.finish()?;
         copy_all(&scratch, &mut out)?;
-        self.directions.push(Parts { pack: pack.bytes, runs });
+        self.directions.push(Direction { pack: pack.bytes, runs });
         Ok(DeltaWriter { out, directions: self.directions, wanted: self.wanted })
     }
 }
@@ -110,7 +110,7 @@ pub fn invert<R: ReadAt>(delta: &DeltaReader<R>, out: impl Write) -> io::Result<
     let mut writer = DeltaWriter::new(out, &delta.head.inverted())?;
     for (at, parts) in delta.directions.iter().rev() {
         let bytes = parts.bytes().ok_or(io::ErrorKind::InvalidData)?;
-        copy_all(&Part::new(delta.file.clone(), *at, bytes), &mut writer.out)?;
+        copy_all(&RangeReader::new(delta.file.clone(), *at, bytes), &mut writer.out)?;
         writer.directions.push(*parts);
     }
     writer.finish()

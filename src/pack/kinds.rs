@@ -39,7 +39,7 @@ impl fmt::Display for Grade {
 
 /// Why a snapshot was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum SnapshotKind {
     /// A user asked for it.
     Asked,
     /// The content of a target before memsnap changed it, for undo.
@@ -48,22 +48,22 @@ pub enum Kind {
     Result,
 }
 
-impl Kind {
+impl SnapshotKind {
     pub(super) fn code(self) -> u8 {
         match self {
-            Kind::Asked => 0,
-            Kind::Undo => 1,
-            Kind::Result => 2,
+            SnapshotKind::Asked => 0,
+            SnapshotKind::Undo => 1,
+            SnapshotKind::Result => 2,
         }
     }
 
-    pub(super) fn from_code(code: u8) -> Option<Kind> {
-        [Kind::Asked, Kind::Undo, Kind::Result].get(usize::from(code)).copied()
+    pub(super) fn from_code(code: u8) -> Option<SnapshotKind> {
+        [SnapshotKind::Asked, SnapshotKind::Undo, SnapshotKind::Result].get(usize::from(code)).copied()
     }
 
     /// Whether memsnap made it by itself.
     pub fn is_automatic(self) -> bool {
-        self != Kind::Asked
+        self != SnapshotKind::Asked
     }
 }
 

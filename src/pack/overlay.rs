@@ -41,7 +41,7 @@ impl<B: RunStream, O: RunStream> Iterator for Overlay<B, O> {
 
 /// A run of pages that has one source on either side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Step {
+pub struct Difference {
     /// The pages.
     pub pages: PageRange,
     /// Where they come from in the first; [`Source::Hole`] past its end.
@@ -53,20 +53,20 @@ pub struct Step {
 /// Walks two sequences side by side: every stretch whose sources differ. Holes and zeros are no difference; pages of
 /// different packs are, whatever they hold: only their digests can tell.
 #[derive(Debug)]
-pub struct Steps<A, B> {
+pub struct Differences<A, B> {
     a: Cursor<A>,
     b: Cursor<B>,
     at: PageNo,
 }
 
-impl<A: RunStream, B: RunStream> Steps<A, B> {
+impl<A: RunStream, B: RunStream> Differences<A, B> {
     /// At the start of both.
-    pub fn new(a: A, b: B) -> Steps<A, B> {
-        Steps { a: Cursor::new(a), b: Cursor::new(b), at: 0 }
+    pub fn new(a: A, b: B) -> Differences<A, B> {
+        Differences { a: Cursor::new(a), b: Cursor::new(b), at: 0 }
     }
 
     /// The next stretch, whether its sources differ or not.
-    fn step(&mut self) -> Result<Option<Step>, Bad> {
+    fn step(&mut self) -> Result<Option<Difference>, Bad> {
         let (x, y) = (self.a.peek()?, self.b.peek()?);
         let Some(start) = [x, y].iter().flatten().map(|r| r.pages.start.max(self.at)).min() else {
             return Ok(None);
@@ -85,14 +85,14 @@ impl<A: RunStream, B: RunStream> Steps<A, B> {
         self.a.skip_to(end)?;
         self.b.skip_to(end)?;
         self.at = end;
-        Ok(Some(Step { pages: PageRange { start, end }, a: source(x), b: source(y) }))
+        Ok(Some(Difference { pages: PageRange { start, end }, a: source(x), b: source(y) }))
     }
 }
 
-impl<A: RunStream, B: RunStream> Iterator for Steps<A, B> {
-    type Item = Result<Step, Bad>;
+impl<A: RunStream, B: RunStream> Iterator for Differences<A, B> {
+    type Item = Result<Difference, Bad>;
 
-    fn next(&mut self) -> Option<Result<Step, Bad>> {
+    fn next(&mut self) -> Option<Result<Difference, Bad>> {
         loop {
             match self.step().transpose()? {
                 Ok(step) if step.a == step.b || step.a.is_zeros() && step.b.is_zeros() => {}
@@ -132,7 +132,7 @@ mod tests {
                 }
             }
             let mut found = Vec::new();
-            for step in Steps::new(a.into_iter().map(Ok), b.into_iter().map(Ok)) {
+            for step in Differences::new(a.into_iter().map(Ok), b.into_iter().map(Ok)) {
                 let step = step.unwrap();
                 found.extend((0..step.pages.len()).map(|i| (step.pages.start + i, step.a.advance(i), step.b.advance(i))));
             }

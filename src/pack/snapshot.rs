@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use super::kinds::{Grade, Kind};
+use super::kinds::{Grade, SnapshotKind};
 use super::map::{HashWriter, copy_all, numbers, read_ids};
 use super::packs::Packs;
 use super::runs::{RunsReader, Section};
@@ -71,7 +71,7 @@ pub struct Meta {
     /// How far it is proven to be point-in-time.
     pub grade: Grade,
     /// Why it was made.
-    pub kind: Kind,
+    pub kind: SnapshotKind,
     /// Path of the target, absolute, as bytes.
     pub path: Vec<u8>,
     /// What the user said of it.
@@ -182,7 +182,7 @@ fn take_fixed(f: &mut Fields<'_>) -> Result<(Meta, Sizes), Bad> {
     let (mode, uid, gid) = (f.u32()?, f.u32()?, f.u32()?);
     let (grade, kind) = (f.u8()?, f.u8()?);
     let grade = Grade::from_code(grade).ok_or_else(|| Bad::newer(format_args!("grade {grade} is")))?;
-    let kind = Kind::from_code(kind).ok_or_else(|| Bad::newer(format_args!("kind {kind} of snapshot is")))?;
+    let kind = SnapshotKind::from_code(kind).ok_or_else(|| Bad::newer(format_args!("kind {kind} of snapshot is")))?;
     f.zeros(2)?;
     let mut sizes = Sizes::default();
     for n in &mut sizes.texts {

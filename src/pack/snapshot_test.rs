@@ -28,7 +28,7 @@ fn any_meta() -> impl Strategy<Value = Meta> {
             uid: 7,
             gid: 8,
             grade: Grade::Claimed,
-            kind: Kind::Undo,
+            kind: SnapshotKind::Undo,
             path: vec![0xff, b'/', b'\n'],
             message,
             reason: "because".into(),

@@ -95,20 +95,20 @@ impl<R: ReadAt + ?Sized> ReadAt for std::sync::Arc<R> {
 
 /// A part of a larger thing, read as if it were all.
 #[derive(Clone, Debug)]
-pub struct Part<R> {
+pub struct RangeReader<R> {
     inner: R,
     start: u64,
     len: u64,
 }
 
-impl<R: ReadAt> Part<R> {
+impl<R: ReadAt> RangeReader<R> {
     /// Bytes `start..start + len` of `inner`.
-    pub fn new(inner: R, start: u64, len: u64) -> Part<R> {
-        Part { inner, start, len }
+    pub fn new(inner: R, start: u64, len: u64) -> RangeReader<R> {
+        RangeReader { inner, start, len }
     }
 }
 
-impl<R: ReadAt> ReadAt for Part<R> {
+impl<R: ReadAt> ReadAt for RangeReader<R> {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
         let end = offset.checked_add(buf.len() as u64).filter(|end| *end <= self.len);
         end.ok_or(io::ErrorKind::UnexpectedEof)?;

@@ -29,7 +29,7 @@ pub struct PackSummary {
 pub struct PackWriter<W: Write> {
     out: W,
     at: u64,
-    block: Filling,
+    block: BlockBuilder,
     directory: Vec<DirEntry>,
     pages: u64,
     frames: FrameCounts,
@@ -37,7 +37,7 @@ pub struct PackWriter<W: Write> {
 
 /// The block whose frames are being written.
 #[derive(Debug, Default)]
-struct Filling {
+struct BlockBuilder {
     start: u64,
     entries: Vec<(PageNo, Digest)>,
     frames: Vec<FrameEntry>,
@@ -47,7 +47,7 @@ impl<W: Write> PackWriter<W> {
     /// Begins a pack.
     pub fn new(mut out: W) -> io::Result<PackWriter<W>> {
         out.write_all(&FileKind::Pack.head(0))?;
-        let block = Filling { start: HEAD as u64, ..Filling::default() };
+        let block = BlockBuilder { start: HEAD as u64, ..BlockBuilder::default() };
         Ok(PackWriter { out, at: HEAD as u64, block, directory: Vec::new(), pages: 0, frames: FrameCounts::default() })
     }
 
@@ -128,7 +128,7 @@ impl<W: Write> PackWriter<W> {
     }
 }
 
-fn encode_block(block: &Filling) -> Vec<u8> {
+fn encode_block(block: &BlockBuilder) -> Vec<u8> {
     let mut runs: Vec<(PageNo, u32)> = Vec::new();
     for (page, _) in &block.entries {
         match runs.last_mut() {

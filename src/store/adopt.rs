@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Store;
 use super::history::History;
-use super::write_lock::Writing;
+use super::write_lock::WriteLock;
 use crate::error::{At, Error, Result, shell_word};
 use crate::sys::{create, no_follow};
 
@@ -16,7 +16,7 @@ impl History {
     ///
     /// # Errors
     /// [`Error::Refused`] when `target` has snapshots already, or the two stores are on different file systems.
-    pub(crate) fn give(&self, _writing: &Writing, store: &Store, target: &Path) -> Result<History> {
+    pub(crate) fn give(&self, _writing: &WriteLock, store: &Store, target: &Path) -> Result<History> {
         let history = History::at(store, store.key(target), self.owner());
         if let Some(there) = History::find(store, store.key(target))? {
             there.clear_out(store)?;
@@ -47,7 +47,7 @@ impl History {
 
     /// Takes away a history that holds no snapshot; half of it is still one.
     fn clear_out(&self, store: &Store) -> Result<()> {
-        let _writing = self.write(Duration::from_secs(10))?;
+        let _writing = self.write_lock(Duration::from_secs(10))?;
         if !self.snapshots()?.is_empty() {
             return Err(Error::refused(
                 format!("{} has snapshots of its own in {}", self.target().display(), store.dir().display()),

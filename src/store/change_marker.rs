@@ -24,12 +24,12 @@ use crate::sys::xattr::{self, CHANGE_MARKER as ATTR};
 pub struct ChangeMarker {
     /// The directory of the history that has, or had, the record.
     history: PathBuf,
-    record: Record,
+    record: RecordPlace,
 }
 
 /// Where the record of an interrupted change is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Record {
+enum RecordPlace {
     /// In the history of the target itself.
     Own,
     /// In the history of another path, or in another store.
@@ -41,14 +41,14 @@ enum Record {
 }
 
 /// What a marker says.
-struct Said {
+struct MarkerValue {
     label: Vec<u8>,
     /// The inode, and when it was made, as far as that was known.
     file: Option<(u64, Option<i128>)>,
     history: PathBuf,
 }
 
-impl Said {
+impl MarkerValue {
     fn encode(history: &History, intent: &Intent, stamp: &Stamp) -> Vec<u8> {
         let born = stamp.born_ns.map_or("-".into(), |ns| ns.to_string());
         let mut value = format!("{} {} {born} ", intent.label(), stamp.ino).into_bytes();
@@ -57,17 +57,17 @@ impl Said {
     }
 
     /// Markers without an inode have the path, which begins with a slash, in its place.
-    fn decode(bytes: &[u8]) -> Option<Said> {
+    fn decode(bytes: &[u8]) -> Option<MarkerValue> {
         let (label, rest) = bytes.split_at_checked(LABEL_DIGITS)?;
         let rest = rest.strip_prefix(b" ")?;
         let path = |bytes: &[u8]| PathBuf::from(OsString::from_vec(bytes.to_vec()));
         if rest.starts_with(b"/") {
-            return Some(Said { label: label.into(), file: None, history: path(rest) });
+            return Some(MarkerValue { label: label.into(), file: None, history: path(rest) });
         }
         let mut words = rest.splitn(3, |b| *b == b' ');
         let mut word = || words.next().and_then(|word| std::str::from_utf8(word).ok());
         let (ino, born) = (word()?.parse().ok()?, word()?.parse().ok());
-        Some(Said { label: label.into(), file: Some((ino, born)), history: path(words.next()?) })
+        Some(MarkerValue { label: label.into(), file: Some((ino, born)), history: path(words.next()?) })
     }
 
     /// Whether the file of this stamp is another one than that which was to be changed. Not by its device, whose number
@@ -87,7 +87,7 @@ impl ChangeMarker {
     /// Puts the marker on. A file system without attributes goes without.
     pub fn set(file: &File, path: &Path, history: &History, intent: &Intent) {
         let Ok(stamp) = open::stamp(file, path) else { return };
-        let _ = xattr::set(file, ATTR, &Said::encode(history, intent, &stamp));
+        let _ = xattr::set(file, ATTR, &MarkerValue::encode(history, intent, &stamp));
     }
 
     /// Removes the marker. Only when the file was brought to the disk after that, no crash brings it back.
@@ -98,27 +98,27 @@ impl ChangeMarker {
     /// The marker of an unfinished change of `target`, a resolved path. `store`: the store in use; `None`: beside the
     /// target. A marker is stale, and counts as none, only where a history says that this very change was finished.
     pub fn get(file: &File, target: &Path, store: Option<&Path>) -> Option<ChangeMarker> {
-        let said = Said::decode(&xattr::get(file, ATTR).ok().flatten()?)?;
+        let said = MarkerValue::decode(&xattr::get(file, ATTR).ok().flatten()?)?;
         let now = open::stamp(file, target).ok()?;
         let (store, own) = Store::places(store, target);
         if has_record(&own) != Some(false) {
-            return Some(ChangeMarker { history: own, record: Record::Own });
+            return Some(ChangeMarker { history: own, record: RecordPlace::Own });
         }
         if said.is_of_another(&now) {
-            return Some(ChangeMarker { history: said.history, record: Record::OfOriginal });
+            return Some(ChangeMarker { history: said.history, record: RecordPlace::OfOriginal });
         }
         let beside = said.history.file_name().map(|name| store.join(name));
         let dirs: Vec<_> = [Some(own), beside, Some(said.history.clone())].into_iter().flatten().collect();
         if let Some(history) = dirs.iter().find(|dir| has_record(dir) != Some(false)) {
-            return Some(ChangeMarker { history: history.clone(), record: Record::Elsewhere });
+            return Some(ChangeMarker { history: history.clone(), record: RecordPlace::Elsewhere });
         }
         let finished = dirs.iter().any(|dir| said.is_finished(dir, &now));
-        (!finished).then_some(ChangeMarker { history: said.history, record: Record::Gone })
+        (!finished).then_some(ChangeMarker { history: said.history, record: RecordPlace::Gone })
     }
 
     /// That of a change whose record is in the history of its target.
     pub fn own(history: &History) -> ChangeMarker {
-        ChangeMarker { history: history.dir().into(), record: Record::Own }
+        ChangeMarker { history: history.dir().into(), record: RecordPlace::Own }
     }
 
     /// Whether an attribute of this name is the marker: it is no part of a target's history.
@@ -128,7 +128,7 @@ impl ChangeMarker {
 
     /// Whether the change is under way at this moment: a process holds the lock of the history.
     pub fn is_busy(&self) -> bool {
-        matches!(self.record, Record::Own | Record::Elsewhere) && is_being_written(&self.history)
+        matches!(self.record, RecordPlace::Own | RecordPlace::Elsewhere) && is_being_written(&self.history)
     }
 
     /// The error for a verb that only reads.
@@ -148,15 +148,15 @@ impl ChangeMarker {
         let (file, record) = (target.display(), self.history.display());
         let abandon = format!("`memsnap recover --abandon {}`", shell_word(target));
         match self.record {
-            Record::Own | Record::Elsewhere => Error::refused(
+            RecordPlace::Own | RecordPlace::Elsewhere => Error::refused(
                 format!("a change of {file} was interrupted (recorded in {record})"),
                 self.way_to_recover(target, &abandon),
             ),
-            Record::Gone => Error::refused(
+            RecordPlace::Gone => Error::refused(
                 format!("a change of {file} was interrupted, and its record is not in {record} any more"),
                 format!("bring back that directory or another copy of the file, or take it as it is: {abandon}"),
             ),
-            Record::OfOriginal => Error::refused(
+            RecordPlace::OfOriginal => Error::refused(
                 format!("{file} is a copy of a file that was half changed (recorded in {record})"),
                 format!("recover the original and copy it again, or take the copy as it is: {abandon}"),
             ),
@@ -168,7 +168,7 @@ impl ChangeMarker {
         let opened = Store::open(store).ok();
         let of = opened.zip(self.history.file_name()).and_then(|(store, name)| History::open_named(&store, name).ok());
         let of =
-            of.map(|history| history.target().to_path_buf()).filter(|of| self.record != Record::Own && of != target);
+            of.map(|history| history.target().to_path_buf()).filter(|of| self.record != RecordPlace::Own && of != target);
         let is_beside = Store::places(None, of.as_deref().unwrap_or(target)).0 == store;
         let option = if is_beside { "" } else { &format!("--store {} ", shell_word(store)) };
         match of {

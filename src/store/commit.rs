@@ -7,7 +7,7 @@ use super::file_names::SnapName;
 use super::history::History;
 use super::image::{Clipped, Image};
 use super::spool::Spool;
-use super::write_lock::Writing;
+use super::write_lock::WriteLock;
 use crate::error::{At, Error, Result};
 use crate::pack::{
     Meta, NO_PACK, Overlay, PackSummary, Packs, Run, RunStream, RunsReader, RunsWriter, Section, SnapshotWriter,
@@ -22,14 +22,14 @@ const SMALL: u64 = 4096;
 
 /// The runs of a snapshot in the making, in page order; pages of its own pack are [`Source::Pack`] of [`NO_PACK`].
 #[derive(Debug)]
-pub struct Draft {
+pub struct UpdateRuns {
     runs: RunsWriter<Spool>,
 }
 
-impl Draft {
+impl UpdateRuns {
     /// Nothing differs yet.
-    pub fn new(history: &History) -> Draft {
-        Draft { runs: RunsWriter::new(Spool::new(history.dir())) }
+    pub fn new(history: &History) -> UpdateRuns {
+        UpdateRuns { runs: RunsWriter::new(Spool::new(history.dir())) }
     }
 
     /// These pages differ.
@@ -48,10 +48,10 @@ impl Draft {
 /// When anything cannot be written: then nothing has changed.
 pub fn commit(
     history: &History,
-    writing: &mut Writing,
+    writing: &mut WriteLock,
     parent: Option<&Image>,
     mut meta: Meta,
-    draft: Draft,
+    draft: UpdateRuns,
     pack: Option<(Pending, PackSummary)>,
 ) -> Result<(SnapName, Meta)> {
     let packs = history.packs();
@@ -123,7 +123,7 @@ impl Layers<'_> {
     /// Decides between a difference from the parent's full map and a full map of its own, and writes it. A map is due
     /// when the differences written since the last add up to more than it: then neither outweighs the other, and a
     /// snapshot costs the square root of what a map each would.
-    fn place(&mut self, stored: &mut Stored, order: Vec<u32>, writing: &mut Writing) -> Result<(Runs, Vec<u32>)> {
+    fn place(&mut self, stored: &mut Stored, order: Vec<u32>, writing: &mut WriteLock) -> Result<(Runs, Vec<u32>)> {
         let before = self.parent.map_or(Stored::default(), |p| p.meta().stored);
         let over = self.difference(order.clone())?;
         // What the parent says of sizes is only its word.
@@ -159,7 +159,7 @@ impl Layers<'_> {
         Ok(())
     }
 
-    fn full(&self, writing: &mut Writing) -> Result<(Digest, u64)> {
+    fn full(&self, writing: &mut WriteLock) -> Result<(Digest, u64)> {
         let file = self.history.pending()?;
         let mut out = std::io::BufWriter::new(file.file());
         let all = PageRange::of_len(self.len);

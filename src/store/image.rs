@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::file_names::SnapName;
 use super::pack_cache::PackCache;
 use crate::error::{Error, Result};
-use crate::pack::{Bad, Cursor, MapFile, Meta, Overlay, Run, RunStream, RunsReader, SnapshotFile, Source, Steps};
+use crate::pack::{Bad, Cursor, MapFile, Meta, Overlay, Run, RunStream, RunsReader, SnapshotFile, Source, Differences};
 use crate::page::{Digest, PageNo, PageRange, PageSet, pages_of};
 use crate::sys::create;
 
@@ -184,7 +184,7 @@ impl Image {
         // Two histories number their packs each in their own way: then no two numbers may look the same.
         let shift = if Arc::ptr_eq(&self.packs, &other.packs) { 0 } else { OTHER };
         let theirs = other.runs().map(|run| run.map(|run| Run { source: renumber(run.source, shift), ..run }));
-        for step in Steps::new(self.runs(), theirs) {
+        for step in Differences::new(self.runs(), theirs) {
             let step = step.map_err(|e| e.of(self.path()))?;
             let wanted = step.pages.intersect(&within);
             for page in wanted.start..wanted.end {

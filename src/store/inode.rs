@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::io::Write;
 
 use super::history::History;
-use super::write_lock::Writing;
+use super::write_lock::WriteLock;
 use crate::error::{At, Result};
 use crate::page::Digest;
 use crate::sys::create;
@@ -40,7 +40,7 @@ impl History {
     }
 
     /// Remembers the file that a snapshot is taken of; where that fails, a rename is not recognized, no more.
-    pub(crate) fn remember_file(&self, _writing: &Writing, id: FileId) {
+    pub(crate) fn remember_file(&self, _writing: &WriteLock, id: FileId) {
         if self.known_file() != Some(id) {
             let _ = self.put_file(&id);
         }

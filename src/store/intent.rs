@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use super::history::History;
-use super::write_lock::Writing;
+use super::write_lock::WriteLock;
 use crate::error::{At, Error, Result};
 use crate::pack::{Bad, Fields, FileKind};
 use crate::page::Digest;
@@ -148,7 +148,7 @@ impl History {
     /// # Errors
     /// What writing says; [`Error::Busy`] when the history's lock is not ours any more.
     #[doc(hidden)]
-    pub fn begin_change(&self, writing: &Writing, intent: &Intent) -> Result<()> {
+    pub fn begin_change(&self, writing: &WriteLock, intent: &Intent) -> Result<()> {
         writing.check()?;
         // Its place is taken at the end.
         if let Err(newer @ Error::Version { .. }) = self.last_change() {
@@ -163,7 +163,7 @@ impl History {
     /// Ends a change: its record becomes that of the last one. With `None` it is forgotten. After one without undo
     /// there is none: an earlier one could not be taken back any more.
     #[doc(hidden)]
-    pub fn end_change(&self, _writing: &Writing, done: Option<&Intent>) -> Result<()> {
+    pub fn end_change(&self, _writing: &WriteLock, done: Option<&Intent>) -> Result<()> {
         let path = self.dir().join(NAME);
         if done.is_some_and(Intent::is_final) {
             let undo = self.dir().join(UNDO);

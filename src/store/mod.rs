@@ -6,7 +6,6 @@
 //! * a writer holds the flock on the history's `lock`; a reader of an image holds a shared one on its `.snap`.
 
 mod adopt;
-mod base;
 mod change_marker;
 mod commit;
 mod digest_cache;
@@ -14,6 +13,8 @@ mod file_names;
 mod format;
 mod history;
 mod image;
+mod image_base;
+mod image_reader;
 mod inode;
 mod intent;
 mod label;
@@ -21,18 +22,17 @@ mod number;
 mod owner;
 mod pack_cache;
 mod place;
-mod reader;
 mod refs;
 mod spool;
 mod sweep;
 mod tags;
+mod take_lock;
 mod write_lock;
-mod writing;
 
 pub use crate::sys::open::FileId;
-pub use base::ImageBase;
+pub use image_base::ImageBase;
 pub use change_marker::ChangeMarker;
-pub use commit::{Draft, commit};
+pub use commit::{UpdateRuns, commit};
 pub use digest_cache::{DigestCache, DigestCacheUpdate};
 pub use file_names::SnapName;
 pub use history::History;
@@ -40,11 +40,11 @@ pub use image::{Image, ImageRuns, Snapshot};
 pub use intent::Intent;
 pub use pack_cache::{PackCache, PageReader};
 pub use place::{STORE_NAME, Store};
-pub use reader::ImageReader;
+pub use image_reader::ImageReader;
 pub(crate) use refs::no_ref;
 pub use refs::{Ref, check_tag};
 pub use spool::Spool;
-pub use write_lock::Writing;
+pub use write_lock::WriteLock;
 
 use crate::sys::ext::OsStrExt;
 use std::ffi::OsStr;

@@ -163,7 +163,7 @@ mod tests {
         for chosen in [None, Some(home.join("store"))] {
             let store = Store::find_or_create(chosen.as_deref(), &target).unwrap();
             let history = store.make_history(&target).unwrap();
-            drop(history.write(Duration::ZERO).unwrap());
+            drop(history.write_lock(Duration::ZERO).unwrap());
             assert_eq!((history.owner().uid, history.keeper().uid), (1234, if chosen.is_none() { 1234 } else { 0 }));
             history.admit(&File::open(&target).unwrap()).unwrap();
             history.admit_path().unwrap();

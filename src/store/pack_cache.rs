@@ -186,11 +186,11 @@ impl PackCache {
 #[derive(Debug)]
 pub struct PageReader<'a> {
     packs: &'a PackCache,
-    last: Option<LastFrame>,
+    last: Option<DecodedFrame>,
 }
 
 #[derive(Debug)]
-struct LastFrame {
+struct DecodedFrame {
     pack: u32,
     pages: Vec<(PageNo, Digest)>,
     bytes: Vec<u8>,
@@ -226,7 +226,7 @@ impl PageReader<'_> {
     /// and the digest of the first. Raw ones are read from the disk at once, and no others of their frame.
     fn read_some(&mut self, number: u32, page: PageNo, out: &mut [[u8; PAGE]]) -> Result<(usize, Digest)> {
         let path = || self.packs.pack_path(number);
-        let held = |last: &LastFrame| last.pack == number && last.place(page).is_some();
+        let held = |last: &DecodedFrame| last.pack == number && last.place(page).is_some();
         if !self.last.as_ref().is_some_and(held) {
             let (_, block) = self.packs.block(number, page)?;
             let frame = block
@@ -240,7 +240,7 @@ impl PageReader<'_> {
             }
             let mut bytes = self.last.take().map(|last| last.bytes).unwrap_or_default();
             pack.frame_into(&block, frame, None, &mut bytes).map_err(|e| e.of(&path()))?;
-            self.last = Some(LastFrame { pack: number, pages, bytes });
+            self.last = Some(DecodedFrame { pack: number, pages, bytes });
         }
         let last = self.last.as_ref().expect("the frame was decoded");
         let n = side_by_side(&last.pages, page, out.len());
@@ -268,7 +268,7 @@ impl PageReader<'_> {
     }
 }
 
-impl LastFrame {
+impl DecodedFrame {
     fn place(&self, page: PageNo) -> Option<usize> {
         place_of(&self.pages, page)
     }

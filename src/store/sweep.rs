@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::file_names::{SnapName, stored_id};
 use super::history::History;
 use super::intent::Intent;
-use super::write_lock::Writing;
+use super::write_lock::WriteLock;
 use crate::error::{At, Result};
 use crate::page::Digest;
 use crate::sys::{create, no_follow};
@@ -67,7 +67,7 @@ impl History {
     ///
     /// # Errors
     /// When it cannot be removed, or a record cannot be read.
-    pub(crate) fn remove_unused(&self, writing: &Writing, name: &SnapName) -> Result<()> {
+    pub(crate) fn remove_unused(&self, writing: &WriteLock, name: &SnapName) -> Result<()> {
         writing.check()?;
         let names = |change: Option<Intent>| change.is_some_and(|change| [change.from, change.to].contains(&name.id));
         if names(self.intent()?) || names(self.last_change()?) {
@@ -84,7 +84,7 @@ impl History {
     ///
     /// # Errors
     /// When something of it cannot be removed.
-    pub(crate) fn sweep(&self, _writing: &Writing) -> Result<()> {
+    pub(crate) fn sweep(&self, _writing: &WriteLock) -> Result<()> {
         sweep(self)
     }
 }

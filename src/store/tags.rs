@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::history::History;
 use super::refs::{check_tag, known_tag_fault};
-use super::write_lock::Writing;
+use super::write_lock::WriteLock;
 use crate::error::{At, Error, Result};
 use crate::page::Digest;
 use crate::sys::{create, no_follow};
@@ -29,7 +29,7 @@ impl History {
     /// # Errors
     /// [`Error::Refused`] for a name that cannot be a tag; what writing says.
     #[doc(hidden)]
-    pub fn tag(&self, _writing: &Writing, tag: &str, id: &Digest) -> Result<()> {
+    pub fn tag(&self, _writing: &WriteLock, tag: &str, id: &Digest) -> Result<()> {
         check_tag(tag)?;
         let dir = self.make_names()?;
         create::write_small_for(&dir, self.owner(), OsStr::new(&format!("{PREFIX}{tag}")), line(tag, id).as_bytes())

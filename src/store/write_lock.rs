@@ -17,16 +17,16 @@ pub(super) const CRASHED: &[u8] = b"w";
 /// The right to write in a history. While it is held the lock file holds a byte, so that the next writer sees when this
 /// one was killed, and clears up after it.
 #[derive(Debug)]
-pub struct Writing {
+pub struct WriteLock {
     file: File,
     dir: PathBuf,
     done: bool,
 }
 
-impl Writing {
+impl WriteLock {
     /// Begins, with `lock` locked, in the history at `dir`; `is_clean`: no writer before was killed.
-    pub(super) fn begin(lock: File, dir: &Path, is_clean: bool) -> Writing {
-        let writing = Writing { file: lock, dir: dir.into(), done: is_clean };
+    pub(super) fn begin(lock: File, dir: &Path, is_clean: bool) -> WriteLock {
+        let writing = WriteLock { file: lock, dir: dir.into(), done: is_clean };
         writing.mark(true);
         writing
     }
@@ -37,7 +37,7 @@ impl Writing {
     }
 
     /// Makes a file appear under `name`, complete and on disk, in the place of one that is there already. Until
-    /// [`Writing::committed`] it counts as garbage.
+    /// [`WriteLock::committed`] it counts as garbage.
     pub fn publish(&mut self, file: Pending, name: &str) -> Result<()> {
         self.done = false;
         // Files are named by what they hold, so one of that name says the same; if it is sound.
@@ -75,7 +75,7 @@ impl Writing {
     }
 }
 
-impl Drop for Writing {
+impl Drop for WriteLock {
     fn drop(&mut self) {
         if self.done {
             self.mark(false);

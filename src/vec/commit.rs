@@ -6,10 +6,10 @@ use std::ops::Deref;
 use std::path::Path;
 use std::time::Duration;
 
+use super::content::Content;
 use super::file::VecFile;
 use super::format::{self, ELEMENTS, ElementType, LogPlace, MAX_ALIGN, State};
 use super::log::{self, BLOCK, Edit, Log};
-use super::open::Content;
 use crate::error::{At, Error, Result};
 use crate::planted::{Bug, sync_once};
 use crate::sys::create::{self, Pending, Published};

@@ -6,8 +6,8 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::content::Content;
 use super::format::ELEMENTS;
-use super::open::Content;
 use super::source::VecSource;
 use crate::error::shell_word;
 use crate::error::{At, Error, Result};

@@ -10,6 +10,7 @@
 //! | read and change it without a type and without `unsafe` | [`ops::vec`](crate::ops::vec) |
 
 mod commit;
+mod content;
 mod edits;
 mod file;
 #[cfg(test)]
@@ -17,7 +18,6 @@ mod fixture;
 pub(crate) mod format;
 mod front;
 mod log;
-mod open;
 mod persistence;
 mod reader;
 pub(crate) mod scalar;
@@ -26,10 +26,10 @@ mod typed;
 mod writer;
 
 pub(crate) use commit::VecFileMut;
+pub(crate) use content::Content;
 pub(crate) use file::VecFile;
 pub(crate) use format::{ELEMENTS, ElementType, is_vec};
 pub(crate) use log::Edit;
-pub(crate) use open::Content;
 pub(crate) use persistence::PersistenceFile;
 pub use reader::VecReader;
 pub(crate) use source::VecSource;
@@ -40,9 +40,9 @@ pub use writer::PersistentVec;
 #[doc(hidden)]
 pub mod internals {
     pub use super::commit::VecFileMut;
+    pub use super::content::Content;
     pub use super::file::VecFile;
     pub use super::format::ELEMENTS;
     pub use super::log::Edit;
-    pub use super::open::Content;
     pub use super::source::VecSource;
 }

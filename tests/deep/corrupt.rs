@@ -260,7 +260,7 @@ fn damaged_tags() {
     let sample = Sample::new();
     let history = sample.ground.history();
     let names = history.snapshots().unwrap();
-    let writing = history.write(std::time::Duration::ZERO).unwrap();
+    let writing = history.write_lock(std::time::Duration::ZERO).unwrap();
     history.tag(&writing, "first", &names[0].id).unwrap();
     history.tag(&writing, "other", &names[1].id).unwrap();
     drop(writing);

@@ -81,7 +81,7 @@ pub(crate) fn interrupt(ground: &Ground, bytes: &[u8]) -> Intent {
         time_ns: 1,
         verb: "revert".into(),
     };
-    let writing = history.write(Duration::ZERO).unwrap();
+    let writing = history.write_lock(Duration::ZERO).unwrap();
     history.begin_change(&writing, &intent).unwrap();
     ChangeMarker::set(&file, history.target(), &history, &intent);
     drop(file);
@@ -243,7 +243,7 @@ fn a_device_with_another_number() {
         let mut intent = interrupt(&ground, &ends.mixture(0b0110, ends.old.len()));
         intent.file.0 += 1;
         let history = ground.history();
-        let writing = history.write(Duration::ZERO).unwrap();
+        let writing = history.write_lock(Duration::ZERO).unwrap();
         history.end_change(&writing, None).unwrap();
         history.begin_change(&writing, &intent).unwrap();
         drop(writing);
@@ -261,7 +261,7 @@ fn to_finish_and_to_roll_back_mean_the_first_change() {
             let ground = ends.ground();
             let mut intent = interrupt(&ground, &ends.mixture(0b0110, ends.old.len()));
             let history = ground.history();
-            let writing = history.write(Duration::ZERO).unwrap();
+            let writing = history.write_lock(Duration::ZERO).unwrap();
             history.end_change(&writing, None).unwrap();
             for turn in 0..turns {
                 intent = intent.turned(2 + turn);

@@ -236,7 +236,7 @@ fn intents_without_what_was_before() {
     };
     assert!(intent.is_final());
     let path = history.dir().join("intent");
-    let writing = history.write(Duration::ZERO).unwrap();
+    let writing = history.write_lock(Duration::ZERO).unwrap();
     history.begin_change(&writing, &intent).unwrap();
     let file = Fields { rows: &rows, bytes: fs::read(&path).unwrap() };
     assert_eq!(file.bytes("head"), FileKind::Intent.head(0));

@@ -4,7 +4,7 @@ use super::hold::Work;
 use crate::error::Result;
 use crate::ops::save::capture::{How, Taken, take};
 use crate::ops::{Note, Progress};
-use crate::pack::Kind;
+use crate::pack::SnapshotKind;
 use crate::store::Image;
 
 /// The snapshot of what the target holds now: made if there is none.
@@ -40,6 +40,6 @@ pub(crate) fn keep(work: &mut Work<'_>, taken: Taken) -> Result<Image> {
         taken.unchanged();
         return Ok(parent);
     }
-    let (name, _) = taken.commit(work.history, work.writing, Kind::Undo, "")?;
+    let (name, _) = taken.commit(work.history, work.writing, SnapshotKind::Undo, "")?;
     work.history.image(name)
 }

@@ -11,7 +11,7 @@ use crate::capture::Companion;
 use crate::error::{At, Error, Result, shell_word};
 use crate::ops::Note;
 use crate::ops::input::target::Target;
-use crate::store::{ChangeMarker, History, Image, Writing};
+use crate::store::{ChangeMarker, History, Image, WriteLock};
 use crate::sys::fs as sysfs;
 use crate::sys::lease::{Lease, LeaseAnswer};
 use crate::sys::lock::{self, Held};
@@ -24,7 +24,7 @@ pub(crate) struct Work<'a> {
     /// Its history.
     pub(crate) history: &'a History,
     /// The lock of the history.
-    pub(crate) writing: &'a mut Writing,
+    pub(crate) writing: &'a mut WriteLock,
     /// The target itself.
     pub(crate) target: Target<'a>,
     /// How it is changed.
@@ -52,7 +52,7 @@ impl Work<'_> {
 pub(crate) fn hold<R>(history: &History, options: &Options, f: impl FnOnce(&mut Work<'_>) -> Result<R>) -> Result<R> {
     let path = history.target().to_path_buf();
     // First the history: opening a target for writing breaks the lease of a snap that is reading it.
-    let mut writing = history.write(options.reading.wait).map_err(|e| of_read_only(e, &path))?;
+    let mut writing = history.write_lock(options.reading.wait).map_err(|e| of_read_only(e, &path))?;
     let live = open::target_write(&path).map_err(|e| of_read_only(e, &path))?;
     history.admit(&live)?;
     let mut cautions = Vec::new();

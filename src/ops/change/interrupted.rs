@@ -16,7 +16,7 @@ use super::unstored::{named, only_forward};
 use crate::error::{At, Error, Result};
 use crate::ops::save::compose::read_zero_extended;
 use crate::ops::{Note, Progress, compare};
-use crate::pack::{Source, Steps};
+use crate::pack::{Differences, Source};
 use crate::page::{Digest, PAGE, PAGE64, PageRange, PageSet, page_digest};
 use crate::store::{Image, Intent};
 use crate::sys::{id, open};
@@ -121,7 +121,7 @@ fn check(work: &Work<'_>, (from, to): (&Image, &Image), written: &PageSet, progr
     let len = open::stamp(work.target.file, work.target.path)?.len;
     let mut wrong = (len != from.len() && len != to.len()).then_some(len / PAGE64);
     let digest = |source| work.history.packs().page_digest(source);
-    for step in Steps::new(from.runs(), to.runs()) {
+    for step in Differences::new(from.runs(), to.runs()) {
         let step = step.map_err(|e| e.of(to.path()))?;
         for n in 0..step.pages.len() {
             let (old, new) = (digest(step.a.advance(n))?, digest(step.b.advance(n))?);

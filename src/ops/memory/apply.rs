@@ -8,7 +8,7 @@ use crate::mem::{Root, View};
 use crate::ops::delta::changed_pages::{Dirty, dirty_in, regroup};
 use crate::ops::delta::{Delta, Input, Stat, open_delta, pages_in, stat_of};
 use crate::ops::memory::{Origin, group_in};
-use crate::pack::{Bad, Item};
+use crate::pack::{Bad, PageChange};
 use crate::page::{Digest, PAGE, PAGE64, PageNo};
 
 /// What becomes of pages; none: zeros.
@@ -78,8 +78,8 @@ fn decode(delta: &Delta, name: &Path, bytes: &[u8]) -> Result<Pages> {
     let mut pages = Pages::new();
     while let Some(item) = direction.next(&mut old).map_err(|e| e.of(name))? {
         match item {
-            Item::Page(page, _, bytes) => pages.push((page, Some(Box::new(*bytes)))),
-            Item::Zeros(run) => pages.extend((run.pages.start..run.pages.end).map(|page| (page, None))),
+            PageChange::Page(page, _, bytes) => pages.push((page, Some(Box::new(*bytes)))),
+            PageChange::Zeros(run) => pages.extend((run.pages.start..run.pages.end).map(|page| (page, None))),
         }
     }
     Ok(pages)

@@ -9,12 +9,13 @@ use crate::ops::save::heal::{Healed, heal, suspects};
 use crate::ops::save::new_pack::NewPack;
 use crate::ops::{Progress, Reading, Reserve, head};
 use crate::pack::{
-    Changed, Compress, FRAME_PAGES, Frame, FrameCounts, Grade, Kind, Meta, NO_PACK, Overlay, PackSummary, Run,
-    RunStream, Source, encode_frame, fits_time,
+    Changed, Compress, FRAME_PAGES, Frame, FrameCounts, Grade, Meta, NO_PACK, Overlay, PackSummary, Run, RunStream,
+    SnapshotKind, Source, encode_frame, fits_time,
 };
 use crate::page::{Digest, ImageHasher, MAX_LEN, PAGE, PAGE64, PageNo, PageRange, pages_of};
 use crate::store::{
-    ChangeMarker, DigestCache, DigestCacheUpdate, Draft, FileId, History, Image, ImageBase, SnapName, Writing, commit,
+    ChangeMarker, DigestCache, DigestCacheUpdate, FileId, History, Image, ImageBase, SnapName, UpdateRuns, WriteLock,
+    commit,
 };
 use crate::sys::create::Pending;
 use crate::sys::open::{self, Stamp};
@@ -51,7 +52,7 @@ pub(crate) struct Taken {
     pub(crate) damage: Vec<String>,
     stamp: Stamp,
     attrs: Vec<(Vec<u8>, Vec<u8>)>,
-    draft: Draft,
+    draft: UpdateRuns,
     pack: Option<(Pending, PackSummary)>,
     cache: DigestCacheUpdate,
 }
@@ -59,7 +60,7 @@ pub(crate) struct Taken {
 /// Takes an image of `target`, compared with what `history` last knew of it.
 pub(crate) fn take(
     history: &History,
-    writing: &Writing,
+    writing: &WriteLock,
     target: Target<'_>,
     how: &How<'_>,
     progress: &dyn Progress,
@@ -160,7 +161,7 @@ fn attempt(
         len: before.len,
         parent_pages: parent.map(Image::pages),
         hasher: ImageHasher::new(before.len),
-        draft: Draft::new(history),
+        draft: UpdateRuns::new(history),
         cache: DigestCacheUpdate::new(history, cache),
         pack: NewPack::new(history, how.reserve),
         changed: Changed::default(),
@@ -258,7 +259,7 @@ struct Taking<'a> {
     /// Pages that the parent says something of.
     parent_pages: Option<u64>,
     hasher: ImageHasher,
-    draft: Draft,
+    draft: UpdateRuns,
     cache: DigestCacheUpdate,
     pack: NewPack<'a>,
     changed: Changed,
@@ -323,8 +324,8 @@ impl Taken {
     pub(crate) fn commit(
         self,
         history: &History,
-        writing: &mut Writing,
-        kind: Kind,
+        writing: &mut WriteLock,
+        kind: SnapshotKind,
         message: &str,
     ) -> Result<(SnapName, Meta)> {
         let stamp = self.stamp;
@@ -351,7 +352,7 @@ impl Taken {
 }
 
 /// What every snapshot made here and now says.
-pub(crate) fn blank_meta(history: &History, kind: Kind) -> Meta {
+pub(crate) fn blank_meta(history: &History, kind: SnapshotKind) -> Meta {
     use crate::sys::ext::OsStrExt;
     Meta {
         len: 0,

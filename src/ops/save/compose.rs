@@ -8,12 +8,14 @@ use crate::ops::change::hold::Work;
 use crate::ops::compare::{Marked, scan_file};
 use crate::ops::save::new_pack::NewPack;
 use crate::ops::{Quiet, Reserve};
-use crate::pack::{Changed, Compress, FRAME_PAGES, FrameCounts, Grade, Kind, Meta, NO_PACK, Run, Source, encode_frame};
+use crate::pack::{
+    Changed, Compress, FRAME_PAGES, FrameCounts, Grade, Meta, NO_PACK, Run, SnapshotKind, Source, encode_frame,
+};
 use crate::page::{
     Digest, GROUP, GROUP_PAGES, GROUP64, PAGE, PAGE64, PageNo, PageRange, PageSet, Refold, group_digest, groups_of,
     page_digest, pages_of,
 };
-use crate::store::{DigestCache, Draft, History, Image, Writing, commit};
+use crate::store::{DigestCache, History, Image, UpdateRuns, WriteLock, commit};
 use crate::sys::ext::FileExt;
 use crate::sys::id;
 
@@ -32,7 +34,7 @@ pub(crate) struct Differing<'w> {
     from: &'w Image,
     compress: Compress,
     len: u64,
-    draft: Draft,
+    draft: UpdateRuns,
     /// Pages up to here are said.
     said: PageNo,
     pack: NewPack<'w>,
@@ -49,7 +51,7 @@ impl<'w> Differing<'w> {
             from,
             compress,
             len,
-            draft: Draft::new(history),
+            draft: UpdateRuns::new(history),
             said: from.pages(),
             pack: NewPack::new(history, reserve),
             frame: Vec::new(),
@@ -104,7 +106,7 @@ impl<'w> Differing<'w> {
 
     /// Makes it a snapshot, a child of `from`; `meta` has all but what follows from that. Also how its pages were
     /// coded.
-    pub(crate) fn commit(mut self, writing: &mut Writing, meta: Meta) -> Result<(Image, FrameCounts)> {
+    pub(crate) fn commit(mut self, writing: &mut WriteLock, meta: Meta) -> Result<(Image, FrameCounts)> {
         self.end_frame()?;
         self.grow_to(pages_of(self.len))?;
         let pack = self.pack.finish()?;
@@ -202,7 +204,7 @@ impl<'w, 'a: 'w> Composer<'w, 'a> {
         let meta = Meta {
             image,
             grade: Grade::Proven,
-            kind: Kind::Result,
+            kind: SnapshotKind::Result,
             reason: format!("made by {verb}"),
             time_ns: id::now_ns(),
             message: String::new(),

@@ -15,7 +15,7 @@ use crate::pack::{
     Bad, Block, Compress, FRAME_PAGES, Frame, FrameKind, PackReader, PackWriter, decode_frame, encode_frame,
 };
 use crate::page::{Digest, PAGE, PAGE64, PageNo, PageRange, PageSet, page_digest};
-use crate::store::{History, Image, PackCache, SnapName, Writing};
+use crate::store::{History, Image, PackCache, SnapName, WriteLock};
 use crate::sys::{create, id, meta, no_follow, open};
 
 /// What became of suspect packs.
@@ -76,7 +76,7 @@ fn is_only_ours(file: &File, path: &Path) -> Result<bool> {
 ///
 /// # Errors
 /// What reading a sound file, or writing, says; damage is no error here.
-pub(crate) fn heal(history: &History, _writing: &Writing, numbers: &[u32], live: &File) -> Result<Healed> {
+pub(crate) fn heal(history: &History, _writing: &WriteLock, numbers: &[u32], live: &File) -> Result<Healed> {
     let packs = history.packs();
     let mut healed = Healed::default();
     let calm = oldest(history)?;

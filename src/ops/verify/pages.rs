@@ -10,7 +10,7 @@ use super::report::{Check, Report};
 use crate::error::{Error, Result};
 use crate::ops::read::losses::Losses;
 use crate::ops::read::{gather, hash_groups, slots, touch};
-use crate::pack::{Bad, Cursor, Run, Source, Steps};
+use crate::pack::{Bad, Cursor, Differences, Run, Source};
 use crate::page::{Digest, GROUP_PAGES, ImageHasher, PAGE64, PageNo, PageRange, groups_of, pages_of};
 use crate::store::{Image, SnapName};
 
@@ -135,7 +135,7 @@ fn changes(before: &Image, image: &Image, load: &mut Load) -> Result<Option<Runs
         return Ok(Some(Box::new(few.into_iter().map(Ok))));
     }
     let mut found = Vec::new();
-    for step in Steps::new(before.runs(), image.runs()) {
+    for step in Differences::new(before.runs(), image.runs()) {
         let step = step.map_err(of)?;
         if found.len() == MOST_DIFFERING {
             return Ok(None);

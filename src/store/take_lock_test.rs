@@ -14,7 +14,7 @@ fn history() -> (tempfile::TempDir, History) {
 fn a_writer_is_seen() {
     let (_dir, history) = history();
     assert!(!is_being_written(history.dir()), "there is no lock yet");
-    let writing = history.write(Duration::ZERO).unwrap();
+    let writing = history.write_lock(Duration::ZERO).unwrap();
     assert!(is_being_written(history.dir()));
     drop(writing);
     assert!(!is_being_written(history.dir()));
@@ -28,12 +28,12 @@ fn a_sweep_is_asked_for_where_nobody_writes() {
     let (_dir, history) = history();
     history.ask_for_sweep();
     assert!(!history.dir().join("lock").exists());
-    drop(history.write(Duration::ZERO).unwrap());
+    drop(history.write_lock(Duration::ZERO).unwrap());
     std::fs::write(history.dir().join("tmp-1"), b"half").unwrap();
-    drop(history.write(Duration::ZERO).unwrap());
+    drop(history.write_lock(Duration::ZERO).unwrap());
     assert!(history.dir().join("tmp-1").exists());
     history.ask_for_sweep();
-    drop(history.write(Duration::ZERO).unwrap());
+    drop(history.write_lock(Duration::ZERO).unwrap());
     assert!(!history.dir().join("tmp-1").exists());
     assert_eq!(std::fs::metadata(history.dir().join("lock")).unwrap().len(), 0);
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::history::History;
 use super::sweep;
-use super::write_lock::{CRASHED, Writing, open_lock};
+use super::write_lock::{CRASHED, WriteLock, open_lock};
 use crate::error::{At, Result};
 use crate::planted::{Bug, planted};
 use crate::sys::lock::{self, Kind};
@@ -32,7 +32,7 @@ impl History {
     /// # Errors
     /// [`Error::Busy`] when another writer does not end in time.
     #[doc(hidden)]
-    pub fn write(&self, wait: Duration) -> Result<Writing> {
+    pub fn write_lock(&self, wait: Duration) -> Result<WriteLock> {
         let path = self.dir().join("lock");
         loop {
             let file = open_lock(&path, self.owner())?;
@@ -47,7 +47,7 @@ impl History {
             };
             if now.same_file(&held) {
                 // What a killed one left must be gone before the lock says so.
-                let mut writing = Writing::begin(file, self.dir(), held.len == 0);
+                let mut writing = WriteLock::begin(file, self.dir(), held.len == 0);
                 // New, damaged, or of a move that was cut short: its name proves whose it is. Before the sweep, which
                 // takes away what was announced.
                 if !self.is_labelled() {
@@ -65,5 +65,5 @@ impl History {
 }
 
 #[cfg(test)]
-#[path = "writing_test.rs"]
+#[path = "take_lock_test.rs"]
 mod tests;

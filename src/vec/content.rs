@@ -89,5 +89,5 @@ impl Content {
 }
 
 #[cfg(test)]
-#[path = "open_test.rs"]
+#[path = "content_test.rs"]
 mod tests;
