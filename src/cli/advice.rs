@@ -110,7 +110,7 @@ pub(crate) fn of_gone(error: &Error, store: Option<&Path>) -> Option<String> {
     if source.kind() != Io::NotFound || path.exists() {
         return None;
     }
-    let options = Options { store: store.map(Path::to_path_buf), ..Options::default() };
+    let options = Options::default().store(store.map(Path::to_path_buf));
     let exists = log(Some(path), &options).ok()?.iter().any(|history| !history.snapshots.is_empty());
     let mut latest = path.clone().into_os_string();
     latest.push("@latest");

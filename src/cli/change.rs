@@ -6,7 +6,7 @@ use clap::Args;
 
 use memsnap::ops::Progress;
 use memsnap::ops::change::{Changes, Options, Outcome, Replaced, Report, Request};
-use memsnap::ops::delta::MakeOptions;
+use memsnap::ops::delta;
 use memsnap::page::PAGE64;
 use memsnap::program::signal::LastWords;
 use serde::Serialize;
@@ -109,14 +109,12 @@ impl ChangeFlags {
     }
 
     /// The same flags for a delta that goes to `output`.
-    pub(crate) fn for_delta(&self, output: &Path, level: i32, global: &Global) -> (Output, MakeOptions) {
-        let options = MakeOptions {
-            store: global.store.clone(),
-            reading: self.reading.reading(false),
-            reversible: false,
-            level,
-            force: self.force,
-        };
+    pub(crate) fn for_delta(&self, output: &Path, level: i32, global: &Global) -> (Output, delta::Options) {
+        let options = delta::Options::default()
+            .store(global.store.clone())
+            .reading(self.reading.reading(false))
+            .level(level)
+            .force(self.force);
         (Output { output: output.into(), force: self.force }, options)
     }
 
@@ -128,14 +126,13 @@ impl ChangeFlags {
         verb: &Verb,
         request: impl FnOnce(&Options) -> memsnap::Result<Request<'r>>,
     ) -> anyhow::Result<Exit> {
-        let options = Options {
-            store: global.store.clone(),
-            reading: self.reading.reading(false),
-            live: self.live,
-            force: self.force,
-            compress: self.storing.compress,
-            reserve: self.storing.reserve,
-        };
+        let options = Options::default()
+            .store(global.store.clone())
+            .reading(self.reading.reading(false))
+            .live(self.live)
+            .force(self.force)
+            .compress(self.storing.compress)
+            .reserve(self.storing.reserve);
         let request = request(&options).map_err(anyhow::Error::new);
         let done = request.and_then(|request| self.carry_out(request, global, screen, verb));
         let report = done.map_err(|e| e.context(verb.doing.clone()))?;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::{Subcommand, ValueHint};
 use memsnap::ops::delta::Input;
-use memsnap::ops::delta::{self, MakeOptions, Stat};
+use memsnap::ops::delta::{self, Stat};
 use memsnap::ops::restore::Out;
 use serde::Serialize;
 
@@ -158,13 +158,12 @@ impl Make {
             };
             return Err(memsnap::Error::refused("a delta needs a base and a result", hint).into());
         };
-        let options = MakeOptions {
-            store: global.store.clone(),
-            reading: self.reading.reading(self.lock.lock),
-            reversible: self.reversible,
-            level: self.level,
-            force: self.output.force,
-        };
+        let options = delta::Options::default()
+            .store(global.store.clone())
+            .reading(self.reading.reading(self.lock.lock))
+            .reversible(self.reversible)
+            .level(self.level)
+            .force(self.output.force);
         let bar = screen.bar();
         let stat = self.output.write(screen, |out| delta::make(&a, &b, out, &options, &bar));
         drop(bar);

@@ -93,7 +93,7 @@ pub(crate) struct ReadingFlags {
 impl ReadingFlags {
     /// The library's form of these flags; `lock` is `--lock`, which only reading verbs have.
     pub(crate) fn reading(&self, lock: bool) -> Reading {
-        Reading { io: self.io, limit_rate: self.limit_rate, lock, wait: self.wait }
+        Reading::default().io(self.io).limit_rate(self.limit_rate).lock(lock).wait(self.wait)
     }
 }
 

@@ -89,7 +89,7 @@ struct JsonFault<'a> {
 
 impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
-        let options = Options { store: global.store.clone(), range: self.range };
+        let options = Options::default().store(global.store.clone()).range(self.range);
         let file = self.file.as_deref();
         let found = log(file, &options).map_err(|e| match file {
             Some(file) => without_ref(e, file, "log"),

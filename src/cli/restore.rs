@@ -112,12 +112,11 @@ impl Args {
             return Err(memsnap::Error::refused("restore needs a snapshot", hint).into());
         }
         let to_stdout = is_stdout(&self.output);
-        let options = Options {
-            store: global.store.clone(),
-            force: self.force,
-            limit_rate: self.limit_rate,
-            skip_damaged: self.skip_damaged,
-        };
+        let options = Options::default()
+            .store(global.store.clone())
+            .force(self.force)
+            .limit_rate(self.limit_rate)
+            .skip_damaged(self.skip_damaged);
         if self.dry_run {
             return self.rehearse(&what, &name, &options, screen);
         }

@@ -124,18 +124,17 @@ struct JsonFrames {
 impl Args {
     /// Continues after a file that fails; the worst code is the verdict.
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
-        let options = Options {
-            store: global.store.clone(),
-            message: self.message.clone(),
-            tags: self.tags.clone(),
-            compress: self.storing.compress,
-            always: self.always,
-            require: self.require,
-            new: self.new,
-            strict: self.strict,
-            reserve: self.storing.reserve,
-            reading: self.reading.reading(self.lock.lock),
-        };
+        let options = Options::default()
+            .store(global.store.clone())
+            .message(&self.message)
+            .tags(&*self.tags)
+            .compress(self.storing.compress)
+            .always(self.always)
+            .require(self.require)
+            .new_history(self.new)
+            .strict(self.strict)
+            .reserve(self.storing.reserve)
+            .reading(self.reading.reading(self.lock.lock));
         let mut worst = Exit::Done;
         for file in &self.files {
             let words = format!(

@@ -91,7 +91,7 @@ impl Args {
             Some(what) => Some(reading(what, self.at.as_deref(), "latest", screen)?),
             None => None,
         };
-        let options = Options { store: global.store.clone(), quick: self.quick, repair: self.repair };
+        let options = Options::default().store(global.store.clone()).quick(self.quick).repair(self.repair);
         let words = (!screen.is_json() && !self.repair)
             .then(|| LastWords::are("\nmemsnap: interrupted: nothing was changed\n"));
         let bar = screen.bar();

@@ -4,13 +4,13 @@ use std::io::Write;
 
 use proptest::prelude::*;
 
-use super::super::delta::{self, MakeOptions};
+use super::super::delta;
 use super::super::operand::Operand;
 use super::super::restore::Out;
 use super::super::snap::{self, snap};
 use super::super::{Quiet, Reading, Reserve};
 use super::*;
-use crate::pack::{Compress, Grade};
+use crate::pack::Grade;
 use crate::store::Ref;
 
 /// Files in a directory that is gone afterwards.
@@ -19,7 +19,7 @@ struct Bench {
 }
 
 fn options() -> Options {
-    Options { live: true, reserve: Reserve::Bytes(0), ..Options::default() }
+    Options::default().live(true).reserve(Reserve::Bytes(0))
 }
 
 impl Bench {
@@ -46,23 +46,12 @@ impl Bench {
     }
 
     fn snap(&self, path: &Path) -> Ref {
-        let options = snap::Options {
-            store: None,
-            message: String::new(),
-            tags: Vec::new(),
-            compress: Compress::default(),
-            always: false,
-            require: Grade::Unproven,
-            new: false,
-            strict: false,
-            reserve: Reserve::Bytes(0),
-            reading: Reading::default(),
-        };
+        let options = snap::Options::default().require(Grade::Unproven).reserve(Reserve::Bytes(0));
         Ref::Number(snap(path, &options, &Quiet).unwrap().number)
     }
 
     fn make(&self, a: &Operand, b: &Operand, reversible: bool) -> Vec<u8> {
-        let options = MakeOptions { store: None, reading: Reading::default(), reversible, level: 1, force: false };
+        let options = delta::Options::default().reversible(reversible).level(1);
         let mut out = Vec::new();
         let stat = delta::make(a, b, Out::Stream(&mut out), &options, &Quiet).unwrap();
         assert_eq!(stat.bytes, out.len() as u64);
@@ -194,8 +183,7 @@ fn what_is_there_is_not_written_over() {
     let (a, b) = (bench.write("a", &[1; 9000], false), bench.write("b", &[2; 9001], false));
     let out = bench.write("out", b"mine", false);
     let (from, to) = (operand(&a, None), operand(&b, None));
-    let mut options =
-        MakeOptions { store: None, reading: Reading::default(), reversible: true, level: 3, force: false };
+    let mut options = delta::Options::default().reversible(true);
     assert!(matches!(delta::make(&from, &to, Out::Path(&out), &options, &Quiet), Err(Error::Refused { .. })));
     assert_eq!(std::fs::read(&out).unwrap(), b"mine");
     options.force = true;
@@ -225,7 +213,7 @@ fn a_reader_that_goes_away_is_an_error() {
     }
     let bench = Bench::new();
     let (a, b) = (bench.write("a", &[1; 9000], false), bench.write("b", &[2; 9001], false));
-    let options = MakeOptions { store: None, reading: Reading::default(), reversible: false, level: 1, force: false };
+    let options = delta::Options::default().level(1);
     let made = delta::make(&operand(&a, None), &operand(&b, None), Out::Stream(&mut Closed), &options, &Quiet);
     assert!(matches!(made, Err(Error::Io { .. })));
 }

@@ -11,6 +11,7 @@ pub use self::encode::Stat;
 use self::encode::{facets, write_delta};
 use super::input::image::Side;
 use super::input::operand::Operand;
+use super::options::options;
 use super::output::{Named, Out, into, scratch_beside};
 use super::{Progress, Reading};
 use crate::error::{At, Error, Result};
@@ -38,19 +39,20 @@ impl std::fmt::Debug for Input {
     }
 }
 
-/// How to make a delta.
-#[derive(Clone, Debug)]
-pub struct MakeOptions {
-    /// The store; `None`: beside each file.
-    pub store: Option<PathBuf>,
-    /// How live files are read.
-    pub reading: Reading,
-    /// Whether it is to carry the reverse direction.
-    pub reversible: bool,
-    /// Level of zstd.
-    pub level: i32,
-    /// Replace a file that is there.
-    pub force: bool,
+options! {
+    /// Options of [`make`].
+    Options {
+        /// Sets the store; by default it is the one beside each file.
+        store: Option<PathBuf> = None, into;
+        /// Sets how live files are read.
+        reading: Reading = Reading::default();
+        /// Sets whether the delta carries the reverse direction, too.
+        reversible: bool = false;
+        /// Sets the level of zstd, 1 to 19.
+        level: i32 = 3;
+        /// Sets whether a file that is there is replaced.
+        force: bool = false;
+    }
 }
 
 /// Writes the delta that turns `a` into `b`.
@@ -58,7 +60,7 @@ pub struct MakeOptions {
 /// # Errors
 /// When either cannot be read; [`Error::Changed`] when a live file changes meanwhile; [`Error::Refused`] when `out`
 /// is there and not to be replaced. Then no file appears.
-pub fn make(a: &Operand, b: &Operand, out: Out<'_>, options: &MakeOptions, progress: &dyn Progress) -> Result<Stat> {
+pub fn make(a: &Operand, b: &Operand, out: Out<'_>, options: &Options, progress: &dyn Progress) -> Result<Stat> {
     let (a, b) = Side::open_both(a, b, options.store.as_deref())?;
     let (scratch, mode) = (scratch_beside(&out), mode_of(&a)? & mode_of(&b)?);
     let targets = [&a, &b].map(|side| side.target().to_path_buf());
@@ -72,7 +74,7 @@ fn make_into(
     out: &mut dyn Write,
     path: &Path,
     scratch: &Path,
-    options: &MakeOptions,
+    options: &Options,
     progress: &dyn Progress,
 ) -> Result<Stat> {
     let reading = &options.reading;

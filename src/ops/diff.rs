@@ -12,6 +12,7 @@ use super::compare::range::compare_within;
 use super::compare::{compare, compare_live};
 use super::input::image::Side as Open;
 use super::input::operand::Operand;
+use super::options::options;
 use super::save::capture::Target;
 use super::{Progress, Reading};
 use crate::error::{Error, Result};
@@ -21,15 +22,16 @@ use crate::store::Ref;
 /// Bytes of each side read at once: whole pages.
 const BLOCK: u64 = 256 << 10;
 
-/// How to compare.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// The store; `None`: beside the target.
-    pub store: Option<PathBuf>,
-    /// How live files are read.
-    pub reading: Reading,
-    /// Only these bytes are compared: start, end.
-    pub range: Option<(u64, u64)>,
+options! {
+    /// Options of [`diff`].
+    Options {
+        /// Sets the store; by default it is the one beside the file.
+        store: Option<PathBuf> = None, into;
+        /// Sets how live files are read.
+        reading: Reading = Reading::default();
+        /// Sets the bytes that are compared: start, end; all by default.
+        range: Option<(u64, u64)> = None, into;
+    }
 }
 
 /// What was found.

@@ -11,7 +11,7 @@ use super::change::in_place::{Goal, InPlace};
 use super::change::{Changes, Options, Replaced, Request};
 use super::compare::Marked;
 use super::delta::changed_pages::{Dirty, Refold, numbers, regroup, whole, write_delta};
-use super::delta::{MakeOptions, Stat, hold, mode_of, name_of, unchanged};
+use super::delta::{self, Stat, hold, mode_of, name_of, unchanged};
 use super::input::image::{LiveSide, Side, refuse_unfinished_to_read};
 use super::output::{Named, into, scratch_beside};
 use super::restore::Out;
@@ -168,7 +168,7 @@ pub fn delta(
     edits: &[Edit],
     grow: bool,
     out: Out<'_>,
-    options: &MakeOptions,
+    options: &delta::Options,
     progress: &dyn Progress,
 ) -> Result<Stat> {
     let target = open::resolve(file)?;
@@ -277,7 +277,7 @@ impl Touched {
         &self,
         live: &LiveSide,
         pages: &[Dirty<'_>],
-        options: &MakeOptions,
+        options: &delta::Options,
         progress: &dyn Progress,
     ) -> Result<(Digest, Digest)> {
         self.check(live.target())?;

@@ -3,13 +3,13 @@ use proptest::prelude::*;
 use super::super::apply::apply;
 use super::super::delta::Input;
 use super::super::fixture::Fixture;
-use super::super::{Quiet, Reading, Reserve, undo};
+use super::super::{Quiet, Reserve, undo};
 use super::*;
 use crate::ops::change::Outcome;
 use crate::page::pages_of;
 
 fn options() -> Options {
-    Options { reserve: Reserve::Percent(0), ..Options::default() }
+    Options::default().reserve(Reserve::Percent(0))
 }
 
 fn bytes_at(at: u64, bytes: &[u8]) -> Edit {
@@ -51,7 +51,7 @@ proptest! {
         let target = fixture.target();
 
         let mut made = Vec::new();
-        let making = MakeOptions { store: None, reading: Reading::default(), reversible: true, level: 1, force: false };
+        let making = delta::Options::default().reversible(true).level(1);
         let stat = delta(&target, &edits, true, Out::Stream(&mut made), &making, &Quiet).unwrap();
         prop_assert_eq!((stat.base == stat.result, stat.result_len), (old == expected, expected.len() as u64));
         let copy = fixture.path("copy");

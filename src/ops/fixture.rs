@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 
 use super::input::operand::Operand;
-use super::{Quiet, Reading, Reserve, snap};
+use super::{Quiet, Reserve, snap};
 use crate::pack::{Compress, Grade};
 use crate::page::PAGE64;
 use crate::store::{History, Ref};
@@ -75,18 +75,13 @@ impl Fixture {
     }
 
     pub(super) fn snap_named(&self, tags: &[&str]) -> u64 {
-        let options = snap::Options {
-            store: None,
-            message: "why".into(),
-            tags: tags.iter().map(ToString::to_string).collect(),
-            compress: self.compress,
-            always: true,
-            require: Grade::Unproven,
-            new: false,
-            strict: false,
-            reserve: Reserve::Percent(0),
-            reading: Reading::default(),
-        };
+        let options = snap::Options::default()
+            .message("why")
+            .tags(tags.iter().map(ToString::to_string).collect::<Vec<_>>())
+            .compress(self.compress)
+            .always(true)
+            .require(Grade::Unproven)
+            .reserve(Reserve::Percent(0));
         snap::snap(&self.target(), &options, &Quiet).unwrap().number
     }
 

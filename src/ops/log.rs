@@ -5,19 +5,21 @@ use std::path::{Path, PathBuf};
 
 use super::change::metadata::{MetaChange, Metadata};
 use super::find_history;
+use super::options::options;
 use crate::error::{Error, Result};
 use crate::pack::{Cursor, Grade, Meta, SnapshotKind, Source};
 use crate::page::{Digest, PAGE, PAGE64, PageRange};
 use crate::store::{ChangeMarker, History, PackCache, STORE_NAME, SnapName, Snapshot, Store};
 use crate::sys::open;
 
-/// Options of [`log`].
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// The store, if it is not the one beside the file.
-    pub store: Option<PathBuf>,
-    /// Only snapshots that changed any of these bytes: start, end.
-    pub range: Option<(u64, u64)>,
+options! {
+    /// Options of [`log`].
+    Options {
+        /// Sets the store; by default it is the one beside the file.
+        store: Option<PathBuf> = None, into;
+        /// Sets a range of bytes: start, end. Only snapshots that changed any of them are listed.
+        range: Option<(u64, u64)> = None, into;
+    }
 }
 
 /// The history of one target.
@@ -240,7 +242,7 @@ mod tests {
         f.cut(20 * 4096);
         f.snap_named(&["longer"]);
         let numbers = |range| {
-            let list = log(Some(&f.target()), &Options { store: None, range }).unwrap().remove(0);
+            let list = log(Some(&f.target()), &Options::default().range(range)).unwrap().remove(0);
             assert!(!list.interrupted);
             (list.snapshots.iter().map(|e| e.number).collect::<Vec<_>>(), list.faults.len())
         };
@@ -249,7 +251,7 @@ mod tests {
         assert_eq!(numbers(Some((8192, 8193))).0, [1, 2]);
         assert_eq!(numbers(Some((12288 + 4096, 20_000))).0, [3]);
         assert!(numbers(Some((90_000, 99_000))).0.is_empty());
-        let all = log(None, &Options { store: Some(f.path(".memsnap")), range: None }).unwrap().remove(0);
+        let all = log(None, &Options::default().store(f.path(".memsnap"))).unwrap().remove(0);
         assert_eq!((all.path, all.snapshots[0].tags.clone()), (f.target(), vec!["first".to_string()]));
         assert_eq!((all.snapshots[0].parent, all.snapshots[1].parent), (None, Some(all.snapshots[0].id)));
         assert_eq!((all.snapshots[1].pages_changed, all.snapshots[1].message.as_str()), (1, "why"));

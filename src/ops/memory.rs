@@ -16,7 +16,7 @@ use super::change::in_place::{Goal, InPlace, expect};
 use super::change::{self, Changes, Request};
 use super::compare::digest_of;
 use super::delta::changed_pages::{Dirty, Refold, dirty_in, numbers, regroup, whole, write_delta};
-use super::delta::{MakeOptions, Stat};
+use super::delta::{self, Stat};
 use super::input::image::{LiveSide, Side, StoredSide};
 use super::input::operand::Operand;
 use super::output::{Named, into, scratch_beside};
@@ -334,7 +334,7 @@ pub fn delta<S: Root>(
     origin: &Origin,
     view: &View<S>,
     out: Out<'_>,
-    options: &MakeOptions,
+    options: &delta::Options,
     progress: &dyn Progress,
 ) -> Result<Stat> {
     let (pages, digest) = origin.changes(view)?;

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::super::delta::Input;
 use super::super::fixture::{Fixture, flip};
-use super::super::{Quiet, Reading, Reserve, restore, undo};
+use super::super::{Quiet, Reserve, restore, undo};
 use super::*;
 use crate::mem::{self, CowView};
 use crate::pack::Grade;
@@ -12,15 +12,15 @@ use crate::page::PAGE;
 use crate::store::Ref;
 
 fn options() -> change::Options {
-    change::Options { reserve: Reserve::Percent(0), ..change::Options::default() }
+    change::Options::default().reserve(Reserve::Percent(0))
 }
 
 fn keep_options() -> snap::Options {
-    snap::Options { reserve: Reserve::Percent(0), ..snap::Options::default() }
+    snap::Options::default().reserve(Reserve::Percent(0))
 }
 
-fn make_options(reversible: bool) -> MakeOptions {
-    MakeOptions { store: None, reading: Reading::default(), reversible, level: 1, force: false }
+fn make_options(reversible: bool) -> delta::Options {
+    delta::Options::default().reversible(reversible).level(1)
 }
 
 fn opened(fixture: &Fixture, number: u64) -> Origin {
@@ -127,7 +127,7 @@ fn a_kept_snapshot_says_what_it_is() {
     let origin = opened(&fixture, 1);
     let mut view = origin.snapshot().view_arc().unwrap();
     view[5 * PAGE] ^= 1;
-    let options = snap::Options { tags: vec!["try".into()], message: "made up".into(), ..keep_options() };
+    let options = keep_options().tags(["try".into()]).message("made up");
     let kept = keep(&origin, &view, &options, &Quiet).unwrap();
     assert_eq!((kept.number, kept.new, kept.pages_changed, kept.bytes_changed), (2, true, 1, PAGE as u64));
     let history = fixture.history();
@@ -162,7 +162,7 @@ fn less_than_was_required_is_not_kept() {
     let origin = opened(&fixture, 1);
     let mut view = origin.snapshot().view().unwrap();
     view[0] ^= 1;
-    let strict = snap::Options { require: Grade::Claimed, strict: true, ..keep_options() };
+    let strict = keep_options().require(Grade::Claimed).strict(true);
     let kept = keep(&origin, &view, &strict, &Quiet).unwrap();
     assert_eq!((kept.id, kept.below, kept.grade), (None, true, Grade::Unproven));
 }

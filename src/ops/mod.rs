@@ -29,21 +29,21 @@ mod compare;
 mod fixture;
 mod input;
 mod note;
+mod options;
 mod output;
 mod read;
 mod save;
 
 pub use input::operand;
 pub use note::Note;
+pub use options::{Reading, Reserve};
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use crate::capture::{How, Io};
 use crate::error::{Error, Result, command, shell_word};
 use crate::store::{ChangeMarker, DigestCache, History, Image, Store};
-use crate::sys::{fs, open};
+use crate::sys::open;
 
 /// Receives the progress of long operations.
 pub trait Progress: Sync {
@@ -63,96 +63,6 @@ impl Progress for Quiet {
     fn begin(&self, _: &str, _: u64) {}
     fn advance(&self, _: u64) {}
     fn end(&self) {}
-}
-
-/// What stays free on the store's disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reserve {
-    /// Hundredths of the disk.
-    Percent(u8),
-    /// Bytes.
-    Bytes(u64),
-}
-
-/// What helps where a store has too little space above the reserve.
-pub(crate) const NO_SPACE: &str = "free some space, use --store on another disk, or keep less free with --reserve";
-/// The same where there is no reserve.
-pub(crate) const FULL: &str = "free some space, or use --store on another disk";
-
-impl Default for Reserve {
-    fn default() -> Reserve {
-        Reserve::Percent(5)
-    }
-}
-
-impl Reserve {
-    /// Bytes that may still be written to the disk of `dir`.
-    ///
-    /// # Errors
-    /// When the system does not say.
-    #[doc(hidden)]
-    pub fn available(&self, dir: &Path) -> Result<u64> {
-        let space = fs::space(dir)?;
-        if space.total == 0 {
-            return Ok(u64::MAX); // ramfs and some programs do not say
-        }
-        Ok(space.free.saturating_sub(self.kept(space.total)))
-    }
-
-    /// Bytes that stay free on a disk of `total` bytes.
-    fn kept(&self, total: u64) -> u64 {
-        match *self {
-            Reserve::Percent(n) => total / 100 * u64::from(n.min(100)),
-            Reserve::Bytes(n) => n,
-        }
-    }
-
-    /// The error when that is not enough; for `needed` bytes, where it is known how many.
-    pub(crate) fn refusal(&self, dir: &Path, needed: Option<u64>) -> Error {
-        let mib = |bytes: u64| match bytes >> 20 {
-            0 => format!("{} KiB", bytes.div_ceil(1024)),
-            _ => format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20)),
-        };
-        let space = match fs::space(dir) {
-            Ok(space) => space,
-            Err(e) => return e,
-        };
-        let kept = self.kept(space.total);
-        let free = match kept {
-            0 => format!("{} free", mib(space.free)),
-            kept => format!("{} free, {} of them reserved", mib(space.free), mib(kept.min(space.free))),
-        };
-        let what = match needed {
-            Some(needed) => format!("storing in {} needs about {}: {free}", dir.display(), mib(needed)),
-            None => format!("the disk of {} is full: {free}", dir.display()),
-        };
-        Error::refused(what, if kept == 0 { FULL } else { NO_SPACE })
-    }
-}
-
-/// How a target is read.
-#[derive(Clone, Debug)]
-pub struct Reading {
-    /// Mapped or by `pread`.
-    pub io: Io,
-    /// Most bytes a second.
-    pub limit_rate: Option<u64>,
-    /// Hold a shared flock while reading: the caller states that every writer honours it.
-    pub lock: bool,
-    /// How long to wait for locks.
-    pub wait: Duration,
-}
-
-impl Default for Reading {
-    fn default() -> Reading {
-        Reading { io: Io::Auto, limit_rate: None, lock: false, wait: Duration::from_secs(10) }
-    }
-}
-
-impl Reading {
-    pub(crate) fn how(&self, keep: bool) -> How {
-        How { io: self.io, rate: self.limit_rate, keep }
-    }
 }
 
 /// The history of `file`, which need not be there any more.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::change::metadata;
 use super::input::operand::Operand;
+use super::options::options;
 pub use super::output::Out;
 use super::output::{Named, check_out, make_file};
 use super::read::losses::Salvage;
@@ -27,17 +28,18 @@ const WINDOW: u64 = 4096;
 /// packs have several of each.
 const STRETCH: u64 = 128 << 10;
 
-/// Options of [`restore`].
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// The store, if it is not the one beside the file.
-    pub store: Option<PathBuf>,
-    /// Replace an existing file.
-    pub force: bool,
-    /// Most bytes a second.
-    pub limit_rate: Option<u64>,
-    /// Write zeros for pages in damaged or missing packs, instead of failing.
-    pub skip_damaged: bool,
+options! {
+    /// Options of [`restore`].
+    Options {
+        /// Sets the store; by default it is the one beside the file.
+        store: Option<PathBuf> = None, into;
+        /// Sets whether an existing file is replaced.
+        force: bool = false;
+        /// Sets the most bytes that are written in a second; by default there is no limit.
+        limit_rate: Option<u64> = None, into;
+        /// Sets whether pages in damaged or missing packs are written as zeros, instead of failing.
+        skip_damaged: bool = false;
+    }
 }
 
 /// The result of [`restore`].

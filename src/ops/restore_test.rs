@@ -9,7 +9,7 @@ use crate::sys::ext::{MetadataExt, PermissionsExt};
 use crate::sys::xattr;
 
 fn to_file(f: &Fixture, number: u64, out: &str, force: bool) -> Result<Report> {
-    let options = Options { force, ..Options::default() };
+    let options = Options::default().force(force);
     restore(&f.at(number), Out::Path(&f.path(out)), &options, &Quiet)
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::change::metadata::MetaChange;
 use super::input::renamed;
+use super::options::options;
 use super::save::capture::{How, Taken, Target, take};
 use super::stat::Format;
 use super::{Progress, Reading, Reserve};
@@ -20,46 +21,29 @@ use crate::sys::open;
 /// Longest message.
 const MOST_MESSAGE: usize = 64 << 10;
 
-/// Options of [`snap`].
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The store; `None`: beside the target.
-    pub store: Option<PathBuf>,
-    /// The message.
-    pub message: String,
-    /// Tags for the snapshot.
-    pub tags: Vec<String>,
-    /// How pages are stored.
-    pub compress: Compress,
-    /// Take one even if nothing changed.
-    pub always: bool,
-    /// Begin a new history, also for a renamed file that has one under its old path.
-    pub new: bool,
-    /// The required grade.
-    pub require: Grade,
-    /// Store nothing of a lower grade.
-    pub strict: bool,
-    /// How much of the disk stays free.
-    pub reserve: Reserve,
-    /// How the target is read.
-    pub reading: Reading,
-}
-
-impl Default for Options {
-    /// The options of the program without flags: the store beside the target, compressed, and any grade is stored.
-    fn default() -> Options {
-        Options {
-            store: None,
-            message: String::new(),
-            tags: Vec::new(),
-            compress: Compress::default(),
-            always: false,
-            new: false,
-            require: Grade::Claimed,
-            strict: false,
-            reserve: Reserve::default(),
-            reading: Reading::default(),
-        }
+options! {
+    /// Options of [`snap`]: by default any grade is stored.
+    Options {
+        /// Sets the store; by default it is the one beside the file.
+        store: Option<PathBuf> = None, into;
+        /// Sets the message.
+        message: String = String::new(), into;
+        /// Sets the tags of the snapshot.
+        tags: Vec<String> = Vec::new(), into;
+        /// Sets how pages are stored.
+        compress: Compress = Compress::default();
+        /// Sets whether one is taken even if nothing changed.
+        always: bool = false;
+        /// Sets whether a new history begins, also for a renamed file that has one under its old path.
+        new_history: bool = false;
+        /// Sets the required grade, [`Grade::Claimed`] by default.
+        require: Grade = Grade::Claimed;
+        /// Sets whether nothing is stored of a grade below the required one.
+        strict: bool = false;
+        /// Sets how much of the disk stays free.
+        reserve: Reserve = Reserve::default();
+        /// Sets how the target is read.
+        reading: Reading = Reading::default();
     }
 }
 
@@ -123,7 +107,7 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
     let store = Store::find_or_create(options.store.as_deref(), &path)?;
     let suspects = match store.history_to_write(&path)? {
         Some(history) if !history.is_new()? => Vec::new(),
-        _ if options.new => Vec::new(),
+        _ if options.new_history => Vec::new(),
         _ => renamed::check(&store, &path, &live)?,
     };
     let history = store.make_history(&path)?;

@@ -10,7 +10,7 @@ const ALL: Aspects = Aspects { layout: true, cache: true, users: true, format: t
 fn look(path: &Path, aspects: Aspects) -> Report {
     let subject = Subject::find(path).unwrap();
     let cells = (0..subject.len().div_ceil(65536)).map(|n| n * 65536..((n + 1) * 65536).min(subject.len())).collect();
-    subject.look(&Options { aspects, cells, ..Options::default() }, &Quiet)
+    subject.look(&Options::default().aspects(aspects).cells(cells), &Quiet)
 }
 
 fn seen<T>(aspect: Option<Seen<T>>) -> T {
@@ -67,7 +67,7 @@ fn a_file_that_shrinks_is_a_failure_of_that_aspect() {
     f.pages(0, 64, 1);
     let subject = Subject::find(&f.target()).unwrap();
     f.cut(4096);
-    let report = subject.look(&Options { aspects: ALL, ..Options::default() }, &Quiet);
+    let report = subject.look(&Options::default().aspects(ALL), &Quiet);
     assert!(matches!(report.content, Some(Err(Unseen::Failed(Error::Changed { .. })))), "{:?}", report.content);
 }
 

@@ -8,7 +8,7 @@ use crate::page::PageRange;
 
 fn run(f: &Fixture, at: Option<u64>, quick: bool, repair: bool) -> Report {
     let what = Operand { at: at.and_then(|n| f.at(n).at), ..f.at(1) };
-    verify(Some(&what), &Options { store: None, quick, repair }, &Quiet).unwrap()
+    verify(Some(&what), &Options::default().quick(quick).repair(repair), &Quiet).unwrap()
 }
 
 fn full(f: &Fixture) -> Report {
@@ -44,7 +44,7 @@ fn a_sound_store_has_no_faults_and_nothing_is_written() {
     assert_eq!(report.bytes, 62 * 4096);
     let one = run(&f, Some(1), false, false);
     assert_eq!((one.snapshots, one.pages, one.faults.len()), (1, 40, 0));
-    let all = verify(None, &Options { store: Some(f.path(".memsnap")), ..Options::default() }, &Quiet).unwrap();
+    let all = verify(None, &Options::default().store(f.path(".memsnap")), &Quiet).unwrap();
     assert_eq!((all.targets, all.snapshots, all.pages, all.faults.len()), (1, 3, 62, 0));
     let after: Vec<_> =
         f.stored("").iter().map(|p| (p.clone(), fs::metadata(p).unwrap().modified().unwrap())).collect();
@@ -110,7 +110,7 @@ fn a_move_that_was_cut_short_is_no_damage() {
     fs::write(&label, b"before").unwrap();
     let report = full(&f);
     assert!(report.faults.is_empty() && report.notes[0].contains("interrupted"), "{report:?}");
-    let whole = Options { store: Some(f.path(".memsnap")), ..Options::default() };
+    let whole = Options::default().store(f.path(".memsnap"));
     assert!(verify(None, &whole, &Quiet).unwrap().faults.is_empty());
     drop(history.write_lock(Duration::ZERO).unwrap());
     assert!(history.is_labelled() && !next.exists(), "the next writer ends it");

@@ -290,7 +290,7 @@ fn the_next_snapshot_does_not_stand_on_damage() {
         bad[last] ^= 0x10;
         fs::write(&path, &bad).unwrap();
         let _ = fs::remove_file(sample.ground.history().dir().join("digests"));
-        let options = memsnap::ops::snap::Options { always: true, ..sample.ground.snap_options() };
+        let options = sample.ground.snap_options().always(true);
         let report = memsnap::ops::snap::snap(&sample.ground.target, &options, &memsnap::ops::Quiet);
         if let Ok(report) = report {
             let stored = sample.ground.stored(report.number);

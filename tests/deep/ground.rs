@@ -76,31 +76,19 @@ impl Ground {
     }
 
     fn reading(&self) -> Reading {
-        Reading { io: self.io, limit_rate: self.limit_rate, ..Reading::default() }
+        Reading::default().io(self.io).limit_rate(self.limit_rate)
     }
 
     pub(crate) fn change_options(&self) -> change::Options {
-        change::Options {
-            reading: self.reading(),
-            compress: self.compress,
-            reserve: Reserve::Bytes(0),
-            ..change::Options::default()
-        }
+        change::Options::default().reading(self.reading()).compress(self.compress).reserve(Reserve::Bytes(0))
     }
 
     pub(crate) fn snap_options(&self) -> snap::Options {
-        snap::Options {
-            store: None,
-            message: String::new(),
-            tags: Vec::new(),
-            compress: self.compress,
-            always: false,
-            require: Grade::Unproven,
-            new: false,
-            strict: false,
-            reserve: Reserve::Bytes(0),
-            reading: self.reading(),
-        }
+        snap::Options::default()
+            .compress(self.compress)
+            .require(Grade::Unproven)
+            .reserve(Reserve::Bytes(0))
+            .reading(self.reading())
     }
 
     pub(crate) fn snap(&self) -> Result<snap::Report> {
@@ -127,7 +115,7 @@ impl Ground {
 
     /// The ranges that differ, and whether the lengths do not.
     pub(crate) fn diff(&self, a: Ref, b: Ref) -> Result<(Vec<PageRange>, diff::Report)> {
-        let options = diff::Options { reading: self.reading(), ..Default::default() };
+        let options = diff::Options::default().reading(self.reading());
         let found = diff::diff(&self.at(a), Some(&self.at(b)), &options, &Quiet)?;
         Ok((found.pages().runs().collect(), found.report()))
     }
@@ -155,14 +143,14 @@ impl Ground {
     /// The bytes of snapshot `number`, by `restore`.
     pub(crate) fn restored(&self, number: u64) -> Result<Vec<u8>> {
         let mut out = Vec::new();
-        let options = restore::Options { store: None, ..Default::default() };
+        let options = restore::Options::default();
         restore::restore(&self.at(Ref::Number(number)), restore::Out::Stream(&mut out), &options, &Quiet)?;
         Ok(out)
     }
 
     /// Faults that `verify` finds.
     pub(crate) fn faults(&self) -> Result<usize> {
-        let options = verify::Options { store: Some(self.store()), quick: false, repair: false };
+        let options = verify::Options::default().store(self.store());
         Ok(verify::verify(None, &options, &Quiet)?.faults.len())
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use memsnap::Error;
 use memsnap::ops::change::recover::How;
-use memsnap::ops::{Quiet, change, revert, snap};
+use memsnap::ops::{Quiet, revert, snap};
 use memsnap::page::PAGE;
 use memsnap::store::{ChangeMarker, Intent, Ref};
 use memsnap::sys::open;
@@ -304,7 +304,7 @@ fn no_store_takes_a_half_changed_file() {
         return eprintln!("skipped: no extended attributes here");
     }
     let elsewhere = ground.dir.path().join("elsewhere");
-    let options = snap::Options { store: Some(elsewhere.clone()), ..ground.snap_options() };
+    let options = ground.snap_options().store(elsewhere.clone());
     let refused = snap::snap(&ground.target, &options, &Quiet).unwrap_err();
     assert!(refused.to_string().contains("interrupted"), "{refused}");
     // Nor does a change that is recorded elsewhere write over it.
@@ -316,7 +316,7 @@ fn no_store_takes_a_half_changed_file() {
 }
 
 fn other_store_refuses(ground: &Ground, store: &Path, bytes: &[u8]) {
-    let options = change::Options { store: Some(store.into()), ..ground.change_options() };
+    let options = ground.change_options().store(store.to_path_buf());
     assert!(revert::revert(&ground.at(Ref::Latest), None, &options).and_then(|request| request.run(&Quiet)).is_err());
     assert!(ground.bytes() == bytes);
 }

@@ -98,7 +98,7 @@ fn is_one_path(first: u64, last: u64, steps: &[(u64, u64)]) -> bool {
 
 fn stored(case: &Case, target: &str, number: u64) -> Vec<u8> {
     let what = Operand { path: case.path(target), at: Some(Ref::Number(number)), ambiguity: None };
-    let options = restore::Options { store: Some(case.path("store")), ..restore::Options::default() };
+    let options = restore::Options::default().store(case.path("store"));
     let mut out = Vec::new();
     restore::restore(&what, restore::Out::Stream(&mut out), &options, &Quiet).unwrap();
     out

@@ -52,7 +52,7 @@ struct Tenth {
 }
 
 fn verified(case: &Case) {
-    let options = verify::Options { store: Some(case.path(".memsnap")), quick: false, repair: false };
+    let options = verify::Options::default().store(case.path(".memsnap"));
     assert!(verify::verify(None, &options, &Quiet).unwrap().faults.is_empty());
 }
 
@@ -60,7 +60,7 @@ fn soak() {
     let count = if nightly() { 10_000 } else { 300 };
     let case = Case::with_pages(PAGES as usize);
     let target = case.path("f");
-    let options = snap::Options { require: Grade::Unproven, ..snap::Options::default() };
+    let options = snap::Options::default().require(Grade::Unproven);
     let file = std::fs::OpenOptions::new().write(true).open(&target).unwrap();
     let mut tenths = Vec::new();
     let (mut number, mut seed) = (0, 0u64);

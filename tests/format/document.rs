@@ -210,7 +210,7 @@ fn packs_maps_and_records_are_laid_out_as_the_document_says() {
     let history = history(directory.path());
     // The cache is made anew when the target is looked at.
     images_none()[2].write(history.target());
-    let options = snap::Options { require: Grade::Unproven, ..snap::Options::default() };
+    let options = snap::Options::default().require(Grade::Unproven);
     assert!(!snap::snap(history.target(), &options, &Quiet).unwrap().new);
     let cache = Fields { rows: &table(&tables, "DIGESTS", 0), bytes: fs::read(history.dir().join("digests")).unwrap() };
     let (last, image) = (*history.snapshots().unwrap().last().unwrap(), images_none()[2].clone());

@@ -27,8 +27,7 @@ fn done<T>(result: Result<T>) -> bool {
 }
 
 fn make_delta(ground: &Ground) -> Result<()> {
-    let options =
-        delta::MakeOptions { store: None, reading: Default::default(), reversible: true, level: 1, force: false };
+    let options = delta::Options::default().reversible(true).level(1);
     let mut out = Vec::new();
     let (a, b) = (ground.at(Ref::Number(1)), ground.at(Ref::Number(2)));
     delta::make(&a, &b, restore::Out::Stream(&mut out), &options, &Quiet).map(drop)

@@ -46,31 +46,20 @@ impl Ground {
     }
 
     fn reading(&self) -> Reading {
-        Reading { io: Io::Pread, wait: std::time::Duration::ZERO, ..Reading::default() }
+        Reading::default().io(Io::Pread).wait(std::time::Duration::ZERO)
     }
 
     fn options(&self) -> change::Options {
-        change::Options {
-            reading: self.reading(),
-            compress: self.compress,
-            reserve: Reserve::Bytes(0),
-            ..change::Options::default()
-        }
+        change::Options::default().reading(self.reading()).compress(self.compress).reserve(Reserve::Bytes(0))
     }
 
     pub(crate) fn snap(&self, tag: bool) -> Result<snap::Report> {
-        let options = snap::Options {
-            store: None,
-            message: String::new(),
-            tags: tag.then(|| TAG.into()).into_iter().collect(),
-            compress: self.compress,
-            always: false,
-            require: Grade::Unproven,
-            new: false,
-            strict: false,
-            reserve: Reserve::Bytes(0),
-            reading: self.reading(),
-        };
+        let options = snap::Options::default()
+            .tags(tag.then(|| TAG.into()).into_iter().collect::<Vec<_>>())
+            .compress(self.compress)
+            .require(Grade::Unproven)
+            .reserve(Reserve::Bytes(0))
+            .reading(self.reading());
         snap::snap(&self.target, &options, &Quiet)
     }
 
@@ -97,8 +86,7 @@ impl Ground {
 
     pub(crate) fn delta(&self, from: u64, to: u64) -> Vec<u8> {
         let mut out = Vec::new();
-        let options =
-            delta::MakeOptions { store: None, reading: self.reading(), reversible: true, level: 1, force: false };
+        let options = delta::Options::default().reading(self.reading()).reversible(true).level(1);
         delta::make(&self.at(from), &self.at(to), Out::Stream(&mut out), &options, &Quiet)
             .expect("a delta can be made");
         out
@@ -111,7 +99,7 @@ impl Ground {
 
     /// Writes a snapshot to another file, always the same.
     pub(crate) fn restore(&self, number: u64) -> Result<()> {
-        let options = restore::Options { store: None, force: true, ..Default::default() };
+        let options = restore::Options::default().force(true);
         restore::restore(&self.at(number), Out::Path(&self.dir().join("out")), &options, &Quiet).map(drop)
     }
 
@@ -172,7 +160,7 @@ impl Ground {
     }
 
     pub(crate) fn faults(&self) -> Result<Vec<verify::Fault>> {
-        let options = verify::Options { store: Some(self.dir().join(".memsnap")), quick: false, repair: false };
+        let options = verify::Options::default().store(self.dir().join(".memsnap"));
         Ok(verify::verify(None, &options, &Quiet)?.faults)
     }
 }

@@ -186,7 +186,7 @@ impl Args {
         }
         let (a, b) = two_sides(&self.a, self.b.as_ref(), &self.at, screen)?;
         let reading = self.reading.reading(self.lock.lock);
-        let options = Options { store: global.store.clone(), reading, range: self.range };
+        let options = Options::default().store(global.store.clone()).reading(reading).range(self.range);
         if self.elements {
             return self.elements(&a, b.as_ref(), &options, screen);
         }

@@ -171,8 +171,11 @@ impl Args {
     ) -> anyhow::Result<()> {
         let strip = self.map.then(|| map::strip(subject.len(), screen));
         let cells = strip.iter().flat_map(|strip| strip.spans()).collect();
-        let (reading, aspects) = (self.reading.reading(false), self.aspects(columns, screen.is_json()));
-        let options = Options { store: global.store.clone(), reading, aspects, cells };
+        let options = Options::default()
+            .store(global.store.clone())
+            .reading(self.reading.reading(false))
+            .aspects(self.aspects(columns, screen.is_json()))
+            .cells(cells);
         let bar = screen.bar();
         let report = subject.look(&options, &bar);
         drop(bar);

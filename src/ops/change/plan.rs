@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::metadata::MetaChange;
 use crate::error::Error;
+use crate::ops::options::options;
 use crate::ops::{Note, Reading, Reserve};
 use crate::pack::Compress;
 use crate::page::{Digest, PageRange, PageSet};
@@ -12,21 +13,23 @@ use crate::page::{Digest, PageRange, PageSet};
 /// Ranges that a plan lists.
 const LISTED: usize = 1000;
 
-/// How to change a target.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// The store; `None`: beside the target.
-    pub store: Option<PathBuf>,
-    /// How the target is read.
-    pub reading: Reading,
-    /// Continue although other processes have it open.
-    pub live: bool,
-    /// Override the safety checks: a log beside the target, or (undo) content that was changed since.
-    pub force: bool,
-    /// How pages are stored.
-    pub compress: Compress,
-    /// What stays free on the disk.
-    pub reserve: Reserve,
+options! {
+    /// How to change a target.
+    Options {
+        /// Sets the store; by default it is the one beside the file.
+        store: Option<PathBuf> = None, into;
+        /// Sets how the target is read.
+        reading: Reading = Reading::default();
+        /// Sets whether the change is made although other processes have the target open.
+        live: bool = false;
+        /// Sets whether the safety checks are overridden: a log beside the target, or (undo) content that was changed
+        /// since.
+        force: bool = false;
+        /// Sets how pages are stored.
+        compress: Compress = Compress::default();
+        /// Sets how much of the disk stays free.
+        reserve: Reserve = Reserve::default();
+    }
 }
 
 /// What a change does to a target.

@@ -5,18 +5,20 @@ use std::path::PathBuf;
 
 use crate::error::Error;
 use crate::ops::Reading;
+use crate::ops::options::options;
 
-/// Options of [`Subject::look`](super::Subject::look).
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// The store; `None`: beside the file.
-    pub store: Option<PathBuf>,
-    /// How the file is read, if it is.
-    pub reading: Reading,
-    /// Which aspects are inspected.
-    pub aspects: Aspects,
-    /// Ranges of the file to report one by one, ascending and without overlap.
-    pub cells: Vec<Range<u64>>,
+options! {
+    /// Options of [`Subject::look`](super::Subject::look).
+    Options {
+        /// Sets the store; by default it is the one beside the file.
+        store: Option<PathBuf> = None, into;
+        /// Sets how the file is read, if it is.
+        reading: Reading = Reading::default();
+        /// Sets which aspects are inspected.
+        aspects: Aspects = Aspects::default();
+        /// Sets ranges of the file to report one by one, ascending and without overlap.
+        cells: Vec<Range<u64>> = Vec::new();
+    }
 }
 
 /// Which aspects are inspected. The length and other metadata always are.

@@ -61,7 +61,7 @@ pub(super) fn look(path: &Path, options: &Options, progress: &dyn Progress) -> R
     let name = history.resolve(&Ref::Latest)?;
     let snapshot = history.snapshot(name)?;
     let stored = Operand { path: path.into(), at: Some(Ref::Number(name.number)), ambiguity: None };
-    let how = diff::Options { store: options.store.clone(), reading: options.reading.clone(), range: None };
+    let how = diff::Options::default().store(options.store.clone()).reading(options.reading.clone());
     let compared = diff::diff(&stored, None, &how, progress)?;
     let found = compared.report();
     Ok(Some(Changes {

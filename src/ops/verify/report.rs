@@ -3,20 +3,22 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
+use crate::ops::options::options;
 use crate::ops::{Note, Progress};
 use crate::page::PageRange;
 use crate::store::{History, SnapName};
 
-/// Options of [`verify`](super::verify).
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// The store, if it is not the one beside the file or of the working directory.
-    pub store: Option<PathBuf>,
-    /// Do not check the pages.
-    pub quick: bool,
-    /// Store damaged pages again from the target, if it still holds them; write `format` and `target` again; and remove
-    /// files that no snapshot needs.
-    pub repair: bool,
+options! {
+    /// Options of [`verify`](super::verify).
+    Options {
+        /// Sets the store; by default it is the one beside the file, or that of the working directory.
+        store: Option<PathBuf> = None, into;
+        /// Sets whether the pages are left unchecked.
+        quick: bool = false;
+        /// Sets whether to store damaged pages again from the target, if it still holds them; to write `format` and
+        /// `target` again; and to remove files that no snapshot needs.
+        repair: bool = false;
+    }
 }
 
 /// The result of [`verify`](super::verify).
