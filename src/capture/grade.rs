@@ -24,7 +24,7 @@ pub(crate) fn settled(file: &File, path: &Path, before: &Stamp) -> Result<Stamp>
         Ok(now) if now.same_file(&after) => Ok(after),
         Ok(_) => Err(changed("another file took its place")),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Err(changed("it was removed")),
-        Err(e) => Err(e).at("looking at", path),
+        Err(e) => Err(e).at("inspecting", path),
     }
 }
 

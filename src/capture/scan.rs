@@ -132,7 +132,7 @@ pub fn scan<T: Send>(
     take: impl FnMut(T) -> Result<()>,
 ) -> Result<()> {
     // Asked for the whole target at once: readahead makes the next window look cached.
-    let allocated = file.metadata().at("looking at", path)?.blocks() * 512;
+    let allocated = file.metadata().at("inspecting", path)?.blocks() * 512;
     let before = cache::Before::look_sparse(file, len, allocated);
     let source = Source::new(file, path, len, how.io)?;
     let mut feed = Feed { windows: Windows::new(file, path, len, how.rate), base, next: 0 };

@@ -226,7 +226,7 @@ impl Bounds<'_> {
     /// that they touch twice.
     fn of(file: &Path, grow: bool) -> memsnap::Result<Bounds<'_>> {
         let path = open::resolve(file)?;
-        let len = std::fs::metadata(&path).at("looking at", file)?.len();
+        let len = std::fs::metadata(&path).at("inspecting", file)?.len();
         let memory = || heap::available().map_or(u64::MAX, |bytes| bytes / 4);
         let more = match grow {
             true => Some(fs::space(path.parent().unwrap_or(&path))?.free.min(memory())),
@@ -241,7 +241,7 @@ impl Bounds<'_> {
         let stream = input::stream(path.as_os_str())?;
         let is_named = stream.is_none();
         let from = stream.map_or_else(|| File::open(path).at("opening", path), Ok)?;
-        let meta = from.metadata().at("looking at", path)?;
+        let meta = from.metadata().at("inspecting", path)?;
         // Of a file by name it is known before it is read.
         if !(is_named && meta.is_file() && meta.len() > most) {
             let mut bytes = Vec::new();

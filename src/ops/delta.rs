@@ -140,7 +140,7 @@ pub(crate) fn stat_of(delta: &Delta, path: &Path) -> Result<Stat> {
 /// As [`stat`]; [`Error::Refused`] when the reverse direction is not in it, or `out` is there and not to be replaced.
 pub fn invert(input: Input, out: Out<'_>, force: bool) -> Result<Stat> {
     let mode = match &input {
-        Input::Path(path) => std::fs::metadata(path).at("looking at", path)?.mode(),
+        Input::Path(path) => std::fs::metadata(path).at("inspecting", path)?.mode(),
         Input::Stream(_) => 0o666,
     };
     let (delta, path) = open_delta(input, &scratch_beside(&out))?;

@@ -217,7 +217,7 @@ pub fn keep<S: Root>(
     } else if !(report.below && options.strict) {
         let (image, frames) = store(side, &mut writing, &pages, digest, options, &report.reason, progress)?;
         let stored = image.meta().stored;
-        let own = std::fs::metadata(image.path()).at("looking at", image.path())?.len();
+        let own = std::fs::metadata(image.path()).at("inspecting", image.path())?.len();
         let map = if stored.map == from.stored.map { 0 } else { stored.map_bytes };
         (report.number, report.id, report.new) = (image.name.number, Some(image.name.id), true);
         report.frames = frames;

@@ -64,7 +64,7 @@ impl History {
         match fs::symlink_metadata(&dir) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
             found => {
-                found.at("looking at", &dir)?;
+                found.at("inspecting", &dir)?;
                 Ok(Some(History::at(store, key, check_private(&dir)?)))
             }
         }

@@ -73,7 +73,7 @@ impl Store {
                     "take a first snapshot with `memsnap snap FILE`, or name the store with --store DIR",
                 ));
             }
-            found => found.at("looking at", dir)?,
+            found => found.at("inspecting", dir)?,
         };
         let store = Store::at(dir, create::check_private(dir)?);
         check_format(&store)?;
@@ -201,7 +201,7 @@ impl Store {
         for entry in no_follow::read_dir(&self.dir).at("listing", &self.dir)? {
             let entry = entry.at("listing", &self.dir)?;
             let path = self.dir.join(entry.file_name());
-            let kind = entry.file_type().at("looking at", &path)?;
+            let kind = entry.file_type().at("inspecting", &path)?;
             if kind.is_dir() {
                 names.push(entry.file_name());
             } else if is_history_name(&entry.file_name(), kind.is_file()) {

@@ -16,9 +16,9 @@ pub(super) fn owner_at(path: &Path) -> Result<Owner> {
     match fs::symlink_metadata(path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
             let dir = no_follow::parent(path);
-            fs::symlink_metadata(dir).at("looking at", dir).map(|found| Owner::from(&found))
+            fs::symlink_metadata(dir).at("inspecting", dir).map(|found| Owner::from(&found))
         }
-        found => found.at("looking at", path).map(|found| Owner::from(&found)),
+        found => found.at("inspecting", path).map(|found| Owner::from(&found)),
     }
 }
 
@@ -93,7 +93,7 @@ impl History {
     /// # Errors
     /// [`Error::Refused`] when a user who may not read `live` could read it here.
     pub(crate) fn admit(&self, live: &File) -> Result<()> {
-        let live = live.metadata().at("looking at", self.target())?;
+        let live = live.metadata().at("inspecting", self.target())?;
         self.admit_from(Owner::from(&live))?;
         self.check_readers(&live)
     }
@@ -109,7 +109,7 @@ impl History {
     /// Where files are not as private as they were made, as on file systems without modes, those who can read them must
     /// be able to read the target. The lock stands for all files.
     fn check_readers(&self, live: &Metadata) -> Result<()> {
-        let look = |path: &Path| fs::symlink_metadata(path).at("looking at", path);
+        let look = |path: &Path| fs::symlink_metadata(path).at("inspecting", path);
         let reach = look(no_follow::parent(self.dir()))?.mode() & look(self.dir())?.mode();
         let (lock, may) = (look(&self.dir().join("lock"))?, live.mode());
         // Each class: what it needs of the directories, what of the file.

@@ -55,7 +55,7 @@ impl History {
             let unnamed = stored_id(&name).is_some_and(|(id, _)| needed.is_some_and(|n| !n.contains(&id)));
             if unfinished || unnamed {
                 let path = self.dir().join(name);
-                let kind = entry.file_type().at("looking at", &path)?;
+                let kind = entry.file_type().at("inspecting", &path)?;
                 if kind.is_file() { out.push(path) } else { others.push(path) }
             }
         }

@@ -43,7 +43,7 @@ impl History {
             let held = open::stamp(&file, &path)?;
             let now = match open::stamp_path(&path) {
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
-                now => now.at("looking at", &path)?,
+                now => now.at("inspecting", &path)?,
             };
             if now.same_file(&held) {
                 // What a killed one left must be gone before the lock says so.

@@ -116,10 +116,10 @@ pub(super) fn open_lock(path: &Path, owner: Owner) -> Result<File> {
         file => file.at("opening", path)?,
     };
     // It will be written to: whatever else has this name is not ours to change.
-    let found = file.metadata().at("looking at", path)?;
+    let found = file.metadata().at("inspecting", path)?;
     match () {
         () if !found.is_file() => Err(refused("is not a regular file")),
-        () if meta::links(&file).at("looking at", path)? > 1 => {
+        () if meta::links(&file).at("inspecting", path)? > 1 => {
             Err(refused("has another name elsewhere (a hard link)"))
         }
         () if found.len() > 1 => Err(refused("holds something that memsnap did not write")),

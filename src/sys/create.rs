@@ -71,7 +71,7 @@ impl Pending {
     /// As [`Pending::new`]; `Changed` when the directory belongs to another user by now.
     pub fn owned(dir: &Path, owner: Owner) -> Result<Pending> {
         let directory = no_follow::directory(dir).at("opening", dir)?;
-        if id::euid() == 0 && Owner::from(&directory.metadata().at("looking at", dir)?).uid != owner.uid {
+        if id::euid() == 0 && Owner::from(&directory.metadata().at("inspecting", dir)?).uid != owner.uid {
             let what = "it was replaced by a directory of another user".into();
             return Err(Error::Changed { path: dir.into(), what });
         }
@@ -298,7 +298,7 @@ pub fn open_own(path: &Path) -> Result<File> {
         Err(Errno::LOOP | Errno::MLINK | Errno::NXIO) => return Err(Error::damaged(path, "it is not a regular file")),
         opened => opened.at("opening", path)?,
     };
-    if !file.metadata().at("looking at", path)?.is_file() {
+    if !file.metadata().at("inspecting", path)?.is_file() {
         return Err(Error::damaged(path, "it is not a regular file"));
     }
     Ok(file)

@@ -47,7 +47,7 @@ pub fn target_name(path: &Path) -> Result<File> {
         Err(Errno::LOOP) => return Err(new_link(path)),
         opened => opened.at("opening", path)?,
     };
-    must_be_regular(path, file.metadata().at("looking at", path)?.file_type())?;
+    must_be_regular(path, file.metadata().at("inspecting", path)?.file_type())?;
     Ok(file)
 }
 
@@ -84,7 +84,7 @@ fn target(path: &Path, access: Access) -> Result<File> {
     // Looked at first because opening a device can act on it, and for the better message; proven below.
     must_be_regular(path, std::fs::symlink_metadata(path).at("opening", path)?.file_type())?;
     let file = open_leased(path, access)?;
-    must_be_regular(path, file.metadata().at("looking at", path)?.file_type())?;
+    must_be_regular(path, file.metadata().at("inspecting", path)?.file_type())?;
     Ok(file)
 }
 
@@ -324,7 +324,7 @@ fn since_epoch(t: SystemTime) -> i128 {
 /// # Errors
 /// When the system does not say.
 pub fn stamp(file: &File, path: &Path) -> Result<Stamp> {
-    Ok(Stamp::from(&file.metadata().at("looking at", path)?))
+    Ok(Stamp::from(&file.metadata().at("inspecting", path)?))
 }
 
 /// The stamp of what `path` names; a symbolic link is not followed.

@@ -135,7 +135,7 @@ fn is_empty(dir: &File) -> Result<bool, Errno> {
 }
 
 fn must_be_dir(dir: &Path) -> Result<Metadata> {
-    let metadata = std::fs::symlink_metadata(dir).at("looking at", dir)?;
+    let metadata = std::fs::symlink_metadata(dir).at("inspecting", dir)?;
     if !metadata.is_dir() {
         let what = if metadata.is_symlink() { "a symbolic link" } else { "a file" };
         let what = format!("{} is {what}, not a directory", dir.display());

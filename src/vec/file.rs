@@ -141,7 +141,7 @@ fn must_be_named(path: &Path, stamp: &Stamp) -> Result<()> {
         Ok(found) if found.same_file(stamp) => return Ok(()),
         Ok(_) => "another file has taken its place",
         Err(e) if e.kind() == io::ErrorKind::NotFound => "it was moved or removed",
-        Err(e) => return Err(e).at("looking at", path),
+        Err(e) => return Err(e).at("inspecting", path),
     };
     Err(Error::refused(
         format!("{} is no longer the file that was opened: {why}", path.display()),

@@ -19,7 +19,7 @@ const BATCH: usize = 1 << 20;
 /// The length grows first and shrinks last, so that at any moment every page is that of one image or the other.
 pub(crate) fn write(work: &mut Work<'_>, to: &Image, pages: &PageSet, progress: &dyn Progress) -> Result<u64> {
     let (file, path) = (work.target.file, work.target.path);
-    let now = file.metadata().at("looking at", path)?.len();
+    let now = file.metadata().at("inspecting", path)?.len();
     if !pages.is_empty() || now != to.len() {
         work.had_set_uid = set_uid::has_bits(work.target)?;
         let removed = set_uid::remove(work.target)?;

@@ -76,7 +76,7 @@ pub(crate) fn check_out(out: &Path, how: &Named<'_>) -> Result<PathBuf> {
     refuse_stored(&out)?;
     let there = match std::fs::symlink_metadata(&out) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => None,
-        there => Some(there.at("looking at", &out)?),
+        there => Some(there.at("inspecting", &out)?),
     };
     if let Some(there) = there {
         if !there.is_file() && !there.is_symlink() {

@@ -36,7 +36,7 @@ pub(crate) struct Healed {
 /// # Errors
 /// When the snapshot's own file cannot be looked at.
 pub(crate) fn suspects(image: &Image) -> Result<Vec<u32>> {
-    let made = open::stamp_path(image.path()).at("looking at", image.path())?.mtime_ns;
+    let made = open::stamp_path(image.path()).at("inspecting", image.path())?.mtime_ns;
     let packs = image.packs();
     let mut suspect = image.pack_numbers();
     suspect.retain(|pack| open::stamp_path(&packs.pack_path(*pack)).map_or(true, |stamp| stamp.mtime_ns > made));
@@ -68,7 +68,7 @@ fn newest(history: &Path) -> i128 {
 /// Whether a file has no other name: a file with another name may belong to another program, and its times are not ours
 /// to set.
 fn is_only_ours(file: &File, path: &Path) -> Result<bool> {
-    Ok(meta::links(file).at("looking at", path)? == 1)
+    Ok(meta::links(file).at("inspecting", path)? == 1)
 }
 
 /// Checks every page of the packs `numbers`. A pack with bad pages is written anew under the same id, with the pages
@@ -109,7 +109,7 @@ fn oldest(history: &History) -> Result<i128> {
     let mut oldest = i128::from(id::now_ns());
     for name in history.snapshots()? {
         let path = history.dir().join(name.file_name());
-        oldest = oldest.min(open::stamp_path(&path).at("looking at", &path)?.mtime_ns);
+        oldest = oldest.min(open::stamp_path(&path).at("inspecting", &path)?.mtime_ns);
     }
     Ok(oldest)
 }
