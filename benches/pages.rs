@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use memsnap::capture::{Found, How, NoBase, scan};
+use memsnap::capture::{NoBase, ScanOptions, ScannedWindow, scan};
 use memsnap::pack::{Compress, decode_frame, encode_frame};
 use memsnap::page::{GROUP, PAGE, group_digest, is_zero, page_digest};
 
@@ -70,7 +70,7 @@ fn scans(c: &mut Criterion) {
 /// Every digest of a file.
 fn all_digests(file: &File, path: &Path, len: u64) -> usize {
     let mut groups = 0;
-    scan((file, path, len), &NoBase, How::default(), &|_| (), &Ok, |found: Found| {
+    scan((file, path, len), &NoBase, ScanOptions::default(), &|_| (), &Ok, |found: ScannedWindow| {
         groups += found.groups.len();
         Ok(())
     })

@@ -1,7 +1,7 @@
 //! The digest cache. The first byte says whether to seal; then come the length of the image and patches: a byte that
 //! says where, the number of a group, the number of bytes, the bytes. So a file of some pages is made by a few bytes.
 
-use memsnap::capture::{Base, Known};
+use memsnap::capture::{Base, KnownDigests};
 use memsnap::page::{Digest, GROUP_PAGES, GROUP64, ImageHasher, PageRange, groups_of};
 use memsnap::store::DigestCache;
 
@@ -34,7 +34,7 @@ pub fn check(input: &[u8]) {
         for first in windows {
             let known = cache.known(PageRange::new(first * GROUP_PAGES, (first + 32) * GROUP_PAGES));
             let past = first * GROUP64 >= cache.len;
-            assert!(known.is_err() || past == matches!(known, Ok(Known::Nothing)));
+            assert!(known.is_err() || past == matches!(known, Ok(KnownDigests::Nothing)));
         }
         for group in [0, 1, 2, 3, groups.saturating_sub(1), groups] {
             let _ = cache.pages(group); // an error removes the cache

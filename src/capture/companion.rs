@@ -17,7 +17,7 @@ use crate::sys::open;
 
 /// A kind of log.
 #[derive(Debug)]
-struct Kind {
+struct LogKind {
     database: &'static str,
     suffix: &'static str,
     is_hot: fn(File) -> io::Result<bool>,
@@ -31,8 +31,8 @@ struct Kind {
 
 const LOSES: &str = "removing the log loses these changes";
 
-const ALL: [Kind; 5] = [
-    Kind {
+const ALL: [LogKind; 5] = [
+    LogKind {
         database: "SQLite",
         suffix: "-wal",
         is_hot: has_commit,
@@ -40,7 +40,7 @@ const ALL: [Kind; 5] = [
         remedy: "close the database, or run `sqlite3 FILE 'PRAGMA wal_checkpoint(TRUNCATE)'`",
         removed: LOSES,
     },
-    Kind {
+    LogKind {
         database: "SQLite",
         suffix: "-journal",
         is_hot: has_journal_header,
@@ -53,8 +53,8 @@ const ALL: [Kind; 5] = [
     duckdb(".recovery.wal"),
 ];
 
-const fn duckdb(suffix: &'static str) -> Kind {
-    Kind {
+const fn duckdb(suffix: &'static str) -> LogKind {
+    LogKind {
         database: "DuckDB",
         suffix,
         is_hot: has_entries,
@@ -69,7 +69,7 @@ const fn duckdb(suffix: &'static str) -> Kind {
 pub struct Companion {
     /// Where it is.
     pub path: PathBuf,
-    kind: &'static Kind,
+    kind: &'static LogKind,
     /// Why it could not be inspected.
     fault: Option<String>,
 }
@@ -136,7 +136,7 @@ impl Companion {
 }
 
 /// Whether there is a hot log at `path`.
-fn look(path: &Path, kind: &Kind) -> Result<bool, String> {
+fn look(path: &Path, kind: &LogKind) -> Result<bool, String> {
     let found = match fs::symlink_metadata(path) {
         Ok(found) => found,
         Err(e) if e.kind() == io::ErrorKind::NotFound || e.kind() == io::ErrorKind::InvalidFilename => {

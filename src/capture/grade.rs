@@ -44,7 +44,7 @@ pub(crate) fn grade(
         // Not even the lease excludes it: truncate(2) through an overlayfs mount breaks none of the file below it.
         (true, _) if moved => (Grade::Unproven, "its length or times changed while it was read".into()),
         (false, true) if moved => (Grade::Unproven, format!("it changed while it was read under its lock; {reason}")),
-        (true, _) if !fs::kind(file).is_ok_and(|kind| kind.leases_prove()) => {
+        (true, _) if !fs::kind(file).is_ok_and(|kind| kind.lease_proves_no_writes()) => {
             let reason =
                 "no process had it open for writing; on tmpfs, pages that a program has pinned can still be written";
             (Grade::Claimed, reason.into())

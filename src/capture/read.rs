@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::page::{GROUP, GROUP64};
 use crate::sys::ext::FileExt;
 use crate::sys::fs::{self, FsKind};
-use crate::sys::map;
+use crate::sys::mapped_window::{self, MappedWindow};
 
 /// How a target is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,7 +31,7 @@ const TRIES: u64 = 8;
 
 /// Reads windows of one target. Shared by all threads of a scan.
 #[derive(Debug)]
-pub(super) struct Source<'a> {
+pub(super) struct WindowReader<'a> {
     file: &'a File,
     path: &'a Path,
     len: u64,
@@ -40,21 +40,21 @@ pub(super) struct Source<'a> {
     costs: [AtomicU64; 2],
 }
 
-impl<'a> Source<'a> {
-    pub(super) fn new(file: &'a File, path: &'a Path, len: u64, io: Io) -> Result<Source<'a>> {
+impl<'a> WindowReader<'a> {
+    pub(super) fn new(file: &'a File, path: &'a Path, len: u64, io: Io) -> Result<WindowReader<'a>> {
         let io = match io {
-            Io::Map if !map::is_guarded() => {
+            Io::Map if !mapped_window::is_guarded() => {
                 return Err(Error::refused(
                     "mapped reading needs the guard against SIGBUS, which this program has not installed",
                     "use Io::Pread, or call program::guard::install first",
                 ));
             }
-            Io::Auto if !map::is_guarded() => Io::Pread,
+            Io::Auto if !mapped_window::is_guarded() => Io::Pread,
             // A load from a hole of a tmpfs file fills the hole, and is a SIGBUS where there is no space.
             _ if matches!(fs::kind(file), Ok(FsKind::Tmpfs)) => Io::Pread,
             io => io,
         };
-        Ok(Source { file, path, len, io, costs: Default::default() })
+        Ok(WindowReader { file, path, len, io, costs: Default::default() })
     }
 
     fn mapped(&self, number: u64) -> bool {
@@ -99,7 +99,7 @@ impl<'a> Source<'a> {
         end: u64,
         each: &mut impl FnMut(u64, &[u8; GROUP], bool) -> Result<()>,
     ) -> Result<()> {
-        let window = map::Window::map(self.file, start, (end - start) as usize).map_err(|e| self.failed(e))?;
+        let window = MappedWindow::map(self.file, start, (end - start) as usize).map_err(|e| self.failed(e))?;
         let read = window.with(|bytes| {
             let (groups, _) = bytes.as_chunks::<GROUP>();
             groups.iter().zip(start / GROUP64..).try_for_each(|(group, number)| each(number, group, true))

@@ -4,7 +4,7 @@ use crate::sys::ext::MetadataExt;
 use std::fs::File;
 use std::path::Path;
 
-use super::read::{Io, Source};
+use super::read::{Io, WindowReader};
 use super::window::{Window, Windows};
 use crate::error::{At, Result};
 use crate::page::{Digest, GROUP, GROUP_PAGES, GROUP64, PAGE, PAGE64, PageNo, PageRange, group_digest, page_digest};
@@ -17,7 +17,7 @@ const SMALL: u64 = 1 << 20;
 
 /// What is known of a window of the base.
 #[derive(Debug)]
-pub enum Known {
+pub enum KnownDigests {
     /// Nothing: all that is not zero counts as changed.
     Nothing,
     /// The digest of every group; those of pages are to be asked for.
@@ -34,7 +34,7 @@ pub enum Known {
 /// What a target is compared with.
 pub trait Base: Sync {
     /// What is known of `window`: whole groups. Asked by one thread at a time, in ascending order.
-    fn known(&self, window: PageRange) -> Result<Known>;
+    fn known(&self, window: PageRange) -> Result<KnownDigests>;
 
     /// The first page from `page` on of which more may be known than that it is zeros: a hole up to there is passed in
     /// one step, and nothing is asked about it. Asked as [`Base::known`] is.
@@ -42,14 +42,14 @@ pub trait Base: Sync {
         Ok(page)
     }
 
-    /// The digest of `group`, after [`Known::Ask`]. Asked by any thread, in any order.
+    /// The digest of `group`, after [`KnownDigests::Ask`]. Asked by any thread, in any order.
     fn group(&self, group: u64) -> Result<Digest> {
         let _ = group;
         Ok(Digest::ZERO)
     }
 
-    /// The digests of the pages of `group`, after [`Known::Groups`] or [`Known::Ask`]. Asked by any thread, in any
-    /// order.
+    /// The digests of the pages of `group`, after [`KnownDigests::Groups`] or [`KnownDigests::Ask`]. Asked by any
+    /// thread, in any order.
     fn pages(&self, group: u64) -> Result<[Digest; GROUP_PAGES as usize]>;
 }
 
@@ -58,8 +58,8 @@ pub trait Base: Sync {
 pub struct NoBase;
 
 impl Base for NoBase {
-    fn known(&self, _: PageRange) -> Result<Known> {
-        Ok(Known::Nothing)
+    fn known(&self, _: PageRange) -> Result<KnownDigests> {
+        Ok(KnownDigests::Nothing)
     }
 
     fn data_from(&self, _: PageNo) -> Result<PageNo> {
@@ -84,7 +84,7 @@ pub struct Leaf {
 
 /// What was found in one window, in page order.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct ScannedWindow {
     /// Groups that are not all zeros, with their digests.
     pub groups: Vec<(u64, Digest)>,
     /// Groups that differ from the base, or whose groups the base does not know.
@@ -99,7 +99,7 @@ pub struct Found {
     pub window: Option<PageRange>,
 }
 
-impl Found {
+impl ScannedWindow {
     /// Whether `page` is in a hole.
     pub fn is_hole(&self, page: PageNo) -> bool {
         let after = self.holes.partition_point(|h| h.end <= page);
@@ -109,7 +109,7 @@ impl Found {
 
 /// How to scan.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct How {
+pub struct ScanOptions {
     /// How to read.
     pub io: Io,
     /// Bytes a second, if there is to be a limit.
@@ -126,20 +126,20 @@ pub struct How {
 pub fn scan<T: Send>(
     (file, path, len): (&File, &Path, u64),
     base: &dyn Base,
-    how: How,
+    how: ScanOptions,
     advance: &(dyn Fn(u64) + Sync),
-    prepare: &(dyn Fn(Found) -> Result<T> + Sync),
+    prepare: &(dyn Fn(ScannedWindow) -> Result<T> + Sync),
     take: impl FnMut(T) -> Result<()>,
 ) -> Result<()> {
     // Asked for the whole target at once: readahead makes the next window look cached.
     let allocated = file.metadata().at("inspecting", path)?.blocks() * 512;
     let before = cache::Before::look_sparse(file, len, allocated);
-    let source = Source::new(file, path, len, how.io)?;
+    let source = WindowReader::new(file, path, len, how.io)?;
     let mut feed = Feed { windows: Windows::new(file, path, len, how.rate), base, next: 0 };
     let worker = || {
         let mut scanner =
             Scanner { file, source: &source, before: &before, base, keep: how.keep, buf: Vec::new(), copy: Vec::new() };
-        move |(number, window, known): (u64, Window, Known)| {
+        move |(number, window, known): (u64, Window, KnownDigests)| {
             let bytes = window.pages.len() * PAGE64;
             let result = prepare(scanner.window(number, window, &known)?)?;
             advance(bytes);
@@ -158,9 +158,9 @@ struct Feed<'a> {
 }
 
 impl Feed<'_> {
-    fn next(&mut self) -> Result<Option<(u64, Window, Known)>> {
+    fn next(&mut self) -> Result<Option<(u64, Window, KnownDigests)>> {
         let (window, known) = match self.hole()? {
-            Some(hole) => (hole, Known::Nothing),
+            Some(hole) => (hole, KnownDigests::Nothing),
             None => {
                 let Some(window) = self.windows.next()? else {
                     return Ok(None);
@@ -184,7 +184,7 @@ impl Feed<'_> {
 /// One thread's part of a scan.
 struct Scanner<'a> {
     file: &'a File,
-    source: &'a Source<'a>,
+    source: &'a WindowReader<'a>,
     before: &'a cache::Before,
     base: &'a dyn Base,
     keep: bool,
@@ -193,8 +193,8 @@ struct Scanner<'a> {
 }
 
 impl Scanner<'_> {
-    fn window(&mut self, number: u64, window: Window, known: &Known) -> Result<Found> {
-        let mut found = Found { window: Some(window.pages), ..Found::default() };
+    fn window(&mut self, number: u64, window: Window, known: &KnownDigests) -> Result<ScannedWindow> {
+        let mut found = ScannedWindow { window: Some(window.pages), ..ScannedWindow::default() };
         let first = window.pages.start / GROUP_PAGES;
         found.holes = window.holes;
         let (mut buf, mut copy) = (std::mem::take(&mut self.buf), std::mem::take(&mut self.copy));
@@ -214,21 +214,21 @@ impl Scanner<'_> {
     }
 
     /// Groups, from page `from` to `to`, in which there is no data.
-    fn gap(&self, from: u64, to: u64, first: u64, known: &Known, found: &mut Found) -> Result<()> {
-        if matches!(known, Known::Nothing | Known::Marked(_)) {
+    fn gap(&self, from: u64, to: u64, first: u64, known: &KnownDigests, found: &mut ScannedWindow) -> Result<()> {
+        if matches!(known, KnownDigests::Nothing | KnownDigests::Marked(_)) {
             return Ok(());
         }
         (from / GROUP_PAGES..to / GROUP_PAGES).try_for_each(|group| self.zero_group(group, first, known, found))
     }
 
     /// A group that is read as zeros without being looked at.
-    fn zero_group(&self, group: u64, first: u64, known: &Known, found: &mut Found) -> Result<()> {
+    fn zero_group(&self, group: u64, first: u64, known: &KnownDigests, found: &mut ScannedWindow) -> Result<()> {
         let pages = match known {
-            Known::Nothing | Known::Marked(_) => return Ok(()),
-            Known::Groups(groups) if groups[(group - first) as usize].is_zero() => return Ok(()),
-            Known::Ask if self.base.group(group)?.is_zero() => return Ok(()),
-            Known::Groups(_) | Known::Ask => self.base.pages(group)?,
-            Known::Pages(pages) => page_row(pages, group - first),
+            KnownDigests::Nothing | KnownDigests::Marked(_) => return Ok(()),
+            KnownDigests::Groups(groups) if groups[(group - first) as usize].is_zero() => return Ok(()),
+            KnownDigests::Ask if self.base.group(group)?.is_zero() => return Ok(()),
+            KnownDigests::Groups(_) | KnownDigests::Ask => self.base.pages(group)?,
+            KnownDigests::Pages(pages) => page_row(pages, group - first),
         };
         if pages.iter().any(|d| !d.is_zero()) {
             let now = [Digest::ZERO; GROUP_PAGES as usize];
@@ -243,17 +243,17 @@ impl Scanner<'_> {
         (group, first): (u64, u64),
         bytes: &[u8; GROUP],
         mapped: bool,
-        known: &Known,
+        known: &KnownDigests,
         copy: &mut Vec<u8>,
-        found: &mut Found,
+        found: &mut ScannedWindow,
     ) -> Result<()> {
         let mut digest = None;
         let before = match known {
-            Known::Groups(groups) => Some(groups[(group - first) as usize]),
-            Known::Ask => Some(self.base.group(group)?),
-            Known::Nothing | Known::Pages(_) => None,
-            Known::Marked(marks) if marks.get((group - first) as usize) == Some(&true) => None,
-            Known::Marked(_) => {
+            KnownDigests::Groups(groups) => Some(groups[(group - first) as usize]),
+            KnownDigests::Ask => Some(self.base.group(group)?),
+            KnownDigests::Nothing | KnownDigests::Pages(_) => None,
+            KnownDigests::Marked(marks) if marks.get((group - first) as usize) == Some(&true) => None,
+            KnownDigests::Marked(_) => {
                 let now = group_digest(bytes);
                 found.groups.extend((!now.is_zero()).then_some((group, now)));
                 return Ok(());
@@ -284,9 +284,9 @@ impl Scanner<'_> {
         }
         found.groups.push((group, digest));
         let before = match known {
-            Known::Nothing | Known::Marked(_) => [Digest::ZERO; GROUP_PAGES as usize],
-            Known::Groups(_) | Known::Ask => self.base.pages(group)?,
-            Known::Pages(pages) => page_row(pages, group - first),
+            KnownDigests::Nothing | KnownDigests::Marked(_) => [Digest::ZERO; GROUP_PAGES as usize],
+            KnownDigests::Groups(_) | KnownDigests::Ask => self.base.pages(group)?,
+            KnownDigests::Pages(pages) => page_row(pages, group - first),
         };
         let (pages, _) = bytes.as_chunks::<PAGE>();
         let mut now = [Digest::ZERO; GROUP_PAGES as usize];
@@ -309,7 +309,7 @@ fn page_row(pages: &[Digest], group: u64) -> [Digest; GROUP_PAGES as usize] {
     pages[at..at + GROUP_PAGES as usize].try_into().expect("a window is whole groups")
 }
 
-fn compare(group: u64, now: &[Digest; 16], before: &[Digest; 16], found: &mut Found) {
+fn compare(group: u64, now: &[Digest; 16], before: &[Digest; 16], found: &mut ScannedWindow) {
     let first = group * (GROUP64 / PAGE64);
     for (i, (now, before)) in now.iter().zip(before).enumerate() {
         if now != before {

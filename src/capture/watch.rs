@@ -6,30 +6,30 @@ use std::time::Duration;
 
 use crate::error::Result;
 use crate::sys::lease::{Lease, LeaseAnswer};
-use crate::sys::lock::{self, Kind};
-use crate::sys::{fs as sysfs, procs};
+use crate::sys::lock::{self, LockMode};
+use crate::sys::{fs as sysfs, openers};
 
 /// A watch over a target from before it is read until after.
 #[derive(Debug)]
-pub struct Watch<'a> {
+pub struct CaptureWatch<'a> {
     lease: Option<Lease<'a>>,
     reason: String,
 }
 
-impl<'a> Watch<'a> {
+impl<'a> CaptureWatch<'a> {
     /// Begins: asks for a read lease and, with `lock`, for a shared flock, waiting at most `wait` for it. The flock
     /// is let go when `file` is closed.
     ///
     /// # Errors
     /// [`crate::Error::Busy`] when another process keeps the flock.
-    pub fn begin(file: &'a File, path: &Path, lock: bool, wait: Duration) -> Result<Watch<'a>> {
+    pub fn begin(file: &'a File, path: &Path, lock: bool, wait: Duration) -> Result<CaptureWatch<'a>> {
         if lock {
             // Held by us or by a process that runs us: either way no writer has it.
-            let _ = lock::flock(file, path, Kind::Shared, wait)?;
+            let _ = lock::flock(file, path, LockMode::Shared, wait)?;
         }
-        let mut watch = Watch { lease: None, reason: String::new() };
+        let mut watch = CaptureWatch { lease: None, reason: String::new() };
         match sysfs::kind(file) {
-            Ok(kind) if kind.leases_exclude() => match Lease::read(file) {
+            Ok(kind) if kind.lease_blocks_opening() => match Lease::read(file) {
                 Ok(LeaseAnswer::Granted(lease)) => watch.lease = Some(lease),
                 Ok(LeaseAnswer::Refused) => watch.reason = writers(file),
                 Ok(LeaseAnswer::NotOwner) => {
@@ -62,11 +62,11 @@ impl<'a> Watch<'a> {
 
 /// Who has the file open or mapped for writing, in words.
 pub(crate) fn writers(file: &File) -> String {
-    let openers = procs::openers(file);
-    let writes = |how: &procs::How| matches!(how, procs::How::OpenWrite | procs::How::MappedWrite);
+    let openers = openers::of(file);
+    let writes = |how: &openers::FileUse| matches!(how, openers::FileUse::OpenWrite | openers::FileUse::MappedWrite);
     let mut names: Vec<String> = Vec::new();
     for opener in openers.list.iter().filter(|o| writes(&o.how)) {
-        let how = if opener.how == procs::How::MappedWrite { "mapped" } else { "open" };
+        let how = if opener.how == openers::FileUse::MappedWrite { "mapped" } else { "open" };
         let name = format!("{how} for writing by {}", opener.describe());
         if !names.contains(&name) {
             names.push(name);

@@ -18,7 +18,7 @@ use super::restore::Out;
 use super::save::capture::{Taken, Target};
 use super::save::compose::{Composer, New, read_zero_extended};
 use super::{Progress, history_of};
-use crate::capture::{Found, scan};
+use crate::capture::{ScannedWindow, scan};
 use crate::error::{At, Error, Result};
 use crate::pack::{DeltaHead, ImageId};
 use crate::page::{
@@ -293,7 +293,7 @@ impl Touched {
         let advance = |bytes: u64| progress.advance(bytes);
         let file = (&live.file, live.path.as_path(), live.len);
         let scanned =
-            scan(file, &Marked(&PageSet::new()), options.reading.how(false), &advance, &Ok, |found: Found| {
+            scan(file, &Marked(&PageSet::new()), options.reading.how(false), &advance, &Ok, |found: ScannedWindow| {
                 for (group, digest) in &found.groups {
                     base.push(*group, digest);
                     as_read.push(*group, digest);

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::capture::{How, Io};
+use crate::capture::{Io, ScanOptions};
 use crate::error::{Error, Result};
 use crate::sys::fs;
 
@@ -67,8 +67,8 @@ options! {
 }
 
 impl Reading {
-    pub(crate) fn how(&self, keep: bool) -> How {
-        How { io: self.io, rate: self.limit_rate, keep }
+    pub(crate) fn how(&self, keep: bool) -> ScanOptions {
+        ScanOptions { io: self.io, rate: self.limit_rate, keep }
     }
 }
 

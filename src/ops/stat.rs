@@ -21,10 +21,10 @@ use super::{Progress, history_of};
 use crate::error::{Error, Result};
 use crate::store::ChangeMarker;
 use crate::sys::cache::{self, Counts};
-use crate::sys::locks::{self, LockKind, Locks};
-use crate::sys::maps::{Mappers, mappers};
+use crate::sys::kernel_locks::{self, LockKind, Locks};
+use crate::sys::proc_maps::{Mappers, mappers};
 use crate::sys::open::{self, Stamp};
-use crate::sys::procs::{How, Openers, openers};
+use crate::sys::openers::{self, FileUse, Openers};
 use crate::sys::region;
 
 /// The result of [`Subject::look`]. An aspect is `None` if it was not asked for.
@@ -93,7 +93,7 @@ pub struct CacheState {
 /// # Errors
 /// When there is no such file.
 pub fn locks_of(file: &Path) -> Result<Locks> {
-    Ok(locks::of(&open::any_name(file)?))
+    Ok(kernel_locks::of(&open::any_name(file)?))
 }
 
 /// A file to inspect: found, and its locks listed.
@@ -116,7 +116,7 @@ impl Subject {
         let path = open::resolve(file)?;
         let name = open::target_name(&path)?;
         let stamp = open::stamp(&name, &path)?;
-        let locks = locks::of(&name);
+        let locks = kernel_locks::of(&name);
         let is_link = std::fs::symlink_metadata(file).is_ok_and(|found| found.is_symlink());
         Ok(Subject { path, is_link, name, stamp, locks })
     }
@@ -133,7 +133,7 @@ impl Subject {
 
     /// Opens it for reading, unless that would break a lease; the error says why not.
     fn open(&self) -> std::result::Result<File, String> {
-        let lease = |lock: &&locks::Lock| lock.kind == LockKind::Lease && lock.exclusive;
+        let lease = |lock: &&kernel_locks::Lock| lock.kind == LockKind::Lease && lock.exclusive;
         if let Some(lock) = self.locks.held().find(lease) {
             let who = lock.holders.first().map_or("a process".into(), |holder| format!("process {}", holder.pid));
             return Err(format!("{who} has a write lease on it, which reading would break"));
@@ -174,7 +174,7 @@ impl Subject {
         let layout =
             with(asked.layout || !cells.is_empty()).map(|file| Layout::look(file?, &self.path, len, &mut cells));
         let extents = with(asked.layout).map(|file| Extents::look(file?, &self.path));
-        let users = asked.users.then(|| (mappers(&self.name), opened_only(openers(&self.name))));
+        let users = asked.users.then(|| (mappers(&self.name), opened_only(openers::of(&self.name))));
         let (mappers, openers) = users.unzip();
         let format = file.as_ref().ok().filter(|_| asked.format).and_then(|file| Format::look(file, len));
         let unfinished = self.unfinished(file.as_ref().ok(), options);
@@ -211,7 +211,7 @@ impl Subject {
 
 /// Mappers are listed in more detail elsewhere.
 fn opened_only(mut openers: Openers) -> Openers {
-    openers.list.retain(|opener| matches!(opener.how, How::OpenWrite | How::OpenRead));
+    openers.list.retain(|opener| matches!(opener.how, FileUse::OpenWrite | FileUse::OpenRead));
     openers
 }
 

@@ -9,12 +9,12 @@ use std::io;
 use std::path::PathBuf;
 
 use super::history::History;
-use crate::capture::{Base, Known, Leaf};
+use crate::capture::{Base, KnownDigests, Leaf};
 use crate::error::{At, Error, Result};
 use crate::pack::{FileKind, ReadAt};
 use crate::page::{Digest, GROUP_PAGES, GROUP64, PAGE, PageNo, PageRange, Refold, groups_of};
 use crate::sys::ext::FileExt as _;
-use crate::sys::open::{Access, Stamp};
+use crate::sys::open::{OpenMode, Stamp};
 use crate::sys::{create, meta, no_follow, sparse};
 
 /// Name of the file.
@@ -185,12 +185,12 @@ impl DigestCache {
 }
 
 impl Base for DigestCache {
-    fn known(&self, window: PageRange) -> Result<Known> {
+    fn known(&self, window: PageRange) -> Result<KnownDigests> {
         let (first, groups) = (window.start / GROUP_PAGES, window.len() / GROUP_PAGES);
         if first * GROUP64 >= self.len {
-            return Ok(Known::Nothing);
+            return Ok(KnownDigests::Nothing);
         }
-        Ok(Known::Groups(self.groups(first, groups)?))
+        Ok(KnownDigests::Groups(self.groups(first, groups)?))
     }
 
     fn data_from(&self, page: PageNo) -> Result<PageNo> {
@@ -246,7 +246,7 @@ struct Own {
 
 impl Own {
     fn open(cache: &DigestCache) -> Option<Own> {
-        let file = no_follow::open(&cache.path, Access::Both).ok()?;
+        let file = no_follow::open(&cache.path, OpenMode::Both).ok()?;
         let lock = cache.file.try_clone().ok()?;
         // What was proven is what is changed.
         let (found, proven) = (Stamp::from(&file.metadata().ok()?), Stamp::from(&lock.metadata().ok()?));

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::image::{Image, ImageRuns};
 use super::pack_cache::PackCache;
-use crate::capture::{Base, Known};
+use crate::capture::{Base, KnownDigests};
 use crate::error::{Error, Result};
 use crate::pack::{Bad, Cursor, Run, Source};
 use crate::page::{Digest, GROUP_PAGES, PageNo, PageRange, pages_of};
@@ -55,16 +55,16 @@ fn fill(packs: &PackCache, run: &Run, window: &PageRange, digests: &mut [Digest]
 }
 
 impl Base for ImageBase<'_> {
-    fn known(&self, window: PageRange) -> Result<Known> {
+    fn known(&self, window: PageRange) -> Result<KnownDigests> {
         if window.start >= pages_of(self.image.len()) {
-            return Ok(Known::Nothing);
+            return Ok(KnownDigests::Nothing);
         }
         let mut digests: Vec<Digest> = Vec::new();
         for run in self.with_runs(|runs| runs.all_in(window))?.iter().filter(|run| !run.source.is_zeros()) {
             digests.resize(window.len() as usize, Digest::ZERO);
             fill(self.image.packs(), run, &window, &mut digests)?;
         }
-        Ok(if digests.is_empty() { Known::Nothing } else { Known::Pages(digests) })
+        Ok(if digests.is_empty() { KnownDigests::Nothing } else { KnownDigests::Pages(digests) })
     }
 
     fn pages(&self, _: u64) -> Result<[Digest; GROUP_PAGES as usize]> {

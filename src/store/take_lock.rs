@@ -9,7 +9,7 @@ use super::sweep;
 use super::write_lock::{CRASHED, WriteLock, open_lock};
 use crate::error::{At, Result};
 use crate::planted::{Bug, planted};
-use crate::sys::lock::{self, Kind};
+use crate::sys::lock::{self, LockMode};
 use crate::sys::{create, open};
 
 impl History {
@@ -37,7 +37,7 @@ impl History {
         loop {
             let file = open_lock(&path, self.owner())?;
             if !planted(Bug::NoLock) {
-                lock::flock_ours(&file, &path, Kind::Exclusive, wait)?;
+                lock::flock_ours(&file, &path, LockMode::Exclusive, wait)?;
             }
             // The file may have been replaced between opening and locking: then it locks nothing.
             let held = open::stamp(&file, &path)?;

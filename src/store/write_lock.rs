@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{At, Error, Result};
 use crate::sys::create::{Owner, Pending};
-use crate::sys::open::{self, Access};
+use crate::sys::open::{self, OpenMode};
 use crate::sys::{create, meta, no_follow};
 
 /// The content of the lock file while a process writes, and after it was killed.
@@ -101,7 +101,7 @@ pub(super) fn open_lock(path: &Path, owner: Owner) -> Result<File> {
     {
         return Err(refused(if found.is_symlink() { "is a symbolic link" } else { "is not a regular file" }));
     }
-    let open = || no_follow::open(path, Access::Both);
+    let open = || no_follow::open(path, OpenMode::Both);
     let file = match open() {
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
             let made = Pending::owned(no_follow::parent(path), owner)?;

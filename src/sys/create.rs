@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, Mode, OFlags, linkat, openat, renameat, unlinkat};
 use rustix::io::{Errno, retry_on_intr};
 
-use super::open::{self, Access};
+use super::open::{self, OpenMode};
 use super::{id, meta, no_follow};
 use crate::error::shell_word;
 use crate::planted::{Bug, sync_once};
@@ -293,7 +293,7 @@ pub fn open_own(path: &Path) -> Result<File> {
     if !std::fs::symlink_metadata(path).at("opening", path)?.is_file() {
         return Err(Error::damaged(path, "it is not a regular file"));
     }
-    let file = match no_follow::open_with(path, Access::Read, OFlags::empty()) {
+    let file = match no_follow::open_with(path, OpenMode::Read, OFlags::empty()) {
         // A symbolic link (its name on FreeBSD is EMLINK), a socket.
         Err(Errno::LOOP | Errno::MLINK | Errno::NXIO) => return Err(Error::damaged(path, "it is not a regular file")),
         opened => opened.at("opening", path)?,

@@ -18,25 +18,25 @@ mod imp {
     use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
 
     /// The stamp: one page, zero in every new child (MADV_WIPEONFORK, Linux 4.14), never given back.
-    struct Stamp(NonNull<AtomicU64>);
+    struct EpochPage(NonNull<AtomicU64>);
 
     // SAFETY: an atomic may be used from every thread.
-    unsafe impl Send for Stamp {}
+    unsafe impl Send for EpochPage {}
     // SAFETY: as above.
-    unsafe impl Sync for Stamp {}
+    unsafe impl Sync for EpochPage {}
 
-    static STAMP: OnceLock<Option<Stamp>> = OnceLock::new();
+    static STAMP: OnceLock<Option<EpochPage>> = OnceLock::new();
     /// The next number; children go on from where their parent was.
     static NEXT: AtomicU64 = AtomicU64::new(1);
 
-    fn make() -> Option<Stamp> {
+    fn make() -> Option<EpochPage> {
         let len = rustix::param::page_size();
         let (prot, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
         // SAFETY: mmap(2) at an address that the kernel chooses touches no other memory.
         let start = unsafe { mmap_anonymous(null_mut(), len, prot, flags) }.ok()?;
         // SAFETY: the advice is about our new page only.
         unsafe { madvise(start, len, Advice::LinuxWipeOnFork) }.ok()?;
-        NonNull::new(start.cast()).map(Stamp)
+        NonNull::new(start.cast()).map(EpochPage)
     }
 
     pub(super) fn current() -> Option<u64> {

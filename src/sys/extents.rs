@@ -103,7 +103,7 @@ mod imp {
     }
 
     #[repr(C)]
-    struct Request {
+    struct FiemapRequest {
         head: Head,
         extents: [Raw; MANY],
     }
@@ -134,10 +134,10 @@ mod imp {
             extent_count: MANY as u32,
             reserved: 0,
         };
-        let mut request = Box::new(Request { head, extents: [Raw::default(); MANY] });
+        let mut request = Box::new(FiemapRequest { head, extents: [Raw::default(); MANY] });
         // SAFETY: FS_IOC_FIEMAP reads a `fiemap` head and writes it back with at most `extent_count` extents after it;
-        // `Request` is laid out as that, with room for so many, all of whose bytes may hold any value.
-        let update = unsafe { Updater::<FS_IOC_FIEMAP, Request>::new(&mut request) };
+        // `FiemapRequest` is laid out as that, with room for so many, all of whose bytes may hold any value.
+        let update = unsafe { Updater::<FS_IOC_FIEMAP, FiemapRequest>::new(&mut request) };
         // SAFETY: the operation is the one that the type above was made for; the descriptor is open.
         unsafe { ioctl(file, update) }?;
         Ok(request.extents[..(request.head.mapped_extents as usize).min(MANY)].to_vec())

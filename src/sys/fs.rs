@@ -45,13 +45,13 @@ impl FsKind {
     /// On tmpfs it proves only that no process has the file open or mapped: pages that a program has pinned for the
     /// kernel to write to (fixed buffers of io_uring) stay writable after that, and nothing shows that a page is
     /// pinned. On the others no page of a file can be pinned for long.
-    pub fn leases_prove(&self) -> bool {
+    pub fn lease_proves_no_writes(&self) -> bool {
         matches!(self, FsKind::Ext4 | FsKind::Xfs | FsKind::Btrfs | FsKind::F2fs)
     }
 
     /// Whether no process can open or map a file for writing while a lease is held.
-    pub fn leases_exclude(&self) -> bool {
-        self.leases_prove() || *self == FsKind::Tmpfs
+    pub fn lease_blocks_opening(&self) -> bool {
+        self.lease_proves_no_writes() || *self == FsKind::Tmpfs
     }
 
     /// Whether files have the length that the system reports. Those that the kernel makes up when they are read (as in
@@ -172,13 +172,13 @@ mod tests {
             return crate::sys::skipped("no /dev/shm");
         };
         assert_eq!(kind(&shm).unwrap(), FsKind::Tmpfs);
-        assert!(!kind(&shm).unwrap().leases_prove() && kind(&shm).unwrap().leases_exclude());
+        assert!(!kind(&shm).unwrap().lease_proves_no_writes() && kind(&shm).unwrap().lease_blocks_opening());
         let proc = kind(&File::open("/proc").unwrap()).unwrap();
         assert_eq!(proc, FsKind::Other(0x9FA0));
         assert!(FsKind::of_magic(0xFE53_4D42).may_hide_locks() && FsKind::of_magic(0x6969).may_hide_locks());
         assert!(!kind(&shm).unwrap().may_hide_locks() && !proc.may_hide_locks());
-        assert!(!proc.leases_prove() && !FsKind::Overlay.leases_prove() && !FsKind::Fuse.leases_prove());
-        assert!(FsKind::Ext4.leases_exclude() && !FsKind::Overlay.leases_exclude() && !FsKind::Fuse.leases_exclude());
+        assert!(!proc.lease_proves_no_writes() && !FsKind::Overlay.lease_proves_no_writes() && !FsKind::Fuse.lease_proves_no_writes());
+        assert!(FsKind::Ext4.lease_blocks_opening() && !FsKind::Overlay.lease_blocks_opening() && !FsKind::Fuse.lease_blocks_opening());
     }
 
     #[test]

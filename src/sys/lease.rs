@@ -3,8 +3,8 @@
 //! A program that opens the file then waits for us to give way: a watcher looks every 10 ms and gives the lease back at
 //! once, and what was read under it is no longer proven. Between [`Lease::keep`] and [`Lease::give_way`] it is not
 //! given back: who opens the file waits, until the kernel takes the lease by force (/proc/sys/fs/lease-break-time, 45 s
-//! by default; 0 is never). Only file systems with [`super::fs::FsKind::leases_exclude`] are to be believed. The kernel
-//! announces the break by a signal: SIGURG is chosen, as it does nothing unless it is handled (the usual SIGIO
+//! by default; 0 is never). Only file systems with [`super::fs::FsKind::lease_blocks_opening`] are to be believed. The
+//! kernel announces the break by a signal: SIGURG is chosen, as it does nothing unless it is handled (the usual SIGIO
 //! kills).
 //!
 //! While a break is pending, F_GETLEASE names the kind that the holder is to step down to, and so it does after the
@@ -15,7 +15,7 @@
 use std::fs::File;
 use std::io;
 
-use super::procs::Opener;
+use super::openers::Opener;
 
 /// What the kernel says to the wish for a lease.
 #[derive(Debug)]
@@ -107,7 +107,7 @@ mod imp {
     use libc::c_int;
     use rustix::io::Errno;
 
-    use crate::sys::procs;
+    use crate::sys::openers;
     #[cfg(feature = "program")]
     use crate::sys::program::stop;
 
@@ -134,17 +134,17 @@ mod imp {
 
     /// The one place that changes the lease, whichever thread comes first.
     #[derive(Debug)]
-    struct Held {
+    struct Watched {
         /// A duplicate: of the same open file description, so the lease is its as well.
         file: File,
         kind: c_int,
-        seen: Mutex<Seen>,
+        seen: Mutex<Status>,
         ended: Condvar,
     }
 
     #[derive(Debug)]
-    struct Seen {
-        state: State,
+    struct Status {
+        state: Phase,
         /// Who was seen to have the file then.
         wanted_by: Vec<Opener>,
         /// It was given back for a stop.
@@ -153,7 +153,7 @@ mod imp {
         counted: bool,
     }
 
-    impl Seen {
+    impl Status {
         fn uncount(&mut self) {
             if std::mem::take(&mut self.counted) {
                 stop::lease_ended();
@@ -162,7 +162,7 @@ mod imp {
     }
 
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    enum State {
+    enum Phase {
         /// It is given back as soon as a process wants the file.
         Ours,
         /// It is not.
@@ -173,13 +173,13 @@ mod imp {
 
     #[derive(Debug)]
     pub(super) struct Lease {
-        held: Arc<Held>,
+        held: Arc<Watched>,
         watcher: Option<JoinHandle<()>>,
     }
 
     pub(super) fn take(file: &File, kind: c_int) -> io::Result<LeaseAnswer<'_>> {
-        let seen = Seen { state: State::Ours, wanted_by: Vec::new(), stopped: false, counted: true };
-        let held = Held { file: file.try_clone()?, kind, seen: Mutex::new(seen), ended: Condvar::new() };
+        let seen = Status { state: Phase::Ours, wanted_by: Vec::new(), stopped: false, counted: true };
+        let held = Watched { file: file.try_clone()?, kind, seen: Mutex::new(seen), ended: Condvar::new() };
         // Before the lease: afterwards the break may come, with the signal that was set then.
         fcntl(file, F_SETSIG, libc::SIGURG)?;
         stop::lease_begins();
@@ -212,44 +212,44 @@ mod imp {
         if rc < 0 { Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO)) } else { Ok(rc) }
     }
 
-    impl Held {
+    impl Watched {
         /// While the lease is kept, the kernel is not asked for it: that alone would let it take the lease by force
         /// when the time is over, even if no process is waiting any more.
         fn watch(&self) {
             let mut seen = self.lock();
             loop {
-                let state = if seen.state == State::Kept { State::Kept } else { self.look(&mut seen) };
-                if matches!(state, State::Broken | State::Released) {
+                let state = if seen.state == Phase::Kept { Phase::Kept } else { self.look(&mut seen) };
+                if matches!(state, Phase::Broken | Phase::Released) {
                     return;
                 }
                 seen = self.ended.wait_timeout(seen, WATCH).unwrap_or_else(PoisonError::into_inner).0;
             }
         }
 
-        fn lock(&self) -> std::sync::MutexGuard<'_, Seen> {
+        fn lock(&self) -> std::sync::MutexGuard<'_, Status> {
             self.seen.lock().unwrap_or_else(PoisonError::into_inner)
         }
 
         /// While a break is pending the kernel names the kind that we are to step down to.
-        fn look(&self, seen: &mut Seen) -> State {
-            let stop = seen.state == State::Ours && stop::is_wanted();
+        fn look(&self, seen: &mut Status) -> Phase {
+            let stop = seen.state == Phase::Ours && stop::is_wanted();
             let held = match seen.state {
-                State::Broken | State::Released => true,
-                State::Ours => self.is_whole(),
-                State::Kept => self.is_whole() || self.is_pending(),
+                Phase::Broken | Phase::Released => true,
+                Phase::Ours => self.is_whole(),
+                Phase::Kept => self.is_whole() || self.is_pending(),
             };
             if stop {
-                (seen.state, seen.stopped) = (State::Broken, true);
+                (seen.state, seen.stopped) = (Phase::Broken, true);
                 self.give_back();
                 seen.uncount();
             } else if !held {
-                if seen.state == State::Ours {
+                if seen.state == Phase::Ours {
                     seen.uncount();
                 }
-                seen.state = State::Broken;
+                seen.state = Phase::Broken;
                 self.give_back();
                 for _ in 0..LOOKS {
-                    seen.wanted_by = procs::openers(&self.file).list;
+                    seen.wanted_by = openers::of(&self.file).list;
                     if !seen.wanted_by.is_empty() {
                         break;
                     }
@@ -276,22 +276,22 @@ mod imp {
 
     impl Lease {
         pub(super) fn is_broken(&self) -> bool {
-            self.held.look(&mut self.held.lock()) == State::Broken
+            self.held.look(&mut self.held.lock()) == Phase::Broken
         }
 
         pub(super) fn keep(&self) -> bool {
             let mut seen = self.held.lock();
-            let ours = self.held.look(&mut seen) == State::Ours;
+            let ours = self.held.look(&mut seen) == Phase::Ours;
             if ours {
-                seen.state = State::Kept;
+                seen.state = Phase::Kept;
             }
             ours
         }
 
         pub(super) fn give_way(&self) {
             let mut seen = self.held.lock();
-            if seen.state == State::Kept {
-                seen.state = State::Ours;
+            if seen.state == Phase::Kept {
+                seen.state = Phase::Ours;
                 self.held.look(&mut seen);
             }
             drop(seen);
@@ -309,9 +309,9 @@ mod imp {
         /// Gives it back, once; whether it was ours to the end.
         pub(super) fn finish(&mut self) -> bool {
             let mut seen = self.held.lock();
-            let ours = matches!(self.held.look(&mut seen), State::Ours | State::Kept);
+            let ours = matches!(self.held.look(&mut seen), Phase::Ours | Phase::Kept);
             if ours {
-                seen.state = State::Released;
+                seen.state = Phase::Released;
                 self.held.give_back();
             }
             seen.uncount();

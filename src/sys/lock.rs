@@ -1,8 +1,8 @@
 //! flock(2) that waits for so long and no longer, and says who is in the way.
 //!
 //! A lock is of an open file description, not of a process: children inherit it, and the number in /proc/locks may be
-//! of one that is long gone, so the holders are looked for among all descriptors ([`locks`]). Where they are our own
-//! ancestors, as in `flock F memsnap snap F`, the lock protects us already and waiting for it would never end.
+//! of one that is long gone, so the holders are looked for among all descriptors ([`kernel_locks`]). Where they are our
+//! own ancestors, as in `flock F memsnap snap F`, the lock protects us already and waiting for it would never end.
 
 use std::fs::File;
 use std::path::Path;
@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
-use super::locks::{self, Lock, LockKind, Process};
+use super::kernel_locks::{self, Lock, LockKind, Process};
 use crate::error::{At, Error, Result};
 
 /// Shared with others of its kind, or alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
+pub enum LockMode {
     /// Any number may hold it.
     Shared,
     /// One may hold it.
@@ -42,7 +42,7 @@ const LOOKS: usize = 5;
 /// # Errors
 /// `Busy`, naming the holder; at once when an ancestor holds it shared and we want it alone, as it would never let go.
 /// What flock(2) says otherwise.
-pub fn flock(file: &File, path: &Path, kind: Kind, wait: Duration) -> Result<Held> {
+pub fn flock(file: &File, path: &Path, kind: LockMode, wait: Duration) -> Result<Held> {
     if try_flock(file, path, kind)? {
         return Ok(Held::ByUs);
     }
@@ -68,7 +68,7 @@ pub fn flock(file: &File, path: &Path, kind: Kind, wait: Duration) -> Result<Hel
 ///
 /// # Errors
 /// `Busy`, naming the holder; what flock(2) says otherwise.
-pub fn flock_ours(file: &File, path: &Path, kind: Kind, wait: Duration) -> Result<()> {
+pub fn flock_ours(file: &File, path: &Path, kind: LockMode, wait: Duration) -> Result<()> {
     if try_flock(file, path, kind)? {
         return Ok(());
     }
@@ -84,10 +84,10 @@ pub fn flock_ours(file: &File, path: &Path, kind: Kind, wait: Duration) -> Resul
     Err(busy(path, &conflicting(file, kind), "try again when it has finished"))
 }
 
-fn try_flock(file: &File, path: &Path, kind: Kind) -> Result<bool> {
+fn try_flock(file: &File, path: &Path, kind: LockMode) -> Result<bool> {
     let operation = match kind {
-        Kind::Shared => FlockOperation::NonBlockingLockShared,
-        Kind::Exclusive => FlockOperation::NonBlockingLockExclusive,
+        LockMode::Shared => FlockOperation::NonBlockingLockShared,
+        LockMode::Exclusive => FlockOperation::NonBlockingLockExclusive,
     };
     loop {
         match rustix::fs::flock(file, operation) {
@@ -99,17 +99,17 @@ fn try_flock(file: &File, path: &Path, kind: Kind) -> Result<bool> {
     }
 }
 
-fn conflicting(file: &File, kind: Kind) -> Vec<Lock> {
-    let mut found = locks::of_others(file).locks;
-    found.retain(|l| !l.waiting && l.kind == LockKind::Flock && (kind == Kind::Exclusive || l.exclusive));
+fn conflicting(file: &File, kind: LockMode) -> Vec<Lock> {
+    let mut found = kernel_locks::of_others(file).locks;
+    found.retain(|l| !l.waiting && l.kind == LockKind::Flock && (kind == LockMode::Exclusive || l.exclusive));
     found
 }
 
 /// None: no ancestor holds it. Otherwise whether what it holds is as strong as what is wanted.
-fn by_ancestors(in_the_way: &[Lock], kind: Kind) -> Option<bool> {
+fn by_ancestors(in_the_way: &[Lock], kind: LockMode) -> Option<bool> {
     let ancestors = super::process::ancestors();
     let theirs = in_the_way.iter().filter(|l| ancestors.iter().any(|pid| l.is_held_by(*pid)));
-    theirs.map(|l| l.exclusive || kind == Kind::Shared).max()
+    theirs.map(|l| l.exclusive || kind == LockMode::Shared).max()
 }
 
 fn busy(path: &Path, in_the_way: &[Lock], hint: &str) -> Error {

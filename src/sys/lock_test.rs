@@ -48,12 +48,12 @@ fn busy_holder(result: Result<Held>) -> String {
 fn shared_and_alone() {
     let path = target();
     let (one, two) = (open(&path), open(&path));
-    assert_eq!(flock(&one, &path, Kind::Shared, Duration::ZERO).unwrap(), Held::ByUs);
-    assert_eq!(flock(&two, &path, Kind::Shared, Duration::ZERO).unwrap(), Held::ByUs);
+    assert_eq!(flock(&one, &path, LockMode::Shared, Duration::ZERO).unwrap(), Held::ByUs);
+    assert_eq!(flock(&two, &path, LockMode::Shared, Duration::ZERO).unwrap(), Held::ByUs);
     let ours = std::process::id();
     let is_ours = |l: &Lock| !l.exclusive && l.kind == LockKind::Flock && l.holders.iter().all(|h| h.pid == ours);
-    assert!(eventually(|| locks::of(&one).held().all(is_ours)));
-    let holder = busy_holder(flock(&one, &path, Kind::Exclusive, Duration::ZERO));
+    assert!(eventually(|| kernel_locks::of(&one).held().all(is_ours)));
+    let holder = busy_holder(flock(&one, &path, LockMode::Exclusive, Duration::ZERO));
     assert!(holder.starts_with("locked by PID "), "{holder}");
 }
 
@@ -61,15 +61,15 @@ fn shared_and_alone() {
 fn waiting_has_an_end_or_succeeds() {
     let path = target();
     let (one, two) = (open(&path), open(&path));
-    let _ = flock(&one, &path, Kind::Exclusive, Duration::ZERO).unwrap();
+    let _ = flock(&one, &path, LockMode::Exclusive, Duration::ZERO).unwrap();
     let start = Instant::now();
-    busy_holder(flock(&two, &path, Kind::Shared, Duration::from_millis(60)));
+    busy_holder(flock(&two, &path, LockMode::Shared, Duration::from_millis(60)));
     assert!(start.elapsed() >= Duration::from_millis(60) && start.elapsed() < Duration::from_secs(5));
     let opener = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(50));
         drop(one);
     });
-    assert_eq!(flock(&two, &path, Kind::Exclusive, Duration::from_secs(20)).unwrap(), Held::ByUs);
+    assert_eq!(flock(&two, &path, LockMode::Exclusive, Duration::from_secs(20)).unwrap(), Held::ByUs);
     opener.join().unwrap();
 }
 
@@ -83,9 +83,9 @@ fn the_holder_is_named_though_who_locked_is_gone() {
     let child = shell("exec 9>>\"$1\"; flock 9; echo ready; read end", &path);
     let file = open(&path);
     let expected = format!("locked by PID {} (sh)", child.id());
-    assert!(eventually(|| busy_holder(flock(&file, &path, Kind::Shared, Duration::ZERO)) == expected));
+    assert!(eventually(|| busy_holder(flock(&file, &path, LockMode::Shared, Duration::ZERO)) == expected));
     end(child);
-    assert!(eventually(|| locks::of(&file).locks.is_empty()));
+    assert!(eventually(|| kernel_locks::of(&file).locks.is_empty()));
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn a_waiter_is_no_holder() {
     }
     let path = target();
     let file = open(&path);
-    let _ = flock(&file, &path, Kind::Exclusive, Duration::ZERO).unwrap();
+    let _ = flock(&file, &path, LockMode::Exclusive, Duration::ZERO).unwrap();
     let child = shell("echo ready; exec flock \"$1\" true", &path);
     let waits = || std::fs::read_to_string("/proc/locks").unwrap().contains(&format!(" {} ", child.id()));
     let start = Instant::now();
@@ -103,8 +103,8 @@ fn a_waiter_is_no_holder() {
         std::thread::sleep(Duration::from_millis(5));
     }
     assert!(waits());
-    assert!(eventually(|| locks::of(&file).held().all(|l| l.holders.iter().all(|h| h.pid == std::process::id()))));
-    assert_eq!(locks::of(&file).held().count(), 1);
+    assert!(eventually(|| kernel_locks::of(&file).held().all(|l| l.holders.iter().all(|h| h.pid == std::process::id()))));
+    assert_eq!(kernel_locks::of(&file).held().count(), 1);
     drop(file);
     end(child);
 }
@@ -127,7 +127,7 @@ fn ancestors_lend_theirs() {
     if let Some(path) = std::env::var_os(CHILD) {
         use std::io::Write;
         let path = Path::new(&path);
-        let result = match flock(&open(path), path, Kind::Exclusive, Duration::from_millis(300)) {
+        let result = match flock(&open(path), path, LockMode::Exclusive, Duration::from_millis(300)) {
             Ok(held) => format!("{held:?}"),
             Err(e) => format!("{e}; {}", e.hint()),
         };

@@ -2,8 +2,8 @@
 //!
 //! It promises that nothing here hangs on a FIFO or a stale lock, follows a symbolic link unasked, shows another
 //! process a half-written file, or takes silence for proof: where the system cannot tell, the answer says so ([`lease`]
-//! has `NotOwner` and `Unsupported`, [`procs`] has [`unseen`], [`cache`] has `None`). Linux first; what only Linux has
-//! stands behind an `imp` module with an honest "not here" for others.
+//! has `NotOwner` and `Unsupported`, [`openers`] has [`unseen`], [`cache`] has `None`). Linux first; what only Linux
+//! has stands behind an `imp` module with an honest "not here" for others.
 //!
 //! # What safe code relies on
 //!
@@ -17,7 +17,7 @@
 //! | `sealed::Draft` | a file that is still being filled is not mapped | it can be written, and becomes a `Sealed` by value |
 //! | `sealed::Promise` | what its `unsafe` constructor was promised holds as long as it exists | `unsafe` |
 //! | `region::Region` | all bytes are mapped, initialised, private, and borrowed by the rules of references | it lays only a `Sealed`; taking access away is `unsafe` |
-//! | `map::Window` | bytes of a file that others may write to: only hashed, compared or copied | `Window::with` is private to the crate, and only the scan calls it |
+//! | `mapped_window::MappedWindow` | bytes of a file that others may write to: only hashed, compared or copied | `MappedWindow::with` is private to the crate, and only the scan calls it |
 //! | `program::lockable::Lockable` | a descriptor that may belong to other code: only locked, never read, written or closed for them | it gives out no `File` and no descriptor |
 //!
 //! ```compile_fail,E0603
@@ -27,7 +27,7 @@
 //! use memsnap::sys::region::Region; // would map it
 //! ```
 //! ```compile_fail,E0603
-//! use memsnap::sys::map::Window; // shows bytes of a file while others write to it
+//! use memsnap::sys::mapped_window::MappedWindow; // shows bytes of a file while others write to it
 //! ```
 
 pub mod cache; // what of a file is in the page cache; giving back what reading brought in
@@ -42,9 +42,9 @@ pub mod id; // random names, host, user, wall clock
 mod kernel_users;
 pub mod lease; // proof that no process writes
 pub mod lock; // flock that waits and names who is in the way
-pub mod locks; // all locks on a file, and who has them
-pub(crate) mod map; // read windows of a foreign file
-pub mod maps; // who has a file mapped, and which parts
+pub mod kernel_locks; // all locks on a file, and who has them
+pub(crate) mod mapped_window; // read windows of a foreign file
+pub mod proc_maps; // who has a file mapped, and which parts
 pub mod meta; // mode, owner, times
 pub mod mount; // the mount that a file was reached through
 pub mod no_follow; // paths on which no new link is followed
@@ -52,7 +52,7 @@ pub mod open; // opening without hanging or following; what a file looked like
 pub(crate) mod pool; // work on many threads
 pub mod private; // directories for one owner
 mod process; // processes as /proc shows them
-pub mod procs; // who has a file open or mapped
+pub mod openers; // who has a file open or mapped
 #[cfg(feature = "program")]
 pub mod program; // what only a program may do to its process
 pub mod reflink; // whether a file system can share blocks

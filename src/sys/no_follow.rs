@@ -13,7 +13,7 @@ use rustix::io::{Errno, retry_on_intr};
 
 /// What an open file is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
+pub enum OpenMode {
     /// Reading.
     Read,
     /// Writing.
@@ -22,12 +22,12 @@ pub enum Access {
     Both,
 }
 
-impl Access {
+impl OpenMode {
     pub(super) fn flags(self) -> OFlags {
         match self {
-            Access::Read => OFlags::RDONLY,
-            Access::Write => OFlags::WRONLY,
-            Access::Both => OFlags::RDWR,
+            OpenMode::Read => OFlags::RDONLY,
+            OpenMode::Write => OFlags::WRONLY,
+            OpenMode::Both => OFlags::RDWR,
         }
     }
 }
@@ -36,7 +36,7 @@ impl Access {
 ///
 /// # Errors
 /// As open(2); at once where a lease is in the way.
-pub(crate) fn open(path: &Path, access: Access) -> io::Result<File> {
+pub(crate) fn open(path: &Path, access: OpenMode) -> io::Result<File> {
     Ok(open_with(path, access, OFlags::empty())?)
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn is_link_error(error: &io::Error) -> bool {
 }
 
 /// As [`open`], with flags besides.
-pub(super) fn open_with(path: &Path, access: Access, more: OFlags) -> Result<File, Errno> {
+pub(super) fn open_with(path: &Path, access: OpenMode, more: OFlags) -> Result<File, Errno> {
     let always = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     open_by(path, access.flags() | always | more)
 }

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-pub use super::no_follow::Access;
-use super::{maps, no_follow};
+pub use super::no_follow::OpenMode;
+use super::{no_follow, proc_maps};
 use crate::error::{At, Error, Result};
 
 /// How long an opening waits for a lease: a `memsnap` that captures gives way within 50 ms.
@@ -25,7 +25,7 @@ const LEASE_PATIENCE: Duration = Duration::from_secs(2);
 /// # Errors
 /// When it cannot be opened, is not a regular file, or another process keeps a lease on it.
 pub fn target_read(path: &Path) -> Result<File> {
-    target(path, Access::Read)
+    target(path, OpenMode::Read)
 }
 
 /// Opens a target for reading and writing.
@@ -33,7 +33,7 @@ pub fn target_read(path: &Path) -> Result<File> {
 /// # Errors
 /// When it cannot be opened, is not a regular file, or another process keeps a lease on it.
 pub fn target_write(path: &Path) -> Result<File> {
-    target(path, Access::Both)
+    target(path, OpenMode::Both)
 }
 
 /// Opens a target to ask what the system knows of it, not to read it: needs no permission for the file, and nobody who
@@ -80,7 +80,7 @@ pub fn target_name(path: &Path) -> Result<File> {
     target_read(path)
 }
 
-fn target(path: &Path, access: Access) -> Result<File> {
+fn target(path: &Path, access: OpenMode) -> Result<File> {
     // Looked at first because opening a device can act on it, and for the better message; proven below.
     must_be_regular(path, std::fs::symlink_metadata(path).at("opening", path)?.file_type())?;
     let file = open_leased(path, access)?;
@@ -89,7 +89,7 @@ fn target(path: &Path, access: Access) -> Result<File> {
 }
 
 /// open(2) with O_NONBLOCK says EAGAIN while a lease is being broken; the break goes on all the same.
-fn open_leased(path: &Path, access: Access) -> Result<File> {
+fn open_leased(path: &Path, access: OpenMode) -> Result<File> {
     let start = Instant::now();
     loop {
         match open_quietly(path, access) {
@@ -102,7 +102,7 @@ fn open_leased(path: &Path, access: Access) -> Result<File> {
                 });
             }
             Err(Errno::TXTBSY) => return Err(executed(path)),
-            Err(Errno::PERM) if access == Access::Both => {
+            Err(Errno::PERM) if access == OpenMode::Both => {
                 return Err(marked(path).unwrap_or_else(|| io_error("opening", path, Errno::PERM)));
             }
             Err(Errno::LOOP) => return Err(new_link(path)),
@@ -118,7 +118,7 @@ fn new_link(path: &Path) -> Error {
 
 /// The error for a program that runs: its file cannot be opened for writing.
 fn executed(path: &Path) -> Error {
-    let mappers = target_name(path).map(|file| maps::mappers(&file).list).unwrap_or_default();
+    let mappers = target_name(path).map(|file| proc_maps::mappers(&file).list).unwrap_or_default();
     let mut names = mappers.iter().filter(|mapper| mapper.ranges.iter().any(|range| range.executable));
     let by = names.next().map_or("a process not visible here".into(), |m| format!("{} ({})", m.command, m.pid));
     let more = match names.count() {
@@ -132,7 +132,7 @@ fn executed(path: &Path) -> Error {
     }
 }
 
-fn open_quietly(path: &Path, access: Access) -> Result<File, Errno> {
+fn open_quietly(path: &Path, access: OpenMode) -> Result<File, Errno> {
     #[cfg(target_os = "linux")]
     {
         // Only the owner may leave the access time alone; all others get EPERM.
@@ -149,7 +149,7 @@ fn open_quietly(path: &Path, access: Access) -> Result<File, Errno> {
 fn marked(path: &Path) -> Option<Error> {
     use crate::error::shell_word;
     use rustix::fs::IFlags;
-    let file = no_follow::open(path, Access::Read).ok()?;
+    let file = no_follow::open(path, OpenMode::Read).ok()?;
     let flags = rustix::fs::ioctl_getflags(&file).ok()?;
     let (what, letter) = match () {
         () if flags.contains(IFlags::IMMUTABLE) => ("immutable", 'i'),

@@ -56,7 +56,7 @@ where
         Ok(job.map(|job| (*number - 1, job)).ok_or(*number))
     };
     let run = || {
-        let _alarm = Alarm(&order);
+        let _guard = StopOnPanic(&order);
         let mut work = worker();
         loop {
             let done = match job() {
@@ -178,9 +178,9 @@ impl<T> Order<T> {
 }
 
 /// Stops the others when the thread that holds it panics, so that none waits forever.
-struct Alarm<'a, T>(&'a Order<T>);
+struct StopOnPanic<'a, T>(&'a Order<T>);
 
-impl<T> Drop for Alarm<'_, T> {
+impl<T> Drop for StopOnPanic<'_, T> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.stop(None);

@@ -16,7 +16,7 @@ pub fn command_of(pid: u32) -> Option<String> {
 
 #[cfg(target_os = "linux")]
 pub(super) use imp::{
-    Identity, Seen, in_initial_namespace, living, pids, scan_fds, stat_fields, unless_gone, unseen_from_here,
+    Identity, Inspected, in_initial_namespace, living, pids, scan_fds, stat_fields, unless_gone, unseen_from_here,
 };
 
 #[cfg(target_os = "linux")]
@@ -66,7 +66,7 @@ mod imp {
 
     /// Whether a process could be looked at.
     #[derive(PartialEq, Eq)]
-    pub(in crate::sys) enum Seen {
+    pub(in crate::sys) enum Inspected {
         Yes,
         No,
     }
@@ -78,7 +78,7 @@ mod imp {
     }
 
     /// Calls `found` with number and fdinfo of each descriptor of `pid` that is open on the file.
-    pub(in crate::sys) fn scan_fds(pid: u32, file: &Identity, mut found: impl FnMut(u32, &str)) -> Seen {
+    pub(in crate::sys) fn scan_fds(pid: u32, file: &Identity, mut found: impl FnMut(u32, &str)) -> Inspected {
         let entries = match std::fs::read_dir(format!("/proc/{pid}/fd")) {
             Ok(entries) => entries,
             Err(e) => return unless_gone(pid, &e),
@@ -92,7 +92,7 @@ mod imp {
                 found(fd, &info);
             }
         }
-        Seen::Yes
+        Inspected::Yes
     }
 
     impl Identity {
@@ -109,14 +109,14 @@ mod imp {
     }
 
     /// A process that has ended, or that is of the kernel itself, has nothing open.
-    pub(in crate::sys) fn unless_gone(pid: u32, error: &io::Error) -> Seen {
+    pub(in crate::sys) fn unless_gone(pid: u32, error: &io::Error) -> Inspected {
         const PF_KTHREAD: u64 = 0x0020_0000;
         if error.kind() != io::ErrorKind::PermissionDenied {
-            return Seen::Yes;
+            return Inspected::Yes;
         }
-        let Some(fields) = stat_fields(pid) else { return Seen::Yes };
+        let Some(fields) = stat_fields(pid) else { return Inspected::Yes };
         let of_kernel = fields.get(6).and_then(|f| f.parse::<u64>().ok()).is_some_and(|f| f & PF_KTHREAD != 0);
-        if of_kernel || has_ended(&fields) { Seen::Yes } else { Seen::No }
+        if of_kernel || has_ended(&fields) { Inspected::Yes } else { Inspected::No }
     }
 
     /// The fields of /proc/PID/stat after the name, which may hold anything: state, parent, ...

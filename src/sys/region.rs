@@ -263,7 +263,7 @@ mod imp {
 
     use rustix::mm::{self, MapFlags, MprotectFlags, ProtFlags};
 
-    use crate::sys::map::NORESERVE;
+    use crate::sys::mapped_window::NORESERVE;
 
     pub(super) fn page_size() -> usize {
         rustix::param::page_size()

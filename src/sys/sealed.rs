@@ -150,7 +150,7 @@ impl Draft {
     /// # Errors
     /// As lseek(2).
     pub(crate) fn stretches(&self) -> io::Result<Vec<(u64, u64)>> {
-        Ok(sparse::extents(&self.file, self.len)?.iter().map(|e| (e.start, e.end)).collect())
+        Ok(sparse::data_ranges(&self.file, self.len)?.iter().map(|e| (e.start, e.end)).collect())
     }
 
     /// Nothing is written any more. Memory is sealed: no process that has a descriptor of it can change it.

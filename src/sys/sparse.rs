@@ -8,7 +8,7 @@ use rustix::io::Errno;
 
 /// Bytes `start..end` of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Extent {
+pub struct DataRange {
     /// First byte.
     pub start: u64,
     /// One past the last byte.
@@ -47,11 +47,11 @@ pub fn next_data(file: &File, from: u64, len: u64) -> io::Result<Option<(u64, u6
 ///
 /// # Errors
 /// As lseek(2).
-pub fn extents(file: &File, len: u64) -> io::Result<Vec<Extent>> {
+pub fn data_ranges(file: &File, len: u64) -> io::Result<Vec<DataRange>> {
     let mut found = Vec::new();
     let mut at = 0;
     while let Some((start, end)) = next_data(file, at, len)? {
-        found.push(Extent { start, end });
+        found.push(DataRange { start, end });
         at = end;
     }
     Ok(found)
@@ -151,8 +151,8 @@ mod tests {
         }
         file.write_all_at(&[7; 65536], 262_144).unwrap();
         file.write_all_at(&[7; 10], len - 10).unwrap();
-        let all = extents(&file, len).unwrap();
-        assert_eq!(all[0], Extent { start: 262_144, end: 327_680 });
+        let all = data_ranges(&file, len).unwrap();
+        assert_eq!(all[0], DataRange { start: 262_144, end: 327_680 });
         assert_eq!(all[1].end, len);
         assert_eq!(next_data(&file, 300_000, len).unwrap(), Some((300_000, 327_680)));
         assert_eq!(next_data(&file, 0, 262_144 + 5).unwrap(), Some((262_144, 262_149)));
@@ -162,7 +162,7 @@ mod tests {
         if !punch(&file, 262_144, 65536).unwrap() {
             return crate::sys::skipped("no punching here");
         }
-        assert_eq!(extents(&file, len).unwrap().len(), 1);
+        assert_eq!(data_ranges(&file, len).unwrap().len(), 1);
         let mut page = [1; 4096];
         file.read_exact_at(&mut page, 262_144).unwrap();
         assert_eq!(page, [0; 4096]);

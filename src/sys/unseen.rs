@@ -15,12 +15,12 @@ pub struct Unseen {
 
 impl Unseen {
     /// Where no process at all can be looked at.
-    pub(super) fn everybody() -> Unseen {
+    pub(super) fn all() -> Unseen {
         Unseen { hidden: true, ..Unseen::default() }
     }
 
     /// Whether all processes could be inspected.
-    pub fn is_nobody(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         *self == Unseen::default()
     }
 
@@ -38,7 +38,7 @@ mod tests {
     #[test]
     fn the_first_process_counts_in_a_container_only() {
         let unseen = |pids: &[u32], hidden, outside| Unseen { pids: pids.iter().copied().collect(), hidden, outside };
-        assert!(unseen(&[], false, false).is_nobody() && !unseen(&[1], false, false).is_nobody());
+        assert!(unseen(&[], false, false).is_empty() && !unseen(&[1], false, false).is_empty());
         for (unseen, may) in [
             (unseen(&[], false, false), false),
             (unseen(&[1], false, false), false),

@@ -1,8 +1,8 @@
 use super::*;
 use crate::sys::region::system_page;
 
-fn watched(pages: usize) -> Option<(Watch, Region)> {
-    let watch = match Watch::new() {
+fn watched(pages: usize) -> Option<(WriteTracker, Region)> {
+    let watch = match WriteTracker::new() {
         Ok(watch) => watch,
         Err(e) => {
             crate::sys::skipped(&format!("no watch can be had: {e}"));

@@ -14,7 +14,7 @@ use crate::error::{At, Error, Result};
 use crate::planted::{Bug, sync_once};
 use crate::sys::create::{self, Pending, Published};
 use crate::sys::ext::FileExt;
-use crate::sys::lock::Kind;
+use crate::sys::lock::LockMode;
 use crate::sys::{open, sparse};
 
 /// The operation after whose failure the state of the disk is unknown.
@@ -56,7 +56,7 @@ impl VecFileMut {
         let file = pending.file().try_clone().at("opening", &path)?;
         file.write_all_at(&format::new_page(kind), 0).at("writing", &path)?;
         // Locked before it has a name: the lock belongs to the open file, which both descriptors share.
-        let unnamed = crate::sys::lock::flock(&file, &path, Kind::Exclusive, Duration::ZERO)?;
+        let unnamed = crate::sys::lock::flock(&file, &path, LockMode::Exclusive, Duration::ZERO)?;
         debug_assert_eq!(unnamed, crate::sys::lock::Held::ByUs, "nobody else knows the file");
         match pending.publish(name)? {
             Published::New => create::sync_dir(dir)?,
@@ -65,7 +65,7 @@ impl VecFileMut {
                 return Err(Error::refused(what, "choose another name"));
             }
         }
-        Ok(VecFileMut { inner: VecFile::locked(file, path, Kind::Exclusive, Duration::ZERO)?, broken: None })
+        Ok(VecFileMut { inner: VecFile::locked(file, path, LockMode::Exclusive, Duration::ZERO)?, broken: None })
     }
 
     /// Opens `path` for writing, and waits up to `wait` for its lock. A symbolic link is followed once, now. An
@@ -76,7 +76,7 @@ impl VecFileMut {
     pub fn open(path: &Path, wait: Duration) -> Result<VecFileMut> {
         let path = open::resolve(path)?;
         let file = open::target_write(&path)?;
-        VecFileMut::of(VecFile::locked(file, path, Kind::Exclusive, wait)?)
+        VecFileMut::of(VecFile::locked(file, path, LockMode::Exclusive, wait)?)
     }
 
     /// Recovers a file that is locked exclusively.

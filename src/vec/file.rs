@@ -11,8 +11,8 @@ use super::format::ELEMENTS;
 use super::source::VecSource;
 use crate::error::shell_word;
 use crate::error::{At, Error, Result};
-use crate::sys::lock::{self, Held, Kind};
-use crate::sys::locks;
+use crate::sys::kernel_locks;
+use crate::sys::lock::{self, Held, LockMode};
 use crate::sys::open::{self, Stamp};
 use crate::sys::xattr;
 
@@ -36,10 +36,10 @@ impl VecFile {
     pub fn open(path: &Path, wait: Duration) -> Result<VecFile> {
         let path = open::resolve(path)?;
         let file = open::target_read(&path)?;
-        VecFile::locked(file, path, Kind::Shared, wait)
+        VecFile::locked(file, path, LockMode::Shared, wait)
     }
 
-    pub(super) fn locked(file: File, path: PathBuf, kind: Kind, wait: Duration) -> Result<VecFile> {
+    pub(super) fn locked(file: File, path: PathBuf, kind: LockMode, wait: Duration) -> Result<VecFile> {
         take_lock(&file, &path, kind, wait)?;
         let stamp = open::stamp(&file, &path)?;
         must_be_named(&path, &stamp)?;
@@ -120,7 +120,7 @@ fn must_be_of_one_state(file: &File, path: &Path) -> Result<()> {
 }
 
 /// Takes the lock. An ancestor's lock is not sufficient, as that process may itself be writing.
-pub(super) fn take_lock(file: &File, path: &Path, kind: Kind, wait: Duration) -> Result<()> {
+pub(super) fn take_lock(file: &File, path: &Path, kind: LockMode, wait: Duration) -> Result<()> {
     let busy = |holder: String, hint: &str| Error::Busy { path: path.into(), holder, hint: hint.into() };
     match lock::flock(file, path, kind, wait) {
         Ok(Held::ByUs) => Ok(()),
@@ -128,7 +128,7 @@ pub(super) fn take_lock(file: &File, path: &Path, kind: Kind, wait: Duration) ->
             "a process that this one runs under has it locked".into(),
             "run it outside of that lock: persistent vectors take their own",
         )),
-        Err(Error::Busy { .. }) if locks::of(file).locks.iter().any(|l| l.is_held_by(std::process::id())) => {
+        Err(Error::Busy { .. }) if kernel_locks::of(file).locks.iter().any(|l| l.is_held_by(std::process::id())) => {
             let holder = format!("this process (PID {}) has it open already", std::process::id());
             Err(busy(holder, "use the one that is open, or drop it first"))
         }

@@ -9,7 +9,7 @@ use super::format::{self, ELEMENTS, ElementType};
 use super::log::{self, BLOCK, Log};
 use crate::error::{At, Error, Result};
 use crate::sys::ext::FileExt;
-use crate::sys::lock::Kind;
+use crate::sys::lock::LockMode;
 use crate::sys::{open, sparse};
 
 /// Bytes that a disk writes atomically.
@@ -64,7 +64,7 @@ impl VecFileMut {
         VecFileMut::can_hold(kind)?;
         let path = open::resolve(path)?;
         let file = open::target_write(&path)?;
-        take_lock(&file, &path, Kind::Exclusive, wait)?;
+        take_lock(&file, &path, LockMode::Exclusive, wait)?;
         let page = format::new_page(kind);
         let len = open::stamp(&file, &path)?.len;
         let mut there = vec![0; (len as usize).min(page.len())];
@@ -73,7 +73,7 @@ impl VecFileMut {
             file.write_all_at(&page, 0).at("writing", &path)?;
             file.sync_all().at("bringing to the disk", &path)?;
         }
-        VecFileMut::of(VecFile::locked(file, path, Kind::Exclusive, wait)?)
+        VecFileMut::of(VecFile::locked(file, path, LockMode::Exclusive, wait)?)
     }
 }
 

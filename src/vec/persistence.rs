@@ -53,7 +53,7 @@ impl PersistenceFile {
         assert!(size > 0, "elements have bytes");
         let path = open::resolve(path)?;
         let file = open::target_read(&path)?;
-        let _held = lock::flock(&file, &path, lock::Kind::Shared, std::time::Duration::ZERO)?;
+        let _held = lock::flock(&file, &path, lock::LockMode::Shared, std::time::Duration::ZERO)?;
         let len = open::stamp(&file, &path)?.len;
         let body = check(&VecSource::of_file(&file, &path), len, size, magic, version)?;
         Ok(PersistenceFile { file, path, size, len: body / size })

@@ -55,8 +55,9 @@ pub(crate) fn program() -> PathBuf {
 
 /// A new directory where leases prove something: the usual place for scratch, or else that of the build.
 fn directory() -> TempDir {
-    let proves =
-        |dir: &Path| File::open(dir).and_then(|f| memsnap::sys::fs::kind(&f)).is_ok_and(|kind| kind.leases_prove());
+    let proves = |dir: &Path| {
+        File::open(dir).and_then(|f| memsnap::sys::fs::kind(&f)).is_ok_and(|kind| kind.lease_proves_no_writes())
+    };
     let (usual, build) = (std::env::temp_dir(), PathBuf::from(env!("CARGO_TARGET_TMPDIR")));
     let dir = if proves(&usual) || !proves(&build) { usual } else { build };
     tempfile::tempdir_in(dir).unwrap()

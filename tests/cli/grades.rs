@@ -210,7 +210,7 @@ fn waits_for(case: &Case, writer: &mut Child, words: &str) -> Ran {
     let mut command = case.memsnap(words.split(' '));
     let waiting = start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
     let target = File::open(case.path("f")).unwrap();
-    eventually(|| memsnap::sys::procs::openers(&target).list.iter().any(|o| o.pid == waiting.id()));
+    eventually(|| memsnap::sys::openers::of(&target).list.iter().any(|o| o.pid == waiting.id()));
     // It has the file open; what it does before it asks for the lock takes no time.
     std::thread::sleep(Duration::from_millis(100));
     writer.stdin.as_mut().unwrap().write_all(b"\n").unwrap();

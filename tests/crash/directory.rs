@@ -19,7 +19,7 @@ pub(crate) fn in_memory() -> (TempDir, Case) {
     let memory = Path::new("/dev/shm");
     let excludes = |dir: &Path| {
         let kind = File::open(dir).and_then(|f| memsnap::sys::fs::kind(&f));
-        kind.is_ok_and(|kind| kind.leases_exclude())
+        kind.is_ok_and(|kind| kind.lease_blocks_opening())
     };
     let usual = std::env::temp_dir();
     let dir = tempfile::tempdir_in(if excludes(memory) { memory } else { &usual }).unwrap();

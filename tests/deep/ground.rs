@@ -21,20 +21,20 @@ pub(crate) fn noise(seed: u64, len: usize) -> Vec<u8> {
     out
 }
 
-fn leases_exclude_in(dir: &Path) -> bool {
-    File::open(dir).and_then(|f| memsnap::sys::fs::kind(&f)).is_ok_and(|kind| kind.leases_exclude())
+fn lease_blocks_opening_in(dir: &Path) -> bool {
+    File::open(dir).and_then(|f| memsnap::sys::fs::kind(&f)).is_ok_and(|kind| kind.lease_blocks_opening())
 }
 
 /// A new directory where leases tell something: the usual place for scratch, or else memory.
 pub(crate) fn directory() -> TempDir {
     let usual = std::env::temp_dir();
-    if leases_exclude_in(&usual) { tempfile::tempdir_in(usual).unwrap() } else { directory_in_memory() }
+    if lease_blocks_opening_in(&usual) { tempfile::tempdir_in(usual).unwrap() } else { directory_in_memory() }
 }
 
 /// The same, the other way round.
 fn directory_in_memory() -> TempDir {
     let memory = PathBuf::from("/dev/shm");
-    tempfile::tempdir_in(if leases_exclude_in(&memory) { memory } else { std::env::temp_dir() }).unwrap()
+    tempfile::tempdir_in(if lease_blocks_opening_in(&memory) { memory } else { std::env::temp_dir() }).unwrap()
 }
 
 /// A target, its directory, and how it is read and stored.

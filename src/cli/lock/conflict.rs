@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
-use memsnap::sys::locks::{Locks, Process};
+use memsnap::sys::kernel_locks::{Locks, Process};
 use serde::Serialize;
 
 use super::target::Target;

@@ -14,8 +14,8 @@ use memsnap::Error;
 use memsnap::program::ext::ExitStatusExt;
 use memsnap::program::lockable::{self, Lockable, Span};
 use memsnap::program::{child, signal};
-use memsnap::sys::lock::Kind;
-use memsnap::sys::open::Access;
+use memsnap::sys::lock::LockMode;
+use memsnap::sys::open::OpenMode;
 
 use super::exit::{Coded, Exit};
 use super::flags::Global;
@@ -126,10 +126,12 @@ impl Args {
             self.tell("waiting: ", &file, &target, screen)?;
         }
         let mut had = self.take(&file, wait);
-        if matches!(&had, Err(e) if is_nfs(e)) && self.kind() != Some(Kind::Shared) && matches!(target, Target::File(_))
+        if matches!(&had, Err(e) if is_nfs(e))
+            && self.kind() != Some(LockMode::Shared)
+            && matches!(target, Target::File(_))
         {
             // NFS turns all locks into POSIX locks; exclusive ones need a file that is open for writing.
-            if let Ok(again) = self.open(&target, Access::Both) {
+            if let Ok(again) = self.open(&target, OpenMode::Both) {
                 file = again;
                 had = self.take(&file, wait);
             }
@@ -165,7 +167,7 @@ impl Args {
 
     /// Reports who is in the way, after `doing`.
     fn tell(&self, doing: &str, file: &Lockable, target: &Target, screen: &mut Screen) -> anyhow::Result<()> {
-        let found = lockable::in_the_way(file, self.span(), self.kind().unwrap_or(Kind::Exclusive));
+        let found = lockable::in_the_way(file, self.span(), self.kind().unwrap_or(LockMode::Exclusive));
         conflict::tell(doing, &found, target, self.conflict_exit_code, screen)
     }
 
@@ -224,11 +226,11 @@ impl Args {
         Ok((target, Some(command)))
     }
 
-    fn kind(&self) -> Option<Kind> {
+    fn kind(&self) -> Option<LockMode> {
         match (self.unlock, self.shared) {
             (true, _) => None,
-            (false, true) => Some(Kind::Shared),
-            (false, false) => Some(Kind::Exclusive),
+            (false, true) => Some(LockMode::Shared),
+            (false, false) => Some(LockMode::Exclusive),
         }
     }
 
@@ -239,10 +241,10 @@ impl Args {
         }
     }
 
-    fn access(&self) -> Access {
+    fn access(&self) -> OpenMode {
         match (self.span(), self.kind()) {
-            (Span::Bytes { .. }, Some(Kind::Exclusive)) => Access::Write,
-            _ => Access::Read,
+            (Span::Bytes { .. }, Some(LockMode::Exclusive)) => OpenMode::Write,
+            _ => OpenMode::Read,
         }
     }
 
@@ -259,7 +261,7 @@ impl Args {
         Ok(Some(time))
     }
 
-    fn open(&self, target: &Target, access: Access) -> anyhow::Result<Lockable> {
+    fn open(&self, target: &Target, access: OpenMode) -> anyhow::Result<Lockable> {
         let path = target.path();
         let opened = match target {
             Target::File(path) => lockable::open(path, access, !self.close),
@@ -274,7 +276,7 @@ impl Args {
             };
             let doing = match (target, path.exists()) {
                 (Target::Descriptor(_), _) => "using",
-                (_, true) if access == Access::Write && source.kind() == ErrorKind::PermissionDenied => {
+                (_, true) if access == OpenMode::Write && source.kind() == ErrorKind::PermissionDenied => {
                     let what = format!("opening {} for writing, for an exclusive fcntl lock: {source}", path.display());
                     return coded(code, Error::refused(what, FCNTL_HINT));
                 }

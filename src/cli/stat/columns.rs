@@ -4,7 +4,7 @@ use std::path::Path;
 
 use memsnap::ops::stat::{Aspects, Cache, CacheState, Changes, Content, Extents, Format, Layout, Report, Seen};
 use memsnap::page::PAGE64;
-use memsnap::sys::procs::How;
+use memsnap::sys::openers::FileUse;
 use memsnap::sys::unseen::Unseen;
 
 use super::super::escape;
@@ -172,8 +172,8 @@ impl Column {
             Writeback => state(|s| s.writeback).map(size),
             Evicted => state(|s| s.evicted).map(size),
             Mapped => report.mappers.as_ref().and_then(|m| counted(m.list.len(), &m.unseen)),
-            Writers => openers(How::OpenWrite),
-            Readers => openers(How::OpenRead),
+            Writers => openers(FileUse::OpenWrite),
+            Readers => openers(FileUse::OpenRead),
             Locks => Some(report.locks.held().count().to_string()),
             Kind => Some(kind(report.format.as_ref())),
             Zero => content(|c| c.zero_pages * PAGE64).map(size),

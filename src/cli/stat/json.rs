@@ -5,8 +5,8 @@ use std::path::Path;
 
 use memsnap::ops::stat::{Cache, Cell, Changes, Content, Extents, Format, Layout, Report, Seen, Unseen};
 use memsnap::sys::extents::Extent;
-use memsnap::sys::maps::{MappedRange, Mappers};
-use memsnap::sys::procs::{How, Openers};
+use memsnap::sys::openers::{FileUse, Openers};
+use memsnap::sys::proc_maps::{MappedRange, Mappers};
 use serde::Serialize;
 
 use super::super::json::JsonPath;
@@ -284,7 +284,7 @@ fn mappers(mappers: &Mappers) -> Option<Vec<JsonMapper>> {
         writable: r.writable,
         executable: r.executable,
     };
-    let one = |m: &memsnap::sys::maps::Mapper| JsonMapper {
+    let one = |m: &memsnap::sys::proc_maps::Mapper| JsonMapper {
         pid: m.pid,
         command: m.command.clone(),
         ranges: m.ranges.iter().map(range).collect(),
@@ -294,10 +294,10 @@ fn mappers(mappers: &Mappers) -> Option<Vec<JsonMapper>> {
 }
 
 fn openers(openers: &Openers) -> Option<Vec<JsonOpener>> {
-    let one = |o: &memsnap::sys::procs::Opener| JsonOpener {
+    let one = |o: &memsnap::sys::openers::Opener| JsonOpener {
         pid: o.pid,
         command: o.command.clone(),
-        writes: o.how == How::OpenWrite,
+        writes: o.how == FileUse::OpenWrite,
     };
     let hidden = openers.list.is_empty() && openers.unseen.may_use_files();
     (!hidden).then(|| openers.list.iter().map(one).collect())

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
-use memsnap::sys::locks::{Lock, LockKind, Locks, Process};
+use memsnap::sys::kernel_locks::{Lock, LockKind, Locks, Process};
 use serde::Serialize;
 
 use super::super::escape;

@@ -7,7 +7,7 @@ use memsnap::ops::stat::{Cache, Changes, Content, Extents, Format, Fs, Layout, R
 use memsnap::page::PAGE64;
 use memsnap::sys::extents::Extent;
 use memsnap::sys::id::now_ns;
-use memsnap::sys::procs::{How, Opener};
+use memsnap::sys::openers::{FileUse, Opener};
 
 use super::super::escape;
 use super::super::screen::Screen;
@@ -178,7 +178,7 @@ impl Page<'_> {
                 let who = format!("{} {}", mapper.pid, escape::text(&mapper.command));
                 mapper.ranges.iter().map(move |r| format!("{who}: {:#x}..{:#x} {}", r.start, r.end, r.describe()))
             });
-            self.some("mapped by", "mapped", ranges.collect(), !mappers.unseen.is_nobody());
+            self.some("mapped by", "mapped", ranges.collect(), !mappers.unseen.is_empty());
         }
         if let Some(openers) = &report.openers {
             let open = |how, what: &str| {
@@ -189,8 +189,8 @@ impl Page<'_> {
                 };
                 these.map(|o| name(o) + what).collect::<Vec<_>>()
             };
-            let all = [open(How::OpenWrite, " for writing"), open(How::OpenRead, " for reading")].concat();
-            self.some("open in", "open", all, !openers.unseen.is_nobody());
+            let all = [open(FileUse::OpenWrite, " for writing"), open(FileUse::OpenRead, " for reading")].concat();
+            self.some("open in", "open", all, !openers.unseen.is_empty());
         }
     }
 

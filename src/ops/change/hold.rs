@@ -16,7 +16,7 @@ use crate::sys::fs as sysfs;
 use crate::sys::lease::{Lease, LeaseAnswer};
 use crate::sys::lock::{self, Held};
 use crate::sys::open;
-use crate::sys::procs::{self, Opener, Openers};
+use crate::sys::openers::{self, Opener, Openers};
 use crate::vec::is_vec;
 
 /// A target held for changing: its history's lock, its own flock, and a write lease where there are leases.
@@ -56,9 +56,9 @@ pub(crate) fn hold<R>(history: &History, options: &Options, f: impl FnOnce(&mut 
     let live = open::target_write(&path).map_err(|e| of_read_only(e, &path))?;
     history.admit(&live)?;
     let mut cautions = Vec::new();
-    let held = lock::flock(&live, &path, lock::Kind::Exclusive, options.reading.wait)?;
+    let held = lock::flock(&live, &path, lock::LockMode::Exclusive, options.reading.wait)?;
     // `flock F memsnap revert F`: those who hold the lock for us have the file open, and wait for us.
-    let family = if held == Held::ByAncestor { procs::ancestors() } else { Vec::new() };
+    let family = if held == Held::ByAncestor { openers::ancestors() } else { Vec::new() };
     if held == Held::ByAncestor && may_be_mapped(&live).at("reading", &path)? {
         return Err(Error::Busy {
             path,
@@ -110,14 +110,14 @@ fn alone<'a>(
     family: &[u32],
     cautions: &mut Vec<Note>,
 ) -> Result<Option<Lease<'a>>> {
-    let excludes = sysfs::kind(live).is_ok_and(|k| k.leases_exclude());
+    let excludes = sysfs::kind(live).is_ok_and(|k| k.lease_blocks_opening());
     let answer =
         if excludes { Lease::write(live).at("asking for a lease on", path)? } else { LeaseAnswer::Unsupported };
     let mut openers = match answer {
         LeaseAnswer::Granted(lease) => return Ok(Some(lease)),
-        LeaseAnswer::Refused => procs::openers(live),
+        LeaseAnswer::Refused => openers::of(live),
         LeaseAnswer::NotOwner | LeaseAnswer::Unsupported => {
-            let openers = procs::openers(live);
+            let openers = openers::of(live);
             if openers.list.is_empty() {
                 cautions.push(Note::new("whether other processes have it open could not be proven here"));
                 return Ok(None);
@@ -168,8 +168,8 @@ pub(crate) fn obstacle(path: &Path, options: &Options) -> Option<String> {
     }
     let file = open::any_name(path).ok().filter(|_| !options.live)?;
     // Those that this one runs under may hold the lock for it (`flock FILE memsnap ...`).
-    let family = procs::ancestors();
-    let openers = procs::openers(&file).list;
+    let family = openers::ancestors();
+    let openers = openers::of(&file).list;
     let holder = open_in(openers.iter().filter(|opener| !family.contains(&opener.pid)))?;
     Some(format!("{holder}: the change will be refused unless --live"))
 }

@@ -207,6 +207,6 @@ impl<G: Goal> Method for InPlace<G> {
 
 /// Bytes of data in a file, which the first change stores for undo.
 fn data_of(live: &LiveSide) -> Result<u64> {
-    let data = sparse::extents(&live.file, live.len).at("looking for holes in", &live.path)?;
+    let data = sparse::data_ranges(&live.file, live.len).at("looking for holes in", &live.path)?;
     Ok(data.iter().map(|extent| extent.end - extent.start).sum())
 }

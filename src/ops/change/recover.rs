@@ -184,7 +184,7 @@ impl Forget {
             find_history(self.options.store.as_deref(), path)?;
         }
         // A change that is under way holds this lock.
-        let _held = lock::flock(&file, path, lock::Kind::Exclusive, self.options.reading.wait)?;
+        let _held = lock::flock(&file, path, lock::LockMode::Exclusive, self.options.reading.wait)?;
         let target = Target { file: &file, path };
         let changes = forgotten(target)?;
         f(target).map(|()| changes)

@@ -101,7 +101,7 @@ fn allocated(target: Target<'_>) -> io::Result<Vec<(u64, u64)>> {
         Ok(()) => Ok(found),
         // Blocks that were reserved before and never written then look like holes.
         Err(_) => {
-            let all = sparse::extents(target.file, target.file.metadata()?.len())?;
+            let all = sparse::data_ranges(target.file, target.file.metadata()?.len())?;
             Ok(all.into_iter().map(|extent| (extent.start, extent.end)).collect())
         }
     }

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use crate::capture::{Base, Found, Known, scan};
+use crate::capture::{Base, KnownDigests, ScannedWindow, scan};
 use crate::error::{At, Result};
 use crate::ops::input::image::{LiveSide, Side, StoredSide, refuse_unfinished_to_read};
 use crate::ops::input::target::Target;
@@ -117,12 +117,12 @@ pub(crate) fn scan_file(
     base: &dyn Base,
     reading: &Reading,
     (doing, progress): (&str, &dyn Progress),
-    mut each: impl FnMut(&Found) -> Result<()>,
+    mut each: impl FnMut(&ScannedWindow) -> Result<()>,
 ) -> Result<Digest> {
     let mut hasher = ImageHasher::new(file.2);
     progress.begin(doing, file.2);
     let advance = |bytes: u64| progress.advance(bytes);
-    let scanned = scan(file, base, reading.how(false), &advance, &Ok, |found: Found| {
+    let scanned = scan(file, base, reading.how(false), &advance, &Ok, |found: ScannedWindow| {
         found.groups.iter().for_each(|(group, digest)| hasher.push(*group, digest));
         each(&found)
     });
@@ -171,12 +171,12 @@ pub(crate) fn digest_of(live: &LiveSide, reading: &Reading, progress: &dyn Progr
 pub(crate) struct Marked<'a>(pub(crate) &'a PageSet);
 
 impl Base for Marked<'_> {
-    fn known(&self, window: PageRange) -> Result<Known> {
+    fn known(&self, window: PageRange) -> Result<KnownDigests> {
         if !self.0.meets(window) {
-            return Ok(Known::Marked(Vec::new()));
+            return Ok(KnownDigests::Marked(Vec::new()));
         }
         let groups = window.start / GROUP_PAGES..window.end / GROUP_PAGES;
-        Ok(Known::Marked(groups.map(|group| self.0.meets(PageRange::of_group(group))).collect()))
+        Ok(KnownDigests::Marked(groups.map(|group| self.0.meets(PageRange::of_group(group))).collect()))
     }
 
     fn data_from(&self, _: PageNo) -> Result<PageNo> {
@@ -209,15 +209,15 @@ impl FileBase<'_> {
 }
 
 impl Base for FileBase<'_> {
-    fn known(&self, window: PageRange) -> Result<Known> {
+    fn known(&self, window: PageRange) -> Result<KnownDigests> {
         let (mut at, end) = (window.offset(), window.end_offset().min(self.side.len));
-        let mut known = Known::Nothing;
+        let mut known = KnownDigests::Nothing;
         while let Some((start, stop)) =
             sparse::next_data(&self.side.file, at, end).at("looking for holes in", &self.side.path)?
         {
             let groups = PageRange { start: start / GROUP64, end: stop.div_ceil(GROUP64) };
             self.data.lock().unwrap_or_else(PoisonError::into_inner).insert_range(groups);
-            known = Known::Ask;
+            known = KnownDigests::Ask;
             at = groups.end * GROUP64;
         }
         Ok(known)

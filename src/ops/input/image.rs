@@ -68,7 +68,7 @@ impl Side {
     /// and change marker are those of the moment when it is ours.
     pub(crate) fn lock(&mut self, reading: &Reading) -> Result<()> {
         if let (Side::Live(side), true) = (self, reading.lock) {
-            let _held = lock::flock(&side.file, &side.path, lock::Kind::Shared, reading.wait)?;
+            let _held = lock::flock(&side.file, &side.path, lock::LockMode::Shared, reading.wait)?;
             if let Some(mark) = ChangeMarker::get(&side.file, &side.path, None) {
                 return Err(mark.refusal_to_read(&side.path));
             }

@@ -1,7 +1,7 @@
 //! Taking an image of a live target: the scan, the pack it fills, and the draft of a snapshot. Nothing appears in the
 //! store before [`Taken::commit`].
 
-use crate::capture::{Base, Found, Leaf, NoBase, Watch, grade, scan, settled};
+use crate::capture::{Base, CaptureWatch, Leaf, NoBase, ScannedWindow, grade, scan, settled};
 use crate::error::{At, Error, Result, shell_word};
 use crate::ops::change::metadata::{MetaChange, Metadata};
 pub(crate) use crate::ops::input::target::Target;
@@ -138,7 +138,7 @@ fn attempt(
     let watch = if how.exclusive {
         None
     } else {
-        Some(Watch::begin(target.file, target.path, how.reading.lock, how.reading.wait)?)
+        Some(CaptureWatch::begin(target.file, target.path, how.reading.lock, how.reading.wait)?)
     };
     // Only now: the previous holder of the lock may have changed everything.
     let before = open::stamp(target.file, target.path)?;
@@ -167,7 +167,7 @@ fn attempt(
         changed: Changed::default(),
     };
     progress.begin("reading", before.len);
-    let prepare = |found: Found| Ok(prepare(found, how.compress, before.len));
+    let prepare = |found: ScannedWindow| Ok(prepare(found, how.compress, before.len));
     let advance = |bytes: u64| progress.advance(bytes);
     let read = (target.file, target.path, before.len);
     let scanned = scan(read, base, how.reading.how(true), &advance, &prepare, |part| taking.take(part));
@@ -217,7 +217,7 @@ impl Part {
     }
 }
 
-fn prepare(found: Found, compress: Compress, len: u64) -> Part {
+fn prepare(found: ScannedWindow, compress: Compress, len: u64) -> Part {
     let end = pages_of(len);
     let mut part = Part {
         window: found.window.unwrap_or(PageRange { start: 0, end: 0 }),

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::path::Path;
 
-use crate::capture::{Found, NoBase, scan};
+use crate::capture::{ScannedWindow, NoBase, scan};
 use crate::error::{At, Result};
 use crate::ops::{Progress, Reading};
 use crate::pack::{Compress, encode_frame};
@@ -93,7 +93,7 @@ impl Content {
 }
 
 /// Counts a window, and compresses one group in so many of it.
-fn part(found: &Found, len: u64, one_in: u64) -> Part {
+fn part(found: &ScannedWindow, len: u64, one_in: u64) -> Part {
     let all = PageRange { start: 0, end: pages_of(len) };
     let clipped = |range: &PageRange| range.intersect(&all).len();
     let mut part = Part {

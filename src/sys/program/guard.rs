@@ -1,10 +1,10 @@
-//! The guard against SIGBUS: a handler that makes the end of a mapped file an error (see `crate::sys::map`).
+//! The guard against SIGBUS: a handler that makes the end of a mapped file an error (see `crate::sys::mapped_window`).
 #![allow(unsafe_code, reason = "a signal handler")]
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use crate::sys::map::{GUARDED, cover};
+use crate::sys::mapped_window::{GUARDED, cover};
 
 /// The previous handler of SIGBUS.
 static BEFORE: OnceLock<libc::sigaction> = OnceLock::new();

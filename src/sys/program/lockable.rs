@@ -13,9 +13,9 @@ use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::descriptor;
-use crate::sys::lock::Kind;
-use crate::sys::locks::{self, Lock, LockKind, Locks};
-use crate::sys::open::Access;
+use crate::sys::lock::LockMode;
+use crate::sys::kernel_locks::{self, Lock, LockKind, Locks};
+use crate::sys::open::OpenMode;
 
 /// What of a file is locked, and in which family of locks: one does not see the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +43,8 @@ pub struct Lockable(File);
 
 /// The locks held on `file` that one of `span` must wait for: not those of its own open file description.
 /// See [`Locks::complete`] for how far to believe that there are no others.
-pub fn in_the_way(file: &Lockable, span: Span, kind: Kind) -> Locks {
-    let mut found = locks::of_others(&file.0);
+pub fn in_the_way(file: &Lockable, span: Span, kind: LockMode) -> Locks {
+    let mut found = kernel_locks::of_others(&file.0);
     let meets = |l: &Lock| match (span, l.kind) {
         (Span::Whole, LockKind::Flock) => true,
         (Span::Bytes { start, len }, LockKind::Ofd | LockKind::Posix) => {
@@ -52,7 +52,7 @@ pub fn in_the_way(file: &Lockable, span: Span, kind: Kind) -> Locks {
         }
         _ => false,
     };
-    found.locks.retain(|l| !l.waiting && meets(l) && (kind == Kind::Exclusive || l.exclusive));
+    found.locks.retain(|l| !l.waiting && meets(l) && (kind == LockMode::Exclusive || l.exclusive));
     found
 }
 
@@ -62,16 +62,16 @@ pub fn in_the_way(file: &Lockable, span: Span, kind: Kind) -> Locks {
 /// # Errors
 /// `WouldBlock` when another lock is in the way and `wait` is false, `Interrupted` after a handler; what the system
 /// says.
-pub fn ask(file: &Lockable, span: Span, kind: Option<Kind>, wait: bool) -> io::Result<()> {
+pub fn ask(file: &Lockable, span: Span, kind: Option<LockMode>, wait: bool) -> io::Result<()> {
     use FlockOperation::{
         LockExclusive, LockShared, NonBlockingLockExclusive, NonBlockingLockShared, NonBlockingUnlock, Unlock,
     };
     let Span::Bytes { start, len } = span else {
         let operation = match (kind, wait) {
-            (Some(Kind::Shared), true) => LockShared,
-            (Some(Kind::Shared), false) => NonBlockingLockShared,
-            (Some(Kind::Exclusive), true) => LockExclusive,
-            (Some(Kind::Exclusive), false) => NonBlockingLockExclusive,
+            (Some(LockMode::Shared), true) => LockShared,
+            (Some(LockMode::Shared), false) => NonBlockingLockShared,
+            (Some(LockMode::Exclusive), true) => LockExclusive,
+            (Some(LockMode::Exclusive), false) => NonBlockingLockExclusive,
             (None, true) => Unlock,
             (None, false) => NonBlockingUnlock,
         };
@@ -86,7 +86,7 @@ pub fn ask(file: &Lockable, span: Span, kind: Option<Kind>, wait: bool) -> io::R
 ///
 /// # Errors
 /// What open(2) says.
-pub fn open(path: &Path, access: Access, inherited: bool) -> io::Result<Lockable> {
+pub fn open(path: &Path, access: OpenMode, inherited: bool) -> io::Result<Lockable> {
     let access = access.flags();
     let base = OFlags::NOCTTY | if inherited { OFlags::empty() } else { OFlags::CLOEXEC };
     let once = |flags| retry_on_intr(|| rustix::fs::open(path, base | flags, Mode::from_raw_mode(0o666)));
@@ -115,14 +115,14 @@ pub fn inherited(fd: i32) -> io::Result<Lockable> {
 
 #[cfg(target_os = "linux")]
 mod imp {
-    use super::{File, Kind, io};
+    use super::{File, LockMode, io};
     use std::os::fd::AsRawFd;
 
-    pub(super) fn ask(file: &File, start: u64, len: u64, kind: Option<Kind>, wait: bool) -> io::Result<()> {
+    pub(super) fn ask(file: &File, start: u64, len: u64, kind: Option<LockMode>, wait: bool) -> io::Result<()> {
         let number = |n| libc::off_t::try_from(n).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL));
         let of_kind = match kind {
-            Some(Kind::Shared) => libc::F_RDLCK,
-            Some(Kind::Exclusive) => libc::F_WRLCK,
+            Some(LockMode::Shared) => libc::F_RDLCK,
+            Some(LockMode::Exclusive) => libc::F_WRLCK,
             None => libc::F_UNLCK,
         };
         // SAFETY: `flock` is a C struct of integers; all zero is a valid one (and OFD locks want no process named).
@@ -146,9 +146,9 @@ mod imp {
 
 #[cfg(not(target_os = "linux"))]
 mod imp {
-    use super::{File, Kind, io};
+    use super::{File, LockMode, io};
 
-    pub(super) fn ask(_file: &File, _start: u64, _len: u64, _kind: Option<Kind>, _wait: bool) -> io::Result<()> {
+    pub(super) fn ask(_file: &File, _start: u64, _len: u64, _kind: Option<LockMode>, _wait: bool) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 }

@@ -102,11 +102,11 @@ mod imp {
     use std::os::fd::AsRawFd;
     use std::time::Duration;
 
-    use crate::sys::process::{Identity, Seen, in_initial_namespace, pids, scan_fds, stat_fields};
+    use crate::sys::process::{Identity, Inspected, in_initial_namespace, pids, scan_fds, stat_fields};
 
     /// A line of /proc/locks, or of fdinfo after "lock:".
     #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-    pub(super) struct Line {
+    pub(super) struct LockLine {
         pub(super) kind: LockKind,
         pub(super) exclusive: bool,
         pub(super) waiting: bool,
@@ -116,9 +116,9 @@ mod imp {
         pub(super) end: Option<u64>,
     }
 
-    impl Line {
+    impl LockLine {
         /// `1: FLOCK  ADVISORY  WRITE 123 fe:00:4711 0 EOF`; a waiter has `->` before the family.
-        pub(super) fn parse(line: &str, file: &Identity) -> Option<Line> {
+        pub(super) fn parse(line: &str, file: &Identity) -> Option<LockLine> {
             let mut fields = line.split_ascii_whitespace().skip(1).peekable();
             let waiting = fields.next_if_eq(&"->").is_some();
             let kind = match fields.next()? {
@@ -137,15 +137,15 @@ mod imp {
                 "EOF" => None,
                 last => Some(last.parse::<u64>().ok()? + 1),
             };
-            file.is(device, ino).then_some(Line { kind, exclusive, waiting, pid, start, end })
+            file.is(device, ino).then_some(LockLine { kind, exclusive, waiting, pid, start, end })
         }
 
         fn asked_by(&self) -> Option<u32> {
             u32::try_from(self.pid).ok().filter(|pid| *pid > 0)
         }
 
-        fn lock(&self, holders: impl IntoIterator<Item = u32>, known: &mut Known) -> Lock {
-            let Line { kind, exclusive, waiting, start, end, .. } = *self;
+        fn lock(&self, holders: impl IntoIterator<Item = u32>, known: &mut Processes) -> Lock {
+            let LockLine { kind, exclusive, waiting, start, end, .. } = *self;
             let holders = holders.into_iter().filter_map(|pid| known.process(pid)).collect();
             Lock { kind, exclusive, start, end, waiting, holders }
         }
@@ -153,9 +153,9 @@ mod imp {
 
     /// Processes that were looked at: thousands of locks may have the same holders.
     #[derive(Default)]
-    struct Known(HashMap<u32, Option<Process>>);
+    struct Processes(HashMap<u32, Option<Process>>);
 
-    impl Known {
+    impl Processes {
         /// None: it has ended since, and holds nothing any more.
         fn process(&mut self, pid: u32) -> Option<Process> {
             let look = || Some(Process::of(pid)).filter(|p| p.command.is_some());
@@ -164,27 +164,27 @@ mod imp {
     }
 
     /// A lock seen in fdinfo.
-    struct Found {
-        line: Line,
+    struct FdLock {
+        line: LockLine,
         /// The descriptors that have it, each of a process.
         at: Vec<(u32, u32)>,
     }
 
-    impl Found {
-        fn lock(&self, known: &mut Known) -> Lock {
+    impl FdLock {
+        fn lock(&self, known: &mut Processes) -> Lock {
             self.line.lock(self.at.iter().map(|(pid, _)| *pid).collect::<BTreeSet<_>>(), known)
         }
     }
 
     /// The locks of /proc/locks, if it can be read.
-    fn table(file: &Identity) -> Option<Vec<Line>> {
+    fn table(file: &Identity) -> Option<Vec<LockLine>> {
         let text = std::fs::read_to_string("/proc/locks").ok()?;
-        Some(once(text.lines().filter_map(|line| Line::parse(line, file))).collect())
+        Some(once(text.lines().filter_map(|line| LockLine::parse(line, file))).collect())
     }
 
     /// The table comes in pieces: where locks of others come between two of them, a line comes twice. A process has no
     /// lock of its own twice.
-    pub(super) fn once(lines: impl Iterator<Item = Line>) -> impl Iterator<Item = Line> {
+    pub(super) fn once(lines: impl Iterator<Item = LockLine>) -> impl Iterator<Item = LockLine> {
         let mut seen = HashSet::new();
         lines.filter(move |line| line.kind != LockKind::Posix || line.waiting || seen.insert(line.clone()))
     }
@@ -199,11 +199,11 @@ mod imp {
             return Locks { locks: Vec::new(), complete: true };
         }
         let (found, unseen) = found(&identity, &recorded);
-        let mut by_line: HashMap<&Line, VecDeque<usize>> = HashMap::new();
+        let mut by_line: HashMap<&LockLine, VecDeque<usize>> = HashMap::new();
         found.iter().enumerate().for_each(|(i, f)| by_line.entry(&f.line).or_default().push_back(i));
-        let (mut told, mut known) = (vec![false; found.len()], Known::default());
+        let (mut told, mut known) = (vec![false; found.len()], Processes::default());
         let own = (std::process::id(), u32::try_from(file.as_raw_fd()).unwrap_or(u32::MAX));
-        let shown = |f: &Found| !of_others || !f.at.contains(&own);
+        let shown = |f: &FdLock| !of_others || !f.at.contains(&own);
         let mut still = None;
         let mut all = Locks { locks: Vec::new(), complete: whole };
         for line in &recorded {
@@ -227,20 +227,20 @@ mod imp {
         all
     }
 
-    fn lines_now(file: &Identity) -> HashSet<Line> {
+    fn lines_now(file: &Identity) -> HashSet<LockLine> {
         table(file).unwrap_or_default().into_iter().collect()
     }
 
     /// The locks of all descriptors that may be looked at, and the processes that may not.
-    fn found(file: &Identity, recorded: &[Line]) -> (Vec<Found>, BTreeSet<u32>) {
-        let mut all: Vec<Found> = Vec::new();
+    fn found(file: &Identity, recorded: &[LockLine]) -> (Vec<FdLock>, BTreeSet<u32>) {
+        let mut all: Vec<FdLock> = Vec::new();
         let mut unseen = BTreeSet::new();
-        let (mut by_line, mut times): (HashMap<Line, Vec<usize>>, HashMap<&Line, usize>) = Default::default();
+        let (mut by_line, mut times): (HashMap<LockLine, Vec<usize>>, HashMap<&LockLine, usize>) = Default::default();
         recorded.iter().for_each(|line| *times.entry(line).or_default() += 1);
         for pid in pids().unwrap_or_default() {
             let seen = scan_fds(pid, file, |fd, info| {
                 let lines = info.lines().filter_map(|line| line.strip_prefix("lock:"));
-                for line in lines.filter_map(|line| Line::parse(line, file)) {
+                for line in lines.filter_map(|line| LockLine::parse(line, file)) {
                     let one_only = || times.get(&line).is_none_or(|n| *n < 2);
                     let is_it = |i: &&usize| {
                         let at = all[**i].at[0];
@@ -251,11 +251,11 @@ mod imp {
                         all[*i].at.push((pid, fd));
                     } else {
                         same.push(all.len());
-                        all.push(Found { line, at: vec![(pid, fd)] });
+                        all.push(FdLock { line, at: vec![(pid, fd)] });
                     }
                 }
             });
-            if seen == Seen::No {
+            if seen == Inspected::No {
                 unseen.insert(pid);
             }
         }
@@ -295,5 +295,5 @@ mod imp {
 }
 
 #[cfg(all(test, target_os = "linux"))]
-#[path = "locks_test.rs"]
+#[path = "kernel_locks_test.rs"]
 mod tests;

@@ -8,9 +8,9 @@ use std::fs::File;
 pub use super::process::{ancestors, command_of};
 use super::unseen::Unseen;
 
-/// How a process has a file.
+/// FileUse a process has a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum How {
+pub enum FileUse {
     /// Open for writing.
     OpenWrite,
     /// Open for reading.
@@ -28,8 +28,8 @@ pub struct Opener {
     pub pid: u32,
     /// Its name, as it calls itself: to be escaped before a terminal sees it.
     pub command: String,
-    /// How it has the file; one entry for each way.
-    pub how: How,
+    /// FileUse it has the file; one entry for each way.
+    pub how: FileUse,
 }
 
 impl Opener {
@@ -51,39 +51,39 @@ pub struct Openers {
 impl Openers {
     /// Whether one of those seen can write to the file.
     pub fn any_writer(&self) -> bool {
-        self.list.iter().any(|o| matches!(o.how, How::OpenWrite | How::MappedWrite))
+        self.list.iter().any(|o| matches!(o.how, FileUse::OpenWrite | FileUse::MappedWrite))
     }
 }
 
 /// All processes but this one that have `file` open or mapped, loop devices and swap space too: a walk over /proc, some
 /// 10 ms for 100 processes.
-pub fn openers(file: &File) -> Openers {
-    imp::openers(file)
+pub fn of(file: &File) -> Openers {
+    imp::of(file)
 }
 
 #[cfg(target_os = "linux")]
 mod imp {
-    use super::{File, How, Opener, Openers, Unseen};
+    use super::{File, FileUse, Opener, Openers, Unseen};
     use std::collections::BTreeSet;
 
     use crate::sys::kernel_users::{self, KernelUser};
-    use crate::sys::maps;
-    use crate::sys::process::{Identity, Seen, living, pids, scan_fds, unseen_from_here};
+    use crate::sys::proc_maps;
+    use crate::sys::process::{Identity, Inspected, living, pids, scan_fds, unseen_from_here};
 
-    pub(super) fn openers(file: &File) -> Openers {
+    pub(super) fn of(file: &File) -> Openers {
         let (Some(identity), Ok(pids)) = (Identity::of(file), pids()) else {
-            return Openers { list: Vec::new(), unseen: Unseen::everybody() };
+            return Openers { list: Vec::new(), unseen: Unseen::all() };
         };
         let us = std::process::id();
         let mut ways = BTreeSet::new();
         let mut unseen = unseen_from_here();
         for pid in pids.into_iter().filter(|pid| *pid != us) {
             let fds = scan_fds(pid, &identity, |_, info| ways.extend(how_open(info).map(|how| (pid, how))));
-            let maps = maps::scan(pid, &identity, |range| {
-                let how = if range.changes_file() { How::MappedWrite } else { How::MappedRead };
+            let maps = proc_maps::scan(pid, &identity, |range| {
+                let how = if range.changes_file() { FileUse::MappedWrite } else { FileUse::MappedRead };
                 ways.insert((pid, how));
             });
-            if fds == Seen::No || maps == Seen::No {
+            if fds == Inspected::No || maps == Inspected::No {
                 unseen.pids.insert(pid);
             }
         }
@@ -91,14 +91,14 @@ mod imp {
         let of_kernel = |user: KernelUser| Opener {
             pid: 0,
             command: user.name,
-            how: if user.writes { How::OpenWrite } else { How::OpenRead },
+            how: if user.writes { FileUse::OpenWrite } else { FileUse::OpenRead },
         };
         let mut list: Vec<_> = kernel_users::of(&identity).into_iter().map(of_kernel).collect();
         list.extend(ways.into_iter().filter_map(opener));
         Openers { list, unseen }
     }
 
-    fn how_open(info: &str) -> Option<How> {
+    fn how_open(info: &str) -> Option<FileUse> {
         const WRITES: u32 = 0o1 | 0o2; // O_WRONLY, O_RDWR
         const PATH: u32 = 0o10_000_000; // O_PATH
         let flags = info.lines().find_map(|line| line.strip_prefix("flags:"))?;
@@ -106,7 +106,7 @@ mod imp {
         if flags & PATH != 0 {
             return None; // a name for the file, not a way into it
         }
-        Some(if flags & WRITES != 0 { How::OpenWrite } else { How::OpenRead })
+        Some(if flags & WRITES != 0 { FileUse::OpenWrite } else { FileUse::OpenRead })
     }
 
     #[cfg(test)]
@@ -115,9 +115,9 @@ mod imp {
 
         #[test]
         fn flags_are_read() {
-            assert_eq!(how_open("pos:\t0\nflags:\t0100002\n"), Some(How::OpenWrite));
-            assert_eq!(how_open("flags:\t0100001\n"), Some(How::OpenWrite));
-            assert_eq!(how_open("flags:\t02100000\n"), Some(How::OpenRead));
+            assert_eq!(how_open("pos:\t0\nflags:\t0100002\n"), Some(FileUse::OpenWrite));
+            assert_eq!(how_open("flags:\t0100001\n"), Some(FileUse::OpenWrite));
+            assert_eq!(how_open("flags:\t02100000\n"), Some(FileUse::OpenRead));
             assert_eq!(how_open("flags:\t012000000\n"), None);
             assert_eq!(how_open("pos:\t0\n"), None);
         }
@@ -128,8 +128,8 @@ mod imp {
 mod imp {
     use super::{File, Openers, Unseen};
 
-    pub(super) fn openers(_file: &File) -> Openers {
-        Openers { list: Vec::new(), unseen: Unseen::everybody() }
+    pub(super) fn of(_file: &File) -> Openers {
+        Openers { list: Vec::new(), unseen: Unseen::all() }
     }
 }
 
@@ -155,36 +155,36 @@ mod tests {
         child
     }
 
-    fn ways(openers: &Openers, pid: u32) -> Vec<How> {
+    fn ways(openers: &Openers, pid: u32) -> Vec<FileUse> {
         openers.list.iter().filter(|o| o.pid == pid).map(|o| o.how).collect()
     }
 
     #[test]
     fn open_files_are_seen() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        assert!(eventually(|| openers(file.as_file()).list.is_empty()));
+        assert!(eventually(|| of(file.as_file()).list.is_empty()));
         for (script, expected) in [
-            ("exec 7<\"$1\"", vec![How::OpenRead]),
-            ("exec 7>>\"$1\"", vec![How::OpenWrite]),
-            ("exec 7<\"$1\" 8<>\"$1\" 9>\"$1\"", vec![How::OpenWrite, How::OpenRead]),
+            ("exec 7<\"$1\"", vec![FileUse::OpenRead]),
+            ("exec 7>>\"$1\"", vec![FileUse::OpenWrite]),
+            ("exec 7<\"$1\" 8<>\"$1\" 9>\"$1\"", vec![FileUse::OpenWrite, FileUse::OpenRead]),
         ] {
             let mut child = shell(script, file.path());
-            assert!(eventually(|| openers(file.as_file()).list.iter().all(|o| o.pid == child.id())));
-            let found = openers(file.as_file());
+            assert!(eventually(|| of(file.as_file()).list.iter().all(|o| o.pid == child.id())));
+            let found = of(file.as_file());
             assert_eq!(ways(&found, child.id()), expected, "{script}");
             assert!(found.list.iter().any(|o| o.command == "sh"));
             drop(child.stdin.take());
             child.wait().unwrap();
         }
-        assert!(eventually(|| openers(file.as_file()).list.is_empty()));
+        assert!(eventually(|| of(file.as_file()).list.is_empty()));
     }
 
     #[test]
     fn writers_are_told() {
         let opener = |how| Opener { pid: 1, command: String::new(), how };
-        let with = |how| Openers { list: vec![opener(How::OpenRead), opener(how)], unseen: Unseen::default() };
-        assert!(with(How::OpenWrite).any_writer() && with(How::MappedWrite).any_writer());
-        assert!(!with(How::MappedRead).any_writer() && !Openers::default().any_writer());
+        let with = |how| Openers { list: vec![opener(FileUse::OpenRead), opener(how)], unseen: Unseen::default() };
+        assert!(with(FileUse::OpenWrite).any_writer() && with(FileUse::MappedWrite).any_writer());
+        assert!(!with(FileUse::MappedRead).any_writer() && !Openers::default().any_writer());
     }
 
     #[test]
@@ -200,9 +200,9 @@ mod tests {
         };
         let mut line = [0; 6];
         std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut line).unwrap();
-        let found = ways(&openers(file.as_file()), child.id());
+        let found = ways(&of(file.as_file()), child.id());
         // Python's mmap keeps a descriptor of its own.
-        assert!(found.contains(&How::MappedWrite), "{found:?}");
+        assert!(found.contains(&FileUse::MappedWrite), "{found:?}");
         drop(child.stdin.take());
         child.wait().unwrap();
     }

@@ -2,11 +2,12 @@
 //!
 //! Reading a mapped page past the end of its file is SIGBUS, which kills. The guard is a handler for it: every window
 //! stands in a table; where a fault is inside of one, zero pages are put over the rest of that window, the window is
-//! marked, and the read goes on to its end, after which `Window::with` refuses its result. It costs nothing while
+//! marked, and the read goes on to its end, after which `MappedWindow::with` refuses its result. It costs nothing while
 //! nothing happens. Only a program installs it (`program::guard`), as signal handlers are not a library's business.
 //!
-//! A `Window` is of a file that others may write to, so its bytes are no ordinary `&[u8]`. It is private to the crate:
-//! the scan, its only user, copies what it keeps before other code sees it (`Window::with` has the contract).
+//! A `MappedWindow` is of a file that others may write to, so its bytes are no ordinary `&[u8]`. It is private to the
+//! crate: the scan, its only user, copies what it keeps before other code sees it (`MappedWindow::with` has the
+//! contract).
 #![allow(unsafe_code, reason = "slices of mapped memory, and zeros put over it")]
 
 use std::fs::File;
@@ -92,25 +93,25 @@ pub(super) fn cover(addr: usize, page: usize) -> bool {
     let start = addr - addr % page;
     let (ptr, len) = (std::ptr::without_provenance_mut(start), end.next_multiple_of(page) - start);
     let flags = MapFlags::PRIVATE | MapFlags::FIXED | NORESERVE;
-    // SAFETY: mmap(2) with MAP_FIXED replaces what is mapped there: whole pages of a live window of ours, as the
-    // thread that faulted reads it through a `Window` that unregisters before it unmaps. All of them stay readable,
-    // and their contents were arbitrary before as well. rustix makes the system call itself: errno is left alone.
+    // SAFETY: mmap(2) with MAP_FIXED replaces what is mapped there: whole pages of a live window of ours, as the thread
+    // that faulted reads it through a `MappedWindow` that unregisters before it unmaps. All of them stay readable, and
+    // their contents were arbitrary before as well. rustix makes the system call itself: errno is left alone.
     unsafe { rustix::mm::mmap_anonymous(ptr, len, ProtFlags::READ, flags) }.is_ok()
 }
 
 /// A stretch of a foreign file, mapped for reading, under the guard.
-pub(crate) struct Window {
+pub(crate) struct MappedWindow {
     map: memmap2::MmapRaw,
     slot: &'static Slot,
 }
 
-impl Window {
+impl MappedWindow {
     /// Maps `len` bytes at `off`, which is a multiple of the machine's page size. What is past the end of the file is
-    /// found by `Window::with`.
+    /// found by `MappedWindow::with`.
     ///
     /// # Errors
     /// As mmap(2); `Unsupported` without the guard, `WouldBlock` when 64 windows are open: read with `pread` then.
-    pub(crate) fn map(file: &File, off: u64, len: usize) -> io::Result<Window> {
+    pub(crate) fn map(file: &File, off: u64, len: usize) -> io::Result<MappedWindow> {
         if !is_guarded() {
             return Err(io::Error::new(io::ErrorKind::Unsupported, "windows need the guard against SIGBUS"));
         }
@@ -121,7 +122,7 @@ impl Window {
         let start = map.as_ptr() as usize;
         let too_many = || io::Error::new(io::ErrorKind::WouldBlock, "too many windows at one time");
         let slot = Slot::claim(start, start + len).ok_or_else(too_many)?;
-        Ok(Window { map, slot })
+        Ok(MappedWindow { map, slot })
     }
 
     /// Runs `f` over the bytes, and gives its result if all of them were there.
@@ -151,15 +152,15 @@ impl Window {
     }
 }
 
-impl Drop for Window {
+impl Drop for MappedWindow {
     fn drop(&mut self) {
         self.slot.free(); // before the field `map` is unmapped
     }
 }
 
-impl std::fmt::Debug for Window {
+impl std::fmt::Debug for MappedWindow {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Window").field("map", &self.map).finish_non_exhaustive()
+        f.debug_struct("MappedWindow").field("map", &self.map).finish_non_exhaustive()
     }
 }
 
@@ -186,7 +187,7 @@ mod tests {
     fn a_shrinking_file_is_an_error() {
         guard::install();
         let file = filled();
-        let window = Window::map(&file, 0, MIB).unwrap();
+        let window = MappedWindow::map(&file, 0, MIB).unwrap();
         assert_eq!(window.with(sum).unwrap(), 5 << 20);
         file.set_len(10_000).unwrap();
         assert_eq!(window.with(sum).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
@@ -194,7 +195,7 @@ mod tests {
         assert!(window.with(sum).is_err());
         drop(window);
         file.write_all_at(&vec![6; MIB], 0).unwrap();
-        let again = Window::map(&file, 4096, MIB - 4096).unwrap();
+        let again = MappedWindow::map(&file, 4096, MIB - 4096).unwrap();
         assert_eq!(again.with(sum).unwrap(), 6 * (MIB as u64 - 4096));
     }
 
@@ -204,7 +205,7 @@ mod tests {
         let file = filled();
         let readers = || {
             for _ in 0..200 {
-                let window = Window::map(&file, 0, MIB).unwrap();
+                let window = MappedWindow::map(&file, 0, MIB).unwrap();
                 if let Ok(sum) = window.with(|b| sum(&b[..4096]) + sum(&b[MIB - 4096..])) {
                     assert!(sum <= 5 * 8192);
                 }
@@ -230,22 +231,22 @@ mod tests {
         let file = filled();
         let mut windows = Vec::new();
         let error = loop {
-            match Window::map(&file, 0, MIB) {
+            match MappedWindow::map(&file, 0, MIB) {
                 Ok(window) => windows.push(window),
                 Err(e) => break e,
             }
         };
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
         assert!(windows.len() <= SLOTS);
-        assert_eq!(Window::map(&file, 1, 4096).unwrap_err().kind(), io::ErrorKind::InvalidInput);
-        assert_eq!(Window::map(&file, 0, 0).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(MappedWindow::map(&file, 1, 4096).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(MappedWindow::map(&file, 0, 0).unwrap_err().kind(), io::ErrorKind::InvalidInput);
     }
 
     const CHILD: &str = "MEMSNAP_TEST_MAP";
 
     fn in_child(test: &str, how: &str) -> std::process::ExitStatus {
         std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", &format!("sys::map::tests::{test}")])
+            .args(["--exact", &format!("sys::mapped_window::tests::{test}")])
             .env(CHILD, how)
             .stdout(std::process::Stdio::null())
             .status()

@@ -83,19 +83,19 @@ pub(super) use imp::scan;
 #[cfg(target_os = "linux")]
 mod imp {
     use super::{File, MappedRange, Mapper, Mappers, Unseen, joined};
-    use crate::sys::process::{Identity, Seen, living, pids, unless_gone, unseen_from_here};
+    use crate::sys::process::{Identity, Inspected, living, pids, unless_gone, unseen_from_here};
     use std::io::{BufRead, BufReader};
 
     pub(super) fn mappers(file: &File) -> Mappers {
         let (Some(identity), Ok(mut pids)) = (Identity::of(file), pids()) else {
-            return Mappers { list: Vec::new(), unseen: Unseen::everybody() };
+            return Mappers { list: Vec::new(), unseen: Unseen::all() };
         };
         let mut found = Mappers { list: Vec::new(), unseen: unseen_from_here() };
         pids.retain(|pid| *pid != std::process::id());
         pids.sort_unstable();
         for pid in pids {
             let mut ranges = Vec::new();
-            if scan(pid, &identity, |range| ranges.push(range)) == Seen::No {
+            if scan(pid, &identity, |range| ranges.push(range)) == Inspected::No {
                 found.unseen.pids.insert(pid);
             }
             if let Some(command) = (!ranges.is_empty()).then(|| living(pid)).flatten() {
@@ -106,7 +106,7 @@ mod imp {
     }
 
     /// Calls `found` with each part of the file that `pid` has mapped.
-    pub(in crate::sys) fn scan(pid: u32, file: &Identity, mut found: impl FnMut(MappedRange)) -> Seen {
+    pub(in crate::sys) fn scan(pid: u32, file: &Identity, mut found: impl FnMut(MappedRange)) -> Inspected {
         let maps = match File::open(format!("/proc/{pid}/maps")) {
             Ok(maps) => maps,
             Err(e) => return unless_gone(pid, &e),
@@ -118,7 +118,7 @@ mod imp {
                 Err(e) => return unless_gone(pid, &e),
             }
         }
-        Seen::Yes
+        Inspected::Yes
     }
 
     /// A line: `7f00-7f01 rw-s 00000000 fe:00 123   /path`.
@@ -146,7 +146,7 @@ mod imp {
 #[cfg(not(target_os = "linux"))]
 mod imp {
     pub(super) fn mappers(_file: &super::File) -> super::Mappers {
-        super::Mappers { list: Vec::new(), unseen: super::Unseen::everybody() }
+        super::Mappers { list: Vec::new(), unseen: super::Unseen::all() }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Lines of the kernel's table, and locks held by real processes: Python, which can take all sorts.
 
-use super::imp::{Line, once};
+use super::imp::{LockLine, once};
 use super::*;
 use crate::sys::eventually;
 use crate::sys::process::Identity;
@@ -59,8 +59,8 @@ fn lines_are_read() {
     let (dev, ino) = (metadata.dev(), metadata.ino());
     let place = format!("{:02x}:{:02x}:{ino}", rustix::fs::major(dev), rustix::fs::minor(dev));
     let identity = Identity::of(file.as_file()).unwrap();
-    let parse = |line: &str| Line::parse(&line.replace("HERE", &place), &identity);
-    let line = |kind, exclusive, waiting, pid, start, end| Some(Line { kind, exclusive, waiting, pid, start, end });
+    let parse = |line: &str| LockLine::parse(&line.replace("HERE", &place), &identity);
+    let line = |kind, exclusive, waiting, pid, start, end| Some(LockLine { kind, exclusive, waiting, pid, start, end });
     use LockKind::*;
     assert_eq!(parse("1: FLOCK  ADVISORY  WRITE 123 HERE 0 EOF"), line(Flock, true, false, 123, 0, None));
     assert_eq!(parse("1: -> FLOCK  ADVISORY  READ 123 HERE 0 EOF"), line(Flock, false, true, 123, 0, None));
@@ -80,7 +80,7 @@ fn lines_are_read() {
 /// The table is read in pieces, and may say a line twice; two descriptors may have the same flock.
 #[test]
 fn lines_that_come_twice() {
-    let line = |kind, waiting| Line { kind, exclusive: true, waiting, pid: 7, start: 0, end: None };
+    let line = |kind, waiting| LockLine { kind, exclusive: true, waiting, pid: 7, start: 0, end: None };
     let lines = [
         line(LockKind::Posix, false),
         line(LockKind::Posix, false),
