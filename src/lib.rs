@@ -175,7 +175,8 @@
 //!   verbs that take one.
 //! * The modification time of a file is never taken as proof that nothing changed.
 //! * Leases, holes and what `/proc` reports need Linux so far; other Unix systems report that nothing is proven. On
-//!   Windows there are only [`page`] and [`pack`].
+//!   Windows there are only [`page`], [`pack`], [`mem`] and [`mod@vec`]: a snapshot of a file is read into memory, which
+//!   pages were written is found by comparing them, and [`View::protect`](mem::View::protect) returns `Unsupported`.
 
 #![cfg_attr(
     not(feature = "program"),
@@ -206,18 +207,12 @@ internal! {
     mod page;
     #[cfg(unix)]
     mod store;
-    #[cfg(unix)]
-    mod sys;
-    #[cfg(not(unix))]
-    #[path = "sys/windows.rs"]
     mod sys;
 }
-#[cfg(unix)]
 pub mod mem;
 #[cfg(unix)]
 pub mod ops;
 mod planted;
-#[cfg(unix)]
 pub mod vec;
 
 pub use error::{Error, Result};

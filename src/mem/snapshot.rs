@@ -11,7 +11,7 @@ use super::compose::Compose;
 use super::image::Image;
 use super::view::{ArcView, CowView, MutView, Options, View};
 use crate::error::{At, Error};
-use crate::sys::ext::AsFd;
+use crate::sys::ext::{self, AsFd};
 use crate::sys::open;
 
 /// Immutable bytes of any length, readable like a slice. To write, make a view:
@@ -109,7 +109,7 @@ impl Snapshot {
     /// # Errors
     /// As [`Snapshot::open`], without the name; when there is no further descriptor.
     pub fn from_file(file: impl AsFd) -> io::Result<Snapshot> {
-        let file = File::from(file.as_fd().try_clone_to_owned()?);
+        let file = ext::duplicate(&file)?;
         let len = length(&file)?;
         Compose::new(len).file(0, &file, 0, len)?.build()
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use crate::sys::region::Region;
-use crate::sys::written::{Armed, WriteTracker, private_pages, used};
+use crate::sys::written::{Armed, WriteWatch, private_pages, used};
 
 /// How a view tracks writes. The methods give the same answers at different cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,22 +28,22 @@ pub enum Tracking {
 }
 
 /// The one watch of this process, while any view uses it.
-static WATCH: Mutex<Weak<WriteTracker>> = Mutex::new(Weak::new());
+static WATCH: Mutex<Weak<WriteWatch>> = Mutex::new(Weak::new());
 
-fn watch() -> io::Result<Arc<WriteTracker>> {
+fn watch() -> io::Result<Arc<WriteWatch>> {
     // Not waited for: in a forked child the thread that holds the lock may not exist.
-    let Ok(mut kept) = WATCH.try_lock() else { return WriteTracker::new().map(Arc::new) };
+    let Ok(mut kept) = WATCH.try_lock() else { return WriteWatch::new().map(Arc::new) };
     if let Some(watch) = kept.upgrade().filter(|watch| watch.is_ours()) {
         return Ok(watch);
     }
-    let watch = Arc::new(WriteTracker::new()?);
+    let watch = Arc::new(WriteWatch::new()?);
     *kept = Arc::downgrade(&watch);
     Ok(watch)
 }
 
 #[derive(Debug)]
 enum Mechanism {
-    Watch(Arc<WriteTracker>),
+    Watch(Arc<WriteWatch>),
     Pagemap,
     Compare,
 }
@@ -92,7 +92,7 @@ impl Tracker {
     }
 
     /// The watch, while its answers are complete.
-    fn watch(&self) -> Option<&WriteTracker> {
+    fn watch(&self) -> Option<&WriteWatch> {
         match &self.how {
             Mechanism::Watch(watch) if !self.lost.load(Relaxed) && watch.is_ours() => Some(watch),
             _ => None,
@@ -183,7 +183,7 @@ impl Tracker {
     }
 }
 
-fn register(region: &Region) -> io::Result<Arc<WriteTracker>> {
+fn register(region: &Region) -> io::Result<Arc<WriteWatch>> {
     let watch = watch()?;
     watch.register(region)?;
     Ok(watch)

@@ -7,27 +7,25 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Read, Write};
-use std::os::unix::ffi::OsStrExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Mode, OFlags, linkat, openat, renameat, unlinkat};
-use rustix::io::{Errno, retry_on_intr};
-
-use super::open::{self, OpenMode};
-use super::{id, meta, no_follow};
+use super::ext::OsStrExt;
+use super::{id, open};
 use crate::error::shell_word;
-use crate::planted::{Bug, sync_once};
 use crate::error::{At, Error, Result};
+use crate::planted::{Bug, sync_once};
+use imp::Dir;
 
+#[cfg(unix)]
+pub use super::own_file::{open_own, read_small, read_small_if_any, write_small_for};
+#[cfg(unix)]
 pub(crate) use super::private::exposed;
-pub use super::private::{Owner, check_private, make_dir, make_dir_for};
+#[cfg(unix)]
+pub use super::private::{Owner, check_private, make_dir_for};
 
-/// How temporary names start; nothing else in a directory of ours does, so leftover files can be recognised.
+/// How temporary names start; no other name in a directory of ours does, so leftover files can be recognised.
 pub const TMP_PREFIX: &str = "tmp-";
-
-/// Read and write for the owner, nothing for others.
-const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
 
 /// A temporary name: `tmp-<pid>-<16 hex digits>`.
 fn tmp_name() -> OsString {
@@ -39,8 +37,7 @@ fn tmp_name() -> OsString {
 #[derive(Debug)]
 pub struct Pending {
     file: File,
-    /// The directory itself, so that it stays the same one whatever happens to its path.
-    dir: File,
+    dir: Dir,
     path: PathBuf,
     temporary: Option<OsString>,
 }
@@ -60,17 +57,18 @@ impl Pending {
     /// `dir`.
     ///
     /// # Errors
-    /// When the directory cannot be opened, or no file be made in it.
+    /// When the directory cannot be opened, or no file be created in it.
     pub fn new(dir: &Path) -> Result<Pending> {
-        Pending::within(no_follow::directory(dir).at("opening", dir)?, dir)
+        Pending::within(imp::open_dir(dir).at("opening", dir)?, dir)
     }
 
-    /// As [`Pending::new`], in a directory that belongs to `owner`; made by root, the file does too.
+    /// As [`Pending::new`], in a directory that belongs to `owner`; created by root, the file does too.
     ///
     /// # Errors
     /// As [`Pending::new`]; `Changed` when the directory belongs to another user by now.
+    #[cfg(unix)]
     pub fn owned(dir: &Path, owner: Owner) -> Result<Pending> {
-        let directory = no_follow::directory(dir).at("opening", dir)?;
+        let directory = imp::open_dir(dir).at("opening", dir)?;
         if id::euid() == 0 && Owner::from(&directory.metadata().at("inspecting", dir)?).uid != owner.uid {
             let what = "it was replaced by a directory of another user".into();
             return Err(Error::Changed { path: dir.into(), what });
@@ -80,29 +78,24 @@ impl Pending {
         Ok(pending)
     }
 
-    fn within(directory: File, dir: &Path) -> Result<Pending> {
-        match imp::unnamed(&directory) {
-            Ok(file) => Pending { file, dir: directory, path: dir.join("a new file"), temporary: None }.made_private(),
-            // EISDIR, ENOENT: kernels before 3.11; EOPNOTSUPP, EINVAL: the file system has none.
-            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL | Errno::NOSYS) => {
-                Pending::named(directory, dir)
+    fn within(directory: Dir, dir: &Path) -> Result<Pending> {
+        match imp::unnamed(&directory).at("making a file in", dir)? {
+            Some(file) => {
+                Pending { file, dir: directory, path: dir.join("a new file"), temporary: None }.made_private()
             }
-            Err(e) => Err(e).at("making a file in", dir),
+            None => Pending::named(directory, dir),
         }
     }
 
-    fn named(directory: File, dir: &Path) -> Result<Pending> {
+    fn named(directory: Dir, dir: &Path) -> Result<Pending> {
         let name = tmp_name();
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file =
-            retry_on_intr(|| openat(&directory, name.as_os_str(), flags, PRIVATE)).at("making a file in", dir)?;
+        let file = imp::create(&directory, &name).at("making a file in", dir)?;
         let path = dir.join(&name);
-        Pending { file: file.into(), dir: directory, path, temporary: Some(name) }.made_private()
+        Pending { file, dir: directory, path, temporary: Some(name) }.made_private()
     }
 
     fn made_private(self) -> Result<Pending> {
-        // Where the file system keeps no modes, its readers are checked before anything is stored.
-        meta::set_mode_where_kept(&self.file, 0o600).at("setting the mode of", &self.path)?;
+        imp::make_private(&self.file).at("setting the mode of", &self.path)?;
         Ok(self)
     }
 
@@ -119,14 +112,14 @@ impl Pending {
         sync_once(Bug::NoFileSync, || self.file.sync_all()).at("writing", &self.path)?;
         let result = match &self.temporary {
             None => imp::link_unnamed(&self.file, &self.dir, name),
-            Some(temporary) => rename_new(&self.dir, temporary, name),
+            Some(temporary) => imp::rename_new(&self.dir, temporary, name),
         };
         match result {
             Ok(()) => {
                 self.temporary = None;
                 Ok(Published::New)
             }
-            Err(Errno::EXIST) => Ok(Published::Existed),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(Published::Existed),
             Err(e) => Err(e).at("naming", &self.path.with_file_name(name)),
         }
     }
@@ -150,7 +143,7 @@ impl Pending {
         if self.temporary.is_none() {
             // A free name is taken at once: then there is no moment at which being killed leaves a temporary one.
             match imp::link_unnamed(&self.file, &self.dir, name) {
-                Err(Errno::EXIST) => {}
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
                 done => return done.at("naming", &to),
             }
             let temporary = tmp_name();
@@ -158,7 +151,7 @@ impl Pending {
             self.temporary = Some(temporary); // from here on dropping takes it away
         }
         if let Some(temporary) = &self.temporary {
-            renameat(&self.dir, temporary.as_os_str(), &self.dir, name).at("replacing", &to)?;
+            imp::rename(&self.dir, temporary, name).at("replacing", &to)?;
         }
         self.temporary = None;
         Ok(())
@@ -168,43 +161,9 @@ impl Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         if let Some(name) = &self.temporary {
-            let _ = unlinkat(&self.dir, name.as_os_str(), AtFlags::empty());
+            let _ = imp::remove(&self.dir, name);
         }
     }
-}
-
-/// Renames without replacing.
-fn rename_new(dir: &File, from: &OsStr, to: &OsStr) -> Result<(), Errno> {
-    match rename_no_replace(dir, from, to) {
-        // NFS, FUSE and old kernels: a second name never replaces either.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => match linkat(dir, from, dir, to, AtFlags::empty()) {
-            Ok(()) => unlinkat(dir, from, AtFlags::empty()),
-            Err(Errno::PERM | Errno::NOSYS | Errno::NOTSUP | Errno::MLINK) => rename_claimed(dir, from, to),
-            failed => failed,
-        },
-        done => done,
-    }
-}
-
-#[cfg(any(target_os = "linux", target_vendor = "apple"))]
-fn rename_no_replace(dir: &File, from: &OsStr, to: &OsStr) -> Result<(), Errno> {
-    rustix::fs::renameat_with(dir, from, dir, to, rustix::fs::RenameFlags::NOREPLACE)
-}
-
-/// There is no such call here.
-#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
-fn rename_no_replace(_dir: &File, _from: &OsStr, _to: &OsStr) -> Result<(), Errno> {
-    Err(Errno::NOSYS)
-}
-
-/// The same where files have one name each: it is claimed by an empty file, which is then replaced. Only that is left
-/// if we are killed between the two.
-fn rename_claimed(dir: &File, from: &OsStr, to: &OsStr) -> Result<(), Errno> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    retry_on_intr(|| openat(dir, to, flags, PRIVATE))?;
-    renameat(dir, from, dir, to).inspect_err(|_| {
-        let _ = unlinkat(dir, to, AtFlags::empty());
-    })
 }
 
 /// The absolute path of a file to be made, as [`open::resolve_new`]; what can only be a directory is none.
@@ -230,78 +189,8 @@ pub fn resolve_output(path: &Path) -> Result<PathBuf> {
 /// # Errors
 /// When the disk refuses: what was named may not be there after a crash.
 pub fn sync_dir(dir: &Path) -> Result<()> {
-    let directory = no_follow::directory(dir).at("opening", dir)?;
-    match sync_once(Bug::NoDirSync, || directory.sync_all()) {
-        // Some network file systems have no such call for directories, and no names that are not durable.
-        Err(e) if e.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => Ok(()),
-        done => done.at("writing", dir),
-    }
-}
-
-/// Puts a small file in the place of `name`, all of it or nothing, and durable. It belongs to the caller.
-///
-/// # Errors
-/// When the disk or the directory refuses.
-pub fn write_small(dir: &Path, name: &OsStr, bytes: &[u8]) -> Result<()> {
-    put_small(Pending::new(dir)?, dir, name, bytes)
-}
-
-/// As [`write_small`], in a directory that belongs to `owner`; made by root, the file does too.
-///
-/// # Errors
-/// As [`write_small`], and [`Pending::owned`].
-pub fn write_small_for(dir: &Path, owner: Owner, name: &OsStr, bytes: &[u8]) -> Result<()> {
-    put_small(Pending::owned(dir, owner)?, dir, name, bytes)
-}
-
-fn put_small(pending: Pending, dir: &Path, name: &OsStr, bytes: &[u8]) -> Result<()> {
-    pending.file().write_all(bytes).at("writing", &dir.join(name))?;
-    pending.replace(name)?;
-    sync_dir(dir)
-}
-
-/// Reads a small file of ours, of `max` bytes at most.
-///
-/// # Errors
-/// As [`open_own`]; `Damaged` when it is longer.
-pub fn read_small(path: &Path, max: usize) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    open_own(path)?.take(max as u64 + 1).read_to_end(&mut bytes).at("reading", path)?;
-    if bytes.len() > max {
-        return Err(Error::damaged(path, format!("it is longer than {max} bytes")));
-    }
-    Ok(bytes)
-}
-
-/// As [`read_small`]; nothing when there is no such file, or none any more.
-///
-/// # Errors
-/// As [`read_small`].
-pub fn read_small_if_any(path: &Path, max: usize) -> Result<Option<Vec<u8>>> {
-    match read_small(path, max) {
-        Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
-        read => read.map(Some),
-    }
-}
-
-/// Opens a file of ours for reading.
-///
-/// # Errors
-/// When it cannot be opened; `Damaged` when it is no regular file, as we make no others.
-pub fn open_own(path: &Path) -> Result<File> {
-    // Looked at first, as opening a device can act on it; proven below.
-    if !std::fs::symlink_metadata(path).at("opening", path)?.is_file() {
-        return Err(Error::damaged(path, "it is not a regular file"));
-    }
-    let file = match no_follow::open_with(path, OpenMode::Read, OFlags::empty()) {
-        // A symbolic link (its name on FreeBSD is EMLINK), a socket.
-        Err(Errno::LOOP | Errno::MLINK | Errno::NXIO) => return Err(Error::damaged(path, "it is not a regular file")),
-        opened => opened.at("opening", path)?,
-    };
-    if !file.metadata().at("inspecting", path)?.is_file() {
-        return Err(Error::damaged(path, "it is not a regular file"));
-    }
-    Ok(file)
+    let directory = imp::open_dir(dir).at("opening", dir)?;
+    sync_once(Bug::NoDirSync, || imp::sync_dir(&directory)).at("writing", dir)
 }
 
 /// Lets the disk begin with `len` bytes at `off`, so that the fsync at the end has less to wait for; only advice.
@@ -309,41 +198,172 @@ pub fn start_writeback(file: &File, off: u64, len: u64) {
     imp::start_writeback(file, off, len);
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 mod imp {
-    use super::{AtFlags, Errno, File, OFlags, OsStr, PRIVATE, linkat, openat, retry_on_intr};
-    use std::os::fd::AsRawFd;
+    use super::{File, OsStr, Path, io};
+    use rustix::fs::{AtFlags, Mode, OFlags, linkat, openat, renameat, unlinkat};
+    use rustix::io::{Errno, retry_on_intr};
 
-    pub(super) fn unnamed(dir: &File) -> Result<File, Errno> {
-        retry_on_intr(|| openat(dir, ".", OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, PRIVATE)).map(File::from)
+    use crate::sys::{meta, no_follow};
+
+    /// The directory itself, so that it stays the same one whatever happens to its path.
+    pub(super) type Dir = File;
+
+    /// Read and write for the owner, nothing for others.
+    const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
+
+    pub(super) fn open_dir(dir: &Path) -> io::Result<File> {
+        Ok(no_follow::directory(dir)?)
     }
 
-    pub(super) fn link_unnamed(file: &File, dir: &File, name: &OsStr) -> Result<(), Errno> {
-        let ours = format!("/proc/self/fd/{}", file.as_raw_fd());
-        match linkat(rustix::fs::CWD, ours, dir, name, AtFlags::SYMLINK_FOLLOW) {
-            // No /proc here. Root may always do without, others from Linux 6.10 on.
-            Err(Errno::NOENT) => linkat(file, "", dir, name, AtFlags::EMPTY_PATH),
+    pub(super) fn sync_dir(dir: &File) -> io::Result<()> {
+        match dir.sync_all() {
+            // Some network file systems have no such call for directories, and no names that are not durable.
+            Err(e) if e.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => Ok(()),
             done => done,
         }
     }
 
+    /// Where the file system keeps no modes, who may read it is checked before anything is stored.
+    pub(super) fn make_private(file: &File) -> io::Result<()> {
+        meta::set_mode_where_kept(file, 0o600).map(drop)
+    }
+
+    pub(super) fn create(dir: &File, name: &OsStr) -> io::Result<File> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(retry_on_intr(|| openat(dir, name, flags, PRIVATE))?.into())
+    }
+
+    pub(super) fn rename(dir: &File, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        Ok(renameat(dir, from, dir, to)?)
+    }
+
+    pub(super) fn remove(dir: &File, name: &OsStr) -> io::Result<()> {
+        Ok(unlinkat(dir, name, AtFlags::empty())?)
+    }
+
+    /// Renames without replacing.
+    pub(super) fn rename_new(dir: &File, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        match rename_no_replace(dir, from, to) {
+            // NFS, FUSE and old kernels: a second name never replaces either.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => match linkat(dir, from, dir, to, AtFlags::empty()) {
+                Ok(()) => remove(dir, from),
+                Err(Errno::PERM | Errno::NOSYS | Errno::NOTSUP | Errno::MLINK) => rename_claimed(dir, from, to),
+                Err(e) => Err(e.into()),
+            },
+            done => Ok(done?),
+        }
+    }
+
+    #[cfg(any(target_os = "linux", target_vendor = "apple"))]
+    fn rename_no_replace(dir: &File, from: &OsStr, to: &OsStr) -> Result<(), Errno> {
+        rustix::fs::renameat_with(dir, from, dir, to, rustix::fs::RenameFlags::NOREPLACE)
+    }
+
+    /// There is no such call here.
+    #[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+    fn rename_no_replace(_dir: &File, _from: &OsStr, _to: &OsStr) -> Result<(), Errno> {
+        Err(Errno::NOSYS)
+    }
+
+    /// The same where files have one name each: it is claimed by an empty file, which is then replaced. Only that is
+    /// left if the process is killed between the two.
+    pub(super) fn rename_claimed(dir: &File, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        create(dir, to)?;
+        rename(dir, from, to).inspect_err(|_| {
+            let _ = remove(dir, to);
+        })
+    }
+
+    /// None where the file system has no files without names, or this system no way to name them.
+    #[cfg(target_os = "linux")]
+    pub(super) fn unnamed(dir: &File) -> io::Result<Option<File>> {
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        match retry_on_intr(|| openat(dir, ".", flags, PRIVATE)) {
+            // EISDIR, ENOENT: kernels before 3.11; EOPNOTSUPP, EINVAL: the file system has none.
+            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL | Errno::NOSYS) => Ok(None),
+            made => Ok(Some(made?.into())),
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn unnamed(_dir: &File) -> io::Result<Option<File>> {
+        Ok(None)
+    }
+
+    #[cfg(target_os = "linux")]
+    pub(super) fn link_unnamed(file: &File, dir: &File, name: &OsStr) -> io::Result<()> {
+        use std::os::fd::AsRawFd;
+        let ours = format!("/proc/self/fd/{}", file.as_raw_fd());
+        match linkat(rustix::fs::CWD, ours, dir, name, AtFlags::SYMLINK_FOLLOW) {
+            // No /proc here. Root may always do without, others from Linux 6.10 on.
+            Err(Errno::NOENT) => Ok(linkat(file, "", dir, name, AtFlags::EMPTY_PATH)?),
+            done => Ok(done?),
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn link_unnamed(_file: &File, _dir: &File, _name: &OsStr) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    #[cfg(target_os = "linux")]
     pub(super) fn start_writeback(file: &File, off: u64, len: u64) {
+        use std::os::fd::AsRawFd;
         let (Ok(off), Ok(len)) = (off.try_into(), len.try_into()) else { return };
         // SAFETY: sync_file_range(2) touches no memory of ours; the descriptor is open.
         unsafe { libc::sync_file_range(file.as_raw_fd(), off, len, libc::SYNC_FILE_RANGE_WRITE) };
     }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn start_writeback(_file: &File, _off: u64, _len: u64) {}
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(unix))]
 mod imp {
-    use super::{Errno, File, OsStr};
+    use super::{File, OsStr, Path, PathBuf, io};
 
-    pub(super) fn unnamed(_dir: &File) -> Result<File, Errno> {
-        Err(Errno::NOSYS)
+    /// The path of the directory.
+    pub(super) type Dir = PathBuf;
+
+    pub(super) fn open_dir(dir: &Path) -> io::Result<PathBuf> {
+        std::fs::read_dir(dir).map(|_| dir.into())
     }
 
-    pub(super) fn link_unnamed(_file: &File, _dir: &File, _name: &OsStr) -> Result<(), Errno> {
-        Err(Errno::NOSYS)
+    /// A directory cannot be flushed here.
+    pub(super) fn sync_dir(_dir: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Its readers follow from those of the directory.
+    pub(super) fn make_private(_file: &File) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(super) fn create(dir: &Path, name: &OsStr) -> io::Result<File> {
+        File::options().read(true).write(true).create_new(true).open(dir.join(name))
+    }
+
+    pub(super) fn rename(dir: &Path, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        std::fs::rename(dir.join(from), dir.join(to))
+    }
+
+    pub(super) fn remove(dir: &Path, name: &OsStr) -> io::Result<()> {
+        std::fs::remove_file(dir.join(name))
+    }
+
+    /// A second name never replaces.
+    pub(super) fn rename_new(dir: &Path, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        std::fs::hard_link(dir.join(from), dir.join(to))?;
+        remove(dir, from)
+    }
+
+    pub(super) fn unnamed(_dir: &Path) -> io::Result<Option<File>> {
+        Ok(None)
+    }
+
+    pub(super) fn link_unnamed(_file: &File, _dir: &Path, _name: &OsStr) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     pub(super) fn start_writeback(_file: &File, _off: u64, _len: u64) {}

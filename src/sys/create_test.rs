@@ -1,6 +1,9 @@
 //! Making files, on the real file system of the temporary directory.
 
 use super::*;
+use crate::sys::no_follow;
+use rustix::fs::{AtFlags, linkat};
+use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 fn names(dir: &Path) -> Vec<String> {
@@ -84,8 +87,8 @@ fn root_gives_to_the_owner_that_is_named() {
     let path = |name: &str| dir.path().join(name);
     std::os::unix::fs::chown(dir.path(), Some(theirs.uid), Some(theirs.gid)).unwrap();
     // Without an owner, what is made belongs to the caller, whoever owns the directory.
-    write_small(dir.path(), "ours".as_ref(), b"x").unwrap();
-    make_dir(&path("our dir")).unwrap();
+    assert_eq!(Pending::new(dir.path()).unwrap().publish("ours".as_ref()).unwrap(), Published::New);
+    make_dir_for(&path("our dir"), None).unwrap();
     assert!(["ours", "our dir"].iter().all(|name| owner_of(&path(name)).uid == 0));
     write_small_for(dir.path(), theirs, "f".as_ref(), b"x").unwrap();
     make_dir_for(&path("d"), Some(theirs)).unwrap();
@@ -99,12 +102,13 @@ fn root_gives_to_the_owner_that_is_named() {
 fn small_files() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("f");
-    write_small(dir.path(), "f".as_ref(), b"one").unwrap();
-    write_small(dir.path(), "f".as_ref(), b"three").unwrap();
+    let owner = check_private(dir.path()).unwrap();
+    write_small_for(dir.path(), owner, "f".as_ref(), b"one").unwrap();
+    write_small_for(dir.path(), owner, "f".as_ref(), b"three").unwrap();
     assert_eq!(read_small(&path, 5).unwrap(), b"three");
     assert!(matches!(read_small(&path, 4), Err(Error::Damaged { .. })));
     symlink("f", dir.path().join("link")).unwrap();
-    rustix::fs::mknodat(rustix::fs::CWD, dir.path().join("fifo"), rustix::fs::FileType::Fifo, PRIVATE, 0).unwrap();
+    crate::sys::make_fifo(&dir.path().join("fifo"));
     for name in ["link", "fifo", "."] {
         assert!(matches!(read_small(&dir.path().join(name), 9), Err(Error::Damaged { .. })), "{name}");
     }
@@ -118,8 +122,8 @@ fn small_files() {
 fn directories_are_real_and_private() {
     let dir = tempfile::tempdir().unwrap();
     let store = dir.path().join("store");
-    assert!(make_dir(&store).unwrap());
-    assert!(!make_dir(&store).unwrap());
+    assert!(make_dir_for(&store, None).unwrap());
+    assert!(!make_dir_for(&store, None).unwrap());
     assert_eq!(std::fs::metadata(&store).unwrap().mode() & 0o7777, 0o700);
     check_private(&store).unwrap();
     sync_dir(dir.path()).unwrap();
@@ -127,7 +131,7 @@ fn directories_are_real_and_private() {
     symlink("store", dir.path().join("link")).unwrap();
     std::fs::write(dir.path().join("file"), b"").unwrap();
     for name in ["link", "file"] {
-        assert!(matches!(make_dir(&dir.path().join(name)), Err(Error::Refused { .. })), "{name}");
+        assert!(matches!(make_dir_for(&dir.path().join(name), None), Err(Error::Refused { .. })), "{name}");
         assert!(matches!(check_private(&dir.path().join(name)), Err(Error::Refused { .. })), "{name}");
     }
     std::fs::set_permissions(&store, std::fs::Permissions::from_mode(0o770)).unwrap();

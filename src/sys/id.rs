@@ -47,12 +47,14 @@ fn unlikely16() -> [u8; 16] {
     bytes
 }
 
-/// The name of this machine, as uname(2) says it.
+/// The name of this machine, as uname(2) reports it.
+#[cfg(unix)]
 pub fn hostname() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-/// The user in whose name we act.
+/// The effective user of this process.
+#[cfg(unix)]
 pub fn euid() -> u32 {
     rustix::process::geteuid().as_raw()
 }

@@ -4,12 +4,10 @@
 //! of one that is long gone, so the holders are looked for among all descriptors ([`kernel_locks`]). Where they are our
 //! own ancestors, as in `flock F memsnap snap F`, the lock protects us already and waiting for it would never end.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::{Duration, Instant};
-
-use rustix::fs::FlockOperation;
-use rustix::io::Errno;
 
 use super::kernel_locks::{self, Lock, LockKind, Process};
 use crate::error::{At, Error, Result};
@@ -42,25 +40,25 @@ const LOOKS: usize = 5;
 /// # Errors
 /// `Busy`, naming the holder; at once when an ancestor holds it shared and we want it alone, as it would never let go.
 /// What flock(2) says otherwise.
-pub fn flock(file: &File, path: &Path, kind: LockMode, wait: Duration) -> Result<Held> {
-    if try_flock(file, path, kind)? {
+pub fn flock(file: &File, path: &Path, mode: LockMode, wait: Duration) -> Result<Held> {
+    if try_flock(file, path, mode)? {
         return Ok(Held::ByUs);
     }
     let start = Instant::now();
-    let mut in_the_way = conflicting(file, kind);
+    let mut in_the_way = conflicting(file, mode);
     for _ in 1..LOOKS {
         if in_the_way.iter().any(|lock| !lock.holders.is_empty()) {
             break;
         }
-        if try_flock(file, path, kind)? {
+        if try_flock(file, path, mode)? {
             return Ok(Held::ByUs); // let go while we looked
         }
-        in_the_way = conflicting(file, kind);
+        in_the_way = conflicting(file, mode);
     }
-    match by_ancestors(&in_the_way, kind) {
+    match by_ancestors(&in_the_way, mode) {
         Some(true) => Ok(Held::ByAncestor),
         Some(false) => Err(busy(path, &in_the_way, "let the command around memsnap lock it exclusively")),
-        None => flock_ours(file, path, kind, wait.saturating_sub(start.elapsed())).map(|()| Held::ByUs),
+        None => flock_ours(file, path, mode, wait.saturating_sub(start.elapsed())).map(|()| Held::ByUs),
     }
 }
 
@@ -68,48 +66,51 @@ pub fn flock(file: &File, path: &Path, kind: LockMode, wait: Duration) -> Result
 ///
 /// # Errors
 /// `Busy`, naming the holder; what flock(2) says otherwise.
-pub fn flock_ours(file: &File, path: &Path, kind: LockMode, wait: Duration) -> Result<()> {
-    if try_flock(file, path, kind)? {
+pub fn flock_ours(file: &File, path: &Path, mode: LockMode, wait: Duration) -> Result<()> {
+    if try_flock(file, path, mode)? {
         return Ok(());
     }
     let start = Instant::now();
     let mut sleep = Duration::from_millis(1);
     while let Some(left) = wait.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) {
         std::thread::sleep(sleep.min(left));
-        if try_flock(file, path, kind)? {
+        if try_flock(file, path, mode)? {
             return Ok(());
         }
         sleep = (sleep * 2).min(Duration::from_millis(50));
     }
-    Err(busy(path, &conflicting(file, kind), "try again when it has finished"))
+    Err(busy(path, &conflicting(file, mode), "try again when it has finished"))
 }
 
-fn try_flock(file: &File, path: &Path, kind: LockMode) -> Result<bool> {
-    let operation = match kind {
-        LockMode::Shared => FlockOperation::NonBlockingLockShared,
-        LockMode::Exclusive => FlockOperation::NonBlockingLockExclusive,
-    };
+fn try_flock(file: &File, path: &Path, mode: LockMode) -> Result<bool> {
+    // There a second lock of one descriptor is not a conversion of the first, but waits for it.
+    #[cfg(windows)]
+    let _ = file.unlock();
     loop {
-        match rustix::fs::flock(file, operation) {
+        let done = match mode {
+            LockMode::Shared => file.try_lock_shared(),
+            LockMode::Exclusive => file.try_lock(),
+        };
+        match done {
             Ok(()) => return Ok(true),
-            Err(Errno::INTR) => {}
-            Err(Errno::WOULDBLOCK) => return Ok(false),
-            Err(e) => return Err(e).at("locking", path),
+            Err(TryLockError::WouldBlock) => return Ok(false),
+            Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Interrupted => {}
+            Err(TryLockError::Error(e)) => return Err(e).at("locking", path),
         }
     }
 }
 
-fn conflicting(file: &File, kind: LockMode) -> Vec<Lock> {
+fn conflicting(file: &File, mode: LockMode) -> Vec<Lock> {
     let mut found = kernel_locks::of_others(file).locks;
-    found.retain(|l| !l.waiting && l.kind == LockKind::Flock && (kind == LockMode::Exclusive || l.exclusive));
+    found.retain(|l| !l.waiting && l.kind == LockKind::Flock && (mode == LockMode::Exclusive || l.exclusive));
     found
 }
 
 /// None: no ancestor holds it. Otherwise whether what it holds is as strong as what is wanted.
-fn by_ancestors(in_the_way: &[Lock], kind: LockMode) -> Option<bool> {
+fn by_ancestors(in_the_way: &[Lock], mode: LockMode) -> Option<bool> {
     let ancestors = super::process::ancestors();
     let theirs = in_the_way.iter().filter(|l| ancestors.iter().any(|pid| l.is_held_by(*pid)));
-    theirs.map(|l| l.exclusive || kind == LockMode::Shared).max()
+    theirs.map(|l| l.exclusive || mode == LockMode::Shared).max()
 }
 
 fn busy(path: &Path, in_the_way: &[Lock], hint: &str) -> Error {

@@ -30,36 +30,46 @@
 //! use memsnap::sys::mapped_window::MappedWindow; // shows bytes of a file while others write to it
 //! ```
 
-pub mod cache; // what of a file is in the page cache; giving back what reading brought in
+#[cfg(unix)]
+pub mod cache; // which parts of a file are in the page cache; dropping what reading brought in
 pub mod create; // files that appear complete, private directories
+#[cfg(unix)]
 pub mod descriptor; // paths that name a descriptor
 pub(crate) mod epoch; // distinguishes a process from those it was forked from
 pub mod ext; // extension traits of the standard library
 pub mod extents; // where the bytes of a file are on its device
-pub mod fs; // which file system, how much room is left
+#[cfg(unix)]
+pub mod fs; // which file system, how much space is left
 pub mod id; // random names, host, user, wall clock
-#[cfg(target_os = "linux")]
-mod kernel_users;
-pub mod lease; // proof that no process writes
-pub mod lock; // flock that waits and names who is in the way
 pub mod kernel_locks; // all locks on a file, and who has them
-pub(crate) mod mapped_window; // read windows of a foreign file
-pub mod proc_maps; // who has a file mapped, and which parts
+#[cfg(target_os = "linux")]
+mod kernel_users; // loop devices and swap space
+pub mod lease; // proof that no process writes
+pub mod lock; // flock that waits and names the holder
+#[cfg(unix)]
+pub(crate) mod mapped_window; // read windows of a file that others may write to
+#[cfg(unix)]
 pub mod meta; // mode, owner, times
 pub mod mount; // the mount that a file was reached through
+#[cfg(unix)]
 pub mod no_follow; // paths on which no new link is followed
-pub mod open; // opening without hanging or following; what a file looked like
-pub(crate) mod pool; // work on many threads
-pub mod private; // directories for one owner
-mod process; // processes as /proc shows them
+pub mod open; // opening without hanging or following
+mod open_mode; // what an open file is for
 pub mod openers; // who has a file open or mapped
-#[cfg(feature = "program")]
+#[cfg(unix)]
+mod own_file; // small files in stores
+pub(crate) mod pool; // work on many threads
+#[cfg(unix)]
+mod private; // directories for one owner
+pub mod proc_maps; // who has a file mapped, and which parts
+mod process; // processes as /proc shows them
+#[cfg(all(unix, feature = "program"))]
 pub mod program; // what only a program may do to its process
 pub mod reflink; // whether a file system can share blocks
 pub(crate) mod region; // private memory with files laid in it
 pub(crate) mod sealed; // files that cannot change
 pub mod sparse; // holes
-pub mod unseen; // processes that could not be looked at
+pub mod unseen; // processes that could not be inspected
 pub(crate) mod written; // which pages of private memory were written
 pub mod xattr; // extended attributes
 

@@ -11,26 +11,7 @@ use std::path::{Component, Path};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, mkdirat, openat, renameat, statat, unlinkat};
 use rustix::io::{Errno, retry_on_intr};
 
-/// What an open file is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OpenMode {
-    /// Reading.
-    Read,
-    /// Writing.
-    Write,
-    /// Reading and writing.
-    Both,
-}
-
-impl OpenMode {
-    pub(super) fn flags(self) -> OFlags {
-        match self {
-            OpenMode::Read => OFlags::RDONLY,
-            OpenMode::Write => OFlags::WRONLY,
-            OpenMode::Both => OFlags::RDWR,
-        }
-    }
-}
+use super::open_mode::OpenMode;
 
 /// open(2), by whatever links a relative path has; an absolute one must have none. Fails with ELOOP where one is.
 ///

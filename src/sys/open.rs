@@ -1,24 +1,16 @@
 //! Opening: what is opened is a regular file, and the one that was named.
 //!
-//! A path may lead to a FIFO (opening would hang), a device (opening may act) or, a moment later, to something
-//! else: so the kind is looked at first, the opening follows no link and does not wait, and the descriptor is
-//! asked again. From then on everything goes through the descriptor.
+//! A path may lead to a FIFO (opening would hang), a device (opening may act) or, a moment later, to another file: so the
+//! type is checked first, opening follows no link and does not wait, and the type of the open file is checked again.
+//! From then on everything uses the descriptor.
 
 use std::fs::{File, FileType, Metadata};
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustix::fs::OFlags;
-use rustix::io::Errno;
-
-pub use super::no_follow::OpenMode;
-use super::{no_follow, proc_maps};
+pub use super::open_mode::OpenMode;
 use crate::error::{At, Error, Result};
-
-/// How long an opening waits for a lease: a `memsnap` that captures gives way within 50 ms.
-const LEASE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Opens a target for reading, without touching its access time where the system lets us.
 ///
@@ -36,137 +28,30 @@ pub fn target_write(path: &Path) -> Result<File> {
     target(path, OpenMode::Both)
 }
 
-/// Opens a target to ask what the system knows of it, not to read it: needs no permission for the file, and nobody who
-/// has a lease on it is disturbed.
+/// Opens a target to ask what the system knows of it, not to read it: needs no permission for the file, and breaks no
+/// lease on it. Except on Linux it has to be readable for that.
 ///
 /// # Errors
 /// When it cannot be found, or is not a regular file.
-#[cfg(target_os = "linux")]
 pub fn target_name(path: &Path) -> Result<File> {
-    let file = match no_follow::name(path) {
-        Err(Errno::LOOP) => return Err(new_link(path)),
-        opened => opened.at("opening", path)?,
-    };
-    must_be_regular(path, file.metadata().at("inspecting", path)?.file_type())?;
-    Ok(file)
+    imp::target_name(path)
 }
 
 /// Opens what there is at `path`, a directory or device too, to ask what the system knows of it: nothing happens to it.
+/// Except on Linux it has to be a target that can be read.
 ///
 /// # Errors
 /// When it cannot be found.
-#[cfg(target_os = "linux")]
 pub fn any_name(path: &Path) -> Result<File> {
-    let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let open = || rustix::fs::open(path, flags, rustix::fs::Mode::empty());
-    Ok(File::from(rustix::io::retry_on_intr(open).at("opening", path)?))
-}
-
-/// Opens a target to ask what the system knows of it; elsewhere only of files that may be read.
-///
-/// # Errors
-/// As [`target_read`].
-#[cfg(not(target_os = "linux"))]
-pub fn any_name(path: &Path) -> Result<File> {
-    target_read(path)
-}
-
-/// Opens a target to ask what the system knows of it. Here it has to be readable for that.
-///
-/// # Errors
-/// As [`target_read`].
-#[cfg(not(target_os = "linux"))]
-pub fn target_name(path: &Path) -> Result<File> {
-    target_read(path)
+    imp::any_name(path)
 }
 
 fn target(path: &Path, access: OpenMode) -> Result<File> {
     // Looked at first because opening a device can act on it, and for the better message; proven below.
     must_be_regular(path, std::fs::symlink_metadata(path).at("opening", path)?.file_type())?;
-    let file = open_leased(path, access)?;
+    let file = imp::open(path, access)?;
     must_be_regular(path, file.metadata().at("inspecting", path)?.file_type())?;
     Ok(file)
-}
-
-/// open(2) with O_NONBLOCK says EAGAIN while a lease is being broken; the break goes on all the same.
-fn open_leased(path: &Path, access: OpenMode) -> Result<File> {
-    let start = Instant::now();
-    loop {
-        match open_quietly(path, access) {
-            Err(Errno::AGAIN) if start.elapsed() < LEASE_PATIENCE => std::thread::sleep(Duration::from_millis(5)),
-            Err(Errno::AGAIN) => {
-                return Err(Error::Busy {
-                    path: path.into(),
-                    holder: "somebody holds a lease on it and does not give way".into(),
-                    hint: "see who has it open with `memsnap stat`, or try again later".into(),
-                });
-            }
-            Err(Errno::TXTBSY) => return Err(executed(path)),
-            Err(Errno::PERM) if access == OpenMode::Both => {
-                return Err(marked(path).unwrap_or_else(|| io_error("opening", path, Errno::PERM)));
-            }
-            Err(Errno::LOOP) => return Err(new_link(path)),
-            opened => return opened.at("opening", path),
-        }
-    }
-}
-
-fn new_link(path: &Path) -> Error {
-    let what = format!("{} is reached by a symbolic link that was not there before", path.display());
-    Error::refused(what, "name the file that is meant, in a directory that only you can change")
-}
-
-/// The error for a program that runs: its file cannot be opened for writing.
-fn executed(path: &Path) -> Error {
-    let mappers = target_name(path).map(|file| proc_maps::mappers(&file).list).unwrap_or_default();
-    let mut names = mappers.iter().filter(|mapper| mapper.ranges.iter().any(|range| range.executable));
-    let by = names.next().map_or("a process not visible here".into(), |m| format!("{} ({})", m.command, m.pid));
-    let more = match names.count() {
-        0 => String::new(),
-        n => format!(" and {n} more"),
-    };
-    Error::Busy {
-        path: path.into(),
-        holder: format!("it is being executed by {by}{more}"),
-        hint: "end it first, or make a new file and put it in the place of this one with mv(1)".into(),
-    }
-}
-
-fn open_quietly(path: &Path, access: OpenMode) -> Result<File, Errno> {
-    #[cfg(target_os = "linux")]
-    {
-        // Only the owner may leave the access time alone; all others get EPERM.
-        match no_follow::open_with(path, access, OFlags::NOATIME) {
-            Err(Errno::PERM) => {}
-            opened => return opened,
-        }
-    }
-    no_follow::open_with(path, access, OFlags::empty())
-}
-
-/// Why a file that may be written cannot be opened for it, where it is marked so (chattr(1)).
-#[cfg(target_os = "linux")]
-fn marked(path: &Path) -> Option<Error> {
-    use crate::error::shell_word;
-    use rustix::fs::IFlags;
-    let file = no_follow::open(path, OpenMode::Read).ok()?;
-    let flags = rustix::fs::ioctl_getflags(&file).ok()?;
-    let (what, letter) = match () {
-        () if flags.contains(IFlags::IMMUTABLE) => ("immutable", 'i'),
-        () if flags.contains(IFlags::APPEND) => ("for appending only", 'a'),
-        () => return None,
-    };
-    let hint = format!("if it is to be changed all the same: chattr -{letter} {}", shell_word(path));
-    Some(Error::refused(format!("{} is marked as {what}", path.display()), hint))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn marked(_: &Path) -> Option<Error> {
-    None
-}
-
-fn io_error(doing: &'static str, path: &Path, source: Errno) -> Error {
-    Error::Io { doing, path: path.into(), source: source.into() }
 }
 
 fn must_be_regular(path: &Path, kind: FileType) -> Result<()> {
@@ -176,7 +61,7 @@ fn must_be_regular(path: &Path, kind: FileType) -> Result<()> {
     let hint = match () {
         () if kind.is_symlink() => "name the file that it points to",
         () if kind.is_dir() => "name the files in it one by one",
-        () if kind.is_fifo() => {
+        () if imp::special(kind) == "a FIFO" => {
             "save what comes out of it in a file, and name that: it is read at any place, and twice"
         }
         () => "name a regular file",
@@ -188,11 +73,7 @@ fn name_of(kind: FileType) -> &'static str {
     match () {
         () if kind.is_dir() => "a directory",
         () if kind.is_symlink() => "a symbolic link",
-        () if kind.is_fifo() => "a FIFO",
-        () if kind.is_socket() => "a socket",
-        () if kind.is_block_device() => "a block device",
-        () if kind.is_char_device() => "a character device",
-        () => "something else",
+        () => imp::special(kind),
     }
 }
 
@@ -290,26 +171,9 @@ impl Stamp {
 }
 
 impl From<&Metadata> for Stamp {
-    fn from(m: &Metadata) -> Stamp {
-        Stamp {
-            dev: m.dev(),
-            ino: m.ino(),
-            len: m.len(),
-            blocks: m.blocks(),
-            mode: m.mode(),
-            uid: m.uid(),
-            gid: m.gid(),
-            nlink: m.nlink(),
-            atime_ns: nanos(m.atime(), m.atime_nsec()),
-            mtime_ns: nanos(m.mtime(), m.mtime_nsec()),
-            ctime_ns: nanos(m.ctime(), m.ctime_nsec()),
-            born_ns: m.created().ok().map(since_epoch),
-        }
+    fn from(metadata: &Metadata) -> Stamp {
+        imp::stamp(metadata)
     }
-}
-
-fn nanos(seconds: i64, rest: i64) -> i128 {
-    i128::from(seconds) * 1_000_000_000 + i128::from(rest)
 }
 
 fn since_epoch(t: SystemTime) -> i128 {
@@ -339,6 +203,186 @@ pub fn stamp_path(path: &Path) -> io::Result<Stamp> {
 pub fn same_file(a: &Path, b: &Path) -> bool {
     let at = |path: &Path| std::fs::metadata(path).map(|found| Stamp::from(&found));
     matches!((at(a), at(b)), (Ok(a), Ok(b)) if a.same_file(&b))
+}
+
+#[cfg(unix)]
+mod imp {
+    use super::{At, Error, File, FileType, Metadata, OpenMode, Path, Result, Stamp, since_epoch};
+    use std::os::unix::fs::{FileTypeExt, MetadataExt};
+    use std::time::{Duration, Instant};
+
+    use rustix::fs::OFlags;
+    use rustix::io::Errno;
+
+    use crate::sys::{no_follow, proc_maps};
+
+    /// How long opening waits for a lease: a `memsnap` that captures gives its lease back within 50 ms.
+    const LEASE_WAIT: Duration = Duration::from_secs(2);
+
+    /// open(2) with O_NONBLOCK fails with EAGAIN while a lease is being broken; the break goes on all the same.
+    pub(super) fn open(path: &Path, mode: OpenMode) -> Result<File> {
+        let start = Instant::now();
+        loop {
+            match open_quietly(path, mode) {
+                Err(Errno::AGAIN) if start.elapsed() < LEASE_WAIT => std::thread::sleep(Duration::from_millis(5)),
+                Err(Errno::AGAIN) => {
+                    return Err(Error::Busy {
+                        path: path.into(),
+                        holder: "a process holds a lease on it and does not give it back".into(),
+                        hint: "see who has it open with `memsnap stat`, or try again later".into(),
+                    });
+                }
+                Err(Errno::TXTBSY) => return Err(executed(path)),
+                Err(Errno::PERM) if mode == OpenMode::Both => {
+                    return marked(path).map_or(Err(Errno::PERM).at("opening", path), Err);
+                }
+                Err(Errno::LOOP) => return Err(new_link(path)),
+                opened => return opened.at("opening", path),
+            }
+        }
+    }
+
+    fn open_quietly(path: &Path, mode: OpenMode) -> Result<File, Errno> {
+        // Only the owner may leave the access time alone; all others get EPERM.
+        #[cfg(target_os = "linux")]
+        match no_follow::open_with(path, mode, OFlags::NOATIME) {
+            Err(Errno::PERM) => {}
+            opened => return opened,
+        }
+        no_follow::open_with(path, mode, OFlags::empty())
+    }
+
+    fn new_link(path: &Path) -> Error {
+        let what = format!("{} is reached by a symbolic link that was not there before", path.display());
+        Error::refused(what, "name the file that is meant, in a directory that only you can change")
+    }
+
+    /// The error for a program that runs: its file cannot be opened for writing.
+    fn executed(path: &Path) -> Error {
+        let mappers = target_name(path).map(|file| proc_maps::mappers(&file).list).unwrap_or_default();
+        let mut names = mappers.iter().filter(|mapper| mapper.ranges.iter().any(|range| range.executable));
+        let by = names.next().map_or("a process not visible here".into(), |m| format!("{} ({})", m.command, m.pid));
+        let more = match names.count() {
+            0 => String::new(),
+            n => format!(" and {n} more"),
+        };
+        Error::Busy {
+            path: path.into(),
+            holder: format!("it is being executed by {by}{more}"),
+            hint: "end it first, or make a new file and put it in the place of this one with mv(1)".into(),
+        }
+    }
+
+    /// Why a file that may be written cannot be opened for it, where it is marked so (chattr(1)).
+    #[cfg(target_os = "linux")]
+    fn marked(path: &Path) -> Option<Error> {
+        use crate::error::shell_word;
+        use rustix::fs::IFlags;
+        let file = no_follow::open(path, OpenMode::Read).ok()?;
+        let flags = rustix::fs::ioctl_getflags(&file).ok()?;
+        let (what, letter) = match () {
+            () if flags.contains(IFlags::IMMUTABLE) => ("immutable", 'i'),
+            () if flags.contains(IFlags::APPEND) => ("for appending only", 'a'),
+            () => return None,
+        };
+        let hint = format!("if it is to be changed all the same: chattr -{letter} {}", shell_word(path));
+        Some(Error::refused(format!("{} is marked as {what}", path.display()), hint))
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn marked(_: &Path) -> Option<Error> {
+        None
+    }
+
+    #[cfg(target_os = "linux")]
+    pub(super) fn target_name(path: &Path) -> Result<File> {
+        let file = match no_follow::name(path) {
+            Err(Errno::LOOP) => return Err(new_link(path)),
+            opened => opened.at("opening", path)?,
+        };
+        super::must_be_regular(path, file.metadata().at("inspecting", path)?.file_type())?;
+        Ok(file)
+    }
+
+    #[cfg(target_os = "linux")]
+    pub(super) fn any_name(path: &Path) -> Result<File> {
+        let open = || rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, rustix::fs::Mode::empty());
+        Ok(File::from(rustix::io::retry_on_intr(open).at("opening", path)?))
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) use super::{target_read as any_name, target_read as target_name};
+
+    pub(super) fn special(kind: FileType) -> &'static str {
+        match () {
+            () if kind.is_fifo() => "a FIFO",
+            () if kind.is_socket() => "a socket",
+            () if kind.is_block_device() => "a block device",
+            () if kind.is_char_device() => "a character device",
+            () => "something else",
+        }
+    }
+
+    pub(super) fn stamp(m: &Metadata) -> Stamp {
+        let nanos = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
+        Stamp {
+            dev: m.dev(),
+            ino: m.ino(),
+            len: m.len(),
+            blocks: m.blocks(),
+            mode: m.mode(),
+            uid: m.uid(),
+            gid: m.gid(),
+            nlink: m.nlink(),
+            atime_ns: nanos(m.atime(), m.atime_nsec()),
+            mtime_ns: nanos(m.mtime(), m.mtime_nsec()),
+            ctime_ns: nanos(m.ctime(), m.ctime_nsec()),
+            born_ns: m.created().ok().map(since_epoch),
+        }
+    }
+}
+
+#[cfg(windows)]
+mod imp {
+    use super::{At, File, FileType, Metadata, OpenMode, Path, Result, Stamp, since_epoch};
+    use std::os::windows::fs::OpenOptionsExt;
+
+    /// A symbolic link is opened itself, and then refused.
+    const FILE_FLAG_OPEN_REPARSE_POINT: u32 = 0x0020_0000;
+    const FILE_SHARE_READ_WRITE: u32 = 3;
+
+    /// As long as it is open, no process can rename or remove it, so its path leads to it.
+    pub(super) fn open(path: &Path, mode: OpenMode) -> Result<File> {
+        let mut options = mode.options();
+        options.share_mode(FILE_SHARE_READ_WRITE).custom_flags(FILE_FLAG_OPEN_REPARSE_POINT);
+        options.open(path).at("opening", path)
+    }
+
+    pub(super) use super::{target_read as any_name, target_read as target_name};
+
+    pub(super) fn special(_: FileType) -> &'static str {
+        "something else"
+    }
+
+    /// The standard library has no number of a file here: only its creation time distinguishes it from others.
+    pub(super) fn stamp(m: &Metadata) -> Stamp {
+        let time = |time: std::io::Result<_>| time.ok().map(since_epoch);
+        let modified = time(m.modified()).unwrap_or_default();
+        Stamp {
+            dev: 0,
+            ino: 0,
+            len: m.len(),
+            blocks: m.len().div_ceil(512),
+            mode: if m.permissions().readonly() { 0o444 } else { 0o666 },
+            uid: 0,
+            gid: 0,
+            nlink: 1,
+            atime_ns: time(m.accessed()).unwrap_or_default(),
+            mtime_ns: modified,
+            ctime_ns: modified,
+            born_ns: time(m.created()),
+        }
+    }
 }
 
 #[cfg(test)]

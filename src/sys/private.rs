@@ -44,18 +44,11 @@ impl Owner {
     }
 }
 
-/// Makes a directory that only its owner, the caller, can enter; false when there was one. Its parent is not synced.
+/// Creates a directory that only its owner can enter; false when there was one. It belongs to the caller; created by
+/// root, to `owner`. Its parent is not synced.
 ///
 /// # Errors
-/// When it cannot be made, or something else (also a symbolic link) has the name.
-pub fn make_dir(dir: &Path) -> Result<bool> {
-    make_dir_for(dir, None)
-}
-
-/// As [`make_dir`]; made by root, it belongs to `owner`.
-///
-/// # Errors
-/// As [`make_dir`].
+/// When it cannot be created, or something else (also a symbolic link) has the name.
 pub fn make_dir_for(dir: &Path, owner: Option<Owner>) -> Result<bool> {
     match no_follow::make_dir(dir) {
         Err(Errno::EXIST) => return found(dir).map(|()| false),

@@ -192,6 +192,9 @@ mod imp {
 #[cfg(not(target_os = "linux"))]
 mod imp {
     pub(super) fn ancestors() -> Vec<u32> {
-        vec![std::os::unix::process::parent_id()]
+        #[cfg(unix)]
+        return vec![std::os::unix::process::parent_id()];
+        #[cfg(not(unix))]
+        Vec::new()
     }
 }

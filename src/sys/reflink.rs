@@ -48,7 +48,7 @@ mod imp {
             FsKind::Xfs => xfs_has_it(file),
             // A file system that has no such operation says so even where nothing is to be shared; one that
             // has it may still refuse.
-            _ => (shares_with_nobody(file) == Err(Errno::OPNOTSUPP)).then_some(false),
+            _ => (shares_nothing(file) == Err(Errno::OPNOTSUPP)).then_some(false),
         }
     }
 
@@ -71,7 +71,7 @@ mod imp {
         Some(geometry.flags & XFS_FSOP_GEOM_FLAGS_REFLINK != 0)
     }
 
-    fn shares_with_nobody(file: &File) -> Result<(), Errno> {
+    fn shares_nothing(file: &File) -> Result<(), Errno> {
         let mut request = Dedupe { offset: 0, length: 0, dest_count: 0, reserved1: 0, reserved2: 0 };
         // SAFETY: FIDEDUPERANGE reads and writes a `file_dedupe_range` with as many entries after it as `dest_count`
         // says: none.

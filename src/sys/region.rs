@@ -255,7 +255,7 @@ impl Frozen {
     }
 }
 
-#[cfg(not(miri))]
+#[cfg(all(unix, not(miri)))]
 mod imp {
     use super::{Access, Sealed};
     use std::io;
@@ -321,13 +321,12 @@ mod imp {
     }
 }
 
-/// The interpreter has no mappings: heap memory, and files are read into it.
-#[cfg(miri)]
+/// Heap memory into which files are read. Miri has no mappings; on Windows none can be put over a part of another.
+#[cfg(any(windows, miri))]
 mod imp {
     use super::{Access, Sealed};
     use std::alloc::{Layout, alloc_zeroed, dealloc};
     use std::io;
-    use std::os::unix::fs::FileExt;
     use std::ptr::NonNull;
 
     pub(super) fn page_size() -> usize {
@@ -353,11 +352,11 @@ mod imp {
     pub(super) unsafe fn lay(start: NonNull<u8>, len: usize, file: &Sealed, offset: u64) -> io::Result<()> {
         // SAFETY: memory of the caller's that nothing borrows, initialised when it was reserved.
         let bytes = unsafe { std::slice::from_raw_parts_mut(start.as_ptr(), len) };
-        file.file().read_exact_at(bytes, offset)
+        file.read_exact_at(bytes, offset)
     }
 
-    pub(super) unsafe fn protect(_start: NonNull<u8>, _len: usize, _access: Access) -> io::Result<()> {
-        Ok(())
+    pub(super) unsafe fn protect(_start: NonNull<u8>, _len: usize, access: Access) -> io::Result<()> {
+        if cfg!(miri) || access == Access::WRITE { Ok(()) } else { Err(io::ErrorKind::Unsupported.into()) }
     }
 
     pub(super) unsafe fn release(start: NonNull<u8>, len: usize) {

@@ -8,11 +8,11 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::sys::sparse;
+use super::ext::FileExt;
+use super::sparse;
 
 /// A file whose bytes and length stay as they are while this exists, so that it can be mapped and seen as `&[u8]`.
 /// Clones share one descriptor.

@@ -3,9 +3,6 @@
 use std::fs::File;
 use std::io;
 
-use rustix::fs::{SeekFrom, seek};
-use rustix::io::Errno;
-
 /// Bytes `start..end` of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DataRange {
@@ -28,19 +25,7 @@ pub fn next_data(file: &File, from: u64, len: u64) -> io::Result<Option<(u64, u6
     if from >= len {
         return Ok(None);
     }
-    let start = match seek(file, SeekFrom::Data(from)) {
-        Ok(start) if start >= len => return Ok(None),
-        Ok(start) => start.max(from),
-        Err(Errno::NXIO) => return Ok(None),
-        Err(Errno::INVAL | Errno::OPNOTSUPP) => return Ok(Some((from, len))),
-        Err(e) => return Err(e.into()),
-    };
-    match seek(file, SeekFrom::Hole(start)) {
-        Ok(end) if end > start => Ok(Some((start, end.min(len)))),
-        // Cut or punched between the two calls: what is no longer there is found when it is read.
-        Ok(_) | Err(Errno::NXIO | Errno::INVAL) => Ok(Some((start, len))),
-        Err(e) => Err(e.into()),
-    }
+    imp::next_data(file, from, len)
 }
 
 /// All data of a file of `len` bytes, in order; see [`next_data`].
@@ -58,15 +43,12 @@ pub fn data_ranges(file: &File, len: u64) -> io::Result<Vec<DataRange>> {
 }
 
 /// Makes `len` bytes at `off` a hole (partial blocks become zeros); the length stays. False when this file system has
-/// no such thing and the caller must write zeros.
+/// no holes and the caller must write zeros.
 ///
 /// # Errors
 /// As fallocate(2).
 pub fn punch(file: &File, off: u64, len: u64) -> io::Result<bool> {
-    if len == 0 {
-        return Ok(true);
-    }
-    imp::punch(file, off, len)
+    Ok(len == 0 || imp::change(file, Space::Hole, off, len)?)
 }
 
 /// Makes sure that writing the `len` bytes at `off` will not fail for want of space; a file that ends before them grows
@@ -75,10 +57,7 @@ pub fn punch(file: &File, off: u64, len: u64) -> io::Result<bool> {
 /// # Errors
 /// As fallocate(2): no space, or a file too large. The file may have grown by a part.
 pub fn allocate(file: &File, off: u64, len: u64) -> io::Result<bool> {
-    if len == 0 {
-        return Ok(true);
-    }
-    imp::allocate(file, off, len)
+    Ok(len == 0 || imp::change(file, Space::Grow, off, len)?)
 }
 
 /// The same for a file whose length is to stay: blocks past its end are reserved, too.
@@ -86,52 +65,72 @@ pub fn allocate(file: &File, off: u64, len: u64) -> io::Result<bool> {
 /// # Errors
 /// As fallocate(2).
 pub fn reserve(file: &File, off: u64, len: u64) -> io::Result<bool> {
-    if len == 0 {
-        return Ok(true);
-    }
-    imp::reserve(file, off, len)
+    Ok(len == 0 || imp::change(file, Space::Keep, off, len)?)
 }
 
-#[cfg(target_os = "linux")]
+/// What becomes of the space of a range of a file.
+#[derive(Clone, Copy)]
+enum Space {
+    /// It is given back.
+    Hole,
+    /// It is allocated, and the file grows up to there.
+    Grow,
+    /// It is allocated; the length stays.
+    Keep,
+}
+
+#[cfg(unix)]
 mod imp {
-    use super::{Errno, File, io};
-    use rustix::fs::{FallocateFlags, fallocate};
+    use super::{File, Space, io};
+    use rustix::fs::{SeekFrom, seek};
+    use rustix::io::Errno;
 
-    pub(super) fn allocate(file: &File, off: u64, len: u64) -> io::Result<bool> {
-        change(file, FallocateFlags::empty(), off, len)
-    }
-
-    pub(super) fn reserve(file: &File, off: u64, len: u64) -> io::Result<bool> {
-        change(file, FallocateFlags::KEEP_SIZE, off, len)
-    }
-
-    pub(super) fn punch(file: &File, off: u64, len: u64) -> io::Result<bool> {
-        change(file, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, off, len)
-    }
-
-    fn change(file: &File, how: FallocateFlags, off: u64, len: u64) -> io::Result<bool> {
-        loop {
-            match fallocate(file, how, off, len) {
-                Ok(()) => return Ok(true),
-                Err(Errno::INTR) => {}
-                Err(Errno::OPNOTSUPP | Errno::NOSYS) => return Ok(false),
-                Err(e) => return Err(e.into()),
-            }
+    pub(super) fn next_data(file: &File, from: u64, len: u64) -> io::Result<Option<(u64, u64)>> {
+        let start = match seek(file, SeekFrom::Data(from)) {
+            Ok(start) if start >= len => return Ok(None),
+            Ok(start) => start.max(from),
+            Err(Errno::NXIO) => return Ok(None),
+            Err(Errno::INVAL | Errno::OPNOTSUPP) => return Ok(Some((from, len))),
+            Err(e) => return Err(e.into()),
+        };
+        match seek(file, SeekFrom::Hole(start)) {
+            Ok(end) if end > start => Ok(Some((start, end.min(len)))),
+            // Cut or punched between the two calls: what is no longer there is found when it is read.
+            Ok(_) | Err(Errno::NXIO | Errno::INVAL) => Ok(Some((start, len))),
+            Err(e) => Err(e.into()),
         }
     }
+
+    #[cfg(target_os = "linux")]
+    pub(super) fn change(file: &File, space: Space, off: u64, len: u64) -> io::Result<bool> {
+        use rustix::fs::{FallocateFlags, fallocate};
+        let flags = match space {
+            Space::Hole => FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE,
+            Space::Grow => FallocateFlags::empty(),
+            Space::Keep => FallocateFlags::KEEP_SIZE,
+        };
+        match rustix::io::retry_on_intr(|| fallocate(file, flags, off, len)) {
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(false),
+            done => Ok(done.map(|()| true)?),
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn change(_file: &File, _space: Space, _off: u64, _len: u64) -> io::Result<bool> {
+        Ok(false)
+    }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(unix))]
 mod imp {
-    pub(super) fn allocate(_file: &super::File, _off: u64, _len: u64) -> super::io::Result<bool> {
-        Ok(false)
+    use super::{File, Space, io};
+
+    /// As of a file without holes.
+    pub(super) fn next_data(_file: &File, from: u64, len: u64) -> io::Result<Option<(u64, u64)>> {
+        Ok(Some((from, len)))
     }
 
-    pub(super) fn reserve(_file: &super::File, _off: u64, _len: u64) -> super::io::Result<bool> {
-        Ok(false)
-    }
-
-    pub(super) fn punch(_file: &super::File, _off: u64, _len: u64) -> super::io::Result<bool> {
+    pub(super) fn change(_file: &File, _space: Space, _off: u64, _len: u64) -> io::Result<bool> {
         Ok(false)
     }
 }

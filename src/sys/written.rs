@@ -1,7 +1,7 @@
 //! Which pages of private memory were written: asked of the kernel, without a signal, a thread or a change of
 //! protection.
 //!
-//! [`WriteTracker`] registers memory with userfaultfd(2) in its asynchronous write-protect mode and asks with the
+//! [`WriteWatch`] registers memory with userfaultfd(2) in its asynchronous write-protect mode and asks with the
 //! PAGEMAP_SCAN ioctl (both Linux 6.7; Documentation/admin-guide/mm/{userfaultfd,pagemap}.rst). [`private_pages`] reads
 //! bit 61 of /proc/self/pagemap, which every kernel has: what was written since the memory was mapped, and not since
 //! when.
@@ -37,20 +37,20 @@ pub(crate) enum Armed {
 
 /// The kernel watching over the memory of this process.
 #[derive(Debug)]
-pub(crate) struct WriteTracker {
-    inner: imp::WriteTracker,
+pub(crate) struct WriteWatch {
+    inner: imp::WriteWatch,
     /// The process it was made in: what a forked child inherits acts on its parent's memory.
     epoch: u64,
 }
 
-impl WriteTracker {
+impl WriteWatch {
     /// Opens it.
     ///
     /// # Errors
     /// When the kernel is older than 6.7, or forbids it.
-    pub(crate) fn new() -> io::Result<WriteTracker> {
+    pub(crate) fn new() -> io::Result<WriteWatch> {
         let epoch = super::epoch::current().ok_or(io::ErrorKind::Unsupported)?;
-        Ok(WriteTracker { inner: imp::WriteTracker::new()?, epoch })
+        Ok(WriteWatch { inner: imp::WriteWatch::new()?, epoch })
     }
 
     /// Whether it watches this process, and not the one that this was forked from.
@@ -218,20 +218,20 @@ mod imp {
     }
 
     #[derive(Debug)]
-    pub(super) struct WriteTracker {
+    pub(super) struct WriteWatch {
         uffd: OwnedFd,
         pagemap: File,
     }
 
-    impl WriteTracker {
-        pub(super) fn new() -> io::Result<WriteTracker> {
+    impl WriteWatch {
+        pub(super) fn new() -> io::Result<WriteWatch> {
             let flags = UserfaultfdFlags::CLOEXEC | UserfaultfdFlags::NONBLOCK;
             let flags = flags | UserfaultfdFlags::from_bits_retain(USER_MODE_ONLY);
             // SAFETY: a new descriptor; in asynchronous mode no fault ever waits for us to answer.
             let uffd = unsafe { userfaultfd(flags) }?;
             let wanted = FEATURE_WP | FEATURE_WP_UNPOPULATED | FEATURE_WP_ASYNC;
             call::<UFFDIO_API, Api>(&uffd, &mut [UFFD_API, wanted, 0])?;
-            Ok(WriteTracker { uffd, pagemap: File::open(PAGEMAP)? })
+            Ok(WriteWatch { uffd, pagemap: File::open(PAGEMAP)? })
         }
 
         pub(super) fn register(&self, region: &Region) -> io::Result<()> {
@@ -356,10 +356,10 @@ mod imp {
     use super::{Armed, Duration, Range, Region, io};
 
     #[derive(Debug)]
-    pub(super) struct WriteTracker;
+    pub(super) struct WriteWatch;
 
-    impl WriteTracker {
-        pub(super) fn new() -> io::Result<WriteTracker> {
+    impl WriteWatch {
+        pub(super) fn new() -> io::Result<WriteWatch> {
             Err(io::ErrorKind::Unsupported.into())
         }
 

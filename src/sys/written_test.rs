@@ -1,8 +1,8 @@
 use super::*;
 use crate::sys::region::system_page;
 
-fn watched(pages: usize) -> Option<(WriteTracker, Region)> {
-    let watch = match WriteTracker::new() {
+fn watched(pages: usize) -> Option<(WriteWatch, Region)> {
+    let watch = match WriteWatch::new() {
         Ok(watch) => watch,
         Err(e) => {
             crate::sys::skipped(&format!("no watch can be had: {e}"));

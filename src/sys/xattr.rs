@@ -8,10 +8,6 @@
 use std::fs::File;
 use std::io;
 
-use rustix::io::Errno;
-
-use imp::{fgetxattr, flistxattr, fremovexattr, fsetxattr};
-
 const ACL: &[u8] = b"system.posix_acl_access";
 
 /// File capabilities, as setcap(8) gives them.
@@ -29,11 +25,6 @@ const OF_THE_SYSTEM: [&[u8]; 6] = [
     b"security.SMACK64",
     b"security.apparmor",
 ];
-
-#[cfg(target_os = "linux")]
-const ABSENT: Errno = Errno::NODATA;
-#[cfg(not(target_os = "linux"))]
-const ABSENT: Errno = Errno::NOATTR;
 
 /// Whether attributes of this name are kept with a snapshot.
 pub fn is_kept(name: &[u8]) -> bool {
@@ -58,14 +49,10 @@ pub fn is_acl(name: &[u8]) -> bool {
 /// # Errors
 /// As flistxattr(2) and fgetxattr(2).
 pub fn list(file: &File) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
-    let names = match grow(|buffer| flistxattr(file, buffer)) {
-        Ok(names) => names,
-        Err(Errno::OPNOTSUPP | Errno::NOSYS) => return Ok(Vec::new()),
-        Err(e) => return Err(e.into()),
-    };
+    let names = imp::names(file)?;
     let mut kept = Vec::new();
     for name in names.split(|b| *b == 0).filter(|name| is_kept(name)) {
-        // Absent: taken away since it was listed.
+        // Absent: removed since it was listed.
         if let Some(value) = get(file, name)? {
             kept.push((name.to_vec(), value));
         }
@@ -79,11 +66,7 @@ pub fn list(file: &File) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
 /// # Errors
 /// As fgetxattr(2).
 pub fn get(file: &File, name: &[u8]) -> io::Result<Option<Vec<u8>>> {
-    match grow(|buffer| fgetxattr(file, name, buffer)) {
-        Ok(value) => Ok(Some(value)),
-        Err(ABSENT | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(None),
-        Err(e) => Err(e.into()),
-    }
+    imp::get(file, name)
 }
 
 /// Sets an attribute, new or not.
@@ -91,66 +74,88 @@ pub fn get(file: &File, name: &[u8]) -> io::Result<Option<Vec<u8>>> {
 /// # Errors
 /// As fsetxattr(2); `Unsupported` where the file system has no attributes.
 pub fn set(file: &File, name: &[u8], value: &[u8]) -> io::Result<()> {
-    Ok(fsetxattr(file, name, value)?)
+    imp::set(file, name, value)
 }
 
-/// Takes an attribute away; it may be missing.
+/// Removes an attribute; it may be missing.
 ///
 /// # Errors
 /// As fremovexattr(2).
 pub fn remove(file: &File, name: &[u8]) -> io::Result<()> {
-    match fremovexattr(file, name) {
-        Ok(()) | Err(ABSENT | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
-        Err(e) => Err(e.into()),
-    }
+    imp::remove(file, name)
 }
 
 #[cfg(any(target_os = "linux", target_vendor = "apple"))]
 mod imp {
-    use super::{Errno, File};
-    pub(super) use rustix::fs::{fgetxattr, flistxattr, fremovexattr};
+    use super::{File, io};
+    use rustix::fs::{XattrFlags, fgetxattr, flistxattr, fremovexattr, fsetxattr};
+    use rustix::io::Errno;
 
-    pub(super) fn fsetxattr(file: &File, name: &[u8], value: &[u8]) -> Result<(), Errno> {
-        rustix::fs::fsetxattr(file, name, value, rustix::fs::XattrFlags::empty())
-    }
-}
+    #[cfg(target_os = "linux")]
+    const ABSENT: Errno = Errno::NODATA;
+    #[cfg(not(target_os = "linux"))]
+    const ABSENT: Errno = Errno::NOATTR;
 
-/// As of a file system that has no attributes.
-#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
-mod imp {
-    use super::{Errno, File};
-
-    pub(super) fn flistxattr(_: &File, _: &mut [u8]) -> Result<usize, Errno> {
-        Err(Errno::OPNOTSUPP)
+    pub(super) fn names(file: &File) -> io::Result<Vec<u8>> {
+        Ok(if_any(grow(|buffer| flistxattr(file, buffer)))?.unwrap_or_default())
     }
 
-    pub(super) fn fgetxattr(_: &File, _: &[u8], _: &mut [u8]) -> Result<usize, Errno> {
-        Err(Errno::OPNOTSUPP)
+    pub(super) fn get(file: &File, name: &[u8]) -> io::Result<Option<Vec<u8>>> {
+        if_any(grow(|buffer| fgetxattr(file, name, buffer)))
     }
 
-    pub(super) fn fsetxattr(_: &File, _: &[u8], _: &[u8]) -> Result<(), Errno> {
-        Err(Errno::OPNOTSUPP)
+    pub(super) fn set(file: &File, name: &[u8], value: &[u8]) -> io::Result<()> {
+        Ok(fsetxattr(file, name, value, XattrFlags::empty())?)
     }
 
-    pub(super) fn fremovexattr(_: &File, _: &[u8]) -> Result<(), Errno> {
-        Err(Errno::OPNOTSUPP)
+    pub(super) fn remove(file: &File, name: &[u8]) -> io::Result<()> {
+        if_any(fremovexattr(file, name)).map(drop)
     }
-}
 
-/// Calls with buffers up to the system's limit of 64 KiB until the answer fits.
-fn grow(call: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Errno> {
-    for size in [256, 4096, 65536] {
-        let mut buffer = vec![0; size];
-        match call(&mut buffer) {
-            Ok(len) => {
-                buffer.truncate(len);
-                return Ok(buffer);
-            }
-            Err(Errno::RANGE) => {}
-            Err(e) => return Err(e),
+    /// None where the attribute, or attributes at all, are missing.
+    fn if_any<T>(answer: Result<T, Errno>) -> io::Result<Option<T>> {
+        match answer {
+            Err(ABSENT | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(None),
+            answer => Ok(Some(answer?)),
         }
     }
-    Err(Errno::TOOBIG)
+
+    /// Calls with buffers up to the system's limit of 64 KiB until the answer fits.
+    fn grow(call: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Errno> {
+        for size in [256, 4096, 65536] {
+            let mut buffer = vec![0; size];
+            match call(&mut buffer) {
+                Err(Errno::RANGE) => {}
+                len => {
+                    buffer.truncate(len?);
+                    return Ok(buffer);
+                }
+            }
+        }
+        Err(Errno::TOOBIG)
+    }
+}
+
+/// As on a file system that has no attributes.
+#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+mod imp {
+    use super::{File, io};
+
+    pub(super) fn names(_file: &File) -> io::Result<Vec<u8>> {
+        Ok(Vec::new())
+    }
+
+    pub(super) fn get(_file: &File, _name: &[u8]) -> io::Result<Option<Vec<u8>>> {
+        Ok(None)
+    }
+
+    pub(super) fn set(_file: &File, _name: &[u8], _value: &[u8]) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(super) fn remove(_file: &File, _name: &[u8]) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
