@@ -6,12 +6,11 @@ use anyhow::Context;
 use clap::ValueHint;
 use memsnap::Error;
 use memsnap::ops::adopt::adopt;
-use serde::Serialize;
 
 use super::confirm::{self, Consent};
 use super::exit::Exit;
 use super::flags::Global;
-use super::json::JsonPath;
+use super::json::{JsonPath, object};
 use super::screen::Screen;
 use super::units::count;
 use super::{escape, text};
@@ -42,14 +41,6 @@ pub(crate) struct Args {
     yes: bool,
 }
 
-#[derive(Serialize)]
-struct JsonReport {
-    schema: &'static str,
-    from: JsonPath,
-    to: JsonPath,
-    snapshots: u64,
-}
-
 impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
         let doing = || format!("moving the history of {}", escape::path(&self.old));
@@ -74,7 +65,7 @@ impl Args {
         let (from, to, snapshots) = (&report.from, &report.to, report.snapshots);
         if screen.is_json() {
             let (from, to) = (JsonPath::of(from), JsonPath::of(to));
-            screen.json(&JsonReport { schema: "memsnap.adopt.1", from, to, snapshots })?;
+            screen.json(&object! { schema: "memsnap.adopt.1", from, to, snapshots })?;
             return Ok(Exit::Done);
         }
         let snapshots = count(snapshots, "snapshot");

@@ -16,8 +16,8 @@ use super::delta::Output;
 use super::exit::Exit;
 use super::flags::{Global, ReadingFlags, StoringFlags};
 use super::hex;
-use super::json::{JsonNotes, JsonPath, JsonRange};
-use super::metadata::{self, JsonMeta};
+use super::json::{JsonNotes, JsonPath, JsonRange, object};
+use super::metadata;
 use super::plan::{first_line, plan_lines, task};
 use super::screen::Screen;
 use super::units::{count, duration};
@@ -51,50 +51,6 @@ pub(crate) struct ChangeFlags {
     storing: StoringFlags,
     #[command(flatten)]
     reading: ReadingFlags,
-}
-
-#[derive(Serialize)]
-struct JsonReport {
-    schema: &'static str,
-    #[serde(flatten)]
-    path: JsonPath,
-    from: String,
-    to: String,
-    from_len: u64,
-    to_len: u64,
-    pages: u64,
-    bytes: u64,
-    ranges: Vec<JsonRange>,
-    ranges_total: u64,
-    metadata: Vec<JsonMeta>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    edits: Vec<JsonEdit>,
-    /// Only where there is no snapshot yet: bytes that are stored first, at most.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stores_first: Option<u64>,
-    /// Why the change would be refused.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    obstacle: Option<String>,
-    /// Only `true`: what the file held before was not stored.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    no_undo: bool,
-    dry_run: bool,
-    done: bool,
-    undo_number: Option<u64>,
-    undo_id: Option<String>,
-    bytes_written: u64,
-    #[serde(flatten)]
-    notes: JsonNotes,
-    seconds: f64,
-}
-
-/// The bytes are the first ones, in hexadecimal.
-#[derive(Serialize)]
-struct JsonEdit {
-    at: u64,
-    len: u64,
-    old: String,
-    new: String,
 }
 
 impl ChangeFlags {
@@ -265,34 +221,37 @@ fn written(report: &Report, screen: &Screen) -> Vec<String> {
     words
 }
 
-fn json(report: &Report, dry_run: bool, verb: &Verb) -> JsonReport {
+fn json(report: &Report, dry_run: bool, verb: &Verb) -> impl Serialize {
     let changes = &report.changes;
-    JsonReport {
+    let edits: Vec<_> = changes.edits.iter().map(json_edit).collect();
+    let stores_first = changes.stores_first.filter(|_| verb.in_place && !changes.is_empty());
+    object! {
         schema: verb.schema,
-        path: JsonPath::of(&changes.path),
+        #[serde(flatten)] path: JsonPath::of(&changes.path),
         from: changes.from.clone(),
         to: changes.to.clone(),
         from_len: changes.from_len,
         to_len: changes.to_len,
         pages: changes.pages,
         bytes: changes.bytes,
-        ranges: changes.ranges.iter().map(JsonRange::of).collect(),
+        ranges: changes.ranges.iter().map(JsonRange::of).collect::<Vec<_>>(),
         ranges_total: changes.ranges_total,
         metadata: metadata::json(&changes.metadata),
-        edits: changes.edits.iter().map(json_edit).collect(),
-        stores_first: changes.stores_first.filter(|_| verb.in_place && !changes.is_empty()),
-        obstacle: changes.obstacle.clone(),
-        no_undo: changes.no_undo,
+        #[serde(flatten)] edits: (!edits.is_empty()).then(|| object! { edits }),
+        #[serde(flatten)] first: stores_first.map(|stores_first| object! { stores_first }),
+        #[serde(flatten)] obstacle: changes.obstacle.as_ref().map(|obstacle| object! { obstacle }),
+        #[serde(flatten)] no_undo: changes.no_undo.then(|| object! { no_undo: true }),
         dry_run,
         done: report.done,
         undo_number: report.undo.as_ref().map(|undo| undo.0),
         undo_id: report.undo.as_ref().map(|undo| undo.1.to_hex()),
         bytes_written: report.bytes_written,
-        notes: JsonNotes::of(&report.notes),
+        #[serde(flatten)] notes: JsonNotes::of(&report.notes),
         seconds: report.elapsed.as_secs_f64(),
     }
 }
 
-fn json_edit(edit: &Replaced) -> JsonEdit {
-    JsonEdit { at: edit.at, len: edit.len, old: hex::show(&edit.old), new: hex::show(&edit.new) }
+/// The bytes are the first ones, in hexadecimal.
+fn json_edit(edit: &Replaced) -> impl Serialize + use<> {
+    object! { at: edit.at, len: edit.len, old: hex::show(&edit.old), new: hex::show(&edit.new) }
 }

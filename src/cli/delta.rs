@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::exit::Exit;
 use super::flags::{Global, LockFlag, ReadingFlags};
+use super::json::object;
 use super::operands::two_sides;
 use super::restore::{is_stderr, is_stdout, may_take_binary};
 use super::screen::Screen;
@@ -119,20 +120,6 @@ pub(crate) struct Output {
     pub(crate) force: bool,
 }
 
-#[derive(Serialize)]
-struct JsonStat {
-    schema: &'static str,
-    base: String,
-    result: String,
-    base_len: u64,
-    result_len: u64,
-    pages: u64,
-    ranges: u64,
-    bytes: u64,
-    reversible: bool,
-    name: String,
-}
-
 impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
         match &self.verb {
@@ -147,11 +134,7 @@ impl Make {
     fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
         let (a, b) = two_sides(&self.a, self.b.as_ref(), &self.at, screen)?;
         let Some(b) = b else {
-            let at = |reference: &str| {
-                let mut word = a.path.clone().into_os_string();
-                word.push(reference);
-                escape::shell(word)
-            };
+            let at = |reference: &str| escape::shell_ref(&a.path, reference);
             let hint = match &a.at {
                 Some(base) => format!("use {} {}", at(&format!("@{base}")), at("@now")),
                 None => format!("use {}, or {} {}", at("@1..2"), at("@latest"), at("@now")),
@@ -254,8 +237,8 @@ pub(crate) fn input(arg: &OsStr) -> memsnap::Result<Input> {
     })
 }
 
-fn json(stat: &Stat) -> JsonStat {
-    JsonStat {
+fn json(stat: &Stat) -> impl Serialize {
+    object! {
         schema: "memsnap.delta.1",
         base: stat.base.to_hex(),
         result: stat.result.to_hex(),
@@ -265,6 +248,6 @@ fn json(stat: &Stat) -> JsonStat {
         ranges: stat.ranges,
         bytes: stat.bytes,
         reversible: stat.reversible,
-        name: stat.name.clone(),
+        name: &stat.name,
     }
 }

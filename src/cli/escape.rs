@@ -1,7 +1,7 @@
 //! Makes any text safe to show: no file name, message or process name can move the cursor, change colours or reverse
 //! the writing direction.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Write;
 use std::path::Path;
 
@@ -37,6 +37,13 @@ pub(crate) fn path(path: impl AsRef<Path>) -> String {
 /// An argument or a file name.
 pub(crate) fn os(text: &OsStr) -> String {
     bytes(text.as_bytes())
+}
+
+/// `path` with a REF behind it, `@latest`, quoted for a shell.
+pub(crate) fn shell_ref(path: impl Into<OsString>, reference: &str) -> String {
+    let mut word = path.into();
+    word.push(reference);
+    shell(word)
 }
 
 fn push(out: &mut String, text: &str) {

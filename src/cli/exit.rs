@@ -4,23 +4,23 @@ use std::process::ExitCode;
 
 use memsnap::Error;
 
-/// Exit codes shared by all verbs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Exit codes shared by all verbs; a greater one is more severe, and hides the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Exit {
     /// Success; both sides are the same.
     Done,
     /// The sides differ, or no lock is visible.
     Differs,
-    /// A usage error, or any other error.
-    Trouble,
     /// Success, but below the required grade.
     Below,
-    /// A store or a delta is damaged.
-    Damaged,
-    /// The file is not the base that is needed.
-    Base,
     /// Locked, or opened by another process.
     Busy,
+    /// The file is not the base that is needed.
+    Base,
+    /// A usage error, or any other error.
+    Trouble,
+    /// A store or a delta is damaged.
+    Damaged,
     /// The code of a verb that has its own, or of the command that it ran.
     Own(u8),
 }
@@ -48,11 +48,11 @@ impl Exit {
         match self {
             Exit::Done => 0,
             Exit::Differs => 1,
-            Exit::Trouble => 2,
             Exit::Below => 3,
-            Exit::Damaged => 4,
-            Exit::Base => 5,
             Exit::Busy => 75,
+            Exit::Base => 5,
+            Exit::Trouble => 2,
+            Exit::Damaged => 4,
             Exit::Own(code) => code,
         }
     }
@@ -68,24 +68,6 @@ impl Exit {
             Some(Error::Base { .. }) => Exit::Base,
             Some(Error::Busy { .. }) => Exit::Busy,
             _ => Exit::Trouble,
-        }
-    }
-
-    /// The more severe of two: a code of its own, 4, 2, 5, 75, 3, 1, 0.
-    pub(crate) fn worst(self, other: Exit) -> Exit {
-        if other.weight() > self.weight() { other } else { self }
-    }
-
-    fn weight(self) -> u8 {
-        match self {
-            Exit::Done => 0,
-            Exit::Differs => 1,
-            Exit::Below => 2,
-            Exit::Busy => 3,
-            Exit::Base => 4,
-            Exit::Trouble => 5,
-            Exit::Damaged => 6,
-            Exit::Own(_) => 7,
         }
     }
 }
@@ -117,7 +99,7 @@ mod tests {
     fn the_worst_of_two() {
         for (i, a) in ALL.iter().enumerate() {
             for (j, b) in ALL.iter().enumerate() {
-                assert_eq!(a.worst(*b), ALL[i.max(j)]);
+                assert_eq!(*a.max(b), ALL[i.max(j)]);
             }
         }
         assert_eq!(ALL.map(Exit::code), [0, 1, 3, 75, 5, 2, 4]);

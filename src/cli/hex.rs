@@ -1,5 +1,7 @@
 //! Bytes as hexadecimal digits.
 
+use std::fmt::Write;
+
 /// Parses `deadbeef`, also with `0x` before it, and with spaces, `_` or `:` between bytes.
 pub(crate) fn parse(text: &str) -> Result<Vec<u8>, String> {
     let text = text.strip_prefix("0x").unwrap_or(text);
@@ -22,6 +24,15 @@ pub(crate) fn parse(text: &str) -> Result<Vec<u8>, String> {
         return Err(alone(one));
     }
     if bytes.is_empty() { Err("there are no bytes in it".into()) } else { Ok(bytes) }
+}
+
+/// `deadbeef`.
+pub(crate) fn digits(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 fn digit(c: char) -> u32 {

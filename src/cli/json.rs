@@ -11,6 +11,21 @@ use serde::{Serialize, Serializer};
 
 use super::escape;
 
+/// A JSON object with these fields in this order, as `object! { len: report.len, #[serde(flatten)] path: .. }`. A field
+/// that may be absent is a flattened `Option` of an object.
+macro_rules! object {
+    ($($(#[$meta:meta])* $name:ident $(: $value:expr)?),* $(,)?) => {{
+        #[allow(non_camel_case_types, reason = "the type of a field is named like the field")]
+        let object = {
+            #[derive(serde::Serialize)]
+            struct Object<$($name),*> { $($(#[$meta])* $name: $name),* }
+            Object { $($name $(: $value)?),* }
+        };
+        object
+    }};
+}
+pub(crate) use object;
+
 /// A path as text, and its exact bytes if it is not UTF-8.
 #[derive(Serialize)]
 pub(crate) struct JsonPath {

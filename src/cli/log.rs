@@ -1,7 +1,6 @@
 //! `memsnap log`.
 
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use clap::ValueHint;
@@ -9,16 +8,16 @@ use clap::builder::RangedU64ValueParser;
 use jiff::{Timestamp, tz::TimeZone};
 use memsnap::ops::log::{Entry, Listing, Options, log};
 use memsnap::pack::SnapshotKind;
+use memsnap::sys::id::now_ns;
 use serde::Serialize;
 
 use super::exit::Exit;
 use super::flags::Global;
-use super::json::JsonPath;
-use super::metadata::JsonMeta;
+use super::json::{JsonPath, object};
 use super::operands::without_ref;
 use super::screen::Screen;
 use super::units::{Bytes, age, ago, count};
-use super::{escape, metadata, text, units};
+use super::{escape, metadata, table, text, units};
 
 /// List the snapshots of FILE, or of all files
 ///
@@ -53,40 +52,6 @@ pub(crate) struct Args {
     newest: Option<usize>,
 }
 
-#[derive(Serialize)]
-struct JsonEntry<'a> {
-    schema: &'static str,
-    #[serde(flatten)]
-    path: JsonPath,
-    number: u64,
-    id: String,
-    image: String,
-    parent: Option<String>,
-    time: Option<String>,
-    time_ns: i64,
-    len: u64,
-    pages_changed: u64,
-    metadata: Vec<JsonMeta>,
-    bytes_stored: u64,
-    grade: String,
-    reason: &'a str,
-    automatic: bool,
-    tags: &'a [String],
-    message: &'a str,
-    host: &'a str,
-    version: &'a str,
-}
-
-/// What is wrong with the history of a file; the list is valid all the same.
-#[derive(Serialize)]
-struct JsonFault<'a> {
-    schema: &'static str,
-    #[serde(flatten)]
-    path: JsonPath,
-    faults: &'a [String],
-    interrupted: bool,
-}
-
 impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
         let options = Options::default().store(global.store.clone()).range(self.range);
@@ -116,7 +81,7 @@ impl Args {
                 render_text(listing, global, screen)?;
             }
             if !listing.faults.is_empty() {
-                exit = exit.worst(if listing.damaged { Exit::Damaged } else { Exit::Trouble });
+                exit = exit.max(if listing.damaged { Exit::Damaged } else { Exit::Trouble });
             }
         }
         if listings.iter().all(|listing| listing.snapshots.is_empty()) {
@@ -127,10 +92,10 @@ impl Args {
 }
 
 fn render_text(listing: &Listing, global: &Global, screen: &mut Screen) -> anyhow::Result<()> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_nanos() as i64);
+    let now = now_ns();
     match global.verbose {
         true => blocks(listing, now, screen)?,
-        false => table(listing, now, screen)?,
+        false => rows(listing, now, screen)?,
     }
     for fault in &listing.faults {
         screen.warn(&format!("{}: {fault}", escape::path(&listing.path)));
@@ -143,14 +108,15 @@ fn render_text(listing: &Listing, global: &Global, screen: &mut Screen) -> anyho
 }
 
 /// One row for each snapshot.
-fn table(listing: &Listing, now: i64, screen: &mut Screen) -> anyhow::Result<()> {
+fn rows(listing: &Listing, now: i64, screen: &mut Screen) -> anyhow::Result<()> {
     if listing.snapshots.is_empty() {
         return Ok(());
     }
     let mut rows =
         vec![["#", "ID          ", "AGE", "LENGTH", "PAGES", "STORED", "GRADE", "MESSAGE"].map(String::from)];
     rows.extend(listing.snapshots.iter().map(|entry| row(entry, now, screen)));
-    let mut lines = aligned(&rows).into_iter();
+    const RIGHT: [bool; 8] = [true, false, true, true, true, true, false, false]; // numbers
+    let mut lines = table::lines(&rows, |i| RIGHT[i]).into_iter();
     if let Some(head) = lines.next() {
         screen.heading(&head)?;
     }
@@ -221,18 +187,6 @@ fn block(entry: &Entry, now: i64, screen: &Screen) -> Vec<(&'static str, String)
     lines.into_iter().flatten().collect()
 }
 
-/// Columns as wide as their widest cell; numbers are aligned right.
-fn aligned(rows: &[[String; 8]]) -> Vec<String> {
-    const RIGHT: [bool; 8] = [true, false, true, true, true, true, false, false];
-    let width = |column: usize| rows.iter().map(|row| escape::columns(&row[column])).max().unwrap_or(0);
-    let widths: [usize; 8] = std::array::from_fn(width);
-    let line = |row: &[String; 8]| {
-        let cells: Vec<_> = (0..row.len()).map(|i| escape::padded(&row[i], widths[i], RIGHT[i])).collect();
-        cells.join("  ").trim_end().to_string()
-    };
-    rows.iter().map(line).collect()
-}
-
 /// Formats a time in nanoseconds since 1970, in the local time zone.
 pub(crate) fn local_time(ns: i64) -> String {
     match Timestamp::from_nanosecond(ns.into()) {
@@ -245,22 +199,22 @@ fn render_json(listing: &Listing, screen: &mut Screen) -> anyhow::Result<()> {
     for entry in &listing.snapshots {
         screen.json(&json(entry, listing))?;
     }
-    if !listing.faults.is_empty() || listing.interrupted {
-        let (faults, interrupted) = (&listing.faults[..], listing.interrupted);
-        screen.json(&JsonFault {
-            schema: "memsnap.log.fault.1",
-            path: JsonPath::of(&listing.path),
-            faults,
-            interrupted,
-        })?;
+    if listing.faults.is_empty() && !listing.interrupted {
+        return Ok(());
     }
-    Ok(())
+    // The list is valid all the same.
+    screen.json(&object! {
+        schema: "memsnap.log.fault.1",
+        #[serde(flatten)] path: JsonPath::of(&listing.path),
+        faults: &listing.faults,
+        interrupted: listing.interrupted,
+    })
 }
 
-fn json<'a>(entry: &'a Entry, listing: &Listing) -> JsonEntry<'a> {
-    JsonEntry {
+fn json(entry: &Entry, listing: &Listing) -> impl Serialize {
+    object! {
         schema: "memsnap.log.1",
-        path: JsonPath::of(&listing.path),
+        #[serde(flatten)] path: JsonPath::of(&listing.path),
         number: entry.number,
         id: entry.id.to_hex(),
         image: entry.image.to_hex(),
@@ -278,29 +232,5 @@ fn json<'a>(entry: &'a Entry, listing: &Listing) -> JsonEntry<'a> {
         message: &entry.message,
         host: &entry.host,
         version: &entry.version,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn columns_line_up() {
-        let row = |number: &str, message: &str| {
-            let mut row = ["1", "id", "2 h", "1 B", "3", "4 B", "proven", ""].map(String::from);
-            (row[0], row[7]) = (number.into(), message.into());
-            row
-        };
-        let lines = aligned(&[row("1", ""), row("10", "now")]);
-        assert_eq!(lines[0], " 1  id  2 h  1 B  3  4 B  proven");
-        assert_eq!(lines[1], "10  id  2 h  1 B  3  4 B  proven  now");
-        let rows = ["\u{6f22}", "e\u{301}", "ab"].map(|age| {
-            let mut row = row("1", "x");
-            row[2] = age.into();
-            row
-        });
-        let ends: Vec<_> = aligned(&rows).iter().map(|line| escape::columns(line)).collect();
-        assert_eq!(ends, [ends[0]; 3]);
     }
 }

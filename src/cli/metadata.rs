@@ -3,17 +3,8 @@
 use memsnap::ops::change::metadata::MetaChange;
 use serde::Serialize;
 
+use super::json::object;
 use super::{escape, hex};
-
-/// One change; `from` or `to` is null if the attribute is not set. Values of attributes are hexadecimal.
-#[derive(Serialize)]
-pub(crate) struct JsonMeta {
-    what: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
-    from: Option<String>,
-    to: Option<String>,
-}
 
 /// `mode 0644 -> 0600`
 pub(crate) fn words(changes: &[MetaChange]) -> Vec<String> {
@@ -35,20 +26,20 @@ fn in_words(change: &MetaChange) -> String {
     }
 }
 
-/// The changes as JSON.
-pub(crate) fn json(changes: &[MetaChange]) -> Vec<JsonMeta> {
+/// The changes as JSON; `from` or `to` is null if the attribute is not set. Values of attributes are hexadecimal.
+pub(crate) fn json(changes: &[MetaChange]) -> Vec<impl Serialize + use<>> {
     let mode = |mode: &u32| Some(format!("{mode:04o}"));
     let owner = |owner: &(u32, u32)| Some(format!("{}:{}", owner.0, owner.1));
     let value = |value: &Option<Vec<u8>>| value.as_ref().map(|value| hex::show(value));
-    let each = |change: &MetaChange| match change {
-        MetaChange::Mode { from, to } => JsonMeta { what: "mode", name: None, from: mode(from), to: mode(to) },
-        MetaChange::Owner { from, to } => JsonMeta { what: "owner", name: None, from: owner(from), to: owner(to) },
-        MetaChange::Attribute { name, from, to } => JsonMeta {
-            what: "attribute",
-            name: Some(String::from_utf8_lossy(name).into_owned()),
-            from: value(from),
-            to: value(to),
-        },
+    let each = |change: &MetaChange| {
+        let (what, name, from, to) = match change {
+            MetaChange::Mode { from, to } => ("mode", None, mode(from), mode(to)),
+            MetaChange::Owner { from, to } => ("owner", None, owner(from), owner(to)),
+            MetaChange::Attribute { name, from, to } => {
+                ("attribute", Some(String::from_utf8_lossy(name).into_owned()), value(from), value(to))
+            }
+        };
+        object! { what, #[serde(flatten)] name: name.map(|name| object! { name }), from, to }
     };
     changes.iter().map(each).collect()
 }

@@ -34,6 +34,7 @@ mod screen;
 mod snap;
 mod stat;
 mod strip;
+mod table;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -139,7 +140,7 @@ pub(crate) fn main(args: Vec<OsString>) -> Exit {
     let verdict = verdict.unwrap_or_else(|e| screen.fail(&e));
     match screen.flush() {
         Ok(()) => verdict,
-        Err(e) => verdict.worst(screen.fail(&e)),
+        Err(e) => verdict.max(screen.fail(&e)),
     }
 }
 

@@ -91,6 +91,7 @@ fn warn_of_ambiguity(operand: &Operand, now: &str, screen: &mut Screen) {
     }
 }
 
-fn exists(path: &Path) -> bool {
+/// Whether there is a file, or a link to nothing.
+pub(crate) fn exists(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }

@@ -10,13 +10,12 @@ use memsnap::ops::operand::Operand;
 use memsnap::ops::restore::{self, Options, Out, Report, restore};
 use memsnap::page::PageRange;
 use memsnap::program::descriptor;
-use serde::Serialize;
 
 use super::confirm::{self, Consent};
 use super::exit::{Exit, Hinted};
 use super::flags::Global;
-use super::json::{JsonNotes, JsonPath, JsonRange};
-use super::operands::reading;
+use super::json::{JsonNotes, JsonPath, JsonRange, object};
+use super::operands::{exists, reading};
 use super::screen::Screen;
 use super::units::duration;
 use super::{escape, fault, text, units};
@@ -73,28 +72,6 @@ pub(crate) struct Args {
     limit_rate: Option<u64>,
 }
 
-#[derive(Serialize)]
-struct JsonReport {
-    schema: &'static str,
-    #[serde(flatten)]
-    path: Option<JsonPath>,
-    len: u64,
-    bytes_written: u64,
-    lost: Vec<JsonRange>,
-    damage: Vec<String>,
-    #[serde(flatten)]
-    notes: JsonNotes,
-    seconds: f64,
-}
-
-#[derive(Serialize)]
-struct JsonPlan {
-    schema: &'static str,
-    #[serde(flatten)]
-    path: Option<JsonPath>,
-    replaces: bool,
-}
-
 impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
         let what = reading(&self.what, self.at.as_deref(), "latest", screen)?;
@@ -103,11 +80,7 @@ impl Args {
             None => escape::os(&self.what),
         };
         if what.at.is_none() {
-            let at = |reference: &str| {
-                let mut word = self.what.clone();
-                word.push(reference);
-                escape::shell(word)
-            };
+            let at = |reference: &str| escape::shell_ref(&self.what, reference);
             let hint = format!("use {}, or {}", at("@latest"), at("@3"));
             return Err(memsnap::Error::refused("restore needs a snapshot", hint).into());
         }
@@ -162,10 +135,12 @@ impl Args {
         let (there, out) = (self.replaces(), escape::path(&self.output));
         restore::rehearse(what, &self.output, options).with_context(|| format!("restoring {name}"))?;
         if screen.is_json() {
-            let path = (!is_stdout(&self.output)).then(|| JsonPath::of(&self.output));
-            return screen
-                .json(&JsonPlan { schema: "memsnap.restore.plan.1", path, replaces: there })
-                .map(|()| Exit::Done);
+            screen.json(&object! {
+                schema: "memsnap.restore.plan.1",
+                #[serde(flatten)] path: (!is_stdout(&self.output)).then(|| JsonPath::of(&self.output)),
+                replaces: there,
+            })?;
+            return Ok(Exit::Done);
         }
         screen.line(&format!("would write {name} to {out}{}", if there { ", replacing it" } else { "" }))?;
         Ok(Exit::Done)
@@ -190,14 +165,14 @@ impl Args {
 
     fn render(&self, report: &Report, name: &str, to_stdout: bool, screen: &mut Screen) -> anyhow::Result<()> {
         if screen.is_json() {
-            let json = JsonReport {
+            let json = object! {
                 schema: "memsnap.restore.1",
-                path: (!to_stdout).then(|| JsonPath::of(&self.output)),
+                #[serde(flatten)] path: (!to_stdout).then(|| JsonPath::of(&self.output)),
                 len: report.len,
                 bytes_written: report.bytes_written,
-                lost: report.lost.iter().map(|range| JsonRange::within(range, report.len)).collect(),
-                damage: report.damage.clone(),
-                notes: JsonNotes::of(&report.notes),
+                lost: report.lost.iter().map(|range| JsonRange::within(range, report.len)).collect::<Vec<_>>(),
+                damage: &report.damage,
+                #[serde(flatten)] notes: JsonNotes::of(&report.notes),
                 seconds: report.elapsed.as_secs_f64(),
             };
             return if to_stdout { screen.json_aside(&json) } else { screen.json(&json) };
@@ -256,8 +231,4 @@ pub(crate) fn no_binary_on_terminal(force: bool, screen: &Screen) -> anyhow::Res
 fn binary_on_terminal() -> anyhow::Error {
     let hint = "redirect it, or add --force";
     memsnap::Error::refused("binary output is not written to a terminal", hint).into()
-}
-
-fn exists(path: &Path) -> bool {
-    path.symlink_metadata().is_ok()
 }

@@ -160,9 +160,14 @@ impl Screen {
         if self.paged { Ok(()) } else { self.flush() }
     }
 
-    /// Columns of the terminal that stdout is; 80 where it is none.
+    /// Rows and columns of the terminal that stdout is; 24 and 80 where it is none.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        if self.terminals.stdout { size_of_stdout() } else { SIZE }
+    }
+
+    /// Columns of the same.
     pub(crate) fn columns(&self) -> usize {
-        if self.terminals.stdout { size_of_stdout().1 } else { SIZE.1 }
+        self.size().1
     }
 
     /// Whether the reader of stdout has gone.

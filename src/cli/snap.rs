@@ -16,8 +16,8 @@ use serde::Serialize;
 
 use super::exit::Exit;
 use super::flags::{Global, LockFlag, ReadingFlags, StoringFlags};
-use super::json::JsonPath;
-use super::metadata::{self, JsonMeta};
+use super::json::{JsonPath, object};
+use super::metadata;
 use super::operands::without_ref;
 use super::screen::Screen;
 use super::units::{count, duration};
@@ -86,41 +86,6 @@ pub(crate) struct Args {
     reading: ReadingFlags,
 }
 
-#[derive(Serialize)]
-struct JsonReport {
-    schema: &'static str,
-    #[serde(flatten)]
-    path: JsonPath,
-    id: Option<String>,
-    number: u64,
-    new: bool,
-    len: u64,
-    pages_changed: u64,
-    bytes_changed: u64,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    metadata: Vec<JsonMeta>,
-    bytes_stored: u64,
-    frames: JsonFrames,
-    grade: String,
-    reason: String,
-    below: bool,
-    repaired: u64,
-    damage: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    elements: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    r#type: Option<String>,
-    warnings: Vec<String>,
-    seconds: f64,
-}
-
-/// How many frames are stored compressed, and how many are not.
-#[derive(Serialize)]
-struct JsonFrames {
-    raw: u64,
-    zstd: u64,
-}
-
 impl Args {
     /// Continues after a file that fails; the worst code is the verdict.
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
@@ -152,11 +117,11 @@ impl Args {
                     let rendered = self.render(&report, file, global, screen);
                     let exit = verdict(&report);
                     // A report that cannot be written changes nothing of what is stored.
-                    rendered.map_or_else(|e| exit.worst(screen.fail(&e)), |()| exit)
+                    rendered.map_or_else(|e| exit.max(screen.fail(&e)), |()| exit)
                 }
                 Err(e) => screen.fail(&e),
             };
-            worst = worst.worst(exit);
+            worst = worst.max(exit);
         }
         Ok(worst)
     }
@@ -279,28 +244,27 @@ fn below(report: &Report) -> String {
     format!("below the required grade, {outcome}: {remedy}")
 }
 
-fn json(report: &Report) -> JsonReport {
-    let vector = vector(report);
-    JsonReport {
+fn json(report: &Report) -> impl Serialize {
+    let metadata = metadata::json(&report.metadata);
+    object! {
         schema: "memsnap.snap.1",
-        path: JsonPath::of(&report.path),
+        #[serde(flatten)] path: JsonPath::of(&report.path),
         id: report.id.as_ref().map(|id| id.to_hex()),
         number: report.number,
         new: report.new,
         len: report.len,
         pages_changed: report.pages_changed,
         bytes_changed: report.bytes_changed,
-        metadata: metadata::json(&report.metadata),
+        #[serde(flatten)] metadata: (!metadata.is_empty()).then(|| object! { metadata }),
         bytes_stored: report.bytes_stored,
-        frames: JsonFrames { raw: report.frames.raw, zstd: report.frames.zstd },
+        frames: object! { raw: report.frames.raw, zstd: report.frames.zstd },
         grade: report.grade.to_string(),
-        reason: report.reason.clone(),
+        reason: &report.reason,
         below: report.below,
         repaired: report.repaired,
-        damage: report.damage.clone(),
-        elements: vector.map(|(_, len)| len),
-        r#type: vector.map(|(kind, _)| kind.describe()),
-        warnings: report.warnings.clone(),
+        damage: &report.damage,
+        #[serde(flatten)] vector: vector(report).map(|(kind, len)| object! { elements: len, r#type: kind.describe() }),
+        warnings: &report.warnings,
         seconds: report.elapsed.as_secs_f64(),
     }
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::exit::Exit;
 use super::flags::Global;
-use super::json::{JsonNotes, JsonPath, JsonRange};
+use super::json::{JsonNotes, JsonPath, JsonRange, object};
 use super::operands::reading;
 use super::screen::Screen;
 use super::units::{count, range_text};
@@ -53,36 +53,6 @@ pub(crate) struct Args {
     /// Store damaged pages again from the file, if it still has them
     #[arg(long)]
     repair: bool,
-}
-
-#[derive(Serialize)]
-struct JsonFault {
-    schema: &'static str,
-    #[serde(flatten)]
-    path: JsonPath,
-    what: String,
-    snapshots: Vec<u64>,
-    ranges: Vec<JsonRange>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    newer: bool,
-    repaired: bool,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    unrepaired: String,
-}
-
-#[derive(Serialize)]
-struct JsonSummary {
-    schema: &'static str,
-    targets: u64,
-    snapshots: u64,
-    files: u64,
-    pages: u64,
-    bytes: u64,
-    faults: usize,
-    repaired: usize,
-    garbage: u64,
-    #[serde(flatten)]
-    notes: JsonNotes,
 }
 
 impl Args {
@@ -185,21 +155,22 @@ fn listed<T>(all: &[T], show: impl Fn(&T) -> String) -> String {
     text
 }
 
-fn json_fault(fault: &Fault) -> JsonFault {
-    JsonFault {
+fn json_fault(fault: &Fault) -> impl Serialize {
+    let unrepaired = Some(&fault.unrepaired).filter(|why| !why.is_empty());
+    object! {
         schema: "memsnap.verify.fault.1",
-        path: JsonPath::of(&fault.path),
-        what: fault.what.clone(),
-        snapshots: fault.snapshots.clone(),
-        ranges: fault.ranges.iter().map(JsonRange::of).collect(),
-        newer: fault.newer,
+        #[serde(flatten)] path: JsonPath::of(&fault.path),
+        what: &fault.what,
+        snapshots: &fault.snapshots,
+        ranges: fault.ranges.iter().map(JsonRange::of).collect::<Vec<_>>(),
+        #[serde(flatten)] newer: fault.newer.then(|| object! { newer: true }),
         repaired: fault.repaired,
-        unrepaired: fault.unrepaired.clone(),
+        #[serde(flatten)] unrepaired: unrepaired.map(|unrepaired| object! { unrepaired }),
     }
 }
 
-fn json_summary(report: &Report) -> JsonSummary {
-    JsonSummary {
+fn json_summary(report: &Report) -> impl Serialize {
+    object! {
         schema: "memsnap.verify.1",
         targets: report.targets,
         snapshots: report.snapshots,
@@ -209,6 +180,6 @@ fn json_summary(report: &Report) -> JsonSummary {
         faults: report.faults.len(),
         repaired: report.faults.iter().filter(|fault| fault.repaired).count(),
         garbage: report.garbage,
-        notes: JsonNotes::of(&report.notes),
+        #[serde(flatten)] notes: JsonNotes::of(&report.notes),
     }
 }

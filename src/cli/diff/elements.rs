@@ -3,40 +3,16 @@
 use std::ops::Range;
 
 use memsnap::ops::diff::elements::Report;
-use serde::Serialize;
 
 use super::super::exit::Exit;
+use super::super::json::object;
 use super::super::screen::Screen;
 use super::super::units::{count, differ};
-
-#[derive(Serialize)]
-struct JsonRange {
-    schema: &'static str,
-    start: u64,
-    end: u64,
-}
-
-#[derive(Serialize)]
-struct JsonSummary<'a> {
-    schema: &'static str,
-    a: JsonSide<'a>,
-    b: JsonSide<'a>,
-    r#type: &'static str,
-    elements_changed: u64,
-    ranges: u64,
-    same: bool,
-}
-
-#[derive(Serialize)]
-struct JsonSide<'a> {
-    name: &'a str,
-    len: u64,
-}
 
 /// Shows that these elements differ.
 pub(crate) fn show(Range { start, end }: Range<u64>, screen: &mut Screen) -> anyhow::Result<()> {
     match screen.is_json() {
-        true => screen.json(&JsonRange { schema: "memsnap.diff.element.1", start, end }),
+        true => screen.json(&object! { schema: "memsnap.diff.element.1", start, end }),
         false if end - start == 1 => screen.line(&format!("element {start}")),
         false => screen.line(&format!("elements {start}..{end}")),
     }
@@ -48,10 +24,10 @@ pub(crate) fn summary(report: &Report, screen: &mut Screen) -> anyhow::Result<Ex
     let same = changed == 0;
     let (a, b) = (&report.a, &report.b);
     if screen.is_json() {
-        screen.json(&JsonSummary {
+        screen.json(&object! {
             schema: "memsnap.diff.elements.1",
-            a: JsonSide { name: &a.name, len: a.len },
-            b: JsonSide { name: &b.name, len: b.len },
+            a: object! { name: &a.name, len: a.len },
+            b: object! { name: &b.name, len: b.len },
             r#type: report.kind.scalar.map_or("other", |scalar| scalar.name()),
             elements_changed: changed,
             ranges,

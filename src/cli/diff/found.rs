@@ -1,5 +1,8 @@
 //! What a form of output found, and what the forms share.
 
+use std::ops::Range;
+
+use memsnap::ops::diff::Report;
 use memsnap::page::{PAGE64, PageRange};
 use serde::Serialize;
 
@@ -27,6 +30,46 @@ pub(super) struct Found {
     pub(super) bytes: Option<u64>,
     /// Whether the sides count as the same.
     pub(super) same: bool,
+}
+
+impl Found {
+    /// Pages, which the report counts.
+    pub(super) fn pages(report: &Report) -> Found {
+        Found { what: None, json: None, bytes: None, same: report.same }
+    }
+}
+
+/// Joins ranges that follow each other.
+#[derive(Default)]
+pub(super) struct Run(Option<Range<u64>>);
+
+impl Run {
+    /// Adds a range. Returns the previous ones if they have ended.
+    pub(super) fn add(&mut self, more: Range<u64>) -> Option<Range<u64>> {
+        match &mut self.0 {
+            Some(open) if open.end == more.start => {
+                open.end = more.end;
+                None
+            }
+            open => open.replace(more),
+        }
+    }
+
+    /// Returns what may have continued.
+    pub(super) fn end(&mut self) -> Option<Range<u64>> {
+        self.0.take()
+    }
+}
+
+/// The rows of two sides; past the end of one, its rows are short or empty.
+pub(super) fn rows_of<'a>(a: &'a [u8], b: &'a [u8], width: usize) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+    let row = move |all: &'a [u8], i: usize| &all[i.min(all.len())..(i + width).min(all.len())];
+    (0..a.len().max(b.len())).step_by(width).map(move |i| (row(a, i), row(b, i)))
+}
+
+/// The side that alone has bytes past the end of the other.
+pub(super) fn longer(report: &Report) -> &str {
+    if report.a.len > report.b.len { &report.a.name } else { &report.b.name }
 }
 
 /// The columns of a range, its pages and its bytes, wide enough for a range that ends with page `last`.

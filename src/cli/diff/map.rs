@@ -2,8 +2,8 @@
 
 use memsnap::ops::diff::Compared;
 use memsnap::page::{PAGE64, PageRange};
-use serde::Serialize;
 
+use super::super::json::object;
 use super::super::screen::Screen;
 use super::super::strip::{Class, Strip};
 
@@ -14,15 +14,6 @@ const CLASSES: [Class; 3] = [
     Class { mark: '+', color: "33", name: "some pages differ" },
     Class { mark: '#', color: "31", name: "all differ" },
 ];
-
-#[derive(Serialize)]
-struct JsonMap {
-    schema: &'static str,
-    /// Bytes in a cell.
-    cell: u64,
-    /// A character for each cell: `.` same, `+` some pages differ, `#` all differ.
-    cells: String,
-}
 
 /// Draws the map of the longer side.
 pub(super) fn show(compared: &Compared, screen: &mut Screen) -> anyhow::Result<()> {
@@ -37,8 +28,8 @@ pub(super) fn show(compared: &Compared, screen: &mut Screen) -> anyhow::Result<(
         }
     };
     if screen.is_json() {
-        let cells = strip.spans().map(|span| CLASSES[class_of(span)].mark).collect();
-        return screen.json(&JsonMap { schema: "memsnap.diff.map.1", cell: strip.cell(), cells });
+        let cells: String = strip.spans().map(|span| CLASSES[class_of(span)].mark).collect();
+        return screen.json(&object! { schema: "memsnap.diff.map.1", cell: strip.cell(), cells });
     }
     let colored = screen.colors().0;
     for row in strip.rows(&CLASSES, colored, class_of) {

@@ -23,14 +23,15 @@ use serde::Serialize;
 
 use super::exit::Exit;
 use super::flags::{Global, LockFlag, ReadingFlags};
-use super::metadata::{self, JsonMeta};
+use super::json::object;
+use super::metadata;
 use super::operands::two_sides;
 use super::screen::Screen;
 use super::typed::{Typed, typed};
 use super::units::{self, Bytes, count};
 use super::{escape, text};
+use found::Found;
 pub(crate) use found::columns;
-use found::{Found, JsonChanges};
 use tally::Tally;
 
 /// Show which pages differ between A and B
@@ -136,43 +137,6 @@ enum Unit {
     Byte,
 }
 
-#[derive(Serialize)]
-struct JsonSummary {
-    schema: &'static str,
-    a: JsonSide,
-    b: JsonSide,
-    /// The bytes that were compared, with --range.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    range: Option<JsonSpan>,
-    pages_changed: u64,
-    ranges: u64,
-    /// Bytes in those pages, up to the end of the longer side.
-    bytes_in_pages: u64,
-    /// Bytes that differ, if they were counted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bytes_changed: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    changes: Option<JsonChanges>,
-    same: bool,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    metadata: Vec<JsonMeta>,
-}
-
-#[derive(Serialize)]
-struct JsonSide {
-    name: String,
-    len: u64,
-    /// Unknown when two files are compared.
-    image: Option<String>,
-}
-
-/// Bytes.
-#[derive(Serialize)]
-struct JsonSpan {
-    start: u64,
-    end: u64,
-}
-
 impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
         if self.at.len() > 2 {
@@ -240,12 +204,11 @@ impl Args {
     /// Shows what differs, in the chosen form.
     fn show(&self, compared: &Compared, report: &Report, screen: &mut Screen) -> anyhow::Result<Found> {
         let tally = Tally::new(self.limit);
-        let pages = Found { what: None, json: None, bytes: None, same: report.same };
         if self.stat {
-            return Ok(pages);
+            return Ok(Found::pages(report));
         }
         if self.map {
-            return map::show(compared, screen).map(|()| pages);
+            return map::show(compared, screen).map(|()| Found::pages(report));
         }
         if self.hex {
             return rows::show(compared, report, u64::from(self.context), tally, screen);
@@ -255,7 +218,7 @@ impl Args {
         }
         match self.unit {
             Some(Unit::Byte) => bytes::show(compared, report, tally, screen),
-            _ => pages::show(compared, self.pages, tally, screen).map(|()| pages),
+            _ => pages::show(compared, self.pages, tally, screen).map(|()| Found::pages(report)),
         }
     }
 
@@ -328,20 +291,22 @@ fn summary_line(report: &Report, what: Option<String>, screen: &Screen) -> Strin
     format!("{} -> {}: {what}, {length}{metadata}", a.name, b.name)
 }
 
-fn json(report: &Report, found: &Found, range: Option<Range<u64>>) -> JsonSummary {
+fn json(report: &Report, found: &Found, range: Option<Range<u64>>) -> impl Serialize {
+    // The image is unknown when two files are compared.
     let side =
-        |side: &Side| JsonSide { name: side.name.clone(), len: side.len, image: side.image.map(|id| id.to_hex()) };
-    JsonSummary {
+        |side: &Side| object! { name: side.name.clone(), len: side.len, image: side.image.map(|id| id.to_hex()) };
+    let metadata = metadata::json(&report.metadata);
+    object! {
         schema: "memsnap.diff.1",
         a: side(&report.a),
         b: side(&report.b),
-        range: range.map(|range| JsonSpan { start: range.start, end: range.end }),
+        #[serde(flatten)] range: range.map(|range| object! { range: object! { start: range.start, end: range.end } }),
         pages_changed: report.pages_changed,
         ranges: report.ranges,
-        bytes_in_pages: report.bytes_changed,
-        bytes_changed: found.bytes,
-        changes: found.json,
+        bytes_in_pages: report.bytes_changed, // up to the end of the longer side
+        #[serde(flatten)] bytes: found.bytes.map(|bytes_changed| object! { bytes_changed }),
+        #[serde(flatten)] changes: found.json.map(|changes| object! { changes }),
         same: found.same,
-        metadata: metadata::json(&report.metadata),
+        #[serde(flatten)] metadata: (!metadata.is_empty()).then(|| object! { metadata }),
     }
 }

@@ -5,40 +5,13 @@ use std::ops::Range;
 use memsnap::ops::diff::{Compared, Piece, Report};
 use memsnap::ops::vec::Number;
 use memsnap::page::is_zero;
-use serde::Serialize;
 
-use super::super::json::JsonNumber;
+use super::super::json::{JsonNumber, object};
 use super::super::screen::Screen;
 use super::super::typed::{Typed, is_nan};
 use super::super::units::{count, differ};
-use super::found::{Found, JsonChanges, differing, while_read};
+use super::found::{Found, Run, differing, longer, rows_of, while_read};
 use super::tally::Tally;
-
-#[derive(Serialize)]
-struct JsonValue {
-    schema: &'static str,
-    index: u64,
-    old: Option<JsonNumber>,
-    new: Option<JsonNumber>,
-    /// For two NaNs, which only their bits distinguish.
-    #[serde(flatten)]
-    bits: Option<JsonBits>,
-}
-
-/// Digits, the highest first.
-#[derive(Serialize)]
-struct JsonBits {
-    old_bits: String,
-    new_bits: String,
-}
-
-#[derive(Serialize)]
-struct JsonZeros<'a> {
-    schema: &'static str,
-    first_index: u64,
-    end_index: u64,
-    only_in: &'a str,
-}
 
 /// Finds the numbers that changed, and shows them.
 struct Numbers<'a> {
@@ -51,7 +24,7 @@ struct Numbers<'a> {
     /// Bytes that differ.
     bytes: u64,
     /// Indexes of zeros that only one side has; the run may continue.
-    zeros: Option<Range<u64>>,
+    zeros: Run,
     /// Whether bytes differ that are part of no whole number on either side.
     rest: bool,
 }
@@ -64,8 +37,8 @@ pub(super) fn show(
     tally: Tally,
     screen: &mut Screen,
 ) -> anyhow::Result<Found> {
-    let longer = if report.a.len > report.b.len { &report.a.name } else { &report.b.name };
-    let mut numbers = Numbers { compared, longer, typed, nan_equal, tally, bytes: 0, zeros: None, rest: false };
+    let (longer, zeros) = (longer(report), Run::default());
+    let mut numbers = Numbers { compared, longer, typed, nan_equal, tally, bytes: 0, zeros, rest: false };
     compared.pieces(&mut |piece| {
         match piece {
             Piece::Bytes { at, a, b } => numbers.piece(at, a, b, screen),
@@ -82,13 +55,7 @@ pub(super) fn show(
     }
     Ok(Found {
         what: Some(format!("{} ({name}) {}", count(tally.total, "value"), differ(tally.total))),
-        json: Some(JsonChanges {
-            unit: "value",
-            count: tally.total,
-            ranges: None,
-            shown: tally.shown,
-            more: tally.left_out(),
-        }),
+        json: Some(tally.json("value", tally.total, None)),
         bytes: Some(bytes),
         same: report.same || nan_equal && tally.total == 0 && !rest && compared.ends_together(),
     })
@@ -97,21 +64,19 @@ pub(super) fn show(
 impl Numbers<'_> {
     fn piece(&mut self, at: u64, a: &[u8], b: &[u8], screen: &mut Screen) -> anyhow::Result<()> {
         let size = self.typed.size();
-        for i in (0..a.len().max(b.len())).step_by(size) {
-            let part = |all: &'_ [u8]| all[i.min(all.len())..(i + size).min(all.len())].to_vec();
-            if a.get(i..i + size).is_some_and(|x| b.get(i..i + size) == Some(x)) {
-                continue;
-            }
-            self.compare((at + i as u64) / size as u64, &part(a), &part(b), screen)?;
-        }
-        Ok(())
+        let numbers = rows_of(a, b, size).zip(at / size as u64..);
+        numbers.filter(|((x, y), _)| x != y).try_for_each(|((x, y), index)| self.compare(index, x, y, screen))
+    }
+
+    /// The number in all of these bytes.
+    fn whole(&self, bytes: &[u8]) -> Option<Number> {
+        (bytes.len() == self.typed.size()).then(|| self.typed.number(bytes))
     }
 
     /// Compares the bytes of a number on both sides.
     fn compare(&mut self, index: u64, a: &[u8], b: &[u8], screen: &mut Screen) -> anyhow::Result<()> {
-        let whole = |bytes: &[u8]| (bytes.len() == self.typed.size()).then(|| self.typed.number(bytes));
         self.bytes += differing(a, b);
-        match (whole(a), whole(b)) {
+        match (self.whole(a), self.whole(b)) {
             (None, None) => self.rest |= a != b,
             (Some(x), Some(y)) if self.nan_equal && is_nan(x) && is_nan(y) => {}
             _ if a == b => {}
@@ -130,14 +95,7 @@ impl Numbers<'_> {
 
     /// Holds back zeros that only one side has: a run is shown as one line.
     fn add_zeros(&mut self, more: Range<u64>, screen: &mut Screen) -> anyhow::Result<()> {
-        match &mut self.zeros {
-            Some(zeros) if zeros.end == more.start => zeros.end = more.end,
-            _ => {
-                self.end_zeros(screen)?;
-                self.zeros = Some(more);
-            }
-        }
-        Ok(())
+        self.zeros.add(more).map_or(Ok(()), |zeros| self.show_zeros(zeros, screen))
     }
 
     /// Adds numbers that only one side has: zeros, except for a number that begins before the end of the other side.
@@ -155,22 +113,24 @@ impl Numbers<'_> {
         if first < end { self.add_zeros(first..end, screen) } else { Ok(()) }
     }
 
-    /// Shows the zeros that were held back, as one line if there are several.
     fn end_zeros(&mut self, screen: &mut Screen) -> anyhow::Result<()> {
-        let Some(Range { start: first, end }) = self.zeros.take() else { return Ok(()) };
+        self.zeros.end().map_or(Ok(()), |zeros| self.show_zeros(zeros, screen))
+    }
+
+    /// Shows zeros that were held back, as one line if there are several.
+    fn show_zeros(&mut self, Range { start: first, end }: Range<u64>, screen: &mut Screen) -> anyhow::Result<()> {
         if !self.tally.take(end - first) {
             return Ok(());
         }
         if end - first == 1 {
             let size = self.typed.size() as u64;
             let [a, b] = self.compared.read(first * size..end * size)?;
-            let whole = |bytes: &[u8]| (bytes.len() == self.typed.size()).then(|| self.typed.number(bytes));
-            return show_number((first, self.typed), whole(&a), whole(&b), screen);
+            return show_number((first, self.typed), self.whole(&a), self.whole(&b), screen);
         }
         let only_in = self.longer;
         if screen.is_json() {
             let schema = "memsnap.diff.zeros.1";
-            return screen.json(&JsonZeros { schema, first_index: first, end_index: end, only_in });
+            return screen.json(&object! { schema, first_index: first, end_index: end, only_in });
         }
         screen.line(&format!("{first}..{end}: zeros only in {only_in}"))
     }
@@ -184,9 +144,10 @@ fn show_number(
 ) -> anyhow::Result<()> {
     let alike = old.zip(new).filter(|(old, new)| is_nan(*old) && is_nan(*new));
     if screen.is_json() {
-        let bits = alike.map(|(old, new)| JsonBits { old_bits: typed.bits(old), new_bits: typed.bits(new) });
+        // Only their bits distinguish two NaNs.
+        let bits = alike.map(|(old, new)| object! { old_bits: typed.bits(old), new_bits: typed.bits(new) });
         let (old, new) = (old.map(JsonNumber), new.map(JsonNumber));
-        return screen.json(&JsonValue { schema: "memsnap.diff.value.1", index, old, new, bits });
+        return screen.json(&object! { schema: "memsnap.diff.value.1", index, old, new, #[serde(flatten)] bits });
     }
     let text = |number: Option<Number>| match number {
         None => "-".into(),

@@ -2,20 +2,12 @@
 
 use memsnap::ops::diff::Compared;
 use memsnap::page::{PAGE64, PageRange};
-use serde::Serialize;
 
-use super::super::json::JsonRange;
+use super::super::json::{JsonRange, object};
 use super::super::screen::Screen;
 use super::super::units::count;
 use super::found::{columns, while_read};
 use super::tally::Tally;
-
-#[derive(Serialize)]
-struct JsonDiffRange {
-    schema: &'static str,
-    #[serde(flatten)]
-    range: JsonRange,
-}
 
 /// Shows the ranges, or all pages one by one.
 pub(super) fn show(compared: &Compared, one_by_one: bool, mut tally: Tally, screen: &mut Screen) -> anyhow::Result<()> {
@@ -42,7 +34,7 @@ pub(super) fn show(compared: &Compared, one_by_one: bool, mut tally: Tally, scre
 /// `last`: the end of the last range.
 fn show_range(range: &PageRange, (last, len): (u64, u64), screen: &mut Screen) -> anyhow::Result<()> {
     if screen.is_json() {
-        return screen.json(&JsonDiffRange { schema: "memsnap.diff.range.1", range: JsonRange::of(range) });
+        return screen.json(&object! { schema: "memsnap.diff.range.1", #[serde(flatten)] range: JsonRange::of(range) });
     }
     let (pages, place) = columns(range, last);
     let bytes = (range.len() * PAGE64).min(len.saturating_sub(range.offset()));

@@ -4,35 +4,18 @@ use std::ops::Range;
 
 use memsnap::ops::diff::{Compared, Piece, Report};
 use memsnap::page::is_zero;
-use serde::Serialize;
 
+use super::super::json::object;
 use super::super::screen::Screen;
 use super::super::strip::digits;
 use super::super::units::{count, differ};
 use super::super::view::character;
 use super::super::{escape, hex};
-use super::found::{Found, JsonChanges, differing, while_read};
+use super::found::{Found, Run, differing, longer, rows_of, while_read};
 use super::tally::Tally;
 
 /// How old and new are coloured.
 const COLORS: [&str; 2] = ["31", "32"];
-
-#[derive(Serialize)]
-struct JsonRow<'a> {
-    schema: &'static str,
-    offset: u64,
-    old: &'a str,
-    new: &'a str,
-    changed: bool,
-}
-
-#[derive(Serialize)]
-struct JsonZeros<'a> {
-    schema: &'static str,
-    start: u64,
-    end: u64,
-    only_in: &'a str,
-}
 
 /// Shows rows that changed, and their context.
 struct Rows<'a> {
@@ -50,7 +33,7 @@ struct Rows<'a> {
     shown: u64,
     wanted: u64,
     /// Zeros that only one side has; the run may continue.
-    zeros: Option<Range<u64>>,
+    zeros: Run,
     begun: bool,
 }
 
@@ -74,7 +57,7 @@ pub(super) fn show(
         bytes: 0,
         shown: compared.span().start,
         wanted: 0,
-        zeros: None,
+        zeros: Run::default(),
         begun: false,
     };
     compared.pieces(&mut |piece| {
@@ -90,13 +73,7 @@ pub(super) fn show(
     tally.tell_rest("row", screen)?;
     Ok(Found {
         what: Some(format!("{} in {} {}", count(bytes, "byte"), count(tally.total, "row"), differ(bytes))),
-        json: Some(JsonChanges {
-            unit: "row",
-            count: tally.total,
-            ranges: None,
-            shown: tally.shown,
-            more: tally.left_out(),
-        }),
+        json: Some(tally.json("row", tally.total, None)),
         bytes: Some(bytes),
         same: report.same,
     })
@@ -139,19 +116,15 @@ impl Rows<'_> {
     /// Holds back zeros that only one side has: a run is shown as one line.
     fn add_zeros(&mut self, more: Range<u64>, screen: &mut Screen) -> anyhow::Result<()> {
         self.bytes += more.end - more.start;
-        match &mut self.zeros {
-            Some(zeros) if zeros.end == more.start => zeros.end = more.end,
-            _ => {
-                self.end_zeros(screen)?;
-                self.zeros = Some(more);
-            }
-        }
-        Ok(())
+        self.zeros.add(more).map_or(Ok(()), |zeros| self.show_zeros(zeros, screen))
     }
 
-    /// Shows the zeros that were held back, as one line if they are more than a row.
     fn end_zeros(&mut self, screen: &mut Screen) -> anyhow::Result<()> {
-        let Some(tail) = self.zeros.take() else { return Ok(()) };
+        self.zeros.end().map_or(Ok(()), |zeros| self.show_zeros(zeros, screen))
+    }
+
+    /// Shows zeros that were held back, as one line if they are more than a row.
+    fn show_zeros(&mut self, tail: Range<u64>, screen: &mut Screen) -> anyhow::Result<()> {
         if tail.start.is_multiple_of(self.width) && tail.end - tail.start <= self.width {
             let [a, b] = self.compared.read(tail.clone())?;
             return self.changed_row(tail.start, &a, &b, screen);
@@ -160,14 +133,14 @@ impl Rows<'_> {
         if !self.tally.take(tail.end.div_ceil(self.width) - tail.start / self.width) {
             return Ok(());
         }
-        let longer = if self.report.a.len > self.report.b.len { &self.report.a } else { &self.report.b };
+        let only_in = longer(self.report);
         if screen.is_json() {
-            let (schema, only_in) = ("memsnap.diff.zeros.1", longer.name.as_str());
-            screen.json(&JsonZeros { schema, start: tail.start, end: tail.end, only_in })?;
+            let schema = "memsnap.diff.zeros.1";
+            screen.json(&object! { schema, start: tail.start, end: tail.end, only_in })?;
         } else {
             self.separate(tail.start, screen)?;
             let (digits, n) = (self.digits, count(tail.end - tail.start, "zero byte"));
-            screen.line(&format!("{:0digits$x}  {n} only in {}", tail.start, longer.name))?;
+            screen.line(&format!("{:0digits$x}  {n} only in {only_in}", tail.start))?;
         }
         (self.shown, self.wanted) = (tail.end, tail.end);
         Ok(())
@@ -218,9 +191,9 @@ impl Rows<'_> {
 
     fn row(&self, at: u64, a: &[u8], b: &[u8], screen: &mut Screen) -> anyhow::Result<()> {
         if screen.is_json() {
-            let [old, new] = [a, b].map(|bytes| hex::show(bytes).replace(' ', ""));
+            let [old, new] = [a, b].map(hex::digits);
             let schema = "memsnap.diff.row.1";
-            return screen.json(&JsonRow { schema, offset: at, old: &old, new: &new, changed: a != b });
+            return screen.json(&object! { schema, offset: at, old, new, changed: a != b });
         }
         let (digits, width) = (self.digits, self.width as usize);
         let [old, new] = if screen.colors().0 { COLORS.map(Some) } else { [None; 2] };
@@ -238,12 +211,6 @@ fn end_of(name: &str, columns: usize) -> String {
     let fits = |start: &usize| escape::columns(&name[*start..]) + 3 <= columns;
     let start = name.char_indices().map(|(at, _)| at).find(fits).unwrap_or(name.len());
     format!("...{}", &name[start..])
-}
-
-/// The rows of two sides; past the end of one, its rows are short or empty.
-fn rows_of<'a>(a: &'a [u8], b: &'a [u8], width: usize) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-    let row = move |all: &'a [u8], i: usize| &all[i.min(all.len())..(i + width).min(all.len())];
-    (0..a.len().max(b.len())).step_by(width).map(move |i| (row(a, i), row(b, i)))
 }
 
 /// A row of one side. Bytes that differ are coloured, or in brackets without colours.

@@ -2,6 +2,7 @@
 
 use super::super::screen::Screen;
 use super::super::units::count;
+use super::found::JsonChanges;
 
 /// Counts changes and the lines that show them, of one change or several. Those past the limit are counted too, so that
 /// their number can be shown.
@@ -13,7 +14,7 @@ pub(super) struct Tally {
     /// The lines that show them.
     lines: u64,
     /// Those lines that are shown.
-    pub(super) shown: u64,
+    shown: u64,
 }
 
 impl Tally {
@@ -43,6 +44,11 @@ impl Tally {
     /// Lines left out.
     pub(super) fn left_out(&self) -> u64 {
         self.lines - self.shown
+    }
+
+    /// What was counted, for JSON: `count` units, in so many ranges.
+    pub(super) fn json(&self, unit: &'static str, count: u64, ranges: Option<u64>) -> JsonChanges {
+        JsonChanges { unit, count, ranges, shown: self.shown, more: self.left_out() }
     }
 
     /// Shows how many lines were left out, if any.

@@ -1,6 +1,5 @@
 //! Names the processes that hold a lock.
 
-use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
@@ -9,30 +8,12 @@ use serde::Serialize;
 
 use super::target::Target;
 use crate::cli::escape;
-use crate::cli::json::{self, JsonPath};
+use crate::cli::json::{self, JsonPath, object};
 use crate::cli::log::local_time;
 use crate::cli::screen::Screen;
 
 /// Most processes that a message names.
 const NAMED: usize = 5;
-
-#[derive(Serialize)]
-struct JsonConflict<'a> {
-    schema: &'static str,
-    error: &'a str,
-    hint: &'static str,
-    code: u8,
-    #[serde(flatten)]
-    path: Option<JsonPath>,
-    holders: Vec<JsonProcess<'a>>,
-}
-
-#[derive(Serialize)]
-struct JsonProcess<'a> {
-    pid: u32,
-    command: Option<&'a str>,
-    started: Option<String>,
-}
 
 /// Reports, after `doing`, who holds the locks that were `found` in the way; `code` is the exit code.
 pub(super) fn tell(doing: &str, found: &Locks, target: &Target, code: u8, screen: &mut Screen) -> anyhow::Result<()> {
@@ -53,17 +34,14 @@ pub(super) fn tell(doing: &str, found: &Locks, target: &Target, code: u8, screen
     };
     let what = format!("{} is locked{who}", escape::path(&path));
     if screen.is_json() {
-        let path = matches!(target, Target::File(_)).then(|| JsonPath::of(Path::new(&path)));
-        let holders = holders.iter().map(|p| json_process(p)).collect();
-        let conflict = JsonConflict {
+        screen.own_error(&json::line(&object! {
             schema: "memsnap.error.1",
             error: &what,
             hint: "wait for the lock: without -n, or with a longer -w",
             code,
-            path,
-            holders,
-        };
-        screen.own_error(&json::line(&conflict)?);
+            #[serde(flatten)] path: matches!(target, Target::File(_)).then(|| JsonPath::of(&path)),
+            holders: holders.iter().map(|p| json_process(p)).collect::<Vec<_>>(),
+        })?);
     } else {
         screen.tell(&format!("memsnap: {doing}{what}"));
     }
@@ -86,11 +64,10 @@ fn describe(process: &Process) -> String {
     format!("PID {}{command}{started}", process.pid)
 }
 
-fn json_process(process: &Process) -> JsonProcess<'_> {
+fn json_process(process: &Process) -> impl Serialize {
     // To the second: the kernel's ticks are no better than a hundredth, and the clock is set meanwhile.
     let started = process.started.and_then(|t| Timestamp::from_second(nanos(t).div_euclid(1_000_000_000)).ok());
-    let started = started.map(|time| time.to_string());
-    JsonProcess { pid: process.pid, command: process.command.as_deref(), started }
+    object! { pid: process.pid, command: process.command.as_deref(), started: started.map(|time| time.to_string()) }
 }
 
 fn nanos(time: SystemTime) -> i64 {

@@ -8,37 +8,9 @@ use serde::Serialize;
 
 use super::super::escape;
 use super::super::flags::Global;
-use super::super::json::{self, JsonPath};
+use super::super::json::{self, JsonPath, object};
 use super::super::screen::Screen;
 use super::look::{Line, Look};
-
-/// A lock in JSON.
-#[derive(Serialize)]
-pub(super) struct JsonLock {
-    kind: &'static str,
-    exclusive: bool,
-    start: u64,
-    end: Option<u64>,
-    waiting: bool,
-    holders: Vec<JsonProcess>,
-}
-
-#[derive(Serialize)]
-struct JsonProcess {
-    pid: u32,
-    command: Option<String>,
-    started_ns: Option<i64>,
-}
-
-#[derive(Serialize)]
-struct JsonLocks {
-    schema: &'static str,
-    #[serde(flatten)]
-    path: JsonPath,
-    locked: bool,
-    complete: bool,
-    locks: Vec<JsonLock>,
-}
 
 /// Adds the locks of `file` to what is shown; `named` if there are other files.
 pub(super) fn show(
@@ -53,9 +25,13 @@ pub(super) fn show(
     look.seen += 1;
     look.locked |= locked;
     if screen.is_json() {
-        let (path, complete) = (JsonPath::of(file), locks.complete);
-        let all = JsonLocks { schema: "memsnap.stat.locks.1", path, locked, complete, locks: of(locks) };
-        look.json.push(json::line(&all)?);
+        look.json.push(json::line(&object! {
+            schema: "memsnap.stat.locks.1",
+            #[serde(flatten)] path: JsonPath::of(file),
+            locked,
+            complete: locks.complete,
+            locks: of(locks),
+        })?);
     } else if !global.quiet {
         let name = if named { format!("{}: ", escape::path(file)) } else { String::new() };
         look.lines.extend(locks.locks.iter().map(|lock| Line::Text(format!("{name}{}", describe(lock)))));
@@ -92,19 +68,24 @@ fn family(kind: LockKind) -> &'static str {
 }
 
 /// All locks, for JSON.
-pub(super) fn of(locks: &Locks) -> Vec<JsonLock> {
-    let process = |process: &Process| JsonProcess {
-        pid: process.pid,
-        command: process.command.clone(),
-        started_ns: process.started.and_then(|at| i64::try_from(at.duration_since(UNIX_EPOCH).ok()?.as_nanos()).ok()),
+pub(super) fn of(locks: &Locks) -> Vec<impl Serialize> {
+    let process = |process: &Process| {
+        let started = process.started.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        object! {
+            pid: process.pid,
+            command: process.command.clone(),
+            started_ns: started.and_then(|since| i64::try_from(since.as_nanos()).ok()),
+        }
     };
-    let lock = |lock: &Lock| JsonLock {
-        kind: family(lock.kind),
-        exclusive: lock.exclusive,
-        start: lock.start,
-        end: lock.end,
-        waiting: lock.waiting,
-        holders: lock.holders.iter().map(process).collect(),
+    let lock = |lock: &Lock| {
+        object! {
+            kind: family(lock.kind),
+            exclusive: lock.exclusive,
+            start: lock.start,
+            end: lock.end,
+            waiting: lock.waiting,
+            holders: lock.holders.iter().map(process).collect::<Vec<_>>(),
+        }
     };
     locks.locks.iter().map(lock).collect()
 }

@@ -1,7 +1,5 @@
 //! What one look at files shows.
 
-use memsnap::program::terminal;
-
 use super::super::screen::Screen;
 
 /// A line to be shown.
@@ -39,10 +37,4 @@ impl Look {
             Line::Own(text) => screen.own_text(&format!("{text}\n")),
         })
     }
-}
-
-/// Columns and rows of the terminal that stdout is; 80 columns if it is none.
-pub(super) fn terminal(screen: &Screen) -> (usize, usize) {
-    let size = screen.terminals.stdout.then(|| terminal::size(std::io::stdout())).flatten();
-    size.map_or((80, usize::MAX), |size| (size.columns.unwrap_or(80), size.rows.unwrap_or(24)))
 }

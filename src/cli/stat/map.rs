@@ -5,7 +5,7 @@ use memsnap::page::PAGE64;
 
 use super::super::screen::Screen;
 use super::super::strip::{Class, Strip};
-use super::look::{Line, terminal};
+use super::look::Line;
 
 /// Most rows of a map.
 const ROWS: u64 = 4;
@@ -21,7 +21,7 @@ const CLASSES: [Class; 6] = [
 
 /// How a file of `len` bytes is cut into cells.
 pub(super) fn strip(len: u64, screen: &Screen) -> Strip {
-    Strip::new(len, PAGE64, terminal(screen).0, ROWS)
+    Strip::new(len, PAGE64, screen.columns(), ROWS)
 }
 
 /// Adds the map and a legend of the marks that occur in it.

@@ -94,7 +94,7 @@ pub(crate) struct Args {
 }
 
 /// A type name of its own: clap would treat a plain `Vec` as many values.
-type Columns = Vec<Column>;
+type Columns = Vec<&'static Column>;
 
 impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
@@ -107,7 +107,7 @@ impl Args {
                 let look = self.look(global, screen)?;
                 look.show(screen)?;
                 let verdict = if self.locks && !look.locked { Exit::Differs } else { Exit::Done };
-                Ok(look.errors.iter().fold(verdict, |exit, e| exit.worst(screen.fail(e))))
+                Ok(look.errors.iter().fold(verdict, |exit, e| exit.max(screen.fail(e))))
             }
         }
     }
@@ -141,7 +141,7 @@ impl Args {
     }
 
     /// The columns, if the output is a table.
-    fn columns(&self) -> Option<Vec<Column>> {
+    fn columns(&self) -> Option<Vec<&'static Column>> {
         if self.columns.is_empty() {
             return (self.files.len() > 1 && !self.map).then(|| columns::usual(self.content, self.changes));
         }
@@ -164,7 +164,7 @@ impl Args {
         &self,
         file: &Path,
         subject: Subject,
-        columns: Option<&[Column]>,
+        columns: Option<&[&Column]>,
         global: &Global,
         screen: &Screen,
         look: &mut Look,
@@ -196,9 +196,9 @@ impl Args {
     }
 
     /// What has to be inspected for what is shown; `all`: at least what reads nothing.
-    fn aspects(&self, columns: Option<&[Column]>, all: bool) -> Aspects {
+    fn aspects(&self, columns: Option<&[&Column]>, all: bool) -> Aspects {
         let of_columns = |aspect: fn(&Aspects) -> bool| {
-            let is_shown = columns.is_some_and(|columns| columns.iter().any(|column| aspect(&column.aspects())));
+            let is_shown = columns.is_some_and(|columns| columns.iter().any(|column| aspect(&column.aspects)));
             is_shown || (all || columns.is_none()) && aspect(&columns::CHEAP)
         };
         Aspects {

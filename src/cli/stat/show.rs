@@ -13,7 +13,7 @@ use super::super::escape;
 use super::super::screen::Screen;
 use super::super::units::{Sizes, ago, count};
 use super::locks;
-use super::look::{Line, terminal};
+use super::look::Line;
 
 /// Columns that labels take.
 const LABELS: usize = 12;
@@ -36,7 +36,7 @@ pub(super) fn block(file: &Path, report: &Report, full: bool, all: bool, screen:
     if !full {
         return;
     }
-    let mut page = Page { lines, width: terminal(screen).0, sizes: screen.sizes, all, closed: report.closed.is_some() };
+    let mut page = Page { lines, width: screen.columns(), sizes: screen.sizes, all, closed: report.closed.is_some() };
     if report.is_link {
         page.put("leads to", &escape::path(&report.path));
     }

@@ -7,7 +7,7 @@ use super::super::exit::Exit;
 use super::super::fault;
 use super::super::screen::Screen;
 use super::super::units;
-use super::look::{Line, Look, terminal};
+use super::look::{Line, Look};
 
 /// Parses the time between two looks.
 pub(super) fn every(text: &str) -> Result<Duration, String> {
@@ -42,7 +42,7 @@ pub(super) fn watch(
             known = wrong.concat();
         }
         if in_place {
-            let (columns, rows) = terminal(screen);
+            let (rows, columns) = screen.size();
             let start = if first { "\x1b[2J\x1b[H" } else { "\x1b[H" };
             screen.own_text(&(start.to_owned() + &frame(&found.lines, columns, rows, screen.colors().0)))?;
         } else {
@@ -53,7 +53,7 @@ pub(super) fn watch(
         }
         screen.flush()?;
         if is_over {
-            return Ok(found.errors.iter().fold(Exit::Done, |exit, e| exit.worst(screen.fail(e))));
+            return Ok(found.errors.iter().fold(Exit::Done, |exit, e| exit.max(screen.fail(e))));
         }
         if screen.closed() {
             return Ok(Exit::Done);

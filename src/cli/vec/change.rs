@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::ValueHint;
 use memsnap::ops::vec::{self, ElementType, Input, Place, Report, Scalar, Side, Tag};
-use serde::Serialize;
 
-use super::super::json::JsonPath;
+use super::super::json::{JsonPath, object};
 use super::super::screen::Screen;
 use super::super::units::count;
 use super::super::{escape, text};
@@ -153,21 +152,12 @@ pub(super) struct Import {
     data_version: Option<[u8; 3]>,
 }
 
-#[derive(Serialize)]
-struct JsonReport {
-    schema: &'static str,
-    #[serde(flatten)]
-    path: JsonPath,
-    verb: &'static str,
-    changed: u64,
-    len: u64,
-}
-
 fn render(verb: &'static str, done: &str, file: &Path, report: Report, screen: &mut Screen) -> anyhow::Result<()> {
     let Report { changed, len, .. } = report;
     if screen.is_json() {
         let path = JsonPath::of(file);
-        return screen.json(&JsonReport { schema: "memsnap.vec.change.1", path, verb, changed, len });
+        let schema = "memsnap.vec.change.1";
+        return screen.json(&object! { schema, #[serde(flatten)] path, verb, changed, len });
     }
     screen.say(&format!("{}: {} {done}, now {len}", escape::path(file), count(changed, "element")));
     Ok(())
@@ -195,8 +185,7 @@ impl Push {
             }
             values => vec::push(file, Input::Words(values), self.target.wait),
         };
-        let report = report.with_context(|| format!("appending to {}", escape::path(file)))?;
-        render("push", "added", file, report, screen)
+        render("push", "added", file, report.with_context(|| self.target.doing("appending to"))?, screen)
     }
 }
 
@@ -212,9 +201,9 @@ impl Pop {
             anyhow::ensure!(!screen.closed(), "the reader of stdout is gone; nothing was removed");
             Ok(())
         });
-        let report = report.with_context(|| format!("removing elements from {}", escape::path(file)))?;
-        let done =
-            || format!("removing elements from {}: done, but the report could not be written", escape::path(file));
+        let doing = self.target.doing("removing elements from");
+        let report = report.with_context(|| doing.clone())?;
+        let done = || format!("{doing}: done, but the report could not be written");
         render("pop", "removed", file, report, screen).and_then(|()| screen.flush()).with_context(done)
     }
 }
@@ -222,25 +211,23 @@ impl Pop {
 impl Set {
     pub(super) fn run(&self, screen: &mut Screen) -> anyhow::Result<()> {
         let file = &self.target.file;
-        let report = vec::set(file, self.index, &self.values, self.target.wait)
-            .with_context(|| format!("writing to {}", escape::path(file)))?;
-        render("set", "set", file, report, screen)
+        let report = vec::set(file, self.index, &self.values, self.target.wait);
+        render("set", "set", file, report.with_context(|| self.target.doing("writing to"))?, screen)
     }
 }
 
 impl Truncate {
     pub(super) fn run(&self, screen: &mut Screen) -> anyhow::Result<()> {
         let file = &self.target.file;
-        let report = vec::truncate(file, self.len, self.target.wait)
-            .with_context(|| format!("truncating {}", escape::path(file)))?;
-        render("truncate", "removed", file, report, screen)
+        let report = vec::truncate(file, self.len, self.target.wait);
+        render("truncate", "removed", file, report.with_context(|| self.target.doing("truncating"))?, screen)
     }
 }
 
 impl Import {
     pub(super) fn run(&self, screen: &mut Screen) -> anyhow::Result<()> {
         let file = &self.target.file;
-        let report = self.push().with_context(|| format!("appending to {}", escape::path(file)))?;
+        let report = self.push().with_context(|| self.target.doing("appending to"))?;
         render("import", "added", file, report, screen)
     }
 

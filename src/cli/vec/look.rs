@@ -4,13 +4,12 @@ use std::io::Write;
 
 use anyhow::Context;
 use memsnap::ops::vec::{self, Number, Span};
-use serde::Serialize;
 
-use super::super::json::{JsonNumber, JsonPath};
+use super::super::json::{JsonNumber, JsonPath, object};
 use super::super::restore::no_binary_on_terminal;
 use super::super::screen::Screen;
+use super::super::text;
 use super::super::units::count;
-use super::super::{escape, text};
 use super::target::Target;
 use super::words::{self, name_of};
 
@@ -86,43 +85,15 @@ pub(super) struct Dump {
     force: bool,
 }
 
-#[derive(Serialize)]
-struct JsonStat {
-    schema: &'static str,
-    #[serde(flatten)]
-    path: JsonPath,
-    r#type: &'static str,
-    element_size: u64,
-    align: u64,
-    tag: String,
-    version: u32,
-    len: u64,
-    bytes: u64,
-    left_over: u64,
-    unfinished: bool,
-}
-
-#[derive(Serialize)]
-struct JsonLen {
-    schema: &'static str,
-    #[serde(flatten)]
-    path: JsonPath,
-    len: u64,
-}
-
-/// An element.
-#[derive(Serialize)]
-pub(super) struct JsonElement {
-    schema: &'static str,
-    index: u64,
-    value: JsonNumber,
+impl Target {
+    fn stat(&self) -> anyhow::Result<vec::Stat> {
+        vec::stat(&self.file, self.wait).with_context(|| self.doing("inspecting"))
+    }
 }
 
 impl Stat {
     pub(super) fn run(&self, screen: &mut Screen) -> anyhow::Result<()> {
-        let stat = vec::stat(&self.target.file, self.target.wait)
-            .with_context(|| format!("inspecting {}", escape::path(&self.target.file)))?;
-        show_stat(&stat, screen)
+        show_stat(&self.target.stat()?, screen)
     }
 }
 
@@ -130,9 +101,9 @@ impl Stat {
 pub(super) fn show_stat(stat: &vec::Stat, screen: &mut Screen) -> anyhow::Result<()> {
     let kind = &stat.kind;
     if screen.is_json() {
-        return screen.json(&JsonStat {
+        return screen.json(&object! {
             schema: "memsnap.vec.stat.1",
-            path: JsonPath::of(&stat.path),
+            #[serde(flatten)] path: JsonPath::of(&stat.path),
             r#type: name_of(kind),
             element_size: kind.size,
             align: kind.align,
@@ -158,14 +129,10 @@ pub(super) fn show_stat(stat: &vec::Stat, screen: &mut Screen) -> anyhow::Result
 
 impl Len {
     pub(super) fn run(&self, screen: &mut Screen) -> anyhow::Result<()> {
-        let stat = vec::stat(&self.target.file, self.target.wait)
-            .with_context(|| format!("inspecting {}", escape::path(&self.target.file)))?;
+        let stat = self.target.stat()?;
         if screen.is_json() {
-            return screen.json(&JsonLen {
-                schema: "memsnap.vec.len.1",
-                path: JsonPath::of(&stat.path),
-                len: stat.len,
-            });
+            let path = JsonPath::of(&stat.path);
+            return screen.json(&object! { schema: "memsnap.vec.len.1", #[serde(flatten)] path, len: stat.len });
         }
         screen.line(&stat.len.to_string())
     }
@@ -174,22 +141,21 @@ impl Len {
 impl Get {
     pub(super) fn run(&self, screen: &mut Screen) -> anyhow::Result<()> {
         vec::get(&self.target.file, &self.spans, self.target.wait, &mut |index, number| show(index, number, screen))
-            .with_context(|| format!("reading {}", escape::path(&self.target.file)))
+            .with_context(|| self.target.doing("reading"))
     }
 }
 
 /// Shows an element.
 pub(super) fn show(index: u64, number: Number, screen: &mut Screen) -> anyhow::Result<()> {
     if screen.is_json() {
-        let value = JsonNumber(number);
-        return screen.json(&JsonElement { schema: "memsnap.vec.element.1", index, value });
+        return screen.json(&object! { schema: "memsnap.vec.element.1", index, value: JsonNumber(number) });
     }
     screen.line(&number.to_string())
 }
 
 impl Dump {
     pub(super) fn run(&self, screen: &mut Screen) -> anyhow::Result<()> {
-        let doing = || format!("reading {}", escape::path(&self.target.file));
+        let doing = || self.target.doing("reading");
         let span = self.span.unwrap_or(Span::Range(None, None));
         if !self.raw {
             let mut each = |index, number| show(index, number, screen);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::ValueHint;
 
-use super::super::units;
+use super::super::{escape, units};
 
 /// The file, and how long to wait for it.
 #[derive(clap::Args)]
@@ -17,4 +17,11 @@ pub(super) struct Target {
     #[arg(long, value_name = "SECS", default_value = "10", value_parser = units::seconds)]
     #[arg(allow_negative_numbers = true)]
     pub(super) wait: Duration,
+}
+
+impl Target {
+    /// What is being done, for errors: "reading counts".
+    pub(super) fn doing(&self, what: &str) -> String {
+        format!("{what} {}", escape::path(&self.file))
+    }
 }

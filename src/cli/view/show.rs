@@ -2,9 +2,8 @@
 
 use std::fmt::Write;
 
-use serde::Serialize;
-
-use super::super::json::JsonNumber;
+use super::super::hex;
+use super::super::json::{JsonNumber, object};
 use super::super::screen::{Screen, paint};
 use super::super::typed::Typed;
 use super::super::units::count;
@@ -36,41 +35,6 @@ pub(super) struct Shown {
     bytes: u64,
 }
 
-#[derive(Serialize)]
-struct JsonRow<'a> {
-    schema: &'static str,
-    offset: u64,
-    hex: &'a str,
-}
-
-#[derive(Serialize)]
-struct JsonZeros {
-    schema: &'static str,
-    offset: u64,
-    len: u64,
-}
-
-#[derive(Serialize)]
-struct JsonValues {
-    schema: &'static str,
-    offset: u64,
-    r#type: String,
-    values: Vec<JsonNumber>,
-    /// Bytes at the end that are not a whole number.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    left_over: String,
-}
-
-#[derive(Serialize)]
-struct JsonEnd<'a> {
-    schema: &'static str,
-    name: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    len: Option<u64>,
-    start: u64,
-    end: u64,
-}
-
 impl Shown {
     /// Creates one with rows of `columns`, or of the usual width.
     pub(super) fn new(form: Form, columns: Option<usize>, digits: usize, screen: &Screen) -> Shown {
@@ -100,9 +64,9 @@ impl Shown {
             (Row::Zeros(n), _) => self.zeros(at, *n, screen)?,
             (Row::Bytes(bytes), Form::Numbers(typed)) => self.numbers(at, bytes, typed, screen)?,
             (Row::Bytes(bytes), _) if screen.is_json() => {
-                screen.json(&JsonRow { schema: "memsnap.view.row.1", offset: at, hex: &digits(bytes) })?;
+                screen.json(&object! { schema: "memsnap.view.row.1", offset: at, hex: hex::digits(bytes) })?;
             }
-            (Row::Bytes(bytes), Form::Plain) => screen.own_text(&(digits(bytes) + "\n"))?,
+            (Row::Bytes(bytes), Form::Plain) => screen.own_text(&(hex::digits(bytes) + "\n"))?,
             (Row::Bytes(bytes), Form::Hex(_)) => screen.own_text(&self.layout.row(at, bytes))?,
         }
         self.bytes += match row {
@@ -114,7 +78,7 @@ impl Shown {
 
     fn zeros(&self, at: u64, n: u64, screen: &mut Screen) -> anyhow::Result<()> {
         if screen.is_json() {
-            return screen.json(&JsonZeros { schema: "memsnap.view.zeros.1", offset: at, len: n });
+            return screen.json(&object! { schema: "memsnap.view.zeros.1", offset: at, len: n });
         }
         let size = if n < 1024 { String::new() } else { format!(" ({})", screen.sizes.show(n)) };
         let text = format!("* {}{size}", count(n, "zero byte"));
@@ -126,9 +90,13 @@ impl Shown {
         let rest = elements.remainder();
         let numbers = elements.map(|element| typed.number(element));
         if screen.is_json() {
-            let values = numbers.map(JsonNumber).collect();
-            let (schema, r#type) = ("memsnap.view.values.1", typed.name());
-            return screen.json(&JsonValues { schema, offset: at, r#type, values, left_over: digits(rest) });
+            return screen.json(&object! {
+                schema: "memsnap.view.values.1",
+                offset: at,
+                r#type: typed.name(),
+                values: numbers.map(JsonNumber).collect::<Vec<_>>(),
+                #[serde(flatten)] left_over: (!rest.is_empty()).then(|| object! { left_over: hex::digits(rest) }),
+            });
         }
         let mut line = self.layout.offset(at);
         for (i, number) in numbers.enumerate() {
@@ -143,26 +111,19 @@ impl Shown {
         }
         let offset = self.layout.offset(at + (bytes.len() - rest.len()) as u64);
         let (over, kind) = (count(rest.len() as u64, "byte"), typed.name());
-        screen.own_text(&format!("{offset}{over} left, not a whole {kind}: {}\n", digits(rest)))
+        screen.own_text(&format!("{offset}{over} left, not a whole {kind}: {}\n", hex::digits(rest)))
     }
 
     /// Writes the JSON summary; on a terminal, reports an empty file.
     pub(super) fn end(&self, name: &str, len: Option<u64>, start: u64, screen: &mut Screen) -> anyhow::Result<()> {
         if screen.is_json() {
-            return screen.json(&JsonEnd { schema: "memsnap.view.1", name, len, start, end: start + self.bytes });
+            let len = len.map(|len| object! { len });
+            let end = start + self.bytes;
+            return screen.json(&object! { schema: "memsnap.view.1", name, #[serde(flatten)] len, start, end });
         }
         if self.bytes == 0 {
             screen.say(&format!("{name} is empty"));
         }
         Ok(())
     }
-}
-
-/// `deadbeef`.
-fn digits(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }
