@@ -119,13 +119,14 @@ impl ChangeFlags {
             return Ok(plan.run(&bar)?);
         }
         let mut plan = request.plan(&bar)?;
+        let mut written = "nothing was written".to_string();
         loop {
             bar.end();
             let changes = plan.changes();
             if plan.needs_consent() {
                 let consent = self.consent(changes, verb, screen);
                 if consent != Consent::Given {
-                    let refusal = confirm::refusal(consent, &task(changes, verb, screen).0);
+                    let refusal = confirm::refusal(consent, &task(changes, verb, screen).0, &written);
                     plan.dismiss()?;
                     return Err(refusal);
                 }
@@ -137,8 +138,13 @@ impl ChangeFlags {
                 Outcome::Done(report) => return Ok(report),
                 Outcome::Changed(plan) => plan,
             };
-            screen.tell(&match finishes {
-                Some(interrupted) => format!("{}: the interrupted {interrupted} was finished", verb.name),
+            // A plan that no longer held finished nothing: the next one asks for that again.
+            screen.tell(&match finishes.filter(|_| plan.changes().finishes.is_none()) {
+                Some(interrupted) => {
+                    let finished = format!("the interrupted {interrupted} was finished");
+                    written = format!("{finished}, and nothing else was written");
+                    format!("{}: {finished}", verb.name)
+                }
                 None => format!("{}: it was changed meanwhile, so this is to be confirmed again", verb.name),
             });
         }

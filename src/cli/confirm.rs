@@ -36,10 +36,10 @@ pub(crate) fn ask(question: &str, yes: bool, free: bool, screen: &mut Screen) ->
     }
 }
 
-/// The error of a verb that may not go on: `what` would have been done.
-pub(crate) fn refusal(consent: Consent, what: &str) -> anyhow::Error {
+/// The error of a verb that may not continue: `what` would have been done, `written` says what was.
+pub(crate) fn refusal(consent: Consent, what: &str, written: &str) -> anyhow::Error {
     match consent {
-        Consent::Declined => Error::refused(format!("{what}: declined; nothing was written"), ""),
+        Consent::Declined => Error::refused(format!("{what}: declined; {written}"), ""),
         _ => Error::refused(format!("{what} needs consent"), "add --yes, or look with --dry-run"),
     }
     .into()

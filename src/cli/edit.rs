@@ -144,7 +144,7 @@ impl Args {
         let from_stdin = self.words.0.iter().any(is_stdin);
         if from_stdin && self.output.is_none() && self.change.must_ask() {
             // Not after all has been typed in.
-            return Err(confirm::refusal(Consent::Unasked, &doing));
+            return Err(confirm::refusal(Consent::Unasked, &doing, "nothing was written"));
         }
         let bounds = Bounds::of(&self.file, self.grow).map_err(|e| without_ref(e, &self.file, "edit"));
         let bounds = bounds.context(doing.clone())?;

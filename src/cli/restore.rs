@@ -154,7 +154,7 @@ impl Args {
         let out = escape::path(&self.output);
         match confirm::ask(&format!("Replace {out}?"), self.yes, true, screen) {
             Consent::Given => Ok(()),
-            consent => Err(confirm::refusal(consent, &format!("replacing {out}"))),
+            consent => Err(confirm::refusal(consent, &format!("replacing {out}"), "nothing was written")),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-use super::case::{Case, PAGE, finish_with, is_root, no_forks, noise};
+use super::case::{Case, PAGE, finish_with, has, is_root, no_forks, noise, program, skip};
 use super::trace::{interrupted, needs_strace};
 
 /// What the edits of these tests make of `old`.
@@ -213,6 +213,24 @@ fn an_interrupted_change_is_finished_first() {
     assert!(case.read("f") == patched(&old, &[(0, b"x")]));
     case.ok("undo --yes f");
     assert!(case.read("f") == old);
+}
+
+#[test]
+fn a_refusal_after_an_interrupted_change_was_finished_says_so() {
+    if !needs_strace() {
+        return;
+    }
+    if !has("script") {
+        return skip("needs script");
+    }
+    let (case, old, _) = interrupted();
+    let mut command = case.command("script");
+    command.args(["-qec", "\"$M\" edit f --at 0 --text x; echo code $?", "/dev/null"]).env("M", program());
+    let ran = finish_with(&mut command, b"y\nn\n").exits(0);
+    let said = "declined; the interrupted revert was finished, and nothing else was written";
+    assert!(ran.out.contains(said) && ran.out.contains("code 2"), "{}", ran.out);
+    assert!(case.read("f") == old);
+    case.exits("recover -n f", 0).says("no change was interrupted");
 }
 
 #[test]
