@@ -4,11 +4,11 @@
 #[path = "../../src/cli/hex.rs"]
 mod hex;
 #[allow(dead_code, reason = "not all of it is tried")]
-#[path = "../../src/cli/typed.rs"]
-mod typed;
+#[path = "../../src/cli/number_type.rs"]
+mod number_type;
 #[allow(dead_code, reason = "not all of it is tried")]
-#[path = "../../src/cli/vec/words.rs"]
-mod words_of_vec;
+#[path = "../../src/cli/vec/parsers.rs"]
+mod vec_parsers;
 
 use memsnap::ops::vec::{Number, Scalar};
 
@@ -21,10 +21,10 @@ pub fn check(input: &[u8]) {
         assert_eq!(hex::parse(&digits).as_ref(), Ok(&bytes));
         assert_eq!(hex::parse(&format!("0x{digits}")), Ok(bytes));
     }
-    if let Ok(typed) = typed::typed(text) {
-        assert_eq!(typed::typed(&typed.name()), Ok(typed));
+    if let Ok(number_type) = number_type::parse(text) {
+        assert_eq!(number_type::parse(&number_type.name()), Ok(number_type));
     }
-    if let Ok(tag) = words_of_vec::tag(text) {
+    if let Ok(tag) = vec_parsers::tag(text) {
         assert!(tag.starts_with(text.as_bytes()) && tag[text.len()..].iter().all(|byte| *byte == 0));
     }
     for scalar in Scalar::ALL {
@@ -34,8 +34,8 @@ pub fn check(input: &[u8]) {
             same(scalar, &element);
         }
     }
-    let _ = (words_of_vec::span(text), words_of_vec::number(text), words_of_vec::scalar(text));
-    let _ = (words_of_vec::magic(text), words_of_vec::version(text));
+    let _ = (vec_parsers::span(text), vec_parsers::number(text), vec_parsers::scalar(text));
+    let _ = (vec_parsers::magic(text), vec_parsers::version(text));
 }
 
 /// Any bytes are a number of each type.

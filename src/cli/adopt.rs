@@ -7,13 +7,13 @@ use clap::ValueHint;
 use memsnap::Error;
 use memsnap::ops::adopt::adopt;
 
+use super::common_flags::Global;
 use super::confirm::{self, Consent};
 use super::exit::Exit;
-use super::flags::Global;
 use super::json::{JsonPath, object};
 use super::screen::Screen;
 use super::units::count;
-use super::{escape, text};
+use super::{escape, help};
 
 /// Move the history of OLD to NEW
 ///
@@ -28,7 +28,7 @@ use super::{escape, text};
 ///
 ///   mv db.bin db-2025.bin && memsnap adopt db.bin db-2025.bin
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment, after_long_help = text::ADOPT_EXIT)]
+#[command(verbatim_doc_comment, after_long_help = help::ADOPT_EXIT)]
 pub(crate) struct Args {
     /// The path that the snapshots belong to now
     #[arg(value_name = "OLD", value_hint = ValueHint::AnyPath)]

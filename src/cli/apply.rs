@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use clap::ValueHint;
 use memsnap::ops::apply::apply;
 
+use super::action::Action;
 use super::change::ChangeFlags;
+use super::common_flags::Global;
 use super::delta::input;
 use super::exit::Exit;
-use super::flags::Global;
 use super::restore::is_stdout;
 use super::screen::Screen;
-use super::verb::Verb;
-use super::{escape, input::is_stdin, text};
+use super::{escape, help, input::is_stdin};
 
 /// Apply a delta to FILE
 ///
@@ -32,7 +32,7 @@ use super::{escape, input::is_stdin, text};
 ///   ssh host memsnap delta make db@1..2 -o - | memsnap apply --yes db -
 ///   memsnap apply db.bin monday.delta -o db-monday.bin
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment, after_long_help = text::CHANGE_EXIT)]
+#[command(verbatim_doc_comment, after_long_help = help::CHANGE_EXIT)]
 pub(crate) struct Args {
     /// The file
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -54,12 +54,12 @@ impl Args {
             let hint = "apply to a copy (-o OUT), then read that; `-o ./-` is a file of that name";
             return Err(memsnap::Error::refused("the result cannot go to stdout", hint).into());
         }
-        let verb = Verb {
+        let action = Action {
             name: escape::path(out.unwrap_or(&self.file)),
             in_place: out.is_none(),
             stdin_free: !is_stdin(&self.delta),
-            ..Verb::new("memsnap.apply.1", &format!("applying {} to", escape::os(&self.delta)), &self.file)
+            ..Action::new("memsnap.apply.1", &format!("applying {} to", escape::os(&self.delta)), &self.file)
         };
-        self.change.run(global, screen, &verb, |options| apply(&self.file, input(&self.delta)?, out, options))
+        self.change.run(global, screen, &action, |options| apply(&self.file, input(&self.delta)?, out, options))
     }
 }

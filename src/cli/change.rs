@@ -11,17 +11,17 @@ use memsnap::page::PAGE64;
 use memsnap::program::signal::LastWords;
 use serde::Serialize;
 
+use super::action::Action;
+use super::common_flags::{Global, ReadingFlags, StoringFlags};
 use super::confirm::{self, Consent};
 use super::delta::Output;
 use super::exit::Exit;
-use super::flags::{Global, ReadingFlags, StoringFlags};
 use super::hex;
 use super::json::{JsonNotes, JsonPath, JsonRange, object};
 use super::metadata;
 use super::plan::{first_line, plan_lines, task};
 use super::screen::Screen;
 use super::units::{count, duration};
-use super::verb::Verb;
 
 /// Flags of verbs that write to the file.
 #[derive(Args)]
@@ -79,7 +79,7 @@ impl ChangeFlags {
         &self,
         global: &Global,
         screen: &mut Screen,
-        verb: &Verb,
+        action: &Action,
         request: impl FnOnce(&Options) -> memsnap::Result<Request<'r>>,
     ) -> anyhow::Result<Exit> {
         let options = Options::default()
@@ -90,9 +90,9 @@ impl ChangeFlags {
             .compress(self.storing.compress)
             .reserve(self.storing.reserve);
         let request = request(&options).map_err(anyhow::Error::new);
-        let done = request.and_then(|request| self.carry_out(request, global, screen, verb));
-        let report = done.map_err(|e| e.context(verb.doing.clone()))?;
-        self.render(&report, global, screen, verb)?;
+        let done = request.and_then(|request| self.carry_out(request, global, screen, action));
+        let report = done.map_err(|e| e.context(action.doing.clone()))?;
+        self.render(&report, global, screen, action)?;
         Ok(Exit::Done)
     }
 
@@ -101,21 +101,21 @@ impl ChangeFlags {
         request: Request<'_>,
         global: &Global,
         screen: &mut Screen,
-        verb: &Verb,
+        action: &Action,
     ) -> anyhow::Result<Report> {
         let bar = screen.bar();
         if self.dry_run {
             return Ok(request.plan(&bar)?.dismiss()?);
         }
-        if self.yes || !verb.in_place {
-            let _words = verb.in_place.then(|| LastWords::are(&last_words(verb.is_final, verb, global)));
-            if !verb.in_place || !request.is_first()? {
+        if self.yes || !action.in_place {
+            let _words = action.in_place.then(|| LastWords::are(&last_words(action.is_final, action, global)));
+            if !action.in_place || !request.is_first()? {
                 return Ok(request.run(&bar)?);
             }
             let plan = request.plan(&bar)?;
             bar.end();
-            let stored = first_line(plan.changes(), verb, screen);
-            stored.iter().for_each(|stored| screen.say(&format!("{}: {stored}", verb.name)));
+            let stored = first_line(plan.changes(), action, screen);
+            stored.iter().for_each(|stored| screen.say(&format!("{}: {stored}", action.name)));
             return Ok(plan.run(&bar)?);
         }
         let mut plan = request.plan(&bar)?;
@@ -124,15 +124,15 @@ impl ChangeFlags {
             bar.end();
             let changes = plan.changes();
             if plan.needs_consent() {
-                let consent = self.consent(changes, verb, screen);
+                let consent = self.consent(changes, action, screen);
                 if consent != Consent::Given {
-                    let refusal = confirm::refusal(consent, &task(changes, verb, screen).0, &written);
+                    let refusal = confirm::refusal(consent, &task(changes, action, screen).0, &written);
                     plan.dismiss()?;
                     return Err(refusal);
                 }
             }
             let is_final = changes.no_undo;
-            let _words = LastWords::are(&last_words(is_final, verb, global));
+            let _words = LastWords::are(&last_words(is_final, action, global));
             let finishes = changes.finishes.clone();
             plan = match plan.commit(&bar)? {
                 Outcome::Done(report) => return Ok(report),
@@ -143,69 +143,69 @@ impl ChangeFlags {
                 Some(interrupted) => {
                     let finished = format!("the interrupted {interrupted} was finished");
                     written = format!("{finished}, and nothing else was written");
-                    format!("{}: {finished}", verb.name)
+                    format!("{}: {finished}", action.name)
                 }
-                None => format!("{}: it was changed meanwhile, so this is to be confirmed again", verb.name),
+                None => format!("{}: it was changed meanwhile, so this is to be confirmed again", action.name),
             });
         }
     }
 
-    fn consent(&self, changes: &Changes, verb: &Verb, screen: &mut Screen) -> Consent {
-        if verb.stdin_free && screen.terminals.stdin && !screen.is_json() {
-            plan_lines(changes, verb, screen).iter().for_each(|line| screen.tell(line));
+    fn consent(&self, changes: &Changes, action: &Action, screen: &mut Screen) -> Consent {
+        if action.stdin_free && screen.terminals.stdin && !screen.is_json() {
+            plan_lines(changes, action, screen).iter().for_each(|line| screen.tell(line));
         }
-        let question = task(changes, verb, screen).1;
-        confirm::ask(&question, false, verb.stdin_free, screen)
+        let question = task(changes, action, screen).1;
+        confirm::ask(&question, false, action.stdin_free, screen)
     }
 
-    fn render(&self, report: &Report, global: &Global, screen: &mut Screen, verb: &Verb) -> anyhow::Result<()> {
+    fn render(&self, report: &Report, global: &Global, screen: &mut Screen, action: &Action) -> anyhow::Result<()> {
         if screen.is_json() {
-            return screen.json(&json(report, self.dry_run, verb));
+            return screen.json(&json(report, self.dry_run, action));
         }
         let changes = &report.changes;
         if changes.is_empty() && !changes.edits.is_empty() {
-            screen.say(&format!("{}: nothing to change", verb.name));
-        } else if verb.recovers && !report.needed {
+            screen.say(&format!("{}: nothing to change", action.name));
+        } else if action.recovers && !report.needed {
             // The note says so.
         } else if self.dry_run {
-            for line in plan_lines(changes, verb, screen) {
+            for line in plan_lines(changes, action, screen) {
                 screen.line(&line)?;
             }
         } else if report.done {
-            screen.say(&done_line(report, screen, verb));
-            if let (Some((number, id)), true) = (&report.undo, verb.in_place) {
+            screen.say(&done_line(report, screen, action));
+            if let (Some((number, id)), true) = (&report.undo, action.in_place) {
                 let id = if global.verbose { id.to_hex() } else { id.to_hex()[..12].into() };
-                let undo = global.command("undo", &verb.file);
+                let undo = global.command("undo", &action.file);
                 screen.say(&format!("previous content saved as @{number} {id}; `{undo}` reverts this"));
             }
             if changes.no_undo {
                 screen.say("the previous content was not stored: this is final");
             }
         } else {
-            screen.say(&format!("{}: nothing to write, already identical to {}", verb.name, changes.to));
+            screen.say(&format!("{}: nothing to write, already identical to {}", action.name, changes.to));
         }
-        screen.notes(&report.notes, &verb.name);
+        screen.notes(&report.notes, &action.name);
         Ok(())
     }
 }
 
 /// Written when a signal ends the verb after consent was given.
-fn last_words(is_final: bool, verb: &Verb, global: &Global) -> String {
-    let recover = global.command("recover", &verb.file);
+fn last_words(is_final: bool, action: &Action, global: &Global) -> String {
+    let recover = global.command("recover", &action.file);
     let ends = match is_final {
         true => format!("`{recover}` with --finish completes the change"),
         false => format!("`{recover}` finishes the change or rolls it back"),
     };
-    format!("\nmemsnap: {}: interrupted; the file may be half changed: {ends}\n", verb.doing)
+    format!("\nmemsnap: {}: interrupted; the file may be half changed: {ends}\n", action.doing)
 }
 
-fn done_line(report: &Report, screen: &Screen, verb: &Verb) -> String {
+fn done_line(report: &Report, screen: &Screen, action: &Action) -> String {
     let changes = &report.changes;
-    let done = match verb.in_place {
+    let done = match action.in_place {
         true => written(report, screen).join(", "),
         false => format!("{} written", screen.sizes.show(report.bytes_written)),
     };
-    format!("{}: {done}, now identical to {}, {}", verb.name, changes.to, duration(report.elapsed))
+    format!("{}: {done}, now identical to {}, {}", action.name, changes.to, duration(report.elapsed))
 }
 
 /// What was done to a file in place: pages of zeros become holes, of which nothing is written.
@@ -227,12 +227,12 @@ fn written(report: &Report, screen: &Screen) -> Vec<String> {
     words
 }
 
-fn json(report: &Report, dry_run: bool, verb: &Verb) -> impl Serialize {
+fn json(report: &Report, dry_run: bool, action: &Action) -> impl Serialize {
     let changes = &report.changes;
     let edits: Vec<_> = changes.edits.iter().map(json_edit).collect();
-    let stores_first = changes.stores_first.filter(|_| verb.in_place && !changes.is_empty());
+    let stores_first = changes.stores_first.filter(|_| action.in_place && !changes.is_empty());
     object! {
-        schema: verb.schema,
+        schema: action.schema,
         #[serde(flatten)] path: JsonPath::of(&changes.path),
         from: changes.from.clone(),
         to: changes.to.clone(),

@@ -10,14 +10,14 @@ use memsnap::ops::delta::{self, Stat};
 use memsnap::ops::restore::Out;
 use serde::Serialize;
 
+use super::common_flags::{Global, LockFlag, ReadingFlags};
 use super::exit::Exit;
-use super::flags::{Global, LockFlag, ReadingFlags};
 use super::json::object;
 use super::operands::two_sides;
 use super::restore::{is_stderr, is_stdout, may_take_binary};
 use super::screen::Screen;
 use super::units::count;
-use super::{escape, input, text, units};
+use super::{escape, help, input, units};
 
 /// Make, inspect and reverse deltas
 ///
@@ -30,13 +30,13 @@ use super::{escape, input, text, units};
 #[command(disable_help_subcommand = true, arg_required_else_help = true)]
 pub(crate) struct Args {
     #[command(subcommand)]
-    verb: Verb,
+    verb: DeltaVerb,
 }
 
 #[derive(Subcommand)]
-enum Verb {
+enum DeltaVerb {
     Make(Make),
-    Stat(Look),
+    Stat(Describe),
     Invert(Invert),
 }
 
@@ -51,7 +51,7 @@ enum Verb {
 ///   memsnap delta make db.bin@1..2 -o monday.delta
 ///   memsnap delta make db.bin@latest db.bin@now -o - | ssh host ...
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment, after_long_help = text::DELTA_EXIT)]
+#[command(verbatim_doc_comment, after_long_help = help::DELTA_EXIT)]
 struct Make {
     /// The base: a file, a snapshot FILE@REF, or FILE@A..B for both sides
     #[arg(value_name = "A", value_hint = ValueHint::FilePath)]
@@ -85,8 +85,8 @@ struct Make {
 ///
 ///   memsnap delta stat monday.delta
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment, after_long_help = text::DELTA_EXIT)]
-struct Look {
+#[command(verbatim_doc_comment, after_long_help = help::DELTA_EXIT)]
+struct Describe {
     /// The delta; - is stdin
     #[arg(value_name = "DELTA", value_hint = ValueHint::FilePath)]
     delta: OsString,
@@ -100,7 +100,7 @@ struct Look {
 ///
 ///   memsnap delta invert monday.delta -o back.delta
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment, after_long_help = text::DELTA_EXIT)]
+#[command(verbatim_doc_comment, after_long_help = help::DELTA_EXIT)]
 struct Invert {
     /// The delta; - is stdin
     #[arg(value_name = "DELTA", value_hint = ValueHint::FilePath)]
@@ -123,9 +123,9 @@ pub(crate) struct Output {
 impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
         match &self.verb {
-            Verb::Make(make) => make.run(global, screen),
-            Verb::Stat(look) => look.run(global, screen),
-            Verb::Invert(invert) => invert.run(screen),
+            DeltaVerb::Make(make) => make.run(global, screen),
+            DeltaVerb::Stat(describe) => describe.run(global, screen),
+            DeltaVerb::Invert(invert) => invert.run(screen),
         }
     }
 }
@@ -154,7 +154,7 @@ impl Make {
     }
 }
 
-impl Look {
+impl Describe {
     fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
         let doing = || format!("reading {}", escape::os(&self.delta));
         let stat = input(&self.delta).and_then(delta::stat).with_context(doing)?;

@@ -15,14 +15,14 @@ use memsnap::program::ext::OsStringExt;
 use memsnap::program::heap;
 use memsnap::sys::{fs, open};
 
+use super::action::Action;
 use super::change::ChangeFlags;
+use super::common_flags::Global;
 use super::confirm::{self, Consent};
 use super::exit::Exit;
-use super::flags::Global;
 use super::operands::without_ref;
 use super::screen::Screen;
-use super::verb::Verb;
-use super::{escape, hex, input, text, units};
+use super::{escape, help, hex, input, units};
 
 /// Change bytes of FILE, in place
 ///
@@ -43,13 +43,13 @@ use super::{escape, hex, input, text, units};
 ///   memsnap edit -n db.bin --at page:17 --from patch --at 0 --text SQLite
 ///   memsnap edit db.bin --at 1M --zero 64k -o wipe.delta
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment, after_long_help = text::CHANGE_EXIT)]
+#[command(verbatim_doc_comment, after_long_help = help::CHANGE_EXIT)]
 pub(crate) struct Args {
     /// The file
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     file: PathBuf,
     #[command(flatten)]
-    words: Words,
+    flags: EditFlags,
     /// Permit edits past the end, which make the file longer
     ///
     /// What lies between the old end and an edit becomes a hole.
@@ -70,7 +70,7 @@ const HEADING: &str = "Edits";
 
 /// A flag that says where, or what.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Word {
+enum EditFlag {
     At(u64),
     Hex(Vec<u8>),
     Text(OsString),
@@ -80,14 +80,14 @@ enum Word {
 
 /// These flags in the order in which they were given; clap knows only the order of each by itself.
 #[derive(Debug)]
-struct Words(Vec<Word>);
+struct EditFlags(Vec<EditFlag>);
 
 fn flag(name: &'static str, value: &'static str, parser: impl Into<ValueParser>, help: &'static str) -> Arg {
     let arg = Arg::new(name).long(name).value_name(value).value_parser(parser.into()).help(help);
     arg.action(ArgAction::Append).allow_hyphen_values(true).help_heading(HEADING)
 }
 
-impl clap::Args for Words {
+impl clap::Args for EditFlags {
     fn augment_args(cmd: Command) -> Command {
         let at = "Edit the bytes from OFFSET on: 4096, 4k, 0x1000, page:17, page:17+64";
         let from = flag("from", "INPUT", clap::value_parser!(PathBuf), "All bytes of a file; - is stdin (needs --yes)");
@@ -104,24 +104,24 @@ impl clap::Args for Words {
     }
 
     fn augment_args_for_update(cmd: Command) -> Command {
-        Words::augment_args(cmd)
+        EditFlags::augment_args(cmd)
     }
 }
 
-impl FromArgMatches for Words {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Words, clap::Error> {
-        let mut words = Vec::new();
-        collect(matches, "at", &mut words, Word::At);
-        collect(matches, "hex", &mut words, Word::Hex);
-        collect(matches, "text", &mut words, Word::Text);
-        collect(matches, "from", &mut words, Word::From);
-        collect(matches, "zero", &mut words, Word::Zero);
-        words.sort_by_key(|(index, _)| *index);
-        Ok(Words(words.into_iter().map(|(_, word)| word).collect()))
+impl FromArgMatches for EditFlags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<EditFlags, clap::Error> {
+        let mut flags = Vec::new();
+        collect(matches, "at", &mut flags, EditFlag::At);
+        collect(matches, "hex", &mut flags, EditFlag::Hex);
+        collect(matches, "text", &mut flags, EditFlag::Text);
+        collect(matches, "from", &mut flags, EditFlag::From);
+        collect(matches, "zero", &mut flags, EditFlag::Zero);
+        flags.sort_by_key(|(index, _)| *index);
+        Ok(EditFlags(flags.into_iter().map(|(_, flag)| flag).collect()))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        *self = Words::from_arg_matches(matches)?;
+        *self = EditFlags::from_arg_matches(matches)?;
         Ok(())
     }
 }
@@ -130,25 +130,25 @@ impl FromArgMatches for Words {
 fn collect<T: Clone + Send + Sync + 'static>(
     matches: &ArgMatches,
     name: &str,
-    words: &mut Vec<(usize, Word)>,
-    word: fn(T) -> Word,
+    flags: &mut Vec<(usize, EditFlag)>,
+    flag: fn(T) -> EditFlag,
 ) {
     let values = matches.get_many::<T>(name).into_iter().flatten().cloned();
-    words.extend(matches.indices_of(name).into_iter().flatten().zip(values.map(word)));
+    flags.extend(matches.indices_of(name).into_iter().flatten().zip(values.map(flag)));
 }
 
 impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
         let name = escape::path(&self.file);
         let doing = format!("editing {name}");
-        let from_stdin = self.words.0.iter().any(is_stdin);
+        let from_stdin = self.flags.0.iter().any(is_stdin);
         if from_stdin && self.output.is_none() && self.change.must_ask() {
             // Not after all has been typed in.
             return Err(confirm::refusal(Consent::Unasked, &doing, "nothing was written"));
         }
         let bounds = Bounds::of(&self.file, self.grow).map_err(|e| without_ref(e, &self.file, "edit"));
         let bounds = bounds.context(doing.clone())?;
-        let edits = self.words.edits(&bounds).context(doing.clone())?;
+        let edits = self.flags.edits(&bounds).context(doing.clone())?;
         if let Some(output) = self.output.as_ref().filter(|_| !self.change.is_dry()) {
             let (output, options) = self.change.for_delta(output, LEVEL, global);
             let bar = screen.bar();
@@ -161,25 +161,25 @@ impl Args {
             }
             return output.render(stat, screen);
         }
-        let verb = Verb { stdin_free: !from_stdin, ..Verb::new("memsnap.edit.1", "editing", &self.file) };
-        self.change.run(global, screen, &verb, |options| edit(&self.file, &edits, self.grow, options))
+        let action = Action { stdin_free: !from_stdin, ..Action::new("memsnap.edit.1", "editing", &self.file) };
+        self.change.run(global, screen, &action, |options| edit(&self.file, &edits, self.grow, options))
     }
 }
 
-impl Words {
+impl EditFlags {
     /// Each offset with what follows it.
     fn edits(&self, bounds: &Bounds<'_>) -> anyhow::Result<Vec<Edit>> {
         const HINT: &str = "write --at OFFSET, then one of --hex, --text, --from and --zero; as often as you like";
         let refused = |what: &str| anyhow::Error::new(Error::refused(what, HINT));
-        if self.0.iter().filter(|word| is_stdin(word)).count() > 1 {
+        if self.0.iter().filter(|flag| is_stdin(flag)).count() > 1 {
             return Err(Error::refused("stdin can be read only once", "put the bytes in a file").into());
         }
         let pairs = self.0.chunks(2).map(|pair| match pair {
-            [Word::At(at), Word::At(_)] | [Word::At(at)] => {
+            [EditFlag::At(at), EditFlag::At(_)] | [EditFlag::At(at)] => {
                 Err(refused(&format!("nothing says what is to be at {at}")))
             }
-            [Word::At(at), new] => Ok(Edit { at: *at, new: new.patch(*at, bounds)? }),
-            [word, ..] => Err(refused(&format!("no --at says where the bytes of {} go", word.flag()))),
+            [EditFlag::At(at), new] => Ok(Edit { at: *at, new: new.patch(*at, bounds)? }),
+            [flag, ..] => Err(refused(&format!("no --at says where the bytes of {} go", flag.name()))),
             [] => unreachable!("chunks are not empty"),
         });
         let edits: Vec<_> = pairs.collect::<anyhow::Result<_>>()?;
@@ -187,30 +187,30 @@ impl Words {
     }
 }
 
-impl Word {
-    fn flag(&self) -> &'static str {
+impl EditFlag {
+    fn name(&self) -> &'static str {
         match self {
-            Word::At(_) => "--at",
-            Word::Hex(_) => "--hex",
-            Word::Text(_) => "--text",
-            Word::From(_) => "--from",
-            Word::Zero(_) => "--zero",
+            EditFlag::At(_) => "--at",
+            EditFlag::Hex(_) => "--hex",
+            EditFlag::Text(_) => "--text",
+            EditFlag::From(_) => "--from",
+            EditFlag::Zero(_) => "--zero",
         }
     }
 
     fn patch(&self, at: u64, bounds: &Bounds<'_>) -> anyhow::Result<Patch> {
         Ok(match self {
-            Word::Hex(bytes) => Patch::Bytes(bytes.clone()),
-            Word::Text(text) => Patch::Bytes(text.clone().into_vec()),
-            Word::From(path) => Patch::Bytes(bounds.read(path, at)?),
-            Word::Zero(n) => Patch::Zeros(*n),
-            Word::At(_) => Patch::Zeros(0),
+            EditFlag::Hex(bytes) => Patch::Bytes(bytes.clone()),
+            EditFlag::Text(text) => Patch::Bytes(text.clone().into_vec()),
+            EditFlag::From(path) => Patch::Bytes(bounds.read(path, at)?),
+            EditFlag::Zero(n) => Patch::Zeros(*n),
+            EditFlag::At(_) => Patch::Zeros(0),
         })
     }
 }
 
-fn is_stdin(word: &Word) -> bool {
-    matches!(word, Word::From(path) if input::is_stdin(path.as_os_str()))
+fn is_stdin(flag: &EditFlag) -> bool {
+    matches!(flag, EditFlag::From(path) if input::is_stdin(path.as_os_str()))
 }
 
 /// How many bytes an edit can have, whatever an input gives: what is read is held in memory.
@@ -270,18 +270,18 @@ mod tests {
         Bounds { file: Path::new("f"), len: 0, more: None }
     }
 
-    fn words(args: &[&str]) -> Vec<Word> {
-        let matches = Words::augment_args(Command::new("edit").no_binary_name(true)).try_get_matches_from(args);
-        Words::from_arg_matches(&matches.unwrap()).unwrap().0
+    fn flags(args: &[&str]) -> Vec<EditFlag> {
+        let matches = EditFlags::augment_args(Command::new("edit").no_binary_name(true)).try_get_matches_from(args);
+        EditFlags::from_arg_matches(&matches.unwrap()).unwrap().0
     }
 
     #[test]
     fn flags_keep_their_order() {
-        let found = words(&["--at", "4k", "--hex=00ff", "--at=page:2", "--text", "-x", "--at", "0", "--hex", "01"]);
-        let at = |offset| Word::At(offset);
-        let hex = |bytes: &[u8]| Word::Hex(bytes.into());
-        assert_eq!(found, [at(4096), hex(&[0, 255]), at(8192), Word::Text("-x".into()), at(0), hex(&[1])]);
-        let edits = Words(found).edits(&none()).unwrap();
+        let found = flags(&["--at", "4k", "--hex=00ff", "--at=page:2", "--text", "-x", "--at", "0", "--hex", "01"]);
+        let at = |offset| EditFlag::At(offset);
+        let hex = |bytes: &[u8]| EditFlag::Hex(bytes.into());
+        assert_eq!(found, [at(4096), hex(&[0, 255]), at(8192), EditFlag::Text("-x".into()), at(0), hex(&[1])]);
+        let edits = EditFlags(found).edits(&none()).unwrap();
         assert_eq!(edits[1], Edit { at: 8192, new: Patch::Bytes(b"-x".into()) });
     }
 
@@ -296,7 +296,7 @@ mod tests {
             &["--at", "1", "--from", "-", "--at", "2", "--from", "-"],
         ];
         for args in wrong {
-            assert!(Words(words(args)).edits(&none()).is_err(), "{args:?}");
+            assert!(EditFlags(flags(args)).edits(&none()).is_err(), "{args:?}");
         }
     }
 }

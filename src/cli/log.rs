@@ -11,13 +11,13 @@ use memsnap::pack::SnapshotKind;
 use memsnap::sys::id::now_ns;
 use serde::Serialize;
 
+use super::common_flags::Global;
 use super::exit::Exit;
-use super::flags::Global;
 use super::json::{JsonPath, object};
 use super::operands::without_ref;
 use super::screen::Screen;
 use super::units::{Bytes, age, ago, count};
-use super::{escape, metadata, table, text, units};
+use super::{escape, help, metadata, table, units};
 
 /// List the snapshots of FILE, or of all files
 ///
@@ -39,7 +39,7 @@ use super::{escape, metadata, table, text, units};
 ///   memsnap log db.bin --range 0x4000+512    which changed these bytes?
 ///   memsnap log -n 1 --json db.bin | jq -r .id
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment, after_long_help = text::LOG_EXIT)]
+#[command(verbatim_doc_comment, after_long_help = help::LOG_EXIT)]
 pub(crate) struct Args {
     /// The file; without it, all files of the store
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]

@@ -17,12 +17,12 @@ use super::screen::Screen;
 pub(crate) struct Args {
     /// The page: memsnap(1) or memsnap-store(5)
     #[arg(value_name = "PAGE", value_enum, default_value_t)]
-    page: Page,
+    page: ManualPage,
 }
 
 /// A manual page.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum Page {
+enum ManualPage {
     /// memsnap(1)
     #[default]
     Program,
@@ -33,8 +33,8 @@ enum Page {
 impl Args {
     pub(crate) fn run(&self, screen: &mut Screen) -> anyhow::Result<Exit> {
         screen.own_text(match self.page {
-            Page::Program => include_str!("../../man/memsnap.1"),
-            Page::Store => include_str!("../../man/memsnap-store.5"),
+            ManualPage::Program => include_str!("../../man/memsnap.1"),
+            ManualPage::Store => include_str!("../../man/memsnap-store.5"),
         })?;
         Ok(Exit::Done)
     }

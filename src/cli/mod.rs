@@ -1,10 +1,13 @@
 //! The command line: one file per verb, each with its flags (whose doc comments are the help), one call into the
 //! library, and the rendering of its report. Only this module knows terminals, the environment and exit codes.
 
+mod action;
 mod adopt;
 mod advice;
 mod apply;
+mod cell_map;
 mod change;
+mod common_flags;
 mod completions;
 mod confirm;
 mod delta;
@@ -13,9 +16,9 @@ mod edit;
 mod escape;
 mod exit;
 mod fault;
-mod flags;
 #[cfg(test)]
 mod generated;
+mod help;
 mod hex;
 mod input;
 mod json;
@@ -23,6 +26,7 @@ mod lock;
 mod log;
 mod man;
 mod metadata;
+mod number_type;
 mod operands;
 mod pager;
 mod plan;
@@ -33,16 +37,12 @@ mod revert;
 mod screen;
 mod snap;
 mod stat;
-mod strip;
 mod table;
 #[cfg(test)]
 mod tests;
-mod text;
-mod typed;
 mod undo;
 mod units;
 mod vec;
-mod verb;
 mod verify;
 mod view;
 
@@ -50,8 +50,8 @@ use std::ffi::OsString;
 
 use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use common_flags::{Global, When};
 use exit::Exit;
-use flags::{Global, When};
 use screen::Screen;
 
 /// Page-level history for big files that are changed in place
@@ -75,7 +75,7 @@ use screen::Screen;
     version,
     verbatim_doc_comment,
     after_help = "`memsnap VERB --help` describes a verb, `memsnap man | man -l -` all of them.",
-    after_long_help = text::PROGRAM,
+    after_long_help = help::PROGRAM,
     max_term_width = 80,
     subcommand_value_name = "VERB",
     subcommand_help_heading = "Verbs",

@@ -21,7 +21,7 @@ pub(crate) struct Paged {
 }
 
 enum State {
-    Held(Vec<u8>, Rows),
+    Held(Vec<u8>, RowCount),
     Piped(Box<Pager>),
     Direct,
 }
@@ -34,14 +34,14 @@ struct Pager {
 
 /// Counts the rows that text takes on a screen.
 #[derive(Default)]
-struct Rows {
+struct RowCount {
     full: usize,
     column: usize,
     /// Within an escape sequence, which takes no column.
     escape: bool,
 }
 
-impl Rows {
+impl RowCount {
     fn count(&mut self, bytes: &[u8], columns: usize) {
         for c in String::from_utf8_lossy(bytes).chars() {
             match c {
@@ -60,7 +60,7 @@ impl Rows {
 impl Paged {
     /// Creates output to `direct`, or to `command` if it has more rows than a terminal of this `size` (rows, columns).
     pub(crate) fn new(direct: Box<dyn Write>, size: (usize, usize), command: String) -> Paged {
-        Paged { direct, size, command, state: State::Held(Vec::new(), Rows::default()) }
+        Paged { direct, size, command, state: State::Held(Vec::new(), RowCount::default()) }
     }
 
     fn overflow(&mut self, held: &[u8]) -> io::Result<()> {
@@ -149,7 +149,7 @@ impl Write for Paged {
 
     /// Ends the output so far.
     fn flush(&mut self) -> io::Result<()> {
-        let fresh = State::Held(Vec::new(), Rows::default());
+        let fresh = State::Held(Vec::new(), RowCount::default());
         match std::mem::replace(&mut self.state, fresh) {
             State::Held(held, _) => self.direct.write_all(&held)?,
             State::Piped(pager) => return pager.end(),
@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn rows_as_a_terminal_counts_them() {
         let count = |text: &str| {
-            let mut rows = Rows::default();
+            let mut rows = RowCount::default();
             rows.count(text.as_bytes(), 10);
             rows.full
         };

@@ -2,10 +2,10 @@
 
 use memsnap::ops::change::{Changes, Replaced};
 
+use super::action::Action;
 use super::diff::columns;
 use super::screen::Screen;
 use super::units::count;
-use super::verb::Verb;
 use super::{escape, hex, metadata};
 
 /// Ranges shown of a plan before the rest is only counted.
@@ -14,9 +14,9 @@ const SHOWN: usize = 20;
 const SHORT: usize = 8;
 
 /// What is done, as a gerund and as a question.
-pub(crate) fn task(changes: &Changes, verb: &Verb, screen: &Screen) -> (String, String) {
-    let name = &verb.name;
-    if changes.is_empty() && verb.in_place {
+pub(crate) fn task(changes: &Changes, action: &Action, screen: &Screen) -> (String, String) {
+    let name = &action.name;
+    if changes.is_empty() && action.in_place {
         return match changes.no_undo {
             true => (format!("ending the change of {name}"), format!("End the change of {name}?")),
             false => (format!("forgetting the change of {name}"), format!("Forget the interrupted change of {name}?")),
@@ -32,16 +32,16 @@ pub(crate) fn task(changes: &Changes, verb: &Verb, screen: &Screen) -> (String, 
 }
 
 /// What is stored before anything is written, where nothing was before.
-pub(crate) fn first_line(changes: &Changes, verb: &Verb, screen: &Screen) -> Option<String> {
-    let bytes = changes.stores_first.filter(|_| verb.in_place && !changes.is_empty())?;
+pub(crate) fn first_line(changes: &Changes, action: &Action, screen: &Screen) -> Option<String> {
+    let bytes = changes.stores_first.filter(|_| action.in_place && !changes.is_empty())?;
     Some(format!("there is no snapshot yet: all of it is stored for undo (up to {})", screen.sizes.show(bytes)))
 }
 
 /// The lines that show a plan.
-pub(crate) fn plan_lines(changes: &Changes, verb: &Verb, screen: &Screen) -> Vec<String> {
+pub(crate) fn plan_lines(changes: &Changes, action: &Action, screen: &Screen) -> Vec<String> {
     let sizes = screen.sizes;
-    let mut lines = vec![format!("{}: from {} to {}", verb.name, changes.from, changes.to)];
-    if let Some(stored) = first_line(changes, verb, screen) {
+    let mut lines = vec![format!("{}: from {} to {}", action.name, changes.from, changes.to)];
+    if let Some(stored) = first_line(changes, action, screen) {
         lines.push(format!("  first    {stored}"));
     }
     if changes.no_undo {

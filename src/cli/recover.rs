@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use clap::ValueHint;
 use memsnap::ops::change::recover::{How, recover};
 
+use super::action::Action;
 use super::change::ChangeFlags;
+use super::common_flags::Global;
 use super::exit::Exit;
-use super::flags::Global;
+use super::help;
 use super::operands::without_ref;
 use super::screen::Screen;
-use super::text;
-use super::verb::Verb;
 
 /// Finish or roll back a change of FILE that was interrupted
 ///
@@ -35,7 +35,7 @@ use super::verb::Verb;
 ///   memsnap recover -n db.bin        what was interrupted, and how?
 ///   memsnap recover --rollback --yes db.bin
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment, after_long_help = text::RECOVER_EXIT)]
+#[command(verbatim_doc_comment, after_long_help = help::RECOVER_EXIT)]
 pub(crate) struct Args {
     /// The file
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -55,9 +55,9 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
-        let verb = Verb::new("memsnap.recover.1", "recovering", &self.file);
-        let verb = Verb { recovers: true, is_final: self.finish, ..verb };
-        self.change.run(global, screen, &verb, |options| {
+        let action = Action::new("memsnap.recover.1", "recovering", &self.file);
+        let action = Action { recovers: true, is_final: self.finish, ..action };
+        self.change.run(global, screen, &action, |options| {
             recover(&self.file, self.how(), options).map_err(|e| without_ref(e, &self.file, "recover"))
         })
     }

@@ -11,14 +11,14 @@ use memsnap::ops::restore::{self, Options, Out, Report, restore};
 use memsnap::page::PageRange;
 use memsnap::program::descriptor;
 
+use super::common_flags::Global;
 use super::confirm::{self, Consent};
 use super::exit::{Exit, Hinted};
-use super::flags::Global;
 use super::json::{JsonNotes, JsonPath, JsonRange, object};
 use super::operands::{exists, reading};
 use super::screen::Screen;
 use super::units::duration;
-use super::{escape, fault, text, units};
+use super::{escape, fault, help, units};
 
 /// Write a snapshot to another file
 ///
@@ -40,7 +40,7 @@ use super::{escape, fault, text, units};
 ///   memsnap restore db.bin@3 -o old.bin
 ///   memsnap restore db.bin@latest -o - | sha256sum
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment, after_long_help = text::RESTORE_EXIT)]
+#[command(verbatim_doc_comment, after_long_help = help::RESTORE_EXIT)]
 pub(crate) struct Args {
     /// The snapshot
     #[arg(value_name = "FILE@REF", value_hint = ValueHint::FilePath)]

@@ -5,14 +5,14 @@ use std::ffi::OsString;
 use clap::ValueHint;
 use memsnap::ops::revert::{revert, revert_without_undo};
 
+use super::action::Action;
 use super::change::ChangeFlags;
+use super::common_flags::Global;
 use super::exit::Exit;
-use super::flags::Global;
 use super::operands::writing;
 use super::screen::Screen;
 use super::units::Bytes;
-use super::verb::Verb;
-use super::{text, units};
+use super::{help, units};
 
 /// Revert FILE to a snapshot, in place
 ///
@@ -32,7 +32,7 @@ use super::{text, units};
 ///   memsnap revert -n db.bin@before-upgrade  what would be written?
 ///   memsnap revert --yes db.bin@3 --range 1M..2M
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment, after_long_help = text::CHANGE_EXIT)]
+#[command(verbatim_doc_comment, after_long_help = help::CHANGE_EXIT)]
 pub(crate) struct Args {
     /// The file, and the snapshot to revert it to
     #[arg(value_name = "FILE[@REF]", value_hint = ValueHint::FilePath)]
@@ -57,9 +57,9 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
         let what = writing(&self.what, self.at.as_deref())?;
-        let verb = Verb::new("memsnap.revert.1", "reverting", &what.path);
-        let verb = Verb { is_final: self.no_undo, ..verb };
-        self.change.run(global, screen, &verb, |options| match self.no_undo {
+        let action = Action::new("memsnap.revert.1", "reverting", &what.path);
+        let action = Action { is_final: self.no_undo, ..action };
+        self.change.run(global, screen, &action, |options| match self.no_undo {
             true => revert_without_undo(&what, options),
             false => revert(&what, self.range, options),
         })

@@ -12,8 +12,8 @@ use memsnap::program::descriptor;
 use memsnap::program::terminal;
 use serde::Serialize;
 
+use super::common_flags::{Global, When};
 use super::exit::Exit;
-use super::flags::{Global, When};
 use super::pager::Paged;
 use super::progress::Bar;
 use super::units::Sizes;

@@ -14,14 +14,14 @@ use memsnap::program::signal::LastWords;
 use memsnap::store::check_tag;
 use serde::Serialize;
 
+use super::common_flags::{Global, LockFlag, ReadingFlags, StoringFlags};
 use super::exit::Exit;
-use super::flags::{Global, LockFlag, ReadingFlags, StoringFlags};
 use super::json::{JsonPath, object};
 use super::metadata;
 use super::operands::without_ref;
 use super::screen::Screen;
 use super::units::{count, duration};
-use super::{escape, text, units};
+use super::{escape, help, units};
 
 /// Take a snapshot of each FILE
 ///
@@ -50,7 +50,7 @@ use super::{escape, text, units};
 ///   flock state.bin memsnap snap --lock state.bin
 ///   id=$(memsnap snap -q --require proven disk.img) && echo "$id"
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment, after_long_help = text::SNAP_EXIT)]
+#[command(verbatim_doc_comment, after_long_help = help::SNAP_EXIT)]
 pub(crate) struct Args {
     /// The files
     #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]

@@ -6,8 +6,8 @@ use std::rc::Rc;
 
 use clap::{CommandFactory, Parser};
 
+use super::common_flags::Global;
 use super::exit::Exit;
-use super::flags::Global;
 use super::screen::{Screen, Terminals};
 use super::{Cli, escape, fault};
 

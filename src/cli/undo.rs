@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use clap::ValueHint;
 use memsnap::ops::undo::undo;
 
+use super::action::Action;
 use super::change::ChangeFlags;
+use super::common_flags::Global;
 use super::exit::Exit;
-use super::flags::Global;
+use super::help;
 use super::operands::without_ref;
 use super::screen::Screen;
-use super::text;
-use super::verb::Verb;
 
 /// Revert the last revert, apply, edit or undo of FILE
 ///
@@ -27,7 +27,7 @@ use super::verb::Verb;
 ///
 ///   memsnap revert db.bin@3 && ./check db.bin || memsnap undo --yes db.bin
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment, after_long_help = text::CHANGE_EXIT)]
+#[command(verbatim_doc_comment, after_long_help = help::CHANGE_EXIT)]
 pub(crate) struct Args {
     /// The file
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -38,8 +38,8 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
-        let verb = Verb::new("memsnap.undo.1", "undoing the last change of", &self.file);
-        self.change.run(global, screen, &verb, |options| {
+        let action = Action::new("memsnap.undo.1", "undoing the last change of", &self.file);
+        self.change.run(global, screen, &action, |options| {
             undo(&self.file, options).map_err(|e| without_ref(e, &self.file, "undo"))
         })
     }

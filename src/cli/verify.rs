@@ -9,13 +9,13 @@ use memsnap::page::PageRange;
 use memsnap::program::signal::LastWords;
 use serde::Serialize;
 
+use super::common_flags::Global;
 use super::exit::Exit;
-use super::flags::Global;
 use super::json::{JsonNotes, JsonPath, JsonRange, object};
 use super::operands::reading;
 use super::screen::Screen;
 use super::units::{count, range_text};
-use super::{escape, text};
+use super::{escape, help};
 
 /// Ranges and snapshots shown of a fault before the rest is only counted.
 const SHOWN: usize = 8;
@@ -39,7 +39,7 @@ const SHOWN: usize = 8;
 ///   memsnap verify --quick db.bin
 ///   memsnap verify --repair db.bin
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment, after_long_help = text::VERIFY_EXIT)]
+#[command(verbatim_doc_comment, after_long_help = help::VERIFY_EXIT)]
 pub(crate) struct Args {
     /// A file, or one snapshot of it; by default, the whole store
     #[arg(value_name = "FILE[@REF]", value_hint = ValueHint::FilePath)]

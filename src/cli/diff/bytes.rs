@@ -7,7 +7,7 @@ use memsnap::ops::diff::{Compared, Piece, Report};
 use super::super::json::object;
 use super::super::screen::Screen;
 use super::super::units::{count, differ};
-use super::found::{Found, Run, while_read};
+use super::common::{Counted, Run, while_read};
 use super::tally::Tally;
 
 /// Finds the ranges of bytes that differ.
@@ -56,7 +56,7 @@ pub(super) fn show(
     report: &Report,
     mut tally: Tally,
     screen: &mut Screen,
-) -> anyhow::Result<Found> {
+) -> anyhow::Result<Counted> {
     let mut ranges = Ranges::default();
     let mut each = |range| {
         if tally.take(1) {
@@ -68,7 +68,7 @@ pub(super) fn show(
     ranges.run.end().map_or(Ok(()), each)?;
     tally.tell_rest("range", screen)?;
     let (bytes, n) = (count(ranges.bytes, "byte"), count(tally.total, "range"));
-    Ok(Found {
+    Ok(Counted {
         what: Some(format!("{bytes} in {n} {}", differ(ranges.bytes))),
         json: Some(tally.json("byte", ranges.bytes, Some(tally.total))),
         bytes: Some(ranges.bytes),

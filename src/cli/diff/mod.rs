@@ -1,12 +1,12 @@
 //! `memsnap diff`: what differs, as pages, bytes, rows of digits, numbers, or a map.
 
 mod bytes;
+mod common;
 mod elements;
-mod found;
+mod hex_rows;
 mod map;
 mod numbers;
 mod pages;
-mod rows;
 mod tally;
 
 use std::ffi::OsString;
@@ -21,17 +21,17 @@ use memsnap::ops::operand::Operand;
 use memsnap::program::signal::LastWords;
 use serde::Serialize;
 
+use super::common_flags::{Global, LockFlag, ReadingFlags};
 use super::exit::Exit;
-use super::flags::{Global, LockFlag, ReadingFlags};
 use super::json::object;
 use super::metadata;
+use super::number_type::{self, NumberType};
 use super::operands::two_sides;
 use super::screen::Screen;
-use super::typed::{Typed, typed};
 use super::units::{self, Bytes, count};
-use super::{escape, text};
-use found::Found;
-pub(crate) use found::columns;
+use super::{escape, help};
+use common::Counted;
+pub(crate) use common::columns;
 use tally::Tally;
 
 /// Show which pages differ between A and B
@@ -57,7 +57,7 @@ use tally::Tally;
 ///   memsnap diff --elements counts@1 elements of a persistent vector
 ///   memsnap diff --pages db.bin | while read -r page; do ...; done
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment, after_long_help = text::DIFF_EXIT)]
+#[command(verbatim_doc_comment, after_long_help = help::DIFF_EXIT)]
 #[command(group = clap::ArgGroup::new("form")
     .args(["pages", "unit", "hex", "as_type", "map", "elements"]))]
 pub(crate) struct Args {
@@ -102,8 +102,8 @@ pub(crate) struct Args {
     /// u8 to u64, i8 to i64, f16 to f64, bf16; little-endian, or big-endian
     /// with a suffix be, as in u32be. The index counts from the start of the
     /// file. Numbers that only one side has count as changed.
-    #[arg(long = "as", id = "as_type", value_name = "TYPE", value_parser = typed, verbatim_doc_comment)]
-    as_type: Option<Typed>,
+    #[arg(long = "as", id = "as_type", value_name = "TYPE", value_parser = number_type::parse, verbatim_doc_comment)]
+    as_type: Option<NumberType>,
     /// Treat all NaNs as equal, whatever their bits
     #[arg(long, requires = "as_type")]
     nan_equal: bool,
@@ -202,23 +202,23 @@ impl Args {
     }
 
     /// Shows what differs, in the chosen form.
-    fn show(&self, compared: &Compared, report: &Report, screen: &mut Screen) -> anyhow::Result<Found> {
+    fn show(&self, compared: &Compared, report: &Report, screen: &mut Screen) -> anyhow::Result<Counted> {
         let tally = Tally::new(self.limit);
         if self.stat {
-            return Ok(Found::pages(report));
+            return Ok(Counted::pages(report));
         }
         if self.map {
-            return map::show(compared, screen).map(|()| Found::pages(report));
+            return map::show(compared, screen).map(|()| Counted::pages(report));
         }
         if self.hex {
-            return rows::show(compared, report, u64::from(self.context), tally, screen);
+            return hex_rows::show(compared, report, u64::from(self.context), tally, screen);
         }
         if let Some(typed) = self.as_type {
             return numbers::show(compared, report, (typed, self.nan_equal), tally, screen);
         }
         match self.unit {
             Some(Unit::Byte) => bytes::show(compared, report, tally, screen),
-            _ => pages::show(compared, self.pages, tally, screen).map(|()| Found::pages(report)),
+            _ => pages::show(compared, self.pages, tally, screen).map(|()| Counted::pages(report)),
         }
     }
 
@@ -244,7 +244,7 @@ impl Args {
         elements::summary(&report, screen)
     }
 
-    fn summary(&self, report: &Report, found: Found, compared: &Compared, screen: &mut Screen) -> anyhow::Result<()> {
+    fn summary(&self, report: &Report, found: Counted, compared: &Compared, screen: &mut Screen) -> anyhow::Result<()> {
         if screen.is_json() {
             return screen.json(&json(report, &found, self.range.map(|_| compared.span())));
         }
@@ -291,7 +291,7 @@ fn summary_line(report: &Report, what: Option<String>, screen: &Screen) -> Strin
     format!("{} -> {}: {what}, {length}{metadata}", a.name, b.name)
 }
 
-fn json(report: &Report, found: &Found, range: Option<Range<u64>>) -> impl Serialize {
+fn json(report: &Report, found: &Counted, range: Option<Range<u64>>) -> impl Serialize {
     // The image is unknown when two files are compared.
     let side =
         |side: &Side| object! { name: side.name.clone(), len: side.len, image: side.image.map(|id| id.to_hex()) };

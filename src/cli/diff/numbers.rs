@@ -7,10 +7,10 @@ use memsnap::ops::vec::Number;
 use memsnap::page::is_zero;
 
 use super::super::json::{JsonNumber, object};
+use super::super::number_type::{NumberType, is_nan};
 use super::super::screen::Screen;
-use super::super::typed::{Typed, is_nan};
 use super::super::units::{count, differ};
-use super::found::{Found, Run, differing, longer, rows_of, while_read};
+use super::common::{Counted, Run, differing, longer, rows_of, while_read};
 use super::tally::Tally;
 
 /// Finds the numbers that changed, and shows them.
@@ -18,7 +18,7 @@ struct Numbers<'a> {
     compared: &'a Compared,
     /// The name of the longer side: it alone has bytes past the end of the other.
     longer: &'a str,
-    typed: Typed,
+    typed: NumberType,
     nan_equal: bool,
     tally: Tally,
     /// Bytes that differ.
@@ -33,10 +33,10 @@ struct Numbers<'a> {
 pub(super) fn show(
     compared: &Compared,
     report: &Report,
-    (typed, nan_equal): (Typed, bool),
+    (typed, nan_equal): (NumberType, bool),
     tally: Tally,
     screen: &mut Screen,
-) -> anyhow::Result<Found> {
+) -> anyhow::Result<Counted> {
     let (longer, zeros) = (longer(report), Run::default());
     let mut numbers = Numbers { compared, longer, typed, nan_equal, tally, bytes: 0, zeros, rest: false };
     compared.pieces(&mut |piece| {
@@ -53,7 +53,7 @@ pub(super) fn show(
     if rest && !screen.is_json() {
         screen.tell(&format!("bytes at the end, less than one {name}, differ too"));
     }
-    Ok(Found {
+    Ok(Counted {
         what: Some(format!("{} ({name}) {}", count(tally.total, "value"), differ(tally.total))),
         json: Some(tally.json("value", tally.total, None)),
         bytes: Some(bytes),
@@ -137,7 +137,7 @@ impl Numbers<'_> {
 }
 
 fn show_number(
-    (index, typed): (u64, Typed),
+    (index, typed): (u64, NumberType),
     old: Option<Number>,
     new: Option<Number>,
     screen: &mut Screen,

@@ -6,7 +6,7 @@ use memsnap::page::{PAGE64, PageRange};
 use super::super::json::{JsonRange, object};
 use super::super::screen::Screen;
 use super::super::units::count;
-use super::found::{columns, while_read};
+use super::common::{columns, while_read};
 use super::tally::Tally;
 
 /// Shows the ranges, or all pages one by one.

@@ -2,7 +2,7 @@
 
 use super::super::screen::Screen;
 use super::super::units::count;
-use super::found::JsonChanges;
+use super::common::JsonChanges;
 
 /// Counts changes and the lines that show them, of one change or several. Those past the limit are counted too, so that
 /// their number can be shown.

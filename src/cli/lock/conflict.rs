@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use memsnap::sys::kernel_locks::{Locks, Process};
 use serde::Serialize;
 
-use super::target::Target;
+use super::target::LockTarget;
 use crate::cli::escape;
 use crate::cli::json::{self, JsonPath, object};
 use crate::cli::log::local_time;
@@ -16,7 +16,13 @@ use crate::cli::screen::Screen;
 const NAMED: usize = 5;
 
 /// Reports, after `doing`, who holds the locks that were `found` in the way; `code` is the exit code.
-pub(super) fn tell(doing: &str, found: &Locks, target: &Target, code: u8, screen: &mut Screen) -> anyhow::Result<()> {
+pub(super) fn tell(
+    doing: &str,
+    found: &Locks,
+    target: &LockTarget,
+    code: u8,
+    screen: &mut Screen,
+) -> anyhow::Result<()> {
     let us = std::process::id();
     let mut holders: Vec<&Process> = found.locks.iter().flat_map(|lock| &lock.holders).collect();
     // We may have inherited the descriptor that holds it: then the process that passed it on is named.
@@ -39,7 +45,7 @@ pub(super) fn tell(doing: &str, found: &Locks, target: &Target, code: u8, screen
             error: &what,
             hint: "wait for the lock: without -n, or with a longer -w",
             code,
-            #[serde(flatten)] path: matches!(target, Target::File(_)).then(|| JsonPath::of(&path)),
+            #[serde(flatten)] path: matches!(target, LockTarget::File(_)).then(|| JsonPath::of(&path)),
             holders: holders.iter().map(|p| json_process(p)).collect::<Vec<_>>(),
         })?);
     } else {

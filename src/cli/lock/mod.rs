@@ -17,11 +17,11 @@ use memsnap::program::{child, signal};
 use memsnap::sys::lock::LockMode;
 use memsnap::sys::open::OpenMode;
 
+use super::common_flags::Global;
 use super::exit::{Coded, Exit};
-use super::flags::Global;
 use super::screen::Screen;
-use super::{escape, text, units};
-use target::Target;
+use super::{escape, help, units};
+use target::LockTarget;
 
 /// The exit code for usage errors of this verb.
 pub(crate) const USAGE: Exit = Exit::Own(64);
@@ -59,7 +59,7 @@ const CANNOT_MAKE: u8 = 73;
 ///   (memsnap lock -n 9 || exit 1; ./job) 9>job.lock
 ///   memsnap lock --fd 9 --close ./job 9>job.lock
 #[derive(clap::Args)]
-#[command(version, verbatim_doc_comment, after_long_help = text::LOCK_EXIT, infer_long_args = true, args_override_self = true)]
+#[command(version, verbatim_doc_comment, after_long_help = help::LOCK_EXIT, infer_long_args = true, args_override_self = true)]
 #[command(override_usage = "memsnap lock [OPTIONS] FILE [--] CMD [ARG]...
        memsnap lock [OPTIONS] FILE -c SHELL_CMD
        memsnap lock [OPTIONS] DESCRIPTOR")]
@@ -128,7 +128,7 @@ impl Args {
         let mut had = self.take(&file, wait);
         if matches!(&had, Err(e) if is_nfs(e))
             && self.kind() != Some(LockMode::Shared)
-            && matches!(target, Target::File(_))
+            && matches!(target, LockTarget::File(_))
         {
             // NFS turns all locks into POSIX locks; exclusive ones need a file that is open for writing.
             if let Ok(again) = self.open(&target, OpenMode::Both) {
@@ -166,30 +166,30 @@ impl Args {
     }
 
     /// Reports who is in the way, after `doing`.
-    fn tell(&self, doing: &str, file: &Lockable, target: &Target, screen: &mut Screen) -> anyhow::Result<()> {
+    fn tell(&self, doing: &str, file: &Lockable, target: &LockTarget, screen: &mut Screen) -> anyhow::Result<()> {
         let found = lockable::in_the_way(file, self.span(), self.kind().unwrap_or(LockMode::Exclusive));
         conflict::tell(doing, &found, target, self.conflict_exit_code, screen)
     }
 
     /// What to lock, and what to run then.
-    fn read(&self) -> anyhow::Result<(Target, Option<Command>)> {
+    fn read(&self) -> anyhow::Result<(LockTarget, Option<Command>)> {
         let mut words = &self.words[..];
         if self.command.is_some() && self.fd.is_none() {
             // Treated as a command, a file in the wrong place would be run, and a file named like the command created.
             return Err(wrong("-c comes before the file", "put the file first: memsnap lock FILE -c CMD"));
         }
         let target = match (self.fd, words) {
-            (Some(fd), _) => Target::Descriptor(fd),
-            (None, [only]) => Target::Descriptor(descriptor(only)?),
+            (Some(fd), _) => LockTarget::Descriptor(fd),
+            (None, [only]) => LockTarget::Descriptor(descriptor(only)?),
             (None, [first, rest @ ..]) => {
                 words = rest;
-                Target::File(first.into())
+                LockTarget::File(first.into())
             }
             (None, []) => {
                 return Err(wrong("nothing to lock", "give a file and a command, or the number of a descriptor"));
             }
         };
-        if self.fd.is_none() && matches!(target, Target::Descriptor(_)) {
+        if self.fd.is_none() && matches!(target, LockTarget::Descriptor(_)) {
             return Ok((target, None));
         }
         let shell = |line: &OsStr| {
@@ -261,21 +261,21 @@ impl Args {
         Ok(Some(time))
     }
 
-    fn open(&self, target: &Target, access: OpenMode) -> anyhow::Result<Lockable> {
+    fn open(&self, target: &LockTarget, access: OpenMode) -> anyhow::Result<Lockable> {
         let path = target.path();
         let opened = match target {
-            Target::File(path) => lockable::open(path, access, !self.close),
-            Target::Descriptor(number) => lockable::inherited(*number),
+            LockTarget::File(path) => lockable::open(path, access, !self.close),
+            LockTarget::Descriptor(number) => lockable::inherited(*number),
         };
         opened.map_err(|source| {
             let code = match (target, source.kind()) {
-                (Target::Descriptor(_), _) => NOT_LOCKABLE,
+                (LockTarget::Descriptor(_), _) => NOT_LOCKABLE,
                 (_, ErrorKind::ReadOnlyFilesystem | ErrorKind::StorageFull) => CANNOT_MAKE,
                 _ if is_short(&source) => SYSTEM,
                 _ => NO_INPUT,
             };
             let doing = match (target, path.exists()) {
-                (Target::Descriptor(_), _) => "using",
+                (LockTarget::Descriptor(_), _) => "using",
                 (_, true) if access == OpenMode::Write && source.kind() == ErrorKind::PermissionDenied => {
                     let what = format!("opening {} for writing, for an exclusive fcntl lock: {source}", path.display());
                     return coded(code, Error::refused(what, FCNTL_HINT));
@@ -346,7 +346,7 @@ fn wrong(what: impl Into<String>, hint: &str) -> anyhow::Error {
 /// The hint for a file that cannot be opened for writing.
 const FCNTL_HINT: &str = "use a shared lock (-s), or leave out --fcntl: flock works on any file that can be opened";
 
-fn no_lock(target: &Target, source: io::Error) -> anyhow::Error {
+fn no_lock(target: &LockTarget, source: io::Error) -> anyhow::Error {
     let code = if is_short(&source) { SYSTEM } else { NOT_LOCKABLE };
     if target.path().is_dir() && is_nfs(&source) {
         let what =

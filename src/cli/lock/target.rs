@@ -3,17 +3,17 @@
 use std::path::PathBuf;
 
 /// What to lock.
-pub(super) enum Target {
+pub(super) enum LockTarget {
     File(PathBuf),
     Descriptor(i32),
 }
 
-impl Target {
+impl LockTarget {
     /// For messages; not escaped.
     pub(super) fn path(&self) -> PathBuf {
         match self {
-            Target::File(path) => path.clone(),
-            Target::Descriptor(number) => format!("descriptor {number}").into(),
+            LockTarget::File(path) => path.clone(),
+            LockTarget::Descriptor(number) => format!("descriptor {number}").into(),
         }
     }
 }

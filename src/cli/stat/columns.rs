@@ -9,8 +9,8 @@ use memsnap::sys::unseen::Unseen;
 
 use super::super::units::Sizes;
 use super::super::{escape, table};
-use super::look::Line;
-use super::show::percent;
+use super::full::percent;
+use super::output::Line;
 
 const NOTHING: Aspects =
     Aspects { layout: false, cache: false, users: false, format: false, content: false, changes: false };

@@ -10,8 +10,8 @@ use memsnap::sys::proc_maps::{MappedRange, Mapper, Mappers};
 use serde::Serialize;
 
 use super::super::json::{JsonPath, object};
+use super::full;
 use super::locks;
-use super::show;
 
 /// The JSON object for `file`.
 pub(super) fn of(file: &Path, report: &Report) -> impl Serialize {
@@ -20,7 +20,7 @@ pub(super) fn of(file: &Path, report: &Report) -> impl Serialize {
     if let Some(why) = &report.closed {
         unseen.insert("file", why.clone());
     }
-    if let Some(which) = show::users_unseen(report) {
+    if let Some(which) = full::users_unseen(report) {
         unseen.insert("processes", which);
     }
     if !report.locks.complete {

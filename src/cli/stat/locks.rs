@@ -6,11 +6,11 @@ use std::time::UNIX_EPOCH;
 use memsnap::sys::kernel_locks::{Lock, LockKind, Locks, Process};
 use serde::Serialize;
 
+use super::super::common_flags::Global;
 use super::super::escape;
-use super::super::flags::Global;
 use super::super::json::{self, JsonPath, object};
 use super::super::screen::Screen;
-use super::look::{Line, Look};
+use super::output::{Inspection, Line};
 
 /// Adds the locks of `file` to what is shown; `named` if there are other files.
 pub(super) fn show(
@@ -19,13 +19,13 @@ pub(super) fn show(
     named: bool,
     global: &Global,
     screen: &Screen,
-    look: &mut Look,
+    inspection: &mut Inspection,
 ) -> anyhow::Result<()> {
     let locked = locks.held().next().is_some();
-    look.seen += 1;
-    look.locked |= locked;
+    inspection.seen += 1;
+    inspection.locked |= locked;
     if screen.is_json() {
-        look.json.push(json::line(&object! {
+        inspection.json.push(json::line(&object! {
             schema: "memsnap.stat.locks.1",
             #[serde(flatten)] path: JsonPath::of(file),
             locked,
@@ -34,7 +34,7 @@ pub(super) fn show(
         })?);
     } else if !global.quiet {
         let name = if named { format!("{}: ", escape::path(file)) } else { String::new() };
-        look.lines.extend(locks.locks.iter().map(|lock| Line::Text(format!("{name}{}", describe(lock)))));
+        inspection.lines.extend(locks.locks.iter().map(|lock| Line::Text(format!("{name}{}", describe(lock)))));
     }
     Ok(())
 }

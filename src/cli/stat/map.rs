@@ -3,40 +3,40 @@
 use memsnap::ops::stat::{Cell, Report};
 use memsnap::page::PAGE64;
 
+use super::super::cell_map::{CellClass, CellMap};
 use super::super::screen::Screen;
-use super::super::strip::{Class, Strip};
-use super::look::Line;
+use super::output::Line;
 
 /// Most rows of a map.
 const ROWS: u64 = 4;
 
-const CLASSES: [Class; 6] = [
-    Class { mark: '#', color: "1;31", name: "changed" },
-    Class { mark: '*', color: "33", name: "dirty" },
-    Class { mark: '=', color: "32", name: "cached" },
-    Class { mark: '-', color: "", name: "not cached" },
-    Class { mark: '.', color: "2", name: "hole" },
-    Class { mark: '?', color: "2", name: "unknown" },
+const CLASSES: [CellClass; 6] = [
+    CellClass { mark: '#', color: "1;31", name: "changed" },
+    CellClass { mark: '*', color: "33", name: "dirty" },
+    CellClass { mark: '=', color: "32", name: "cached" },
+    CellClass { mark: '-', color: "", name: "not cached" },
+    CellClass { mark: '.', color: "2", name: "hole" },
+    CellClass { mark: '?', color: "2", name: "unknown" },
 ];
 
 /// How a file of `len` bytes is cut into cells.
-pub(super) fn strip(len: u64, screen: &Screen) -> Strip {
-    Strip::new(len, PAGE64, screen.columns(), ROWS)
+pub(super) fn cell_map(len: u64, screen: &Screen) -> CellMap {
+    CellMap::new(len, PAGE64, screen.columns(), ROWS)
 }
 
 /// Adds the map and a legend of the marks that occur in it.
-pub(super) fn draw(strip: &Strip, report: &Report, screen: &Screen, lines: &mut Vec<Line>) {
+pub(super) fn draw(map: &CellMap, report: &Report, screen: &Screen, lines: &mut Vec<Line>) {
     let colored = screen.colors().0;
     let classes: Vec<usize> = report.cells.iter().map(class).collect();
     let used: Vec<usize> = (0..CLASSES.len()).filter(|class| classes.contains(class)).collect();
-    let used_classes: Vec<Class> = used.iter().map(|class| CLASSES[*class]).collect();
+    let used_classes: Vec<CellClass> = used.iter().map(|class| CLASSES[*class]).collect();
     if used.is_empty() {
         return; // no bytes
     }
     let mut next = classes.iter();
-    let rows = strip.rows(&CLASSES, colored, |_| next.next().copied().unwrap_or(CLASSES.len() - 1));
+    let rows = map.rows(&CLASSES, colored, |_| next.next().copied().unwrap_or(CLASSES.len() - 1));
     lines.extend(rows.into_iter().map(Line::Own));
-    lines.push(Line::Own(strip.legend(&used_classes, colored, &screen.sizes.show(strip.cell()))));
+    lines.push(Line::Own(map.legend(&used_classes, colored, &screen.sizes.show(map.cell()))));
 }
 
 /// The first class that a cell has something of.

@@ -1,11 +1,11 @@
 //! `memsnap stat`.
 
 mod columns;
+mod full;
 mod json;
 mod locks;
-mod look;
 mod map;
-mod show;
+mod output;
 mod watch;
 
 use std::path::{Path, PathBuf};
@@ -16,13 +16,13 @@ use clap::ValueHint;
 use memsnap::Error;
 use memsnap::ops::stat::{self, Aspects, Options, Report, Subject, Unseen};
 
+use super::common_flags::{Global, ReadingFlags};
 use super::exit::Exit;
-use super::flags::{Global, ReadingFlags};
 use super::operands::without_ref;
 use super::screen::Screen;
-use super::{escape, text, units};
+use super::{escape, help, units};
 use columns::Column;
-use look::{Line, Look};
+use output::{Inspection, Line};
 
 /// Show holes, extents, page cache, processes and locks of a file
 ///
@@ -53,7 +53,7 @@ use look::{Line, Look};
 ///   memsnap stat -o file,length,dirty,locks *.bin
 ///   memsnap lock -n db.bin start               only if it is not locked
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment, after_long_help = text::STAT_EXIT)]
+#[command(verbatim_doc_comment, after_long_help = help::STAT_EXIT)]
 pub(crate) struct Args {
     /// The files
     #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
@@ -102,26 +102,26 @@ impl Args {
             return Err(Error::refused("-o selects columns of a table, and JSON has all fields", "leave out -o").into());
         }
         match self.watch {
-            Some(every) => watch::watch(every, screen, |screen| self.look(global, screen)),
+            Some(every) => watch::watch(every, screen, |screen| self.inspect(global, screen)),
             None => {
-                let look = self.look(global, screen)?;
-                look.show(screen)?;
-                let verdict = if self.locks && !look.locked { Exit::Differs } else { Exit::Done };
-                Ok(look.errors.iter().fold(verdict, |exit, e| exit.max(screen.fail(e))))
+                let inspection = self.inspect(global, screen)?;
+                inspection.show(screen)?;
+                let verdict = if self.locks && !inspection.locked { Exit::Differs } else { Exit::Done };
+                Ok(inspection.errors.iter().fold(verdict, |exit, e| exit.max(screen.fail(e))))
             }
         }
     }
 
-    fn look(&self, global: &Global, screen: &Screen) -> anyhow::Result<Look> {
-        let mut look = Look::default();
+    fn inspect(&self, global: &Global, screen: &Screen) -> anyhow::Result<Inspection> {
+        let mut inspection = Inspection::default();
         let columns = self.columns();
         let columns = columns.as_deref();
         for file in &self.files {
             let doing = || format!("inspecting {}", escape::path(file));
             if self.locks {
                 match self.found(file, stat::locks_of(file)).with_context(doing) {
-                    Err(e) => look.errors.push(e),
-                    Ok(found) => locks::show(file, &found, self.files.len() > 1, global, screen, &mut look)?,
+                    Err(e) => inspection.errors.push(e),
+                    Ok(found) => locks::show(file, &found, self.files.len() > 1, global, screen, &mut inspection)?,
                 }
             } else {
                 match self
@@ -129,15 +129,15 @@ impl Args {
                     .map_err(|e| without_ref(e, file, "stat"))
                     .with_context(doing)
                 {
-                    Err(e) => look.errors.push(e),
-                    Ok(subject) => self.one(file, subject, columns, global, screen, &mut look)?,
+                    Err(e) => inspection.errors.push(e),
+                    Ok(subject) => self.one(file, subject, columns, global, screen, &mut inspection)?,
                 }
             }
         }
-        if let Some(columns) = columns.filter(|_| !look.rows.is_empty()) {
-            columns::table(columns, std::mem::take(&mut look.rows), &mut look.lines);
+        if let Some(columns) = columns.filter(|_| !inspection.rows.is_empty()) {
+            columns::table(columns, std::mem::take(&mut inspection.rows), &mut inspection.lines);
         }
-        Ok(look)
+        Ok(inspection)
     }
 
     /// The columns, if the output is a table.
@@ -167,10 +167,10 @@ impl Args {
         columns: Option<&[&Column]>,
         global: &Global,
         screen: &Screen,
-        look: &mut Look,
+        inspection: &mut Inspection,
     ) -> anyhow::Result<()> {
-        let strip = self.map.then(|| map::strip(subject.len(), screen));
-        let cells = strip.iter().flat_map(|strip| strip.spans()).collect();
+        let map = self.map.then(|| map::cell_map(subject.len(), screen));
+        let cells = map.iter().flat_map(|map| map.spans()).collect();
         let options = Options::default()
             .store(global.store.clone())
             .reading(self.reading.reading(false))
@@ -179,19 +179,19 @@ impl Args {
         let bar = screen.bar();
         let report = subject.look(&options, &bar);
         drop(bar);
-        look.seen += 1;
+        inspection.seen += 1;
         if screen.is_json() {
-            look.json.push(super::json::line(&json::of(file, &report))?);
+            inspection.json.push(super::json::line(&json::of(file, &report))?);
         } else if let Some(columns) = columns {
-            look.rows.push(columns::row(file, &report, columns, screen.sizes));
+            inspection.rows.push(columns::row(file, &report, columns, screen.sizes));
         } else {
-            let gap = (!look.lines.is_empty()).then(|| Line::Text(String::new()));
-            look.lines.extend(gap);
+            let gap = (!inspection.lines.is_empty()).then(|| Line::Text(String::new()));
+            inspection.lines.extend(gap);
             let full = self.files.len() == 1;
-            show::block(file, &report, full, global.verbose, screen, &mut look.lines);
-            strip.iter().for_each(|strip| map::draw(strip, &report, screen, &mut look.lines));
+            full::block(file, &report, full, global.verbose, screen, &mut inspection.lines);
+            map.iter().for_each(|map| map::draw(map, &report, screen, &mut inspection.lines));
         }
-        look.errors.extend(failures(file, report));
+        inspection.errors.extend(failures(file, report));
         Ok(())
     }
 

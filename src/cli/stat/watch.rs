@@ -7,9 +7,9 @@ use super::super::exit::Exit;
 use super::super::fault;
 use super::super::screen::Screen;
 use super::super::units;
-use super::look::{Line, Look};
+use super::output::{Inspection, Line};
 
-/// Parses the time between two looks.
+/// Parses the time between two rounds.
 pub(super) fn every(text: &str) -> Result<Duration, String> {
     match units::seconds(text)? {
         time if time < Duration::from_millis(10) => Err("the shortest time is 0.01 seconds".into()),
@@ -18,18 +18,18 @@ pub(super) fn every(text: &str) -> Result<Duration, String> {
 }
 
 /// Inspects and shows until no file is left, the reader of stdout is gone, or Ctrl-C ends the program. (The signal may
-/// do so at any time: each look is written at once, and the cursor stays below it.) An error at the first look ends it
-/// too; a later one is shown, and the other files are still watched.
+/// do so at any time: each result is written at once, and the cursor stays below it.) An error in the first round ends
+/// it too; a later one is shown, and the other files are still watched.
 pub(super) fn watch(
     every: Duration,
     screen: &mut Screen,
-    look: impl Fn(&Screen) -> anyhow::Result<Look>,
+    inspect: impl Fn(&Screen) -> anyhow::Result<Inspection>,
 ) -> anyhow::Result<Exit> {
     let in_place = screen.terminals.stdout && !screen.is_json();
     let mut first = true;
     let mut known = String::new();
     loop {
-        let mut found = look(screen)?;
+        let mut found = inspect(screen)?;
         let is_over = !found.errors.is_empty() && (first || found.seen == 0);
         let errors = if is_over { Vec::new() } else { std::mem::take(&mut found.errors) };
         let wrong: Vec<_> = errors.iter().map(|e| fault::text(e, false, None).0).collect();

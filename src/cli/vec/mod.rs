@@ -1,10 +1,10 @@
 //! `memsnap vec`.
 
-mod change;
 mod input;
-mod look;
+mod parsers;
+mod read;
 mod target;
-mod words;
+mod write;
 
 use clap::Subcommand;
 
@@ -26,36 +26,36 @@ use super::screen::Screen;
 #[command(disable_help_subcommand = true, arg_required_else_help = true)]
 pub(crate) struct Args {
     #[command(subcommand)]
-    verb: Verb,
+    verb: VecVerb,
 }
 
 #[derive(Subcommand)]
-enum Verb {
-    Create(change::Create),
-    Stat(look::Stat),
-    Push(change::Push),
-    Pop(change::Pop),
-    Get(look::Get),
-    Set(change::Set),
-    Len(look::Len),
-    Truncate(change::Truncate),
-    Dump(look::Dump),
-    Import(change::Import),
+enum VecVerb {
+    Create(write::Create),
+    Stat(read::Stat),
+    Push(write::Push),
+    Pop(write::Pop),
+    Get(read::Get),
+    Set(write::Set),
+    Len(read::Len),
+    Truncate(write::Truncate),
+    Dump(read::Dump),
+    Import(write::Import),
 }
 
 impl Args {
     pub(crate) fn run(&self, screen: &mut Screen) -> anyhow::Result<Exit> {
         match &self.verb {
-            Verb::Create(verb) => verb.run(screen),
-            Verb::Stat(verb) => verb.run(screen),
-            Verb::Push(verb) => verb.run(screen),
-            Verb::Pop(verb) => verb.run(screen),
-            Verb::Get(verb) => verb.run(screen),
-            Verb::Set(verb) => verb.run(screen),
-            Verb::Len(verb) => verb.run(screen),
-            Verb::Truncate(verb) => verb.run(screen),
-            Verb::Dump(verb) => verb.run(screen),
-            Verb::Import(verb) => verb.run(screen),
+            VecVerb::Create(verb) => verb.run(screen),
+            VecVerb::Stat(verb) => verb.run(screen),
+            VecVerb::Push(verb) => verb.run(screen),
+            VecVerb::Pop(verb) => verb.run(screen),
+            VecVerb::Get(verb) => verb.run(screen),
+            VecVerb::Set(verb) => verb.run(screen),
+            VecVerb::Len(verb) => verb.run(screen),
+            VecVerb::Truncate(verb) => verb.run(screen),
+            VecVerb::Dump(verb) => verb.run(screen),
+            VecVerb::Import(verb) => verb.run(screen),
         }?;
         Ok(Exit::Done)
     }

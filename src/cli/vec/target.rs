@@ -9,7 +9,7 @@ use super::super::{escape, units};
 
 /// The file, and how long to wait for it.
 #[derive(clap::Args)]
-pub(super) struct Target {
+pub(super) struct VectorArgs {
     /// The vector
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) file: PathBuf,
@@ -19,7 +19,7 @@ pub(super) struct Target {
     pub(super) wait: Duration,
 }
 
-impl Target {
+impl VectorArgs {
     /// What is being done, for errors: "reading counts".
     pub(super) fn doing(&self, what: &str) -> String {
         format!("{what} {}", escape::path(&self.file))

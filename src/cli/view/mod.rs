@@ -1,8 +1,8 @@
 //! `memsnap view`.
 
-mod hex;
+mod forms;
+mod hex_row;
 mod rows;
-mod show;
 
 use std::cell::RefCell;
 use std::ffi::OsString;
@@ -14,17 +14,17 @@ use clap::ValueHint;
 use clap::builder::RangedU64ValueParser;
 use memsnap::ops::view::{Opened, Piece, read_stream};
 
+use super::cell_map::digits;
+use super::common_flags::Global;
 use super::exit::Exit;
-use super::flags::Global;
+use super::number_type::{self, NumberType};
 use super::operands::reading;
 use super::screen::Screen;
-use super::strip::digits;
-use super::typed::{Typed, typed};
 use super::units::{self, Bytes};
-use super::{escape, input, text};
-pub(crate) use hex::character;
-use rows::Rows;
-use show::{Form, Shown};
+use super::{escape, help, input};
+use forms::{Form, RowWriter};
+pub(crate) use hex_row::character;
+use rows::RowSplitter;
 
 /// Show the bytes of a file or a snapshot
 ///
@@ -43,7 +43,7 @@ use show::{Form, Shown};
 ///   memsnap view --as f32 weights.bin         as numbers
 ///   memsnap view --raw db.bin@latest --range ..1M | sha256sum
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment, after_long_help = text::VIEW_EXIT)]
+#[command(verbatim_doc_comment, after_long_help = help::VIEW_EXIT)]
 #[command(group = clap::ArgGroup::new("form").args(["plain", "raw", "as_type"]))]
 pub(crate) struct Args {
     /// The file, or a snapshot of it; - is standard input
@@ -74,8 +74,8 @@ pub(crate) struct Args {
     ///
     /// Little-endian on every machine; a suffix be, as in u32be, makes it
     /// big-endian. The first number begins where the range begins.
-    #[arg(long = "as", id = "as_type", value_name = "TYPE", value_parser = typed, verbatim_doc_comment)]
-    as_type: Option<Typed>,
+    #[arg(long = "as", id = "as_type", value_name = "TYPE", value_parser = number_type::parse, verbatim_doc_comment)]
+    as_type: Option<NumberType>,
     /// Write bytes even to a terminal
     #[arg(long, requires = "raw")]
     force: bool,
@@ -192,8 +192,8 @@ impl Args {
             None if self.plain => Form::Plain,
             None => Form::Hex(self.group),
         };
-        let mut shown = Shown::new(form, self.columns, digits, screen);
-        let mut rows = Rows::new(shown.row_bytes(), !self.no_fold && !self.plain, start);
+        let mut shown = RowWriter::new(form, self.columns, digits, screen);
+        let mut rows = RowSplitter::new(shown.row_bytes(), !self.no_fold && !self.plain, start);
         origin.read((start, end), &mut |_, piece| {
             rows.feed(&piece, &mut |at, row| shown.row(at, &row, screen))?;
             if let Origin::Stream(_) = origin { screen.bring_out() } else { Ok(()) }

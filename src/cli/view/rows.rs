@@ -18,7 +18,7 @@ pub(super) enum Row<'a> {
 
 /// Cuts bytes into rows of `width`.
 #[derive(Debug)]
-pub(super) struct Rows {
+pub(super) struct RowSplitter {
     width: usize,
     /// Whether consecutive rows of zeros become one.
     fold: bool,
@@ -33,14 +33,14 @@ pub(super) struct Rows {
 /// Shows a row, which begins at this offset.
 type Show<'a> = &'a mut dyn FnMut(u64, Row<'_>) -> anyhow::Result<()>;
 
-impl Rows {
+impl RowSplitter {
     /// Creates one that has seen nothing; the first byte has offset `start`.
     ///
     /// # Panics
     /// When `width` is zero, or more than [`WIDEST`].
-    pub(super) fn new(width: usize, fold: bool, start: u64) -> Rows {
+    pub(super) fn new(width: usize, fold: bool, start: u64) -> RowSplitter {
         assert!((1..=WIDEST).contains(&width), "a row has bytes, and not too many");
-        Rows { width, fold, at: start, open: Vec::with_capacity(width), zeros: 0 }
+        RowSplitter { width, fold, at: start, open: Vec::with_capacity(width), zeros: 0 }
     }
 
     /// Takes the next bytes, and shows the rows that are full.
@@ -132,7 +132,7 @@ mod tests {
 
     /// Pieces: (reported as zeros, bytes).
     fn cut(pieces: &[(bool, Vec<u8>)], width: usize, fold: bool, start: u64) -> Vec<(u64, Vec<u8>, bool)> {
-        let mut rows = Rows::new(width, fold, start);
+        let mut rows = RowSplitter::new(width, fold, start);
         let mut out = Vec::new();
         let mut show = |at: u64, row: Row<'_>| {
             out.push(match row {

@@ -5,13 +5,13 @@ use std::io::Write;
 use anyhow::Context;
 use memsnap::ops::vec::{self, Number, Span};
 
+use super::super::help;
 use super::super::json::{JsonNumber, JsonPath, object};
 use super::super::restore::no_binary_on_terminal;
 use super::super::screen::Screen;
-use super::super::text;
 use super::super::units::count;
-use super::target::Target;
-use super::words::{self, name_of};
+use super::parsers::{self, name_of};
+use super::target::VectorArgs;
 
 /// Show type, length and state of a vector
 ///
@@ -22,10 +22,10 @@ use super::words::{self, name_of};
 ///
 ///   memsnap vec stat counts
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment, after_long_help = text::VEC_EXIT)]
+#[command(verbatim_doc_comment, after_long_help = help::VEC_EXIT)]
 pub(super) struct Stat {
     #[command(flatten)]
-    target: Target,
+    target: VectorArgs,
 }
 
 /// Print the number of elements
@@ -34,10 +34,10 @@ pub(super) struct Stat {
 ///
 ///   memsnap vec len counts
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment, after_long_help = text::VEC_EXIT)]
+#[command(verbatim_doc_comment, after_long_help = help::VEC_EXIT)]
 pub(super) struct Len {
     #[command(flatten)]
-    target: Target,
+    target: VectorArgs,
 }
 
 /// Print elements, one a line
@@ -48,12 +48,12 @@ pub(super) struct Len {
 ///   memsnap vec get counts 10..20      ten of them
 ///   memsnap vec get counts -- -3..     the last three
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment, after_long_help = text::VEC_EXIT)]
+#[command(verbatim_doc_comment, after_long_help = help::VEC_EXIT)]
 pub(super) struct Get {
     #[command(flatten)]
-    target: Target,
+    target: VectorArgs,
     /// Indexes or ranges
-    #[arg(value_name = "INDEX", required = true, value_parser = words::span, allow_negative_numbers = true)]
+    #[arg(value_name = "INDEX", required = true, value_parser = parsers::span, allow_negative_numbers = true)]
     spans: Vec<Span>,
 }
 
@@ -67,12 +67,12 @@ pub(super) struct Get {
 ///   memsnap vec dump counts | sort -n | tail -1
 ///   memsnap vec dump --raw counts 100.. > rest.bin
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment, after_long_help = text::VEC_EXIT)]
+#[command(verbatim_doc_comment, after_long_help = help::VEC_EXIT)]
 pub(super) struct Dump {
     #[command(flatten)]
-    target: Target,
+    target: VectorArgs,
     /// An index or a range; by default, all
-    #[arg(value_name = "RANGE", value_parser = words::span, allow_negative_numbers = true)]
+    #[arg(value_name = "RANGE", value_parser = parsers::span, allow_negative_numbers = true)]
     span: Option<Span>,
     /// Write the bytes of the elements; works for any type
     #[arg(long, conflicts_with = "text")]
@@ -85,7 +85,7 @@ pub(super) struct Dump {
     force: bool,
 }
 
-impl Target {
+impl VectorArgs {
     fn stat(&self) -> anyhow::Result<vec::Stat> {
         vec::stat(&self.file, self.wait).with_context(|| self.doing("inspecting"))
     }

@@ -1,4 +1,4 @@
-//! What one look at files shows.
+//! What is shown of all files, in one round of `--watch` or at once.
 
 use super::super::screen::Screen;
 
@@ -13,9 +13,9 @@ pub(super) enum Line {
     Own(String),
 }
 
-/// One look at all files: the lines to show, and errors.
+/// What was found of all files: the lines to show, and errors.
 #[derive(Default)]
-pub(super) struct Look {
+pub(super) struct Inspection {
     pub(super) lines: Vec<Line>,
     /// Rows of a table that is not laid out yet.
     pub(super) rows: Vec<Vec<String>>,
@@ -27,7 +27,7 @@ pub(super) struct Look {
     pub(super) locked: bool,
 }
 
-impl Look {
+impl Inspection {
     /// Writes it.
     pub(super) fn show(&self, screen: &mut Screen) -> anyhow::Result<()> {
         self.json.iter().try_for_each(|line| screen.own_text(line))?;

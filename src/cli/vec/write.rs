@@ -10,10 +10,10 @@ use memsnap::ops::vec::{self, ElementType, Input, Place, Report, Scalar, Side, T
 use super::super::json::{JsonPath, object};
 use super::super::screen::Screen;
 use super::super::units::count;
-use super::super::{escape, text};
-use super::look::{show, show_stat};
-use super::target::Target;
-use super::{input, words};
+use super::super::{escape, help};
+use super::read::{show, show_stat};
+use super::target::VectorArgs;
+use super::{input, parsers};
 
 /// Create an empty vector
 ///
@@ -24,16 +24,16 @@ use super::{input, words};
 ///   memsnap vec create counts --type u32
 ///   memsnap vec create weights --type f32 --tag layer-1 --version 2
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment, after_long_help = text::VEC_EXIT)]
+#[command(verbatim_doc_comment, after_long_help = help::VEC_EXIT)]
 pub(super) struct Create {
     /// The file to create
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     file: PathBuf,
     /// Set the type of the elements: u8 to u64, i8 to i64, f32 or f64
-    #[arg(long = "type", value_name = "TYPE", value_parser = words::scalar)]
+    #[arg(long = "type", value_name = "TYPE", value_parser = parsers::scalar)]
     scalar: Scalar,
     /// Set a program's name for the type: up to 16 bytes
-    #[arg(long, value_name = "NAME", value_parser = words::tag, default_value = "", hide_default_value = true)]
+    #[arg(long, value_name = "NAME", value_parser = parsers::tag, default_value = "", hide_default_value = true)]
     tag: Tag,
     /// Set the program's version of the type
     #[arg(long = "version", id = "type_version", value_name = "N", default_value_t, hide_default_value = true)]
@@ -50,10 +50,10 @@ pub(super) struct Create {
 ///   memsnap vec push counts 1 2 3
 ///   seq 1000 | memsnap vec push counts -
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment, after_long_help = text::VEC_EXIT)]
+#[command(verbatim_doc_comment, after_long_help = help::VEC_EXIT)]
 pub(super) struct Push {
     #[command(flatten)]
-    target: Target,
+    target: VectorArgs,
     /// The numbers, or - alone
     #[arg(value_name = "VALUE", required = true, allow_negative_numbers = true)]
     values: Vec<String>,
@@ -70,12 +70,12 @@ pub(super) struct Push {
 ///   memsnap vec pop counts -n 2
 ///   memsnap vec pop counts --front -n 1000 >done
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment, after_long_help = text::VEC_EXIT)]
+#[command(verbatim_doc_comment, after_long_help = help::VEC_EXIT)]
 pub(super) struct Pop {
     #[command(flatten)]
-    target: Target,
+    target: VectorArgs,
     /// Remove N elements; they are printed in their order
-    #[arg(short = 'n', long = "number", value_name = "N", default_value = "1", value_parser = words::number)]
+    #[arg(short = 'n', long = "number", value_name = "N", default_value = "1", value_parser = parsers::number)]
     number: u64,
     /// Remove the first elements, not the last
     #[arg(long)]
@@ -91,12 +91,12 @@ pub(super) struct Pop {
 ///   memsnap vec set counts 3 17
 ///   memsnap vec set counts -1 0
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment, after_long_help = text::VEC_EXIT)]
+#[command(verbatim_doc_comment, after_long_help = help::VEC_EXIT)]
 pub(super) struct Set {
     #[command(flatten)]
-    target: Target,
+    target: VectorArgs,
     /// The first element to set
-    #[arg(value_name = "INDEX", value_parser = words::place, allow_negative_numbers = true)]
+    #[arg(value_name = "INDEX", value_parser = parsers::place, allow_negative_numbers = true)]
     index: Place,
     /// The numbers
     #[arg(value_name = "VALUE", required = true, allow_negative_numbers = true)]
@@ -109,12 +109,12 @@ pub(super) struct Set {
 ///
 ///   memsnap vec truncate counts 100
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment, after_long_help = text::VEC_EXIT)]
+#[command(verbatim_doc_comment, after_long_help = help::VEC_EXIT)]
 pub(super) struct Truncate {
     #[command(flatten)]
-    target: Target,
+    target: VectorArgs,
     /// The number of elements to keep
-    #[arg(value_name = "N", value_parser = words::number)]
+    #[arg(value_name = "N", value_parser = parsers::number)]
     len: u64,
 }
 
@@ -131,10 +131,10 @@ pub(super) struct Truncate {
 ///   memsnap vec create new --type u64
 ///   memsnap vec import new old --persistence
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment, after_long_help = text::VEC_EXIT)]
+#[command(verbatim_doc_comment, after_long_help = help::VEC_EXIT)]
 pub(super) struct Import {
     #[command(flatten)]
-    target: Target,
+    target: VectorArgs,
     /// The file to append; - is stdin
     #[arg(value_name = "INPUT", value_hint = ValueHint::FilePath)]
     input: OsString,
@@ -145,10 +145,10 @@ pub(super) struct Import {
     #[arg(long)]
     persistence: bool,
     /// Require these magic bytes: 8 characters, or 0x and 16 digits
-    #[arg(long, value_name = "MAGIC", requires = "persistence", value_parser = words::magic)]
+    #[arg(long, value_name = "MAGIC", requires = "persistence", value_parser = parsers::magic)]
     magic: Option<[u8; 8]>,
     /// Require this version of its contents, such as 0.1.0
-    #[arg(long, value_name = "VERSION", requires = "persistence", value_parser = words::version)]
+    #[arg(long, value_name = "VERSION", requires = "persistence", value_parser = parsers::version)]
     data_version: Option<[u8; 3]>,
 }
 

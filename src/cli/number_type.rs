@@ -4,14 +4,14 @@ use memsnap::ops::vec::{Number, Scalar};
 
 /// A number type, and the order of its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Typed {
-    kind: Kind,
+pub(crate) struct NumberType {
+    kind: NumberKind,
     big: bool,
 }
 
 /// A number type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum NumberKind {
     Scalar(Scalar),
     /// IEEE 754 binary16: 5 bits of exponent, 10 of fraction.
     Half,
@@ -19,16 +19,16 @@ enum Kind {
     Brain,
 }
 
-impl Kind {
-    fn all() -> impl Iterator<Item = Kind> {
-        Scalar::ALL.into_iter().map(Kind::Scalar).chain([Kind::Half, Kind::Brain])
+impl NumberKind {
+    fn all() -> impl Iterator<Item = NumberKind> {
+        Scalar::ALL.into_iter().map(NumberKind::Scalar).chain([NumberKind::Half, NumberKind::Brain])
     }
 
     fn name(self) -> &'static str {
         match self {
-            Kind::Scalar(scalar) => scalar.name(),
-            Kind::Half => "f16",
-            Kind::Brain => "bf16",
+            NumberKind::Scalar(scalar) => scalar.name(),
+            NumberKind::Half => "f16",
+            NumberKind::Brain => "bf16",
         }
     }
 }
@@ -47,24 +47,24 @@ fn from_half(bits: u16) -> f32 {
 }
 
 /// Parses `u8`, `i32`, `f64`, also with a suffix `le` (the default) or `be`.
-pub(crate) fn typed(text: &str) -> Result<Typed, String> {
+pub(crate) fn parse(text: &str) -> Result<NumberType, String> {
     let (name, big) = match (text.strip_suffix("be"), text.strip_suffix("le")) {
         (Some(name), _) => (name, true),
         (None, name) => (name.unwrap_or(text), false),
     };
-    let kind = Kind::all().find(|kind| kind.name() == name).ok_or_else(|| {
-        let names: Vec<_> = Kind::all().map(Kind::name).collect();
+    let kind = NumberKind::all().find(|kind| kind.name() == name).ok_or_else(|| {
+        let names: Vec<_> = NumberKind::all().map(NumberKind::name).collect();
         format!("use one of {}, with a suffix be for big-endian", names.join(", "))
     })?;
-    Ok(Typed { kind, big })
+    Ok(NumberType { kind, big })
 }
 
-impl Typed {
+impl NumberType {
     /// Bytes of a number.
     pub(crate) fn size(self) -> usize {
         match self.kind {
-            Kind::Scalar(scalar) => scalar.size(),
-            Kind::Half | Kind::Brain => 2,
+            NumberKind::Scalar(scalar) => scalar.size(),
+            NumberKind::Half | NumberKind::Brain => 2,
         }
     }
 
@@ -83,9 +83,9 @@ impl Typed {
         }
     }
 
-    /// The most columns that [`Typed::text`] needs.
+    /// The most columns that [`NumberType::text`] needs.
     pub(crate) fn width(self) -> usize {
-        let Kind::Scalar(scalar) = self.kind else { return 16 };
+        let NumberKind::Scalar(scalar) = self.kind else { return 16 };
         match scalar {
             Scalar::U8 => 3,
             Scalar::I8 => 4,
@@ -102,7 +102,7 @@ impl Typed {
     /// The number in `bytes`.
     ///
     /// # Panics
-    /// When their number is not [`Typed::size`].
+    /// When their number is not [`NumberType::size`].
     pub(crate) fn number(self, bytes: &[u8]) -> Number {
         let mut element = [0; 8];
         let element = &mut element[..bytes.len()];
@@ -111,18 +111,18 @@ impl Typed {
             element.reverse();
         }
         match (self.kind, &*element) {
-            (Kind::Scalar(scalar), element) => scalar.number(element),
-            (Kind::Half, element) => Number::Single(from_half(short(element))),
-            (Kind::Brain, element) => Number::Single(f32::from_bits(u32::from(short(element)) << 16)),
+            (NumberKind::Scalar(scalar), element) => scalar.number(element),
+            (NumberKind::Half, element) => Number::Single(from_half(short(element))),
+            (NumberKind::Brain, element) => Number::Single(f32::from_bits(u32::from(short(element)) << 16)),
         }
     }
 
     /// The bits of a number of this type as hexadecimal digits, the highest first.
     pub(crate) fn bits(self, number: Number) -> String {
         match (self.kind, number) {
-            (Kind::Brain, Number::Single(n)) => format!("{:04x}", n.to_bits() >> 16),
+            (NumberKind::Brain, Number::Single(n)) => format!("{:04x}", n.to_bits() >> 16),
             // Only asked of what is not a number.
-            (Kind::Half, Number::Single(n)) if n.is_nan() => {
+            (NumberKind::Half, Number::Single(n)) if n.is_nan() => {
                 format!("{:04x}", n.to_bits() >> 16 & 0x8000 | 0x7c00 | n.to_bits() >> 13 & 0x3ff)
             }
             (_, Number::Whole(n)) => format!("{n:x}"),
@@ -155,7 +155,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_number_fits_its_column_and_is_read_back(bytes: [u8; 8], which in 0..12usize) {
-            let typed = Typed { kind: Kind::all().nth(which).unwrap(), big: false };
+            let typed = NumberType { kind: NumberKind::all().nth(which).unwrap(), big: false };
             let number = typed.number(&bytes[..typed.size()]);
             let text = typed.text(number);
             prop_assert!(text.len() <= typed.width(), "{}", text);
@@ -171,7 +171,7 @@ mod tests {
     /// All of them, against what the standard says that they are.
     #[test]
     fn every_half() {
-        let [half, brain] = ["f16be", "bf16"].map(|name| typed(name).unwrap());
+        let [half, brain] = ["f16be", "bf16"].map(|name| parse(name).unwrap());
         for bits in 0..=u16::MAX {
             let single = |number| match number {
                 Number::Single(n) => n,
@@ -205,17 +205,17 @@ mod tests {
     #[test]
     fn both_orders() {
         let bytes = [0xff, 0x00, 0x00, 0x01];
-        let of = |name: &str| typed(name).unwrap().number(&bytes).to_string();
+        let of = |name: &str| parse(name).unwrap().number(&bytes).to_string();
         assert_eq!(["u32", "u32le", "u32be", "i32be"].map(of), ["16777471", "16777471", "4278190081", "-16777215"]);
-        assert_eq!(typed("f64be").unwrap().number(&[0x3f, 0xf8, 0, 0, 0, 0, 0, 0]), Number::Double(1.5));
-        assert_eq!(typed("f32").unwrap().number(&[0, 0, 0xc0, 0xbf]), Number::Single(-1.5));
+        assert_eq!(parse("f64be").unwrap().number(&[0x3f, 0xf8, 0, 0, 0, 0, 0, 0]), Number::Double(1.5));
+        assert_eq!(parse("f32").unwrap().number(&[0, 0, 0xc0, 0xbf]), Number::Single(-1.5));
         assert_eq!(
-            (typed("i8be").unwrap().number(&[0x80]), typed("i8be").unwrap().name()),
+            (parse("i8be").unwrap().number(&[0x80]), parse("i8be").unwrap().name()),
             (Number::Whole(-128), "i8be".into())
         );
-        assert!(is_nan(typed("f32").unwrap().number(&[0, 0, 0xc0, 0x7f])));
+        assert!(is_nan(parse("f32").unwrap().number(&[0, 0, 0xc0, 0x7f])));
         for bad in ["", "le", "u128", "u32 be", "U8", "u8lebe", "f8", "bf32"] {
-            assert!(typed(bad).is_err(), "{bad}");
+            assert!(parse(bad).is_err(), "{bad}");
         }
     }
 }

@@ -4,10 +4,10 @@ use std::fmt::Write;
 
 use super::super::hex;
 use super::super::json::{JsonNumber, object};
+use super::super::number_type::NumberType;
 use super::super::screen::{Screen, paint};
-use super::super::typed::Typed;
 use super::super::units::count;
-use super::hex::{Layout, NUL};
+use super::hex_row::{NUL, RowLayout};
 use super::rows::Row;
 
 /// How bytes are shown.
@@ -18,7 +18,7 @@ pub(super) enum Form {
     /// Digits only.
     Plain,
     /// Numbers.
-    Numbers(Typed),
+    Numbers(NumberType),
 }
 
 /// Bytes in a row of digits and characters.
@@ -29,15 +29,15 @@ const PLAIN_BYTES: usize = 30;
 const COLUMNS: usize = 80;
 
 /// Shows rows, and counts the bytes shown.
-pub(super) struct Shown {
+pub(super) struct RowWriter {
     form: Form,
-    layout: Layout,
+    layout: RowLayout,
     bytes: u64,
 }
 
-impl Shown {
+impl RowWriter {
     /// Creates one with rows of `columns`, or of the usual width.
-    pub(super) fn new(form: Form, columns: Option<usize>, digits: usize, screen: &Screen) -> Shown {
+    pub(super) fn new(form: Form, columns: Option<usize>, digits: usize, screen: &Screen) -> RowWriter {
         let width = match form {
             Form::Hex(_) => columns.unwrap_or(HEX_BYTES),
             Form::Plain => columns.unwrap_or(PLAIN_BYTES),
@@ -47,7 +47,7 @@ impl Shown {
             }
         };
         let group = if let Form::Hex(group) = form { group } else { None };
-        Shown { form, layout: Layout { digits, width, group, colored: screen.colors().0 }, bytes: 0 }
+        RowWriter { form, layout: RowLayout { digits, width, group, colored: screen.colors().0 }, bytes: 0 }
     }
 
     /// Bytes in a row.
@@ -85,7 +85,7 @@ impl Shown {
         screen.own_text(&format!("{}{}\n", self.layout.offset(at), paint(self.layout.colored, NUL, &text)))
     }
 
-    fn numbers(&self, at: u64, bytes: &[u8], typed: Typed, screen: &mut Screen) -> anyhow::Result<()> {
+    fn numbers(&self, at: u64, bytes: &[u8], typed: NumberType, screen: &mut Screen) -> anyhow::Result<()> {
         let elements = bytes.chunks_exact(typed.size());
         let rest = elements.remainder();
         let numbers = elements.map(|element| typed.number(element));

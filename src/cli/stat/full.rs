@@ -13,14 +13,14 @@ use super::super::escape;
 use super::super::screen::Screen;
 use super::super::units::{Sizes, ago, count};
 use super::locks;
-use super::look::Line;
+use super::output::Line;
 
 /// Columns that labels take.
 const LABELS: usize = 12;
 /// Entries of a list that are shown without -v.
 const FEW: usize = 4;
 
-struct Page<'a> {
+struct Sheet<'a> {
     lines: &'a mut Vec<Line>,
     width: usize,
     sizes: Sizes,
@@ -36,29 +36,29 @@ pub(super) fn block(file: &Path, report: &Report, full: bool, all: bool, screen:
     if !full {
         return;
     }
-    let mut page = Page { lines, width: screen.columns(), sizes: screen.sizes, all, closed: report.closed.is_some() };
+    let mut sheet = Sheet { lines, width: screen.columns(), sizes: screen.sizes, all, closed: report.closed.is_some() };
     if report.is_link {
-        page.put("leads to", &escape::path(&report.path));
+        sheet.put("leads to", &escape::path(&report.path));
     }
-    page.length(report);
-    page.aspect("data", &report.layout, Page::layout);
-    page.aspect("extents", &report.extents, Page::extents);
-    page.fs(&report.fs);
-    page.aspect("cached", &report.cache, |page, cache| page.cache(cache, report.stamp.len));
-    page.users(report);
-    page.locks(report);
+    sheet.length(report);
+    sheet.aspect("data", &report.layout, Sheet::layout);
+    sheet.aspect("extents", &report.extents, Sheet::extents);
+    sheet.fs(&report.fs);
+    sheet.aspect("cached", &report.cache, |sheet, cache| sheet.cache(cache, report.stamp.len));
+    sheet.users(report);
+    sheet.locks(report);
     if let Some(unfinished) = &report.unfinished {
-        page.put("unfinished", &escape::text(&format!("{unfinished}; {}", unfinished.hint())));
+        sheet.put("unfinished", &escape::text(&format!("{unfinished}; {}", unfinished.hint())));
     }
     if let Some(format) = &report.format {
-        page.format(format);
+        sheet.format(format);
     }
-    page.aspect("content", &report.content, Page::content);
-    page.aspect("changed", &report.changes, |page, found| page.changes(found.as_ref()));
-    page.unseen(report);
+    sheet.aspect("content", &report.content, Sheet::content);
+    sheet.aspect("changed", &report.changes, |sheet, found| sheet.changes(found.as_ref()));
+    sheet.unseen(report);
 }
 
-impl Page<'_> {
+impl Sheet<'_> {
     fn size(&self, bytes: u64) -> String {
         self.sizes.show(bytes)
     }
@@ -327,9 +327,10 @@ mod tests {
     #[test]
     fn lines_are_broken_between_words() {
         let mut lines = Vec::new();
-        let mut page = Page { lines: &mut lines, width: 40, sizes: Sizes { exact: false }, all: false, closed: false };
-        page.put("label", "one two three four five six seven");
-        page.list("list", (0..9).map(|n| n.to_string()), 3);
+        let mut sheet =
+            Sheet { lines: &mut lines, width: 40, sizes: Sizes { exact: false }, all: false, closed: false };
+        sheet.put("label", "one two three four five six seven");
+        sheet.list("list", (0..9).map(|n| n.to_string()), 3);
         let Line::Text(first) = &lines[0] else { panic!() };
         assert_eq!(first, "  label       one two three four five");
         assert!(lines.iter().all(|line| matches!(line, Line::Text(text) if text.len() <= 40)), "{lines:?}");

@@ -5,20 +5,20 @@ use std::ops::Range;
 use memsnap::ops::diff::{Compared, Piece, Report};
 use memsnap::page::is_zero;
 
+use super::super::cell_map::digits;
 use super::super::json::object;
 use super::super::screen::Screen;
-use super::super::strip::digits;
 use super::super::units::{count, differ};
 use super::super::view::character;
 use super::super::{escape, hex};
-use super::found::{Found, Run, differing, longer, rows_of, while_read};
+use super::common::{Counted, Run, differing, longer, rows_of, while_read};
 use super::tally::Tally;
 
 /// How old and new are coloured.
 const COLORS: [&str; 2] = ["31", "32"];
 
 /// Shows rows that changed, and their context.
-struct Rows<'a> {
+struct HexRows<'a> {
     compared: &'a Compared,
     report: &'a Report,
     /// Bytes in a row.
@@ -44,10 +44,10 @@ pub(super) fn show(
     context: u64,
     tally: Tally,
     screen: &mut Screen,
-) -> anyhow::Result<Found> {
+) -> anyhow::Result<Counted> {
     let digits = digits(compared.len());
     let width = if columns(digits, 16) <= screen.columns() { 16 } else { 8 };
-    let mut rows = Rows {
+    let mut rows = HexRows {
         compared,
         report,
         width,
@@ -69,9 +69,9 @@ pub(super) fn show(
     })?;
     rows.end_zeros(screen)?;
     rows.finish_hunk(compared.span().end, screen)?;
-    let Rows { tally, bytes, .. } = rows;
+    let HexRows { tally, bytes, .. } = rows;
     tally.tell_rest("row", screen)?;
-    Ok(Found {
+    Ok(Counted {
         what: Some(format!("{} in {} {}", count(bytes, "byte"), count(tally.total, "row"), differ(bytes))),
         json: Some(tally.json("row", tally.total, None)),
         bytes: Some(bytes),
@@ -84,7 +84,7 @@ fn columns(digits: usize, width: usize) -> usize {
     digits + 1 + 2 * (3 * width + 1 + width) + 2
 }
 
-impl Rows<'_> {
+impl HexRows<'_> {
     fn piece(&mut self, at: u64, a: &[u8], b: &[u8], screen: &mut Screen) -> anyhow::Result<()> {
         for (i, (x, y)) in rows_of(a, b, self.width as usize).enumerate() {
             if x == y {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::escape;
 
 /// What a verb says about itself.
-pub(crate) struct Verb {
+pub(crate) struct Action {
     /// The schema of its report.
     pub(crate) schema: &'static str,
     /// What is being done, for errors: "reverting db.bin".
@@ -24,11 +24,11 @@ pub(crate) struct Verb {
     pub(crate) is_final: bool,
 }
 
-impl Verb {
+impl Action {
     /// One that changes `file` in place and may ask.
-    pub(crate) fn new(schema: &'static str, doing: &str, file: &Path) -> Verb {
+    pub(crate) fn new(schema: &'static str, doing: &str, file: &Path) -> Action {
         let name = escape::path(file);
-        Verb {
+        Action {
             schema,
             doing: format!("{doing} {name}"),
             name,

@@ -6,7 +6,7 @@ use super::super::screen::paint;
 
 /// The class of a byte, for its colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Class {
+enum ByteClass {
     Nul,
     Printable,
     White,
@@ -14,24 +14,24 @@ enum Class {
     High,
 }
 
-impl Class {
-    fn of(byte: u8) -> Class {
+impl ByteClass {
+    fn of(byte: u8) -> ByteClass {
         match byte {
-            0 => Class::Nul,
-            b' ' | b'\t'..=b'\r' => Class::White,
-            0x21..=0x7e => Class::Printable,
-            0x80..=0xff => Class::High,
-            _ => Class::Control,
+            0 => ByteClass::Nul,
+            b' ' | b'\t'..=b'\r' => ByteClass::White,
+            0x21..=0x7e => ByteClass::Printable,
+            0x80..=0xff => ByteClass::High,
+            _ => ByteClass::Control,
         }
     }
 
     fn color(self) -> &'static str {
         match self {
-            Class::Nul => NUL,
-            Class::Printable => "36",
-            Class::White => "32",
-            Class::Control => "35",
-            Class::High => "33",
+            ByteClass::Nul => NUL,
+            ByteClass::Printable => "36",
+            ByteClass::White => "32",
+            ByteClass::Control => "35",
+            ByteClass::High => "33",
         }
     }
 }
@@ -41,7 +41,7 @@ pub(super) const NUL: &str = "90";
 
 /// How rows are laid out.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Layout {
+pub(super) struct RowLayout {
     /// Digits of an offset.
     pub(super) digits: usize,
     /// Bytes in a row.
@@ -57,7 +57,7 @@ pub(crate) fn character(byte: u8) -> char {
     if matches!(byte, 0x20..0x7f) { char::from(byte) } else { '.' }
 }
 
-impl Layout {
+impl RowLayout {
     /// The gap between the columns: narrow where 16 bytes would otherwise not fit 80 columns.
     pub(super) fn gap(&self) -> &'static str {
         if self.digits > 10 { " " } else { "  " }
@@ -73,8 +73,8 @@ impl Layout {
         let mut line = self.offset(at);
         let mut text = String::new();
         let mut shown = 0;
-        for same in bytes.chunk_by(|a, b| Class::of(*a) == Class::of(*b)) {
-            let color = Class::of(same[0]).color();
+        for same in bytes.chunk_by(|a, b| ByteClass::of(*a) == ByteClass::of(*b)) {
+            let color = ByteClass::of(same[0]).color();
             let mut digits = String::new();
             for (i, byte) in same.iter().enumerate() {
                 // A space before a colour begins is not coloured.
@@ -111,22 +111,22 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const PLAIN: Layout = Layout { digits: 8, width: 16, group: None, colored: false };
+    const PLAIN: RowLayout = RowLayout { digits: 8, width: 16, group: None, colored: false };
 
     #[test]
     fn as_hexdump_shows_it() {
         let row = PLAIN.row(0x10, b"memsnap\0\xff\n");
         let expected = "00000010  6d 65 6d 73 6e 61 70 00  ff 0a                    |memsnap...|\n";
         assert_eq!(row, expected);
-        let four = Layout { group: Some(4), width: 8, ..PLAIN };
+        let four = RowLayout { group: Some(4), width: 8, ..PLAIN };
         assert_eq!(four.row(0, b"memsna"), "00000000  6d656d73 6e61      |memsna|\n");
-        let none = Layout { group: Some(0), width: 2, ..PLAIN };
+        let none = RowLayout { group: Some(0), width: 2, ..PLAIN };
         assert_eq!(none.row(0, b"me"), "00000000  6d65  |me|\n");
     }
 
     #[test]
     fn colours_change_with_the_class() {
-        let colored = Layout { colored: true, width: 4, ..PLAIN };
+        let colored = RowLayout { colored: true, width: 4, ..PLAIN };
         let row = colored.row(0, b"ab\0\n");
         assert_eq!(
             row,
@@ -147,18 +147,18 @@ mod tests {
         fn bytes_can_be_read_back(
             bytes in prop::collection::vec(any::<u8>(), 1..40), group in prop::option::of(0usize..9), at: u64)
         {
-            let layout = Layout { width: 40, group, ..PLAIN };
+            let layout = RowLayout { width: 40, group, ..PLAIN };
             let row = layout.row(at, &bytes);
             let (offset, rest) = row.split_once("  ").unwrap();
             prop_assert_eq!(u64::from_str_radix(offset, 16), Ok(at));
             let digits: String = rest.split('|').next().unwrap().split_whitespace().collect();
             prop_assert_eq!(digits, bytes.iter().map(|b| format!("{b:02x}")).collect::<String>());
-            prop_assert_eq!(bare(&Layout { colored: true, ..layout }.row(at, &bytes)), row);
+            prop_assert_eq!(bare(&RowLayout { colored: true, ..layout }.row(at, &bytes)), row);
         }
 
         #[test]
         fn a_row_fits_80_columns(bytes in prop::collection::vec(any::<u8>(), 1..17), digits in 8usize..13) {
-            let layout = Layout { digits, ..PLAIN };
+            let layout = RowLayout { digits, ..PLAIN };
             prop_assert!(layout.row(0, &bytes).trim_end().len() <= 80);
         }
     }

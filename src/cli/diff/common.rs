@@ -22,7 +22,7 @@ pub(super) struct JsonChanges {
 }
 
 /// What a form of output found in what differs.
-pub(super) struct Found {
+pub(super) struct Counted {
     /// For the summary: `5 bytes in 2 rows`; `None`: pages.
     pub(super) what: Option<String>,
     pub(super) json: Option<JsonChanges>,
@@ -32,10 +32,10 @@ pub(super) struct Found {
     pub(super) same: bool,
 }
 
-impl Found {
+impl Counted {
     /// Pages, which the report counts.
-    pub(super) fn pages(report: &Report) -> Found {
-        Found { what: None, json: None, bytes: None, same: report.same }
+    pub(super) fn pages(report: &Report) -> Counted {
+        Counted { what: None, json: None, bytes: None, same: report.same }
     }
 }
 
