@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::ValueHint;
-use memsnap::ops::change::recover::{How, recover};
+use memsnap::ops::change::recover::{Resolution, recover};
 
 use super::action::Action;
 use super::change::ChangeFlags;
@@ -62,11 +62,11 @@ impl Args {
         })
     }
 
-    fn how(&self) -> Option<How> {
+    fn how(&self) -> Option<Resolution> {
         match (self.finish, self.rollback, self.abandon) {
-            (true, ..) => Some(How::Finish),
-            (_, true, _) => Some(How::Rollback),
-            (.., true) => Some(How::Abandon),
+            (true, ..) => Some(Resolution::Finish),
+            (_, true, _) => Some(Resolution::Rollback),
+            (.., true) => Some(Resolution::Abandon),
             _ => None,
         }
     }

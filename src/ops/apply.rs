@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 
 use super::change::hold::Work;
 use super::change::in_place::{Goal, InPlace, expect};
-use super::change::request::{Draft, Method, Task};
+use super::change::request::{Method, Planned, Task};
 use super::change::{Changes, Options, Report, Request};
 use super::compare::digest_of;
 use super::delta::Input;
 use super::delta::{Delta, open_delta, pages_in};
-use super::input::image::LiveSide;
+use super::input::image::LiveFile;
 use super::output::{Named, into_file};
-use super::save::capture::Taken;
-use super::save::compose::{Composer, New};
+use super::save::capture::CapturedImage;
+use super::save::compose::{Composer, NewPage};
 use super::{Note, Progress, history_of};
 use crate::error::{At, Error, Result, command, shell_word};
 use crate::pack::{Bad, FileKind, PageChange};
@@ -37,7 +37,7 @@ pub fn apply(file: &Path, delta: Input, out: Option<&Path>, options: &Options) -
     let (delta, name) = opened.map_err(|e| in_order(file, named.as_deref()).unwrap_or(e))?;
     let apply = Apply { target: target.clone(), file: file.into(), delta, name, options: options.clone() };
     Ok(match out {
-        Some(out) => Request::new(Copy { apply, out: out.into() }),
+        Some(out) => Request::new(InCopy { apply, out: out.into() }),
         None => Request::new(InPlace::new(apply, target, options)?),
     })
 }
@@ -73,7 +73,7 @@ impl Goal for Apply {
     }
 
     fn look(&mut self, _: &Options, progress: &dyn Progress) -> Result<Changes> {
-        let live = LiveSide::open(&self.target)?;
+        let live = LiveFile::open(&self.target)?;
         let found = digest_of(&live, &self.options.reading, progress)?;
         match self.is_result(found, live.len) {
             true => Ok(Changes::none(&self.target, &self.result(), live.len)),
@@ -81,7 +81,7 @@ impl Goal for Apply {
         }
     }
 
-    fn already(&self, work: &Work<'_>, taken: &Taken) -> Result<Option<String>> {
+    fn already(&self, work: &Work<'_>, taken: &CapturedImage) -> Result<Option<String>> {
         if self.is_result(taken.image, taken.len) {
             return Ok(Some(self.result()));
         }
@@ -101,9 +101,9 @@ impl Goal for Apply {
         let file = work.target.file;
         let mut composer = Composer::new(work, from, result.len);
         self.each(file, from.len(), |item| match item {
-            PageChange::Page(page, _, bytes) => composer.put(page, New::Bytes(bytes)),
+            PageChange::Page(page, _, bytes) => composer.put(page, NewPage::Bytes(bytes)),
             PageChange::Zeros(run) => (run.pages.start..run.pages.end)
-                .try_for_each(|page| composer.put(page, New::Stored(run.source, &[0; PAGE]))),
+                .try_for_each(|page| composer.put(page, NewPage::Stored(run.source, &[0; PAGE]))),
         })?;
         composer.finish("apply", Some(result.digest)).map_err(|e| match e {
             Error::Base { .. } => {
@@ -194,7 +194,7 @@ impl Apply {
     }
 
     /// Lays what the delta says over a copy of the base.
-    fn change_copy(&self, live: &LiveSide, copy: &File, out: &Path) -> Result<u64> {
+    fn change_copy(&self, live: &LiveFile, copy: &File, out: &Path) -> Result<u64> {
         let (len, mut written) = (self.delta.head.result.len, 0);
         self.each(&live.file, live.len, |item| {
             match item {
@@ -219,12 +219,12 @@ impl Apply {
     fn prove(&self, copy: &File, out: &Path, progress: &dyn Progress) -> Result<()> {
         let result = &self.delta.head.result;
         let file = copy.try_clone().at("reading", out)?;
-        let side = LiveSide { name: String::new(), path: out.into(), file, len: result.len };
+        let side = LiveFile { name: String::new(), path: out.into(), file, len: result.len };
         if digest_of(&side, &self.options.reading, progress)? == result.digest {
             return Ok(());
         }
         // The base was proven before: either it changed since, or the delta never was what it says.
-        digest_of(&LiveSide::open(&self.target)?, &self.options.reading, progress).and_then(|found| {
+        digest_of(&LiveFile::open(&self.target)?, &self.options.reading, progress).and_then(|found| {
             if found == self.delta.head.base.digest {
                 return Err(Error::damaged(&self.name, "what it makes of its base is not the result that it promises"));
             }
@@ -234,25 +234,25 @@ impl Apply {
 }
 
 /// The same in a copy.
-struct Copy {
+struct InCopy {
     apply: Apply,
     out: PathBuf,
 }
 
-impl Copy {
-    fn open(&self, progress: &dyn Progress) -> Result<(LiveSide, Changes)> {
+impl InCopy {
+    fn open(&self, progress: &dyn Progress) -> Result<(LiveFile, Changes)> {
         let apply = &self.apply;
-        let live = LiveSide::open(&apply.target)?;
+        let live = LiveFile::open(&apply.target)?;
         let found = digest_of(&live, &apply.options.reading, progress)?;
         let changes = apply.changes(found, live.len, &self.out)?;
         Ok((live, changes))
     }
 }
 
-impl Method for Copy {
-    fn plan(&mut self, progress: &dyn Progress) -> Result<Draft> {
+impl Method for InCopy {
+    fn plan(&mut self, progress: &dyn Progress) -> Result<Planned> {
         let (_, changes) = self.open(progress)?;
-        Ok(Draft { task: Task::Change, ..Draft::of(changes) })
+        Ok(Planned { task: Task::Change, ..Planned::of(changes) })
     }
 
     /// Writes a copy, which gets its name when it is proven to be the result.
@@ -306,7 +306,7 @@ impl Stop {
 }
 
 /// Copies the data of a file up to `len`; holes stay holes.
-fn copy_data(live: &LiveSide, copy: &File, out: &Path, len: u64, progress: &dyn Progress) -> Result<u64> {
+fn copy_data(live: &LiveFile, copy: &File, out: &Path, len: u64, progress: &dyn Progress) -> Result<u64> {
     let (end, mut at, mut written) = (live.len.min(len), 0, 0);
     let mut buf = vec![0; BLOCK.min(end as usize)];
     progress.begin("copying", end);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 pub use self::encode::Stat;
 use self::encode::{facets, write_delta};
-use super::input::image::Side;
+use super::input::image::OpenImage;
 use super::input::operand::Operand;
 use super::options::options;
 use super::output::{Named, Out, into, scratch_beside};
@@ -61,7 +61,7 @@ options! {
 /// When either cannot be read; [`Error::Changed`] when a live file changes meanwhile; [`Error::Refused`] when `out`
 /// is there and not to be replaced. Then no file appears.
 pub fn make(a: &Operand, b: &Operand, out: Out<'_>, options: &Options, progress: &dyn Progress) -> Result<Stat> {
-    let (a, b) = Side::open_both(a, b, options.store.as_deref())?;
+    let (a, b) = OpenImage::open_both(a, b, options.store.as_deref())?;
     let (scratch, mode) = (scratch_beside(&out), mode_of(&a)? & mode_of(&b)?);
     let targets = [&a, &b].map(|side| side.target().to_path_buf());
     let apart = targets.each_ref().map(PathBuf::as_path);
@@ -70,7 +70,7 @@ pub fn make(a: &Operand, b: &Operand, out: Out<'_>, options: &Options, progress:
 }
 
 fn make_into(
-    [mut a, mut b]: [Side; 2],
+    [mut a, mut b]: [OpenImage; 2],
     out: &mut dyn Write,
     path: &Path,
     scratch: &Path,
@@ -89,17 +89,17 @@ fn make_into(
 }
 
 /// Locks a live file if that was asked for; its stamp before it is read.
-pub(crate) fn hold(side: &mut Side, reading: &Reading) -> Result<Option<open::Stamp>> {
+pub(crate) fn hold(side: &mut OpenImage, reading: &Reading) -> Result<Option<open::Stamp>> {
     side.lock(reading)?;
-    let Side::Live(live) = side else { return Ok(None) };
+    let OpenImage::Live(live) = side else { return Ok(None) };
     let before = open::stamp(&live.file, &live.path)?;
     live.len = before.len;
     Ok(Some(before))
 }
 
 /// What was compared and scanned in turn must have been one image.
-pub(crate) fn unchanged(side: &Side, before: Option<open::Stamp>) -> Result<()> {
-    let (Side::Live(live), Some(before)) = (side, before) else { return Ok(()) };
+pub(crate) fn unchanged(side: &OpenImage, before: Option<open::Stamp>) -> Result<()> {
+    let (OpenImage::Live(live), Some(before)) = (side, before) else { return Ok(()) };
     if open::stamp(&live.file, &live.path)?.same_state(&before) {
         return Ok(());
     }
@@ -107,14 +107,14 @@ pub(crate) fn unchanged(side: &Side, before: Option<open::Stamp>) -> Result<()> 
 }
 
 /// The permissions of what it is of.
-pub(crate) fn mode_of(side: &Side) -> Result<u32> {
+pub(crate) fn mode_of(side: &OpenImage) -> Result<u32> {
     match side {
-        Side::Live(live) => open::stamp(&live.file, &live.path).map(|stamp| stamp.mode),
-        Side::Stored(stored) => Ok(stored.image.meta().mode),
+        OpenImage::Live(live) => open::stamp(&live.file, &live.path).map(|stamp| stamp.mode),
+        OpenImage::Stored(stored) => Ok(stored.image.meta().mode),
     }
 }
 
-pub(crate) fn name_of(side: &Side) -> Vec<u8> {
+pub(crate) fn name_of(side: &OpenImage) -> Vec<u8> {
     use crate::sys::ext::OsStrExt;
     side.target().file_name().unwrap_or_default().as_bytes().to_vec()
 }

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use super::change::metadata::{MetaChange, Metadata};
 use super::compare::range::compare_within;
 use super::compare::{compare, compare_live};
-use super::input::image::Side as Open;
+use super::input::image::OpenImage;
 use super::input::operand::Operand;
 use super::options::options;
 use super::save::capture::Target;
@@ -79,14 +79,15 @@ pub fn diff(a: &Operand, b: Option<&Operand>, options: &Options, progress: &dyn 
         let what = format!("the range begins at byte {start} ({start:#x}), but the longer has only {len} ({len:#x})");
         return Err(Error::refused(what, "name a range that begins before the end"));
     }
-    let known = |side: &Open| match side {
-        Open::Stored(stored) => Some(stored.image.digest()),
-        Open::Live(_) => None,
+    let known = |side: &OpenImage| match side {
+        OpenImage::Stored(stored) => Some(stored.image.digest()),
+        OpenImage::Live(_) => None,
     };
     let mut images = [known(&a), known(&b)];
     let set = match (options.range, &a, &b) {
         (Some(_), ..) => compare_within((&a, &b), &span, &options.reading, progress)?,
-        (None, Open::Stored(stored), Open::Live(live)) | (None, Open::Live(live), Open::Stored(stored)) => {
+        (None, OpenImage::Stored(stored), OpenImage::Live(live))
+        | (None, OpenImage::Live(live), OpenImage::Stored(stored)) => {
             let (set, found) = compare_live(live, stored, &options.reading, progress, None)?;
             images = images.map(|image| image.or(Some(found)));
             set
@@ -101,8 +102,8 @@ pub fn diff(a: &Operand, b: Option<&Operand>, options: &Options, progress: &dyn 
 /// Bytes of a live file are those it has when they are read, which may be later than the comparison.
 #[derive(Debug)]
 pub struct Compared {
-    a: Open,
-    b: Open,
+    a: OpenImage,
+    b: OpenImage,
     images: [Option<Digest>; 2],
     set: PageSet,
     /// What was compared.
@@ -112,7 +113,7 @@ pub struct Compared {
 /// Something in which two images differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[doc(hidden)]
-pub enum Piece<'a> {
+pub enum Differing<'a> {
     /// Bytes of pages that differ, from offset `at` on: that of a page, or the start of [`Options::range`]. A side that
     /// ends within them has fewer.
     Bytes {
@@ -136,7 +137,7 @@ impl Compared {
             ranges += 1;
             bytes += range.end_offset().clamp(span.start, span.end) - range.offset().clamp(span.start, span.end);
         }
-        let side = |side: &Open, image| Side { name: side.name().into(), len: side.len(), image };
+        let side = |side: &OpenImage, image| Side { name: side.name().into(), len: side.len(), image };
         Report {
             pages_changed: self.set.len(),
             ranges,
@@ -154,9 +155,9 @@ impl Compared {
         if !is_whole || self.a.target() != self.b.target() {
             return Vec::new();
         }
-        let of = |side: &Open| match side {
-            Open::Stored(side) => Some(Metadata::stored(side.image.meta())),
-            Open::Live(side) => Metadata::of(Target { file: &side.file, path: &side.path }).ok(),
+        let of = |side: &OpenImage| match side {
+            OpenImage::Stored(side) => Some(Metadata::stored(side.image.meta())),
+            OpenImage::Live(side) => Metadata::of(Target { file: &side.file, path: &side.path }).ok(),
         };
         of(&self.a).zip(of(&self.b)).map_or(Vec::new(), |(a, b)| a.differences(&b))
     }
@@ -182,7 +183,7 @@ impl Compared {
     /// Whether, as far as they were compared, neither is longer than the other.
     #[doc(hidden)]
     pub fn ends_together(&self) -> bool {
-        let end = |side: &Open| side.len().clamp(self.span.start, self.span.end);
+        let end = |side: &OpenImage| side.len().clamp(self.span.start, self.span.end);
         end(&self.a) == end(&self.b)
     }
 
@@ -198,7 +199,7 @@ impl Compared {
     /// When they cannot be read.
     #[doc(hidden)]
     pub fn read(&self, span: Range<u64>) -> Result<[Vec<u8>; 2]> {
-        let read = |side: &Open| {
+        let read = |side: &OpenImage| {
             let mut bytes = vec![0; (span.end.min(side.len()).saturating_sub(span.start)) as usize];
             side.read(&mut bytes, span.start)?;
             Ok::<_, Error>(bytes)
@@ -211,36 +212,36 @@ impl Compared {
     /// # Errors
     /// When either cannot be read; what `each` says.
     #[doc(hidden)]
-    pub fn pieces<E: From<Error>>(&self, each: &mut dyn FnMut(Piece<'_>) -> Result<(), E>) -> Result<(), E> {
+    pub fn pieces<E: From<Error>>(&self, each: &mut dyn FnMut(Differing<'_>) -> Result<(), E>) -> Result<(), E> {
         // From here to the next page that differs the longer one has nothing but zeros.
         let span = self.span();
         let mut tail = self.a.len().min(self.b.len()).max(span.start);
         for run in self.set.runs() {
             let (mut at, end) = (run.offset().max(span.start), run.end_offset().min(span.end));
             if at > tail {
-                each(Piece::Tail(tail..at))?;
+                each(Differing::Tail(tail..at))?;
             }
             while at < end {
                 let next = end.min((at / BLOCK + 1) * BLOCK);
                 let [a, b] = self.read(at..next)?;
-                each(Piece::Bytes { at, a: &a, b: &b })?;
+                each(Differing::Bytes { at, a: &a, b: &b })?;
                 at = next;
             }
             tail = tail.max(end);
         }
-        if span.end > tail { each(Piece::Tail(tail..span.end)) } else { Ok(()) }
+        if span.end > tail { each(Differing::Tail(tail..span.end)) } else { Ok(()) }
     }
 }
 
 /// Opens and locks what is to be compared.
-pub(super) fn sides(a: &Operand, b: Option<&Operand>, options: &Options) -> Result<(Open, Open)> {
+pub(super) fn sides(a: &Operand, b: Option<&Operand>, options: &Options) -> Result<(OpenImage, OpenImage)> {
     let store = options.store.as_deref();
     let (mut a, mut b) = match b {
-        Some(b) => Open::open_both(a, b, store)?,
+        Some(b) => OpenImage::open_both(a, b, store)?,
         None => {
             let stored = Operand { at: a.at.clone().or(Some(Ref::Latest)), ..a.clone() };
             let live = Operand { at: Some(Ref::Now), ..a.clone() };
-            Open::open_both(&stored, &live, store)?
+            OpenImage::open_both(&stored, &live, store)?
         }
     };
     a.lock(&options.reading)?;

@@ -10,13 +10,13 @@ use super::change::hold::Work;
 use super::change::in_place::{Goal, InPlace};
 use super::change::{Changes, Options, Replaced, Request};
 use super::compare::Marked;
-use super::delta::changed_pages::{Dirty, Refold, numbers, regroup, whole, write_delta};
+use super::delta::changed_pages::{ChangedPage, Refold, numbers, regroup, whole, write_delta};
 use super::delta::{self, Stat, hold, mode_of, name_of, unchanged};
-use super::input::image::{LiveSide, Side, refuse_unfinished_to_read};
+use super::input::image::{LiveFile, OpenImage, refuse_unfinished_to_read};
 use super::output::{Named, into, scratch_beside};
 use super::restore::Out;
-use super::save::capture::{Taken, Target};
-use super::save::compose::{Composer, New, read_zero_extended};
+use super::save::capture::{CapturedImage, Target};
+use super::save::compose::{Composer, NewPage, read_zero_extended};
 use super::{Progress, history_of};
 use crate::capture::{ScannedWindow, scan};
 use crate::error::{At, Error, Result};
@@ -109,7 +109,7 @@ impl Goal for Editing<'_> {
     }
 
     fn look(&mut self, _: &Options, _: &dyn Progress) -> Result<Changes> {
-        let live = LiveSide::open(&self.target)?;
+        let live = LiveFile::open(&self.target)?;
         let touched = Touched::read(live.target(), self.edits, self.grow)?;
         let changes = touched.changes(&self.target);
         self.touched = Some(touched);
@@ -130,7 +130,7 @@ impl Goal for Editing<'_> {
         Ok(true)
     }
 
-    fn already(&self, _: &Work<'_>, _: &Taken) -> Result<Option<String>> {
+    fn already(&self, _: &Work<'_>, _: &CapturedImage) -> Result<Option<String>> {
         let touched = self.touched();
         let same = touched.dirty().is_empty() && touched.len == touched.result_len;
         Ok(same.then(|| touched.result()))
@@ -141,7 +141,7 @@ impl Goal for Editing<'_> {
         // Once more: with --live, another process may have written since.
         touched.check(work.target)?;
         let mut composer = Composer::new(work, from, touched.result_len);
-        touched.dirty().iter().try_for_each(|dirty| composer.put(dirty.page, New::Bytes(&whole(dirty.now))))?;
+        touched.dirty().iter().try_for_each(|dirty| composer.put(dirty.page, NewPage::Bytes(&whole(dirty.now))))?;
         composer.finish("edit", None)
     }
 
@@ -175,9 +175,9 @@ pub fn delta(
     if let Some(history) = history_of(options.store.as_deref(), &target)? {
         refuse_unfinished_to_read(&history)?;
     }
-    let mut side = Side::Live(LiveSide::open(&target)?);
+    let mut side = OpenImage::Live(LiveFile::open(&target)?);
     let before = hold(&mut side, &options.reading)?;
-    let Side::Live(live) = &side else { unreachable!("a live file was opened") };
+    let OpenImage::Live(live) = &side else { unreachable!("a live file was opened") };
     let touched = Touched::read(live.target(), edits, grow)?;
     let pages = touched.dirty();
     let (base, result) = touched.digests(live, &pages, options, progress)?;
@@ -239,10 +239,10 @@ impl Touched {
         Ok(touched)
     }
 
-    fn dirty(&self) -> Vec<Dirty<'_>> {
+    fn dirty(&self) -> Vec<ChangedPage<'_>> {
         self.changed
             .iter()
-            .map(|(page, [before, now])| Dirty { page: *page, now: &now[..], before: &before[..] })
+            .map(|(page, [before, now])| ChangedPage { page: *page, now: &now[..], before: &before[..] })
             .collect()
     }
 
@@ -275,8 +275,8 @@ impl Touched {
     /// The image digests of the target and of what the edits make of it.
     fn digests(
         &self,
-        live: &LiveSide,
-        pages: &[Dirty<'_>],
+        live: &LiveFile,
+        pages: &[ChangedPage<'_>],
         options: &delta::Options,
         progress: &dyn Progress,
     ) -> Result<(Digest, Digest)> {
@@ -330,7 +330,7 @@ fn replaced(target: Target<'_>, edit: &Edit, len: u64) -> Result<Replaced> {
     Ok(Replaced { at: edit.at, len: edit.new.len(), old, new })
 }
 
-impl LiveSide {
+impl LiveFile {
     fn target(&self) -> Target<'_> {
         Target { file: &self.file, path: &self.path }
     }

@@ -124,7 +124,7 @@ fn a_long_file_costs_what_is_edited() {
     let fixture = Fixture::new();
     fixture.cut(1 << 42);
     let edits = [bytes_at(1 << 41, b"there"), Edit { at: (1 << 40) - 1, new: Patch::Zeros(3) }];
-    let touched = Touched::read(LiveSide::open(&fixture.target()).unwrap().target(), &edits, false).unwrap();
+    let touched = Touched::read(LiveFile::open(&fixture.target()).unwrap().target(), &edits, false).unwrap();
     assert_eq!((touched.seen.len(), touched.changed.len()), (3, 1));
     assert_eq!(touched.changed[0].0, (1 << 41) / PAGE64);
 }

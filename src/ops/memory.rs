@@ -15,15 +15,15 @@ use super::change::hold::Work;
 use super::change::in_place::{Goal, InPlace, expect};
 use super::change::{self, Changes, Request};
 use super::compare::digest_of;
-use super::delta::changed_pages::{Dirty, Refold, dirty_in, numbers, regroup, whole, write_delta};
+use super::delta::changed_pages::{ChangedPage, Refold, dirty_in, numbers, regroup, whole, write_delta};
 use super::delta::{self, Stat};
-use super::input::image::{LiveSide, Side, StoredSide};
+use super::input::image::{LiveFile, OpenImage, StoredImage};
 use super::input::operand::Operand;
 use super::output::{Named, into, scratch_beside};
 use super::read::hash_groups;
 use super::restore::{Out, fill};
-use super::save::capture::{Taken, blank_meta};
-use super::save::compose::{Composer, Differing, New};
+use super::save::capture::{CapturedImage, blank_meta};
+use super::save::compose::{Composer, NewPage, SnapshotBuilder};
 use super::snap::{self, check, tag_all};
 use crate::error::{At, Error, Result};
 use crate::mem::{Root, Snapshot, View};
@@ -64,7 +64,7 @@ pub struct Origin {
     image: ImageId,
     /// The digests of all groups that are not zeros, ascending.
     groups: Vec<(u64, Digest)>,
-    stored: Option<Arc<StoredSide>>,
+    stored: Option<Arc<StoredImage>>,
     name: String,
 }
 
@@ -75,9 +75,9 @@ pub struct Origin {
 /// [`Error::Damaged`] when the stored image cannot be had whole; [`Error::Changed`] when a program writes to the file
 /// meanwhile; when there is no memory for it.
 pub fn open(what: &Operand, store: Option<&Path>, progress: &dyn Progress) -> Result<Origin> {
-    match Side::open(what, store)? {
-        Side::Stored(side) => Origin::of_stored(*side, progress),
-        Side::Live(side) => Origin::of_live(&side, progress),
+    match OpenImage::open(what, store)? {
+        OpenImage::Stored(side) => Origin::of_stored(*side, progress),
+        OpenImage::Live(side) => Origin::of_live(&side, progress),
     }
 }
 
@@ -94,7 +94,7 @@ impl Origin {
         Ok(Origin { snapshot, image, groups, stored: None, name: name.into() })
     }
 
-    fn of_stored(side: StoredSide, progress: &dyn Progress) -> Result<Origin> {
+    fn of_stored(side: StoredImage, progress: &dyn Progress) -> Result<Origin> {
         let image = &side.image;
         let len = length(image.len(), image.path())?;
         let filled = Snapshot::filled(len, |file| fill(image, file, progress));
@@ -104,7 +104,7 @@ impl Origin {
         Ok(Origin { snapshot: Arc::new(snapshot), image, groups, stored: Some(Arc::new(side)), name })
     }
 
-    fn of_live(side: &LiveSide, progress: &dyn Progress) -> Result<Origin> {
+    fn of_live(side: &LiveFile, progress: &dyn Progress) -> Result<Origin> {
         let before = open::stamp(&side.file, &side.path)?;
         let snapshot = Snapshot::from_file(&side.file).at("taking a snapshot of", &side.path)?;
         if !open::stamp(&side.file, &side.path)?.same_state(&before) {
@@ -147,7 +147,7 @@ impl Origin {
     }
 
     /// The pages that `view` changed, and the digest of what it holds.
-    fn changes<'v, S: Root>(&self, view: &'v View<S>) -> Result<(Vec<Dirty<'v>>, Digest)> {
+    fn changes<'v, S: Root>(&self, view: &'v View<S>) -> Result<(Vec<ChangedPage<'v>>, Digest)> {
         self.check(view)?;
         let pages = dirty_in(view);
         let groups = regroup(&pages, |group| Ok(group_in(&self.snapshot, group)))?;
@@ -233,20 +233,20 @@ pub fn keep<S: Root>(
 
 /// Makes the image of `side` with `pages` in it a snapshot; `digest` is its image digest.
 fn store(
-    side: &StoredSide,
+    side: &StoredImage,
     writing: &mut WriteLock,
-    pages: &[Dirty<'_>],
+    pages: &[ChangedPage<'_>],
     digest: Digest,
     options: &snap::Options,
     reason: &str,
     progress: &dyn Progress,
 ) -> Result<(Image, FrameCounts)> {
     let (history, from) = (&side.history, &side.image);
-    let mut differing = Differing::new(history, from, options.compress, options.reserve, from.len());
+    let mut differing = SnapshotBuilder::new(history, from, options.compress, options.reserve, from.len());
     progress.begin("storing", pages.len() as u64 * PAGE64);
     let put = pages.iter().try_for_each(|dirty| {
         progress.advance(PAGE64);
-        differing.put(dirty.page, New::Bytes(&whole(dirty.now)))
+        differing.put(dirty.page, NewPage::Bytes(&whole(dirty.now)))
     });
     progress.end();
     put?;
@@ -286,7 +286,7 @@ pub fn write<'a, S: Root>(
 /// What a view changed, to be written to a file.
 struct Write<'v> {
     target: PathBuf,
-    pages: Vec<Dirty<'v>>,
+    pages: Vec<ChangedPage<'v>>,
     base: ImageId,
     /// The image digest of what the view holds.
     digest: Digest,
@@ -298,20 +298,20 @@ impl Goal for Write<'_> {
     }
 
     fn look(&mut self, options: &change::Options, progress: &dyn Progress) -> Result<Changes> {
-        let live = LiveSide::open(&self.target)?;
+        let live = LiveFile::open(&self.target)?;
         expect(&self.target, self.base.digest, digest_of(&live, &options.reading, progress)?)?;
         let len = self.base.len;
         Ok(Changes::new(&self.target, ("now", len), ("the view", len), &numbers(&self.pages)))
     }
 
-    fn already(&self, _: &Work<'_>, taken: &Taken) -> Result<Option<String>> {
+    fn already(&self, _: &Work<'_>, taken: &CapturedImage) -> Result<Option<String>> {
         expect(&self.target, self.base.digest, taken.image)?;
         Ok((taken.image == self.digest).then(|| "the view".into()))
     }
 
     fn make(&mut self, work: &mut Work<'_>, from: &Image) -> Result<Image> {
         let mut composer = Composer::new(work, from, self.base.len);
-        self.pages.iter().try_for_each(|dirty| composer.put(dirty.page, New::Bytes(&whole(dirty.now))))?;
+        self.pages.iter().try_for_each(|dirty| composer.put(dirty.page, NewPage::Bytes(&whole(dirty.now))))?;
         composer.finish("write", Some(self.digest))
     }
 

@@ -13,7 +13,7 @@ use super::options::options;
 pub use super::output::Out;
 use super::output::{Named, check_out, make_file};
 use super::read::losses::Salvage;
-use super::read::{PIECE, Piece, gather, hash_groups, slots, touch};
+use super::read::{MOST_PAGES, PackSpan, gather, hash_groups, slots, touch};
 use super::{Note, Progress, find_history};
 use crate::capture::Rate;
 use crate::error::{At, Error, Result};
@@ -242,7 +242,7 @@ impl<'a> Reader<'a> {
             file.write_all_at(&bytes[..n], at).at("writing", path)
         };
         self.windows(STRETCH, true, |this, window, runs| {
-            gather(this.image.packs(), pieces(runs, &write)?, &|reader, piece: Piece<u64>| {
+            gather(this.image.packs(), pieces(runs, &write)?, &|reader, piece: PackSpan<u64>| {
                 this.spend(piece.pages * PAGE64);
                 let mut bytes = vec![0; (piece.pages * PAGE64) as usize];
                 this.read(reader, (piece.pack, piece.page), &mut bytes)?;
@@ -263,17 +263,17 @@ impl<'a> Reader<'a> {
 }
 
 /// What is to be read, and at which byte of the file it goes; zeros that took space are written here.
-fn pieces(runs: &[Run], write: &dyn Fn(&[u8], u64) -> Result<()>) -> Result<Vec<Piece<u64>>> {
+fn pieces(runs: &[Run], write: &dyn Fn(&[u8], u64) -> Result<()>) -> Result<Vec<PackSpan<u64>>> {
     let mut out = Vec::new();
-    let zeros = vec![0; (PIECE * PAGE64) as usize];
+    let zeros = vec![0; (MOST_PAGES * PAGE64) as usize];
     for run in runs {
-        for start in (run.pages.start..run.pages.end).step_by(PIECE as usize) {
-            let part = run.clip(&PageRange { start, end: run.pages.end.min(start + PIECE) });
+        for start in (run.pages.start..run.pages.end).step_by(MOST_PAGES as usize) {
+            let part = run.clip(&PageRange { start, end: run.pages.end.min(start + MOST_PAGES) });
             let (pages, place) = (part.pages.len(), part.pages.offset());
             match part.source {
                 Source::Hole => break,
                 Source::Zero => write(&zeros[..(pages * PAGE64) as usize], place)?,
-                Source::Pack(pack, page) => out.push(Piece { pack, page, pages, place }),
+                Source::Pack(pack, page) => out.push(PackSpan { pack, page, pages, place }),
             }
         }
     }

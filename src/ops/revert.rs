@@ -8,16 +8,16 @@ use std::ops::Range;
 use super::change::hold::{Work, hold, obstacle};
 use super::change::in_place::{Goal, InPlace};
 use super::change::metadata::{MetaChange, Metadata};
-use super::change::recover::First;
-use super::change::request::{Draft, Method};
+use super::change::recover::FinishFirst;
+use super::change::request::{Method, Planned};
 use super::change::unstored::Unstored;
 use super::change::{Changes, Options, Report, Request};
 use super::compare::compare_live;
-use super::input::image::{LiveSide, StoredSide};
+use super::input::image::{LiveFile, StoredImage};
 use super::input::operand::Operand;
 use super::options::{FULL, NO_SPACE};
-use super::save::capture::{Taken, Target};
-use super::save::compose::{Composer, New, read_zero_extended};
+use super::save::capture::{CapturedImage, Target};
+use super::save::compose::{Composer, NewPage, read_zero_extended};
 use super::{Progress, find_history};
 use crate::error::{At, Error, RESERVING, Result};
 use crate::pack::{Differences, Source};
@@ -41,7 +41,13 @@ pub fn revert(what: &Operand, range: Option<(u64, u64)>, options: &Options) -> R
 /// As [`revert`].
 pub fn revert_without_undo(what: &Operand, options: &Options) -> Result<Request<'static>> {
     let (history, wanted) = find(what, options)?;
-    Ok(Request::new(Final { history, wanted, options: options.clone(), first: First::default(), seen: None }))
+    Ok(Request::new(WithoutUndo {
+        history,
+        wanted,
+        options: options.clone(),
+        first: FinishFirst::default(),
+        seen: None,
+    }))
 }
 
 /// The snapshot that `what` names (the latest, if none), and its history.
@@ -56,7 +62,7 @@ struct Revert {
     wanted: SnapName,
     range: Option<(u64, u64)>,
     /// What the last plan saw.
-    seen: Option<Seen>,
+    seen: Option<PlanBasis>,
 }
 
 impl Goal for Revert {
@@ -70,11 +76,11 @@ impl Goal for Revert {
         Ok(changes)
     }
 
-    fn holds(&self, _: &Work<'_>, taken: &Taken) -> Result<bool> {
+    fn holds(&self, _: &Work<'_>, taken: &CapturedImage) -> Result<bool> {
         Ok(self.seen.as_ref().is_some_and(|seen| seen.is(taken)))
     }
 
-    fn already(&self, work: &Work<'_>, taken: &Taken) -> Result<Option<String>> {
+    fn already(&self, work: &Work<'_>, taken: &CapturedImage) -> Result<Option<String>> {
         let to = work.history.image(self.wanted)?;
         let Some(range) = self.range else { return Ok(if_same(taken, &to)) };
         let bytes = range::clip(range, taken.len, to.len())?;
@@ -96,12 +102,12 @@ impl Goal for Revert {
 }
 
 /// The name of `to`, if bringing what was taken to it would change nothing.
-pub(crate) fn if_same(taken: &Taken, to: &Image) -> Option<String> {
+pub(crate) fn if_same(taken: &CapturedImage, to: &Image) -> Option<String> {
     taken.holds(to).then(|| format!("@{}", to.name.number))
 }
 
 /// What a plan saw of a target: while it is the same, the plan holds.
-pub(crate) struct Seen {
+pub(crate) struct PlanBasis {
     /// The image digest.
     pub(crate) image: Digest,
     len: u64,
@@ -109,9 +115,9 @@ pub(crate) struct Seen {
     metadata: Option<Metadata>,
 }
 
-impl Seen {
+impl PlanBasis {
     /// Whether that was captured.
-    pub(crate) fn is(&self, taken: &Taken) -> bool {
+    pub(crate) fn is(&self, taken: &CapturedImage) -> bool {
         let same = self.metadata.as_ref().is_none_or(|metadata| *metadata == taken.metadata());
         same && (self.image, self.len) == (taken.image, taken.len)
     }
@@ -124,9 +130,9 @@ pub(crate) fn look_at(
     range: Option<(u64, u64)>,
     options: &Options,
     progress: &dyn Progress,
-) -> Result<(Changes, Seen)> {
-    let live = LiveSide::open(history.target())?;
-    let stored = StoredSide { name: format!("@{}", to.number), history: history.clone(), image: history.image(to)? };
+) -> Result<(Changes, PlanBasis)> {
+    let live = LiveFile::open(history.target())?;
+    let stored = StoredImage { name: format!("@{}", to.number), history: history.clone(), image: history.image(to)? };
     let (set, image) = compare_live(&live, &stored, &options.reading, progress, None)?;
     let target = Target { file: &live.file, path: &live.path };
     let (len, set) = match range {
@@ -143,7 +149,7 @@ pub(crate) fn look_at(
         changes.metadata = now.changes(&Metadata::stored(stored.image.meta()), !changes.is_empty());
         metadata = Some(now);
     }
-    Ok((changes, Seen { image, len: live.len, metadata }))
+    Ok((changes, PlanBasis { image, len: live.len, metadata }))
 }
 
 /// Where undo does not fit, the change can be made without it. Another store would not have the snapshot.
@@ -165,17 +171,17 @@ fn or_without_undo(e: Error) -> Error {
 }
 
 /// What [`revert_without_undo`] does.
-struct Final {
+struct WithoutUndo {
     history: History,
     wanted: SnapName,
     options: Options,
-    first: First,
+    first: FinishFirst,
     /// What the last plan saw of the target: image digest, length, and what of its metadata is to change.
     seen: Option<(Digest, u64, Vec<MetaChange>)>,
 }
 
-impl Method for Final {
-    fn plan(&mut self, progress: &dyn Progress) -> Result<Draft> {
+impl Method for WithoutUndo {
+    fn plan(&mut self, progress: &dyn Progress) -> Result<Planned> {
         let is_final = self.history.intent()?.is_some_and(|intent| intent.is_final());
         if !is_final && let Some(draft) = self.first.plan(&self.history, &self.options, &|_| true, progress)? {
             return Ok(draft);
@@ -193,7 +199,7 @@ impl Method for Final {
         if !changes.is_empty() {
             changes.obstacle = obstacle(&changes.path, &self.options);
         }
-        Ok(Draft { notes: self.first.notes.clone(), ..Draft::of(changes) })
+        Ok(Planned { notes: self.first.notes.clone(), ..Planned::of(changes) })
     }
 
     fn commit(&mut self, confirmed: bool, progress: &dyn Progress) -> Result<Option<Report>> {
@@ -241,7 +247,7 @@ fn compose(work: &mut Work<'_>, from: &Image, to: &Image, range: (u64, u64)) -> 
             let at = page * PAGE64;
             let last = to.len().min(from.len()) < at + PAGE64;
             if start <= at && at + PAGE64 <= end && !last {
-                composer.put(page, New::Stored(new, &bytes))?;
+                composer.put(page, NewPage::Stored(new, &bytes))?;
                 continue;
             }
             // Only some of its bytes are wanted: the others stay.
@@ -250,7 +256,7 @@ fn compose(work: &mut Work<'_>, from: &Image, to: &Image, range: (u64, u64)) -> 
             let (a, b) = ((start.max(at) - at) as usize, (end.min(at + PAGE64) - at) as usize);
             mixed[a..b].copy_from_slice(&bytes[a..b]);
             if mixed[..] != now[..] {
-                composer.put(page, New::Bytes(&mixed))?;
+                composer.put(page, NewPage::Bytes(&mixed))?;
             }
         }
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::change::metadata::MetaChange;
 use super::input::renamed;
 use super::options::options;
-use super::save::capture::{How, Taken, Target, take};
+use super::save::capture::{CaptureOptions, CapturedImage, Target, take};
 use super::stat::Format;
 use super::{Progress, Reading, Reserve};
 use crate::capture::Companion;
@@ -114,7 +114,12 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
     let mut writing = history.write_lock(options.reading.wait)?;
     history.admit(&live)?;
     refuse_unfinished(&history, &live)?;
-    let how = How { reading: &options.reading, compress: options.compress, reserve: options.reserve, exclusive: false };
+    let how = CaptureOptions {
+        reading: &options.reading,
+        compress: options.compress,
+        reserve: options.reserve,
+        exclusive: false,
+    };
     let target = Target { file: &live, path: &path };
     let is_first = history.is_new()?;
     if is_first {
@@ -200,7 +205,7 @@ fn moved(history: &History, tag: &str, id: &Digest) -> Result<Option<String>> {
 
 /// Decides whether the capture becomes a snapshot, and commits it.
 fn keep(
-    taken: Taken,
+    taken: CapturedImage,
     history: &History,
     writing: &mut WriteLock,
     options: &Options,

@@ -11,8 +11,8 @@ use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-pub use aspects::{Aspects, Cell, Options, Seen, Unseen};
-pub use changes::{Changes, Latest};
+pub use aspects::{Aspects, Cell, Options, Aspect, Unseen};
+pub use changes::{SinceLatest, Latest};
 pub use content::Content;
 pub use format::Format;
 pub use layout::{Extents, Fs, Layout, MOST_LISTED};
@@ -41,11 +41,11 @@ pub struct Report {
     /// Its file system.
     pub fs: Fs,
     /// Data and holes.
-    pub layout: Option<Seen<Layout>>,
+    pub layout: Option<Aspect<Layout>>,
     /// Extents on the device.
-    pub extents: Option<Seen<Extents>>,
+    pub extents: Option<Aspect<Extents>>,
     /// The part in the page cache.
-    pub cache: Option<Seen<Cache>>,
+    pub cache: Option<Aspect<Cache>>,
     /// Processes that have it mapped.
     pub mappers: Option<Mappers>,
     /// Processes that have it open.
@@ -57,9 +57,9 @@ pub struct Report {
     /// Its kind, if it is a file of this program.
     pub format: Option<Format>,
     /// Zeros, duplicates and compression.
-    pub content: Option<Seen<Content>>,
+    pub content: Option<Aspect<Content>>,
     /// What changed; `Ok(None)` without a snapshot.
-    pub changes: Option<Seen<Option<Changes>>>,
+    pub changes: Option<Aspect<Option<SinceLatest>>>,
     /// The ranges that were asked for.
     pub cells: Vec<Cell>,
 }
@@ -227,7 +227,7 @@ fn look_at_cell(file: Option<&File>, span: &Range<u64>) -> Cell {
     Cell { span: span.clone(), data: None, cached: file.and_then(count), changed: None }
 }
 
-fn look_at_cache(file: &File, path: &Path, len: u64) -> Seen<Cache> {
+fn look_at_cache(file: &File, path: &Path, len: u64) -> Aspect<Cache> {
     let page = region::system_page() as u64;
     let hidden = || Unseen::Hidden("reported only to the owner, and to users who may write to it".into());
     let failed =

@@ -13,7 +13,7 @@ fn look(path: &Path, aspects: Aspects) -> Report {
     subject.look(&Options::default().aspects(aspects).cells(cells), &Quiet)
 }
 
-fn seen<T>(aspect: Option<Seen<T>>) -> T {
+fn seen<T>(aspect: Option<Aspect<T>>) -> T {
     aspect.expect("asked for").expect("seen")
 }
 

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use super::change::hold::Work;
 use super::change::in_place::{Goal, InPlace, expect};
 use super::change::{Changes, Options, Request};
-use super::revert::{Seen, if_same, look_at};
-use super::save::capture::Taken;
+use super::revert::{PlanBasis, if_same, look_at};
+use super::save::capture::CapturedImage;
 use super::{Progress, find_history};
 use crate::error::{Error, Result, command, shell_word};
 use crate::page::Digest;
@@ -32,7 +32,7 @@ struct Undo {
     file: PathBuf,
     options: Options,
     /// What the last plan saw, and where it leads.
-    seen: Option<(Seen, SnapName)>,
+    seen: Option<(PlanBasis, SnapName)>,
 }
 
 impl Goal for Undo {
@@ -48,12 +48,12 @@ impl Goal for Undo {
         Ok(changes)
     }
 
-    fn holds(&self, _: &Work<'_>, taken: &Taken) -> Result<bool> {
+    fn holds(&self, _: &Work<'_>, taken: &CapturedImage) -> Result<bool> {
         let Some((seen, origin)) = &self.seen else { return Ok(false) };
         Ok(seen.is(taken) && *origin == self.origin()?)
     }
 
-    fn already(&self, work: &Work<'_>, taken: &Taken) -> Result<Option<String>> {
+    fn already(&self, work: &Work<'_>, taken: &CapturedImage) -> Result<Option<String>> {
         self.is_base(work.target.path, taken.image)?;
         Ok(if_same(taken, &self.history.image(self.origin()?)?))
     }

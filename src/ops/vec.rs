@@ -247,7 +247,7 @@ fn scalar(vec: &VecFile) -> Result<Scalar> {
 
 /// The end from which elements are removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
+pub enum End {
     /// The front: all other elements move down.
     Front,
     /// The back.
@@ -262,21 +262,21 @@ pub enum Side {
 /// removed.
 pub fn pop<E: From<Error>>(
     path: &Path,
-    (side, n): (Side, u64),
+    (side, n): (End, u64),
     wait: Duration,
     take: &mut dyn FnMut(Option<(u64, Number)>) -> Result<(), E>,
 ) -> Result<Report, E> {
     let mut vec = VecFileMut::open(path, wait)?;
     let stay = vec.len().checked_sub(n).ok_or_else(|| fewer(&vec, n))?;
     let (start, end) = match side {
-        Side::Front => (0, n),
-        Side::Back => (stay, vec.len()),
+        End::Front => (0, n),
+        End::Back => (stay, vec.len()),
     };
     numbers(&vec, start, end, &mut |index, number| take(Some((index, number))))?;
     take(None)?;
     match side {
-        Side::Front => vec.remove_front(n)?,
-        Side::Back => vec.commit(&[], stay)?,
+        End::Front => vec.remove_front(n)?,
+        End::Back => vec.commit(&[], stay)?,
     }
     Ok(Report { changed: n, len: vec.len() })
 }

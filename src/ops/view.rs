@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::input::operand::Operand;
-use super::input::image::{LiveSide, Side, StoredSide};
+use super::input::image::{LiveFile, OpenImage, StoredImage};
 use crate::error::{At, Error, Result, shell_word, shown};
 use crate::store::Ref;
 use crate::sys::ext::FileTypeExt;
@@ -40,7 +40,7 @@ fn as_stream(e: Error, path: &Path) -> Error {
 /// A file or a snapshot, open.
 #[derive(Debug)]
 pub struct Opened {
-    side: Side,
+    side: OpenImage,
     name: String,
     unfinished: Option<Error>,
 }
@@ -54,12 +54,12 @@ impl Opened {
     pub fn open(operand: &Operand, store: Option<PathBuf>) -> Result<Opened> {
         match &operand.at {
             None | Some(Ref::Now) => {
-                let (side, mark) = LiveSide::open_any(&operand.path).map_err(|e| as_stream(e, &operand.path))?;
+                let (side, mark) = LiveFile::open_any(&operand.path).map_err(|e| as_stream(e, &operand.path))?;
                 let unfinished = mark.map(|mark| mark.refusal_to_read(&operand.path));
-                Ok(Opened { side: Side::Live(side), name: shown(&operand.path), unfinished })
+                Ok(Opened { side: OpenImage::Live(side), name: shown(&operand.path), unfinished })
             }
             Some(_) => {
-                let side = Side::open(operand, store.as_deref())?;
+                let side = OpenImage::open(operand, store.as_deref())?;
                 Ok(Opened { name: side.name().into(), side, unfinished: None })
             }
         }
@@ -100,14 +100,14 @@ impl Opened {
             return Ok(());
         }
         match &self.side {
-            Side::Live(live) => read_live(live, range, each),
-            Side::Stored(stored) => read_stored(stored, range, each),
+            OpenImage::Live(live) => read_live(live, range, each),
+            OpenImage::Stored(stored) => read_stored(stored, range, each),
         }
     }
 }
 
 fn read_live<E: From<Error>>(
-    live: &LiveSide,
+    live: &LiveFile,
     range: Range<u64>,
     each: &mut dyn FnMut(u64, Piece<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
@@ -134,7 +134,7 @@ fn read_live<E: From<Error>>(
 }
 
 /// The next stretch of data within `span`; empty, at its end, when there is none.
-pub(super) fn next_data(live: &LiveSide, span: Range<u64>) -> Result<(u64, u64)> {
+pub(super) fn next_data(live: &LiveFile, span: Range<u64>) -> Result<(u64, u64)> {
     let look = || sparse::next_data(&live.file, span.start, span.end).at("looking for holes in", &live.path);
     if let Some(found) = look()? {
         return Ok(found);
@@ -148,7 +148,7 @@ pub(super) fn next_data(live: &LiveSide, span: Range<u64>) -> Result<(u64, u64)>
 }
 
 fn read_stored<E: From<Error>>(
-    stored: &StoredSide,
+    stored: &StoredImage,
     range: Range<u64>,
     each: &mut dyn FnMut(u64, Piece<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
@@ -238,8 +238,8 @@ mod tests {
             let kept = f.bytes();
             f.pages(3, 5, 99);
             let now = f.bytes();
-            let stored = Side::open(&f.at(1), None).unwrap();
-            let Side::Stored(stored) = &stored else { panic!("a snapshot is stored") };
+            let stored = OpenImage::open(&f.at(1), None).unwrap();
+            let OpenImage::Stored(stored) = &stored else { panic!("a snapshot is stored") };
             let mut reader = stored.image.reader();
             for (start, n) in spans {
                 let cut = |all: &[u8]| {

@@ -109,7 +109,7 @@ impl Ground {
         undo::undo(&self.target, &self.change_options())?.run(&Quiet)
     }
 
-    pub(crate) fn recover(&self, how: Option<recover::How>) -> Result<change::Report> {
+    pub(crate) fn recover(&self, how: Option<recover::Resolution>) -> Result<change::Report> {
         recover::recover(&self.target, how, &self.change_options())?.run(&Quiet)
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use memsnap::Error;
-use memsnap::ops::change::recover::How;
+use memsnap::ops::change::recover::Resolution;
 use memsnap::ops::{Quiet, revert, snap};
 use memsnap::page::PAGE;
 use memsnap::store::{ChangeMarker, Intent, Ref};
@@ -108,12 +108,12 @@ fn every_mixture(grow: isize) {
         for len in [ends.old.len(), ends.new.len()] {
             let bytes = ends.mixture(mask, len);
             let what = format!("mask {mask:04b}, length {len}");
-            for way in [None, Some(How::Finish), Some(How::Rollback)] {
+            for way in [None, Some(Resolution::Finish), Some(Resolution::Rollback)] {
                 let ground = ends.ground();
                 interrupt(&ground, &bytes);
                 let report = ground.recover(way).unwrap();
                 assert!(report.done, "{what}");
-                let expected = if way == Some(How::Rollback) { &ends.old } else { &ends.new };
+                let expected = if way == Some(Resolution::Rollback) { &ends.old } else { &ends.new };
                 settled(&ground, &ends, expected, &format!("{what}, {way:?}"));
             }
             // Another verb that writes finishes it first: here one that goes on to the old image.
@@ -166,9 +166,9 @@ fn a_page_that_is_neither_is_refused() {
         }
         assert!(ground.bytes() == bytes, "page {page}: written all the same");
         assert_eq!(ground.history().intent().unwrap(), Some(intent));
-        let way = if page == CHANGED[0] { How::Rollback } else { How::Finish };
+        let way = if page == CHANGED[0] { Resolution::Rollback } else { Resolution::Finish };
         ground.recover(Some(way)).unwrap();
-        let expected = if way == How::Rollback { &ends.old } else { &ends.new };
+        let expected = if way == Resolution::Rollback { &ends.old } else { &ends.new };
         settled(&ground, &ends, expected, "when told");
     }
 }
@@ -177,7 +177,7 @@ fn a_page_that_is_neither_is_refused() {
 #[test]
 fn a_torn_page_is_ours() {
     let ends = Ends::new(0);
-    for way in [None, Some(How::Rollback)] {
+    for way in [None, Some(Resolution::Rollback)] {
         let ground = ends.ground();
         let mut bytes = ends.mixture(0b0001, ends.old.len());
         let (page, sector) = (CHANGED[1] * PAGE, 512);
@@ -226,7 +226,7 @@ fn a_strange_length_is_refused() {
         assert!(matches!(ground.recover(None), Err(Error::Refused { .. })), "length {len}");
         assert!(ground.bytes() == bytes);
         // When told, it is made the new one, if what somebody else cut away is not needed for that.
-        match ground.recover(Some(How::Finish)) {
+        match ground.recover(Some(Resolution::Finish)) {
             Ok(_) => settled(&ground, &ends, &ends.new, "when told"),
             Err(Error::Changed { .. }) => assert!(ground.history().intent().unwrap().is_some(), "length {len}"),
             Err(e) => panic!("length {len}: {e}"),
@@ -257,7 +257,7 @@ fn a_device_with_another_number() {
 fn to_finish_and_to_roll_back_mean_the_first_change() {
     let ends = Ends::new(0);
     for turns in 0..4 {
-        for way in [None, Some(How::Finish), Some(How::Rollback)] {
+        for way in [None, Some(Resolution::Finish), Some(Resolution::Rollback)] {
             let ground = ends.ground();
             let mut intent = interrupt(&ground, &ends.mixture(0b0110, ends.old.len()));
             let history = ground.history();
@@ -270,7 +270,7 @@ fn to_finish_and_to_roll_back_mean_the_first_change() {
             drop(writing);
             let back = match way {
                 None => turns % 2 == 1,
-                Some(way) => way == How::Rollback,
+                Some(way) => way == Resolution::Rollback,
             };
             ground.recover(way).unwrap();
             settled(&ground, &ends, if back { &ends.old } else { &ends.new }, &format!("{turns} turns, {way:?}"));
@@ -288,7 +288,7 @@ fn another_file_in_its_place_is_refused() {
     std::fs::write(&ground.target, &ends.old).unwrap();
     assert!(matches!(ground.recover(None), Err(Error::Refused { .. })));
     // Whoever says which way must know.
-    assert!(ground.recover(Some(How::Finish)).unwrap().done);
+    assert!(ground.recover(Some(Resolution::Finish)).unwrap().done);
     settled(&ground, &ends, &ends.new, "finished");
 }
 
@@ -325,7 +325,7 @@ fn other_store_refuses(ground: &Ground, store: &Path, bytes: &[u8]) {
 fn nothing_to_recover_is_said() {
     let ends = Ends::new(0);
     let ground = ends.ground();
-    for way in [None, Some(How::Finish), Some(How::Rollback), Some(How::Abandon)] {
+    for way in [None, Some(Resolution::Finish), Some(Resolution::Rollback), Some(Resolution::Abandon)] {
         let report = ground.recover(way).unwrap();
         assert!(!report.done && report.notes.iter().any(|note| note.contains("no change was interrupted")));
     }
@@ -336,7 +336,7 @@ fn a_rolled_back_change_can_be_undone_forward() {
     let ends = Ends::new(0);
     let ground = ends.ground();
     interrupt(&ground, &ends.mixture(0b1000, ends.old.len()));
-    ground.recover(Some(How::Rollback)).unwrap();
+    ground.recover(Some(Resolution::Rollback)).unwrap();
     ground.undo().unwrap();
     assert!(ground.bytes() == ends.new);
     ground.undo().unwrap();

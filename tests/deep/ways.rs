@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use memsnap::Error;
 use memsnap::ops::change::Outcome;
-use memsnap::ops::change::recover::How;
+use memsnap::ops::change::recover::Resolution;
 use memsnap::ops::{Quiet, revert, undo};
 use memsnap::page::PAGE;
 use memsnap::store::{ChangeMarker, Ref};
@@ -84,7 +84,7 @@ fn a_store_made_anew_does_not_take_a_half_changed_file() {
         assert!(matches!(ground.snap(), Err(Error::Refused { .. })));
     }
     fs::rename(ground.dir.path().join("moved"), ground.dir.path().join(".memsnap")).unwrap();
-    ground.recover(Some(How::Rollback)).unwrap();
+    ground.recover(Some(Resolution::Rollback)).unwrap();
     ground.snap().unwrap();
 }
 
@@ -94,7 +94,7 @@ fn a_record_that_cannot_be_read_can_be_forgotten() {
     begin(&ground, &a);
     fs::write(ground.history().dir().join("intent"), b"rot").unwrap();
     assert!(matches!(ground.recover(None), Err(Error::Damaged { .. })));
-    assert!(ground.recover(Some(How::Abandon)).unwrap().done);
+    assert!(ground.recover(Some(Resolution::Abandon)).unwrap().done);
     ground.snap().unwrap();
 }
 

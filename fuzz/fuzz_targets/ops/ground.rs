@@ -80,7 +80,7 @@ impl Ground {
         edit::edit(&self.target, &edits, true, &self.options())?.run(&Quiet).map(drop)
     }
 
-    pub(crate) fn recover(&self, how: Option<recover::How>) -> Result<()> {
+    pub(crate) fn recover(&self, how: Option<recover::Resolution>) -> Result<()> {
         recover::recover(&self.target, how, &self.options())?.run(&Quiet).map(drop)
     }
 

@@ -5,7 +5,7 @@
 
 use std::os::unix::fs::FileExt;
 
-use memsnap::ops::change::recover::How;
+use memsnap::ops::change::recover::Resolution;
 use memsnap::{Error, Result};
 
 use super::crash::{Blow, during};
@@ -244,7 +244,7 @@ impl Model {
             return;
         }
         match self.ground.recover(None) {
-            Err(Error::Refused { .. }) if torn => self.ground.recover(Some(How::Finish)),
+            Err(Error::Refused { .. }) if torn => self.ground.recover(Some(Resolution::Finish)),
             done => done,
         }
         .expect("a recovery without a blow ends");

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use memsnap::ops::diff::{Compared, Piece, Report};
+use memsnap::ops::diff::{Compared, Differing, Report};
 
 use super::super::json::object;
 use super::super::screen::Screen;
@@ -27,12 +27,12 @@ impl Ranges {
     /// Adds what differs in a piece; calls `each` with the ranges that have ended.
     fn piece(
         &mut self,
-        piece: &Piece<'_>,
+        piece: &Differing<'_>,
         each: &mut dyn FnMut(Range<u64>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let (at, a, b) = match piece {
-            Piece::Tail(tail) => return self.add(tail.start, tail.end).map_or(Ok(()), each),
-            Piece::Bytes { at, a, b } => (*at, *a, *b),
+            Differing::Tail(tail) => return self.add(tail.start, tail.end).map_or(Ok(()), each),
+            Differing::Bytes { at, a, b } => (*at, *a, *b),
         };
         let common = a.len().min(b.len());
         let mut i = 0;
@@ -94,7 +94,7 @@ mod tests {
         let part = |all: &[u8], at: usize| all[at.min(all.len())..(at + block).min(all.len())].to_vec();
         for at in (0..a.len().max(b.len())).step_by(block) {
             let (a, b) = (part(a, at), part(b, at));
-            let piece = Piece::Bytes { at: at as u64, a: &a, b: &b };
+            let piece = Differing::Bytes { at: at as u64, a: &a, b: &b };
             ranges
                 .piece(&piece, &mut |range| {
                     out.push(range);
@@ -112,12 +112,12 @@ mod tests {
         assert_eq!(ranges(&[1, 2, 3], &[1, 9, 3, 0, 0], 8), [1..2, 3..5]);
         let mut all = Ranges::default();
         let mut out = Vec::new();
-        all.piece(&Piece::Bytes { at: 0, a: &[1, 2], b: &[1] }, &mut |range| {
+        all.piece(&Differing::Bytes { at: 0, a: &[1, 2], b: &[1] }, &mut |range| {
             out.push(range);
             Ok(())
         })
         .unwrap();
-        all.piece(&Piece::Tail(2..900), &mut |range| {
+        all.piece(&Differing::Tail(2..900), &mut |range| {
             out.push(range);
             Ok(())
         })

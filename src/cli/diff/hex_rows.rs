@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use memsnap::ops::diff::{Compared, Piece, Report};
+use memsnap::ops::diff::{Compared, Differing, Report};
 use memsnap::page::is_zero;
 
 use super::super::cell_map::digits;
@@ -62,8 +62,8 @@ pub(super) fn show(
     };
     compared.pieces(&mut |piece| {
         match piece {
-            Piece::Bytes { at, a, b } => rows.piece(at, a, b, screen),
-            Piece::Tail(tail) => rows.add_zeros(tail, screen),
+            Differing::Bytes { at, a, b } => rows.piece(at, a, b, screen),
+            Differing::Tail(tail) => rows.add_zeros(tail, screen),
         }?;
         while_read(screen)
     })?;

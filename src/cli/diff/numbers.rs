@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use memsnap::ops::diff::{Compared, Piece, Report};
+use memsnap::ops::diff::{Compared, Differing, Report};
 use memsnap::ops::vec::Number;
 use memsnap::page::is_zero;
 
@@ -41,8 +41,8 @@ pub(super) fn show(
     let mut numbers = Numbers { compared, longer, typed, nan_equal, tally, bytes: 0, zeros, rest: false };
     compared.pieces(&mut |piece| {
         match piece {
-            Piece::Bytes { at, a, b } => numbers.piece(at, a, b, screen),
-            Piece::Tail(tail) => numbers.tail(tail, screen),
+            Differing::Bytes { at, a, b } => numbers.piece(at, a, b, screen),
+            Differing::Tail(tail) => numbers.tail(tail, screen),
         }?;
         while_read(screen)
     })?;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use memsnap::ops::stat::{Aspects, CacheState, Changes, Content, Extents, Format, Layout, Report, Seen};
+use memsnap::ops::stat::{Aspect, Aspects, CacheState, Content, Extents, Format, Layout, Report, SinceLatest};
 use memsnap::page::PAGE64;
 use memsnap::sys::openers::FileUse;
 use memsnap::sys::unseen::Unseen;
@@ -142,7 +142,7 @@ impl<'a> File<'a> {
         seen(&self.report.content)
     }
 
-    fn changes(&self) -> Option<Option<&'a Changes>> {
+    fn changes(&self) -> Option<Option<&'a SinceLatest>> {
         seen(&self.report.changes).map(Option::as_ref)
     }
 
@@ -162,7 +162,7 @@ fn counted(n: usize, unseen: &Unseen) -> Option<String> {
 }
 
 /// An aspect that was inspected.
-fn seen<T>(aspect: &Option<Seen<T>>) -> Option<&T> {
+fn seen<T>(aspect: &Option<Aspect<T>>) -> Option<&T> {
     aspect.as_ref()?.as_ref().ok()
 }
 

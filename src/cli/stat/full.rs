@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use memsnap::ops::stat::{Cache, Changes, Content, Extents, Format, Fs, Layout, Report, Seen, Unseen};
+use memsnap::ops::stat::{Aspect, Cache, Content, Extents, Format, Fs, Layout, Report, SinceLatest, Unseen};
 use memsnap::page::PAGE64;
 use memsnap::sys::extents::Extent;
 use memsnap::sys::id::now_ns;
@@ -98,7 +98,7 @@ impl Sheet<'_> {
         }
     }
 
-    fn aspect<T>(&mut self, label: &str, aspect: &Option<Seen<T>>, show: impl FnOnce(&mut Self, &T)) {
+    fn aspect<T>(&mut self, label: &str, aspect: &Option<Aspect<T>>, show: impl FnOnce(&mut Self, &T)) {
         match aspect {
             None => {}
             Some(Ok(found)) => show(self, found),
@@ -241,7 +241,7 @@ impl Sheet<'_> {
         self.put("compresses", &shrinks);
     }
 
-    fn changes(&mut self, found: Option<&Changes>) {
+    fn changes(&mut self, found: Option<&SinceLatest>) {
         let Some(found) = found else { return self.put("changed", "no snapshots") };
         let latest = &found.latest;
         let what = match found.pages {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use memsnap::ops::stat::{Cache, Cell, Changes, Content, Extents, Format, Layout, Report, Seen, Unseen};
+use memsnap::ops::stat::{Aspect, Cache, Cell, Content, Extents, Format, Layout, Report, SinceLatest, Unseen};
 use memsnap::sys::extents::Extent;
 use memsnap::sys::openers::{FileUse, Opener, Openers};
 use memsnap::sys::proc_maps::{MappedRange, Mapper, Mappers};
@@ -65,7 +65,7 @@ pub(super) fn of(file: &Path, report: &Report) -> impl Serialize {
 
 fn aspect<'a, T>(
     name: &'static str,
-    aspect: &'a Option<Seen<T>>,
+    aspect: &'a Option<Aspect<T>>,
     unseen: &mut BTreeMap<&'static str, String>,
 ) -> Option<&'a T> {
     match aspect.as_ref()? {
@@ -175,7 +175,7 @@ fn content(content: &Content) -> impl Serialize {
     }
 }
 
-fn changes(found: Option<&Changes>) -> impl Serialize {
+fn changes(found: Option<&SinceLatest>) -> impl Serialize {
     let latest = found.map(|found| &found.latest);
     object! {
         snapshots: found.map_or(0, |found| found.snapshots),

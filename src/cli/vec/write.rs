@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::ValueHint;
-use memsnap::ops::vec::{self, ElementType, Input, Place, Report, Scalar, Side, Tag};
+use memsnap::ops::vec::{self, ElementType, End, Input, Place, Report, Scalar, Tag};
 
 use super::super::json::{JsonPath, object};
 use super::super::screen::Screen;
@@ -192,7 +192,7 @@ impl Push {
 impl Pop {
     pub(super) fn run(&self, screen: &mut Screen) -> anyhow::Result<()> {
         let file = &self.target.file;
-        let side = if self.front { Side::Front } else { Side::Back };
+        let side = if self.front { End::Front } else { End::Back };
         let report = vec::pop(file, (side, self.number), self.target.wait, &mut |element| {
             if let Some((index, number)) = element {
                 return show(index, number, screen);

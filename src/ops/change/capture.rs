@@ -2,7 +2,7 @@
 
 use super::hold::Work;
 use crate::error::Result;
-use crate::ops::save::capture::{How, Taken, take};
+use crate::ops::save::capture::{CaptureOptions, CapturedImage, take};
 use crate::ops::{Note, Progress};
 use crate::pack::SnapshotKind;
 use crate::store::Image;
@@ -14,9 +14,9 @@ pub(crate) fn present(work: &mut Work<'_>, progress: &dyn Progress) -> Result<Im
 }
 
 /// What the target holds now; nothing appears in the store.
-pub(crate) fn capture(work: &mut Work<'_>, progress: &dyn Progress) -> Result<Taken> {
+pub(crate) fn capture(work: &mut Work<'_>, progress: &dyn Progress) -> Result<CapturedImage> {
     let options = work.options;
-    let how = How {
+    let how = CaptureOptions {
         reading: &options.reading,
         compress: options.compress,
         reserve: options.reserve,
@@ -35,7 +35,7 @@ pub(crate) fn capture(work: &mut Work<'_>, progress: &dyn Progress) -> Result<Ta
 }
 
 /// The snapshot of what was taken: made if there is none.
-pub(crate) fn keep(work: &mut Work<'_>, taken: Taken) -> Result<Image> {
+pub(crate) fn keep(work: &mut Work<'_>, taken: CapturedImage) -> Result<Image> {
     if let Some(parent) = taken.parent.clone().filter(|p| taken.is(p)) {
         taken.unchanged();
         return Ok(parent);

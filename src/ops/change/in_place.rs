@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use super::capture::{capture, keep};
 use super::hold::{Work, hold, obstacle, of_read_only};
 use super::plan::{Changes, Options, Report};
-use super::recover::First;
-use super::request::{Draft, Method};
+use super::recover::FinishFirst;
+use super::request::{Method, Planned};
 use super::space::try_length;
 use super::steps::bring;
 use crate::error::{At, Error, Result};
-use crate::ops::input::image::LiveSide;
+use crate::ops::input::image::LiveFile;
 use crate::ops::input::renamed;
-use crate::ops::save::capture::Taken;
+use crate::ops::save::capture::CapturedImage;
 use crate::ops::{Note, Progress, has_none, history_of};
 use crate::page::Digest;
 use crate::store::{History, Image, Intent, Store};
@@ -34,12 +34,12 @@ pub(crate) trait Goal {
     }
 
     /// Whether what was captured is what [`Goal::look`] saw.
-    fn holds(&self, _: &Work<'_>, _: &Taken) -> Result<bool> {
+    fn holds(&self, _: &Work<'_>, _: &CapturedImage) -> Result<bool> {
         Ok(true)
     }
 
     /// The name of what the target is to hold, where it does already; an error when it is not what it must be.
-    fn already(&self, work: &Work<'_>, taken: &Taken) -> Result<Option<String>>;
+    fn already(&self, work: &Work<'_>, taken: &CapturedImage) -> Result<Option<String>>;
 
     /// Gives the image that the target is to hold; it holds `from`.
     fn make(&mut self, work: &mut Work<'_>, from: &Image) -> Result<Image>;
@@ -82,20 +82,20 @@ pub(crate) struct InPlace<G> {
     target: PathBuf,
     history: Option<History>,
     options: Options,
-    first: First,
+    first: FinishFirst,
 }
 
 impl<G: Goal> InPlace<G> {
     /// Brings `target`, a resolved path, to what `goal` says. Without a history, it gets one.
     pub(crate) fn new(goal: G, target: PathBuf, options: &Options) -> Result<InPlace<G>> {
         let history = history_of(options.store.as_deref(), &target)?;
-        Ok(InPlace { goal, target, history, options: options.clone(), first: First::default() })
+        Ok(InPlace { goal, target, history, options: options.clone(), first: FinishFirst::default() })
     }
 
     /// The same in a history that is there.
     pub(crate) fn within(history: History, goal: G, options: &Options) -> InPlace<G> {
         let target = history.target().into();
-        InPlace { goal, target, history: Some(history), options: options.clone(), first: First::default() }
+        InPlace { goal, target, history: Some(history), options: options.clone(), first: FinishFirst::default() }
     }
 
     /// The history, which is begun if there is none; then also what should be known of files that it may belong to.
@@ -163,7 +163,7 @@ impl<G: Goal> InPlace<G> {
 }
 
 impl<G: Goal> Method for InPlace<G> {
-    fn plan(&mut self, progress: &dyn Progress) -> Result<Draft> {
+    fn plan(&mut self, progress: &dyn Progress) -> Result<Planned> {
         if let Some(history) = &self.history
             && let Some(draft) = self.first.plan(history, &self.options, &|intent| self.goal.fits(intent), progress)?
         {
@@ -172,9 +172,9 @@ impl<G: Goal> Method for InPlace<G> {
         let mut changes = self.goal.look(&self.options, progress)?;
         if !changes.is_empty() {
             changes.obstacle = obstacle(&self.target, &self.options);
-            changes.stores_first = if self.is_first()? { Some(data_of(&LiveSide::open(&self.target)?)?) } else { None };
+            changes.stores_first = if self.is_first()? { Some(data_of(&LiveFile::open(&self.target)?)?) } else { None };
         }
-        Ok(Draft { notes: self.first.notes.clone(), ..Draft::of(changes) })
+        Ok(Planned { notes: self.first.notes.clone(), ..Planned::of(changes) })
     }
 
     fn commit(&mut self, confirmed: bool, progress: &dyn Progress) -> Result<Option<Report>> {
@@ -206,7 +206,7 @@ impl<G: Goal> Method for InPlace<G> {
 }
 
 /// Bytes of data in a file, which the first change stores for undo.
-fn data_of(live: &LiveSide) -> Result<u64> {
+fn data_of(live: &LiveFile) -> Result<u64> {
     let data = sparse::data_ranges(&live.file, live.len).at("looking for holes in", &live.path)?;
     Ok(data.iter().map(|extent| extent.end - extent.start).sum())
 }

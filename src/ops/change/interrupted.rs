@@ -23,7 +23,7 @@ use crate::sys::{id, open};
 
 /// What to do with an interrupted change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum How {
+pub enum Resolution {
     /// Bring the target to where it was to go.
     Finish,
     /// Bring it back to where it came from.
@@ -53,7 +53,7 @@ impl Interrupted {
     pub(crate) fn look(
         work: &Work<'_>,
         intent: &Intent,
-        how: Option<How>,
+        how: Option<Resolution>,
         progress: &dyn Progress,
     ) -> Result<Interrupted> {
         if intent.is_final() {
@@ -74,7 +74,7 @@ impl Interrupted {
         let checked = work.if_alone(Ok(checked))?;
         // To finish or to roll back is said of the change that was begun first, also when its way back was cut short:
         // said again, it leads to the same end.
-        let forward = how.is_none_or(|how| (how == How::Finish) != intent.is_way_back());
+        let forward = how.is_none_or(|how| (how == Resolution::Finish) != intent.is_way_back());
         let mut pages = if forward { written } else { to.changed(&from, PageRange::of_len(from.len()))? };
         let strange = checked.is_err();
         let found = match how {

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::check::flush;
 use super::hold::{Work, hold};
-pub use super::interrupted::How;
 use super::interrupted::Interrupted;
+pub use super::interrupted::Resolution;
 use super::plan::{Changes, Options, Report};
-use super::request::{Draft, Method, Request, Task};
+use super::request::{Method, Planned, Request, Task};
 use super::unstored::{Unstored, named};
 use crate::error::{Error, Result};
 use crate::ops::input::target::Target;
@@ -21,9 +21,9 @@ use crate::sys::{lock, open};
 /// # Errors
 /// [`Error::Missing`] when there is no history; then the plan's: [`Error::Refused`] when a page is neither the old nor
 /// the new one and `how` does not say which to make it.
-pub fn recover(file: &Path, how: Option<How>, options: &Options) -> Result<Request<'static>> {
+pub fn recover(file: &Path, how: Option<Resolution>, options: &Options) -> Result<Request<'static>> {
     let (target, options) = (resolve(file)?, options.clone());
-    if how == Some(How::Abandon) && history_of(options.store.as_deref(), &target)?.is_none() {
+    if how == Some(Resolution::Abandon) && history_of(options.store.as_deref(), &target)?.is_none() {
         return Ok(Request::new(Forget { target, options }));
     }
     let history = find_history(options.store.as_deref(), file)?;
@@ -37,7 +37,7 @@ struct Recover {
 }
 
 impl Method for Recover {
-    fn plan(&mut self, progress: &dyn Progress) -> Result<Draft> {
+    fn plan(&mut self, progress: &dyn Progress) -> Result<Planned> {
         self.recovery.plan(&self.history, &self.options, progress)
     }
 
@@ -56,14 +56,14 @@ const NOTHING: &str = "no change was interrupted";
 /// What is done with an interrupted change, whatever it is.
 #[derive(Default)]
 struct Recovery {
-    how: Option<How>,
+    how: Option<Resolution>,
     /// What the last plan was made of.
-    seen: Option<Seen>,
+    seen: Option<RecoveryBasis>,
 }
 
 /// What a plan was made of: while it is the same, the plan holds.
 #[derive(PartialEq, Eq)]
-struct Seen {
+struct RecoveryBasis {
     /// The record of the change.
     intent: Option<Intent>,
     /// What will be written.
@@ -85,7 +85,7 @@ enum Todo {
 }
 
 impl Recovery {
-    fn plan(&mut self, history: &History, options: &Options, progress: &dyn Progress) -> Result<Draft> {
+    fn plan(&mut self, history: &History, options: &Options, progress: &dyn Progress) -> Result<Planned> {
         // The locks are held: another process may be making that change.
         let (todo, seen) = hold(history, options, |work| self.look(work, progress))?;
         let (notes, task) = match &todo {
@@ -97,7 +97,7 @@ impl Recovery {
             _ => (Vec::new(), Task::Change),
         };
         let changes = self.seen.insert(seen).changes.clone();
-        Ok(Draft { changes, notes, task })
+        Ok(Planned { changes, notes, task })
     }
 
     fn commit(&mut self, work: &mut Work<'_>, confirmed: bool, progress: &dyn Progress) -> Result<Option<Report>> {
@@ -123,8 +123,8 @@ impl Recovery {
         }))
     }
 
-    fn look(&self, work: &mut Work<'_>, progress: &dyn Progress) -> Result<(Todo, Seen)> {
-        let (path, abandon) = (work.target.path, self.how == Some(How::Abandon));
+    fn look(&self, work: &mut Work<'_>, progress: &dyn Progress) -> Result<(Todo, RecoveryBasis)> {
+        let (path, abandon) = (work.target.path, self.how == Some(Resolution::Abandon));
         let intent = match work.history.intent() {
             // What cannot be read can still be forgotten.
             Err(Error::Damaged { .. }) if abandon => None,
@@ -134,30 +134,30 @@ impl Recovery {
                 None => {
                     let len = open::stamp(work.target.file, path)?.len;
                     let changes = Changes::none(path, "it is", len);
-                    return Ok((Todo::Nothing, Seen { intent: None, changes, found: Digest::ZERO }));
+                    return Ok((Todo::Nothing, RecoveryBasis { intent: None, changes, found: Digest::ZERO }));
                 }
             },
             intent => intent?,
         };
         let Some(intent) = intent.filter(|_| !abandon) else { return forget(work.target, true) };
-        if intent.is_final() && self.how == Some(How::Finish) {
+        if intent.is_final() && self.how == Some(Resolution::Finish) {
             let unstored = Unstored::look(work, named(work.history, &intent.to)?, true, progress)?;
             let (changes, found) = (unstored.changes.clone(), unstored.found);
             return Ok((
                 Todo::Final(intent.clone(), Box::new(unstored)),
-                Seen { intent: Some(intent), changes, found },
+                RecoveryBasis { intent: Some(intent), changes, found },
             ));
         }
         let change = Interrupted::look(work, &intent, self.how, progress)?;
         let (changes, found) = (change.changes.clone(), change.found);
-        Ok((Todo::Change(intent.clone(), Box::new(change)), Seen { intent: Some(intent), changes, found }))
+        Ok((Todo::Change(intent.clone(), Box::new(change)), RecoveryBasis { intent: Some(intent), changes, found }))
     }
 }
 
 /// The plan to forget a change.
-fn forget(target: Target<'_>, record: bool) -> Result<(Todo, Seen)> {
+fn forget(target: Target<'_>, record: bool) -> Result<(Todo, RecoveryBasis)> {
     let changes = forgotten(target)?;
-    Ok((Todo::Forget { record }, Seen { intent: None, changes, found: Digest::ZERO }))
+    Ok((Todo::Forget { record }, RecoveryBasis { intent: None, changes, found: Digest::ZERO }))
 }
 
 fn forgotten(target: Target<'_>) -> Result<Changes> {
@@ -192,9 +192,9 @@ impl Forget {
 }
 
 impl Method for Forget {
-    fn plan(&mut self, _: &dyn Progress) -> Result<Draft> {
+    fn plan(&mut self, _: &dyn Progress) -> Result<Planned> {
         let changes = self.held(|_| Ok(()))?;
-        Ok(Draft { changes, notes: Vec::new(), task: Task::Change })
+        Ok(Planned { changes, notes: Vec::new(), task: Task::Change })
     }
 
     fn commit(&mut self, _: bool, _: &dyn Progress) -> Result<Option<Report>> {
@@ -204,7 +204,7 @@ impl Method for Forget {
 
 /// For a verb that finishes an interrupted change before its own.
 #[derive(Default)]
-pub(crate) struct First {
+pub(crate) struct FinishFirst {
     recovery: Recovery,
     /// What has been changed, for an error of what follows.
     so_far: Option<String>,
@@ -212,7 +212,7 @@ pub(crate) struct First {
     pub(crate) notes: Vec<Note>,
 }
 
-impl First {
+impl FinishFirst {
     /// The plan to finish what was interrupted, if anything was. `fits` says whether that is of use.
     pub(crate) fn plan(
         &mut self,
@@ -220,7 +220,7 @@ impl First {
         options: &Options,
         fits: &dyn Fn(&Intent) -> bool,
         progress: &dyn Progress,
-    ) -> Result<Option<Draft>> {
+    ) -> Result<Option<Planned>> {
         self.recovery.seen = None;
         let Some(intent) = history.intent()? else { return Ok(None) };
         if !fits(&intent) {

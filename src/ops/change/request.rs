@@ -10,7 +10,7 @@ use crate::ops::{Note, Progress};
 /// How a verb plans a change and carries it out.
 pub(crate) trait Method {
     /// Says what would be done. Nothing is stored or written.
-    fn plan(&mut self, progress: &dyn Progress) -> Result<Draft>;
+    fn plan(&mut self, progress: &dyn Progress) -> Result<Planned>;
 
     /// Takes the locks and does it. With `confirmed`, only if that is still what the last plan said; otherwise `None`:
     /// then none of it was done.
@@ -28,7 +28,7 @@ pub(crate) trait Method {
 }
 
 /// A plan, as a [`Method`] makes it.
-pub(crate) struct Draft {
+pub(crate) struct Planned {
     /// What is shown.
     pub(crate) changes: Changes,
     /// What the user should know.
@@ -48,11 +48,11 @@ pub(crate) enum Task {
     Change,
 }
 
-impl Draft {
+impl Planned {
     /// A plan of `changes`, unless there are none.
-    pub(crate) fn of(changes: Changes) -> Draft {
+    pub(crate) fn of(changes: Changes) -> Planned {
         let task = if changes.is_empty() { Task::Nothing } else { Task::Change };
-        Draft { changes, notes: Vec::new(), task }
+        Planned { changes, notes: Vec::new(), task }
     }
 }
 
@@ -62,7 +62,7 @@ pub struct Request<'a>(Box<dyn Method + 'a>);
 /// What will be done. It can be shown, and then be dropped or committed.
 pub struct Plan<'a> {
     request: Request<'a>,
-    draft: Draft,
+    draft: Planned,
     began: Instant,
 }
 

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::capture::{Base, KnownDigests, ScannedWindow, scan};
 use crate::error::{At, Result};
-use crate::ops::input::image::{LiveSide, Side, StoredSide, refuse_unfinished_to_read};
+use crate::ops::input::image::{LiveFile, OpenImage, StoredImage, refuse_unfinished_to_read};
 use crate::ops::input::target::Target;
 use crate::ops::{Progress, Reading};
 use crate::pack::ReadAt;
@@ -21,13 +21,15 @@ use crate::store::{DigestCache, Image, ImageBase, Spool};
 use crate::sys::{open, sparse};
 
 /// The pages in which two sides differ; what lies past the end of one counts as zeros.
-pub(crate) fn compare(a: &Side, b: &Side, reading: &Reading, progress: &dyn Progress) -> Result<PageSet> {
+pub(crate) fn compare(a: &OpenImage, b: &OpenImage, reading: &Reading, progress: &dyn Progress) -> Result<PageSet> {
     match (a, b) {
-        (Side::Stored(a), Side::Stored(b)) => a.image.changed(&b.image, PageRange { start: 0, end: PageNo::MAX }),
-        (Side::Stored(stored), Side::Live(live)) | (Side::Live(live), Side::Stored(stored)) => {
+        (OpenImage::Stored(a), OpenImage::Stored(b)) => {
+            a.image.changed(&b.image, PageRange { start: 0, end: PageNo::MAX })
+        }
+        (OpenImage::Stored(stored), OpenImage::Live(live)) | (OpenImage::Live(live), OpenImage::Stored(stored)) => {
             Ok(compare_live(live, stored, reading, progress, None)?.0)
         }
-        (Side::Live(a), Side::Live(b)) => {
+        (OpenImage::Live(a), OpenImage::Live(b)) => {
             let (long, short) = if a.len >= b.len { (a, b) } else { (b, a) };
             let base = FileBase { side: short, data: Mutex::default() };
             let set = read(long, &base, reading, progress, None)?.0;
@@ -43,11 +45,11 @@ pub(crate) fn compare(a: &Side, b: &Side, reading: &Reading, progress: &dyn Prog
 /// The pages in which a live file differs from a stored image, and the digest of the live image. `seen` gets the
 /// digests that these pages have in the live file; where it ends before the set does, they are zeros.
 pub(crate) fn compare_live(
-    live: &LiveSide,
-    stored: &StoredSide,
+    live: &LiveFile,
+    stored: &StoredImage,
     reading: &Reading,
     progress: &dyn Progress,
-    mut seen: Option<&mut Seen>,
+    mut seen: Option<&mut PageDigests>,
 ) -> Result<(PageSet, Digest)> {
     if live.path == stored.history.target() {
         refuse_unfinished_to_read(&stored.history)?;
@@ -81,7 +83,7 @@ pub(crate) fn pages_off(
 ) -> Result<(PageSet, Digest)> {
     let file = target.file.try_clone().at("opening", target.path)?;
     let len = open::stamp(&file, target.path)?.len;
-    let live = LiveSide { name: String::new(), path: target.path.into(), file, len };
+    let live = LiveFile { name: String::new(), path: target.path.into(), file, len };
     let (set, found) = read(&live, &ImageBase::new(image), reading, progress, None)?;
     let mut within: PageSet = set.runs_within(PageRange::of_len(image.len())).collect();
     within.insert_range(PageRange { start: pages_of(len).min(image.pages()), end: image.pages() });
@@ -90,11 +92,11 @@ pub(crate) fn pages_off(
 
 /// Scans a file against `base`: the pages that differ, and the image digest.
 pub(crate) fn read(
-    live: &LiveSide,
+    live: &LiveFile,
     base: &dyn Base,
     reading: &Reading,
     progress: &dyn Progress,
-    mut seen: Option<&mut Seen>,
+    mut seen: Option<&mut PageDigests>,
 ) -> Result<(PageSet, Digest)> {
     let mut set = PageSet::new();
     if let Some(seen) = &mut seen {
@@ -132,15 +134,15 @@ pub(crate) fn scan_file(
 }
 
 /// Digests of pages in their order, on scratch space.
-pub(crate) struct Seen {
+pub(crate) struct PageDigests {
     scratch: PathBuf,
     digests: Spool,
 }
 
-impl Seen {
+impl PageDigests {
     /// None yet; where they are many, they go to a file in `scratch`.
-    pub(crate) fn new(scratch: &Path) -> Seen {
-        Seen { scratch: scratch.into(), digests: Spool::new(scratch) }
+    pub(crate) fn new(scratch: &Path) -> PageDigests {
+        PageDigests { scratch: scratch.into(), digests: Spool::new(scratch) }
     }
 
     fn clear(&mut self) {
@@ -163,7 +165,7 @@ impl Seen {
 }
 
 /// The digest of a live image.
-pub(crate) fn digest_of(live: &LiveSide, reading: &Reading, progress: &dyn Progress) -> Result<Digest> {
+pub(crate) fn digest_of(live: &LiveFile, reading: &Reading, progress: &dyn Progress) -> Result<Digest> {
     scan_file(live.whole(), &Marked(&PageSet::new()), reading, ("reading", progress), |_| Ok(()))
 }
 
@@ -190,7 +192,7 @@ impl Base for Marked<'_> {
 
 /// Another file as a base: read where the first has to be compared with it.
 struct FileBase<'a> {
-    side: &'a LiveSide,
+    side: &'a LiveFile,
     /// Groups that hold data, of all windows asked about so far (their numbers stand where pages do).
     data: Mutex<PageSet>,
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::capture::Rate;
 use crate::error::Result;
-use crate::ops::input::image::{LiveSide, Side, refuse_unfinished_to_read};
+use crate::ops::input::image::{LiveFile, OpenImage, refuse_unfinished_to_read};
 use crate::ops::view::next_data;
 use crate::ops::{Progress, Reading};
 use crate::page::{PAGE, PAGE64, PageRange, PageSet, is_zero};
@@ -14,7 +14,7 @@ const BLOCK: u64 = 256 << 10;
 
 /// The pages that hold bytes of `span` in which the sides differ; what lies past the end of one counts as zeros.
 pub(crate) fn compare_within(
-    (a, b): (&Side, &Side),
+    (a, b): (&OpenImage, &OpenImage),
     span: &Range<u64>,
     reading: &Reading,
     progress: &dyn Progress,
@@ -24,7 +24,7 @@ pub(crate) fn compare_within(
         return Ok(PageSet::new());
     }
     match (a, b) {
-        (Side::Stored(x), Side::Stored(y)) => {
+        (OpenImage::Stored(x), OpenImage::Stored(y)) => {
             let found = x.image.changed(&y.image, PageRange::of_bytes(span.start, span.end))?;
             // Of the first and the last page only a part may be meant.
             let inner = PageRange { start: span.start.div_ceil(PAGE64), end: span.end / PAGE64 };
@@ -37,17 +37,22 @@ pub(crate) fn compare_within(
             }
             Ok(set)
         }
-        (Side::Stored(stored), Side::Live(live)) | (Side::Live(live), Side::Stored(stored)) => {
+        (OpenImage::Stored(stored), OpenImage::Live(live)) | (OpenImage::Live(live), OpenImage::Stored(stored)) => {
             if live.path == stored.history.target() {
                 refuse_unfinished_to_read(&stored.history)?;
             }
             by_bytes((a, b), span, reading, progress)
         }
-        (Side::Live(_), Side::Live(_)) => by_bytes((a, b), span, reading, progress),
+        (OpenImage::Live(_), OpenImage::Live(_)) => by_bytes((a, b), span, reading, progress),
     }
 }
 
-fn by_bytes((a, b): (&Side, &Side), span: Range<u64>, reading: &Reading, progress: &dyn Progress) -> Result<PageSet> {
+fn by_bytes(
+    (a, b): (&OpenImage, &OpenImage),
+    span: Range<u64>,
+    reading: &Reading,
+    progress: &dyn Progress,
+) -> Result<PageSet> {
     let mut rate = reading.limit_rate.map(Rate::new);
     let (mut set, mut at) = (PageSet::new(), span.start);
     progress.begin("comparing", span.end - span.start);
@@ -76,7 +81,7 @@ fn by_bytes((a, b): (&Side, &Side), span: Range<u64>, reading: &Reading, progres
 }
 
 /// The bytes of `span`; zeros past the end.
-fn bytes(side: &Side, span: &Range<u64>) -> Result<Vec<u8>> {
+fn bytes(side: &OpenImage, span: &Range<u64>) -> Result<Vec<u8>> {
     let mut all = vec![0; (span.end - span.start) as usize];
     let there = span.end.min(side.len()).saturating_sub(span.start) as usize;
     side.read(&mut all[..there], span.start)?;
@@ -92,14 +97,14 @@ fn cuts(span: &Range<u64>) -> impl Iterator<Item = (u64, Range<usize>)> + use<> 
 }
 
 /// The first byte of `span` that may be anything but zero; its end if there is none.
-fn data_from(side: &Side, span: &Range<u64>) -> Result<u64> {
+fn data_from(side: &OpenImage, span: &Range<u64>) -> Result<u64> {
     match side {
-        Side::Live(live) => live_data_from(live, span),
-        Side::Stored(stored) => Ok(span.start + stored.image.reader().zeros_in(span.clone())?),
+        OpenImage::Live(live) => live_data_from(live, span),
+        OpenImage::Stored(stored) => Ok(span.start + stored.image.reader().zeros_in(span.clone())?),
     }
 }
 
-fn live_data_from(live: &LiveSide, span: &Range<u64>) -> Result<u64> {
+fn live_data_from(live: &LiveFile, span: &Range<u64>) -> Result<u64> {
     let end = span.end.min(live.len);
     if span.start >= end {
         return Ok(span.end);

@@ -6,14 +6,14 @@ use std::path::Path;
 use crate::error::Result;
 use crate::mem::{DirtyPage, Root, View};
 use crate::ops::Progress;
-use crate::ops::delta::encode::{self, Facet, Stat};
+use crate::ops::delta::encode::{self, DeltaImage, Stat};
 use crate::pack::DeltaHead;
 pub(crate) use crate::page::Refold;
 use crate::page::{Digest, GROUP, GROUP_PAGES, PAGE, PageNo, PageRange, PageSet, group_digest};
 
 /// A page whose bytes differ.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Dirty<'v> {
+pub(crate) struct ChangedPage<'v> {
     /// Its number in the image.
     pub(crate) page: PageNo,
     /// What it holds; less than a page at the end of the image, what is missing counts as zeros.
@@ -23,16 +23,16 @@ pub(crate) struct Dirty<'v> {
 }
 
 /// The pages of `view` that are not as in its snapshot, ascending; numbered from its start.
-pub(crate) fn dirty_in<S: Root>(view: &View<S>) -> Vec<Dirty<'_>> {
+pub(crate) fn dirty_in<S: Root>(view: &View<S>) -> Vec<ChangedPage<'_>> {
     // The view's own pages may be longer than ours.
     let per_page = (view.page_size() / PAGE) as u64;
     view.dirty_pages_since(0).flat_map(|dirty| split(dirty, per_page)).collect()
 }
 
-fn split(dirty: DirtyPage<'_>, per_page: u64) -> impl Iterator<Item = Dirty<'_>> {
+fn split(dirty: DirtyPage<'_>, per_page: u64) -> impl Iterator<Item = ChangedPage<'_>> {
     let pages = dirty.now.chunks(PAGE).zip(dirty.before.chunks(PAGE));
     let numbered = (dirty.number * per_page..).zip(pages);
-    numbered.filter(|(_, (now, before))| now != before).map(|(page, (now, before))| Dirty { page, now, before })
+    numbered.filter(|(_, (now, before))| now != before).map(|(page, (now, before))| ChangedPage { page, now, before })
 }
 
 /// A whole page, filled up with zeros.
@@ -43,13 +43,13 @@ pub(crate) fn whole(bytes: &[u8]) -> [u8; PAGE] {
 }
 
 /// The numbers of `pages`.
-pub(crate) fn numbers(pages: &[Dirty<'_>]) -> PageSet {
+pub(crate) fn numbers(pages: &[ChangedPage<'_>]) -> PageSet {
     pages.iter().map(|dirty| PageRange::new(dirty.page, dirty.page + 1)).collect()
 }
 
 /// The digests that groups have with `pages`, which ascend, in them. `group` gives the 64 KiB of a group without them.
 pub(crate) fn regroup(
-    pages: &[Dirty<'_>],
+    pages: &[ChangedPage<'_>],
     mut group: impl FnMut(u64) -> Result<Vec<u8>>,
 ) -> Result<Vec<(u64, Digest)>> {
     let mut digests = Vec::new();
@@ -68,13 +68,13 @@ pub(crate) fn regroup(
 
 /// Writes the delta that `head` describes: `pages`, which ascend, are all in which its two images differ.
 pub(crate) fn write_delta(
-    pages: &[Dirty<'_>],
+    pages: &[ChangedPage<'_>],
     head: &DeltaHead,
     level: i32,
     out: (&mut dyn Write, &Path, &Path),
     progress: &dyn Progress,
 ) -> Result<Stat> {
-    let base = Facet::memory(head.base, pages.iter().map(|dirty| dirty.before).collect());
-    let result = Facet::memory(head.result, pages.iter().map(|dirty| dirty.now).collect());
+    let base = DeltaImage::memory(head.base, pages.iter().map(|dirty| dirty.before).collect());
+    let result = DeltaImage::memory(head.result, pages.iter().map(|dirty| dirty.now).collect());
     encode::write_delta(head, (&base, &result), &numbers(pages), level, out, progress)
 }

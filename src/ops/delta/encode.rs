@@ -4,8 +4,8 @@ use std::io::Write;
 use std::path::Path;
 
 use crate::error::{At, Error, Result};
-use crate::ops::compare::{Marked, Seen, compare, compare_live, scan_file};
-use crate::ops::input::image::{LiveSide, Side};
+use crate::ops::compare::{Marked, PageDigests, compare, compare_live, scan_file};
+use crate::ops::input::image::{LiveFile, OpenImage};
 use crate::ops::save::compose::read_zero_extended;
 use crate::ops::{Progress, Reading};
 use crate::pack::{
@@ -62,7 +62,7 @@ impl Stat {
 }
 
 /// One of the two images of a delta, and where its pages of the set are.
-pub(crate) struct Facet<'a> {
+pub(crate) struct DeltaImage<'a> {
     /// Which image.
     pub(crate) id: ImageId,
     pages: Pages<'a>,
@@ -71,61 +71,67 @@ pub(crate) struct Facet<'a> {
 enum Pages<'a> {
     Stored(&'a Image),
     /// With the digests that they had when all of the file was scanned.
-    Live(&'a LiveSide, Seen),
+    Live(&'a LiveFile, PageDigests),
     /// In order; less than a page at the end of the image.
     Memory(Vec<&'a [u8]>),
 }
 
-impl<'a> Facet<'a> {
-    fn stored(image: &'a Image) -> Facet<'a> {
-        Facet { id: ImageId { len: image.len(), digest: image.digest() }, pages: Pages::Stored(image) }
+impl<'a> DeltaImage<'a> {
+    fn stored(image: &'a Image) -> DeltaImage<'a> {
+        DeltaImage { id: ImageId { len: image.len(), digest: image.digest() }, pages: Pages::Stored(image) }
     }
 
-    fn live(side: &'a LiveSide, digest: Digest, seen: Seen) -> Facet<'a> {
-        Facet { id: ImageId { len: side.len, digest }, pages: Pages::Live(side, seen) }
+    fn live(side: &'a LiveFile, digest: Digest, seen: PageDigests) -> DeltaImage<'a> {
+        DeltaImage { id: ImageId { len: side.len, digest }, pages: Pages::Live(side, seen) }
     }
 
     /// The image `id`, of which the pages of the set are in memory, in order.
-    pub(crate) fn memory(id: ImageId, pages: Vec<&'a [u8]>) -> Facet<'a> {
-        Facet { id, pages: Pages::Memory(pages) }
+    pub(crate) fn memory(id: ImageId, pages: Vec<&'a [u8]>) -> DeltaImage<'a> {
+        DeltaImage { id, pages: Pages::Memory(pages) }
     }
 }
 
 /// Compares two sides: the pages in which they differ, and both sides as they were when these were found. Live files
 /// must not change meanwhile.
 pub(crate) fn facets<'a>(
-    (a, b): (&'a Side, &'a Side),
+    (a, b): (&'a OpenImage, &'a OpenImage),
     reading: &Reading,
     scratch: &Path,
     progress: &dyn Progress,
-) -> Result<(PageSet, Facet<'a>, Facet<'a>)> {
-    let mut seen = Seen::new(scratch);
+) -> Result<(PageSet, DeltaImage<'a>, DeltaImage<'a>)> {
+    let mut seen = PageDigests::new(scratch);
     match (a, b) {
-        (Side::Stored(x), Side::Stored(y)) => {
+        (OpenImage::Stored(x), OpenImage::Stored(y)) => {
             let set = compare(a, b, reading, progress)?;
-            Ok((set, Facet::stored(&x.image), Facet::stored(&y.image)))
+            Ok((set, DeltaImage::stored(&x.image), DeltaImage::stored(&y.image)))
         }
-        (Side::Stored(base), Side::Live(live)) => {
+        (OpenImage::Stored(base), OpenImage::Live(live)) => {
             let (set, digest) = compare_live(live, base, reading, progress, Some(&mut seen))?;
-            Ok((set, Facet::stored(&base.image), Facet::live(live, digest, seen)))
+            Ok((set, DeltaImage::stored(&base.image), DeltaImage::live(live, digest, seen)))
         }
-        (Side::Live(live), Side::Stored(result)) => {
+        (OpenImage::Live(live), OpenImage::Stored(result)) => {
             let (set, digest) = compare_live(live, result, reading, progress, Some(&mut seen))?;
-            Ok((set, Facet::live(live, digest, seen), Facet::stored(&result.image)))
+            Ok((set, DeltaImage::live(live, digest, seen), DeltaImage::stored(&result.image)))
         }
-        (Side::Live(x), Side::Live(y)) => {
+        (OpenImage::Live(x), OpenImage::Live(y)) => {
             let set = compare(a, b, reading, progress)?;
-            let mut other = Seen::new(scratch);
+            let mut other = PageDigests::new(scratch);
             let digest = look(x, &set, reading, progress, &mut seen)?;
-            let base = Facet::live(x, digest, seen);
+            let base = DeltaImage::live(x, digest, seen);
             let digest = look(y, &set, reading, progress, &mut other)?;
-            Ok((set, base, Facet::live(y, digest, other)))
+            Ok((set, base, DeltaImage::live(y, digest, other)))
         }
     }
 }
 
 /// Scans a live file: the digest of every page of `set`, in order, and that of the image.
-fn look(live: &LiveSide, set: &PageSet, reading: &Reading, progress: &dyn Progress, seen: &mut Seen) -> Result<Digest> {
+fn look(
+    live: &LiveFile,
+    set: &PageSet,
+    reading: &Reading,
+    progress: &dyn Progress,
+    seen: &mut PageDigests,
+) -> Result<Digest> {
     let mut wanted = set.pages().peekable();
     scan_file(live.whole(), &Marked(set), reading, ("reading", progress), |found| {
         for leaf in &found.leaves {
@@ -142,7 +148,7 @@ fn look(live: &LiveSide, set: &PageSet, reading: &Reading, progress: &dyn Progre
 
 /// Where the bytes of a page are.
 #[derive(Clone, Copy, Debug)]
-enum Where<'a> {
+enum PagePlace<'a> {
     /// Nowhere: zeros, in this guise.
     Zeros(Source),
     /// In a pack.
@@ -155,14 +161,14 @@ enum Where<'a> {
 
 /// Says where the pages of one image are; asked for those of the set, all of them, in order.
 struct Finder<'a> {
-    facet: &'a Facet<'a>,
+    facet: &'a DeltaImage<'a>,
     runs: Option<Cursor<ImageRuns>>,
     /// How many pages have been asked for.
     asked: u64,
 }
 
 impl<'a> Finder<'a> {
-    fn new(facet: &'a Facet<'a>) -> Finder<'a> {
+    fn new(facet: &'a DeltaImage<'a>) -> Finder<'a> {
         let runs = match facet.pages {
             Pages::Stored(image) => Some(Cursor::new(image.runs())),
             _ => None,
@@ -170,21 +176,21 @@ impl<'a> Finder<'a> {
         Finder { facet, runs, asked: 0 }
     }
 
-    fn at(&mut self, page: PageNo) -> Result<Where<'a>> {
+    fn at(&mut self, page: PageNo) -> Result<PagePlace<'a>> {
         let place = self.asked;
         self.asked += 1;
         match (&self.facet.pages, &mut self.runs) {
             (Pages::Stored(image), Some(runs)) => Ok(match runs.source(page).map_err(|e| e.of(image.path()))? {
-                Source::Pack(pack, page) => Where::Pack(pack, page),
-                zeros => Where::Zeros(zeros),
+                Source::Pack(pack, page) => PagePlace::Pack(pack, page),
+                zeros => PagePlace::Zeros(zeros),
             }),
             (Pages::Live(live, seen), _) => {
                 let digest = seen.get(place)?;
-                Ok(if digest.is_zero() { Where::Zeros(zeros_in(live, page)?) } else { Where::Live(digest) })
+                Ok(if digest.is_zero() { PagePlace::Zeros(zeros_in(live, page)?) } else { PagePlace::Live(digest) })
             }
             (Pages::Memory(pages), _) => {
                 let bytes = pages[place as usize];
-                Ok(if is_zero(bytes) { Where::Zeros(Source::Zero) } else { Where::Memory(bytes) })
+                Ok(if is_zero(bytes) { PagePlace::Zeros(Source::Zero) } else { PagePlace::Memory(bytes) })
             }
             (Pages::Stored(_), None) => unreachable!("a stored image has runs"),
         }
@@ -192,7 +198,7 @@ impl<'a> Finder<'a> {
 }
 
 /// Whether zeros are a hole of the file.
-fn zeros_in(live: &LiveSide, page: PageNo) -> Result<Source> {
+fn zeros_in(live: &LiveFile, page: PageNo) -> Result<Source> {
     let end = ((page + 1) * PAGE64).min(live.len);
     let data = sparse::next_data(&live.file, page * PAGE64, end).at("looking for holes in", &live.path)?;
     Ok(if data.is_some() { Source::Zero } else { Source::Hole })
@@ -201,8 +207,8 @@ fn zeros_in(live: &LiveSide, page: PageNo) -> Result<Source> {
 /// A page that differs.
 struct Change<'a> {
     page: PageNo,
-    old: Where<'a>,
-    new: Where<'a>,
+    old: PagePlace<'a>,
+    new: PagePlace<'a>,
 }
 
 /// Gives out jobs in order.
@@ -219,7 +225,7 @@ impl<'a, I: Iterator<Item = PageNo>> Feed<'a, I> {
         while full < FRAME_PAGES && job.len() < JOB_PAGES {
             let Some(page) = self.pages.next() else { break };
             let change = Change { page, old: self.old.at(page)?, new: self.new.at(page)? };
-            full += usize::from(!matches!(change.new, Where::Zeros(_)));
+            full += usize::from(!matches!(change.new, PagePlace::Zeros(_)));
             job.push(change);
         }
         Ok((!job.is_empty()).then_some(job))
@@ -235,12 +241,12 @@ struct Coded {
 
 /// Reads pages of one image.
 struct Reader<'a> {
-    facet: &'a Facet<'a>,
+    facet: &'a DeltaImage<'a>,
     packs: Option<PageReader<'a>>,
 }
 
 impl<'a> Reader<'a> {
-    fn new(facet: &'a Facet<'a>) -> Reader<'a> {
+    fn new(facet: &'a DeltaImage<'a>) -> Reader<'a> {
         let packs = match facet.pages {
             Pages::Stored(image) => Some(image.packs().pages()),
             _ => None,
@@ -249,10 +255,10 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a page, holds it against its digest, and gives that.
-    fn read(&mut self, page: PageNo, from: Where<'_>, out: &mut [u8; PAGE]) -> Result<Digest> {
+    fn read(&mut self, page: PageNo, from: PagePlace<'_>, out: &mut [u8; PAGE]) -> Result<Digest> {
         match (from, &self.facet.pages, &mut self.packs) {
-            (Where::Pack(pack, source), _, Some(packs)) => return packs.read(pack, source, out),
-            (Where::Live(digest), Pages::Live(live, _), _) => {
+            (PagePlace::Pack(pack, source), _, Some(packs)) => return packs.read(pack, source, out),
+            (PagePlace::Live(digest), Pages::Live(live, _), _) => {
                 let bytes = read_zero_extended(&live.file, page * PAGE64, PAGE, live.len).at("reading", &live.path)?;
                 out.copy_from_slice(&bytes);
                 if page_digest(out) != digest {
@@ -261,7 +267,7 @@ impl<'a> Reader<'a> {
                 }
                 return Ok(digest);
             }
-            (Where::Memory(bytes), ..) => {
+            (PagePlace::Memory(bytes), ..) => {
                 out.fill(0);
                 out[..bytes.len()].copy_from_slice(bytes);
                 return Ok(page_digest(out));
@@ -277,7 +283,7 @@ fn code(job: &[Change<'_>], old: &mut Reader<'_>, new: &mut Reader<'_>, level: i
     let (mut before, mut now) = (Vec::new(), Vec::new());
     let mut bytes = [0; PAGE];
     for change in job {
-        if let Where::Zeros(source) = change.new {
+        if let PagePlace::Zeros(source) = change.new {
             coded.zeros.push(Run { pages: PageRange::new(change.page, change.page + 1), source });
             continue;
         }
@@ -299,7 +305,7 @@ fn code(job: &[Change<'_>], old: &mut Reader<'_>, new: &mut Reader<'_>, level: i
 /// Writes the delta that `head` describes, whose images differ in the pages of `set`.
 pub(crate) fn write_delta(
     head: &DeltaHead,
-    (base, result): (&Facet<'_>, &Facet<'_>),
+    (base, result): (&DeltaImage<'_>, &DeltaImage<'_>),
     set: &PageSet,
     level: i32,
     (out, path, scratch): (&mut dyn Write, &Path, &Path),
@@ -319,7 +325,7 @@ pub(crate) fn write_delta(
 
 /// Writes the direction from `old` to `new`: all pages of `set` that lie within `new`.
 pub(crate) fn encode<W: Write, S: Write + ReadAt>(
-    (old, new): (&Facet<'_>, &Facet<'_>),
+    (old, new): (&DeltaImage<'_>, &DeltaImage<'_>),
     set: &PageSet,
     level: i32,
     direction: &mut DirectionWriter<W, S>,

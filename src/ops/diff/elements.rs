@@ -6,9 +6,9 @@ use std::path::Path;
 
 use crate::ops::Progress;
 use crate::ops::compare::compare;
-use crate::ops::diff::{Options, Side as Named, sides};
+use crate::ops::diff::{Options, Side, sides};
 use crate::ops::input::operand::Operand;
-use crate::ops::input::image::Side;
+use crate::ops::input::image::OpenImage;
 use crate::error::{Error, Result};
 use crate::page::{PageRange, PageSet};
 use crate::vec::{Content, ELEMENTS, ElementType, VecSource};
@@ -20,9 +20,9 @@ const BLOCK: u64 = 256 << 10;
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The first image; its length is in elements.
-    pub a: Named,
+    pub a: Side,
     /// The second, likewise.
-    pub b: Named,
+    pub b: Side,
     /// What the elements of both are.
     pub kind: ElementType,
     /// The indexes of elements that differ, where numbers of pages stand in other sets.
@@ -47,7 +47,7 @@ impl Report {
 /// When either cannot be read; [`Error::Refused`] when one is no persistent vector, or their elements are of two types.
 pub fn diff_elements(a: &Operand, b: Option<&Operand>, options: &Options, progress: &dyn Progress) -> Result<Report> {
     let (a, b) = sides(a, b, options)?;
-    let (first, second) = (Half::open(&a)?, Half::open(&b)?);
+    let (first, second) = (VecImage::open(&a)?, VecImage::open(&b)?);
     let kind = *first.content.element_type();
     if kind != *second.content.element_type() {
         let (one, other) = (kind.describe(), second.content.element_type().describe());
@@ -62,7 +62,7 @@ pub fn diff_elements(a: &Operand, b: Option<&Operand>, options: &Options, progre
         look(&first, &second, start..end, &mut set)?;
     }
     set.insert_range(PageRange::new(common, lens[0].max(lens[1])));
-    let named = |half: &Half<'_>| Named { name: half.side.name().into(), len: half.content.len(), image: None };
+    let named = |half: &VecImage<'_>| Side { name: half.side.name().into(), len: half.content.len(), image: None };
     Ok(Report { a: named(&first), b: named(&second), kind, set })
 }
 
@@ -88,14 +88,14 @@ fn candidates(set: &PageSet, a: &Content, b: &Content, common: u64) -> Vec<(u64,
     all
 }
 
-struct Half<'a> {
-    side: &'a Side,
+struct VecImage<'a> {
+    side: &'a OpenImage,
     content: Content,
 }
 
-impl<'a> Half<'a> {
-    fn open(side: &'a Side) -> Result<Half<'a>> {
-        Ok(Half { side, content: Content::read(&source(side), side.len())? })
+impl<'a> VecImage<'a> {
+    fn open(side: &'a OpenImage) -> Result<VecImage<'a>> {
+        Ok(VecImage { side, content: Content::read(&source(side), side.len())? })
     }
 
     fn read(&self, buf: &mut [u8], offset: u64) -> Result<()> {
@@ -104,7 +104,7 @@ impl<'a> Half<'a> {
 }
 
 /// The bytes of a side, wherever they are.
-fn source(side: &Side) -> VecSource<'_> {
+fn source(side: &OpenImage) -> VecSource<'_> {
     VecSource::new(Path::new(side.name()), |buf, offset| {
         if offset.checked_add(buf.len() as u64).is_none_or(|end| end > side.len()) {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -114,7 +114,7 @@ fn source(side: &Side) -> VecSource<'_> {
 }
 
 /// Compares elements that both have; adds those that differ to `set`.
-fn look(a: &Half<'_>, b: &Half<'_>, elements: Range<u64>, set: &mut PageSet) -> Result<()> {
+fn look(a: &VecImage<'_>, b: &VecImage<'_>, elements: Range<u64>, set: &mut PageSet) -> Result<()> {
     let size = a.content.element_type().size;
     let step = (BLOCK / size).max(1);
     let mut at = elements.start;

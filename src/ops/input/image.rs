@@ -13,14 +13,14 @@ use crate::sys::{fs, lock, open};
 
 /// One side of a comparison.
 #[derive(Debug)]
-pub(crate) enum Side {
-    Stored(Box<StoredSide>),
-    Live(LiveSide),
+pub(crate) enum OpenImage {
+    Stored(Box<StoredImage>),
+    Live(LiveFile),
 }
 
 /// A stored image.
 #[derive(Debug)]
-pub(crate) struct StoredSide {
+pub(crate) struct StoredImage {
     pub(crate) name: String,
     pub(crate) history: History,
     pub(crate) image: Image,
@@ -28,38 +28,38 @@ pub(crate) struct StoredSide {
 
 /// A file as it is, at the length it had when it was opened.
 #[derive(Debug)]
-pub(crate) struct LiveSide {
+pub(crate) struct LiveFile {
     pub(crate) name: String,
     pub(crate) path: PathBuf,
     pub(crate) file: File,
     pub(crate) len: u64,
 }
 
-impl Side {
+impl OpenImage {
     /// Opens what `operand` names: without a reference, the live file.
-    pub(crate) fn open(operand: &Operand, store: Option<&Path>) -> Result<Side> {
+    pub(crate) fn open(operand: &Operand, store: Option<&Path>) -> Result<OpenImage> {
         match &operand.at {
-            None | Some(Ref::Now) => Ok(Side::Live(LiveSide::open(&operand.path)?)),
-            Some(at) => Ok(Side::Stored(Box::new(StoredSide::open(&operand.path, at, store, None)?))),
+            None | Some(Ref::Now) => Ok(OpenImage::Live(LiveFile::open(&operand.path)?)),
+            Some(at) => Ok(OpenImage::Stored(Box::new(StoredImage::open(&operand.path, at, store, None)?))),
         }
     }
 
     /// The file that it is, or is a snapshot of.
     pub(crate) fn target(&self) -> &Path {
         match self {
-            Side::Stored(side) => side.history.target(),
-            Side::Live(side) => &side.path,
+            OpenImage::Stored(side) => side.history.target(),
+            OpenImage::Live(side) => &side.path,
         }
     }
 
     /// Opens what two operands name; two snapshots of one history share its packs.
-    pub(crate) fn open_both(a: &Operand, b: &Operand, store: Option<&Path>) -> Result<(Side, Side)> {
-        let first = Side::open(a, store)?;
+    pub(crate) fn open_both(a: &Operand, b: &Operand, store: Option<&Path>) -> Result<(OpenImage, OpenImage)> {
+        let first = OpenImage::open(a, store)?;
         let second = match (&first, &b.at) {
-            (Side::Stored(one), Some(at)) if *at != Ref::Now => {
-                Side::Stored(Box::new(StoredSide::open(&b.path, at, store, Some(one))?))
+            (OpenImage::Stored(one), Some(at)) if *at != Ref::Now => {
+                OpenImage::Stored(Box::new(StoredImage::open(&b.path, at, store, Some(one))?))
             }
-            _ => Side::open(b, store)?,
+            _ => OpenImage::open(b, store)?,
         };
         Ok((first, second))
     }
@@ -67,7 +67,7 @@ impl Side {
     /// Takes the shared flock that `--lock` asks for. Its holder may have changed the file while we waited: length
     /// and change marker are those of the moment when it is ours.
     pub(crate) fn lock(&mut self, reading: &Reading) -> Result<()> {
-        if let (Side::Live(side), true) = (self, reading.lock) {
+        if let (OpenImage::Live(side), true) = (self, reading.lock) {
             let _held = lock::flock(&side.file, &side.path, lock::LockMode::Shared, reading.wait)?;
             if let Some(mark) = ChangeMarker::get(&side.file, &side.path, None) {
                 return Err(mark.refusal_to_read(&side.path));
@@ -84,15 +84,15 @@ impl Side {
 
     pub(crate) fn name(&self) -> &str {
         match self {
-            Side::Stored(side) => &side.name,
-            Side::Live(side) => &side.name,
+            OpenImage::Stored(side) => &side.name,
+            OpenImage::Live(side) => &side.name,
         }
     }
 
     pub(crate) fn len(&self) -> u64 {
         match self {
-            Side::Stored(side) => side.image.len(),
-            Side::Live(side) => side.len,
+            OpenImage::Stored(side) => side.image.len(),
+            OpenImage::Live(side) => side.len,
         }
     }
 
@@ -102,23 +102,23 @@ impl Side {
     /// When they cannot be read, or a live file has no such bytes (any more).
     pub(crate) fn read(&self, buf: &mut [u8], offset: u64) -> Result<()> {
         match self {
-            Side::Live(live) => live.read(buf, offset),
-            Side::Stored(stored) => stored.image.read_at(buf, offset),
+            OpenImage::Live(live) => live.read(buf, offset),
+            OpenImage::Stored(stored) => stored.image.read_at(buf, offset),
         }
     }
 }
 
-impl StoredSide {
+impl StoredImage {
     /// `other` may be of the same history.
-    fn open(path: &Path, at: &Ref, store: Option<&Path>, other: Option<&StoredSide>) -> Result<StoredSide> {
+    fn open(path: &Path, at: &Ref, store: Option<&Path>, other: Option<&StoredImage>) -> Result<StoredImage> {
         let history = find_history(store, path)?;
         let history = other.map_or(history.clone(), |other| history.sharing(&other.history));
         let image = history.image(history.resolve(at)?)?;
-        Ok(StoredSide { name: format!("{}@{}", shown(path), image.name.number), history, image })
+        Ok(StoredImage { name: format!("{}@{}", shown(path), image.name.number), history, image })
     }
 }
 
-impl LiveSide {
+impl LiveFile {
     /// Fills `buf` with the bytes from `offset` on.
     pub(crate) fn read(&self, buf: &mut [u8], offset: u64) -> Result<()> {
         self.file.read_exact_at(buf, offset).map_err(|source| match source.kind() {
@@ -138,15 +138,15 @@ impl LiveSide {
         Error::Changed { path: self.path.clone(), what }
     }
 
-    pub(crate) fn open(path: &Path) -> Result<LiveSide> {
-        match LiveSide::open_any(path)? {
+    pub(crate) fn open(path: &Path) -> Result<LiveFile> {
+        match LiveFile::open_any(path)? {
             (side, None) => Ok(side),
             (_, Some(mark)) => Err(mark.refusal_to_read(path)),
         }
     }
 
     /// Opens a file even if it is half changed; what says so comes with it.
-    pub(crate) fn open_any(path: &Path) -> Result<(LiveSide, Option<ChangeMarker>)> {
+    pub(crate) fn open_any(path: &Path) -> Result<(LiveFile, Option<ChangeMarker>)> {
         let real = resolve(path)?;
         let file = open::target_read(&real)?;
         if !fs::kind(&file).at("inspecting", &real)?.tells_lengths() {
@@ -155,7 +155,7 @@ impl LiveSide {
         }
         let mark = ChangeMarker::get(&file, &real, None);
         let len = open::stamp(&file, &real)?.len;
-        Ok((LiveSide { name: format!("{} now", shown(path)), path: real, file, len }, mark))
+        Ok((LiveFile { name: format!("{} now", shown(path)), path: real, file, len }, mark))
     }
 }
 

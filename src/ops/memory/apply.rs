@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::mem::{Root, View};
-use crate::ops::delta::changed_pages::{Dirty, dirty_in, regroup};
+use crate::ops::delta::changed_pages::{ChangedPage, dirty_in, regroup};
 use crate::ops::delta::{Delta, Input, Stat, open_delta, pages_in, stat_of};
 use crate::ops::memory::{Origin, group_in};
 use crate::pack::{Bad, PageChange};
@@ -55,7 +55,7 @@ pub fn apply<S: Root>(delta: Input, origin: &Origin, view: &mut View<S>) -> Resu
 }
 
 /// The digests of the groups that `pages` lie in, laid over `bytes`.
-fn regrouped(pages: &[Dirty<'_>], bytes: &[u8]) -> Result<BTreeMap<u64, Digest>> {
+fn regrouped(pages: &[ChangedPage<'_>], bytes: &[u8]) -> Result<BTreeMap<u64, Digest>> {
     Ok(regroup(pages, |group| Ok(group_in(bytes, group)))?.into_iter().collect())
 }
 
@@ -86,8 +86,8 @@ fn decode(delta: &Delta, name: &Path, bytes: &[u8]) -> Result<Pages> {
 }
 
 /// The same, to be hashed.
-fn as_dirty(pages: &Pages) -> Vec<Dirty<'_>> {
+fn as_dirty(pages: &Pages) -> Vec<ChangedPage<'_>> {
     const ZEROS: &[u8; PAGE] = &[0; PAGE];
     let all = pages.iter().map(|(page, bytes)| (*page, bytes.as_deref().unwrap_or(ZEROS)));
-    all.map(|(page, now)| Dirty { page, now, before: &[] }).collect()
+    all.map(|(page, now)| ChangedPage { page, now, before: &[] }).collect()
 }

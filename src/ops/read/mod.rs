@@ -15,11 +15,11 @@ use crate::sys::pool::{self, spread};
 /// Fewer pages than this are not worth a second thread.
 const FEW: u64 = 128;
 /// Pages read by one thread at a time.
-pub(crate) const PIECE: u64 = 256;
+pub(crate) const MOST_PAGES: u64 = 256;
 
 /// Pages side by side in a pack, and where they go.
 #[derive(Debug)]
-pub(crate) struct Piece<T> {
+pub(crate) struct PackSpan<T> {
     /// The pack.
     pub(crate) pack: u32,
     /// The first page, as the pack knows it.
@@ -33,8 +33,8 @@ pub(crate) struct Piece<T> {
 /// Calls `each` for every piece, on as many threads as it is worth; the first error ends it.
 pub(crate) fn gather<T: Send>(
     packs: &PackCache,
-    mut pieces: Vec<Piece<T>>,
-    each: &(dyn Fn(&mut PageReader<'_>, Piece<T>) -> Result<()> + Sync),
+    mut pieces: Vec<PackSpan<T>>,
+    each: &(dyn Fn(&mut PageReader<'_>, PackSpan<T>) -> Result<()> + Sync),
 ) -> Result<()> {
     pieces.sort_unstable_by_key(|p| (p.pack, p.page));
     let pages = pieces.iter().map(|p| p.pages).sum();
@@ -52,13 +52,13 @@ pub(crate) fn gather<T: Send>(
 }
 
 /// Neighbours in a pack stay together: frames are decoded, and packs opened, once.
-fn jobs<T>(pieces: Vec<Piece<T>>) -> Vec<Vec<Piece<T>>> {
-    let mut jobs: Vec<Vec<Piece<T>>> = Vec::new();
+fn jobs<T>(pieces: Vec<PackSpan<T>>) -> Vec<Vec<PackSpan<T>>> {
+    let mut jobs: Vec<Vec<PackSpan<T>>> = Vec::new();
     let mut filled = 0;
     for piece in pieces {
         filled += piece.pages;
         match jobs.last_mut() {
-            Some(job) if filled <= PIECE => job.push(piece),
+            Some(job) if filled <= MOST_PAGES => job.push(piece),
             _ => {
                 filled = piece.pages;
                 jobs.push(vec![piece]);
@@ -74,7 +74,7 @@ fn workers(pages: u64) -> usize {
 }
 
 /// What of `buf`, which stands for the pages from `first` on, is to be read; what `runs` say is zeros is filled here.
-pub(crate) fn slots<'b>(mut buf: &'b mut [u8], first: PageNo, runs: &[Run]) -> Vec<Piece<&'b mut [u8]>> {
+pub(crate) fn slots<'b>(mut buf: &'b mut [u8], first: PageNo, runs: &[Run]) -> Vec<PackSpan<&'b mut [u8]>> {
     let mut out = Vec::new();
     let mut at = first;
     for run in runs {
@@ -87,11 +87,11 @@ pub(crate) fn slots<'b>(mut buf: &'b mut [u8], first: PageNo, runs: &[Run]) -> V
             continue;
         };
         while !mine.is_empty() {
-            let n = bytes(PIECE).min(mine.len());
+            let n = bytes(MOST_PAGES).min(mine.len());
             let (place, rest) = mine.split_at_mut(n);
             mine = rest;
             let pages = n as u64 / PAGE64;
-            out.push(Piece { pack, page, pages, place });
+            out.push(PackSpan { pack, page, pages, place });
             page += pages;
         }
     }

@@ -1,5 +1,5 @@
 //! Taking an image of a live target: the scan, the pack it fills, and the draft of a snapshot. Nothing appears in the
-//! store before [`Taken::commit`].
+//! store before [`CapturedImage::commit`].
 
 use crate::capture::{Base, CaptureWatch, Leaf, NoBase, ScannedWindow, grade, scan, settled};
 use crate::error::{At, Error, Result, shell_word};
@@ -23,7 +23,7 @@ use crate::sys::{id, xattr};
 
 /// How to take an image.
 #[derive(Clone, Debug)]
-pub(crate) struct How<'a> {
+pub(crate) struct CaptureOptions<'a> {
     pub(crate) reading: &'a Reading,
     pub(crate) compress: Compress,
     pub(crate) reserve: Reserve,
@@ -33,7 +33,7 @@ pub(crate) struct How<'a> {
 
 /// An image that was taken and not yet committed.
 #[derive(Debug)]
-pub(crate) struct Taken {
+pub(crate) struct CapturedImage {
     /// What it is compared with.
     pub(crate) parent: Option<Image>,
     /// The image digest.
@@ -62,9 +62,9 @@ pub(crate) fn take(
     history: &History,
     writing: &WriteLock,
     target: Target<'_>,
-    how: &How<'_>,
+    how: &CaptureOptions<'_>,
     progress: &dyn Progress,
-) -> Result<Taken> {
+) -> Result<CapturedImage> {
     let mut parent = head(history)?;
     let known = parent.is_some();
     let mut damage = damaged_latest(history, parent.as_ref().map(|(image, _)| image.name))?;
@@ -106,9 +106,9 @@ fn take_from(
     history: &History,
     parent: &Option<(Image, Option<DigestCache>)>,
     target: Target<'_>,
-    how: &How<'_>,
+    how: &CaptureOptions<'_>,
     progress: &dyn Progress,
-) -> Result<Taken> {
+) -> Result<CapturedImage> {
     if let Some((image, Some(cache))) = parent {
         match attempt(history, target, Some(image), cache, Some(cache), how, progress) {
             // The cache turned out broken half-way, and is gone: once more without it.
@@ -132,9 +132,9 @@ fn attempt(
     parent: Option<&Image>,
     base: &dyn Base,
     cache: Option<&DigestCache>,
-    how: &How<'_>,
+    how: &CaptureOptions<'_>,
     progress: &dyn Progress,
-) -> Result<Taken> {
+) -> Result<CapturedImage> {
     let watch = if how.exclusive {
         None
     } else {
@@ -156,7 +156,7 @@ fn attempt(
     }
     let mut attrs = xattr::list(target.file).at("reading the attributes of", target.path)?;
     attrs.retain(|(name, _)| !ChangeMarker::is_name(name));
-    let mut taking = Taking {
+    let mut taking = WindowCollector {
         history,
         len: before.len,
         parent_pages: parent.map(Image::pages),
@@ -176,7 +176,7 @@ fn attempt(
     scanned?;
     let moved = !settled(target.file, target.path, &before)?.same_state(&before);
     let (grade, reason) = grade(target.file, target.path, how.reading.lock, kept, moved);
-    Ok(Taken {
+    Ok(CapturedImage {
         parent: parent.cloned(),
         image: taking.hasher.finish(),
         len: before.len,
@@ -194,7 +194,7 @@ fn attempt(
 }
 
 /// What one window gives, coded by the thread that read it.
-struct Part {
+struct CodedWindow {
     window: PageRange,
     groups: Vec<(u64, Digest)>,
     leaves: Vec<Leaf>,
@@ -204,7 +204,7 @@ struct Part {
     holes: Vec<PageRange>,
 }
 
-impl Part {
+impl CodedWindow {
     /// Its runs, and in the place of what lies between them past the end of the parent, zeros: the parent's map may say
     /// anything of pages there.
     fn runs(&self, parent_pages: PageNo, end: PageNo) -> impl RunStream {
@@ -217,9 +217,9 @@ impl Part {
     }
 }
 
-fn prepare(found: ScannedWindow, compress: Compress, len: u64) -> Part {
+fn prepare(found: ScannedWindow, compress: Compress, len: u64) -> CodedWindow {
     let end = pages_of(len);
-    let mut part = Part {
+    let mut part = CodedWindow {
         window: found.window.unwrap_or(PageRange { start: 0, end: 0 }),
         groups: Vec::new(),
         leaves: Vec::new(),
@@ -249,11 +249,11 @@ fn prepare(found: ScannedWindow, compress: Compress, len: u64) -> Part {
     for (pages, bytes) in stored.chunks(FRAME_PAGES).zip(found.bytes.chunks(FRAME_PAGES * PAGE)) {
         part.frames.push((pages.to_vec(), encode_frame(bytes, compress)));
     }
-    Part { groups: found.groups, leaves: found.leaves, holes: found.holes, ..part }
+    CodedWindow { groups: found.groups, leaves: found.leaves, holes: found.holes, ..part }
 }
 
 /// An image being taken: parts come in page order.
-struct Taking<'a> {
+struct WindowCollector<'a> {
     history: &'a History,
     len: u64,
     /// Pages that the parent says something of.
@@ -265,8 +265,8 @@ struct Taking<'a> {
     changed: Changed,
 }
 
-impl Taking<'_> {
-    fn take(&mut self, part: Part) -> Result<()> {
+impl WindowCollector<'_> {
+    fn take(&mut self, part: CodedWindow) -> Result<()> {
         part.groups.iter().for_each(|(group, digest)| self.hasher.push(*group, digest));
         self.cache.put(&part.leaves);
         self.changed.pages += part.changed.pages;
@@ -286,7 +286,7 @@ impl Taking<'_> {
     }
 }
 
-impl Taken {
+impl CapturedImage {
     /// Mode, owner and attributes.
     pub(crate) fn metadata(&self) -> Metadata {
         Metadata::new(self.stamp.mode, (self.stamp.uid, self.stamp.gid), &self.attrs)

@@ -21,7 +21,7 @@ use crate::sys::id;
 
 /// What a page becomes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum New<'a> {
+pub(crate) enum NewPage<'a> {
     /// These bytes; they go into a pack of their own.
     Bytes(&'a [u8; PAGE]),
     /// These bytes, which are stored there already; zeros stand for themselves.
@@ -29,7 +29,7 @@ pub(crate) enum New<'a> {
 }
 
 /// What differs from an image, on its way into the store; pages come in ascending order.
-pub(crate) struct Differing<'w> {
+pub(crate) struct SnapshotBuilder<'w> {
     history: &'w History,
     from: &'w Image,
     compress: Compress,
@@ -43,10 +43,10 @@ pub(crate) struct Differing<'w> {
     changed: Changed,
 }
 
-impl<'w> Differing<'w> {
+impl<'w> SnapshotBuilder<'w> {
     /// Nothing differs yet from `from`, but the length: the result has `len` bytes.
     pub(crate) fn new(history: &'w History, from: &'w Image, compress: Compress, reserve: Reserve, len: u64) -> Self {
-        Differing {
+        SnapshotBuilder {
             history,
             from,
             compress,
@@ -61,13 +61,13 @@ impl<'w> Differing<'w> {
     }
 
     /// Replaces a page.
-    pub(crate) fn put(&mut self, page: PageNo, new: New<'_>) -> Result<()> {
-        let (New::Bytes(bytes) | New::Stored(_, bytes)) = new;
+    pub(crate) fn put(&mut self, page: PageNo, new: NewPage<'_>) -> Result<()> {
+        let (NewPage::Bytes(bytes) | NewPage::Stored(_, bytes)) = new;
         let digest = page_digest(bytes);
         let source = match new {
-            New::Stored(source, _) => source,
-            New::Bytes(_) if digest.is_zero() => Source::Zero,
-            New::Bytes(_) => Source::Pack(NO_PACK, page),
+            NewPage::Stored(source, _) => source,
+            NewPage::Bytes(_) if digest.is_zero() => Source::Zero,
+            NewPage::Bytes(_) => Source::Pack(NO_PACK, page),
         };
         self.grow_to(page)?;
         self.draft.push(Run { pages: PageRange::new(page, page + 1), source }, self.history)?;
@@ -123,7 +123,7 @@ pub(crate) struct Composer<'w, 'a> {
     from: &'w Image,
     cache: Option<DigestCache>,
     len: u64,
-    pages: Differing<'w>,
+    pages: SnapshotBuilder<'w>,
     group: Option<(u64, Vec<u8>)>,
     groups: Vec<(u64, Digest)>,
 }
@@ -132,13 +132,13 @@ impl<'w, 'a: 'w> Composer<'w, 'a> {
     /// Begins with `from`, which the target holds at this moment; the result has `len` bytes.
     pub(crate) fn new(work: &'w mut Work<'a>, from: &'w Image, len: u64) -> Composer<'w, 'a> {
         let cache = DigestCache::open(work.history).filter(|t| t.snapshot == from.name.id);
-        let pages = Differing::new(work.history, from, work.options.compress, work.options.reserve, len);
+        let pages = SnapshotBuilder::new(work.history, from, work.options.compress, work.options.reserve, len);
         Composer { work, from, cache, len, pages, group: None, groups: Vec::new() }
     }
 
     /// Replaces a page.
-    pub(crate) fn put(&mut self, page: PageNo, new: New<'_>) -> Result<()> {
-        let (New::Bytes(bytes) | New::Stored(_, bytes)) = new;
+    pub(crate) fn put(&mut self, page: PageNo, new: NewPage<'_>) -> Result<()> {
+        let (NewPage::Bytes(bytes) | NewPage::Stored(_, bytes)) = new;
         self.enter(page / GROUP_PAGES)?;
         if let Some((_, group)) = &mut self.group {
             let at = (page % GROUP_PAGES) as usize * PAGE;

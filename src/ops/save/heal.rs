@@ -149,19 +149,19 @@ fn page_at(bytes: &[u8], i: usize) -> Option<&[u8; PAGE]> {
 }
 
 /// Pages of a block that share a frame, or whose bytes were left out.
-struct Part {
+struct FramePages {
     frame: Option<usize>,
     pages: Vec<(PageNo, Digest)>,
 }
 
 /// All pages of a block, in order.
-fn parts(block: &Block) -> Vec<Part> {
-    let mut parts: Vec<Part> = Vec::new();
+fn parts(block: &Block) -> Vec<FramePages> {
+    let mut parts: Vec<FramePages> = Vec::new();
     for (page, digest) in block.entries() {
         let frame = block.frame_of(page);
         match parts.last_mut() {
             Some(part) if part.frame == frame && part.pages.len() < FRAME_PAGES => part.pages.push((page, digest)),
-            _ => parts.push(Part { frame, pages: vec![(page, digest)] }),
+            _ => parts.push(FramePages { frame, pages: vec![(page, digest)] }),
         }
     }
     parts
@@ -205,7 +205,7 @@ fn put(
     writer: &mut PackWriter<impl std::io::Write>,
     old: &Arc<PackReader<File>>,
     block: &Block,
-    part: &Part,
+    part: &FramePages,
     bad: &PageSet,
     live: &File,
     lost: &mut PageSet,

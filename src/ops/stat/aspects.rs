@@ -48,7 +48,7 @@ pub enum Unseen {
 }
 
 /// An aspect, or why it is unknown.
-pub type Seen<T> = std::result::Result<T, Unseen>;
+pub type Aspect<T> = std::result::Result<T, Unseen>;
 
 impl From<Error> for Unseen {
     fn from(e: Error) -> Unseen {

@@ -11,7 +11,7 @@ use crate::store::Ref;
 
 /// The snapshots of a file, and what changed since the latest.
 #[derive(Clone, Debug)]
-pub struct Changes {
+pub struct SinceLatest {
     /// All snapshots, including those that memsnap took by itself.
     pub snapshots: u64,
     /// The latest that a user asked for.
@@ -38,7 +38,7 @@ pub struct Latest {
     pub len: u64,
 }
 
-impl Changes {
+impl SinceLatest {
     /// Counts the pages of each cell that changed.
     pub(super) fn mark(&self, cells: &mut [Cell]) {
         for cell in cells {
@@ -49,7 +49,7 @@ impl Changes {
 }
 
 /// Compares a file with its latest snapshot; `None` without a snapshot.
-pub(super) fn look(path: &Path, options: &Options, progress: &dyn Progress) -> Result<Option<Changes>> {
+pub(super) fn look(path: &Path, options: &Options, progress: &dyn Progress) -> Result<Option<SinceLatest>> {
     let history = match find_history(options.store.as_deref(), path) {
         Err(Error::Missing { .. }) => return Ok(None),
         history => history?,
@@ -64,7 +64,7 @@ pub(super) fn look(path: &Path, options: &Options, progress: &dyn Progress) -> R
     let how = diff::Options::default().store(options.store.clone()).reading(options.reading.clone());
     let compared = diff::diff(&stored, None, &how, progress)?;
     let found = compared.report();
-    Ok(Some(Changes {
+    Ok(Some(SinceLatest {
         snapshots,
         latest: Latest { number: name.number, id: name.id, time_ns: snapshot.meta().time_ns, len: snapshot.meta().len },
         pages: found.pages_changed,

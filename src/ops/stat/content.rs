@@ -42,7 +42,7 @@ pub struct Content {
 
 /// What one window gives.
 #[derive(Default)]
-struct Part {
+struct WindowCounts {
     pages: u64,
     holes: u64,
     digests: Vec<Digest>,
@@ -93,14 +93,14 @@ impl Content {
 }
 
 /// Counts a window, and compresses one group in so many of it.
-fn part(found: &ScannedWindow, len: u64, one_in: u64) -> Part {
+fn part(found: &ScannedWindow, len: u64, one_in: u64) -> WindowCounts {
     let all = PageRange { start: 0, end: pages_of(len) };
     let clipped = |range: &PageRange| range.intersect(&all).len();
-    let mut part = Part {
+    let mut part = WindowCounts {
         pages: found.window.as_ref().map_or(0, clipped),
         holes: found.holes.iter().map(clipped).sum(),
         digests: found.changed.iter().map(|(_, digest)| *digest).collect(),
-        ..Part::default()
+        ..WindowCounts::default()
     };
     let mut at = 0;
     for group in found.changed.chunk_by(|a, b| a.0 / GROUP_PAGES == b.0 / GROUP_PAGES) {

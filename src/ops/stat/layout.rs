@@ -4,7 +4,7 @@ use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::aspects::{Cell, Seen, Unseen};
+use super::aspects::{Cell, Aspect, Unseen};
 use crate::error::{At, Error};
 use crate::sys::{extents, fs, mount, reflink, sparse};
 
@@ -28,7 +28,7 @@ pub struct Layout {
 
 impl Layout {
     /// Finds data and holes, and counts the data of `cells`.
-    pub(super) fn look(file: &File, path: &Path, len: u64, cells: &mut [Cell]) -> Seen<Layout> {
+    pub(super) fn look(file: &File, path: &Path, len: u64, cells: &mut [Cell]) -> Aspect<Layout> {
         let mut found = Layout::default();
         let (mut at, mut next) = (0, 0);
         cells.iter_mut().for_each(|cell| cell.data = Some(0));
@@ -76,7 +76,7 @@ pub struct Extents {
 }
 
 impl Extents {
-    pub(super) fn look(file: &File, path: &Path) -> Seen<Extents> {
+    pub(super) fn look(file: &File, path: &Path) -> Aspect<Extents> {
         let mut found = Extents::default();
         let mut before = None;
         let done = extents::each(file, &mut |extent| {
