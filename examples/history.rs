@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use memsnap::ops::{Quiet, diff, log, operand::Operand, snap};
+use memsnap::ops::{Operand, Quiet, diff, log, snap};
 use memsnap::store::Ref;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     assert_eq!((first.number, second.number, second.pages_changed), (1, 2, 1));
 
     let mut out = std::io::stdout();
-    let at = |number| Operand { path: path.clone(), at: Some(Ref::Number(number)), ambiguity: None };
+    let at = |number| Operand::new(path.clone(), Ref::Number(number));
     let compared = diff::diff(&at(1), Some(&at(2)), &diff::Options::default(), &Quiet)?;
     let ranges: Vec<_> = compared.pages().runs().collect();
     writeln!(out, "@1 and @2 differ in pages {ranges:?}")?;

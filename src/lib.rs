@@ -5,7 +5,7 @@
 //! a directory named `.memsnap` beside the target by default; memsnap-store(5) defines its format.
 //!
 //! ```
-//! use memsnap::ops::{Quiet, diff, operand::Operand, snap};
+//! use memsnap::ops::{Operand, Quiet, diff, snap};
 //! use std::os::unix::fs::FileExt;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -19,7 +19,7 @@
 //! std::fs::File::options().write(true).open(&path)?.write_all_at(b"changed", 10 * 4096)?;
 //!
 //! // Compare the latest snapshot with the file as it is now.
-//! let file = Operand { path, at: None, ambiguity: None };
+//! let file = Operand::new(path, None);
 //! let found = diff::diff(&file, None, &diff::Options::default(), &Quiet)?;
 //! assert!(!found.report().same);
 //! assert!(found.pages().pages().eq([10]));
@@ -167,7 +167,7 @@
 //! # Notes
 //!
 //! * The grade in a report says whether an image is guaranteed to be consistent (point-in-time). [`ops::snap`] stores an
-//!   image of any grade unless `strict` is set; `below` in the report says that the grade is below the required one.
+//!   image of any grade unless one is required.
 //! * A lease, which proves a capture, is granted only if this process has the target open for writing nowhere else.
 //! * Mapped reading needs a guard against SIGBUS for the whole process: the feature `program` has it as
 //!   `program::guard::install`. Without it, files are read by `pread`. The library installs no signal handler.
@@ -216,10 +216,10 @@ mod planted;
 pub mod vec;
 
 pub use error::{Error, Result};
-pub use pack::{Compress, Grade};
+pub use pack::{Compress, Grade, SnapshotKind};
 pub use page::{Digest, PageRange, PageSet};
 #[cfg(unix)]
-pub use store::{History, Image, ImageReader, Ref, SnapName, Snapshot, Store};
+pub use store::{History, Image, ImageReader, Ref, SnapName, Store};
 #[cfg(all(unix, feature = "program"))]
 #[doc(hidden)]
 pub use sys::program;

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use memsnap::Ref;
-use memsnap::ops::operand::Operand;
+use memsnap::ops::Operand;
 use memsnap::store::SnapName;
 
 /// A text is refused with a remedy, or what it was read as, written out, is read as the same.

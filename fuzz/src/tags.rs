@@ -22,7 +22,7 @@ pub fn check(input: &[u8]) {
         let id = String::from_utf8_lossy(&content[..64]).into_owned();
         let check = Digest::of(format!("memsnap tag 1\n{tag}\n{id}").as_bytes());
         content.truncate(64);
-        content.extend(format!(" {}\n", &check.to_hex()[..16]).bytes());
+        content.extend(format!(" {}\n", &check.to_string()[..16]).bytes());
     }
     ground::with(|ground| {
         let path = ground.history.dir().join("names").join(format!("tag-{tag}"));

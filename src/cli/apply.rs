@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::ValueHint;
-use memsnap::ops::apply::apply;
+use memsnap::ops::apply;
 
 use super::action::Action;
 use super::change::ChangeFlags;

@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::Args;
 
 use memsnap::ops::Progress;
-use memsnap::ops::change::{Changes, Options, Outcome, Replaced, Report, Request};
+use memsnap::ops::change::{Options, Outcome, Replaced, Report, Request, Summary};
 use memsnap::ops::delta;
 use memsnap::page::PAGE64;
 use memsnap::program::signal::LastWords;
@@ -150,7 +150,7 @@ impl ChangeFlags {
         }
     }
 
-    fn consent(&self, changes: &Changes, action: &Action, screen: &mut Screen) -> Consent {
+    fn consent(&self, changes: &Summary, action: &Action, screen: &mut Screen) -> Consent {
         if action.stdin_free && screen.terminals.stdin && !screen.is_json() {
             plan_lines(changes, action, screen).iter().for_each(|line| screen.tell(line));
         }
@@ -174,7 +174,7 @@ impl ChangeFlags {
         } else if report.done {
             screen.say(&done_line(report, screen, action));
             if let (Some((number, id)), true) = (&report.undo, action.in_place) {
-                let id = if global.verbose { id.to_hex() } else { id.to_hex()[..12].into() };
+                let id = if global.verbose { id.to_string() } else { format!("{id:.12}") };
                 let undo = global.command("undo", &action.file);
                 screen.say(&format!("previous content saved as @{number} {id}; `{undo}` reverts this"));
             }
@@ -250,7 +250,7 @@ fn json(report: &Report, dry_run: bool, action: &Action) -> impl Serialize {
         dry_run,
         done: report.done,
         undo_number: report.undo.as_ref().map(|undo| undo.0),
-        undo_id: report.undo.as_ref().map(|undo| undo.1.to_hex()),
+        undo_id: report.undo.as_ref().map(|undo| undo.1.to_string()),
         bytes_written: report.bytes_written,
         #[serde(flatten)] notes: JsonNotes::of(&report.notes),
         seconds: report.elapsed.as_secs_f64(),

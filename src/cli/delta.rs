@@ -163,8 +163,8 @@ impl Describe {
             return Ok(Exit::Done);
         }
         let id = |digest: &memsnap::page::Digest| match global.verbose {
-            true => digest.to_hex(),
-            false => digest.to_hex()[..12].into(),
+            true => digest.to_string(),
+            false => format!("{:.12}", digest),
         };
         let sizes = screen.sizes;
         let (pages, ranges) = (count(stat.pages, "page"), count(stat.ranges, "range"));
@@ -224,7 +224,7 @@ impl Output {
         let out = if is_stdout(&self.output) { "stdout".into() } else { escape::path(&self.output) };
         let (pages, ranges) = (count(stat.pages, "page"), count(stat.ranges, "range"));
         let size = screen.sizes.show(stat.bytes);
-        screen.say(&format!("{out}: {pages} in {ranges}, {size}, for base {}", &stat.base.to_hex()[..12]));
+        screen.say(&format!("{out}: {pages} in {ranges}, {size}, for base {}", &stat.base.to_string()[..12]));
         Ok(Exit::Done)
     }
 }
@@ -240,8 +240,8 @@ pub(crate) fn input(arg: &OsStr) -> memsnap::Result<Input> {
 fn json(stat: &Stat) -> impl Serialize {
     object! {
         schema: "memsnap.delta.1",
-        base: stat.base.to_hex(),
-        result: stat.result.to_hex(),
+        base: stat.base.to_string(),
+        result: stat.result.to_string(),
         base_len: stat.base_len,
         result_len: stat.result_len,
         pages: stat.pages,

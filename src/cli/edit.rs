@@ -10,7 +10,7 @@ use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches, ValueHint};
 use memsnap::Error;
 use memsnap::error::At;
-use memsnap::ops::edit::{Edit, Patch, delta, edit};
+use memsnap::ops::{Edit, Patch, delta_of_edits, edit};
 use memsnap::program::ext::OsStringExt;
 use memsnap::program::heap;
 use memsnap::sys::{fs, open};
@@ -152,8 +152,9 @@ impl Args {
         if let Some(output) = self.output.as_ref().filter(|_| !self.change.is_dry()) {
             let (output, options) = self.change.for_delta(output, LEVEL, global);
             let bar = screen.bar();
-            let stat =
-                output.write(screen, |out| delta(&self.file, &edits, self.grow, out, &options, &bar)).context(doing);
+            let stat = output
+                .write(screen, |out| delta_of_edits(&self.file, &edits, self.grow, out, &options, &bar))
+                .context(doing);
             drop(bar);
             let stat = stat?;
             if stat.as_ref().is_some_and(|stat| stat.base == stat.result) {

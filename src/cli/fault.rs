@@ -30,7 +30,7 @@ struct JsonWarning<'a> {
 pub(crate) fn text(error: &anyhow::Error, verbose: bool, store: Option<&Path>) -> (String, String) {
     let mut message = message(error);
     if let (Some(Error::Base { expected, found, .. }), false) = (library(error), verbose) {
-        for id in [expected.to_hex(), found.to_hex()] {
+        for id in [expected.to_string(), found.to_string()] {
             message = message.replace(&id, &id[..12]);
         }
     }

@@ -75,8 +75,8 @@ pub(crate) struct JsonNotes {
 impl JsonNotes {
     /// The JSON form of `notes`.
     pub(crate) fn of(notes: &[Note]) -> JsonNotes {
-        let (warnings, notes): (Vec<_>, Vec<_>) = notes.iter().partition(|note| note.is_warning());
-        let texts = |notes: Vec<&Note>| notes.into_iter().map(|note| note.to_string()).collect();
+        let (warnings, notes): (Vec<_>, Vec<_>) = notes.iter().partition(|note| note.warning);
+        let texts = |notes: Vec<&Note>| notes.into_iter().map(|note| note.text.clone()).collect();
         JsonNotes { notes: texts(notes), warnings: texts(warnings) }
     }
 }

@@ -130,7 +130,7 @@ fn row(entry: &Entry, now: i64, screen: &Screen) -> [String; 8] {
     let notes: Vec<String> = tags.chain(kind).chain(message).collect();
     [
         entry.number.to_string(),
-        entry.id.to_hex()[..12].into(),
+        format!("{:.12}", entry.id),
         age(now, entry.time_ns),
         screen.sizes.show(entry.len),
         entry.pages_changed.to_string(),
@@ -155,7 +155,7 @@ fn blocks(listing: &Listing, now: i64, screen: &mut Screen) -> anyhow::Result<()
         if i > 0 {
             screen.line("")?;
         }
-        screen.heading(&format!("snapshot {}  {}", entry.number, entry.id.to_hex()))?;
+        screen.heading(&format!("snapshot {}  {}", entry.number, entry.id.to_string()))?;
         for (label, text) in block(entry, now, screen) {
             screen.line(&format!("  {label:<8}  {text}"))?;
         }
@@ -174,8 +174,8 @@ fn block(entry: &Entry, now: i64, screen: &Screen) -> Vec<(&'static str, String)
     let optional = |label, text: String| (!text.is_empty()).then_some((label, text));
     let lines = [
         Some(("time", format!("{} ({})", local_time(entry.time_ns), ago(now, entry.time_ns)))),
-        entry.parent.as_ref().map(|id| ("parent", id.to_hex())),
-        Some(("image", entry.image.to_hex())),
+        entry.parent.as_ref().map(|id| ("parent", id.to_string())),
+        Some(("image", entry.image.to_string())),
         Some(("length", sizes.show(entry.len))),
         Some(("changed", format!("{pages}, {stored} stored"))),
         optional("metadata", metadata::words(&entry.metadata).join(", ")),
@@ -216,9 +216,9 @@ fn json(entry: &Entry, listing: &Listing) -> impl Serialize {
         schema: "memsnap.log.1",
         #[serde(flatten)] path: JsonPath::of(&listing.path),
         number: entry.number,
-        id: entry.id.to_hex(),
-        image: entry.image.to_hex(),
-        parent: entry.parent.as_ref().map(|id| id.to_hex()),
+        id: entry.id.to_string(),
+        image: entry.image.to_string(),
+        parent: entry.parent.as_ref().map(ToString::to_string),
         time: Timestamp::from_nanosecond(entry.time_ns.into()).ok().map(|time| time.to_string()),
         time_ns: entry.time_ns,
         len: entry.len,

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-use memsnap::ops::operand::Operand;
+use memsnap::ops::Operand;
 
 use super::escape;
 use super::screen::Screen;

@@ -1,6 +1,6 @@
 //! How the plan of a change is shown, and asked about.
 
-use memsnap::ops::change::{Changes, Replaced};
+use memsnap::ops::change::{Replaced, Summary};
 
 use super::action::Action;
 use super::diff::columns;
@@ -14,7 +14,7 @@ const SHOWN: usize = 20;
 const SHORT: usize = 8;
 
 /// What is done, as a gerund and as a question.
-pub(crate) fn task(changes: &Changes, action: &Action, screen: &Screen) -> (String, String) {
+pub(crate) fn task(changes: &Summary, action: &Action, screen: &Screen) -> (String, String) {
     let name = &action.name;
     if changes.is_empty() && action.in_place {
         return match changes.no_undo {
@@ -32,13 +32,13 @@ pub(crate) fn task(changes: &Changes, action: &Action, screen: &Screen) -> (Stri
 }
 
 /// What is stored before anything is written, where nothing was before.
-pub(crate) fn first_line(changes: &Changes, action: &Action, screen: &Screen) -> Option<String> {
+pub(crate) fn first_line(changes: &Summary, action: &Action, screen: &Screen) -> Option<String> {
     let bytes = changes.stores_first.filter(|_| action.in_place && !changes.is_empty())?;
     Some(format!("there is no snapshot yet: all of it is stored for undo (up to {})", screen.sizes.show(bytes)))
 }
 
 /// The lines that show a plan.
-pub(crate) fn plan_lines(changes: &Changes, action: &Action, screen: &Screen) -> Vec<String> {
+pub(crate) fn plan_lines(changes: &Summary, action: &Action, screen: &Screen) -> Vec<String> {
     let sizes = screen.sizes;
     let mut lines = vec![format!("{}: from {} to {}", action.name, changes.from, changes.to)];
     if let Some(stored) = first_line(changes, action, screen) {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::ValueHint;
-use memsnap::ops::change::recover::{Resolution, recover};
+use memsnap::ops::{Resolution, recover};
 
 use super::action::Action;
 use super::change::ChangeFlags;

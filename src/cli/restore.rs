@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::ValueHint;
-use memsnap::ops::operand::Operand;
+use memsnap::ops::Operand;
 use memsnap::ops::restore::{self, Options, Out, Report, restore};
 use memsnap::page::PageRange;
 use memsnap::program::descriptor;

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use clap::ValueHint;
-use memsnap::ops::revert::{revert, revert_without_undo};
+use memsnap::ops::{revert, revert_without_undo};
 
 use super::action::Action;
 use super::change::ChangeFlags;

@@ -208,9 +208,9 @@ impl Screen {
     /// that names it; empty if the notes name it themselves.
     pub(crate) fn notes(&mut self, notes: &[Note], file: &str) {
         for note in notes {
-            match (note.is_warning(), file) {
-                (false, _) => self.say(note),
-                (true, "") => self.warn(note),
+            match (note.warning, file) {
+                (false, _) => self.say(&note.text),
+                (true, "") => self.warn(&note.text),
                 (true, file) => self.warn(&format!("{file}: {note}")),
             }
         }

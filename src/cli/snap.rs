@@ -95,9 +95,8 @@ impl Args {
             .tags(&*self.tags)
             .compress(self.storing.compress)
             .always(self.always)
-            .require(self.require)
+            .require(if self.strict { self.require } else { Grade::Unproven })
             .new_history(self.new)
-            .strict(self.strict)
             .reserve(self.storing.reserve)
             .reading(self.reading.reading(self.lock.lock));
         let mut worst = Exit::Done;
@@ -115,7 +114,7 @@ impl Args {
             let exit = match report {
                 Ok(report) => {
                     let rendered = self.render(&report, file, global, screen);
-                    let exit = verdict(&report);
+                    let exit = self.verdict(&report);
                     // A report that cannot be written changes nothing of what is stored.
                     rendered.map_or_else(|e| exit.max(screen.fail(&e)), |()| exit)
                 }
@@ -128,7 +127,7 @@ impl Args {
 
     fn render(&self, report: &Report, file: &Path, global: &Global, screen: &mut Screen) -> anyhow::Result<()> {
         if screen.is_json() {
-            screen.json(&json(report))?;
+            screen.json(&json(report, self.is_below(report)))?;
             return screen.flush();
         }
         report.warnings.iter().for_each(|warning| screen.warn(warning));
@@ -136,7 +135,7 @@ impl Args {
             screen.warn(&format!("{} is a persistent vector that cannot be used: {what}", escape::path(file)));
         }
         let printed = match &report.id {
-            Some(id) => screen.line(&id.to_hex()).and_then(|()| screen.flush()),
+            Some(id) => screen.line(&id.to_string()).and_then(|()| screen.flush()),
             None => Ok(()),
         };
         screen.say(&format!("{}{}", summary(report, file, global, screen), self.tagged(report)));
@@ -147,10 +146,23 @@ impl Args {
         for damage in &report.damage {
             screen.warn(&format!("{damage}; `{}` shows all damage", global.command("verify", file)));
         }
-        if report.below {
+        if self.is_below(report) {
             screen.warn(&below(report));
         }
         printed
+    }
+
+    fn is_below(&self, report: &Report) -> bool {
+        report.grade < self.require
+    }
+
+    /// The exit code. A snapshot may be sound although earlier ones are damaged: that must be reported at once.
+    fn verdict(&self, report: &Report) -> Exit {
+        match report.damage.is_empty() {
+            false => Exit::Damaged,
+            true if self.is_below(report) => Exit::Below,
+            true => Exit::Done,
+        }
     }
 
     /// The tags given to a snapshot that existed before.
@@ -159,15 +171,6 @@ impl Args {
             true => String::new(),
             false => format!("; tagged {}", self.tags.join(", ")),
         }
-    }
-}
-
-/// The exit code. A snapshot may be sound although earlier ones are damaged: that must be reported at once.
-fn verdict(report: &Report) -> Exit {
-    match report.damage.is_empty() {
-        false => Exit::Damaged,
-        true if report.below => Exit::Below,
-        true => Exit::Done,
     }
 }
 
@@ -187,7 +190,7 @@ fn summary(report: &Report, file: &Path, global: &Global, screen: &Screen) -> St
         return format!("{file}  not stored, {time}, {grade}");
     };
     let number = report.number;
-    let id = &id.to_hex()[..12];
+    let id = &id.to_string()[..12];
     if !report.new {
         return format!("{file}@{number}  {id}  unchanged since @{number}, {time}, {grade}");
     }
@@ -244,12 +247,12 @@ fn below(report: &Report) -> String {
     format!("below the required grade, {outcome}: {remedy}")
 }
 
-fn json(report: &Report) -> impl Serialize {
+fn json(report: &Report, below: bool) -> impl Serialize {
     let metadata = metadata::json(&report.metadata);
     object! {
         schema: "memsnap.snap.1",
         #[serde(flatten)] path: JsonPath::of(&report.path),
-        id: report.id.as_ref().map(|id| id.to_hex()),
+        id: report.id.as_ref().map(|id| id.to_string()),
         number: report.number,
         new: report.new,
         len: report.len,
@@ -260,7 +263,7 @@ fn json(report: &Report) -> impl Serialize {
         frames: object! { raw: report.frames.raw, zstd: report.frames.zstd },
         grade: report.grade.to_string(),
         reason: &report.reason,
-        below: report.below,
+        below,
         repaired: report.repaired,
         damage: &report.damage,
         #[serde(flatten)] vector: vector(report).map(|(kind, len)| object! { elements: len, r#type: kind.describe() }),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::ValueHint;
-use memsnap::ops::undo::undo;
+use memsnap::ops::undo;
 
 use super::action::Action;
 use super::change::ChangeFlags;

@@ -111,16 +111,6 @@ impl<S: Root> View<S> {
         Arc::ptr_eq(&self.image, snapshot.image())
     }
 
-    /// Returns the number of bytes.
-    pub fn len(&self) -> usize {
-        self.region.len()
-    }
-
-    /// Whether the view has no bytes.
-    pub fn is_empty(&self) -> bool {
-        self.region.is_empty()
-    }
-
     /// Returns all bytes.
     #[inline]
     pub fn as_slice(&self) -> &[u8] {

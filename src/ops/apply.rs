@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::change::hold::Work;
 use super::change::in_place::{Goal, InPlace, expect};
 use super::change::request::{Method, Planned, Task};
-use super::change::{Changes, Options, Report, Request};
+use super::change::{Options, Report, Request, Summary};
 use super::compare::digest_of;
 use super::delta::Input;
 use super::delta::{Delta, open_delta, pages_in};
@@ -72,11 +72,11 @@ impl Goal for Apply {
         "apply"
     }
 
-    fn look(&mut self, _: &Options, progress: &dyn Progress) -> Result<Changes> {
+    fn look(&mut self, _: &Options, progress: &dyn Progress) -> Result<Summary> {
         let live = LiveFile::open(&self.target)?;
         let found = digest_of(&live, &self.options.reading, progress)?;
         match self.is_result(found, live.len) {
-            true => Ok(Changes::none(&self.target, &self.result(), live.len)),
+            true => Ok(Summary::none(&self.target, &self.result(), live.len)),
             false => self.changes(found, live.len, &self.target),
         }
     }
@@ -139,11 +139,11 @@ impl Apply {
     }
 
     /// What is written to `to`; the target, of `len` bytes, must be the base.
-    fn changes(&self, found: Digest, len: u64, to: &Path) -> Result<Changes> {
+    fn changes(&self, found: Digest, len: u64, to: &Path) -> Result<Summary> {
         self.is_base(&self.target, found, len)?;
         let pages = pages_in(&self.delta, &self.name)?;
         let result = (&*self.result(), self.delta.head.result.len);
-        Ok(Changes::new(to, ("the base of the delta", len), result, &pages))
+        Ok(Summary::new(to, ("the base of the delta", len), result, &pages))
     }
 
     /// Names the snapshot that would have been the base, where the history has it.
@@ -240,7 +240,7 @@ struct InCopy {
 }
 
 impl InCopy {
-    fn open(&self, progress: &dyn Progress) -> Result<(LiveFile, Changes)> {
+    fn open(&self, progress: &dyn Progress) -> Result<(LiveFile, Summary)> {
         let apply = &self.apply;
         let live = LiveFile::open(&apply.target)?;
         let found = digest_of(&live, &apply.options.reading, progress)?;

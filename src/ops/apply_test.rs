@@ -4,13 +4,12 @@ use std::io::Write;
 
 use proptest::prelude::*;
 
+use super::super::Operand;
 use super::super::delta;
-use super::super::operand::Operand;
 use super::super::restore::Out;
 use super::super::snap::{self, snap};
 use super::super::{Quiet, Reading, Reserve};
 use super::*;
-use crate::pack::Grade;
 use crate::store::Ref;
 
 /// Files in a directory that is gone afterwards.
@@ -46,7 +45,7 @@ impl Bench {
     }
 
     fn snap(&self, path: &Path) -> Ref {
-        let options = snap::Options::default().require(Grade::Unproven).reserve(Reserve::Bytes(0));
+        let options = snap::Options::default().reserve(Reserve::Bytes(0));
         Ref::Number(snap(path, &options, &Quiet).unwrap().number)
     }
 
@@ -72,7 +71,7 @@ fn stream(bytes: &[u8]) -> Input {
 }
 
 fn operand(path: &Path, at: Option<Ref>) -> Operand {
-    Operand { path: path.into(), at, ambiguity: None }
+    Operand::new(path, at)
 }
 
 /// An image of up to a megabyte, as pages that are zeros or not.

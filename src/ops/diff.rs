@@ -7,7 +7,7 @@ crate::internal! {
 use std::ops::Range;
 use std::path::PathBuf;
 
-use super::change::metadata::{MetaChange, Metadata};
+use super::change::metadata::{Metadata, MetadataChange};
 use super::compare::range::compare_within;
 use super::compare::{compare, compare_live};
 use super::input::image::OpenImage;
@@ -51,7 +51,7 @@ pub struct Report {
     /// Whether the bytes of both are equal, lengths included; with [`Options::range`], within that range.
     pub same: bool,
     /// Mode, owner and attributes that differ between two images of one file. Empty with [`Options::range`].
-    pub metadata: Vec<MetaChange>,
+    pub metadata: Vec<MetadataChange>,
 }
 
 /// One of two images compared.
@@ -150,7 +150,7 @@ impl Compared {
     }
 
     /// The metadata that differs. Between different files it need not agree.
-    fn metadata(&self) -> Vec<MetaChange> {
+    fn metadata(&self) -> Vec<MetadataChange> {
         let is_whole = self.span == (0..u64::MAX);
         if !is_whole || self.a.target() != self.b.target() {
             return Vec::new();

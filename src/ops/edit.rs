@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::change::hold::Work;
 use super::change::in_place::{Goal, InPlace};
-use super::change::{Changes, Options, Replaced, Request};
+use super::change::{Options, Replaced, Request, Summary};
 use super::compare::Marked;
 use super::delta::changed_pages::{ChangedPage, Refold, numbers, regroup, whole, write_delta};
 use super::delta::{self, Stat, hold, mode_of, name_of, unchanged};
@@ -108,7 +108,7 @@ impl Goal for Editing<'_> {
         "edit"
     }
 
-    fn look(&mut self, _: &Options, _: &dyn Progress) -> Result<Changes> {
+    fn look(&mut self, _: &Options, _: &dyn Progress) -> Result<Summary> {
         let live = LiveFile::open(&self.target)?;
         let touched = Touched::read(live.target(), self.edits, self.grow)?;
         let changes = touched.changes(&self.target);
@@ -149,7 +149,7 @@ impl Goal for Editing<'_> {
         true
     }
 
-    fn complete(&self, changes: &mut Changes) {
+    fn complete(&self, changes: &mut Summary) {
         changes.edits.clone_from(&self.touched().replaced);
     }
 
@@ -246,9 +246,9 @@ impl Touched {
             .collect()
     }
 
-    fn changes(&self, path: &Path) -> Changes {
+    fn changes(&self, path: &Path) -> Summary {
         let (from, to) = (("now", self.len), (&*self.result(), self.result_len));
-        Changes { edits: self.replaced.clone(), ..Changes::new(path, from, to, &numbers(&self.dirty())) }
+        Summary { edits: self.replaced.clone(), ..Summary::new(path, from, to, &numbers(&self.dirty())) }
     }
 
     /// What the target is with the edits, in words.

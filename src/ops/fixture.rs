@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::input::operand::Operand;
 use super::{Quiet, Reserve, snap};
-use crate::pack::{Compress, Grade};
+use crate::pack::Compress;
 use crate::page::PAGE64;
 use crate::store::{History, Ref};
 use crate::sys::ext::FileExt;
@@ -37,7 +37,7 @@ impl Fixture {
     }
 
     pub(super) fn at(&self, number: u64) -> Operand {
-        Operand { path: self.target(), at: Some(Ref::Number(number)), ambiguity: None }
+        Operand::new(self.target(), Ref::Number(number))
     }
 
     fn open(&self) -> File {
@@ -80,7 +80,6 @@ impl Fixture {
             .tags(tags.iter().map(ToString::to_string).collect::<Vec<_>>())
             .compress(self.compress)
             .always(true)
-            .require(Grade::Unproven)
             .reserve(Reserve::Percent(0));
         snap::snap(&self.target(), &options, &Quiet).unwrap().number
     }

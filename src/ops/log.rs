@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use super::change::metadata::{MetaChange, Metadata};
+use super::change::metadata::{Metadata, MetadataChange};
 use super::find_history;
 use super::options::options;
 use crate::error::{Error, Result};
@@ -65,7 +65,7 @@ pub struct Entry {
     /// Pages that differ from the parent.
     pub pages_changed: u64,
     /// Mode, owner and attributes that differ from the parent.
-    pub metadata: Vec<MetaChange>,
+    pub metadata: Vec<MetadataChange>,
     /// Bytes of the pack made for it.
     pub bytes_stored: u64,
     /// Whether the image is consistent (point-in-time).
@@ -201,7 +201,7 @@ fn before_page(history: &History, snap: &Snapshot, page: u64) -> Result<Option<[
     let Some(name) = history.snapshots()?.into_iter().find(|name| name.id == snap.meta().parent) else {
         return Ok(None);
     };
-    history.image(name)?.read_at(&mut bytes, page * PAGE64)?;
+    history.image(name)?.reader().read_at(&mut bytes, page * PAGE64)?;
     Ok(Some(bytes))
 }
 

@@ -13,7 +13,7 @@ use std::time::Instant;
 use super::Progress;
 use super::change::hold::Work;
 use super::change::in_place::{Goal, InPlace, expect};
-use super::change::{self, Changes, Request};
+use super::change::{self, Request, Summary};
 use super::compare::digest_of;
 use super::delta::changed_pages::{ChangedPage, Refold, dirty_in, numbers, regroup, whole, write_delta};
 use super::delta::{self, Stat};
@@ -37,7 +37,7 @@ pub use self::apply::apply;
 /// A snapshot in memory, with its digest and where it comes from: what views begin with.
 ///
 /// ```
-/// use memsnap::{Ref, ops::{Quiet, memory, operand::Operand, snap}};
+/// use memsnap::{Ref, ops::{Operand, Quiet, memory, snap}};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let directory = tempfile::tempdir()?;
@@ -46,7 +46,7 @@ pub use self::apply::apply;
 /// snap::snap(&path, &snap::Options::default(), &Quiet)?;
 ///
 /// // The latest snapshot, in memory; a view of it, changed.
-/// let latest = Operand { path: path.clone(), at: Some(Ref::Latest), ambiguity: None };
+/// let latest = Operand::new(path.clone(), Ref::Latest);
 /// let origin = memory::open(&latest, None, &Quiet)?;
 /// let mut view = origin.snapshot().view()?;
 /// view[5000] = 1;
@@ -83,15 +83,12 @@ pub fn open(what: &Operand, store: Option<&Path>, progress: &dyn Progress) -> Re
 
 impl Origin {
     /// Any snapshot in memory; `name` is what a delta says it is of. All of it is hashed.
-    ///
-    /// # Errors
-    /// None today.
-    pub fn of(snapshot: Arc<Snapshot>, name: &str, progress: &dyn Progress) -> Result<Origin> {
-        let groups = groups_in(&snapshot, progress)?;
+    pub fn of(snapshot: Arc<Snapshot>, name: &str, progress: &dyn Progress) -> Origin {
+        let groups = groups_in(&snapshot, progress);
         let mut hasher = ImageHasher::new(snapshot.len() as u64);
         groups.iter().for_each(|(group, digest)| hasher.push(*group, digest));
         let image = ImageId { len: snapshot.len() as u64, digest: hasher.finish() };
-        Ok(Origin { snapshot, image, groups, stored: None, name: name.into() })
+        Origin { snapshot, image, groups, stored: None, name: name.into() }
     }
 
     fn of_stored(side: StoredImage, progress: &dyn Progress) -> Result<Origin> {
@@ -111,7 +108,7 @@ impl Origin {
             return Err(Error::Changed { path: side.path.clone(), what: "somebody wrote to it".into() });
         }
         let name = side.path.file_name().unwrap_or_default().to_string_lossy();
-        Origin::of(Arc::new(snapshot), &name, progress)
+        Ok(Origin::of(Arc::new(snapshot), &name, progress))
     }
 
     /// The bytes.
@@ -124,24 +121,15 @@ impl Origin {
         self.image.digest
     }
 
-    /// Length in bytes.
-    pub fn len(&self) -> u64 {
-        self.image.len
-    }
-
-    /// Whether there are no bytes.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// Number and id of the stored snapshot that it is, if it is one.
+    #[doc(hidden)]
     pub fn stored(&self) -> Option<(u64, Digest)> {
         self.stored.as_ref().map(|side| (side.image.name.number, side.image.name.id))
     }
 
     /// The image digest with other digests for some groups, ascending.
     pub(super) fn digest_with(&self, groups: &[(u64, Digest)]) -> Digest {
-        let mut fold = Refold::new(self.len(), groups);
+        let mut fold = Refold::new(self.image.len, groups);
         self.groups.iter().for_each(|(group, digest)| fold.push(*group, digest));
         fold.finish()
     }
@@ -195,7 +183,7 @@ pub fn keep<S: Root>(
         id: None,
         number: 0,
         new: false,
-        len: origin.len(),
+        len: origin.image.len,
         pages_changed: pages.len() as u64,
         bytes_changed: 0,
         metadata: Vec::new(),
@@ -203,7 +191,6 @@ pub fn keep<S: Root>(
         frames: FrameCounts::default(),
         grade: from.grade,
         reason: format!("made in memory from @{}", side.image.name.number),
-        below: from.grade < options.require,
         repaired: 0,
         format: None,
         warnings: Vec::new(),
@@ -214,7 +201,7 @@ pub fn keep<S: Root>(
     if pages.is_empty() && !options.always {
         (report.number, report.id) = (side.image.name.number, Some(side.image.name.id));
         report.reason.clone_from(&from.reason);
-    } else if !(report.below && options.strict) {
+    } else if report.grade >= options.require {
         let (image, frames) = store(side, &mut writing, &pages, digest, options, &report.reason, progress)?;
         let stored = image.meta().stored;
         let own = std::fs::metadata(image.path()).at("inspecting", image.path())?.len();
@@ -297,11 +284,11 @@ impl Goal for Write<'_> {
         "write"
     }
 
-    fn look(&mut self, options: &change::Options, progress: &dyn Progress) -> Result<Changes> {
+    fn look(&mut self, options: &change::Options, progress: &dyn Progress) -> Result<Summary> {
         let live = LiveFile::open(&self.target)?;
         expect(&self.target, self.base.digest, digest_of(&live, &options.reading, progress)?)?;
         let len = self.base.len;
-        Ok(Changes::new(&self.target, ("now", len), ("the view", len), &numbers(&self.pages)))
+        Ok(Summary::new(&self.target, ("now", len), ("the view", len), &numbers(&self.pages)))
     }
 
     fn already(&self, _: &Work<'_>, taken: &CapturedImage) -> Result<Option<String>> {
@@ -366,7 +353,7 @@ pub(super) fn group_in(bytes: &[u8], group: u64) -> Vec<u8> {
 }
 
 /// The digests of all groups that are not zeros.
-fn groups_in(snapshot: &Snapshot, progress: &dyn Progress) -> Result<Vec<(u64, Digest)>> {
+fn groups_in(snapshot: &Snapshot, progress: &dyn Progress) -> Vec<(u64, Digest)> {
     const AT_ONCE: usize = 256;
     let span = |r: std::ops::Range<usize>| PageRange::new((r.start / GROUP) as u64, r.end.div_ceil(GROUP) as u64);
     // A set of groups, not of pages.
@@ -378,17 +365,17 @@ fn groups_in(snapshot: &Snapshot, progress: &dyn Progress) -> Result<Vec<(u64, D
             let count = (run.end - first).min(AT_ONCE as u64) as usize;
             let there = &snapshot[first as usize * GROUP..snapshot.len().min((first as usize + count) * GROUP)];
             let (rest, mut digests) = (there.len() % GROUP, vec![Digest::ZERO; count]);
-            hash_groups(&there[..there.len() - rest], &vec![true; count], &mut digests)?;
+            hash_groups(&there[..there.len() - rest], &vec![true; count], &mut digests);
             if rest > 0 {
                 let last = group_in(snapshot, first + count as u64 - 1);
-                hash_groups(&last, &[true], &mut digests[count - 1..])?;
+                hash_groups(&last, &[true], &mut digests[count - 1..]);
             }
             found.extend((first..).zip(digests).filter(|(_, digest)| !digest.is_zero()));
             progress.advance((count * GROUP) as u64);
         }
     }
     progress.end();
-    Ok(found)
+    found
 }
 
 #[cfg(test)]

@@ -75,8 +75,8 @@ proptest! {
 
         let origin = opened(&fixture, 1);
         prop_assert_eq!(&origin.snapshot()[..], &old[..]);
-        let live = open(&Operand { path: fixture.target(), at: None, ambiguity: None }, None, &Quiet).unwrap();
-        prop_assert_eq!((live.digest(), live.len(), live.stored()), (origin.digest(), len as u64, None));
+        let live = open(&Operand::new(fixture.target(), None), None, &Quiet).unwrap();
+        prop_assert_eq!((live.digest(), live.snapshot().len(), live.stored()), (origin.digest(), len, None));
         prop_assert_eq!(&live.groups, &origin.groups);
 
         let wide = mem::Options::default().page_size(unit * mem::page_size());
@@ -162,9 +162,9 @@ fn less_than_was_required_is_not_kept() {
     let origin = opened(&fixture, 1);
     let mut view = origin.snapshot().view().unwrap();
     view[0] ^= 1;
-    let strict = keep_options().require(Grade::Claimed).strict(true);
+    let strict = keep_options().require(Grade::Claimed);
     let kept = keep(&origin, &view, &strict, &Quiet).unwrap();
-    assert_eq!((kept.id, kept.below, kept.grade), (None, true, Grade::Unproven));
+    assert_eq!((kept.id, kept.grade), (None, Grade::Unproven));
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn a_view_of_something_else_is_refused() {
     assert!(matches!(delta(&origin, &view, out, &make_options(false), &Quiet), Err(Error::Refused { .. })));
     assert!(matches!(apply(stream(&[]), &origin, &mut view), Err(Error::Refused { .. })));
     // A file that was not stored is no parent.
-    let live = open(&Operand { path: fixture.target(), at: Some(Ref::Now), ambiguity: None }, None, &Quiet).unwrap();
+    let live = open(&Operand::new(fixture.target(), Ref::Now), None, &Quiet).unwrap();
     let mut view = live.snapshot().view().unwrap();
     view[0] ^= 1;
     assert!(matches!(keep(&live, &view, &keep_options(), &Quiet), Err(Error::Refused { .. })));
@@ -265,7 +265,7 @@ fn holes_cost_nothing() {
     fixture.write(40 << 30, b"here");
     fixture.snap();
     let origin = opened(&fixture, 1);
-    let live = open(&Operand { path: fixture.target(), at: None, ambiguity: None }, None, &Quiet).unwrap();
+    let live = open(&Operand::new(fixture.target(), None), None, &Quiet).unwrap();
     assert_eq!((origin.digest(), origin.groups.len()), (live.digest(), 1));
     let mut view = origin.snapshot().view().unwrap();
     assert_eq!(view[40 << 30..(40 << 30) + 4], *b"here");

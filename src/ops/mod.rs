@@ -4,16 +4,16 @@
 
 // The verbs.
 pub mod adopt;
-pub mod apply;
+mod apply;
 pub mod delta;
 pub mod diff;
-pub mod edit;
+mod edit;
 pub mod log;
 pub mod memory;
 pub mod restore;
-pub mod revert;
+mod revert;
 pub mod snap;
-pub mod undo;
+mod undo;
 pub mod verify;
 
 crate::internal! {
@@ -34,9 +34,17 @@ mod output;
 mod read;
 mod save;
 
-pub use input::operand;
+pub use apply::apply;
+pub use change::metadata::MetadataChange;
+pub use change::recover::{Resolution, recover};
+#[doc(hidden)]
+pub use edit::delta as delta_of_edits;
+pub use edit::{Edit, Patch, edit};
+pub use input::operand::Operand;
 pub use note::Note;
 pub use options::{Reading, Reserve};
+pub use revert::{revert, revert_without_undo};
+pub use undo::undo;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -45,25 +53,25 @@ use crate::error::{Error, Result, command, shell_word};
 use crate::store::{ChangeMarker, DigestCache, History, Image, Store};
 use crate::sys::open;
 
-/// Receives the progress of long operations.
+/// Receives the progress of long operations; what is not implemented does nothing.
 pub trait Progress: Sync {
     /// Work of about `total` bytes begins.
-    fn begin(&self, what: &str, total: u64);
+    fn begin(&self, what: &str, total: u64) {
+        let _ = (what, total);
+    }
     /// So many bytes are done.
-    fn advance(&self, bytes: u64);
+    fn advance(&self, bytes: u64) {
+        let _ = bytes;
+    }
     /// It is over.
-    fn end(&self);
+    fn end(&self) {}
 }
 
 /// Reports no progress.
 #[derive(Clone, Copy, Debug)]
 pub struct Quiet;
 
-impl Progress for Quiet {
-    fn begin(&self, _: &str, _: u64) {}
-    fn advance(&self, _: u64) {}
-    fn end(&self) {}
-}
+impl Progress for Quiet {}
 
 /// The history of `file`, which need not be there any more.
 ///

@@ -1,14 +1,16 @@
 //! What a report says beside its numbers.
 
 use std::fmt;
-use std::ops::Deref;
 
 /// Something to know about what was done, in words. Where it is a loss, or the user must act on it, it is a warning: that
 /// is shown even by who wants to see no notes.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Note {
-    text: String,
-    warning: bool,
+    /// What there is to know.
+    pub text: String,
+    /// Whether it is a warning.
+    pub warning: bool,
 }
 
 impl Note {
@@ -21,23 +23,10 @@ impl Note {
     pub(crate) fn warning(text: impl Into<String>) -> Note {
         Note { text: text.into(), warning: true }
     }
-
-    /// Whether it is a warning.
-    pub fn is_warning(&self) -> bool {
-        self.warning
-    }
-}
-
-impl Deref for Note {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        &self.text
-    }
 }
 
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self)
+        f.write_str(&self.text)
     }
 }

@@ -73,7 +73,7 @@ proptest! {
             prop_assert!(to_vec(&f, number).unwrap() == *image);
         }
         let options = super::super::verify::Options::default();
-        let operand = crate::ops::input::operand::Operand { path: f.target(), at: None, ambiguity: None };
+        let operand = crate::ops::input::operand::Operand::new(f.target(), None);
         let report = super::super::verify::verify(Some(&operand), &options, &Quiet).unwrap();
         prop_assert!(report.faults.is_empty(), "{:?}", report.faults);
         prop_assert_eq!(report.snapshots, images.len() as u64);
@@ -93,7 +93,7 @@ fn holes_stay_holes_and_metadata_comes_back_without_set_uid_bits() {
     let (old, new) = (fs::metadata(f.target()).unwrap(), fs::metadata(f.path("out")).unwrap());
     assert_eq!(report.len, 64 << 20);
     assert_eq!(new.mode() & 0o7777, 0o750);
-    assert!(report.notes.iter().any(|n| n.contains("4750")), "{:?}", report.notes);
+    assert!(report.notes.iter().any(|n| n.text.contains("4750")), "{:?}", report.notes);
     assert_eq!((old.mtime(), old.mtime_nsec()), (new.mtime(), new.mtime_nsec()));
     assert!(new.blocks() <= old.blocks() + 16, "{} of {}", new.blocks(), old.blocks());
     if attrs {

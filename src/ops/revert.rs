@@ -7,11 +7,11 @@ use std::ops::Range;
 
 use super::change::hold::{Work, hold, obstacle};
 use super::change::in_place::{Goal, InPlace};
-use super::change::metadata::{MetaChange, Metadata};
+use super::change::metadata::{Metadata, MetadataChange};
 use super::change::recover::FinishFirst;
 use super::change::request::{Method, Planned};
 use super::change::unstored::Unstored;
-use super::change::{Changes, Options, Report, Request};
+use super::change::{Options, Report, Request, Summary};
 use super::compare::compare_live;
 use super::input::image::{LiveFile, StoredImage};
 use super::input::operand::Operand;
@@ -70,7 +70,7 @@ impl Goal for Revert {
         "revert"
     }
 
-    fn look(&mut self, options: &Options, progress: &dyn Progress) -> Result<Changes> {
+    fn look(&mut self, options: &Options, progress: &dyn Progress) -> Result<Summary> {
         let (changes, seen) = look_at(&self.history, self.wanted, self.range, options, progress)?;
         self.seen = Some(seen);
         Ok(changes)
@@ -130,7 +130,7 @@ pub(crate) fn look_at(
     range: Option<(u64, u64)>,
     options: &Options,
     progress: &dyn Progress,
-) -> Result<(Changes, PlanBasis)> {
+) -> Result<(Summary, PlanBasis)> {
     let live = LiveFile::open(history.target())?;
     let stored = StoredImage { name: format!("@{}", to.number), history: history.clone(), image: history.image(to)? };
     let (set, image) = compare_live(&live, &stored, &options.reading, progress, None)?;
@@ -142,7 +142,7 @@ pub(crate) fn look_at(
             (live.len, range::differing_in(target, &stored.image, &bytes, &set)?)
         }
     };
-    let mut changes = Changes::new(&live.path, ("now", live.len), (&stored.name, len), &set);
+    let mut changes = Summary::new(&live.path, ("now", live.len), (&stored.name, len), &set);
     let mut metadata = None;
     if range.is_none() {
         let now = Metadata::of(target)?;
@@ -177,7 +177,7 @@ struct WithoutUndo {
     options: Options,
     first: FinishFirst,
     /// What the last plan saw of the target: image digest, length, and what of its metadata is to change.
-    seen: Option<(Digest, u64, Vec<MetaChange>)>,
+    seen: Option<(Digest, u64, Vec<MetadataChange>)>,
 }
 
 impl Method for WithoutUndo {
@@ -193,7 +193,7 @@ impl Method for WithoutUndo {
             })?
         } else {
             let (changes, seen) = look_at(&self.history, self.wanted, None, &self.options, progress)?;
-            (Changes { no_undo: true, ..changes }, seen.image)
+            (Summary { no_undo: true, ..changes }, seen.image)
         };
         self.seen = Some((found, changes.from_len, changes.metadata.clone()));
         if !changes.is_empty() {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::change::metadata::MetaChange;
+use super::change::metadata::MetadataChange;
 use super::input::renamed;
 use super::options::options;
 use super::save::capture::{CaptureOptions, CapturedImage, Target, take};
@@ -22,7 +22,7 @@ use crate::sys::open;
 const MOST_MESSAGE: usize = 64 << 10;
 
 options! {
-    /// Options of [`snap`]: by default any grade is stored.
+    /// Options of [`snap`].
     Options {
         /// Sets the store; by default it is the one beside the file.
         store: Option<PathBuf> = None, into;
@@ -36,10 +36,8 @@ options! {
         always: bool = false;
         /// Sets whether a new history begins, also for a renamed file that has one under its old path.
         new_history: bool = false;
-        /// Sets the required grade, [`Grade::Claimed`] by default.
-        require: Grade = Grade::Claimed;
-        /// Sets whether nothing is stored of a grade below the required one.
-        strict: bool = false;
+        /// Sets the required grade: an image of a lower one is not stored. By default any is.
+        require: Grade = Grade::Unproven;
         /// Sets how much of the disk stays free.
         reserve: Reserve = Reserve::default();
         /// Sets how the target is read.
@@ -66,22 +64,22 @@ pub struct Report {
     /// Bytes in those pages.
     pub bytes_changed: u64,
     /// Mode, owner and attributes that differ from the parent snapshot.
-    pub metadata: Vec<MetaChange>,
+    pub metadata: Vec<MetadataChange>,
     /// Bytes written to the store for it.
     pub bytes_stored: u64,
     /// How the frames of those pages were coded.
+    #[doc(hidden)]
     pub frames: FrameCounts,
     /// Whether the image is consistent (point-in-time).
     pub grade: Grade,
     /// The reason for the grade.
     pub reason: String,
-    /// Whether the grade is below the required one.
-    pub below: bool,
     /// Damaged pages of earlier snapshots that were stored again.
     pub repaired: u64,
     /// Damage to earlier snapshots that was found and could not be repaired; see `verify`.
     pub damage: Vec<String>,
     /// The kind of file, if this program knows it.
+    #[doc(hidden)]
     pub format: Option<Format>,
     /// Warnings.
     pub warnings: Vec<String>,
@@ -141,7 +139,6 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
         frames: FrameCounts::default(),
         grade: taken.grade,
         reason: taken.reason.clone(),
-        below: taken.grade < options.require,
         repaired: taken.repaired,
         damage: taken.damage.clone(),
         format: Format::look(&live, taken.len),
@@ -199,7 +196,7 @@ fn moved(history: &History, tag: &str, id: &Digest) -> Result<Option<String>> {
     let number = history.snapshots()?.into_iter().find(|name| name.id == before).map(|name| name.number);
     Ok(Some(format!(
         "tag {tag} was moved to this snapshot from {}",
-        number.map_or(before.to_hex(), |n| format!("@{n}"))
+        number.map_or(before.to_string(), |n| format!("@{n}"))
     )))
 }
 
@@ -224,7 +221,6 @@ fn keep(
         if report.warnings.is_empty() {
             report.grade = parent.meta().grade;
             report.reason = parent.meta().reason.clone();
-            report.below = report.grade < options.require;
         }
         if !options.message.is_empty() {
             let hint = "the message was not stored, because nothing changed; --always takes a snapshot anyway";
@@ -233,7 +229,7 @@ fn keep(
         taken.unchanged();
         return Ok(());
     }
-    if report.below && options.strict {
+    if report.grade < options.require {
         return Ok(());
     }
     let old_map = taken.parent.as_ref().map(|p| p.meta().stored.map);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::change::hold::Work;
 use super::change::in_place::{Goal, InPlace, expect};
-use super::change::{Changes, Options, Request};
+use super::change::{Options, Request, Summary};
 use super::revert::{PlanBasis, if_same, look_at};
 use super::save::capture::CapturedImage;
 use super::{Progress, find_history};
@@ -40,7 +40,7 @@ impl Goal for Undo {
         "undo"
     }
 
-    fn look(&mut self, options: &Options, progress: &dyn Progress) -> Result<Changes> {
+    fn look(&mut self, options: &Options, progress: &dyn Progress) -> Result<Summary> {
         let origin = self.origin()?;
         let (changes, seen) = look_at(&self.history, origin, None, options, progress)?;
         self.is_base(&changes.path, seen.image)?;
@@ -74,7 +74,7 @@ impl Undo {
     /// What the last change began with. Looked up again under the lock: another process may have undone it meanwhile,
     /// and an interrupted change has been finished first and is the one to revert.
     fn origin(&self) -> Result<SnapName> {
-        self.history.resolve(&Ref::Prefix(self.last_change()?.from.to_hex()))
+        self.history.resolve(&Ref::Prefix(self.last_change()?.from.to_string()))
     }
 
     /// The target must be what the last change left.

@@ -109,7 +109,7 @@ fn a_move_that_was_cut_short_is_no_damage() {
     fs::copy(&label, &next).unwrap();
     fs::write(&label, b"before").unwrap();
     let report = full(&f);
-    assert!(report.faults.is_empty() && report.notes[0].contains("interrupted"), "{report:?}");
+    assert!(report.faults.is_empty() && report.notes[0].text.contains("interrupted"), "{report:?}");
     let whole = Options::default().store(f.path(".memsnap"));
     assert!(verify(None, &whole, &Quiet).unwrap().faults.is_empty());
     drop(history.write_lock(Duration::ZERO).unwrap());

@@ -57,7 +57,7 @@ pub(super) fn pack_id(directory: &[DirEntry], pages: u64) -> Digest {
     directory.iter().for_each(|d| {
         hasher.update(&d.key.0);
     });
-    hasher.finalize().into()
+    Digest(hasher.finalize().into())
 }
 
 /// Reads a directory, and checks it, with the head of the pack and the numbers of the tail. Piece by piece, as one in a
@@ -85,7 +85,7 @@ pub(super) fn read(
             rows.push(row);
         }
     }
-    if Digest::from(hasher.update(tail).finalize()) != check {
+    if hasher.update(tail).finalize() != check.0 {
         return Err(Bad::new("its head and directory do not match their check"));
     }
     Ok(rows)

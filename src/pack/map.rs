@@ -144,7 +144,7 @@ impl<W: Write> HashWriter<W> {
 
     /// What it wrote to, the hash and the number of bytes.
     pub(super) fn into_parts(self) -> (W, Digest, u64) {
-        (self.out, self.hasher.finalize().into(), self.bytes)
+        (self.out, Digest(self.hasher.finalize().into()), self.bytes)
     }
 }
 

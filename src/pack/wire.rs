@@ -131,7 +131,7 @@ pub fn hash_file(file: &impl ReadAt, len: u64) -> io::Result<Digest> {
         hasher.update(&buf[..n]);
         at += n as u64;
     }
-    Ok(hasher.finalize().into())
+    Ok(Digest(hasher.finalize().into()))
 }
 
 /// Proves that a file is `id`, the BLAKE3 of its bytes.

@@ -1,8 +1,10 @@
 //! Digests of pages, groups and images, and the test for zeros. Public BLAKE3 API only.
 
 use std::fmt;
+use std::str::FromStr;
 
 use super::{GROUP, PAGE};
+use crate::error::{Error, Result};
 
 /// A BLAKE3 hash. All zero bytes stand for "zeros": no page or group of zeros is ever hashed.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -10,9 +12,11 @@ pub struct Digest(pub [u8; 32]);
 
 impl Digest {
     /// Stands for a page or group that holds only zeros (or is a hole).
+    #[doc(hidden)]
     pub const ZERO: Digest = Digest([0; 32]);
 
     /// Whether this stands for zeros.
+    #[doc(hidden)]
     pub fn is_zero(&self) -> bool {
         *self == Digest::ZERO
     }
@@ -34,35 +38,30 @@ impl Digest {
         Digest(out)
     }
 
-    /// 64 hexadecimal digits.
-    pub fn to_hex(&self) -> String {
-        blake3::Hash::from_bytes(self.0).to_hex().to_string()
-    }
+}
 
-    /// From 64 hexadecimal digits in lower case.
-    pub fn from_hex(hex: &str) -> Option<Digest> {
-        if hex.bytes().any(|b| b.is_ascii_uppercase()) {
-            return None;
-        }
-        blake3::Hash::from_hex(hex).ok().map(|h| Digest(*h.as_bytes()))
+/// From 64 hexadecimal digits in lower case.
+impl FromStr for Digest {
+    type Err = Error;
+
+    fn from_str(hex: &str) -> Result<Digest> {
+        let hash = blake3::Hash::from_hex(hex).ok().filter(|_| !hex.bytes().any(|b| b.is_ascii_uppercase()));
+        hash.map(|hash| Digest(*hash.as_bytes()))
+            .ok_or_else(|| Error::refused(format!("{hex:?} is no digest"), "a digest has 64 hexadecimal digits"))
     }
 }
 
+/// 64 hexadecimal digits; with a precision, so many of them.
+
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.to_hex())
+        f.pad(&blake3::Hash::from_bytes(self.0).to_hex())
     }
 }
 
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.to_hex())
-    }
-}
-
-impl From<blake3::Hash> for Digest {
-    fn from(hash: blake3::Hash) -> Digest {
-        Digest(*hash.as_bytes())
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -118,7 +117,7 @@ impl ImageHasher {
 
     /// The image digest.
     pub fn finish(&self) -> Digest {
-        self.hasher.finalize().into()
+        Digest(self.hasher.finalize().into())
     }
 }
 
@@ -157,8 +156,9 @@ mod tests {
     #[test]
     fn hex_is_strict() {
         let d = Digest::of(b"x");
-        assert_eq!(Digest::from_hex(&d.to_hex()), Some(d));
-        assert_eq!(Digest::from_hex(&d.to_hex().to_uppercase()), None);
-        assert_eq!(Digest::from_hex("12"), None);
+        assert_eq!(d.to_string().parse::<Digest>().unwrap(), d);
+        assert_eq!(format!("{d:.12}"), d.to_string()[..12]);
+        assert!(d.to_string().to_uppercase().parse::<Digest>().is_err());
+        assert!("12".parse::<Digest>().is_err());
     }
 }

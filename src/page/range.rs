@@ -66,6 +66,7 @@ impl PageRange {
     }
 
     /// Whether `page` is one of them.
+    #[doc(hidden)]
     pub fn contains(&self, page: PageNo) -> bool {
         self.start <= page && page < self.end
     }

@@ -30,6 +30,7 @@ impl fmt::Debug for PageSet {
 
 impl PageSet {
     /// The empty set.
+    #[doc(hidden)]
     pub fn new() -> PageSet {
         PageSet::default()
     }
@@ -41,6 +42,7 @@ impl PageSet {
     }
 
     /// Adds all pages of `range`.
+    #[doc(hidden)]
     pub fn insert_range(&mut self, range: PageRange) {
         let mut at = range.start;
         while at < range.end {

@@ -71,7 +71,7 @@ fn encode_leaf(leaf: &Leaf) -> [u8; LEAF] {
 fn leaf_check(group: u64, digest: &Digest, pages: &[u8]) -> Digest {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&group.to_le_bytes()).update(&digest.0).update(pages);
-    hasher.finalize().into()
+    Digest(hasher.finalize().into())
 }
 
 /// A cache that has proven itself. A shared flock keeps others from changing it while this lives.

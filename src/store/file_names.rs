@@ -27,7 +27,7 @@ impl SnapName {
     #[doc(hidden)]
     pub fn parse(name: &OsStr) -> Option<SnapName> {
         let (number, id) = name.to_str()?.strip_suffix(".snap")?.split_once('-')?;
-        let found = SnapName { number: number.parse().ok()?, id: Digest::from_hex(id)? };
+        let found = SnapName { number: number.parse().ok()?, id: id.parse().ok()? };
         let possible = (1..=MOST_NUMBER).contains(&found.number);
         (possible && found.file_name().as_str() == name).then_some(found)
     }
@@ -40,7 +40,7 @@ pub(super) fn stored_id(name: &OsStr) -> Option<(Digest, bool)> {
         Some(id) => (id, true),
         None => (name.strip_suffix(".map")?, false),
     };
-    Some((Digest::from_hex(id)?, pack))
+    Some((id.parse().ok()?, pack))
 }
 
 /// How the name of a record begins.

@@ -33,7 +33,7 @@ pub(super) fn put(dir: &Path, owner: Owner, publish: impl FnOnce(create::Pending
 /// in it, if anything.
 pub(super) fn read(bytes: &[u8]) -> Option<Result<(), String>> {
     let (line, digest) = std::str::from_utf8(bytes).ok()?.strip_suffix('\n')?.rsplit_once(' ')?;
-    if Digest::of(line.as_bytes()).to_hex() != digest {
+    if Digest::of(line.as_bytes()).to_string() != digest {
         return None;
     }
     let rest = line.strip_prefix("memsnap ")?;

@@ -39,7 +39,7 @@ impl History {
         let name = key.rsplit(|b| *b == b'/').next().unwrap_or(key);
         let plain = |b: &u8| if b.is_ascii_alphanumeric() || b"._-".contains(b) { *b as char } else { '_' };
         let name: String = name.iter().take(NAME_BYTES).map(plain).collect();
-        format!("{name}-{}", &Digest::of(key).to_hex()[..16])
+        format!("{name}-{}", &Digest::of(key).to_string()[..16])
     }
 
     pub(super) fn at(store: &Store, key: Vec<u8>, owner: Owner) -> History {
@@ -88,6 +88,7 @@ impl History {
     }
 
     /// Where it is.
+    #[doc(hidden)]
     pub fn dir(&self) -> &Path {
         &self.dir
     }
@@ -155,6 +156,7 @@ impl History {
     ///
     /// # Errors
     /// [`Error::Damaged`] when it is not what its name says.
+    #[doc(hidden)]
     pub fn snapshot(&self, name: SnapName) -> Result<Snapshot> {
         Snapshot::open(&self.dir, &self.packs, name)
     }

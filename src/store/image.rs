@@ -100,6 +100,7 @@ impl Image {
     }
 
     /// What the snapshot says.
+    #[doc(hidden)]
     pub fn meta(&self) -> &Meta {
         self.snap.meta()
     }
@@ -179,6 +180,7 @@ impl Image {
     ///
     /// # Errors
     /// When the runs of either cannot be read, or the index of a pack.
+    #[doc(hidden)]
     pub fn changed(&self, other: &Image, within: PageRange) -> Result<PageSet> {
         let mut set = PageSet::new();
         // Two histories number their packs each in their own way: then no two numbers may look the same.

@@ -30,14 +30,6 @@ impl Image {
     pub fn reader(&self) -> ImageReader<'_> {
         ImageReader { image: self, runs: None, pages: self.packs().pages(), passed: 0, position: 0 }
     }
-
-    /// Fills `buf` with its bytes from `offset` on; past its length they count as zeros.
-    ///
-    /// # Errors
-    /// [`crate::Error::Damaged`] when a page is not there or not what it was.
-    pub fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
-        self.reader().read_at(buf, offset)
-    }
 }
 
 impl ImageReader<'_> {

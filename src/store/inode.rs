@@ -19,7 +19,7 @@ impl FileId {
     fn line(&self) -> String {
         let born = self.born_ns.map_or("-".into(), |ns| ns.to_string());
         let words = format!("{} {} {born}", self.dev, self.ino);
-        let check = Digest::of(format!("memsnap inode 1\n{words}").as_bytes()).to_hex();
+        let check = Digest::of(format!("memsnap inode 1\n{words}").as_bytes()).to_string();
         format!("{words} {}\n", &check[..CHECK_DIGITS])
     }
 

@@ -83,7 +83,7 @@ impl Intent {
 
     /// What a change marker calls it.
     pub(super) fn label(&self) -> String {
-        Digest::of(&self.encode()).to_hex()[..LABEL_DIGITS].into()
+        Digest::of(&self.encode()).to_string()[..LABEL_DIGITS].into()
     }
 
     /// The last change that was finished according to the history in `dir`.

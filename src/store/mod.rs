@@ -122,6 +122,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::open`]; or when it cannot be made; [`Error::Refused`] inside of another store.
+    #[doc(hidden)]
     pub fn open_or_create(dir: &Path) -> Result<Store> {
         Store::open_or_create_for(dir, None, &|_, _| Ok(()))
     }
@@ -195,6 +196,7 @@ impl Store {
     ///
     /// # Errors
     /// When the store cannot be listed.
+    #[doc(hidden)]
     pub fn histories(&self) -> Result<(Vec<History>, Vec<Error>)> {
         let (mut histories, mut faults) = (Vec::new(), Vec::new());
         let mut names = Vec::new();

@@ -176,7 +176,7 @@ impl History {
                 all.iter().find(|s| s.id == id).copied().ok_or_else(gone)
             }
             Ref::Prefix(prefix) => {
-                let found: Vec<_> = all.iter().filter(|s| s.id.to_hex().starts_with(prefix)).collect();
+                let found: Vec<_> = all.iter().filter(|s| s.id.to_string().starts_with(prefix)).collect();
                 match found[..] {
                     [one] => Ok(*one),
                     [] => Err(none()),

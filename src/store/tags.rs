@@ -16,7 +16,7 @@ const PREFIX: &str = "tag-";
 /// What a tag file holds: the id, and a check that is bound to the name.
 fn line(tag: &str, id: &Digest) -> String {
     let check = Digest::of(format!("memsnap tag 1\n{tag}\n{id}").as_bytes());
-    format!("{id} {}\n", &check.to_hex()[..16])
+    format!("{id} {}\n", &check.to_string()[..16])
 }
 
 impl History {
@@ -44,11 +44,12 @@ impl History {
         let path = self.tag_path(tag);
         let Some(bytes) = create::read_small_if_any(&path, 256)? else { return Ok(None) };
         let text = std::str::from_utf8(&bytes).unwrap_or_default();
-        let id = text.get(..64).and_then(Digest::from_hex).filter(|id| line(tag, id) == text);
+        let id = text.get(..64).and_then(|id| id.parse().ok()).filter(|id| line(tag, id) == text);
         id.map(Some).ok_or_else(|| Error::damaged(&path, "it does not hold an id with its check"))
     }
 
     /// All tags with what they name, by name; those that do not hold together are errors.
+    #[doc(hidden)]
     pub fn tags(&self) -> Result<Vec<(String, Result<Digest>)>> {
         let dir = self.dir().join("names");
         let mut out = Vec::new();

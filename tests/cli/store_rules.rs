@@ -192,7 +192,7 @@ fn a_newer_format() {
     let case = Case::with_pages(3);
     case.ok("snap f");
     let line = format!("memsnap 2 {}", "0".repeat(32));
-    let line = format!("{line} {}\n", memsnap::page::Digest::of(line.as_bytes()).to_hex());
+    let line = format!("{line} {}\n", memsnap::page::Digest::of(line.as_bytes()).to_string());
     case.write(".memsnap/format", line.as_bytes());
     for verb in ["snap f", "log f", "verify", "restore f@1 -o out", "revert --yes f"] {
         case.exits(verb, 2).says("format 2");

@@ -5,10 +5,10 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use memsnap::capture::Io;
-use memsnap::ops::change::recover;
-use memsnap::ops::operand::Operand;
-use memsnap::ops::{Quiet, Reading, Reserve, change, diff, restore, revert, snap, undo, verify};
-use memsnap::pack::{Compress, Grade, Source};
+use memsnap::ops::{
+    Operand, Quiet, Reading, Reserve, Resolution, change, diff, recover, restore, revert, snap, undo, verify,
+};
+use memsnap::pack::{Compress, Source};
 use memsnap::page::{PAGE, PAGE64, PageRange};
 use memsnap::store::{History, Ref, Store};
 use memsnap::{Error, Result};
@@ -84,11 +84,7 @@ impl Ground {
     }
 
     pub(crate) fn snap_options(&self) -> snap::Options {
-        snap::Options::default()
-            .compress(self.compress)
-            .require(Grade::Unproven)
-            .reserve(Reserve::Bytes(0))
-            .reading(self.reading())
+        snap::Options::default().compress(self.compress).reserve(Reserve::Bytes(0)).reading(self.reading())
     }
 
     pub(crate) fn snap(&self) -> Result<snap::Report> {
@@ -97,20 +93,20 @@ impl Ground {
 
     /// `target@at`.
     pub(crate) fn at(&self, at: Ref) -> Operand {
-        Operand { path: self.target.clone(), at: Some(at), ambiguity: None }
+        Operand::new(self.target.clone(), at)
     }
 
     pub(crate) fn revert(&self, number: u64, range: Option<(u64, u64)>) -> Result<change::Report> {
         let options = self.change_options();
-        revert::revert(&self.at(Ref::Number(number)), range, &options)?.run(&Quiet)
+        revert(&self.at(Ref::Number(number)), range, &options)?.run(&Quiet)
     }
 
     pub(crate) fn undo(&self) -> Result<change::Report> {
-        undo::undo(&self.target, &self.change_options())?.run(&Quiet)
+        undo(&self.target, &self.change_options())?.run(&Quiet)
     }
 
-    pub(crate) fn recover(&self, how: Option<recover::Resolution>) -> Result<change::Report> {
-        recover::recover(&self.target, how, &self.change_options())?.run(&Quiet)
+    pub(crate) fn recover(&self, how: Option<Resolution>) -> Result<change::Report> {
+        recover(&self.target, how, &self.change_options())?.run(&Quiet)
     }
 
     /// The ranges that differ, and whether the lengths do not.

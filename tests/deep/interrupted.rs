@@ -5,8 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use memsnap::Error;
-use memsnap::ops::change::recover::Resolution;
-use memsnap::ops::{Quiet, revert, snap};
+use memsnap::ops::{Quiet, Resolution, revert, snap};
 use memsnap::page::PAGE;
 use memsnap::store::{ChangeMarker, Intent, Ref};
 use memsnap::sys::open;
@@ -120,7 +119,7 @@ fn every_mixture(grow: isize) {
             let ground = ends.ground();
             interrupt(&ground, &bytes);
             let report = ground.revert(2, None).unwrap();
-            assert!(report.notes.iter().any(|note| note.contains("interrupted")), "{:?}", report.notes);
+            assert!(report.notes.iter().any(|note| note.text.contains("interrupted")), "{:?}", report.notes);
             settled(&ground, &ends, &ends.old, &format!("{what}, by revert"));
         }
         if grow == 0 {
@@ -317,7 +316,7 @@ fn no_store_takes_a_half_changed_file() {
 
 fn other_store_refuses(ground: &Ground, store: &Path, bytes: &[u8]) {
     let options = ground.change_options().store(store.to_path_buf());
-    assert!(revert::revert(&ground.at(Ref::Latest), None, &options).and_then(|request| request.run(&Quiet)).is_err());
+    assert!(revert(&ground.at(Ref::Latest), None, &options).and_then(|request| request.run(&Quiet)).is_err());
     assert!(ground.bytes() == bytes);
 }
 
@@ -327,7 +326,7 @@ fn nothing_to_recover_is_said() {
     let ground = ends.ground();
     for way in [None, Some(Resolution::Finish), Some(Resolution::Rollback), Some(Resolution::Abandon)] {
         let report = ground.recover(way).unwrap();
-        assert!(!report.done && report.notes.iter().any(|note| note.contains("no change was interrupted")));
+        assert!(!report.done && report.notes.iter().any(|note| note.text.contains("no change was interrupted")));
     }
 }
 
@@ -350,7 +349,7 @@ fn declining_writes_nothing() {
     let bytes = ends.mixture(0b0110, ends.old.len());
     let intent = interrupt(&ground, &bytes);
     let options = ground.change_options();
-    let plan = memsnap::ops::change::recover::recover(&ground.target, None, &options).unwrap().plan(&Quiet).unwrap();
+    let plan = memsnap::ops::recover(&ground.target, None, &options).unwrap().plan(&Quiet).unwrap();
     assert!(plan.needs_consent() && !plan.dismiss().unwrap().done && ground.bytes() == bytes);
     assert_eq!(ground.history().intent().unwrap(), Some(intent));
 }

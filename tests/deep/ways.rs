@@ -7,8 +7,7 @@ use std::path::PathBuf;
 
 use memsnap::Error;
 use memsnap::ops::change::Outcome;
-use memsnap::ops::change::recover::Resolution;
-use memsnap::ops::{Quiet, revert, undo};
+use memsnap::ops::{Quiet, Resolution, revert, undo};
 use memsnap::page::PAGE;
 use memsnap::store::{ChangeMarker, Ref};
 use memsnap::sys::{meta, open};
@@ -59,7 +58,7 @@ fn the_way_back_is_made_whole_first() {
     let (ground, a, b, packs) = two();
     rot(&packs[1], 12 * PAGE as u64);
     let report = ground.revert(1, None).unwrap();
-    assert!(report.notes.iter().any(|note| note.contains("stored again")), "{:?}", report.notes);
+    assert!(report.notes.iter().any(|note| note.text.contains("stored again")), "{:?}", report.notes);
     assert!(ground.bytes() == a);
     ground.undo().unwrap();
     assert!(ground.bytes() == b);
@@ -103,17 +102,17 @@ fn nothing_is_finished_without_consent() {
     let (ground, a, b, _) = two();
     begin(&ground, &a);
     let mixture = ground.bytes();
-    let plan = undo::undo(&ground.target, &ground.change_options()).unwrap().plan(&Quiet).unwrap();
+    let plan = undo(&ground.target, &ground.change_options()).unwrap().plan(&Quiet).unwrap();
     assert!(plan.needs_consent() && plan.changes().finishes.is_some());
     assert!(matches!(plan.dismiss(), Err(Error::Refused { .. })));
     assert!(ground.bytes() == mixture && ground.history().intent().unwrap().is_some());
     // With consent it is finished; what was asked for is planned then, and needs its own.
-    let plan = undo::undo(&ground.target, &ground.change_options()).unwrap().plan(&Quiet).unwrap();
+    let plan = undo(&ground.target, &ground.change_options()).unwrap().plan(&Quiet).unwrap();
     let Outcome::Changed(plan) = plan.commit(&Quiet).unwrap() else { panic!("it was undone unasked") };
     assert!(ground.bytes() == a && ground.history().intent().unwrap().is_none());
     assert!(plan.needs_consent() && plan.changes().finishes.is_none());
     let Outcome::Done(report) = plan.commit(&Quiet).unwrap() else { panic!("it was not undone") };
-    assert!(report.notes.iter().any(|note| note.contains("was finished first")), "{:?}", report.notes);
+    assert!(report.notes.iter().any(|note| note.text.contains("was finished first")), "{:?}", report.notes);
     assert!(ground.bytes() == b);
 }
 
@@ -121,7 +120,7 @@ fn nothing_is_finished_without_consent() {
 fn asking_stores_nothing() {
     let (ground, _, _, _) = two();
     ground.patch(0, b"more");
-    let request = revert::revert(&ground.at(Ref::Number(1)), None, &ground.change_options()).unwrap();
+    let request = revert(&ground.at(Ref::Number(1)), None, &ground.change_options()).unwrap();
     assert!(!request.plan(&Quiet).unwrap().dismiss().unwrap().done);
     assert_eq!(ground.history().snapshots().unwrap().len(), 2);
 }
@@ -131,7 +130,7 @@ fn asking_stores_nothing() {
 fn what_was_confirmed_is_what_is_done() {
     let (ground, a, b, _) = two();
     let plan = || {
-        let request = revert::revert(&ground.at(Ref::Number(1)), None, &ground.change_options()).unwrap();
+        let request = revert(&ground.at(Ref::Number(1)), None, &ground.change_options()).unwrap();
         request.plan(&Quiet).unwrap()
     };
     let stale = plan();

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use memsnap::ops::operand::Operand;
-use memsnap::ops::{Quiet, restore};
+use memsnap::ops::{Operand, Quiet, restore};
 use memsnap::store::Ref;
 
 use super::case::{Case, PAGE, Ran};
@@ -97,7 +96,7 @@ fn is_one_path(first: u64, last: u64, steps: &[(u64, u64)]) -> bool {
 }
 
 fn stored(case: &Case, target: &str, number: u64) -> Vec<u8> {
-    let what = Operand { path: case.path(target), at: Some(Ref::Number(number)), ambiguity: None };
+    let what = Operand::new(case.path(target), Ref::Number(number));
     let options = restore::Options::default().store(case.path("store"));
     let mut out = Vec::new();
     restore::restore(&what, restore::Out::Stream(&mut out), &options, &Quiet).unwrap();

@@ -6,7 +6,6 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use memsnap::ops::{Quiet, snap, verify};
-use memsnap::pack::Grade;
 
 use super::case::{Case, PAGE, noise};
 use super::nightly;
@@ -60,7 +59,7 @@ fn soak() {
     let count = if nightly() { 10_000 } else { 300 };
     let case = Case::with_pages(PAGES as usize);
     let target = case.path("f");
-    let options = snap::Options::default().require(Grade::Unproven);
+    let options = snap::Options::default();
     let file = std::fs::OpenOptions::new().write(true).open(&target).unwrap();
     let mut tenths = Vec::new();
     let (mut number, mut seed) = (0, 0u64);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::images::*;
 use memsnap::Error;
 use memsnap::ops::{Quiet, snap};
-use memsnap::pack::{BLOCK_ENTRIES, FileKind, Grade, PackReader, Section};
+use memsnap::pack::{BLOCK_ENTRIES, FileKind, PackReader, Section};
 use memsnap::page::{Digest, MAX_LEN, PAGE64};
 use memsnap::store::Intent;
 
@@ -181,7 +181,7 @@ fn packs_maps_and_records_are_laid_out_as_the_document_says() {
     let dir = history(directory.path()).dir().to_path_buf();
     for path in files(&dir, ".pack") {
         let bytes = fs::read(&path).unwrap();
-        let id = Digest::from_hex(path.file_stem().unwrap().to_str().unwrap()).unwrap();
+        let id = path.file_stem().unwrap().to_str().unwrap().parse::<Digest>().unwrap();
         let pack = PackReader::open(bytes.clone(), &id).unwrap();
         let tail = Fields { rows: &table(&tables, "Tail", 0), bytes: bytes[bytes.len() - 64..].to_vec() };
         assert_eq!((tail.number("blocks"), tail.number("pages")), (pack.blocks() as u64, pack.pages()));
@@ -199,7 +199,7 @@ fn packs_maps_and_records_are_laid_out_as_the_document_says() {
         assert_eq!(row.digest("key"), Digest::of(&list));
         let mut hasher = blake3::Hasher::new_derive_key("memsnap pack 1");
         hasher.update(&pack.pages().to_le_bytes()).update(row.bytes("key"));
-        assert_eq!((id, pack.blocks()), (hasher.finalize().into(), 1));
+        assert_eq!((id, pack.blocks()), (Digest(hasher.finalize().into()), 1));
     }
     let [map] = &files(&dir, ".map")[..] else { panic!("one map") };
     let map = Fields { rows: &table(&tables, "MAP", 0), bytes: fs::read(map).unwrap() };
@@ -210,7 +210,7 @@ fn packs_maps_and_records_are_laid_out_as_the_document_says() {
     let history = history(directory.path());
     // The cache is made anew when the target is looked at.
     images_none()[2].write(history.target());
-    let options = snap::Options::default().require(Grade::Unproven);
+    let options = snap::Options::default();
     assert!(!snap::snap(history.target(), &options, &Quiet).unwrap().new);
     let cache = Fields { rows: &table(&tables, "DIGESTS", 0), bytes: fs::read(history.dir().join("digests")).unwrap() };
     let (last, image) = (*history.snapshots().unwrap().last().unwrap(), images_none()[2].clone());

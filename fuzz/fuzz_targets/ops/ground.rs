@@ -5,12 +5,13 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use memsnap::capture::Io;
-use memsnap::ops::change::recover;
 use memsnap::ops::delta::Input;
-use memsnap::ops::operand::Operand;
 use memsnap::ops::restore::Out;
-use memsnap::ops::{Quiet, Reading, Reserve, apply, change, delta, edit, restore, revert, snap, undo, verify};
-use memsnap::pack::{Compress, Grade, Source};
+use memsnap::ops::{
+    Edit, Operand, Patch, Quiet, Reading, Reserve, Resolution, apply, change, delta, edit, recover, restore, revert,
+    snap, undo, verify,
+};
+use memsnap::pack::{Compress, Source};
 use memsnap::page::{PAGE, PAGE64, PageRange};
 use memsnap::store::{History, Ref, Store};
 use memsnap::{Error, Result};
@@ -57,31 +58,30 @@ impl Ground {
         let options = snap::Options::default()
             .tags(tag.then(|| TAG.into()).into_iter().collect::<Vec<_>>())
             .compress(self.compress)
-            .require(Grade::Unproven)
             .reserve(Reserve::Bytes(0))
             .reading(self.reading());
         snap::snap(&self.target, &options, &Quiet)
     }
 
     fn at(&self, number: u64) -> Operand {
-        Operand { path: self.target.clone(), at: Some(Ref::Number(number)), ambiguity: None }
+        Operand::new(self.target.clone(), Ref::Number(number))
     }
 
     pub(crate) fn revert(&self, number: u64, range: Option<(u64, u64)>) -> Result<()> {
-        revert::revert(&self.at(number), range, &self.options())?.run(&Quiet).map(drop)
+        revert(&self.at(number), range, &self.options())?.run(&Quiet).map(drop)
     }
 
     pub(crate) fn undo(&self) -> Result<()> {
-        undo::undo(&self.target, &self.options())?.run(&Quiet).map(drop)
+        undo(&self.target, &self.options())?.run(&Quiet).map(drop)
     }
 
     pub(crate) fn edit(&self, at: u64, bytes: &[u8]) -> Result<()> {
-        let edits = [edit::Edit { at, new: edit::Patch::Bytes(bytes.to_vec()) }];
-        edit::edit(&self.target, &edits, true, &self.options())?.run(&Quiet).map(drop)
+        let edits = [Edit { at, new: Patch::Bytes(bytes.to_vec()) }];
+        edit(&self.target, &edits, true, &self.options())?.run(&Quiet).map(drop)
     }
 
-    pub(crate) fn recover(&self, how: Option<recover::Resolution>) -> Result<()> {
-        recover::recover(&self.target, how, &self.options())?.run(&Quiet).map(drop)
+    pub(crate) fn recover(&self, how: Option<Resolution>) -> Result<()> {
+        recover(&self.target, how, &self.options())?.run(&Quiet).map(drop)
     }
 
     pub(crate) fn delta(&self, from: u64, to: u64) -> Vec<u8> {
@@ -94,7 +94,7 @@ impl Ground {
 
     pub(crate) fn apply(&self, delta: &[u8]) -> Result<()> {
         let input = Input::Stream(Box::new(Cursor::new(delta.to_vec())));
-        apply::apply(&self.target, input, None, &self.options())?.run(&Quiet).map(drop)
+        apply(&self.target, input, None, &self.options())?.run(&Quiet).map(drop)
     }
 
     /// Writes a snapshot to another file, always the same.

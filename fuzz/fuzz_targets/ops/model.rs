@@ -5,7 +5,7 @@
 
 use std::os::unix::fs::FileExt;
 
-use memsnap::ops::change::recover::Resolution;
+use memsnap::ops::Resolution;
 use memsnap::{Error, Result};
 
 use super::crash::{Blow, during};

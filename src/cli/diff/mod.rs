@@ -15,9 +15,9 @@ use std::ops::Range;
 use anyhow::Context;
 use clap::{ValueEnum, ValueHint};
 use memsnap::Ref;
+use memsnap::ops::Operand;
 use memsnap::ops::diff::elements::diff_elements;
 use memsnap::ops::diff::{Compared, Options, Report, Side, diff};
-use memsnap::ops::operand::Operand;
 use memsnap::program::signal::LastWords;
 use serde::Serialize;
 
@@ -294,7 +294,7 @@ fn summary_line(report: &Report, what: Option<String>, screen: &Screen) -> Strin
 fn json(report: &Report, found: &Counted, range: Option<Range<u64>>) -> impl Serialize {
     // The image is unknown when two files are compared.
     let side =
-        |side: &Side| object! { name: side.name.clone(), len: side.len, image: side.image.map(|id| id.to_hex()) };
+        |side: &Side| object! { name: side.name.clone(), len: side.len, image: side.image.map(|id| id.to_string()) };
     let metadata = metadata::json(&report.metadata);
     object! {
         schema: "memsnap.diff.1",

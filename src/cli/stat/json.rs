@@ -180,7 +180,7 @@ fn changes(found: Option<&SinceLatest>) -> impl Serialize {
     object! {
         snapshots: found.map_or(0, |found| found.snapshots),
         latest: latest.map(|latest| latest.number),
-        id: latest.map(|latest| latest.id.to_hex()),
+        id: latest.map(|latest| latest.id.to_string()),
         time_ns: latest.map(|latest| latest.time_ns),
         pages: found.map_or(0, |found| found.pages),
         ranges: found.map_or(0, |found| found.ranges),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::capture::{capture, keep};
 use super::hold::{Work, hold, obstacle, of_read_only};
-use super::plan::{Changes, Options, Report};
+use super::plan::{Options, Report, Summary};
 use super::recover::FinishFirst;
 use super::request::{Method, Planned};
 use super::space::try_length;
@@ -25,7 +25,7 @@ pub(crate) trait Goal {
     fn verb(&self) -> &'static str;
 
     /// Scans the target, without any lock, and says what would be done; an error when it is not what it must be.
-    fn look(&mut self, options: &Options, progress: &dyn Progress) -> Result<Changes>;
+    fn look(&mut self, options: &Options, progress: &dyn Progress) -> Result<Summary>;
 
     /// Reads what it needs of the target before that is captured. With `confirmed`, false when that is not what
     /// [`Goal::look`] saw.
@@ -55,7 +55,7 @@ pub(crate) trait Goal {
     }
 
     /// Adds what the verb knows about what was changed.
-    fn complete(&self, _: &mut Changes) {}
+    fn complete(&self, _: &mut Summary) {}
 
     /// The length of the image that it composes, as far as that is known.
     fn len(&self) -> Option<u64> {
@@ -141,7 +141,7 @@ impl<G: Goal> InPlace<G> {
             return Ok(None);
         }
         if let Some(name) = goal.already(work, &taken)? {
-            let changes = Changes::none(work.target.path, &name, taken.len);
+            let changes = Summary::none(work.target.path, &name, taken.len);
             if taken.parent.as_ref().is_some_and(|parent| taken.is(parent)) {
                 taken.unchanged();
             }

@@ -8,7 +8,7 @@
 use super::capture::present;
 use super::hold::Work;
 use super::metadata::Metadata;
-use super::plan::{Changes, Report};
+use super::plan::{Report, Summary};
 use super::prove::prove_one;
 use super::record::Step;
 use super::steps::carry_out;
@@ -42,7 +42,7 @@ pub(crate) struct Interrupted {
     /// The target holds something that is in neither image.
     pub(crate) strange: bool,
     /// What will be written.
-    pub(crate) changes: Changes,
+    pub(crate) changes: Summary,
     /// The image digest of the target.
     pub(crate) found: Digest,
 }
@@ -90,7 +90,7 @@ impl Interrupted {
         work.refuse_hot_log(true)?;
         let end = if forward { &to } else { &from };
         let name = format!("@{} (after an interrupted {})", end.name.number, intent.verb);
-        let mut changes = Changes::new(path, ("a mixture", stamp.len), (&name, end.len()), &pages);
+        let mut changes = Summary::new(path, ("a mixture", stamp.len), (&name, end.len()), &pages);
         changes.metadata = Metadata::of(work.target)?.changes(&Metadata::stored(end.meta()), !changes.is_empty());
         Ok(Interrupted { from, to, forward, pages, strange, changes, found })
     }

@@ -22,7 +22,7 @@ const COARSEST_NS: u128 = 2_000_000_000;
 
 /// What of a target's metadata differs, or is to change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MetaChange {
+pub enum MetadataChange {
     /// Permissions, with set-uid, set-gid and sticky bit.
     Mode {
         /// As it is.
@@ -75,13 +75,13 @@ impl Metadata {
     }
 
     /// All that differs.
-    pub(crate) fn differences(&self, to: &Metadata) -> Vec<MetaChange> {
+    pub(crate) fn differences(&self, to: &Metadata) -> Vec<MetadataChange> {
         let mut all = Vec::new();
         if self.mode != to.mode {
-            all.push(MetaChange::Mode { from: self.mode, to: to.mode });
+            all.push(MetadataChange::Mode { from: self.mode, to: to.mode });
         }
         if self.owner != to.owner {
-            all.push(MetaChange::Owner { from: self.owner, to: to.owner });
+            all.push(MetadataChange::Owner { from: self.owner, to: to.owner });
         }
         let value = |attrs: &[(Vec<u8>, Vec<u8>)], name: &[u8]| {
             attrs.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone())
@@ -92,7 +92,7 @@ impl Metadata {
         for name in names {
             let (from, to) = (value(&self.attrs, name), value(&to.attrs, name));
             if from != to {
-                all.push(MetaChange::Attribute { name: name.clone(), from, to });
+                all.push(MetadataChange::Attribute { name: name.clone(), from, to });
             }
         }
         all
@@ -100,7 +100,7 @@ impl Metadata {
 
     /// What a change in place to `to` does to these: only what the caller has the right to. `content`: bytes change
     /// too.
-    pub(crate) fn changes(&self, to: &Metadata, content: bool) -> Vec<MetaChange> {
+    pub(crate) fn changes(&self, to: &Metadata, content: bool) -> Vec<MetadataChange> {
         let (user, no_one) = (id::euid(), u32::MAX);
         let gives = user == 0 && to.owner.0 != no_one && to.owner.1 != no_one;
         let owns = user == 0 || user == self.owner.0;
@@ -108,13 +108,14 @@ impl Metadata {
         let kept = if content || owner != self.owner { 0 } else { to.mode & self.mode & SET_ID };
         let mode = if owns { to.mode & !SET_ID | kept } else { self.mode };
         let mut changes = self.differences(&Metadata { mode, owner, attrs: to.attrs.clone() });
-        changes.retain(|change| owns || !matches!(change, MetaChange::Attribute { name, .. } if xattr::is_acl(name)));
+        changes
+            .retain(|change| owns || !matches!(change, MetadataChange::Attribute { name, .. } if xattr::is_acl(name)));
         changes
     }
 }
 
 /// What a change from `from` to `to` does to the metadata. `content`: bytes change too.
-pub(crate) fn changes(from: &Image, to: &Image, content: bool) -> Vec<MetaChange> {
+pub(crate) fn changes(from: &Image, to: &Image, content: bool) -> Vec<MetadataChange> {
     Metadata::stored(from.meta()).changes(&Metadata::stored(to.meta()), content)
 }
 
@@ -128,12 +129,12 @@ pub(crate) fn narrow(target: Target<'_>, to: &Image) -> Result<()> {
     let mut kept = wanted.mode | !0o077;
     for change in &changes {
         match change {
-            MetaChange::Owner { to, .. } => {
+            MetadataChange::Owner { to, .. } => {
                 // What is not allowed here is not afterwards either, and becomes a note then.
                 let _ = meta::set_owner(file, to.0, to.1);
                 kept &= !0o077;
             }
-            MetaChange::Attribute { name, .. } if xattr::is_acl(name) => kept &= !0o077,
+            MetadataChange::Attribute { name, .. } if xattr::is_acl(name) => kept &= !0o077,
             _ => {}
         }
     }
@@ -166,10 +167,10 @@ pub(crate) fn bring(target: Target<'_>, to: &Image, said: bool) -> Result<Vec<No
     // The mode may take the right to set attributes, and a new owner takes bits of the mode; a list of access sets
     // some.
     changes.sort_by_key(|change| match change {
-        MetaChange::Attribute { name, .. } if !xattr::is_acl(name) => 0,
-        MetaChange::Owner { .. } => 1,
-        MetaChange::Attribute { .. } => 2,
-        MetaChange::Mode { .. } => 3,
+        MetadataChange::Attribute { name, .. } if !xattr::is_acl(name) => 0,
+        MetadataChange::Owner { .. } => 1,
+        MetadataChange::Attribute { .. } => 2,
+        MetadataChange::Mode { .. } => 3,
     });
     for change in &changes {
         if let Err((what, e)) = set(target.file, change) {
@@ -186,14 +187,14 @@ pub(crate) fn bring(target: Target<'_>, to: &Image, said: bool) -> Result<Vec<No
     Ok(notes)
 }
 
-fn set(file: &File, change: &MetaChange) -> Result<(), (String, std::io::Error)> {
+fn set(file: &File, change: &MetadataChange) -> Result<(), (String, std::io::Error)> {
     match change {
-        MetaChange::Mode { from, to } => {
+        MetadataChange::Mode { from, to } => {
             meta::set_mode(file, *to).map_err(|e| (format!("its mode stays {from:04o}, the snapshot has {to:04o}"), e))
         }
-        MetaChange::Owner { from, to } => meta::set_owner(file, to.0, to.1)
+        MetadataChange::Owner { from, to } => meta::set_owner(file, to.0, to.1)
             .map_err(|e| (format!("its owner stays {}:{}, the snapshot has {}:{}", from.0, from.1, to.0, to.1), e)),
-        MetaChange::Attribute { name, to, .. } => {
+        MetadataChange::Attribute { name, to, .. } => {
             let done = to.as_ref().map_or_else(|| xattr::remove(file, name), |value| xattr::set(file, name, value));
             done.map_err(|e| (format!("its attribute {} stays as it is", String::from_utf8_lossy(name)), e))
         }
@@ -263,7 +264,7 @@ mod tests {
     #[test]
     fn bits_that_lend_rights_never_come_back() {
         let mode = |from, to, content| match with(from, &[]).changes(&with(to, &[]), content)[..] {
-            [MetaChange::Mode { to, .. }] => to,
+            [MetadataChange::Mode { to, .. }] => to,
             [] => from,
             ref other => panic!("{other:?}"),
         };
@@ -285,7 +286,7 @@ mod tests {
         let names: Vec<_> = changes
             .iter()
             .map(|change| match change {
-                MetaChange::Attribute { name, from, to } => (&name[..], from.is_some(), to.is_some()),
+                MetadataChange::Attribute { name, from, to } => (&name[..], from.is_some(), to.is_some()),
                 other => panic!("{other:?}"),
             })
             .collect();

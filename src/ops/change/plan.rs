@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::metadata::MetaChange;
+use super::metadata::MetadataChange;
 use crate::error::Error;
 use crate::ops::options::options;
 use crate::ops::{Note, Reading, Reserve};
@@ -35,7 +35,7 @@ options! {
 /// What a change does to a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Changes {
+pub struct Summary {
     /// The target.
     pub path: PathBuf,
     /// What it holds now.
@@ -55,7 +55,7 @@ pub struct Changes {
     /// Number of all ranges.
     pub ranges_total: u64,
     /// Changes of mode, owner and attributes.
-    pub metadata: Vec<MetaChange>,
+    pub metadata: Vec<MetadataChange>,
     /// Where there is no snapshot yet, all of the target is stored first, for undo: bytes of data, before they are
     /// compressed.
     pub stores_first: Option<u64>,
@@ -84,11 +84,11 @@ pub struct Replaced {
     pub new: Vec<u8>,
 }
 
-impl Changes {
+impl Summary {
     /// Writes `pages`; `from` and `to` are the names and lengths of the current and the new content.
-    pub(crate) fn new(path: &Path, from: (&str, u64), to: (&str, u64), pages: &PageSet) -> Changes {
+    pub(crate) fn new(path: &Path, from: (&str, u64), to: (&str, u64), pages: &PageSet) -> Summary {
         let len = to.1;
-        Changes {
+        Summary {
             path: path.into(),
             from: from.0.into(),
             to: to.0.into(),
@@ -108,8 +108,8 @@ impl Changes {
     }
 
     /// None: the target, of `len` bytes, is already what `to` names.
-    pub(crate) fn none(path: &Path, to: &str, len: u64) -> Changes {
-        Changes::new(path, ("now", len), (to, len), &PageSet::new())
+    pub(crate) fn none(path: &Path, to: &str, len: u64) -> Summary {
+        Summary::new(path, ("now", len), (to, len), &PageSet::new())
     }
 
     /// Whether nothing changes.
@@ -130,7 +130,7 @@ impl Changes {
 #[non_exhaustive]
 pub struct Report {
     /// What was to be done.
-    pub changes: Changes,
+    pub changes: Summary,
     /// Whether there was anything to do.
     pub needed: bool,
     /// Whether it was done: not where the plan was dropped.
@@ -147,7 +147,7 @@ pub struct Report {
 
 impl Report {
     /// Nothing was done yet.
-    pub(crate) fn of(changes: Changes) -> Report {
+    pub(crate) fn of(changes: Summary) -> Report {
         let needed = !changes.is_empty();
         Report {
             changes,
@@ -161,7 +161,7 @@ impl Report {
     }
 
     /// All was done.
-    pub(crate) fn done(changes: Changes, bytes_written: u64) -> Report {
+    pub(crate) fn done(changes: Summary, bytes_written: u64) -> Report {
         Report { needed: true, done: true, bytes_written, ..Report::of(changes) }
     }
 }

@@ -6,7 +6,7 @@ use super::check::flush;
 use super::hold::{Work, hold};
 use super::interrupted::Interrupted;
 pub use super::interrupted::Resolution;
-use super::plan::{Changes, Options, Report};
+use super::plan::{Options, Report, Summary};
 use super::request::{Method, Planned, Request, Task};
 use super::unstored::{Unstored, named};
 use crate::error::{Error, Result};
@@ -67,7 +67,7 @@ struct RecoveryBasis {
     /// The record of the change.
     intent: Option<Intent>,
     /// What will be written.
-    changes: Changes,
+    changes: Summary,
     /// The image digest of the target, where that counts.
     found: Digest,
 }
@@ -133,7 +133,7 @@ impl Recovery {
                 Some(marker) => return Err(marker.refusal(path)),
                 None => {
                     let len = open::stamp(work.target.file, path)?.len;
-                    let changes = Changes::none(path, "it is", len);
+                    let changes = Summary::none(path, "it is", len);
                     return Ok((Todo::Nothing, RecoveryBasis { intent: None, changes, found: Digest::ZERO }));
                 }
             },
@@ -160,10 +160,10 @@ fn forget(target: Target<'_>, record: bool) -> Result<(Todo, RecoveryBasis)> {
     Ok((Todo::Forget { record }, RecoveryBasis { intent: None, changes, found: Digest::ZERO }))
 }
 
-fn forgotten(target: Target<'_>) -> Result<Changes> {
+fn forgotten(target: Target<'_>) -> Result<Summary> {
     let len = open::stamp(target.file, target.path)?.len;
     let to = "it is, without the record of the interrupted change";
-    Ok(Changes::new(target.path, ("a mixture", len), (to, len), &PageSet::new()))
+    Ok(Summary::new(target.path, ("a mixture", len), (to, len), &PageSet::new()))
 }
 
 fn remove_marker(target: Target<'_>) -> Result<()> {
@@ -178,7 +178,7 @@ struct Forget {
 }
 
 impl Forget {
-    fn held(&self, f: impl FnOnce(Target<'_>) -> Result<()>) -> Result<Changes> {
+    fn held(&self, f: impl FnOnce(Target<'_>) -> Result<()>) -> Result<Summary> {
         let (file, path) = (open::target_write(&self.target)?, &self.target);
         if ChangeMarker::get(&file, path, self.options.store.as_deref()).is_none() {
             find_history(self.options.store.as_deref(), path)?;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Instant;
 
-use super::plan::{Changes, Report};
+use super::plan::{Report, Summary};
 use crate::error::{Error, Result};
 use crate::ops::{Note, Progress};
 
@@ -30,7 +30,7 @@ pub(crate) trait Method {
 /// A plan, as a [`Method`] makes it.
 pub(crate) struct Planned {
     /// What is shown.
-    pub(crate) changes: Changes,
+    pub(crate) changes: Summary,
     /// What the user should know.
     pub(crate) notes: Vec<Note>,
     /// What a commit has to do.
@@ -50,7 +50,7 @@ pub(crate) enum Task {
 
 impl Planned {
     /// A plan of `changes`, unless there are none.
-    pub(crate) fn of(changes: Changes) -> Planned {
+    pub(crate) fn of(changes: Summary) -> Planned {
         let task = if changes.is_empty() { Task::Nothing } else { Task::Change };
         Planned { changes, notes: Vec::new(), task }
     }
@@ -121,7 +121,7 @@ impl<'a> Request<'a> {
 
 impl<'a> Plan<'a> {
     /// What will be done.
-    pub fn changes(&self) -> &Changes {
+    pub fn changes(&self) -> &Summary {
         &self.draft.changes
     }
 

@@ -7,7 +7,7 @@
 use super::check::{flush, read_back};
 use super::finish::finish;
 use super::hold::Work;
-use super::plan::{Changes, Report};
+use super::plan::{Report, Summary};
 use super::prove::prove_both;
 use super::record::{Step, record, withdraw};
 use super::space::Space;
@@ -32,7 +32,7 @@ pub(crate) fn bring(
 ) -> Result<Report> {
     let pages = from.changed(to, PageRange::of_len(to.len()))?;
     let name = |image: &Image| format!("@{}", image.name.number);
-    let mut changes = Changes::new(work.target.path, (&name(from), from.len()), (&name(to), to.len()), &pages);
+    let mut changes = Summary::new(work.target.path, (&name(from), from.len()), (&name(to), to.len()), &pages);
     changes.metadata = metadata::changes(from, to, !changes.is_empty());
     let mut report = Report::of(changes);
     if !report.changes.is_empty() {

@@ -4,7 +4,7 @@
 
 use super::hold::Work;
 use super::metadata::Metadata;
-use super::plan::{Changes, Report};
+use super::plan::{Report, Summary};
 use super::prove::prove_one;
 use super::record::Step;
 use super::steps::{carry_out, new_intent};
@@ -19,7 +19,7 @@ pub(crate) struct Unstored {
     to: Image,
     pages: PageSet,
     /// What will be written.
-    pub(crate) changes: Changes,
+    pub(crate) changes: Summary,
     /// The image digest of the target.
     pub(crate) found: Digest,
 }
@@ -33,7 +33,7 @@ impl Unstored {
         let (path, now) = (work.target.path, if half { "a mixture" } else { "now" });
         let len = open::stamp(work.target.file, path)?.len;
         let name = format!("@{}", to.name.number);
-        let mut changes = Changes::new(path, (now, len), (&name, to.len()), &pages);
+        let mut changes = Summary::new(path, (now, len), (&name, to.len()), &pages);
         changes.no_undo = true;
         changes.metadata = Metadata::of(work.target)?.changes(&Metadata::stored(to.meta()), !changes.is_empty());
         Ok(Unstored { to, pages, changes, found })

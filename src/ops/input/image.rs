@@ -103,7 +103,7 @@ impl OpenImage {
     pub(crate) fn read(&self, buf: &mut [u8], offset: u64) -> Result<()> {
         match self {
             OpenImage::Live(live) => live.read(buf, offset),
-            OpenImage::Stored(stored) => stored.image.read_at(buf, offset),
+            OpenImage::Stored(stored) => stored.image.reader().read_at(buf, offset),
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::{Error, Result};
 
 /// A file, and an image of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Operand {
     /// The file, as it was named.
     pub path: PathBuf,
@@ -20,13 +21,20 @@ pub struct Operand {
     pub at: Option<Ref>,
     /// A file whose name is literally `FILE@REF`, if one exists. Verbs that write refuse; others warn and use the
     /// snapshot.
+    #[doc(hidden)]
     pub ambiguity: Option<PathBuf>,
 }
 
 impl Operand {
+    /// Returns the operand for an image of the file `path`; with `None`, for the image that the verb uses by itself.
+    pub fn new(path: impl Into<PathBuf>, at: impl Into<Option<Ref>>) -> Operand {
+        Operand { path: path.into(), at: at.into(), ambiguity: None }
+    }
+
     /// Parses `FILE` or `FILE@REF`, split at the last `@` after the last `/`. With `at` (`--at REF`) nothing is split.
     ///
     /// If the text after the `@` cannot be a REF, it is part of the name if a file of that name exists.
+    #[doc(hidden)]
     pub fn parse(arg: &OsStr, at: Option<&str>, exists: &dyn Fn(&Path) -> bool) -> Result<Operand> {
         if arg.is_empty() {
             return Err(Error::refused("a file name is empty", "check the variable that should hold it"));
@@ -36,11 +44,11 @@ impl Operand {
             return Ok(Operand { path: whole.into(), at: Some(reference(at)?), ambiguity: None });
         }
         let Some((path, text)) = split(arg) else {
-            return Ok(Operand { path: whole.into(), at: None, ambiguity: None });
+            return Ok(Operand::new(whole, None));
         };
         match text.and_then(reference).and_then(|at| named(path, at)) {
             Ok((path, at)) => Ok(Operand { path, at: Some(at), ambiguity: ambiguity(whole, exists) }),
-            Err(_) if exists(whole) => Ok(Operand { path: whole.into(), at: None, ambiguity: None }),
+            Err(_) if exists(whole) => Ok(Operand::new(whole, None)),
             Err(e) => Err(e),
         }
     }

@@ -27,7 +27,7 @@ pub fn apply<S: Root>(delta: Input, origin: &Origin, view: &mut View<S>) -> Resu
     let head = &delta.head;
     let present = regrouped(&dirty_in(view), origin.snapshot())?;
     let found = digest_with(origin, &present);
-    if found != head.base.digest || head.base.len != origin.len() {
+    if found != head.base.digest || head.base.len != origin.image.len {
         return Err(Error::Base { path: "the view".into(), expected: head.base.digest, found, hint: String::new() });
     }
     if head.result.len != head.base.len {

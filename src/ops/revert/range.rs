@@ -93,7 +93,7 @@ fn is_stored(target: Target<'_>, image: &Image, run: &Run, bytes: &Range<u64>) -
         let same = if n == PAGE {
             page_digest(&now) == image.packs().page_digest(run.source.advance(page - run.pages.start))?
         } else {
-            image.read_at(&mut then[..n], part.start)?;
+            image.reader().read_at(&mut then[..n], part.start)?;
             now[..n] == then[..n]
         };
         if !same {

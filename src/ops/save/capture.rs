@@ -3,7 +3,7 @@
 
 use crate::capture::{Base, CaptureWatch, Leaf, NoBase, ScannedWindow, grade, scan, settled};
 use crate::error::{At, Error, Result, shell_word};
-use crate::ops::change::metadata::{MetaChange, Metadata};
+use crate::ops::change::metadata::{Metadata, MetadataChange};
 pub(crate) use crate::ops::input::target::Target;
 use crate::ops::save::heal::{Healed, heal, suspects};
 use crate::ops::save::new_pack::NewPack;
@@ -293,7 +293,7 @@ impl CapturedImage {
     }
 
     /// What of the target's metadata differs from what `other` says; times do not count.
-    pub(crate) fn metadata_since(&self, other: &Image) -> Vec<MetaChange> {
+    pub(crate) fn metadata_since(&self, other: &Image) -> Vec<MetadataChange> {
         Metadata::stored(other.meta()).differences(&self.metadata())
     }
 

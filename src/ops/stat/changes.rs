@@ -60,7 +60,7 @@ pub(super) fn look(path: &Path, options: &Options, progress: &dyn Progress) -> R
     }
     let name = history.resolve(&Ref::Latest)?;
     let snapshot = history.snapshot(name)?;
-    let stored = Operand { path: path.into(), at: Some(Ref::Number(name.number)), ambiguity: None };
+    let stored = Operand::new(path, Ref::Number(name.number));
     let how = diff::Options::default().store(options.store.clone()).reading(options.reading.clone());
     let compared = diff::diff(&stored, None, &how, progress)?;
     let found = compared.report();

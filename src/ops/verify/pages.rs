@@ -220,6 +220,7 @@ impl<'a> Band<'a> {
         }
         let mut touched = vec![false; self.digests.len()];
         runs.iter().for_each(|run| touch(&mut touched, self.start, &run.pages));
-        hash_groups(&self.buf, &touched, &mut self.digests)
+        hash_groups(&self.buf, &touched, &mut self.digests);
+        Ok(())
     }
 }
