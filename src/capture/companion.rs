@@ -1,10 +1,9 @@
-//! Logs that databases keep beside their file, and when one is hot: the program of the database will play it into the
-//! file when it opens it next. Then the file alone is not the database, and other content under its name would be
-//! spoiled.
+//! Logs that databases keep beside their file. A log is hot if the database will replay it into the file when it opens
+//! it next: then the file alone is not the database, and new content under its name would be damaged.
 //!
-//! Its header decides whether a log is hot, as it does for the database, and not its size: journals that are kept with
-//! a zeroed header, and write-ahead logs without a whole transaction, are cold. The main file is not looked at: it may
-//! be half-written, or not be there yet. A log that cannot be read counts as hot.
+//! The header of a log decides whether it is hot, as it does for the database, and not its size: a journal with a
+//! zeroed header, and a write-ahead log without a complete transaction, are not. The main file is not read: it may be
+//! half-written, or not exist yet. A log that cannot be read counts as hot.
 #![allow(clippy::big_endian_bytes, reason = "the headers of SQLite's logs are big-endian")]
 
 use std::ffi::OsString;
@@ -21,11 +20,11 @@ struct LogKind {
     database: &'static str,
     suffix: &'static str,
     is_hot: fn(File) -> io::Result<bool>,
-    /// What a hot one means.
+    /// What a hot one is, for messages.
     means: &'static str,
-    /// How it becomes cold; `FILE` is the database, for a shell.
+    /// How to end that; `FILE` is the database, for a shell.
     remedy: &'static str,
-    /// What removing it does.
+    /// What removing it does, for messages.
     removed: &'static str,
 }
 
@@ -67,7 +66,7 @@ const fn duckdb(suffix: &'static str) -> LogKind {
 /// A hot log beside a file.
 #[derive(Debug)]
 pub struct Companion {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
     kind: &'static LogKind,
     /// Why it could not be inspected.
@@ -75,7 +74,7 @@ pub struct Companion {
 }
 
 impl Companion {
-    /// The hot log beside `file`, which need not be there.
+    /// Returns the hot log beside `file`, which need not exist.
     pub fn hot_beside(file: &Path) -> Option<Companion> {
         ALL.iter().find_map(|kind| {
             let mut path = OsString::from(file);
@@ -89,7 +88,7 @@ impl Companion {
         })
     }
 
-    /// Refuses to put content under the name `out` beside a hot log.
+    /// Refuses to write content under the name `out` beside a hot log.
     ///
     /// # Errors
     /// [`Error::Refused`] when there is one.
@@ -102,21 +101,21 @@ impl Companion {
                 shell_word(&log.path)
             ),
         };
-        Err(Error::refused(format!("{}: {} would play it into the new file", log.what(), log.kind.database), hint))
+        Err(Error::refused(format!("{}: {} would replay it into the new file", log.what(), log.kind.database), hint))
     }
 
-    /// What it is: "dir/x.db-wal holds changes that are not in the file".
+    /// Describes it: "dir/x.db-wal holds changes that are not in the file".
     pub fn what(&self) -> String {
         format!("{} {}", self.path.display(), self.is())
     }
 
-    /// Why the file alone is not the database; without the directory.
+    /// Says why the file alone is not the database; without the directory.
     pub fn reason(&self) -> String {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
         format!("{name} {}: the database is both together", self.is())
     }
 
-    /// What to call it: "write-ahead log x.db-wal"; without the directory.
+    /// Names it: "write-ahead log x.db-wal"; without the directory.
     pub fn name(&self) -> String {
         let kind = if self.kind.suffix == "-journal" { "journal" } else { "write-ahead log" };
         format!("{kind} {}", self.path.file_name().unwrap_or_default().to_string_lossy())
@@ -129,7 +128,7 @@ impl Companion {
         }
     }
 
-    /// How it becomes cold; `file` is the database.
+    /// Says how it stops being hot; `file` is the database.
     pub fn remedy(&self, file: &Path) -> String {
         self.kind.remedy.replace("FILE", &shell_word(file))
     }
@@ -157,7 +156,7 @@ fn look(path: &Path, kind: &LogKind) -> Result<bool, String> {
     (kind.is_hot)(file).map_err(|e| e.to_string())
 }
 
-/// Fills `buf`; false when the file ends before.
+/// Fills `buf`; false if the file is shorter.
 fn fill(from: &mut impl Read, buf: &mut [u8]) -> io::Result<bool> {
     match from.read_exact(buf) {
         Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
@@ -169,7 +168,7 @@ fn word(bytes: &[u8], at: usize) -> u32 {
     u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
-/// SQLite's write-ahead log (fileformat2.html, "The Write-Ahead Log"): hot when a transaction in it is whole. Frames
+/// SQLite's write-ahead log (fileformat2.html, "The Write-Ahead Log"): hot when it has a complete transaction. Frames
 /// that were copied into the database already count, as SQLite would copy them again.
 fn has_commit(file: File) -> io::Result<bool> {
     const HEAD: usize = 32;
@@ -190,7 +189,7 @@ fn has_commit(file: File) -> io::Result<bool> {
         return Ok(false);
     }
     if version != 3_007_000 {
-        return Ok(true); // of a version to come
+        return Ok(true); // of a future version
     }
     let mut frame = vec![0; FRAME + page as usize];
     while fill(&mut file, &mut frame)? {
@@ -217,8 +216,8 @@ fn checksum(big_endian: bool, (mut a, mut b): (u32, u32), bytes: &[u8]) -> (u32,
     (a, b)
 }
 
-/// SQLite's rollback journal (fileformat2.html, "The Rollback Journal"): hot when its header is there and not zeroed.
-/// With no page in it too: SQLite then cuts the database to the length that the header says.
+/// SQLite's rollback journal (fileformat2.html, "The Rollback Journal"): hot when it has a header that is not zeroed,
+/// even without pages: SQLite then truncates the database to the length in the header.
 fn has_journal_header(mut file: File) -> io::Result<bool> {
     const MAGIC: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
     const SMALLEST_SECTOR: usize = 512; // a header takes a whole sector
@@ -226,8 +225,8 @@ fn has_journal_header(mut file: File) -> io::Result<bool> {
     Ok(fill(&mut file, &mut head)? && head.starts_with(&MAGIC))
 }
 
-/// DuckDB's write-ahead log: hot when there is anything behind the entry with its version, which comes first and ends
-/// with the bytes ff ff.
+/// DuckDB's write-ahead log: hot when the entry with its version, which comes first and ends with the bytes ff ff, is
+/// not the only one.
 fn has_entries(file: File) -> io::Result<bool> {
     const MOST: u64 = 256; // longer than that entry
     const VERSION: [u8; 5] = [0x64, 0x00, 0x62, 0x65, 0x00]; // entry type 98, and the number of the field "version"
@@ -241,7 +240,7 @@ fn has_entries(file: File) -> io::Result<bool> {
 mod tests {
     use super::*;
 
-    /// A write-ahead log of SQLite: a frame for each page size after commit that is given.
+    /// A write-ahead log of SQLite, with a frame for each given size after the commit.
     fn wal(big_endian: bool, page: u32, version: u32, commits: &[u32]) -> Vec<u8> {
         let mut sum = (0, 0);
         let mut add = |bytes: &mut Vec<u8>, from: usize| {
@@ -280,7 +279,7 @@ mod tests {
             let whole = wal(big_endian, 1024, 3_007_000, &[0, 0, 3]);
             assert!(hot("-wal", &whole));
             assert!(hot("-wal", &wal(big_endian, 65536, 3_007_000, &[1])));
-            assert!(hot("-wal", &wal(big_endian, 512, 3_007_001, &[])), "a version to come");
+            assert!(hot("-wal", &wal(big_endian, 512, 3_007_001, &[])), "a future version");
             assert!(!hot("-wal", &wal(big_endian, 1024, 3_007_000, &[])));
             assert!(!hot("-wal", &wal(big_endian, 1024, 3_007_000, &[0, 0])), "no commit");
             assert!(!hot("-wal", &whole[..whole.len() - 1]), "torn");

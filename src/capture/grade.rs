@@ -1,4 +1,4 @@
-//! After a target was read: whether it still is the file that was read, and how far the image is proven.
+//! After a target was read: whether it is still the file that was read, and the grade of the image.
 
 use std::fs::File;
 use std::io;
@@ -10,7 +10,7 @@ use crate::pack::Grade;
 use crate::sys::fs;
 use crate::sys::open::{self, Stamp};
 
-/// The stamp of the target `file` after it was read.
+/// Returns the stamp of the target `file` after it was read.
 ///
 /// # Errors
 /// [`Error::Changed`] when `path` no longer names what was read, or it shrank.
@@ -28,8 +28,8 @@ pub(crate) fn settled(file: &File, path: &Path, before: &Stamp) -> Result<Stamp>
     }
 }
 
-/// How far the image of `file` is proven to be consistent, and why not more. `kept`: no process could write while it
-/// was read, else `reason` says why not. `moved`: the stamp is not what it was.
+/// Returns how far the image of `file` is proven to be consistent, and the reason. `kept`: no process could write while
+/// it was read; otherwise `reason` says why that is not known. `moved`: the stamp changed.
 pub(crate) fn grade(
     file: &File,
     path: &Path,
@@ -41,7 +41,7 @@ pub(crate) fn grade(
         return (Grade::Unproven, log.reason());
     }
     match (kept, locked) {
-        // Not even the lease excludes it: truncate(2) through an overlayfs mount breaks none of the file below it.
+        // A lease does not exclude this: truncate(2) through an overlayfs mount does not break that of the file below.
         (true, _) if moved => (Grade::Unproven, "its length or times changed while it was read".into()),
         (false, true) if moved => (Grade::Unproven, format!("it changed while it was read under its lock; {reason}")),
         (true, _) if !fs::kind(file).is_ok_and(|kind| kind.lease_proves_no_writes()) => {

@@ -1,7 +1,7 @@
-//! Getting the bytes out of a live target: read once, on every core, in bounded memory, without disturbing other
-//! programs, and graded by how far they are proven to be point-in-time.
+//! Reading a live target: once, on every core, in bounded memory, without disturbing other programs. The image gets a
+//! grade: how far it is proven to be point-in-time.
 //!
-//! A target that shrinks or is replaced meanwhile is an error; one that grows is taken at its first length.
+//! A target that shrinks or is replaced meanwhile is an error; of one that grows, the first length counts.
 
 mod companion;
 mod grade;

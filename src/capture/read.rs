@@ -1,4 +1,4 @@
-//! The two ways to read a window, and which of them is the faster here and now.
+//! The two methods of reading a window, and the choice of the faster.
 
 use std::fs::File;
 use std::io;
@@ -12,10 +12,10 @@ use crate::sys::ext::FileExt;
 use crate::sys::fs::{self, FsKind};
 use crate::sys::mapped_window::{self, MappedWindow};
 
-/// How a target is read.
+/// The method of reading a target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Io {
-    /// The faster of the two on the first windows: it depends on how the page cache holds the file.
+    /// The one that is faster on the first windows, which depends on how the page cache holds the file.
     #[default]
     Auto,
     /// Through mapped windows; only where the program has installed the guard against SIGBUS.
@@ -24,19 +24,19 @@ pub enum Io {
     Pread,
 }
 
-/// Bytes read by one `pread`: large enough that the call costs nothing, small enough to stay in the cache.
+/// Bytes read by one `pread`: large enough that the cost of the call does not matter, small enough for the CPU cache.
 const BLOCK: usize = 256 << 10;
-/// Windows that are timed before one way is settled on.
+/// Windows that are timed before a method is chosen.
 const TRIES: u64 = 8;
 
-/// Reads windows of one target. Shared by all threads of a scan.
+/// Reads windows of one target; shared by all threads of a scan.
 #[derive(Debug)]
 pub(super) struct WindowReader<'a> {
     file: &'a File,
     path: &'a Path,
     len: u64,
     io: Io,
-    /// Nanoseconds per MiB, summed over the tries: mapped, by `pread`.
+    /// Nanoseconds per KiB, summed over the tries: mapped, by `pread`.
     costs: [AtomicU64; 2],
 }
 
@@ -50,7 +50,7 @@ impl<'a> WindowReader<'a> {
                 ));
             }
             Io::Auto if !mapped_window::is_guarded() => Io::Pread,
-            // A load from a hole of a tmpfs file fills the hole, and is a SIGBUS where there is no space.
+            // Reading a mapped hole of a tmpfs file allocates it, and raises SIGBUS where there is no space.
             _ if matches!(fs::kind(file), Ok(FsKind::Tmpfs)) => Io::Pread,
             io => io,
         };
@@ -69,8 +69,8 @@ impl<'a> WindowReader<'a> {
         }
     }
 
-    /// Calls `each` with every group from byte `start` to `end`, in order, the last filled up with zeros. The slice
-    /// is mapped (`true`) or private (`false`): mapped bytes may change between two looks.
+    /// Calls `each` with every group from byte `start` to `end`, in order, the last filled up with zeros. The slice is
+    /// mapped (`true`) or private (`false`): mapped bytes may change between two reads.
     pub(super) fn groups(
         &self,
         number: u64,
@@ -130,8 +130,8 @@ impl<'a> WindowReader<'a> {
         Ok(())
     }
 
-    /// Why a mapped window could not be read, which `pread` reports better than a signal: the file is shorter, was
-    /// shorter for a while, or has a bad sector.
+    /// Returns why a mapped window could not be read, which `pread` shows: the file is shorter, was shorter for a
+    /// while, or has a bad sector.
     fn fault(&self, e: io::Error, start: u64, end: u64) -> Error {
         if e.kind() != io::ErrorKind::UnexpectedEof {
             return self.failed(e);
@@ -141,7 +141,7 @@ impl<'a> WindowReader<'a> {
         match (start..end).step_by(BLOCK).try_for_each(read) {
             Err(e) => self.failed(e),
             Ok(()) => {
-                let what = "it was cut short, and has grown again".into();
+                let what = "it was truncated, and has grown again".into();
                 Error::Changed { path: self.path.into(), what }
             }
         }

@@ -1,4 +1,4 @@
-//! The scan: every group of a target is hashed and compared with what is known of a base; where they differ, the pages.
+//! The scan: each group of a target is hashed and compared with that of a base; where they differ, so is each page.
 
 use crate::sys::ext::MetadataExt;
 use std::fs::File;
@@ -10,34 +10,34 @@ use crate::error::{At, Result};
 use crate::page::{Digest, GROUP, GROUP_PAGES, GROUP64, PAGE, PAGE64, PageNo, PageRange, group_digest, page_digest};
 use crate::sys::{cache, pool};
 
-/// Windows that each thread may be ahead of the one that is taken.
+/// Results that may wait to be taken, for each thread.
 const AHEAD: u64 = 2;
-/// Targets up to this long are not worth a second thread.
+/// Targets up to this length are scanned on one thread.
 const SMALL: u64 = 1 << 20;
 
-/// What is known of a window of the base.
+/// The digests that are known of a window of the base.
 #[derive(Debug)]
 pub enum KnownDigests {
-    /// Nothing: all that is not zero counts as changed.
+    /// None: all that is not zero counts as changed.
     Nothing,
-    /// The digest of every group; those of pages are to be asked for.
+    /// Those of all groups; [`Base::pages`] returns those of pages.
     Groups(Vec<Digest>),
-    /// The digest of every page.
+    /// Those of all pages.
     Pages(Vec<Digest>),
-    /// Those of groups and pages are to be asked for.
+    /// Those that [`Base::group`] and [`Base::pages`] return.
     Ask,
-    /// Nothing, and nothing is to be compared: only the digests of groups are wanted, and those of the pages of the
-    /// groups that are marked here. What lies past the last mark is not marked.
+    /// None, and nothing is compared: the scan only returns the digests of groups, and those of the pages of the groups
+    /// that are marked here. Groups past the last mark are not marked.
     Marked(Vec<bool>),
 }
 
 /// What a target is compared with.
 pub trait Base: Sync {
-    /// What is known of `window`: whole groups. Asked by one thread at a time, in ascending order.
+    /// Returns what is known of `window`, which is whole groups. Called by one thread at a time, in ascending order.
     fn known(&self, window: PageRange) -> Result<KnownDigests>;
 
-    /// The first page from `page` on of which more may be known than that it is zeros: a hole up to there is passed in
-    /// one step, and nothing is asked about it. Asked as [`Base::known`] is.
+    /// Returns the first page from `page` on that may not be zeros: a hole up to there is skipped in one step. Called
+    /// as [`Base::known`] is.
     fn data_from(&self, page: PageNo) -> Result<PageNo> {
         Ok(page)
     }
@@ -53,7 +53,7 @@ pub trait Base: Sync {
     fn pages(&self, group: u64) -> Result<[Digest; GROUP_PAGES as usize]>;
 }
 
-/// Nothing is known.
+/// No base.
 #[derive(Clone, Copy, Debug)]
 pub struct NoBase;
 
@@ -71,27 +71,27 @@ impl Base for NoBase {
     }
 }
 
-/// A group whose page digests were looked at.
+/// A group whose pages were hashed.
 #[derive(Clone, Debug)]
 pub struct Leaf {
     /// Its number.
     pub group: u64,
     /// Its digest.
     pub digest: Digest,
-    /// Those of its pages.
+    /// The digests of its pages.
     pub pages: [Digest; GROUP_PAGES as usize],
 }
 
-/// What was found in one window, in page order.
+/// The result of a window, in page order.
 #[derive(Debug, Default)]
 pub struct ScannedWindow {
     /// Groups that are not all zeros, with their digests.
     pub groups: Vec<(u64, Digest)>,
-    /// Groups that differ from the base, or whose groups the base does not know.
+    /// Groups that differ from the base, or whose digests it does not know.
     pub leaves: Vec<Leaf>,
     /// Pages that differ, with their digests ([`Digest::ZERO`] for zeros).
     pub changed: Vec<(PageNo, Digest)>,
-    /// The bytes of those pages that are not zeros, one after the other, if they were asked for.
+    /// The bytes of those pages that are not zeros, one after the other, if `keep` is set.
     pub bytes: Vec<u8>,
     /// Pages of the window that are holes.
     pub holes: Vec<PageRange>,
@@ -107,22 +107,22 @@ impl ScannedWindow {
     }
 }
 
-/// How to scan.
+/// The options of a scan.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ScanOptions {
-    /// How to read.
+    /// The method of reading.
     pub io: Io,
-    /// Bytes a second, if there is to be a limit.
+    /// The limit in bytes per second, if any.
     pub rate: Option<u64>,
-    /// Whether the bytes of changed pages are wanted.
+    /// Whether to return the bytes of changed pages.
     pub keep: bool,
 }
 
-/// Scans `len` bytes of `file`. `prepare` is called on many threads with what each window holds; `take` on this one
-/// with what that gave, in page order. `advance` is called with the number of bytes passed.
+/// Scans `len` bytes of `file`. `prepare` is called on many threads with the result of each window, `take` on this one
+/// with what `prepare` returned, in page order, and `advance` with the number of bytes that were scanned.
 ///
 /// # Errors
-/// [`crate::Error::Changed`] when the file shrinks meanwhile; what the base, `prepare` or `take` say.
+/// [`crate::Error::Changed`] when the file shrinks meanwhile; those of the base, `prepare` and `take`.
 pub fn scan<T: Send>(
     (file, path, len): (&File, &Path, u64),
     base: &dyn Base,
@@ -131,7 +131,7 @@ pub fn scan<T: Send>(
     prepare: &(dyn Fn(ScannedWindow) -> Result<T> + Sync),
     take: impl FnMut(T) -> Result<()>,
 ) -> Result<()> {
-    // Asked for the whole target at once: readahead makes the next window look cached.
+    // For the whole target at the start: readahead makes the next window look cached.
     let allocated = file.metadata().at("inspecting", path)?.blocks() * 512;
     let before = cache::Before::look_sparse(file, len, allocated);
     let source = WindowReader::new(file, path, len, how.io)?;
@@ -150,7 +150,7 @@ pub fn scan<T: Send>(
     pool::in_order((workers, AHEAD), path, || feed.next(), worker, take).inspect(|()| before.restore(file))
 }
 
-/// Gives out windows together with what is known of them.
+/// Returns windows together with the known digests of the base.
 struct Feed<'a> {
     windows: Windows<'a>,
     base: &'a dyn Base,
@@ -173,7 +173,7 @@ impl Feed<'_> {
         Ok(Some((self.next - 1, window, known)))
     }
 
-    /// A hole of the target where the base has none but zeros: one step, whatever its length.
+    /// A hole of the target where the base has only zeros: one step, whatever its length.
     fn hole(&mut self) -> Result<Option<Window>> {
         let Some(gap) = self.windows.gap()? else { return Ok(None) };
         let end = self.base.data_from(gap.start)? / GROUP_PAGES * GROUP_PAGES;
@@ -181,7 +181,7 @@ impl Feed<'_> {
     }
 }
 
-/// One thread's part of a scan.
+/// The state of one thread of a scan.
 struct Scanner<'a> {
     file: &'a File,
     source: &'a WindowReader<'a>,
@@ -221,7 +221,7 @@ impl Scanner<'_> {
         (from / GROUP_PAGES..to / GROUP_PAGES).try_for_each(|group| self.zero_group(group, first, known, found))
     }
 
-    /// A group that is read as zeros without being looked at.
+    /// A group that is zeros, which is not read.
     fn zero_group(&self, group: u64, first: u64, known: &KnownDigests, found: &mut ScannedWindow) -> Result<()> {
         let pages = match known {
             KnownDigests::Nothing | KnownDigests::Marked(_) => return Ok(()),
@@ -269,7 +269,7 @@ impl Scanner<'_> {
             }
             digest = Some(now);
         }
-        // From here on the bytes must stay as they are: what is hashed is what is stored.
+        // From here on the bytes must not change: what is hashed is what is stored.
         let bytes: &[u8; GROUP] = if mapped {
             copy.clear();
             copy.extend_from_slice(bytes);

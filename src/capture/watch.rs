@@ -1,4 +1,4 @@
-//! Watching a target while it is read: what can be proven, and who stood in the way.
+//! Proving that no process writes to a target while it is read, by a lease.
 
 use std::fs::File;
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::sys::lease::{Lease, LeaseAnswer};
 use crate::sys::lock::{self, LockMode};
 use crate::sys::{fs as sysfs, openers};
 
-/// A watch over a target from before it is read until after.
+/// The lease on a target from before it is read until after.
 #[derive(Debug)]
 pub struct CaptureWatch<'a> {
     lease: Option<Lease<'a>>,
@@ -17,14 +17,14 @@ pub struct CaptureWatch<'a> {
 }
 
 impl<'a> CaptureWatch<'a> {
-    /// Begins: asks for a read lease and, with `lock`, for a shared flock, waiting at most `wait` for it. The flock
-    /// is let go when `file` is closed.
+    /// Takes a read lease and, with `lock`, a shared flock, waiting at most `wait` for it. Closing `file` releases the
+    /// flock.
     ///
     /// # Errors
-    /// [`crate::Error::Busy`] when another process keeps the flock.
+    /// [`crate::Error::Busy`] when another process holds the flock.
     pub fn begin(file: &'a File, path: &Path, lock: bool, wait: Duration) -> Result<CaptureWatch<'a>> {
         if lock {
-            // Held by us or by a process that runs us: either way no writer has it.
+            // Held by this process or by an ancestor: in both cases by no writer.
             let _ = lock::flock(file, path, LockMode::Shared, wait)?;
         }
         let mut watch = CaptureWatch { lease: None, reason: String::new() };
@@ -44,7 +44,7 @@ impl<'a> CaptureWatch<'a> {
         Ok(watch)
     }
 
-    /// Ends: whether the lease was kept all the time, and if not, why not.
+    /// Ends it. Returns whether the lease was held all the time, and if not, the reason.
     pub fn end(self, file: &File) -> (bool, String) {
         match self.lease {
             None => (false, self.reason),
@@ -60,7 +60,7 @@ impl<'a> CaptureWatch<'a> {
     }
 }
 
-/// Who has the file open or mapped for writing, in words.
+/// Names the processes that have the file open or mapped for writing.
 pub(crate) fn writers(file: &File) -> String {
     let openers = openers::of(file);
     let writes = |how: &openers::FileUse| matches!(how, openers::FileUse::OpenWrite | openers::FileUse::MappedWrite);

@@ -1,4 +1,4 @@
-//! Cutting a target into windows: stretches of data to be read, and gaps that need no reading.
+//! Dividing a target into windows: data to be read, and holes that need no reading.
 
 use std::fs::File;
 use std::path::Path;
@@ -8,30 +8,30 @@ use crate::error::{At, Result};
 use crate::page::{GROUP64, PAGE64, PageNo, PageRange};
 use crate::sys::sparse;
 
-/// Bytes of data read by one thread at a time.
+/// Bytes of data that one thread reads at a time.
 pub(super) const WINDOW: u64 = 2 << 20;
-/// Bytes of the target that a window with data in it spans at most, holes included.
+/// Bytes of the target that a window with data spans at most, holes included.
 const SPAN: u64 = 64 << 20;
 
 /// Whole groups of the target.
 #[derive(Clone, Debug)]
 pub(super) struct Window {
-    /// Its pages; the last may lie past the target's end.
+    /// Its pages; the last may be past the end of the target.
     pub(super) pages: PageRange,
-    /// Whole groups that hold data; between them is nothing.
+    /// Whole groups that hold data.
     pub(super) data: Vec<PageRange>,
     /// The holes in it.
     pub(super) holes: Vec<PageRange>,
 }
 
-/// Gives out windows in order. Only one thread may use it: looking for holes moves the file's position.
+/// Returns windows in order. Only one thread may use it: looking for holes moves the file's position.
 #[derive(Debug)]
 pub(super) struct Windows<'a> {
     file: &'a File,
     path: &'a Path,
     len: u64,
     at: u64,
-    /// An extent of data that was looked up and not passed yet.
+    /// The range of data that was found last.
     next: Option<(u64, u64)>,
     rate: Option<Rate>,
 }
@@ -52,15 +52,14 @@ impl<'a> Windows<'a> {
         Ok(self.next.map(|(start, end)| (start.max(from), end)))
     }
 
-    /// The page at which the next window begins, and the first after it that is not known to be in a hole: whole spans,
-    /// none when the hole is shorter.
+    /// Returns the hole at which the next window would begin, in whole spans; none when it is shorter.
     pub(super) fn gap(&mut self) -> Result<Option<PageRange>> {
         let end = self.len.next_multiple_of(GROUP64);
         let data = self.extent(self.at)?.map_or(end, |(data, _)| data / SPAN * SPAN);
         Ok((data > self.at).then(|| PageRange::new(self.at / PAGE64, data / PAGE64)))
     }
 
-    /// Passes over a hole up to `page` as one window, however long it is.
+    /// Returns the hole up to `page` as one window, however long it is.
     pub(super) fn skip(&mut self, page: PageNo) -> Window {
         let pages = PageRange::new(self.at / PAGE64, page);
         let hole = pages.intersect(&PageRange::of_len(self.len));
@@ -68,7 +67,7 @@ impl<'a> Windows<'a> {
         Window { pages, data: Vec::new(), holes: vec![hole] }
     }
 
-    /// The next window, after waiting as long as the rate limit asks for.
+    /// Returns the next window, after waiting as the rate limit requires.
     pub(super) fn next(&mut self) -> Result<Option<Window>> {
         if self.at >= self.len {
             return Ok(None);
@@ -116,7 +115,7 @@ fn push_hole(holes: &mut Vec<PageRange>, start: u64, end: u64) {
     }
 }
 
-/// Bytes a second, over the whole scan: a pause is made up for as it comes, not saved up.
+/// A limit in bytes per second. Time in which nothing is read does not allow a faster rate later.
 #[derive(Debug)]
 pub(crate) struct Rate {
     bytes_per_second: u64,
@@ -124,12 +123,12 @@ pub(crate) struct Rate {
 }
 
 impl Rate {
-    /// At most that many, from now on.
+    /// Begins now.
     pub(crate) fn new(bytes_per_second: u64) -> Rate {
         Rate { bytes_per_second: bytes_per_second.max(1), free_at: Instant::now() }
     }
 
-    /// Waits until so many may be read.
+    /// Waits until `bytes` more may be read.
     pub(crate) fn spend(&mut self, bytes: u64) {
         let now = Instant::now();
         std::thread::sleep(self.free_at.saturating_duration_since(now));

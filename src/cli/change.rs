@@ -8,7 +8,7 @@ use memsnap::ops::Progress;
 use memsnap::ops::change::{Options, Outcome, Replaced, Report, Request, Summary};
 use memsnap::ops::delta;
 use memsnap::page::PAGE64;
-use memsnap::program::signal::LastWords;
+use memsnap::program::signal::MessageOnSignal;
 use serde::Serialize;
 
 use super::action::Action;
@@ -108,7 +108,7 @@ impl ChangeFlags {
             return Ok(request.plan(&bar)?.dismiss()?);
         }
         if self.yes || !action.in_place {
-            let _words = action.in_place.then(|| LastWords::are(&last_words(action.is_final, action, global)));
+            let _words = action.in_place.then(|| MessageOnSignal::new(&last_words(action.is_final, action, global)));
             if !action.in_place || !request.is_first()? {
                 return Ok(request.run(&bar)?);
             }
@@ -132,7 +132,7 @@ impl ChangeFlags {
                 }
             }
             let is_final = changes.no_undo;
-            let _words = LastWords::are(&last_words(is_final, action, global));
+            let _words = MessageOnSignal::new(&last_words(is_final, action, global));
             let finishes = changes.finishes.clone();
             plan = match plan.commit(&bar)? {
                 Outcome::Done(report) => return Ok(report),

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::io::{self, BufWriter, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
-use memsnap::program::signal::Deaf;
+use memsnap::program::signal::IgnoreInterrupts;
 use unicode_width::UnicodeWidthChar;
 
 use super::escape;
@@ -29,7 +29,7 @@ enum State {
 struct Pager {
     child: Child,
     to: BufWriter<ChildStdin>,
-    _deaf: Deaf,
+    _interrupts: IgnoreInterrupts,
 }
 
 /// Counts the rows that text takes on a screen.
@@ -108,15 +108,15 @@ impl Pager {
         };
         command.env("LESS", less);
         // Before it starts: Ctrl-C must never end this process and leave the pager behind.
-        let deaf = Deaf::to_interrupts();
+        let interrupts = IgnoreInterrupts::begin();
         let mut child = command.stdin(Stdio::piped()).spawn()?;
         let to = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        Ok(Pager { child, to: BufWriter::new(to), _deaf: deaf })
+        Ok(Pager { child, to: BufWriter::new(to), _interrupts: interrupts })
     }
 
     /// Waits until the pager ends.
     fn end(self: Box<Pager>) -> io::Result<()> {
-        let Pager { mut child, to, _deaf } = *self;
+        let Pager { mut child, to, _interrupts } = *self;
         let written = match to.into_inner() {
             Ok(stdin) => {
                 drop(stdin);

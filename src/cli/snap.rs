@@ -10,7 +10,7 @@ use memsnap::ops::snap::{Options, Report, snap};
 use memsnap::ops::stat::Format;
 use memsnap::ops::vec::ElementType;
 use memsnap::pack::{FrameCounts, Grade};
-use memsnap::program::signal::LastWords;
+use memsnap::program::signal::MessageOnSignal;
 use memsnap::store::check_tag;
 use serde::Serialize;
 
@@ -105,7 +105,7 @@ impl Args {
                 "\nmemsnap: taking a snapshot of {}: interrupted: a snapshot is stored completely or not at all\n",
                 escape::path(file)
             );
-            let words = (!screen.is_json()).then(|| LastWords::are(&words));
+            let words = (!screen.is_json()).then(|| MessageOnSignal::new(&words));
             let bar = screen.bar();
             let report = snap(file, &options, &bar)
                 .map_err(|e| without_ref(e, file, "snap"))

@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::ValueHint;
 use memsnap::ops::verify::{Fault, Options, Report, verify};
 use memsnap::page::PageRange;
-use memsnap::program::signal::LastWords;
+use memsnap::program::signal::MessageOnSignal;
 use serde::Serialize;
 
 use super::common_flags::Global;
@@ -63,7 +63,7 @@ impl Args {
         };
         let options = Options::default().store(global.store.clone()).quick(self.quick).repair(self.repair);
         let words = (!screen.is_json() && !self.repair)
-            .then(|| LastWords::are("\nmemsnap: interrupted: nothing was changed\n"));
+            .then(|| MessageOnSignal::new("\nmemsnap: interrupted: nothing was changed\n"));
         let bar = screen.bar();
         let report = verify(what.as_ref(), &options, &bar);
         drop((bar, words));

@@ -1,11 +1,11 @@
-//! What of a file is in the page cache, and giving back what reading brought in.
+//! Which parts of a file are in the page cache, and dropping what reading brought in.
 //!
-//! A scan of a big file must not push out what the user's programs have cached. So it looks before it reads, and drops
-//! the pages again that were not there. Two traps, both measured on ext4: the system's readahead brings in what follows
-//! a window, so that looking window by window finds nearly everything cached (65,280 of 65,536 pages stayed); and a
-//! page goes only when all of its folio, of up to 2 MiB, is dropped at once (window by window, 57,856 stayed). Hence:
-//! look at the whole file first (1 GiB takes microseconds cold, 7-16 ms cached), then drop behind the reading with
-//! [`Before::restore_part`], which reaches back over the seams. Dirty or mapped pages are not dropped.
+//! A scan of a big file must not evict what other programs have cached. So it records which pages are cached before it
+//! reads, and drops those that were not. Two effects matter, both measured on ext4: readahead brings in what follows a
+//! window, so checking window by window finds nearly everything cached (65,280 of 65,536 pages stayed); and a page is
+//! dropped only if all of its folio, of up to 2 MiB, is dropped in one call (window by window, 57,856 stayed). Hence
+//! the whole file is checked first (1 GiB takes microseconds uncached, 7-16 ms cached), and [`Before::restore_part`]
+//! drops pages behind the reader with an overlap. Dirty or mapped pages are not dropped.
 #![cfg_attr(target_os = "linux", allow(unsafe_code, reason = "cachestat(2) and mincore(2) have no safe wrappers"))]
 
 use std::fs::File;
@@ -13,38 +13,38 @@ use std::io;
 
 use super::sparse;
 
-/// Pages of a stretch of a file in the page cache.
+/// Pages of a range of a file in the page cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// In memory; the unit is the machine's page.
+    /// Pages in memory; the unit is the system's page.
     pub cached: u64,
-    /// Of these, changed and not yet on disk; whole large folios count.
+    /// Of these, modified and not yet on disk; large folios count as a whole.
     pub dirty: u64,
-    /// Of these, on their way to the disk.
+    /// Of these, being written to the disk.
     pub writeback: u64,
-    /// Not in memory any more, as far as the kernel still knows that they were.
+    /// Pages no longer in memory, as far as the kernel still has a record of them.
     pub evicted: u64,
     /// Of these, evicted so recently that reading them again would show that memory is too small.
     pub recently_evicted: u64,
 }
 
-/// Counts the cached pages of `off..off + len`; none where the system does not say (Linux before 6.5, another user's
-/// file).
+/// Counts the cached pages of `off..off + len`; none where the system does not report it (Linux before 6.5, another
+/// user's file).
 pub fn count(file: &File, off: u64, len: u64) -> Option<Counts> {
     try_count(file, off, len).ok()
 }
 
-/// As [`count`], with the reason why not.
+/// As [`count`], with the reason if there is no answer.
 ///
 /// # Errors
 /// `Unsupported` before Linux 6.5, and where the file system has no page cache of this kind; `PermissionDenied` for
-/// files that are neither ours nor writable by us.
+/// files that neither belong to this user nor are writable.
 pub fn try_count(file: &File, off: u64, len: u64) -> io::Result<Counts> {
     imp::count(file, off, len)
 }
 
-/// Counts the cached pages of `off..off + len` one by one, by mincore(2), which knows nothing else of them; none where
-/// it would lie. Slower than [`count`]: 20-30 ms a GiB cached.
+/// Counts the cached pages of `off..off + len` by mincore(2); none where its answer would be wrong. Slower than
+/// [`count`]: 20-30 ms per GiB cached.
 ///
 /// # Errors
 /// As [`residency`].
@@ -60,8 +60,8 @@ pub fn count_resident(file: &File, off: u64, len: u64) -> io::Result<Option<u64>
     Ok(Some(cached))
 }
 
-/// Which of the machine's pages of `off..off + len` are in the page cache; none where the system does not say, as for
-/// files of others. `off` is a multiple of the page size; for windows, as it maps the stretch and takes a byte a page.
+/// Which of the system's pages of `off..off + len` are in the page cache; none where the system does not report it, as
+/// for files of other users. `off` is a multiple of the page size. Maps the range, and takes a byte per page.
 ///
 /// # Errors
 /// As mmap(2) and mincore(2).
@@ -72,13 +72,12 @@ pub fn residency(file: &File, off: u64, len: usize) -> io::Result<Option<Vec<boo
     imp::residency(file, off, len)
 }
 
-/// Takes clean pages of `off..off + len` out of the page cache; it is only advice.
+/// Drops clean pages of `off..off + len` from the page cache; it is only advice.
 pub fn drop_pages(file: &File, off: u64, len: u64) {
     imp::drop_pages(file, off, len);
 }
 
-/// Runs `read`, which reads a few pages in `off..off + len` of `file`: without readahead, and what it brought in goes
-/// again.
+/// Runs `read`, which reads a few pages in `off..off + len` of `file`, without readahead, and drops what it brought in.
 pub fn in_passing<T>(file: &File, off: u64, len: u64, read: impl FnOnce() -> T) -> T {
     let before = Before::look(file, off, len);
     imp::read_ahead(file, false);
@@ -88,26 +87,27 @@ pub fn in_passing<T>(file: &File, off: u64, len: u64, read: impl FnOnce() -> T) 
     found
 }
 
-/// What one look at a mixed stretch covers: a byte a page is 4 KiB then.
+/// Bytes that one call of [`residency`] covers: its answer takes 4 KiB.
 const STRETCH: u64 = 16 << 20;
-/// A multiple of the page size of every machine.
+/// A multiple of the page size of every system.
 const PAGE_UNIT: u64 = 64 << 10;
-/// Larger than any folio of a file.
-const SEAM: u64 = 4 << 20;
+/// The overlap, larger than any folio of a file.
+const OVERLAP: u64 = 4 << 20;
 
-/// Most stretches that are remembered: 16 MiB of them.
+/// Most ranges that are recorded: 16 MiB of them.
 const MOST: usize = 1 << 20;
 
 /// What was in the page cache before a file, or a stretch of it, was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Before {
-    /// Stretches that were not: offset and length, in order, none touching the next.
+    /// Ranges that were not: offset and length, in order, not adjacent.
     absent: Vec<(u64, u64)>,
 }
 
 impl Before {
-    /// Looks at `off..off + len`, before anything reads there: below a microsecond a MiB where all or nothing is
-    /// cached, and 16 bytes for each gap elsewhere. Where the system does not say, everything counts as cached.
+    /// Records what of `off..off + len` is cached, before anything reads there: below a microsecond per MiB where all
+    /// or nothing is cached, and 16 bytes for each gap elsewhere. Where the system does not report it, everything
+    /// counts as cached.
     pub fn look(file: &File, off: u64, len: u64) -> Before {
         let page = rustix::param::page_size() as u64;
         let (start, end) = (off / page * page, off.saturating_add(len));
@@ -125,8 +125,8 @@ impl Before {
         before
     }
 
-    /// As [`Before::look`] at all `len` bytes of a file of which only `allocated` are on the disk. Holes count as
-    /// absent: what reading them brought in is zeros, which need not be fetched again. Moves the file's position.
+    /// As [`Before::look`], of all `len` bytes of a file of which only `allocated` are on the disk. Holes count as not
+    /// cached: reading them brought in zeros, which need not be read again. Moves the file's position.
     pub fn look_sparse(file: &File, len: u64, allocated: u64) -> Before {
         if allocated >= len {
             return Before::look(file, 0, len);
@@ -150,7 +150,7 @@ impl Before {
         before
     }
 
-    /// Takes note of a stretch that is cached as a whole or not at all; false for any other.
+    /// Records a range that is cached as a whole or not at all; false for any other.
     fn look_evenly(&mut self, file: &File, start: u64, end: u64, page: u64) -> bool {
         match count(file, start, end - start) {
             Some(Counts { cached: 0, .. }) => self.note(start, end - start),
@@ -167,7 +167,7 @@ impl Before {
         }
     }
 
-    /// Adds a stretch at or after the end of the last, if there is room for it.
+    /// Adds a range at or after the end of the last, if there is room for it.
     fn note(&mut self, at: u64, more: u64) {
         let full = self.is_full();
         match self.absent.last_mut() {
@@ -178,7 +178,7 @@ impl Before {
         }
     }
 
-    /// Whether no more is remembered: what follows counts as cached.
+    /// Whether no more is recorded: what follows counts as cached.
     fn is_full(&self) -> bool {
         self.absent.len() >= MOST
     }
@@ -190,10 +190,10 @@ impl Before {
         }
     }
 
-    /// Drops what was not cached before in `from..to`, and in the seam before it: for readers that give back as they
-    /// go. At best in steps of many MiB, and [`Before::restore`] at the end.
+    /// Drops what was not cached before in `from..to`, and in the overlap before it: for readers that drop pages as
+    /// they go, best in steps of many MiB, with [`Before::restore`] at the end.
     pub fn restore_part(&self, file: &File, from: u64, to: u64) {
-        let from = from.saturating_sub(SEAM);
+        let from = from.saturating_sub(OVERLAP);
         let first = self.absent.partition_point(|(off, len)| off + len <= from);
         for &(off, len) in self.absent[first..].iter().take_while(|(off, _)| *off < to) {
             let (start, end) = (off.max(from), (off + len).min(to));
@@ -210,7 +210,7 @@ mod imp {
 
     use rustix::fs::Advice;
 
-    /// The same number on every architecture but alpha; libc has no name for it yet on all of them.
+    /// The same number on every architecture but alpha; libc does not define it on all of them yet.
     const SYS_CACHESTAT: libc::c_long = 451;
 
     #[repr(C)]
@@ -231,13 +231,13 @@ mod imp {
 
     pub(super) fn count(file: &File, off: u64, len: u64) -> io::Result<Counts> {
         if len == 0 {
-            return Ok(Counts::default()); // zero would mean: to the end of the file
+            return Ok(Counts::default()); // to cachestat(2), zero means to the end of the file
         }
         let range = CachestatRange { off, len };
         let mut stat = Cachestat::default();
         let (fd, flags) = (file.as_raw_fd(), 0u32);
-        // SAFETY: cachestat(2) reads a `cachestat_range` and fills in a `cachestat`, both laid out as in
-        // linux/mman.h, both valid for the call; the descriptor is open; flags must be 0. Elsewhere it is ENOSYS.
+        // SAFETY: cachestat(2) reads a `cachestat_range` and fills in a `cachestat`, both laid out as in linux/mman.h,
+        // both valid for the call; the descriptor is open; flags must be 0. Elsewhere it is ENOSYS.
         let rc = unsafe { libc::syscall(SYS_CACHESTAT, fd, &raw const range, &raw mut stat, flags) };
         if rc != 0 {
             return Err(io::Error::last_os_error());
@@ -261,7 +261,7 @@ mod imp {
             return Err(io::Error::last_os_error());
         }
         let pages: Vec<bool> = pages.iter().map(|page| page & 1 != 0).collect();
-        // For files that are neither ours nor writable by us, mincore(2) says that all is there.
+        // For files that neither belong to this user nor are writable, mincore(2) reports every page as cached.
         if pages.iter().all(|cached| *cached) && !may_know(file)? {
             return Ok(None);
         }

@@ -33,7 +33,7 @@ fn tmp_name() -> OsString {
     format!("{TMP_PREFIX}{}-{random:016x}", std::process::id()).into()
 }
 
-/// A new file that has no name yet, or a temporary one; gone when dropped.
+/// A new file that has no name yet, or a temporary one; removed when dropped.
 #[derive(Debug)]
 pub struct Pending {
     file: File,
@@ -46,9 +46,9 @@ pub struct Pending {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Published {
-    /// The name is ours.
+    /// The file has the name.
     New,
-    /// The name was taken before; that file is untouched, ours is gone.
+    /// The name existed already; that file is unchanged, and the new one is gone.
     Existed,
 }
 
@@ -57,7 +57,7 @@ impl Pending {
     /// `dir`.
     ///
     /// # Errors
-    /// When the directory cannot be opened, or no file be created in it.
+    /// When the directory cannot be opened, or no file can be created in it.
     pub fn new(dir: &Path) -> Result<Pending> {
         Pending::within(imp::open_dir(dir).at("opening", dir)?, dir)
     }
@@ -104,10 +104,10 @@ impl Pending {
         &self.file
     }
 
-    /// Brings the bytes to the disk and gives the file its name, if the name is free. The directory is not synced.
+    /// Flushes the file and gives it its name, if the name is free. The directory is not synced.
     ///
     /// # Errors
-    /// When the disk or the directory refuses. After a failed fsync nothing has been named.
+    /// As fsync(2) and link(2). After a failed fsync the file has no name.
     pub fn publish(mut self, name: &OsStr) -> Result<Published> {
         sync_once(Bug::NoFileSync, || self.file.sync_all()).at("writing", &self.path)?;
         let result = match &self.temporary {
@@ -124,31 +124,30 @@ impl Pending {
         }
     }
 
-    /// Brings the bytes to the disk and puts the file in the place of `name`, at once; a file there is gone. The
-    /// directory is not synced.
+    /// Flushes the file and atomically replaces `name` by it. The directory is not synced.
     ///
     /// # Errors
-    /// When the disk or the directory refuses; what had the name is then untouched.
+    /// As fsync(2) and rename(2); what had the name is then unchanged.
     pub fn replace(self, name: &OsStr) -> Result<()> {
         sync_once(Bug::NoFileSync, || self.file.sync_all()).at("writing", &self.path)?;
         self.replace_unsynced(name)
     }
 
-    /// As [`Pending::replace`], for what may be lost or torn by a crash: nothing is brought to the disk.
+    /// As [`Pending::replace`], for what may be lost or torn by a crash: nothing is flushed.
     ///
     /// # Errors
-    /// When the directory refuses; what had the name is then untouched.
+    /// As rename(2); what had the name is then unchanged.
     pub fn replace_unsynced(mut self, name: &OsStr) -> Result<()> {
         let to = self.path.with_file_name(name);
         if self.temporary.is_none() {
-            // A free name is taken at once: then there is no moment at which being killed leaves a temporary one.
+            // A free name is taken directly: then being killed at no moment leaves a temporary one.
             match imp::link_unnamed(&self.file, &self.dir, name) {
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
                 done => return done.at("naming", &to),
             }
             let temporary = tmp_name();
             imp::link_unnamed(&self.file, &self.dir, &temporary).at("naming", &to)?;
-            self.temporary = Some(temporary); // from here on dropping takes it away
+            self.temporary = Some(temporary); // from here on it is removed on drop
         }
         if let Some(temporary) = &self.temporary {
             imp::rename(&self.dir, temporary, name).at("replacing", &to)?;
@@ -166,14 +165,14 @@ impl Drop for Pending {
     }
 }
 
-/// The absolute path of a file to be made, as [`open::resolve_new`]; what can only be a directory is none.
+/// The absolute path of a file to be created, as [`open::resolve_new`]; a path that can only be a directory is refused.
 ///
 /// # Errors
 /// As [`open::resolve_new`]; [`Error::Refused`] for a directory, and for a path that ends in a slash.
 pub fn resolve_output(path: &Path) -> Result<PathBuf> {
     let bytes = path.as_os_str().as_bytes();
     let shown = path.display();
-    // A link to a directory is a name like others; with a slash behind it, it is the directory.
+    // A link to a directory is a name like others; with a slash at its end, it is the directory.
     if std::fs::symlink_metadata(path).is_ok_and(|found| found.is_dir()) {
         let hint = format!("name a file in it: {}", shell_word(path.join("NAME")));
         return Err(Error::refused(format!("{shown} is a directory"), hint));
@@ -187,13 +186,13 @@ pub fn resolve_output(path: &Path) -> Result<PathBuf> {
 /// Makes the names in `dir` durable.
 ///
 /// # Errors
-/// When the disk refuses: what was named may not be there after a crash.
+/// As fsync(2): new names may not be there after a crash.
 pub fn sync_dir(dir: &Path) -> Result<()> {
     let directory = imp::open_dir(dir).at("opening", dir)?;
     sync_once(Bug::NoDirSync, || imp::sync_dir(&directory)).at("writing", dir)
 }
 
-/// Lets the disk begin with `len` bytes at `off`, so that the fsync at the end has less to wait for; only advice.
+/// Starts writing `len` bytes at `off` to the disk, so that the fsync at the end takes less time; only advice.
 pub fn start_writeback(file: &File, off: u64, len: u64) {
     imp::start_writeback(file, off, len);
 }

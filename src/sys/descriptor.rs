@@ -1,10 +1,8 @@
-//! Descriptors that this process was started with: those that a shell opened for it, by their number or by the names
-//! that paths have for them (`/dev/stdout`, `/dev/fd/3`).
+//! Descriptors that this process was started with, named by a path (`/dev/stdout`, `/dev/fd/3`).
 //!
 //! Such a path is not opened again: that would lose the position, fail for a socket, and replace what is meant to be
-//! written through. The descriptor is duplicated.
-//!
-//! A number may belong to any code in this process: only in a program are they used.
+//! written through. The descriptor is duplicated. As a number may belong to any code in this process, only a program
+//! uses them.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::os::unix::ffi::OsStrExt;
@@ -42,14 +40,14 @@ pub fn duplicate(path: &Path) -> Result<Option<File>> {
     number(path).map(|number| inherited(number).at("opening", path)).transpose()
 }
 
-/// A library has no descriptors that it knows by their numbers.
+/// A library uses no descriptor by its number.
 #[cfg(not(feature = "program"))]
 fn inherited(_number: i32) -> std::io::Result<File> {
     Err(std::io::Error::new(std::io::ErrorKind::Unsupported, "descriptors are used by their number in programs only"))
 }
 
-/// What can only be read from front to back: the descriptor that `path` names, or a FIFO, opened once a process writes
-/// to it. None: anything else.
+/// A stream to read: the descriptor that `path` names, or a FIFO, opened once a process writes to it. None for anything
+/// else.
 ///
 /// # Errors
 /// When there is no such descriptor, or the FIFO cannot be opened.
@@ -60,8 +58,8 @@ pub fn source(path: &Path) -> Result<Option<File>> {
     }
 }
 
-/// What can only be written from front to back: the descriptor that `path` names, or a FIFO of ours, opened once a
-/// process reads from it. None: anything else, such as a FIFO of another user.
+/// A stream to write: the descriptor that `path` names, or a FIFO of this user, opened once a process reads from it.
+/// None for anything else, such as a FIFO of another user.
 ///
 /// # Errors
 /// When there is no such descriptor, or the FIFO cannot be opened.
@@ -74,7 +72,7 @@ pub fn sink(path: &Path) -> Result<Option<File>> {
     Ok(Some(file).filter(|file| file.metadata().is_ok_and(|found| is_our_fifo(&found))))
 }
 
-/// Whether [`sink`] gives something for `path`, or an error. Opens nothing.
+/// Whether [`sink`] returns a stream for `path`, or an error. Opens nothing.
 pub fn is_sink(path: &Path) -> bool {
     number(path).is_some() || std::fs::symlink_metadata(path).is_ok_and(|found| is_our_fifo(&found))
 }

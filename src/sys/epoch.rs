@@ -1,10 +1,9 @@
-//! Telling a forked child from its parent: what the kernel tracks for the parent, it does not track for the child.
+//! Distinguishing a forked child from its parent: what the kernel tracks for the parent, it does not for the child.
 #![allow(unsafe_code, reason = "a page that the kernel empties in a child, seen as an atomic")]
 
-/// A number that this process has, and no process that it was forked from or that was forked from it. None where the
-/// system cannot tell.
+/// A number that neither an ancestor nor a child of this process has. None where the system offers no such thing.
 ///
-/// A process id would not do: it can come again, and be the same in another namespace.
+/// A process id would not do: it is reused, and may be the same in another namespace.
 pub(crate) fn current() -> Option<u64> {
     imp::current()
 }
@@ -17,7 +16,7 @@ mod imp {
 
     use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
 
-    /// The stamp: one page, zero in every new child (MADV_WIPEONFORK, Linux 4.14), never given back.
+    /// One page, zero in every new child (MADV_WIPEONFORK, Linux 4.14), never unmapped.
     struct EpochPage(NonNull<AtomicU64>);
 
     // SAFETY: an atomic may be used from every thread.
@@ -26,7 +25,7 @@ mod imp {
     unsafe impl Sync for EpochPage {}
 
     static STAMP: OnceLock<Option<EpochPage>> = OnceLock::new();
-    /// The next number; children go on from where their parent was.
+    /// The next number; a child continues from that of its parent.
     static NEXT: AtomicU64 = AtomicU64::new(1);
 
     fn make() -> Option<EpochPage> {

@@ -4,12 +4,12 @@
 use std::fs::File;
 use std::io;
 
-/// A run of bytes that lies in one piece.
+/// A contiguous run of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
     /// Offset in the file.
     pub logical: u64,
-    /// Offset on the device; means nothing where [`Extent::is_unplaced`].
+    /// Offset on the device; meaningless where [`Extent::is_unplaced`].
     pub physical: u64,
     /// Bytes; may reach past the end of the file.
     pub len: u64,
@@ -27,33 +27,33 @@ impl Extent {
     const UNWRITTEN: u32 = 0x800;
     const SHARED: u32 = 0x2000;
 
-    /// Other files, or other places, have the same blocks: reflinks.
+    /// Whether other files, or other offsets, share its blocks: reflinks.
     pub fn is_shared(&self) -> bool {
         self.flags & Extent::SHARED != 0
     }
 
-    /// Space that was allocated and never written: it is read as zeros.
+    /// Whether it was allocated and never written: it is read as zeros.
     pub fn is_unwritten(&self) -> bool {
         self.flags & Extent::UNWRITTEN != 0
     }
 
-    /// Has no place yet: written, and not on its way to the disk.
+    /// Whether it has no place on the device yet: written, and not flushed.
     pub fn is_unplaced(&self) -> bool {
         self.flags & (Extent::UNKNOWN | Extent::DELALLOC) != 0
     }
 
-    /// Compressed or encrypted by the file system.
+    /// Whether the file system compressed or encrypted it.
     pub fn is_encoded(&self) -> bool {
         self.flags & Extent::ENCODED != 0
     }
 
-    /// Kept among the file's own data.
+    /// Whether it is stored in the inode.
     pub fn is_inline(&self) -> bool {
         self.flags & Extent::INLINE != 0
     }
 
-    /// Whether it begins another fragment when it comes after `before`: it lies neither right behind it nor, with a
-    /// hole between them, where the hole would end.
+    /// Whether it is another fragment than `before`: it is neither directly behind it on the device nor, with a hole
+    /// between them, where the hole would end.
     pub fn is_apart_from(&self, before: &Extent) -> bool {
         let behind = before.physical.wrapping_add(before.len);
         let beyond = before.physical.wrapping_add(self.logical.wrapping_sub(before.logical));
@@ -61,11 +61,10 @@ impl Extent {
     }
 }
 
-/// Calls `each` with every extent of `file`, ascending. What was written and has no place yet is reported as such:
-/// nothing is flushed.
+/// Calls `each` with every extent of `file`, ascending. Nothing is flushed: what has no place yet is reported as such.
 ///
 /// # Errors
-/// `Unsupported` where the file system does not tell, as tmpfs; as ioctl(2).
+/// `Unsupported` where the file system does not report it, as tmpfs; as ioctl(2).
 pub fn each(file: &File, each: &mut dyn FnMut(Extent)) -> io::Result<()> {
     imp::each(file, each)
 }
@@ -77,11 +76,11 @@ mod imp {
 
     /// Extents asked for in one call: 28 KiB.
     const MANY: usize = 512;
-    /// The size in it is that of the head alone.
+    /// The size encoded in it is that of the head alone.
     const FS_IOC_FIEMAP: Opcode = opcode::read_write::<Head>(b'f', 11);
 
     #[repr(C)]
-    #[derive(Clone, Copy)]
+    #[derive(Clone, Copy, Default)]
     struct Head {
         start: u64,
         length: u64,
@@ -117,7 +116,7 @@ mod imp {
             }
             let Some(last) = found.last() else { return Ok(()) };
             let next = last.logical.saturating_add(last.length);
-            // A program may be changing the file: never twice the same.
+            // A program may be changing the file: always move on.
             if last.flags & Extent::LAST != 0 || next <= start {
                 return Ok(());
             }
@@ -126,17 +125,10 @@ mod imp {
     }
 
     fn ask(file: &File, start: u64) -> io::Result<Vec<Raw>> {
-        let head = Head {
-            start,
-            length: u64::MAX - start,
-            flags: 0,
-            mapped_extents: 0,
-            extent_count: MANY as u32,
-            reserved: 0,
-        };
+        let head = Head { start, length: u64::MAX - start, extent_count: MANY as u32, ..Head::default() };
         let mut request = Box::new(FiemapRequest { head, extents: [Raw::default(); MANY] });
         // SAFETY: FS_IOC_FIEMAP reads a `fiemap` head and writes it back with at most `extent_count` extents after it;
-        // `FiemapRequest` is laid out as that, with room for so many, all of whose bytes may hold any value.
+        // `FiemapRequest` has that layout and room for as many, and any bytes are valid in it.
         let update = unsafe { Updater::<FS_IOC_FIEMAP, FiemapRequest>::new(&mut request) };
         // SAFETY: the operation is the one that the type above was made for; the descriptor is open.
         unsafe { ioctl(file, update) }?;

@@ -1,4 +1,4 @@
-//! Which file system a file is on, and how much room is left there.
+//! Which file system a file is on, and how much space is left there.
 
 use std::fs::File;
 use std::io;
@@ -8,7 +8,7 @@ use rustix::io::Errno;
 
 use crate::error::{At, Result};
 
-/// The file systems that make a difference to us.
+/// The file systems that memsnap distinguishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FsKind {
@@ -20,27 +20,27 @@ pub enum FsKind {
     Btrfs,
     /// F2FS.
     F2fs,
-    /// Memory.
+    /// Files in memory.
     Tmpfs,
     /// Layers over another file system, as in containers.
     Overlay,
-    /// Some program.
+    /// A file system in user space.
     Fuse,
-    /// Another machine.
+    /// NFS.
     Nfs,
-    /// Another machine, by the protocol of Windows.
+    /// SMB.
     Cifs,
-    /// Other machines.
+    /// Ceph.
     Ceph,
-    /// The machine around this virtual one, or another.
+    /// 9P, as between a virtual machine and its host.
     Plan9,
     /// Any other, with its number in statfs(2).
     Other(i64),
 }
 
 impl FsKind {
-    /// Whether a granted lease proves that no process writes: overlayfs and FUSE grant it wrongly, the network does not
-    /// know.
+    /// Whether a granted lease proves that no process writes. Overlayfs and FUSE grant it wrongly; a network file
+    /// system does not know of other machines.
     ///
     /// On tmpfs it proves only that no process has the file open or mapped: pages that a program has pinned for the
     /// kernel to write to (fixed buffers of io_uring) stay writable after that, and nothing shows that a page is
@@ -54,17 +54,17 @@ impl FsKind {
         self.lease_proves_no_writes() || *self == FsKind::Tmpfs
     }
 
-    /// Whether files have the length that the system reports. Those that the kernel makes up when they are read (as in
-    /// /proc and /sys) have none, or one that means nothing.
-    pub fn tells_lengths(&self) -> bool {
+    /// Whether files have the length that the system reports. Those that the kernel generates when they are read (as in
+    /// /proc and /sys) have none, or a meaningless one.
+    pub fn has_lengths(&self) -> bool {
         // proc, sysfs, cgroup, cgroup2, debugfs, tracefs, securityfs, configfs.
-        const MADE_UP: [i64; 8] =
+        const GENERATED: [i64; 8] =
             [0x9fa0, 0x6265_6572, 0x0027_e0eb, 0x6367_7270, 0x6462_6720, 0x7472_6163, 0x7363_6673, 0x6265_6570];
-        !matches!(self, FsKind::Other(magic) if MADE_UP.contains(magic))
+        !matches!(self, FsKind::Other(magic) if GENERATED.contains(magic))
     }
 
-    /// Whether others may use the same files and not see a flock: other machines, depending on how it is mounted there
-    /// and here (NFS with `local_lock`, CIFS with `nobrl`), or what is behind a program.
+    /// Whether the same files may be used where a flock is not seen: on other machines, depending on how it is mounted
+    /// there and here (NFS with `local_lock`, CIFS with `nobrl`), or behind a FUSE program.
     pub fn may_hide_locks(&self) -> bool {
         matches!(self, FsKind::Nfs | FsKind::Cifs | FsKind::Ceph | FsKind::Plan9 | FsKind::Fuse)
     }
@@ -87,7 +87,7 @@ impl FsKind {
         }
     }
 
-    /// By the magic number of statfs(2); they are all of 32 bits, whatever width the machine gives them.
+    /// From the magic number of statfs(2); all have 32 bits, whatever type the system uses.
     #[cfg(target_os = "linux")]
     fn of_magic(magic: u32) -> FsKind {
         match magic {
@@ -116,7 +116,7 @@ pub fn kind(file: &File) -> io::Result<FsKind> {
     Ok(FsKind::of_magic(rustix::fs::fstatfs(file)?.f_type as u32))
 }
 
-/// The file system that `file` is on: not known on this system.
+/// The file system that `file` is on: unknown on this system.
 ///
 /// # Errors
 /// None.
@@ -125,26 +125,26 @@ pub fn kind(_file: &File) -> io::Result<FsKind> {
     Ok(FsKind::Other(0))
 }
 
-/// Room on a file system.
+/// Space on a file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Space {
-    /// Bytes an ordinary user can still write, reserves left out; a quota may be tighter.
+    /// Bytes that an unprivileged user can still write; a quota may be tighter.
     pub free: u64,
     /// Bytes in all.
     pub total: u64,
 }
 
-/// Room on the file system of `dir`.
+/// Space on the file system of `dir`.
 ///
 /// # Errors
 /// As statvfs(3).
 pub fn space(dir: &Path) -> Result<Space> {
-    let stat = rustix::fs::statvfs(dir).at("asking for the free space of", dir)?;
+    let stat = rustix::fs::statvfs(dir).at("reading the free space of", dir)?;
     let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
     Ok(Space { free: bytes(stat.f_bavail), total: bytes(stat.f_blocks) })
 }
 
-/// Whether an error is what systems say of a disk that has lost bytes.
+/// Whether a system reports this error for a disk that has lost bytes.
 pub(crate) fn means_lost_bytes(error: &io::Error) -> bool {
     #[cfg(target_os = "linux")]
     const LOST: [Errno; 6] = [Errno::IO, Errno::NODATA, Errno::ILSEQ, Errno::BADMSG, Errno::UCLEAN, Errno::REMOTEIO];
@@ -156,7 +156,7 @@ pub(crate) fn means_lost_bytes(error: &io::Error) -> bool {
 /// Whether this process may write up to byte `end` of a file (`ulimit -f`).
 ///
 /// # Errors
-/// What a write past the limit says.
+/// That of a write past the limit.
 pub fn may_write_to(end: u64) -> io::Result<()> {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Fsize).current;
     if limit.is_some_and(|limit| end > limit) { Err(Errno::FBIG.into()) } else { Ok(()) }

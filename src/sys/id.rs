@@ -1,4 +1,4 @@
-//! What names are made of: random bytes, the host, the user, the clock on the wall.
+//! Random bytes, the host, the user and the wall clock.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -16,7 +16,7 @@ mod imp {
     pub(super) fn random16() -> Option<[u8; 16]> {
         let mut bytes = [0; 16];
         loop {
-            // getrandom(2) gives up to 256 bytes at once or nothing.
+            // getrandom(2) returns up to 256 bytes in one piece.
             match getrandom(&mut bytes, GetRandomFlags::empty()) {
                 Ok(16) => return Some(bytes),
                 Ok(_) | Err(Errno::INTR) => {}
@@ -37,7 +37,7 @@ mod imp {
     }
 }
 
-/// Where the call is forbidden: unique is enough, as these bytes name things and hide nothing.
+/// Where the call is forbidden: unique is sufficient, as these bytes are names and no secrets.
 fn unlikely16() -> [u8; 16] {
     let mut bytes = [0; 16];
     for (i, half) in bytes.chunks_exact_mut(8).enumerate() {

@@ -1,9 +1,9 @@
-//! Who locks a file: all locks and leases that the kernel reports, and the processes that have them now.
+//! All locks and leases on a file that the kernel reports, and the processes that hold them.
 //!
-//! /proc/locks names who asked for a lock, and that is not always who has it: flock, OFD locks and leases belong to an
-//! open file description, which children inherit (`exec 9>F; flock 9` in a shell: the shell has it, the table names the
-//! `flock` that has ended), and for OFD locks it names no process. Its holder follows from fdinfo of the descriptors of
-//! all processes that may be looked at.
+//! /proc/locks names the process that took a lock, which is not always the one that holds it: flock, OFD locks and
+//! leases belong to an open file description, which children inherit (`exec 9>F; flock 9` in a shell: the shell holds
+//! it, the table names the `flock` that has ended), and for OFD locks it names no process. The holders are found in
+//! fdinfo of the descriptors of all processes that may be inspected.
 #![allow(unsafe_code, reason = "kcmp(2) has no safe wrapper")]
 
 use std::fs::File;
@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 use super::process::command_of;
 
-/// Families of locks; one does not see the other.
+/// Families of locks, which do not conflict with each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LockKind {
     /// flock(2).
@@ -24,12 +24,12 @@ pub enum LockKind {
     Lease,
 }
 
-/// A process, as far as it can be seen.
+/// A process, as far as it is visible.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Process {
-    /// Its number.
+    /// Its PID.
     pub pid: u32,
-    /// Its name, as it calls itself: to be escaped before a terminal sees it.
+    /// Its name, which it can choose itself: to be escaped for a terminal.
     pub command: Option<String>,
     /// When it was started, to 10 ms.
     pub started: Option<SystemTime>,
@@ -40,7 +40,7 @@ pub struct Process {
 pub struct Lock {
     /// Its family.
     pub kind: LockKind,
-    /// For one alone: a lock for writing. Otherwise any number may hold it.
+    /// A write lock, which one alone can hold; otherwise any number can.
     pub exclusive: bool,
     /// The first byte that it covers; 0 for flock and leases.
     pub start: u64,
@@ -48,25 +48,24 @@ pub struct Lock {
     pub end: Option<u64>,
     /// Not held, but waited for.
     pub waiting: bool,
-    /// All that have it, by number: a lock is shared by those that inherited it. Of one that is waited for, who waits.
-    /// Empty where no process is visible: a process of others or of another container, a descriptor under way in a
-    /// socket.
+    /// The processes that hold it, several where it was inherited; of a lock that is waited for, the one that waits.
+    /// Empty where none is visible: a process of another user or container, a descriptor in transit in a socket.
     pub holders: Vec<Process>,
 }
 
 impl Lock {
-    /// Whether process `pid` is among those that have it, not only waiting for it.
+    /// Whether process `pid` holds it, and is not only waiting for it.
     pub fn is_held_by(&self, pid: u32) -> bool {
         !self.waiting && self.holders.iter().any(|h| h.pid == pid)
     }
 }
 
-/// What locks a file.
+/// The locks on a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Locks {
-    /// The locks, in the kernel's order: who waits comes after what it waits for.
+    /// The locks, in the kernel's order: a waiter comes after what it waits for.
     pub locks: Vec<Lock>,
-    /// False: there may be locks that are not listed, or one of them has holders that were not seen for sure.
+    /// False: there may be locks that are not listed, or holders that were not found for sure.
     pub complete: bool,
 }
 
@@ -78,19 +77,19 @@ impl Locks {
 }
 
 impl Process {
-    /// What can be seen of process `pid`, which may be nothing.
+    /// What is visible of process `pid`, possibly nothing.
     pub fn of(pid: u32) -> Process {
         Process { pid, command: command_of(pid), started: imp::started(pid) }
     }
 }
 
-/// All locks on `file` that the kernel reports, those of this process included. Costs a walk over the descriptors of
-/// all processes when there are any, some 10 ms for 100 processes.
+/// All locks on `file` that the kernel reports, those of this process included. If there are any, this walks over the
+/// descriptors of all processes: some 10 ms for 100 processes.
 pub fn of(file: &File) -> Locks {
     imp::of(file, false)
 }
 
-/// The same without the locks that the open file description of `file` has itself.
+/// The same without the locks of the open file description of `file` itself.
 pub(super) fn of_others(file: &File) -> Locks {
     imp::of(file, true)
 }
@@ -110,7 +109,7 @@ mod imp {
         pub(super) kind: LockKind,
         pub(super) exclusive: bool,
         pub(super) waiting: bool,
-        /// Who asked for it: -1 for OFD locks, 0 or less for no process here.
+        /// The process that took it: -1 for OFD locks, 0 or less for no process here.
         pub(super) pid: i64,
         pub(super) start: u64,
         pub(super) end: Option<u64>,
@@ -128,7 +127,7 @@ mod imp {
                 "LEASE" | "DELEG" => LockKind::Lease,
                 _ => return None,
             };
-            // Neither READ nor WRITE: a lease about to be given back.
+            // Neither READ nor WRITE: a lease that is being broken.
             let exclusive = fields.nth(1)? == "WRITE";
             let pid = fields.next()?.parse().ok()?;
             let (device, ino) = fields.next()?.rsplit_once(':')?;
@@ -151,12 +150,12 @@ mod imp {
         }
     }
 
-    /// Processes that were looked at: thousands of locks may have the same holders.
+    /// Processes that were inspected: thousands of locks may have the same holders.
     #[derive(Default)]
     struct Processes(HashMap<u32, Option<Process>>);
 
     impl Processes {
-        /// None: it has ended since, and holds nothing any more.
+        /// None: it has ended, and holds nothing any more.
         fn process(&mut self, pid: u32) -> Option<Process> {
             let look = || Some(Process::of(pid)).filter(|p| p.command.is_some());
             self.0.entry(pid).or_insert_with(look).clone()
@@ -166,7 +165,7 @@ mod imp {
     /// A lock seen in fdinfo.
     struct FdLock {
         line: LockLine,
-        /// The descriptors that have it, each of a process.
+        /// The descriptors that have it: PID and number.
         at: Vec<(u32, u32)>,
     }
 
@@ -182,8 +181,8 @@ mod imp {
         Some(once(text.lines().filter_map(|line| LockLine::parse(line, file))).collect())
     }
 
-    /// The table comes in pieces: where locks of others come between two of them, a line comes twice. A process has no
-    /// lock of its own twice.
+    /// The table is read in pieces: when locks are added meanwhile, a line is read twice. A process has no lock of its
+    /// own twice.
     pub(super) fn once(lines: impl Iterator<Item = LockLine>) -> impl Iterator<Item = LockLine> {
         let mut seen = HashSet::new();
         lines.filter(move |line| line.kind != LockKind::Posix || line.waiting || seen.insert(line.clone()))
@@ -192,7 +191,8 @@ mod imp {
     pub(super) fn of(file: &File, of_others: bool) -> Locks {
         let Some(identity) = Identity::of(file) else { return Locks::default() };
         let recorded = table(&identity);
-        // The table leaves out who has no number in our namespace, even if a process that has one inherited it.
+        // The table leaves out locks whose process has no PID in our namespace, even if a process that has one
+        // inherited them.
         let whole = recorded.is_some() && in_initial_namespace();
         let recorded = recorded.unwrap_or_default();
         if whole && recorded.is_empty() {
@@ -201,7 +201,7 @@ mod imp {
         let (found, unseen) = found(&identity, &recorded);
         let mut by_line: HashMap<&LockLine, VecDeque<usize>> = HashMap::new();
         found.iter().enumerate().for_each(|(i, f)| by_line.entry(&f.line).or_default().push_back(i));
-        let (mut told, mut known) = (vec![false; found.len()], Processes::default());
+        let (mut listed, mut known) = (vec![false; found.len()], Processes::default());
         let own = (std::process::id(), u32::try_from(file.as_raw_fd()).unwrap_or(u32::MAX));
         let shown = |f: &FdLock| !of_others || !f.at.contains(&own);
         let mut still = None;
@@ -210,11 +210,11 @@ mod imp {
             if line.waiting {
                 all.locks.push(line.lock(line.asked_by(), &mut known));
             } else if let Some(i) = by_line.get_mut(line).and_then(VecDeque::pop_front) {
-                told[i] = true;
+                listed[i] = true;
                 all.locks.extend(shown(&found[i]).then(|| found[i].lock(&mut known)));
             } else if still.get_or_insert_with(|| lines_now(&identity)).contains(line) {
-                // Who asked is believed only where nothing speaks against it: the number may be of another by now. A
-                // lock of a process goes with it.
+                // The process that took it counts as its holder only if it holds it for certain (POSIX), or could not
+                // be inspected: its PID may belong to another by now.
                 let of_process = line.kind == LockKind::Posix;
                 let asked = line.asked_by().filter(|pid| of_process || unseen.contains(pid));
                 let lock = line.lock(asked, &mut known);
@@ -222,7 +222,7 @@ mod imp {
                 all.locks.push(lock);
             }
         }
-        let rest = found.iter().zip(told).filter(|(f, told)| !told && shown(f));
+        let rest = found.iter().zip(listed).filter(|(f, listed)| !listed && shown(f));
         all.locks.extend(rest.map(|(f, _)| f.lock(&mut known)));
         all
     }
@@ -231,7 +231,7 @@ mod imp {
         table(file).unwrap_or_default().into_iter().collect()
     }
 
-    /// The locks of all descriptors that may be looked at, and the processes that may not.
+    /// The locks of all descriptors that may be inspected, and the processes that may not.
     fn found(file: &Identity, recorded: &[LockLine]) -> (Vec<FdLock>, BTreeSet<u32>) {
         let mut all: Vec<FdLock> = Vec::new();
         let mut unseen = BTreeSet::new();
@@ -262,7 +262,7 @@ mod imp {
         (all, unseen)
     }
 
-    /// Whether two descriptors, each of a process, are of one open file description; None if that cannot be asked.
+    /// Whether two descriptors (PID and number) are of one open file description; none if kcmp(2) does not say.
     fn same_description(a: (u32, u32), b: (u32, u32)) -> Option<bool> {
         const KCMP_FILE: libc::c_int = 0;
         // SAFETY: kcmp(2) takes five numbers and reads or writes no memory of ours; unknown ones are an error.
@@ -274,7 +274,7 @@ mod imp {
     }
 
     pub(super) fn started(pid: u32) -> Option<SystemTime> {
-        // Ticks from boot on; the fields here begin with the third.
+        // Ticks since boot; the fields here begin with the third.
         let ticks: u64 = stat_fields(pid)?.get(19)?.parse().ok()?;
         let at = Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second().max(1));
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);

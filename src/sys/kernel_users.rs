@@ -1,15 +1,16 @@
-//! Who uses a file without being a process: loop devices, and the kernel that swaps to it.
+//! Users of a file that are not processes: loop devices, and the kernel that swaps to it.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
+use super::mount::unescaped;
 use super::process::Identity;
 
 /// A user of a file that is not a process.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct KernelUser {
-    /// What it is: `loop device /dev/loop0`.
+    /// `loop device /dev/loop0`.
     pub(super) name: String,
     /// Whether it can write to the file.
     pub(super) writes: bool,
@@ -32,7 +33,7 @@ fn loop_devices(file: &Identity) -> Vec<KernelUser> {
     found
 }
 
-/// The loop device with this directory in /sys/block, if the file is what is behind it.
+/// The loop device with this directory in /sys/block, if the file is behind it.
 fn loop_device(dir: &Path, file: &Identity) -> Option<KernelUser> {
     let mut path = std::fs::read(dir.join("loop/backing_file")).ok()?;
     path.pop(); // the end of the line
@@ -44,29 +45,11 @@ fn loop_device(dir: &Path, file: &Identity) -> Option<KernelUser> {
     Some(KernelUser { name, writes: !reads })
 }
 
-/// The paths in /proc/swaps, where blanks and backslashes are three octal digits.
+/// The paths in /proc/swaps.
 fn swap_files(swaps: &[u8]) -> Vec<PathBuf> {
     let lines = swaps.split(|byte| *byte == b'\n').skip(1);
     let fields = lines.filter_map(|line| line.split(u8::is_ascii_whitespace).next()).filter(|field| !field.is_empty());
     fields.map(|field| PathBuf::from(OsString::from_vec(unescaped(field)))).collect()
-}
-
-fn unescaped(mut field: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    while let [first, rest @ ..] = field {
-        let code = rest.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
-        match code.and_then(|digits| u8::from_str_radix(digits, 8).ok()).filter(|_| *first == b'\\') {
-            Some(byte) => {
-                out.push(byte);
-                field = &rest[3..];
-            }
-            None => {
-                out.push(*first);
-                field = rest;
-            }
-        }
-    }
-    out
 }
 
 #[cfg(test)]
@@ -78,6 +61,5 @@ mod tests {
         let swaps = b"Filename\t\t\t\tType\t\tSize\n/a\\040b\\134c   file\t4092 0 -2\n/dev/sda2 partition 1 0 -3\n";
         assert_eq!(swap_files(swaps), [Path::new("/a b\\c"), Path::new("/dev/sda2")]);
         assert!(swap_files(b"").is_empty());
-        assert_eq!(unescaped(b"\\04"), b"\\04");
     }
 }

@@ -1,15 +1,14 @@
-//! Leases: the kernel guarantees that no process has a file open or mapped for writing (or at all), until one wants to.
+//! Leases: the kernel guarantees that no process has a file open or mapped for writing (or at all) while one is held.
 //!
-//! A program that opens the file then waits for us to give way: a watcher looks every 10 ms and gives the lease back at
-//! once, and what was read under it is no longer proven. Between [`Lease::keep`] and [`Lease::give_way`] it is not
-//! given back: who opens the file waits, until the kernel takes the lease by force (/proc/sys/fs/lease-break-time, 45 s
-//! by default; 0 is never). Only file systems with [`super::fs::FsKind::lease_blocks_opening`] are to be believed. The
-//! kernel announces the break by a signal: SIGURG is chosen, as it does nothing unless it is handled (the usual SIGIO
-//! kills).
+//! A program that opens the file waits until the lease is given back. A thread checks for that every 10 ms, and gives
+//! it back immediately; what was read under it is then no longer proven. Between [`Lease::keep`] and
+//! [`Lease::give_way`] the program has to wait, until the kernel breaks the lease (/proc/sys/fs/lease-break-time, 45 s
+//! by default; 0 is never). A lease counts only on file systems with `FsKind::lease_blocks_opening`. The kernel
+//! announces the break by a signal: SIGURG is used, as it is ignored by default (the usual SIGIO kills).
 //!
-//! While a break is pending, F_GETLEASE names the kind that the holder is to step down to, and so it does after the
-//! kernel has stepped it down: only fdinfo distinguishes the two (BREAKING). A break stays pending when no process
-//! waits any more: who opened the file with O_NONBLOCK got EWOULDBLOCK, who was interrupted has gone.
+//! While a break is pending, F_GETLEASE returns the kind that the holder is to downgrade to, and also after the kernel
+//! has downgraded it: only fdinfo distinguishes the two (BREAKING). A break stays pending even if no process waits any
+//! more: with O_NONBLOCK, opening failed with EWOULDBLOCK, or a signal interrupted it.
 #![cfg_attr(target_os = "linux", allow(unsafe_code, reason = "fcntl(2) with lease commands has no safe wrapper"))]
 
 use std::fs::File;
@@ -17,16 +16,16 @@ use std::io;
 
 use super::openers::Opener;
 
-/// What the kernel says to the wish for a lease.
+/// The answer of the kernel to a request for a lease.
 #[derive(Debug)]
 pub enum LeaseAnswer<'a> {
-    /// It is ours, and the proof holds from now on.
+    /// It is held from now on.
     Granted(Lease<'a>),
-    /// A process has the file open or mapped in a way that excludes it.
+    /// A process has the file open or mapped in a conflicting way.
     Refused,
-    /// Only the owner of a file, and root, may ask: nothing is known.
+    /// Only the owner of a file, and root, may take one: nothing is known.
     NotOwner,
-    /// This system or file system has no leases: nothing is known.
+    /// This system or file system has none: nothing is known.
     Unsupported,
 }
 
@@ -34,7 +33,7 @@ pub enum LeaseAnswer<'a> {
 #[derive(Debug)]
 pub struct Lease<'a> {
     imp: imp::Lease,
-    /// The lease is of the open file description: as long as the file is borrowed it stays open.
+    /// The lease belongs to the open file description: as long as the file is borrowed it stays open.
     _file: std::marker::PhantomData<&'a File>,
 }
 
@@ -43,48 +42,48 @@ impl<'a> Lease<'a> {
     /// reading only, and nowhere else in this process for writing.
     ///
     /// # Errors
-    /// As fcntl(2), for what is no answer; when no thread can be started.
+    /// As fcntl(2), for other errors; when no thread can be started.
     pub fn read(file: &'a File) -> io::Result<LeaseAnswer<'a>> {
         imp::take(file, imp::READ)
     }
 
-    /// A write lease: while it is held no other process has the file open at all. There must be no other open
-    /// description of it in this process either: duplicates of `file` are fine, a second opening is not.
+    /// A write lease: while it is held no other process has the file open at all. This process must not have opened it
+    /// a second time either; duplicates of `file` are allowed.
     ///
     /// # Errors
-    /// As fcntl(2), for what is no answer; when no thread can be started.
+    /// As fcntl(2), for other errors; when no thread can be started.
     pub fn write(file: &'a File) -> io::Result<LeaseAnswer<'a>> {
         imp::take(file, imp::WRITE)
     }
 
-    /// Whether it is held no more; looks now. It was given back because a process wanted the file, or taken by force.
+    /// Checks whether it was given back, because a process opened the file, or broken by the kernel.
     pub fn is_broken(&self) -> bool {
         self.imp.is_broken()
     }
 
-    /// Whether it was given back because this program was to stop (SIGTSTP): see `program::stop`.
+    /// Whether it was given back for SIGTSTP: see `program::stop`.
     pub fn was_stopped(&self) -> bool {
         self.imp.was_stopped()
     }
 
-    /// From now on it is not given back before [`Lease::give_way`] or its release: who opens the file waits. False when
-    /// it was broken before; then nothing changes. This process must not open the file meanwhile: it would wait for
-    /// itself.
+    /// From now on it is not given back before [`Lease::give_way`] or its release: a process that opens the file waits.
+    /// False when it was broken before; then nothing changes. This process must not open the file meanwhile: it would
+    /// wait for itself.
     pub fn keep(&self) -> bool {
         self.imp.keep()
     }
 
-    /// From now on it is given back at once again, to a process that may be waiting already.
+    /// Ends [`Lease::keep`]: if a process is waiting already, it is given back now.
     pub fn give_way(&self) {
         self.imp.give_way();
     }
 
-    /// Who was seen to have the file right after it was broken: a waiting process is in no table before.
+    /// The processes that had the file right after it was broken: no table lists a process that waits.
     pub fn wanted_by(&self) -> Vec<Opener> {
         self.imp.wanted_by()
     }
 
-    /// Gives it back; true when it was held to this moment.
+    /// Gives it back; true when it was held until now.
     pub fn release(mut self) -> bool {
         self.imp.finish()
     }
@@ -111,7 +110,7 @@ mod imp {
     #[cfg(feature = "program")]
     use crate::sys::program::stop;
 
-    /// Only a program handles the signal that stops it.
+    /// Only a program handles SIGTSTP.
     #[cfg(not(feature = "program"))]
     mod stop {
         pub(super) fn lease_begins() {}
@@ -124,18 +123,18 @@ mod imp {
     pub(super) const READ: c_int = libc::F_RDLCK;
     pub(super) const WRITE: c_int = libc::F_WRLCK;
 
-    /// How often the watcher looks; a program that wants the file waits that long.
+    /// The interval between checks; a program that opens the file waits that long.
     const WATCH: Duration = Duration::from_millis(10);
-    /// How often it is looked who has the file after the lease was given back: they are still on their way.
+    /// How often the openers are looked up after the lease was given back: they may still be opening the file.
     const LOOKS: usize = 3;
 
-    /// From fcntl.h; libc has no name for it on all targets.
+    /// From fcntl.h; libc does not define it on all targets.
     const F_SETSIG: c_int = 10;
 
-    /// The one place that changes the lease, whichever thread comes first.
+    /// Shared with the thread that checks. Only code that holds the mutex changes the lease.
     #[derive(Debug)]
     struct Watched {
-        /// A duplicate: of the same open file description, so the lease is its as well.
+        /// A duplicate: the lease belongs to the open file description.
         file: File,
         kind: c_int,
         seen: Mutex<Status>,
@@ -145,11 +144,11 @@ mod imp {
     #[derive(Debug)]
     struct Status {
         state: Phase,
-        /// Who was seen to have the file then.
+        /// The openers after it was broken.
         wanted_by: Vec<Opener>,
-        /// It was given back for a stop.
+        /// It was given back for SIGTSTP.
         stopped: bool,
-        /// A stop waits for it.
+        /// SIGTSTP is delayed by it.
         counted: bool,
     }
 
@@ -163,9 +162,9 @@ mod imp {
 
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     enum Phase {
-        /// It is given back as soon as a process wants the file.
+        /// Held, and given back as soon as a process opens the file.
         Ours,
-        /// It is not.
+        /// Held, and not given back.
         Kept,
         Broken,
         Released,
@@ -180,7 +179,7 @@ mod imp {
     pub(super) fn take(file: &File, kind: c_int) -> io::Result<LeaseAnswer<'_>> {
         let seen = Status { state: Phase::Ours, wanted_by: Vec::new(), stopped: false, counted: true };
         let held = Watched { file: file.try_clone()?, kind, seen: Mutex::new(seen), ended: Condvar::new() };
-        // Before the lease: afterwards the break may come, with the signal that was set then.
+        // Before the lease is taken: a break sends the signal that is set when it comes.
         fcntl(file, F_SETSIG, libc::SIGURG)?;
         stop::lease_begins();
         if let Err(e) = fcntl(file, libc::F_SETLEASE, kind) {
@@ -206,15 +205,14 @@ mod imp {
     }
 
     fn fcntl(file: &File, command: c_int, argument: c_int) -> Result<c_int, Errno> {
-        // SAFETY: the commands used here (F_SETSIG, F_SETLEASE, F_GETLEASE) take a number or nothing, no pointer; the
-        // descriptor is open as `file` is borrowed.
+        // SAFETY: F_SETSIG, F_SETLEASE and F_GETLEASE take a number or nothing, no pointer; the descriptor is open.
         let rc = unsafe { libc::fcntl(file.as_raw_fd(), command, argument) };
         if rc < 0 { Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO)) } else { Ok(rc) }
     }
 
     impl Watched {
-        /// While the lease is kept, the kernel is not asked for it: that alone would let it take the lease by force
-        /// when the time is over, even if no process is waiting any more.
+        /// While the lease is kept, F_GETLEASE is not called: after the break time, that alone would make the kernel
+        /// break the lease, even if no process is waiting any more.
         fn watch(&self) {
             let mut seen = self.lock();
             loop {
@@ -230,7 +228,6 @@ mod imp {
             self.seen.lock().unwrap_or_else(PoisonError::into_inner)
         }
 
-        /// While a break is pending the kernel names the kind that we are to step down to.
         fn look(&self, seen: &mut Status) -> Phase {
             let stop = seen.state == Phase::Ours && stop::is_wanted();
             let held = match seen.state {
@@ -263,7 +260,7 @@ mod imp {
             fcntl(&self.file, libc::F_GETLEASE, 0) == Ok(self.kind)
         }
 
-        /// A process wants the file, and the kernel has not taken the lease by force.
+        /// A process is opening the file, and the kernel has not broken the lease yet.
         fn is_pending(&self) -> bool {
             let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", self.file.as_raw_fd()));
             info.unwrap_or_default().lines().any(|line| line.contains(" LEASE ") && line.contains(" BREAKING "))
@@ -306,7 +303,7 @@ mod imp {
             self.held.lock().wanted_by.clone()
         }
 
-        /// Gives it back, once; whether it was ours to the end.
+        /// Gives it back, once; whether it was held until now.
         pub(super) fn finish(&mut self) -> bool {
             let mut seen = self.held.lock();
             let ours = matches!(self.held.look(&mut seen), Phase::Ours | Phase::Kept);

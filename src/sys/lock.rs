@@ -1,8 +1,8 @@
-//! flock(2) that waits for so long and no longer, and says who is in the way.
+//! flock(2) with a time limit, whose error names the holder.
 //!
-//! A lock is of an open file description, not of a process: children inherit it, and the number in /proc/locks may be
-//! of one that is long gone, so the holders are looked for among all descriptors ([`kernel_locks`]). Where they are our
-//! own ancestors, as in `flock F memsnap snap F`, the lock protects us already and waiting for it would never end.
+//! A lock belongs to an open file description, not to a process: children inherit it, and the process in /proc/locks
+//! may have ended long ago, so the holders are looked up among all descriptors ([`kernel_locks`]). If they are our own
+//! ancestors, as in `flock F memsnap snap F`, the lock protects us already, and waiting for it would never end.
 
 use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::kernel_locks::{self, Lock, LockKind, Process};
 use crate::error::{At, Error, Result};
 
-/// Shared with others of its kind, or alone.
+/// The mode of a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LockMode {
     /// Any number may hold it.
@@ -21,25 +21,25 @@ pub enum LockMode {
     Exclusive,
 }
 
-/// Who holds the lock that was asked for.
+/// Who holds the lock after [`flock`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Held {
-    /// Our descriptor, until it is closed.
+    /// The given descriptor, until it is closed.
     ByUs,
-    /// A process that we run under, which has to keep it as long as we run. Its other children are not kept out.
+    /// An ancestor of this process, which has to keep it as long as we run. It does not exclude its other children.
     ByAncestor,
 }
 
-/// How often it is looked who is in the way: /proc/locks is read in pieces, and one that is released meanwhile makes it
+/// How often the holders are looked up: /proc/locks is read in pieces, and a lock that is released meanwhile makes it
 /// skip another (fs/locks.c, `locks_next`).
 const LOOKS: usize = 5;
 
 /// Locks `file`, waiting up to `wait` (zero: not at all) while another process holds it. `path` is for the message.
 ///
 /// # Errors
-/// `Busy`, naming the holder; at once when an ancestor holds it shared and we want it alone, as it would never let go.
-/// What flock(2) says otherwise.
+/// `Busy`, naming the holder; without waiting when an ancestor holds it shared and an exclusive lock is wanted, as it
+/// would never release it. As flock(2) otherwise.
 pub fn flock(file: &File, path: &Path, mode: LockMode, wait: Duration) -> Result<Held> {
     if try_flock(file, path, mode)? {
         return Ok(Held::ByUs);
@@ -51,7 +51,7 @@ pub fn flock(file: &File, path: &Path, mode: LockMode, wait: Duration) -> Result
             break;
         }
         if try_flock(file, path, mode)? {
-            return Ok(Held::ByUs); // let go while we looked
+            return Ok(Held::ByUs); // released meanwhile
         }
         in_the_way = conflicting(file, mode);
     }
@@ -62,10 +62,10 @@ pub fn flock(file: &File, path: &Path, mode: LockMode, wait: Duration) -> Result
     }
 }
 
-/// As [`flock`], but the lock of a process that started us does not count as ours.
+/// As [`flock`], but the lock of an ancestor does not count.
 ///
 /// # Errors
-/// `Busy`, naming the holder; what flock(2) says otherwise.
+/// `Busy`, naming the holder; as flock(2) otherwise.
 pub fn flock_ours(file: &File, path: &Path, mode: LockMode, wait: Duration) -> Result<()> {
     if try_flock(file, path, mode)? {
         return Ok(());
@@ -106,7 +106,7 @@ fn conflicting(file: &File, mode: LockMode) -> Vec<Lock> {
     found
 }
 
-/// None: no ancestor holds it. Otherwise whether what it holds is as strong as what is wanted.
+/// None: no ancestor holds it. Otherwise whether its lock is as strong as the one that is wanted.
 fn by_ancestors(in_the_way: &[Lock], mode: LockMode) -> Option<bool> {
     let ancestors = super::process::ancestors();
     let theirs = in_the_way.iter().filter(|l| ancestors.iter().any(|pid| l.is_held_by(*pid)));

@@ -1,14 +1,13 @@
-//! Read windows of a file that belongs to others, and the guard that makes a shrinking file an error.
+//! Read windows of a file that others may write to, and the guard that makes a shrinking file an error.
 //!
-//! Reading a mapped page past the end of its file is SIGBUS, which kills. The guard is a handler for it: every window
-//! stands in a table; where a fault is inside of one, zero pages are put over the rest of that window, the window is
-//! marked, and the read goes on to its end, after which `MappedWindow::with` refuses its result. It costs nothing while
-//! nothing happens. Only a program installs it (`program::guard`), as signal handlers are not a library's business.
+//! Reading a mapped page past the end of its file raises SIGBUS, which kills. The guard is a handler for it: every
+//! window is in a table; when a fault is inside of one, the handler maps zero pages over the rest of that window and
+//! marks the window; the read continues to its end, and `MappedWindow::with` then discards its result. Only a program
+//! installs it (`program::guard`), as a library must not install signal handlers.
 //!
-//! A `MappedWindow` is of a file that others may write to, so its bytes are no ordinary `&[u8]`. It is private to the
-//! crate: the scan, its only user, copies what it keeps before other code sees it (`MappedWindow::with` has the
-//! contract).
-#![allow(unsafe_code, reason = "slices of mapped memory, and zeros put over it")]
+//! Others may write to the file, so its bytes are no ordinary `&[u8]`. `MappedWindow` is private to the crate: the
+//! scan, its only user, copies what it keeps before other code sees it (`MappedWindow::with` has the contract).
+#![allow(unsafe_code, reason = "slices of mapped memory, and zeros mapped over it")]
 
 use std::fs::File;
 use std::io;
@@ -18,17 +17,17 @@ use rustix::mm::MapFlags;
 #[cfg(feature = "program")]
 use rustix::mm::ProtFlags;
 
-/// No swap space is set aside for a mapping. FreeBSD never sets any aside.
+/// No swap space is reserved for a mapping. FreeBSD never reserves any.
 #[cfg(not(target_os = "freebsd"))]
 pub(super) const NORESERVE: MapFlags = MapFlags::NORESERVE;
 #[cfg(target_os = "freebsd")]
 pub(super) const NORESERVE: MapFlags = MapFlags::empty();
 
-/// Windows at one time, over all threads.
+/// Windows that exist at one time, in all threads.
 const SLOTS: usize = 64;
 
-/// One window in the table. `version` is odd while the slot is free or changing hands, so that the handler, which can
-/// wait for no other thread, never believes the start of one window and the end of another.
+/// One window in the table. `version` is odd while the slot is free or being filled, so that the handler, which cannot
+/// wait for another thread, never combines the start of one window with the end of another.
 struct Slot {
     taken: AtomicBool,
     version: AtomicUsize,
@@ -47,7 +46,7 @@ static TABLE: [Slot; SLOTS] = [const {
     }
 }; SLOTS];
 
-/// Whether the guard stands: without it nothing is mapped.
+/// Whether the guard is installed: without it nothing is mapped.
 pub(super) static GUARDED: AtomicBool = AtomicBool::new(false);
 
 impl Slot {
@@ -66,29 +65,29 @@ impl Slot {
         self.taken.store(false, SeqCst);
     }
 
-    /// The end of this window when `addr` is inside.
+    /// The end of this window if `addr` is inside.
     #[cfg(feature = "program")]
     fn end_if_inside(&self, addr: usize) -> Option<usize> {
         let version = self.version.load(SeqCst);
         let (start, end) = (self.start.load(SeqCst), self.end.load(SeqCst));
-        let steady = version.is_multiple_of(2) && self.version.load(SeqCst) == version;
-        (steady && start <= addr && addr < end).then_some(end)
+        let consistent = version.is_multiple_of(2) && self.version.load(SeqCst) == version;
+        (consistent && start <= addr && addr < end).then_some(end)
     }
 }
 
-/// Whether a program has installed the guard (`program::guard::install`): without it nothing is mapped.
+/// As [`GUARDED`].
 pub(crate) fn is_guarded() -> bool {
     GUARDED.load(SeqCst)
 }
 
-/// Puts zero pages over the window that `addr` is in, from that page on; false when there is no such window. For a
-/// signal handler. `page` is the page size.
+/// Maps zero pages over the window that `addr` is in, from that page on; false when there is no such window. May be
+/// called in a signal handler. `page` is the page size.
 #[cfg(feature = "program")]
 pub(super) fn cover(addr: usize, page: usize) -> bool {
     let Some((slot, end)) = TABLE.iter().find_map(|slot| Some((slot, slot.end_if_inside(addr)?))) else {
         return false;
     };
-    // Marked before the zeros can be seen: another thread may be reading them to its end right now.
+    // Marked before the zeros are visible: another thread may be finishing its read of them now.
     slot.hit.store(true, SeqCst);
     let start = addr - addr % page;
     let (ptr, len) = (std::ptr::without_provenance_mut(start), end.next_multiple_of(page) - start);
@@ -99,24 +98,24 @@ pub(super) fn cover(addr: usize, page: usize) -> bool {
     unsafe { rustix::mm::mmap_anonymous(ptr, len, ProtFlags::READ, flags) }.is_ok()
 }
 
-/// A stretch of a foreign file, mapped for reading, under the guard.
+/// A range of a file, mapped for reading, under the guard.
 pub(crate) struct MappedWindow {
     map: memmap2::MmapRaw,
     slot: &'static Slot,
 }
 
 impl MappedWindow {
-    /// Maps `len` bytes at `off`, which is a multiple of the machine's page size. What is past the end of the file is
-    /// found by `MappedWindow::with`.
+    /// Maps `len` bytes at `off`, which is a multiple of the page size. `MappedWindow::with` finds out if they reach
+    /// past the end of the file.
     ///
     /// # Errors
-    /// As mmap(2); `Unsupported` without the guard, `WouldBlock` when 64 windows are open: read with `pread` then.
+    /// As mmap(2); `Unsupported` without the guard, `WouldBlock` when 64 windows exist: read with `pread` then.
     pub(crate) fn map(file: &File, off: u64, len: usize) -> io::Result<MappedWindow> {
         if !is_guarded() {
             return Err(io::Error::new(io::ErrorKind::Unsupported, "windows need the guard against SIGBUS"));
         }
         if len == 0 || !off.is_multiple_of(rustix::param::page_size() as u64) {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a window is of whole pages"));
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a window is whole pages"));
         }
         let map = memmap2::MmapOptions::new().offset(off).len(len).map_raw_read_only(file)?;
         let start = map.as_ptr() as usize;
@@ -125,24 +124,23 @@ impl MappedWindow {
         Ok(MappedWindow { map, slot })
     }
 
-    /// Runs `f` over the bytes, and gives its result if all of them were there.
+    /// Runs `f` over the bytes, and returns its result if all of them could be read.
     ///
     /// # Contract
-    /// Another process may write the file while `f` runs, and the language allows no change of memory behind a `&[u8]`.
-    /// No Rust code can be given such memory and be free of that risk; what is asked of `f` keeps it harmless: it only
+    /// Another process may write to the file while `f` runs, and the language allows no change of memory behind a
+    /// `&[u8]`. No Rust code that reads such memory is free of that risk; these rules keep it harmless: `f` only
     /// hashes, compares or copies, with lengths and indexes that do not depend on what it reads, makes no other type of
-    /// the bytes (`str`, enum), and looks at a byte once or does not mind two answers. Its result is then that of some
-    /// mixture of old and new bytes, as with read(2). What is to be stored is copied first and hashed from the copy.
-    /// Hence the type is not public outside the crate.
+    /// the bytes (`str`, enum), and reads a byte once or tolerates two values. Its result is then that of some mixture
+    /// of old and new bytes, as with read(2). What is to be stored is copied first and hashed from the copy.
     ///
     /// # Errors
-    /// `UnexpectedEof` when a page could not be read: the file shrank, or (its length shows which) the disk failed.
-    /// This window is useless from then on.
+    /// `UnexpectedEof` when a page could not be read: the file shrank, or (as its length shows) the disk failed. The
+    /// window cannot be used any more.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&[u8]) -> R) -> io::Result<R> {
         let (start, len) = (self.map.as_ptr(), self.map.len());
         // SAFETY: the map is not null, aligned for bytes, and readable for `len` (at most isize::MAX, as memmap2
-        // checks) while `self` lives, also where the file ends, by the guard. All bit patterns are bytes. That nobody
-        // changes it meanwhile cannot be promised: see the contract above.
+        // checks) while `self` lives, also past the end of the file, by the guard. All bit patterns are bytes. That no
+        // process changes it meanwhile cannot be guaranteed: see the contract above.
         let bytes = unsafe { std::slice::from_raw_parts(start, len) };
         let result = f(bytes);
         if self.slot.hit.load(SeqCst) {

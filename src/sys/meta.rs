@@ -10,19 +10,19 @@ use rustix::io::Errno;
 /// Sets the times of last access and last change, in nanoseconds since 1970.
 ///
 /// # Errors
-/// As futimens(2); `InvalidInput` for a time that the system cannot hold.
+/// As futimens(2); `InvalidInput` for a time that the system cannot represent.
 pub fn set_times(file: &File, atime_ns: i128, mtime_ns: i128) -> io::Result<()> {
     let times = Timestamps { last_access: timespec(atime_ns)?, last_modification: timespec(mtime_ns)? };
     Ok(rustix::fs::futimens(file, &times)?)
 }
 
 fn timespec(ns: i128) -> io::Result<Timespec> {
-    let too_far = |_| io::Error::new(io::ErrorKind::InvalidInput, "a time beyond what the system can hold");
+    let too_far = |_| io::Error::new(io::ErrorKind::InvalidInput, "a time that the system cannot represent");
     let tv_sec = ns.div_euclid(1_000_000_000).try_into().map_err(too_far)?;
     Ok(Timespec { tv_sec, tv_nsec: ns.rem_euclid(1_000_000_000) as _ })
 }
 
-/// Sets the permissions, set-id and sticky bits; the file type in `mode` is left out.
+/// Sets the permissions, set-id and sticky bits; the file type in `mode` is ignored.
 ///
 /// # Errors
 /// As fchmod(2).
@@ -41,13 +41,13 @@ pub fn set_mode_where_kept(file: &File, mode: u32) -> io::Result<bool> {
     }
 }
 
-/// What file systems without owners and modes say when these are set.
+/// Whether file systems without owners and modes fail like this when these are set.
 fn is_unsupported(e: &io::Error) -> bool {
     let unsupported = [Errno::PERM, Errno::NOSYS, Errno::NOTSUP, Errno::INVAL];
     unsupported.iter().any(|errno| e.raw_os_error() == Some(errno.raw_os_error()))
 }
 
-/// How many names a file has. Where the file system is a program, what the system remembers of that may be old.
+/// The number of names of a file. What the system has cached for a FUSE file system may be outdated.
 pub fn links(file: &File) -> io::Result<u64> {
     let seen = file.metadata()?.nlink();
     if seen > 1 { imp::links(file).or(Ok(seen)) } else { Ok(seen) }
@@ -58,7 +58,7 @@ mod imp {
     use super::{File, io};
     use rustix::fs::{AtFlags, StatxFlags, statx};
 
-    /// Asked of the file system itself.
+    /// From the file system itself.
     pub(super) fn links(file: &File) -> io::Result<u64> {
         let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_FORCE_SYNC;
         Ok(statx(file, "", flags, StatxFlags::NLINK)?.stx_nlink.into())
@@ -74,20 +74,19 @@ mod imp {
     }
 }
 
-/// The permissions that a new file of this process does not get (umask(2)), as far as the system reports it; else all
-/// but those of its owner.
+/// The umask of this process, where the system reports it; else 077.
 pub fn umask() -> u32 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("Umask:"));
     mask.and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok()).unwrap_or(0o077)
 }
 
-/// Sets owner and group. The system then takes away set-id bits, so the mode is set after it.
+/// Sets owner and group. The system then clears set-id bits, so the mode is set after it.
 ///
 /// # Errors
-/// As fchown(2): only root gives files away.
+/// As fchown(2): only root may change the owner.
 pub fn set_owner(file: &File, uid: u32, gid: u32) -> io::Result<()> {
-    // All ones means "leave it" to the system, and is no user's number.
+    // To the system all ones means "do not change", and no user has this number.
     if uid == u32::MAX || gid == u32::MAX {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "no such owner"));
     }

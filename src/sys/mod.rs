@@ -1,15 +1,16 @@
-//! The kernel: the only module with `unsafe` blocks, and the only one that knows a system call by its name.
+//! The kernel: the only module with `unsafe` blocks, and the only one that makes system calls.
 //!
-//! It promises that nothing here hangs on a FIFO or a stale lock, follows a symbolic link unasked, shows another
-//! process a half-written file, or takes silence for proof: where the system cannot tell, the answer says so ([`lease`]
-//! has `NotOwner` and `Unsupported`, [`openers`] has [`unseen`], [`cache`] has `None`). Linux first; what only Linux
-//! has stands behind an `imp` module with an honest "not here" for others.
+//! Nothing here hangs on a FIFO or a stale lock, follows a symbolic link unless asked to, shows another process a
+//! half-written file, or takes a missing answer for proof: what the system does not report is returned as unknown
+//! ([`lease`] has `NotOwner` and `Unsupported`, [`openers`] has [`unseen`], [`cache`] has `None`). What only some
+//! systems have is in modules `imp`, one for each; those of the others return `Unsupported`, or an answer that promises
+//! nothing.
 //!
 //! # What safe code relies on
 //!
 //! No safe function that can be reached from outside the crate can cause undefined behaviour. Where soundness depends
-//! on how a file, a mapping or a descriptor is used, a type carries the promise, and the modules with these types are
-//! private to the crate:
+//! on how a file, a mapping or a descriptor is used, a type guarantees it, and the modules with these types are private
+//! to the crate:
 //!
 //! | type | promise | established by |
 //! |---|---|---|
@@ -18,13 +19,13 @@
 //! | `sealed::Promise` | what its `unsafe` constructor was promised holds as long as it exists | `unsafe` |
 //! | `region::Region` | all bytes are mapped, initialised, private, and borrowed by the rules of references | it lays only a `Sealed`; taking access away is `unsafe` |
 //! | `mapped_window::MappedWindow` | bytes of a file that others may write to: only hashed, compared or copied | `MappedWindow::with` is private to the crate, and only the scan calls it |
-//! | `program::lockable::Lockable` | a descriptor that may belong to other code: only locked, never read, written or closed for them | it gives out no `File` and no descriptor |
+//! | `program::lockable::Lockable` | a descriptor that may belong to other code is only locked, never read, written or closed | it gives out no `File` and no descriptor |
 //!
 //! ```compile_fail,E0603
-//! use memsnap::sys::sealed::Draft; // would seal a file that another process has open
+//! use memsnap::sys::sealed::Draft; // could seal a file that another process has open
 //! ```
 //! ```compile_fail,E0603
-//! use memsnap::sys::region::Region; // would map it
+//! use memsnap::sys::region::Region; // could map it
 //! ```
 //! ```compile_fail,E0603
 //! use memsnap::sys::mapped_window::MappedWindow; // shows bytes of a file while others write to it
@@ -73,21 +74,21 @@ pub mod unseen; // processes that could not be inspected
 pub(crate) mod written; // which pages of private memory were written
 pub mod xattr; // extended attributes
 
-/// Says why a test could not be run here.
+/// Reports why a test could not be run here.
 #[cfg(test)]
 pub(crate) fn skipped(why: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "skipped: {why}");
 }
 
-/// Makes a FIFO.
+/// Creates a FIFO.
 #[cfg(test)]
 pub(crate) fn make_fifo(path: &std::path::Path) {
     rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
 }
 
-/// Whether `is` comes true within some seconds. Tests run side by side, and what another of them starts has, between
-/// fork and exec, all our descriptors as well: for that moment a closed file is still open, a lock still held.
+/// Whether `is` becomes true within some seconds. Tests run in parallel, and a command that another one starts has all
+/// our descriptors between fork and exec: until then a closed file is still open, a lock still held.
 #[cfg(test)]
 fn eventually(mut is: impl FnMut() -> bool) -> bool {
     (0..500).any(|i| {

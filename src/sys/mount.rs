@@ -6,9 +6,9 @@ use std::path::PathBuf;
 /// A mount, as /proc/self/mountinfo describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
-    /// Where it is mounted.
+    /// The mount point.
     pub point: PathBuf,
-    /// What it is: `ext4`, `overlay`, `fuse.sshfs`.
+    /// Its file system: `ext4`, `overlay`, `fuse.sshfs`.
     pub kind: String,
     /// Major and minor number of its device.
     pub device: (u32, u32),
@@ -16,10 +16,13 @@ pub struct Mount {
     pub read_only: bool,
 }
 
-/// The mount of `file`; none where /proc does not tell.
+/// The mount of `file`; none where /proc does not report it.
 pub fn of(file: &File) -> Option<Mount> {
     imp::of(file)
 }
+
+#[cfg(target_os = "linux")]
+pub(super) use imp::unescaped;
 
 #[cfg(target_os = "linux")]
 mod imp {
@@ -54,8 +57,8 @@ mod imp {
         })
     }
 
-    /// Blanks and such are written as three octal digits after a backslash.
-    fn unescaped(text: &[u8]) -> Vec<u8> {
+    /// Blanks and backslashes are written as a backslash and three octal digits, as in /proc/swaps.
+    pub(in crate::sys) fn unescaped(text: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(text.len());
         let mut rest = text;
         while let Some((first, after)) = rest.split_first() {

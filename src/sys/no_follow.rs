@@ -1,5 +1,5 @@
-//! Paths whose links were followed once, when they were resolved: a link that has appeared on the way since is not
-//! followed. Otherwise a user who may rename a directory on the path could lead us anywhere.
+//! Paths whose links were followed once, when they were resolved: a link that has appeared in them since is not
+//! followed. Otherwise a user who may rename a directory on the path could redirect us anywhere.
 
 use std::ffi::OsStr;
 use std::fs::{File, ReadDir};
@@ -13,20 +13,20 @@ use rustix::io::{Errno, retry_on_intr};
 
 use super::open_mode::OpenMode;
 
-/// open(2), by whatever links a relative path has; an absolute one must have none. Fails with ELOOP where one is.
+/// open(2). Links in a relative path are followed; an absolute path must have none, else it fails with ELOOP.
 ///
 /// # Errors
-/// As open(2); at once where a lease is in the way.
+/// As open(2); without waiting where a lease conflicts.
 pub(crate) fn open(path: &Path, access: OpenMode) -> io::Result<File> {
     Ok(open_with(path, access, OFlags::empty())?)
 }
 
-/// Whether [`open`] failed for a link.
+/// Whether [`open`] failed because of a link.
 pub(crate) fn is_link_error(error: &io::Error) -> bool {
     Errno::from_io_error(error) == Some(Errno::LOOP)
 }
 
-/// As [`open`], with flags besides.
+/// As [`open`], with additional flags.
 pub(super) fn open_with(path: &Path, access: OpenMode, more: OFlags) -> Result<File, Errno> {
     let always = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     open_by(path, access.flags() | always | more)
@@ -37,17 +37,17 @@ fn open_by(path: &Path, flags: OFlags) -> Result<File, Errno> {
         return retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty())).map(File::from);
     }
     match imp::openat2(path, flags) {
-        // Linux before 5.6, and filters that do not know the call; EPERM may also be the file's, and is found again.
+        // Linux before 5.6, and filters that do not know the call; an EPERM of the file itself is returned again.
         Err(Errno::NOSYS | Errno::PERM) => walk(path, flags),
         opened => opened,
     }
 }
 
-/// Opens an absolute path name by name, each in the directory before it, so that no link is followed. Links as they are
-/// in /proc, which lead to whatever a process has open, count as well.
+/// Opens an absolute path component by component, each in the directory before it, so that no link is followed, nor the
+/// links in /proc that lead to what a process has open.
 fn walk(path: &Path, flags: OFlags) -> Result<File, Errno> {
     let mut dir = retry_on_intr(|| rustix::fs::open("/", imp::THROUGH, Mode::empty()))?;
-    // What these endings say, that the last name is of a directory, the components do not.
+    // The components do not show these endings, by which the path must be of a directory.
     let is_dir = [&b"/"[..], b"/."].iter().any(|end| path.as_os_str().as_bytes().ends_with(end));
     let names = path.components().filter_map(|part| match part {
         Component::Normal(name) => Some(name),
@@ -66,7 +66,7 @@ fn walk(path: &Path, flags: OFlags) -> Result<File, Errno> {
 /// The directory `name` in `dir`.
 fn step(dir: &OwnedFd, name: &OsStr) -> Result<OwnedFd, Errno> {
     match retry_on_intr(|| openat(dir, name, imp::THROUGH | OFlags::NOFOLLOW, Mode::empty())) {
-        // What systems say of a link that is not followed differs.
+        // The error for a link that is not followed differs between systems.
         Err(e @ (Errno::NOTDIR | Errno::MLINK)) => {
             let found = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW);
             Err(if found.is_ok_and(|found| is_link(&found)) { Errno::LOOP } else { e })
@@ -85,12 +85,12 @@ mod imp {
     use rustix::fs::ResolveFlags;
     use std::os::fd::AsRawFd;
 
-    /// How a directory on the way is opened: that needs no more than the right to go through.
+    /// The flags for a directory on the path: it need only be searchable.
     pub(super) const THROUGH: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
     pub(super) fn read_dir(dir: &File, path: &Path) -> io::Result<ReadDir> {
         match std::fs::read_dir(format!("/proc/self/fd/{}", dir.as_raw_fd())) {
-            // No /proc here, or no such directory any more.
+            // No /proc here, or the directory was removed.
             Err(e) if e.kind() == io::ErrorKind::NotFound => std::fs::read_dir(path),
             listed => listed,
         }
@@ -107,7 +107,7 @@ mod imp {
 mod imp {
     use super::{Errno, File, OFlags, Path, ReadDir, io};
 
-    /// How a directory on the way is opened: it has to be readable for that.
+    /// The flags for a directory on the path: it has to be readable.
     pub(super) const THROUGH: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
     pub(super) fn read_dir(_dir: &File, path: &Path) -> io::Result<ReadDir> {
@@ -124,37 +124,37 @@ pub(super) fn directory(dir: &Path) -> Result<File, Errno> {
     open_by(dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC)
 }
 
-/// The names in a directory; what paths they make is up to the caller, who knows that of the directory.
+/// The entries of a directory. Only their names can be used, not their paths.
 ///
 /// # Errors
-/// What opendir(3) says; ELOOP when a link has appeared on the way.
+/// As opendir(3); ELOOP when a link has appeared on the path.
 pub fn read_dir(dir: &Path) -> io::Result<ReadDir> {
     imp::read_dir(&directory(dir)?, dir)
 }
 
-/// What is at `path`, be it a link, to ask and set what the system knows of it: needs no permission for it.
+/// What is at `path`, possibly a link, to read and set its metadata: needs no permission for the file.
 #[cfg(target_os = "linux")]
 pub(super) fn name(path: &Path) -> Result<File, Errno> {
     open_by(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC)
 }
 
-/// What is at `path`; here it has to be readable for that.
+/// What is at `path`; here it has to be readable.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn name(path: &Path) -> Result<File, Errno> {
     open_by(path, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC)
 }
 
-/// The directory that `path` is in.
+/// The parent directory of `path`.
 pub(super) fn directory_of(path: &Path) -> Result<File, Errno> {
     directory(parent(path))
 }
 
-/// The path of the directory that `path` is in.
+/// The path of the parent directory of `path`.
 pub(crate) fn parent(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Makes a directory that only its owner can enter.
+/// Creates a directory that only its owner can enter.
 pub(super) fn make_dir(dir: &Path) -> Result<(), Errno> {
     mkdirat(directory_of(dir)?, dir.file_name().ok_or(Errno::EXIST)?, Mode::RWXU)
 }
@@ -162,16 +162,16 @@ pub(super) fn make_dir(dir: &Path) -> Result<(), Errno> {
 /// Removes a file, never what a link leads to.
 ///
 /// # Errors
-/// What unlink(2) says; ELOOP when a link has appeared on the way.
+/// As unlink(2); ELOOP when a link has appeared on the path.
 pub fn remove_file(path: &Path) -> io::Result<()> {
     let name = path.file_name().ok_or(Errno::ISDIR)?;
     Ok(unlinkat(directory_of(path)?, name, AtFlags::empty())?)
 }
 
-/// Removes a directory with all that is in it; no link is followed, there or on the way.
+/// Removes a directory with its contents; no link is followed, there or on the path.
 ///
 /// # Errors
-/// What unlink(2) says; ELOOP when a link has appeared on the way.
+/// As unlink(2); ELOOP when a link has appeared on the path.
 pub fn remove_dir_all(dir: &Path) -> io::Result<()> {
     let name = dir.file_name().ok_or(Errno::INVAL)?;
     Ok(remove_all(&directory_of(dir)?, name)?)
@@ -187,7 +187,7 @@ fn remove_all(above: &File, name: &OsStr) -> Result<(), Errno> {
             continue;
         }
         match unlinkat(&dir, name, AtFlags::empty()) {
-            // What systems say of a directory differs.
+            // The error for a directory differs between systems.
             Err(Errno::ISDIR | Errno::PERM) => remove_all(&dir, name)?,
             done => done?,
         }
@@ -195,10 +195,10 @@ fn remove_all(above: &File, name: &OsStr) -> Result<(), Errno> {
     unlinkat(above, name, AtFlags::REMOVEDIR)
 }
 
-/// Gives a file or directory another path; neither may lead over a link.
+/// Renames a file or directory; neither path may contain a link.
 ///
 /// # Errors
-/// What rename(2) says; ELOOP when a link has appeared on the way.
+/// As rename(2); ELOOP when a link has appeared on a path.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     let (old, new) = (from.file_name().ok_or(Errno::INVAL)?, to.file_name().ok_or(Errno::INVAL)?);
     Ok(renameat(directory_of(from)?, old, directory_of(to)?, new)?)

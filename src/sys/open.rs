@@ -1,8 +1,8 @@
-//! Opening: what is opened is a regular file, and the one that was named.
+//! Opening a target: a regular file, and the one that was named.
 //!
-//! A path may lead to a FIFO (opening would hang), a device (opening may act) or, a moment later, to another file: so the
-//! type is checked first, opening follows no link and does not wait, and the type of the open file is checked again.
-//! From then on everything uses the descriptor.
+//! A path may lead to a FIFO (opening would hang), a device (opening may act) or, a moment later, to another file: so
+//! the type is checked first, opening follows no link and does not wait, and the type of the open file is checked
+//! again. From then on everything uses the descriptor.
 
 use std::fs::{File, FileType, Metadata};
 use std::io;
@@ -12,10 +12,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub use super::open_mode::OpenMode;
 use crate::error::{At, Error, Result};
 
-/// Opens a target for reading, without touching its access time where the system lets us.
+/// Opens a target for reading, without updating its access time where that is permitted.
 ///
 /// # Errors
-/// When it cannot be opened, is not a regular file, or another process keeps a lease on it.
+/// When it cannot be opened, is not a regular file, or another process holds a lease on it.
 pub fn target_read(path: &Path) -> Result<File> {
     target(path, OpenMode::Read)
 }
@@ -23,13 +23,13 @@ pub fn target_read(path: &Path) -> Result<File> {
 /// Opens a target for reading and writing.
 ///
 /// # Errors
-/// When it cannot be opened, is not a regular file, or another process keeps a lease on it.
+/// When it cannot be opened, is not a regular file, or another process holds a lease on it.
 pub fn target_write(path: &Path) -> Result<File> {
     target(path, OpenMode::Both)
 }
 
-/// Opens a target to ask what the system knows of it, not to read it: needs no permission for the file, and breaks no
-/// lease on it. Except on Linux it has to be readable for that.
+/// Opens a target for its metadata only: needs no permission for the file, and breaks no lease on it. On other systems
+/// than Linux it has to be readable.
 ///
 /// # Errors
 /// When it cannot be found, or is not a regular file.
@@ -37,8 +37,8 @@ pub fn target_name(path: &Path) -> Result<File> {
     imp::target_name(path)
 }
 
-/// Opens what there is at `path`, a directory or device too, to ask what the system knows of it: nothing happens to it.
-/// Except on Linux it has to be a target that can be read.
+/// Opens what is at `path`, possibly a directory or device, for its metadata only: opening has no effect on it. On
+/// other systems than Linux it has to be a target that can be read.
 ///
 /// # Errors
 /// When it cannot be found.
@@ -47,7 +47,7 @@ pub fn any_name(path: &Path) -> Result<File> {
 }
 
 fn target(path: &Path, access: OpenMode) -> Result<File> {
-    // Looked at first because opening a device can act on it, and for the better message; proven below.
+    // Checked first because opening a device can act on it, and for a better message; checked again below.
     must_be_regular(path, std::fs::symlink_metadata(path).at("opening", path)?.file_type())?;
     let file = imp::open(path, access)?;
     must_be_regular(path, file.metadata().at("inspecting", path)?.file_type())?;
@@ -62,7 +62,7 @@ fn must_be_regular(path: &Path, kind: FileType) -> Result<()> {
         () if kind.is_symlink() => "name the file that it points to",
         () if kind.is_dir() => "name the files in it one by one",
         () if imp::special(kind) == "a FIFO" => {
-            "save what comes out of it in a file, and name that: it is read at any place, and twice"
+            "save its output in a file, and name that: it is read at any offset, and twice"
         }
         () => "name a regular file",
     };
@@ -80,12 +80,12 @@ fn name_of(kind: FileType) -> &'static str {
 /// The absolute path of an existing file, with all symbolic links followed, once.
 ///
 /// # Errors
-/// When there is no such file, or a directory on the way cannot be entered.
+/// When there is no such file, or a directory on the path cannot be entered.
 pub fn resolve(path: &Path) -> Result<PathBuf> {
     std::fs::canonicalize(path).at("finding", path).map_err(|e| match std::fs::metadata(path) {
-        // Open here, without a path of its own: a pipe from `<(...)`, a file that was deleted.
+        // An open file without a path: a pipe from `<(...)`, a file that was deleted.
         Ok(found) => must_be_regular(path, found.file_type()).err().unwrap_or_else(|| {
-            Error::refused(format!("{} is open, but has no path any more", path.display()), "name a file by its path")
+            Error::refused(format!("{} is open, but has no path", path.display()), "name a file by its path")
         }),
         Err(_) => e,
     })
@@ -106,27 +106,27 @@ pub fn resolve_new(path: &Path) -> Result<PathBuf> {
     Ok(std::fs::canonicalize(parent).at("finding", parent)?.join(name))
 }
 
-/// A file, whatever its name.
+/// The identity of a file, whatever its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileId {
-    /// Device of the file system; after a restart it may be another.
+    /// Device of the file system; it may change at a restart.
     pub dev: u64,
-    /// Inode number; it may be used again as soon as the file is gone.
+    /// Inode number; it may be reused as soon as the file is removed.
     pub ino: u64,
-    /// When the inode was made, in nanoseconds since 1970, where the file system keeps it.
+    /// Creation of the inode, in nanoseconds since 1970, where the file system stores it.
     pub born_ns: Option<i128>,
 }
 
 impl FileId {
-    /// That of the file of this stamp.
+    /// Returns that of the file of this stamp.
     pub fn of(stamp: &Stamp) -> FileId {
         FileId { dev: stamp.dev, ino: stamp.ino, born_ns: stamp.born_ns }
     }
 }
 
-/// What the system says of a file at one moment. Equal times prove nothing while a process maps it for writing.
+/// The metadata of a file at one moment. Equal times prove nothing while a process has it mapped for writing.
 ///
-/// Not comparable as a whole, as the access time moves by reading: [`Stamp::same_file`], [`Stamp::same_state`].
+/// Not comparable as a whole, as reading changes the access time: see [`Stamp::same_file`] and [`Stamp::same_state`].
 #[derive(Clone, Copy, Debug)]
 pub struct Stamp {
     /// Device of the file system.
@@ -135,7 +135,7 @@ pub struct Stamp {
     pub ino: u64,
     /// Length in bytes.
     pub len: u64,
-    /// Blocks of 512 bytes that it takes.
+    /// Allocated blocks of 512 bytes.
     pub blocks: u64,
     /// File type and permissions, as in `st_mode`.
     pub mode: u32,
@@ -143,7 +143,7 @@ pub struct Stamp {
     pub uid: u32,
     /// Group.
     pub gid: u32,
-    /// Names that it has.
+    /// Number of names.
     pub nlink: u64,
     /// Last read, in nanoseconds since 1970.
     pub atime_ns: i128,
@@ -151,17 +151,17 @@ pub struct Stamp {
     pub mtime_ns: i128,
     /// Last change of contents or metadata, in nanoseconds since 1970.
     pub ctime_ns: i128,
-    /// Creation, in nanoseconds since 1970, where the file system keeps it: reveals a reused inode number.
+    /// Creation, in nanoseconds since 1970, where the file system stores it: distinguishes a reused inode number.
     pub born_ns: Option<i128>,
 }
 
 impl Stamp {
-    /// Whether both are of the same inode; a reused inode number counts as another where creation times are kept.
+    /// Whether both are of the same inode; a reused number counts as another where creation times are stored.
     pub fn same_file(&self, other: &Stamp) -> bool {
         FileId::of(self) == FileId::of(other)
     }
 
-    /// Whether nothing shows a change between the two: same file, length, and times of change.
+    /// Whether the two show no change: same file, length, and times of change.
     pub fn same_state(&self, other: &Stamp) -> bool {
         self.same_file(other)
             && self.len == other.len
@@ -186,7 +186,7 @@ fn since_epoch(t: SystemTime) -> i128 {
 /// The stamp of an open file; `path` is for the message.
 ///
 /// # Errors
-/// When the system does not say.
+/// As fstat(2).
 pub fn stamp(file: &File, path: &Path) -> Result<Stamp> {
     Ok(Stamp::from(&file.metadata().at("inspecting", path)?))
 }
@@ -199,7 +199,7 @@ pub fn stamp_path(path: &Path) -> io::Result<Stamp> {
     Ok(Stamp::from(&std::fs::symlink_metadata(path)?))
 }
 
-/// Whether both paths lead to one file, by whatever name or link.
+/// Whether both paths lead to the same file, links followed.
 pub fn same_file(a: &Path, b: &Path) -> bool {
     let at = |path: &Path| std::fs::metadata(path).map(|found| Stamp::from(&found));
     matches!((at(a), at(b)), (Ok(a), Ok(b)) if a.same_file(&b))
@@ -243,7 +243,7 @@ mod imp {
     }
 
     fn open_quietly(path: &Path, mode: OpenMode) -> Result<File, Errno> {
-        // Only the owner may leave the access time alone; all others get EPERM.
+        // Only the owner may use O_NOATIME; all others get EPERM.
         #[cfg(target_os = "linux")]
         match no_follow::open_with(path, mode, OFlags::NOATIME) {
             Err(Errno::PERM) => {}
@@ -273,7 +273,7 @@ mod imp {
         }
     }
 
-    /// Why a file that may be written cannot be opened for it, where it is marked so (chattr(1)).
+    /// The error for a file that chattr(1) has made immutable or append-only.
     #[cfg(target_os = "linux")]
     fn marked(path: &Path) -> Option<Error> {
         use crate::error::shell_word;

@@ -1,62 +1,62 @@
-//! Who has a file open or mapped, as far as /proc shows it.
+//! The processes that have a file open or mapped, as /proc shows them.
 //!
-//! What is not seen proves nothing: processes of others, of other containers, and those that a mount of /proc hides are
-//! out of sight, and a process may open the file right after. Hence [`Unseen`]; proof is for [`super::lease`].
+//! An empty list proves nothing: processes of other users and containers, and those that a mount of /proc hides, are
+//! not visible ([`Unseen`]), and a process may open the file right afterwards. A proof needs a [`super::lease`].
 
 use std::fs::File;
 
 pub use super::process::{ancestors, command_of};
 use super::unseen::Unseen;
 
-/// FileUse a process has a file.
+/// How a process uses a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FileUse {
     /// Open for writing.
     OpenWrite,
     /// Open for reading.
     OpenRead,
-    /// Mapped shared and writable: written without a system call.
+    /// Mapped shared and writable: written to without a system call.
     MappedWrite,
-    /// Mapped in any other way.
+    /// Mapped otherwise.
     MappedRead,
 }
 
-/// A process that has a file.
+/// A process that has a file open or mapped.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Opener {
-    /// Its number; 0: the kernel itself, for what `command` says.
+    /// Its PID; 0 for the kernel itself, which uses it as `command` says.
     pub pid: u32,
-    /// Its name, as it calls itself: to be escaped before a terminal sees it.
+    /// Its name, which it can choose itself: to be escaped for a terminal.
     pub command: String,
-    /// FileUse it has the file; one entry for each way.
+    /// How it uses the file; there is one entry for each use.
     pub how: FileUse,
 }
 
 impl Opener {
-    /// Name and number: `sqlite3 (4711)`, `loop device /dev/loop0`.
+    /// Name and PID: `sqlite3 (4711)`, `loop device /dev/loop0`.
     pub fn describe(&self) -> String {
         if self.pid == 0 { self.command.clone() } else { format!("{} ({})", self.command, self.pid) }
     }
 }
 
-/// Who has a file.
+/// The processes that have a file open or mapped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Openers {
-    /// Those that were seen, by number.
+    /// Those that are visible, by PID.
     pub list: Vec<Opener>,
-    /// Who could not be looked at.
+    /// Those that could not be inspected.
     pub unseen: Unseen,
 }
 
 impl Openers {
-    /// Whether one of those seen can write to the file.
+    /// Whether one of those visible can write to the file.
     pub fn any_writer(&self) -> bool {
         self.list.iter().any(|o| matches!(o.how, FileUse::OpenWrite | FileUse::MappedWrite))
     }
 }
 
-/// All processes but this one that have `file` open or mapped, loop devices and swap space too: a walk over /proc, some
-/// 10 ms for 100 processes.
+/// All other processes that have `file` open or mapped, loop devices and swap space too: a walk over /proc, some 10 ms
+/// for 100 processes.
 pub fn of(file: &File) -> Openers {
     imp::of(file)
 }
@@ -104,7 +104,7 @@ mod imp {
         let flags = info.lines().find_map(|line| line.strip_prefix("flags:"))?;
         let flags = u32::from_str_radix(flags.trim(), 8).ok()?;
         if flags & PATH != 0 {
-            return None; // a name for the file, not a way into it
+            return None; // it can neither read nor write
         }
         Some(if flags & WRITES != 0 { FileUse::OpenWrite } else { FileUse::OpenRead })
     }

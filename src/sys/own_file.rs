@@ -1,4 +1,4 @@
-//! Files of ours in a store: opened without trust in what is there, small ones read and written as a whole.
+//! Files of a store: opened without trust in what is there, small ones read and written as a whole.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -14,11 +14,11 @@ use super::open_mode::OpenMode;
 use super::private::Owner;
 use crate::error::{At, Error, Result};
 
-/// Puts a small file in the place of `name`, all of it or nothing, and durable. The directory belongs to `owner`;
-/// created by root, the file does too.
+/// Replaces the small file `name` atomically and durably. The directory belongs to `owner`; created by root, the file
+/// does too.
 ///
 /// # Errors
-/// As [`Pending::owned`]; when the disk or the directory refuses.
+/// As [`Pending::owned`], write(2), fsync(2) and rename(2).
 pub fn write_small_for(dir: &Path, owner: Owner, name: &OsStr, bytes: &[u8]) -> Result<()> {
     let pending = Pending::owned(dir, owner)?;
     pending.file().write_all(bytes).at("writing", &dir.join(name))?;
@@ -26,7 +26,7 @@ pub fn write_small_for(dir: &Path, owner: Owner, name: &OsStr, bytes: &[u8]) -> 
     sync_dir(dir)
 }
 
-/// Reads a small file of ours, of `max` bytes at most.
+/// Reads a small file of a store, of `max` bytes at most.
 ///
 /// # Errors
 /// As [`open_own`]; `Damaged` when it is longer.
@@ -39,7 +39,7 @@ pub fn read_small(path: &Path, max: usize) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// As [`read_small`]; nothing when there is no such file, or none any more.
+/// As [`read_small`]; none when there is no such file.
 ///
 /// # Errors
 /// As [`read_small`].
@@ -50,12 +50,12 @@ pub fn read_small_if_any(path: &Path, max: usize) -> Result<Option<Vec<u8>>> {
     }
 }
 
-/// Opens a file of ours for reading.
+/// Opens a file of a store for reading.
 ///
 /// # Errors
-/// When it cannot be opened; `Damaged` when it is no regular file, as we make no others.
+/// When it cannot be opened; `Damaged` when it is no regular file, as a store has no others.
 pub fn open_own(path: &Path) -> Result<File> {
-    // Looked at first, as opening a device can act on it; proven below.
+    // Checked first, as opening a device can act on it; checked again below.
     if !std::fs::symlink_metadata(path).at("opening", path)?.is_file() {
         return Err(Error::damaged(path, "it is not a regular file"));
     }

@@ -8,15 +8,15 @@ use std::thread;
 
 use crate::error::{At, Error, Result};
 
-/// Most threads.
+/// Most threads that are used.
 const MOST_WORKERS: usize = 8;
 
-/// How many threads long work is worth.
+/// The number of threads for long work.
 pub(crate) fn workers() -> usize {
     thread::available_parallelism().map_or(1, NonZero::get).min(MOST_WORKERS)
 }
 
-/// Runs `work` on `n` threads, this one among them, or on as many as can be started; gives the first error.
+/// Runs `work` on `n` threads, this one among them, or on as many as can be started; returns the first error.
 pub(crate) fn spread(n: usize, work: &(dyn Fn() -> Result<()> + Sync)) -> Result<()> {
     thread::scope(|scope| {
         let start = |_| thread::Builder::new().spawn_scoped(scope, work).ok();
@@ -29,13 +29,13 @@ pub(crate) fn spread(n: usize, work: &(dyn Fn() -> Result<()> + Sync)) -> Result
     })
 }
 
-/// Runs jobs on `n` threads, or on as many as can be started: `next` gives them out one at a time, `worker` makes what
-/// runs them on one thread, and `take` gets the results on this thread, in the order of the jobs. At most `ahead`
-/// results for each thread wait to be taken.
+/// Runs jobs on `n` threads, or on as many as can be started: `next` returns them one at a time, `worker` makes the
+/// closure that runs them on one thread, and `take` gets the results on this thread, in the order of the jobs. At most
+/// `ahead` results for each thread wait to be taken.
 ///
 /// # Errors
-/// The first that `next`, the worker or `take` gives, which ends the work; when no thread can be started to work on
-/// `path`.
+/// The first of `next`, the worker or `take`, which ends the work; when no thread can be started (`path` is for the
+/// message).
 pub(crate) fn in_order<J, T, W>(
     (n, ahead): (usize, u64),
     path: &Path,
@@ -73,7 +73,7 @@ where
     };
     thread::scope(|scope| {
         for started in 0..n {
-            // One is enough.
+            // One is sufficient.
             if let Err(e) = thread::Builder::new().spawn_scoped(scope, run) {
                 if started == 0 {
                     return Err(e).at("starting a thread for", path);
@@ -97,7 +97,7 @@ where
     })
 }
 
-/// Results by their number, handed over in order; a thread that is too far ahead waits.
+/// Results by number, passed on in order; a thread that is too far ahead waits.
 struct Order<T> {
     state: Mutex<State<T>>,
     moved: Condvar,
@@ -128,7 +128,7 @@ impl<T> Order<T> {
         self.moved.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands over result `number`; false when no more are wanted.
+    /// Passes on result `number`; false when no more are wanted.
     fn give(&self, number: u64, result: T) -> bool {
         let mut state = self.lock();
         while number >= state.next + self.depth && !state.stopped {
@@ -148,7 +148,7 @@ impl<T> Order<T> {
         self.moved.notify_all();
     }
 
-    /// No more are wanted; the first error stays.
+    /// No more are wanted; the first error counts.
     fn stop(&self, error: Option<Error>) {
         let mut state = self.lock();
         state.stopped = true;

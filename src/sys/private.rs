@@ -1,7 +1,7 @@
-//! Directories that only their owner can enter, and who that owner is.
+//! Directories that only their owner can enter.
 //!
-//! Root may give away what it makes. What it gives away is new and empty, and the directory it is made in is the one
-//! that was looked at: a user who may rename directories on the path cannot choose what is given.
+//! Root gives what it creates to the owner of the history. It does so only with what is new and empty, in the directory
+//! that was checked: a user who may rename directories on the path cannot choose what is given away.
 
 use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt;
@@ -30,14 +30,14 @@ impl From<&Metadata> for Owner {
 }
 
 impl Owner {
-    /// As root: gives it `made`. Other users keep it.
+    /// As root, changes the owner of `made`; other users keep it.
     pub(super) fn receive(self, made: &File) -> Result<(), Errno> {
         if id::euid() != 0 {
             return Ok(());
         }
         match rustix::fs::fchown(made, Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid))) {
-            // A root that may not give away (a container, NFS) keeps it: then no other user reads it either. Where
-            // files have no owners, whose they are is asked about before anything is stored.
+            // A root that may not change owners (in a container, on NFS) keeps it: then no other user reads it either.
+            // Where files have no owners, the owner is checked before anything is stored.
             Err(Errno::PERM | Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => Ok(()),
             done => done,
         }
@@ -52,7 +52,7 @@ impl Owner {
 pub fn make_dir_for(dir: &Path, owner: Option<Owner>) -> Result<bool> {
     match no_follow::make_dir(dir) {
         Err(Errno::EXIST) => return found(dir).map(|()| false),
-        // Said of a directory that is there, too, where the caller may not make any.
+        // Also for a directory that exists, where the caller may not create any.
         Err(Errno::ACCESS) if std::fs::symlink_metadata(dir).is_ok() => return found(dir).map(|()| false),
         made => made.at("making", dir)?,
     }
@@ -61,7 +61,7 @@ pub fn make_dir_for(dir: &Path, owner: Option<Owner>) -> Result<bool> {
     }
     if let Some(owner) = owner {
         let made = no_follow::directory(dir).at("opening", dir)?;
-        // Another one may have taken its place since; one that holds anything is not given away.
+        // It may have been replaced since; a directory that is not empty is not given away.
         if is_empty(&made).at("listing", dir)? {
             owner.receive(&made).at("setting the owner of", dir)?;
         }
@@ -69,29 +69,30 @@ pub fn make_dir_for(dir: &Path, owner: Option<Owner>) -> Result<bool> {
     Ok(true)
 }
 
-/// What is there already. An empty one in which nothing can be made was left by a version that obeyed the umask.
+/// For a directory that exists. An empty one in which nothing can be created was left by a version that applied the
+/// umask.
 fn found(dir: &Path) -> Result<()> {
     let metadata = must_be_dir(dir)?;
     let unused = || no_follow::directory(dir).and_then(|dir| is_empty(&dir)).unwrap_or(false);
     if lacks(&metadata, ALL) && (lacks(&metadata, ENTER) || unused()) { enable(dir) } else { Ok(()) }
 }
 
-/// What the owner needs to make files in a directory.
+/// What the owner needs to create files in a directory.
 const ALL: u32 = 0o700;
 /// What the owner needs to use it at all.
 const ENTER: u32 = 0o500;
 
-/// Whether it is ours, and lacks one of these permissions for its owner.
+/// Whether it belongs to this user, and lacks one of these permissions for its owner.
 fn lacks(dir: &Metadata, bits: u32) -> bool {
     dir.mode() & bits != bits && (id::euid() == 0 || id::euid() == dir.uid())
 }
 
-/// Lets the owner of a directory use it; what others may do stays as it is.
+/// Lets the owner of a directory use it; other permissions stay.
 fn enable(dir: &Path) -> Result<()> {
     let enabled = |file: &File| Ok(Mode::from_raw_mode(rustix::fs::fstat(file)?.st_mode).union(Mode::RWXU));
     let done = match no_follow::directory(dir) {
         Ok(file) => enabled(&file).and_then(|mode| rustix::fs::fchmod(&file, mode)),
-        // It cannot be opened for reading as yet.
+        // It cannot be opened for reading yet.
         Err(Errno::ACCESS) => no_follow::name(dir).and_then(|file| imp::chmod(&file, enabled(&file)?)),
         Err(e) => Err(e),
     };
@@ -103,7 +104,7 @@ mod imp {
     use super::{Errno, File, Mode};
     use std::os::fd::AsRawFd;
 
-    /// fchmod(2), which refuses a descriptor that is a name only.
+    /// As fchmod(2), which does not work with O_PATH.
     pub(super) fn chmod(name: &File, mode: Mode) -> Result<(), Errno> {
         rustix::fs::chmod(format!("/proc/self/fd/{}", name.as_raw_fd()), mode)
     }
@@ -137,7 +138,7 @@ fn must_be_dir(dir: &Path) -> Result<Metadata> {
     Ok(metadata)
 }
 
-/// The error for a directory that others can use: `chmod` is the remedy where the file system keeps modes.
+/// The error for a directory that others can use: `chmod` is the hint where the file system keeps modes.
 pub(crate) fn exposed(dir: &Path, what: String, chmod: &str) -> Error {
     let kind = no_follow::directory(dir).ok().and_then(|dir| mount::of(&dir)).map(|mount| mount.kind);
     match kind.filter(|kind| kind.starts_with("fuse") || MODELESS.contains(&kind.as_str())) {
@@ -149,15 +150,15 @@ pub(crate) fn exposed(dir: &Path, what: String, chmod: &str) -> Error {
     }
 }
 
-/// File systems whose modes come from how they are mounted, if not always; so do those of many programs (FUSE).
+/// File systems whose modes are set by mount options, as with many of FUSE.
 const MODELESS: [&str; 8] = ["vfat", "msdos", "exfat", "ntfs", "ntfs3", "cifs", "smb3", "9p"];
 
-/// Whether only its owner (us, or root) can write to `dir`: otherwise its content cannot be trusted. Root may
-/// use the directories of all. Gives the owner. Its mode stays: [`make_dir_for`] mends one of ours that not even we
-/// can enter.
+/// Checks that only its owner (this user, or root) can write to `dir`: otherwise its content cannot be trusted. Root
+/// may use the directories of all users. Returns the owner. The mode stays: [`make_dir_for`] repairs a directory that
+/// its owner cannot enter.
 ///
 /// # Errors
-/// `Refused`, with the remedy, when it is not so.
+/// `Refused`, with a hint, when it is not so.
 pub fn check_private(dir: &Path) -> Result<Owner> {
     let metadata = must_be_dir(dir)?;
     let enter = || no_follow::name(&dir.join(".")).and_then(|_| no_follow::directory(dir));
@@ -171,7 +172,7 @@ pub fn check_private(dir: &Path) -> Result<Owner> {
         return Err(Error::refused(what, "use --store with a directory of your own"));
     }
     if owner != us && no_follow::name(&dir.join(".")).is_err_and(|e| e == Errno::ACCESS) {
-        let what = format!("{} belongs to root, and nobody else may enter it", dir.display());
+        let what = format!("{} belongs to root, and no other user may enter it", dir.display());
         return Err(Error::refused(what, "use --store with a directory of your own"));
     }
     if metadata.mode() & 0o022 != 0 {

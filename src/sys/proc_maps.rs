@@ -1,4 +1,4 @@
-//! Who has a file mapped, which parts of it, and how, as far as /proc/PID/maps shows it.
+//! The processes that have a file mapped, which parts of it, and how, as /proc/PID/maps shows it.
 
 use std::fs::File;
 
@@ -11,23 +11,23 @@ pub struct MappedRange {
     pub start: u64,
     /// One past its last; may be past the end of the file.
     pub end: u64,
-    /// What is written goes to the file; otherwise it is a private copy.
+    /// Whether writes go to the file; otherwise they go to a private copy.
     pub shared: bool,
-    /// May be read.
+    /// Whether it may be read.
     pub readable: bool,
-    /// May be written, as it is now: mprotect(2) can change that.
+    /// Whether it may be written, at this moment: mprotect(2) can change that.
     pub writable: bool,
-    /// May be executed.
+    /// Whether it may be executed.
     pub executable: bool,
 }
 
 impl MappedRange {
-    /// Whether stores into it change the file.
+    /// Whether writes to it change the file.
     pub fn changes_file(&self) -> bool {
         self.shared && self.writable
     }
 
-    /// How, in words: `shared, read and written`.
+    /// Sharing and permissions: `shared read+write`.
     pub fn describe(&self) -> String {
         let whose = if self.shared { "shared" } else { "private" };
         let may = [(self.readable, "read"), (self.writable, "write"), (self.executable, "execute")];
@@ -39,20 +39,20 @@ impl MappedRange {
 /// A process that has a file mapped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mapper {
-    /// Its number.
+    /// Its PID.
     pub pid: u32,
-    /// Its name, as it calls itself: to be escaped before a terminal sees it.
+    /// Its name, which it can choose itself: to be escaped for a terminal.
     pub command: String,
-    /// What it has mapped, by offset; equal neighbours are one.
+    /// The ranges, by offset; adjacent ones of the same kind are joined.
     pub ranges: Vec<MappedRange>,
 }
 
-/// Who has a file mapped.
+/// The processes that have a file mapped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mappers {
-    /// Those that were seen, by number.
+    /// Those that are visible, by PID.
     pub list: Vec<Mapper>,
-    /// Who could not be looked at.
+    /// Those that could not be inspected.
     pub unseen: Unseen,
 }
 
@@ -61,7 +61,7 @@ pub fn mappers(file: &File) -> Mappers {
     imp::mappers(file)
 }
 
-/// By offset, with equal neighbours and repetitions joined.
+/// Sorts by offset, and joins adjacent ranges of the same kind.
 #[cfg(target_os = "linux")]
 fn joined(mut ranges: Vec<MappedRange>) -> Vec<MappedRange> {
     let how = |r: &MappedRange| (r.shared, r.readable, r.writable, r.executable);

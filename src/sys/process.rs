@@ -1,15 +1,15 @@
-//! Processes as /proc shows them, and a file as its tables name it.
+//! Processes as /proc shows them, and files as its tables name them.
 
 use std::path::Path;
 
-/// The processes that we run under, nearest first: our parent, its parent, and so on.
+/// The ancestors of this process, its parent first.
 pub fn ancestors() -> Vec<u32> {
     imp::ancestors()
 }
 
-/// The name of a process as it calls itself, unescaped.
+/// The name of a process, which it can choose itself, unescaped.
 pub fn command_of(pid: u32) -> Option<String> {
-    // Not all names are UTF-8: any process may choose its own.
+    // Not all names are UTF-8.
     let name = std::fs::read(Path::new("/proc").join(pid.to_string()).join("comm")).ok()?;
     Some(String::from_utf8_lossy(&name).trim_end_matches('\n').to_owned())
 }
@@ -32,14 +32,14 @@ mod imp {
     use crate::sys::unseen::Unseen;
     use rustix::fs::{AtFlags, CWD, StatxFlags, major, makedev, minor, statx};
 
-    /// A file as the different tables of /proc name it.
+    /// A file as the tables of /proc name it.
     pub(in crate::sys) struct Identity {
         dev: u64,
         ino: u64,
-        /// As the kernel numbers it in /proc/locks and maps: on overlayfs not always the number of stat(2).
+        /// Its number in /proc/locks and maps: on overlayfs not always that of stat(2).
         own_ino: u64,
-        /// `major:minor` in hex, as in /proc/locks and maps: the file system's own number, which on btrfs is not the
-        /// one of stat(2), so both are taken.
+        /// Its devices in /proc/locks and maps: that of the file system, which on btrfs is not that of stat(2), so
+        /// both.
         devices: Vec<(u32, u32)>,
     }
 
@@ -62,22 +62,29 @@ mod imp {
             ino.parse().is_ok_and(|ino: u64| ino == self.ino || ino == self.own_ino)
                 && self.devices.contains(&(major, minor))
         }
+
+        /// Whether it is what `path` names.
+        pub(in crate::sys) fn is_at(&self, path: &Path) -> bool {
+            // Not synced: a server that does not answer, behind another descriptor, must not block us.
+            let Ok(stat) = statx(CWD, path, AtFlags::STATX_DONT_SYNC, StatxFlags::INO) else { return false };
+            stat.stx_ino == self.ino && makedev(stat.stx_dev_major, stat.stx_dev_minor) == self.dev
+        }
     }
 
-    /// Whether a process could be looked at.
+    /// Whether a process could be inspected.
     #[derive(PartialEq, Eq)]
     pub(in crate::sys) enum Inspected {
         Yes,
         No,
     }
 
-    /// All processes here, or none when /proc cannot be read.
+    /// The PIDs of all visible processes.
     pub(in crate::sys) fn pids() -> io::Result<Vec<u32>> {
         let entries = std::fs::read_dir("/proc")?;
         Ok(entries.filter_map(|e| e.ok()?.file_name().to_str()?.parse().ok()).collect())
     }
 
-    /// Calls `found` with number and fdinfo of each descriptor of `pid` that is open on the file.
+    /// Calls `found` with number and fdinfo of each descriptor of `pid` that is of the file.
     pub(in crate::sys) fn scan_fds(pid: u32, file: &Identity, mut found: impl FnMut(u32, &str)) -> Inspected {
         let entries = match std::fs::read_dir(format!("/proc/{pid}/fd")) {
             Ok(entries) => entries,
@@ -85,7 +92,7 @@ mod imp {
         };
         for entry in entries.filter_map(Result::ok) {
             let Some(fd) = entry.file_name().to_str().and_then(|fd| fd.parse().ok()) else { continue };
-            if !is_the_file(&entry.path(), file) {
+            if !file.is_at(&entry.path()) {
                 continue;
             }
             if let Ok(info) = std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{fd}")) {
@@ -95,20 +102,7 @@ mod imp {
         Inspected::Yes
     }
 
-    impl Identity {
-        /// Whether it is what `path` names.
-        pub(in crate::sys) fn is_at(&self, path: &Path) -> bool {
-            is_the_file(path, self)
-        }
-    }
-
-    fn is_the_file(link: &Path, file: &Identity) -> bool {
-        // Not synced: a dead server behind another descriptor must not block us.
-        let Ok(stat) = statx(CWD, link, AtFlags::STATX_DONT_SYNC, StatxFlags::INO) else { return false };
-        stat.stx_ino == file.ino && makedev(stat.stx_dev_major, stat.stx_dev_minor) == file.dev
-    }
-
-    /// A process that has ended, or that is of the kernel itself, has nothing open.
+    /// A process that has ended, and a kernel thread, have nothing open.
     pub(in crate::sys) fn unless_gone(pid: u32, error: &io::Error) -> Inspected {
         const PF_KTHREAD: u64 = 0x0020_0000;
         if error.kind() != io::ErrorKind::PermissionDenied {
@@ -119,7 +113,7 @@ mod imp {
         if of_kernel || has_ended(&fields) { Inspected::Yes } else { Inspected::No }
     }
 
-    /// The fields of /proc/PID/stat after the name, which may hold anything: state, parent, ...
+    /// The fields of /proc/PID/stat after the name, which may contain anything: state, parent, ...
     pub(in crate::sys) fn stat_fields(pid: u32) -> Option<Vec<String>> {
         let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
         let after = stat.iter().rposition(|b| *b == b')')? + 1;
@@ -129,7 +123,7 @@ mod imp {
     pub(super) fn ancestors() -> Vec<u32> {
         let mut found = Vec::new();
         let mut pid = std::os::unix::process::parent_id();
-        // Zero is outside of this container. Numbers may be reused while we walk: never twice the same.
+        // Zero is outside of this container. PIDs may be reused meanwhile: none is taken twice.
         while pid != 0 && !found.contains(&pid) {
             found.push(pid);
             pid = stat_fields(pid).and_then(|fields| fields.get(1)?.parse().ok()).unwrap_or(0);
@@ -137,27 +131,27 @@ mod imp {
         found
     }
 
-    /// The name of a process, unless it has ended since: then it has nothing open any more.
+    /// The name of a process, unless it has ended: then it has nothing open any more.
     pub(in crate::sys) fn living(pid: u32) -> Option<String> {
         match command_of(pid) {
             Some(name) if !name.is_empty() => Some(name),
-            // Any process may call itself nothing, and go on.
+            // A process that runs may have an empty name.
             name => (!has_ended(&stat_fields(pid)?)).then(|| name.unwrap_or_default()),
         }
     }
 
-    /// By its fields of /proc/PID/stat: what is left of it waits for its parent.
+    /// Whether it is a zombie, by its fields of /proc/PID/stat.
     fn has_ended(fields: &[String]) -> bool {
         fields.first().is_some_and(|state| state == "Z" || state == "X")
     }
 
-    /// The processes that have no directory in /proc, before any is looked at.
+    /// What is known of the processes that have no directory in /proc.
     pub(in crate::sys) fn unseen_from_here() -> Unseen {
         let hidden = !Path::new("/proc/1/stat").exists();
         Unseen { pids: BTreeSet::new(), hidden, outside: !in_initial_namespace() }
     }
 
-    /// Whether there are no processes but those that we have numbers for.
+    /// Whether all processes have a PID here.
     pub(in crate::sys) fn in_initial_namespace() -> bool {
         const INITIAL: &str = "pid:[4026531836]"; // PROC_PID_INIT_INO, the same on every Linux
         std::fs::read_link("/proc/self/ns/pid").is_ok_and(|ns| ns.as_os_str() == INITIAL)

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 
-/// Whether files can share blocks (reflinks) where `file` is; none where the system does not tell without trying it.
+/// Whether files can share blocks (reflinks) on the file system of `file`; none where only trying it would show.
 /// Nothing is written.
 pub fn possible(file: &File) -> Option<bool> {
     imp::possible(file)
@@ -18,6 +18,7 @@ mod imp {
 
     /// `struct xfs_fsop_geom`, version 4.
     #[repr(C)]
+    #[derive(Default)]
     struct Geometry {
         sizes: [u32; 8],
         blocks: [u64; 4],
@@ -33,6 +34,7 @@ mod imp {
 
     /// `struct file_dedupe_range` that names no other file.
     #[repr(C)]
+    #[derive(Default)]
     struct Dedupe {
         offset: u64,
         length: u64,
@@ -46,25 +48,16 @@ mod imp {
         match fs::kind(file).ok()? {
             FsKind::Btrfs => Some(true),
             FsKind::Xfs => xfs_has_it(file),
-            // A file system that has no such operation says so even where nothing is to be shared; one that
-            // has it may still refuse.
+            // A file system without this operation returns EOPNOTSUPP even if nothing is to be shared; one that has it
+            // may still refuse.
             _ => (shares_nothing(file) == Err(Errno::OPNOTSUPP)).then_some(false),
         }
     }
 
-    /// It is chosen when an XFS is made.
+    /// It is chosen when the XFS is created.
     fn xfs_has_it(file: &File) -> Option<bool> {
-        let mut geometry = Geometry {
-            sizes: [0; 8],
-            blocks: [0; 4],
-            uuid: [0; 16],
-            stripes: [0; 2],
-            version: 0,
-            flags: 0,
-            sectors: [0; 4],
-        };
-        // SAFETY: XFS_IOC_FSGEOMETRY_V4 fills in a struct of 112 bytes, laid out as `Geometry`, whose bytes may hold
-        // any value.
+        let mut geometry = Geometry::default();
+        // SAFETY: XFS_IOC_FSGEOMETRY_V4 fills in a struct with the layout of `Geometry`, in which any bytes are valid.
         let update = unsafe { Updater::<XFS_IOC_FSGEOMETRY_V4, Geometry>::new(&mut geometry) };
         // SAFETY: the operation is the one that the type above was made for; the descriptor is open, and on an XFS.
         unsafe { ioctl(file, update) }.ok()?;
@@ -72,7 +65,7 @@ mod imp {
     }
 
     fn shares_nothing(file: &File) -> Result<(), Errno> {
-        let mut request = Dedupe { offset: 0, length: 0, dest_count: 0, reserved1: 0, reserved2: 0 };
+        let mut request = Dedupe::default();
         // SAFETY: FIDEDUPERANGE reads and writes a `file_dedupe_range` with as many entries after it as `dest_count`
         // says: none.
         let update = unsafe { Updater::<FIDEDUPERANGE, Dedupe>::new(&mut request) };

@@ -1,7 +1,6 @@
-//! Private memory: address space in which files can be laid, read and written as bytes. What is written there is nobody
-//! else's: stores go to copies of the pages (MAP_PRIVATE), never to a file.
+//! Private memory into which files can be mapped. Writes go to copies of the pages (MAP_PRIVATE), never to a file.
 //!
-//! Only files are laid that cannot change ([`Sealed`]), as the language allows no change of memory behind a `&[u8]`.
+//! Only files that cannot change are mapped ([`Sealed`]), as the language allows no change of memory behind a `&[u8]`.
 //! The invariants of [`Region`]: all its bytes are mapped, readable, writable and initialised; the mapping is its own
 //! and private; `&Region` only reads, `&mut Region` writes. The one method that can break them, `protect`, is `unsafe`.
 #![allow(unsafe_code, reason = "mappings, and slices of them")]
@@ -13,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use super::sealed::Sealed;
 
-/// What may be done with the bytes of a range of memory; [`Access::NONE`] is nothing.
+/// The allowed access to a range of memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Access(u8);
 
@@ -24,10 +23,10 @@ impl Access {
     pub const READ: Access = Access(1);
     /// Reading and writing.
     pub const WRITE: Access = Access(3);
-    /// Running, and reading: no common machine can run what it may not read.
+    /// Executing, and reading: no common processor can execute what it may not read.
     pub const EXEC: Access = Access(5);
 
-    /// Whether all that `other` allows is allowed.
+    /// Whether it allows all that `other` allows.
     pub(crate) fn allows(self, other: Access) -> bool {
         self.0 & other.0 == other.0
     }
@@ -41,42 +40,42 @@ impl std::ops::BitOr for Access {
     }
 }
 
-/// Bytes of the system's page, the grain of mapping.
+/// The page size of the system, the unit of mapping.
 pub(crate) fn system_page() -> usize {
     imp::page_size()
 }
 
-/// Mappings that a process has by default (vm.max_map_count).
+/// The default limit on the mappings of a process (vm.max_map_count).
 const MAPPINGS: usize = 65_530;
-/// Files laid in all regions of this process.
+/// Number of files mapped in all regions of this process.
 static LAID: AtomicUsize = AtomicUsize::new(0);
 
-/// How many files may be laid in all regions together: three quarters of the mappings that the system lets a process
-/// have. What else it does, such as getting memory, needs mappings too.
+/// How many files may be mapped in all regions together: three quarters of the mappings that a process may have.
+/// Allocating memory needs mappings too.
 pub(crate) fn most_laid() -> usize {
     static MOST: OnceLock<usize> = OnceLock::new();
     *MOST.get_or_init(|| imp::most_mappings().unwrap_or(MAPPINGS) / 4 * 3)
 }
 
-/// A stretch of private memory; given back when dropped.
+/// A range of private memory; unmapped when dropped.
 pub(crate) struct Region {
     start: NonNull<u8>,
-    /// Bytes that can be seen. The mapping goes on to the end of the last page.
+    /// The length in bytes. The mapping continues to the end of the last page.
     len: usize,
-    /// How many files were laid in it.
+    /// Number of files mapped in it.
     laid: usize,
 }
 
-// SAFETY: the memory belongs to the `Region` alone and is not bound to a thread.
+// SAFETY: only the `Region` owns the memory, which is not bound to a thread.
 unsafe impl Send for Region {}
 // SAFETY: through `&Region` bytes are only read.
 unsafe impl Sync for Region {}
 
 impl Region {
-    /// `len` bytes of zeros, which cost memory page by page when they are written. Nothing may be the length.
+    /// `len` bytes of zeros (possibly none), each page of which takes memory when it is written.
     ///
     /// # Errors
-    /// When the system has no such stretch of addresses.
+    /// When there are not so many addresses.
     pub(crate) fn zeroed(len: usize) -> io::Result<Region> {
         if len == 0 {
             return Ok(Region::empty());
@@ -90,12 +89,12 @@ impl Region {
         Ok(Region { start, len, laid: 0 })
     }
 
-    /// No bytes at all.
+    /// No bytes.
     pub(crate) fn empty() -> Region {
         Region { start: NonNull::dangling(), len: 0, laid: 0 }
     }
 
-    /// Asks for pages of 2 MiB, where there are: for memory that is filled as a whole.
+    /// Requests pages of 2 MiB where available: for memory that is filled as a whole.
     pub(crate) fn prefer_huge(&self) {
         if self.len > 0 {
             imp::huge(self.start, self.mapped());
@@ -117,9 +116,9 @@ impl Region {
         self.len == 0
     }
 
-    /// Lays `len` bytes of `file`, from `offset` on, over those from `at` on. `at` and `offset` are multiples of the
-    /// system's page; where `len` is none, the last page goes on with what the file holds there, then with zeros. Where
-    /// there are [`most_laid`] already, the bytes are copied. Whether they were mapped.
+    /// Maps `len` bytes of `file`, from `offset` on, over those from `at` on. `at` and `offset` are multiples of the
+    /// page size; if `len` is not, the last page continues with what the file holds there, then with zeros. If
+    /// [`most_laid`] files are mapped already, the bytes are copied. Returns whether they were mapped.
     ///
     /// # Errors
     /// When the file does not have these bytes, they do not fit, or as mmap(2).
@@ -141,8 +140,8 @@ impl Region {
         }
         // SAFETY: `at` is within the mapping, as checked.
         let start = unsafe { self.start.add(at) };
-        // SAFETY: `lay` wants whole pages of a live mapping of ours that nothing borrows (`&mut self`), and a file that
-        // is long enough (checked) and does not change (`Sealed`).
+        // SAFETY: whole pages of a live mapping of ours that nothing borrows (`&mut self`), and a file that is long
+        // enough (checked) and does not change (`Sealed`).
         unsafe { imp::lay(start, len, file, offset) }
             .map_err(|e| io::Error::new(e.kind(), format!("mapping {len} bytes of a file: {e}")))?;
         self.laid += 1;
@@ -161,7 +160,7 @@ impl Region {
     /// All bytes, to be written.
     #[inline]
     pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
-        // SAFETY: as in `as_slice`, writable besides, and borrowed only here.
+        // SAFETY: as in `as_slice`; it is also writable, and borrowed only here.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
     }
 
@@ -175,17 +174,17 @@ impl Region {
         self.start.as_ptr()
     }
 
-    /// It is not written any more; where the system allows, a stray store through a pointer faults from now on.
+    /// Makes it read-only; where the system supports it, a stray write through a pointer faults from now on.
     pub(crate) fn freeze(self) -> Frozen {
         if self.len > 0 {
-            // SAFETY: the mapping is ours, and nothing writes from now on, as `Frozen` only gives `&[u8]`. When it is
-            // refused, the memory just stays as it is.
+            // SAFETY: the mapping is ours, and nothing writes from now on, as `Frozen` only returns `&[u8]`. If it
+            // fails, the memory stays as it is.
             let _ = unsafe { imp::protect(self.start, self.mapped(), Access::READ) };
         }
         Frozen(self)
     }
 
-    /// Gives every access back, to all bytes.
+    /// Allows reading and writing of all bytes.
     ///
     /// # Errors
     /// As mprotect(2).
@@ -193,20 +192,20 @@ impl Region {
         if self.len == 0 {
             return Ok(());
         }
-        // SAFETY: the mapping is ours; reading and writing are what all slices of it expect.
+        // SAFETY: the mapping is ours; all slices of it expect reading and writing.
         unsafe { imp::protect(self.start, self.mapped(), Access::WRITE) }
-            .map_err(|e| io::Error::new(e.kind(), format!("giving back the access to memory: {e}")))
+            .map_err(|e| io::Error::new(e.kind(), format!("restoring the access to memory: {e}")))
     }
 
-    /// Sets what may be done with `len` bytes from `at` on; both are multiples of the system's page, but `len` may end
-    /// with the region.
+    /// Sets the allowed access to `len` bytes from `at` on; both are multiples of the page size, but `len` may also
+    /// reach to the end of the region.
     ///
     /// # Errors
-    /// When the range is not one of pages of this region, or as mprotect(2).
+    /// When the range is not whole pages of this region, or as mprotect(2).
     ///
     /// # Safety
-    /// Until [`Access::WRITE`] is given back, no slice of this region may be used in a way that `access` does not
-    /// allow; the compiler may read a byte of a slice before the program says so.
+    /// Until [`Access::WRITE`] is set again, no slice of this region may be used in a way that `access` does not allow;
+    /// the compiler may read a byte of a slice before the program does.
     pub(crate) unsafe fn protect(&mut self, at: usize, len: usize, access: Access) -> io::Result<()> {
         let page = system_page();
         let end = at.checked_add(len).filter(|end| *end <= self.len);
@@ -220,8 +219,7 @@ impl Region {
         }
         // SAFETY: within the mapping, as checked.
         let start = unsafe { self.start.add(at) };
-        // SAFETY: `protect` wants whole pages of a mapping of ours, which they are; what follows from the protection is
-        // the caller's promise.
+        // SAFETY: whole pages of a mapping of ours; the caller answers for the access.
         unsafe { imp::protect(start, len.next_multiple_of(page), access) }
             .map_err(|e| io::Error::new(e.kind(), format!("protecting {len} bytes of memory: {e}")))
     }
@@ -231,7 +229,7 @@ impl Drop for Region {
     fn drop(&mut self) {
         LAID.fetch_sub(self.laid, Relaxed);
         if self.len > 0 {
-            // SAFETY: the mapping was made by `reserve` with this start and length, and nothing can borrow it any more.
+            // SAFETY: `reserve` made the mapping with this start and length, and nothing can borrow it any more.
             unsafe { imp::release(self.start, self.mapped()) };
         }
     }
@@ -243,7 +241,7 @@ impl std::fmt::Debug for Region {
     }
 }
 
-/// A region that is not written any more.
+/// A region that is read-only.
 #[derive(Debug)]
 pub(crate) struct Frozen(Region);
 
@@ -277,7 +275,7 @@ mod imp {
         let flags = MapFlags::PRIVATE | NORESERVE;
         // SAFETY: mmap(2) at an address that the kernel chooses touches no other memory.
         let start = unsafe { mm::mmap_anonymous(null_mut(), len, ProtFlags::READ | ProtFlags::WRITE, flags) }?;
-        // A store must copy one page, and be seen as one: no huge pages here. Where there are none, nothing is lost.
+        // A write must copy one page, and be tracked as one: no huge pages here. It does not matter if this fails.
         #[cfg(target_os = "linux")]
         // SAFETY: the advice changes how our new mapping is backed, not what it holds.
         let _ = unsafe { mm::madvise(start, len, mm::Advice::LinuxNoHugepage) };
@@ -293,30 +291,30 @@ mod imp {
     }
 
     /// # Safety
-    /// `start` and `len` are whole pages of a mapping of the caller's that nothing borrows; `file` has the bytes.
+    /// Whole pages of a mapping of the caller that nothing borrows; `file` has the bytes.
     pub(super) unsafe fn lay(start: NonNull<u8>, len: usize, file: &Sealed, offset: u64) -> io::Result<()> {
         let flags = MapFlags::PRIVATE | MapFlags::FIXED | NORESERVE;
         let prot = ProtFlags::READ | ProtFlags::WRITE;
-        // SAFETY: with MAP_FIXED mmap(2) replaces what is mapped there, which the caller owns.
+        // SAFETY: with MAP_FIXED mmap(2) replaces what is mapped there, which belongs to the caller.
         unsafe { mm::mmap(start.as_ptr().cast(), len, prot, flags, file.file(), offset) }?;
         Ok(())
     }
 
     /// # Safety
-    /// Whole pages of a mapping of the caller's, who answers for what cannot be done with them afterwards.
+    /// Whole pages of a mapping of the caller, who answers for the access.
     pub(super) unsafe fn protect(start: NonNull<u8>, len: usize, access: Access) -> io::Result<()> {
         let mut flags = MprotectFlags::empty();
         flags.set(MprotectFlags::READ, access.allows(Access::READ));
         flags.set(MprotectFlags::WRITE, access.allows(Access::WRITE));
         flags.set(MprotectFlags::EXEC, access.allows(Access::EXEC));
-        // SAFETY: mprotect(2) changes no bytes; the rest is the caller's promise.
+        // SAFETY: mprotect(2) changes no bytes; the caller answers for the rest.
         Ok(unsafe { mm::mprotect(start.as_ptr().cast(), len, flags) }?)
     }
 
     /// # Safety
-    /// A mapping of the caller's, of exactly this start and length, that nothing borrows.
+    /// A mapping of the caller, of exactly this start and length, that nothing borrows.
     pub(super) unsafe fn release(start: NonNull<u8>, len: usize) {
-        // SAFETY: as the caller promises. It can only fail for an address that is not a page's.
+        // SAFETY: as above. It fails only for an address that is not of a page.
         let _ = unsafe { mm::munmap(start.as_ptr().cast(), len) };
     }
 }
@@ -350,7 +348,7 @@ mod imp {
     pub(super) fn huge(_start: NonNull<u8>, _len: usize) {}
 
     pub(super) unsafe fn lay(start: NonNull<u8>, len: usize, file: &Sealed, offset: u64) -> io::Result<()> {
-        // SAFETY: memory of the caller's that nothing borrows, initialised when it was reserved.
+        // SAFETY: memory of the caller that nothing borrows, initialised when it was reserved.
         let bytes = unsafe { std::slice::from_raw_parts_mut(start.as_ptr(), len) };
         file.read_exact_at(bytes, offset)
     }

@@ -1,10 +1,10 @@
-//! Files whose bytes do not change: sealed memory, clones without a name, and files of which the caller promises it.
+//! Files whose bytes do not change: sealed memory, clones without a name, and files for which the caller guarantees it.
 //!
-//! The invariant of [`Sealed`] is what makes mapping it sound: its bytes and its length stay as they are while it, or
-//! anything mapped from it, exists. Memory is sealed by the kernel, whatever process has a descriptor of it. A
-//! [`Draft`] on a disk and a clone have no name, are made here, and their descriptors never leave these types. For any
-//! other file the caller promises it, in `unsafe`.
-#![allow(unsafe_code, reason = "constructors that hand a promise to the caller")]
+//! The invariant of [`Sealed`] makes mapping it sound: its bytes and its length stay the same while it, or anything
+//! mapped from it, exists. The kernel seals memory against all processes that have a descriptor of it. A [`Draft`] on a
+//! disk and a clone have no name, are created here, and their descriptors never leave these types. For any other file
+//! the caller guarantees it, in `unsafe`.
+#![allow(unsafe_code, reason = "constructors whose callers guarantee something")]
 
 use std::fs::File;
 use std::io;
@@ -14,8 +14,8 @@ use std::sync::Arc;
 use super::ext::FileExt;
 use super::sparse;
 
-/// A file whose bytes and length stay as they are while this exists, so that it can be mapped and seen as `&[u8]`.
-/// Clones share one descriptor.
+/// A file whose bytes and length stay the same while this exists, so that it can be mapped and read as `&[u8]`. Clones
+/// share one descriptor.
 #[derive(Clone, Debug)]
 pub(crate) struct Sealed {
     file: Arc<File>,
@@ -23,7 +23,7 @@ pub(crate) struct Sealed {
 }
 
 impl Sealed {
-    /// The file. Only for mapping: written through it, what is mapped would change.
+    /// The file, only for mapping: writing to it would change what is mapped.
     pub(super) fn file(&self) -> &File {
         &self.file
     }
@@ -41,13 +41,13 @@ impl Sealed {
     /// Fills `bytes` from `offset` on.
     ///
     /// # Errors
-    /// When they are not there, or the disk fails.
+    /// When the file is shorter, or the disk fails.
     pub(crate) fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
         self.file.read_exact_at(bytes, offset)
     }
 
-    /// A clone of `file` beside it that has no name and shares its blocks until they are written (FICLONE): of one
-    /// moment, and free. None where the file system cannot do that, or does not let us.
+    /// A clone of `file` without a name, which shares its blocks until they are written (FICLONE): point-in-time, and
+    /// without cost. None where the file system does not support or permit that.
     pub(crate) fn clone_of(file: &File) -> Option<Sealed> {
         let clone = imp::clone_beside(file)?;
         let len = clone.metadata().ok()?.len();
@@ -57,20 +57,20 @@ impl Sealed {
     /// The file itself.
     ///
     /// # Errors
-    /// When its length cannot be learnt.
+    /// As fstat(2).
     ///
     /// # Safety
-    /// While this and everything mapped from it exists, no process may write to the file or change its
-    /// length. Otherwise bytes change behind references, which is undefined behaviour, and reading past a new end kills
-    /// the process (SIGBUS). An advisory lock keeps away only those who ask for it.
+    /// While this and everything mapped from it exists, no process may write to the file or change its length.
+    /// Otherwise bytes change behind references, which is undefined behaviour, and reading past a new end kills the
+    /// process (SIGBUS). An advisory lock stops only programs that take it.
     pub(crate) unsafe fn promised(file: Arc<File>) -> io::Result<Sealed> {
         let len = file.metadata()?.len();
         Ok(Sealed { file, len })
     }
 }
 
-/// The promise that a file is changed only by the holder of this, and by it only while no [`Sealed`] of it, and
-/// nothing mapped from one, exists.
+/// The guarantee that only the holder of this changes a file, and only while no [`Sealed`] of it, and nothing mapped
+/// from one, exists.
 #[derive(Debug)]
 pub(crate) struct Promise {
     file: Arc<File>,
@@ -87,17 +87,17 @@ impl Promise {
         Promise { file: Arc::new(file) }
     }
 
-    /// The file as it is now, and stays until all that came from this is dropped.
+    /// The file as it is now, and stays until everything mapped from it is dropped.
     ///
     /// # Errors
-    /// When its length cannot be learnt.
+    /// As fstat(2).
     pub(crate) fn sealed(&self) -> io::Result<Sealed> {
         let len = self.file.metadata()?.len();
         Ok(Sealed { file: self.file.clone(), len })
     }
 }
 
-/// A file in memory, or one without a name on a disk, that is being filled. It is not mapped before it is sealed.
+/// A file in memory, or one without a name on a disk, that is being filled. It is mapped only once it is sealed.
 #[derive(Debug)]
 pub(crate) struct Draft {
     file: File,
@@ -109,28 +109,28 @@ impl Draft {
     /// `len` bytes of zeros, in memory.
     ///
     /// # Errors
-    /// When the system has no such file.
+    /// When no such file can be created.
     pub(crate) fn in_memory(len: u64) -> io::Result<Draft> {
         Draft::in_memory_filled(len, |_| ()).map(|(draft, ())| draft)
     }
 
-    /// The same, with what `fill` writes into it, and what it gives. A descriptor of it that `fill` keeps can write no
-    /// more once it is sealed (on systems without seals it must keep none); that it is still `len` bytes long is
-    /// checked then.
+    /// The same, with what `fill` writes into it; also returns the result of `fill`. A descriptor of it that `fill`
+    /// keeps cannot write any more once it is sealed (on systems without seals it must keep none). Sealing checks that
+    /// it is still `len` bytes long.
     ///
     /// # Errors
-    /// When the system has no such file.
+    /// When no such file can be created.
     pub(crate) fn in_memory_filled<T>(len: u64, fill: impl FnOnce(&File) -> T) -> io::Result<(Draft, T)> {
         let file = imp::memory()?;
         file.set_len(len)?;
-        let given = fill(&file);
-        Ok((Draft { file, len, sealable: true }, given))
+        let result = fill(&file);
+        Ok((Draft { file, len, sealable: true }, result))
     }
 
     /// `len` bytes of zeros on a disk: in a file without a name in the directory `dir`.
     ///
     /// # Errors
-    /// When no file can be made there, or it cannot be that long.
+    /// When no file can be created there, or it cannot be that long.
     pub(crate) fn on_disk(dir: &Path, len: u64) -> io::Result<Draft> {
         let file = tempfile::tempfile_in(dir)?;
         file.set_len(len)?;
@@ -145,7 +145,7 @@ impl Draft {
         self.file.write_all_at(bytes, offset)
     }
 
-    /// Stretches that hold anything, in order: byte offsets, start and end.
+    /// Ranges that hold data, in order: byte offsets, start and end.
     ///
     /// # Errors
     /// As lseek(2).
@@ -153,16 +153,16 @@ impl Draft {
         Ok(sparse::data_ranges(&self.file, self.len)?.iter().map(|e| (e.start, e.end)).collect())
     }
 
-    /// Nothing is written any more. Memory is sealed: no process that has a descriptor of it can change it.
+    /// Ends writing. Memory is sealed: no process that has a descriptor of it can change it.
     ///
     /// # Errors
-    /// When the seal is refused, as while it is mapped for writing, or its length was changed.
+    /// When sealing fails, as while it is mapped for writing, or it was truncated.
     pub(crate) fn seal(self) -> io::Result<Sealed> {
         if self.sealable {
             imp::seal(&self.file)?;
         }
         if self.file.metadata()?.len() < self.len {
-            return Err(io::Error::other("the file in memory was cut while it was filled"));
+            return Err(io::Error::other("the file in memory was truncated while it was filled"));
         }
         Ok(Sealed { file: Arc::new(self.file), len: self.len })
     }
@@ -180,13 +180,12 @@ mod imp {
 
     pub(super) fn memory() -> io::Result<File> {
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-        // Systems with vm.memfd_noexec = 2 want to be told that it is no program; those before 6.3 do not know the
-        // flag.
+        // With vm.memfd_noexec = 2 this flag is required; before Linux 6.3 it is unknown.
         let made = match memfd_create("memsnap", flags | MemfdFlags::NOEXEC_SEAL) {
             Err(Errno::INVAL) => memfd_create("memsnap", flags),
             made => made,
         };
-        Ok(made.map_err(|e| io::Error::new(e.kind(), format!("making a file in memory: {e}")))?.into())
+        Ok(made.map_err(|e| io::Error::new(e.kind(), format!("creating a file in memory: {e}")))?.into())
     }
 
     pub(super) fn seal(file: &File) -> io::Result<()> {

@@ -1,4 +1,4 @@
-//! Holes: finding the data between them, and making them.
+//! Holes: finding the data between them, and punching them.
 
 use std::fs::File;
 use std::io;
@@ -12,12 +12,12 @@ pub struct DataRange {
     pub end: u64,
 }
 
-/// The next stretch of data at or after `from` in a file of `len` bytes, as `(start, end)`; none when only holes
-/// follow. Where the file system keeps no holes, all of it is data. A file that shrank below `from` has only holes:
-/// compare the length afterwards.
+/// The next range of data at or after `from` in a file of `len` bytes, as `(start, end)`; none when only holes follow.
+/// Where the file system has no holes, all of it is data. A file that shrank below `from` has only holes: compare the
+/// length afterwards.
 ///
-/// Works by lseek(2), which moves the offset that all users of this descriptor and its duplicates share: only one
-/// thread may call it at a time, and all others must read at given offsets.
+/// lseek(2) moves the offset that all duplicates of this descriptor share: only one thread may call this at a time, and
+/// all others must read at explicit offsets.
 ///
 /// # Errors
 /// As lseek(2).
@@ -42,8 +42,8 @@ pub fn data_ranges(file: &File, len: u64) -> io::Result<Vec<DataRange>> {
     Ok(found)
 }
 
-/// Makes `len` bytes at `off` a hole (partial blocks become zeros); the length stays. False when this file system has
-/// no holes and the caller must write zeros.
+/// Punches a hole of `len` bytes at `off` (partial blocks become zeros); the length stays. False when this file system
+/// has no holes and the caller must write zeros.
 ///
 /// # Errors
 /// As fallocate(2).
@@ -51,16 +51,16 @@ pub fn punch(file: &File, off: u64, len: u64) -> io::Result<bool> {
     Ok(len == 0 || imp::change(file, Space::Hole, off, len)?)
 }
 
-/// Makes sure that writing the `len` bytes at `off` will not fail for want of space; a file that ends before them grows
-/// up to there, and holes become zeros that take space. False when this file system promises no such thing.
+/// Allocates space for `len` bytes at `off`, so that writing them will not fail; a file that ends before them grows,
+/// and holes become zeros that take space. False when this file system does not support it.
 ///
 /// # Errors
-/// As fallocate(2): no space, or a file too large. The file may have grown by a part.
+/// As fallocate(2): no space, or a file too large. The file may have grown partly.
 pub fn allocate(file: &File, off: u64, len: u64) -> io::Result<bool> {
     Ok(len == 0 || imp::change(file, Space::Grow, off, len)?)
 }
 
-/// The same for a file whose length is to stay: blocks past its end are reserved, too.
+/// As [`allocate`], but the length stays: blocks past the end are reserved too.
 ///
 /// # Errors
 /// As fallocate(2).
@@ -95,7 +95,7 @@ mod imp {
         };
         match seek(file, SeekFrom::Hole(start)) {
             Ok(end) if end > start => Ok(Some((start, end.min(len)))),
-            // Cut or punched between the two calls: what is no longer there is found when it is read.
+            // Truncated or punched between the two calls: reading will show what is no longer there.
             Ok(_) | Err(Errno::NXIO | Errno::INVAL) => Ok(Some((start, len))),
             Err(e) => Err(e.into()),
         }

@@ -1,20 +1,20 @@
-//! Processes that could not be looked at, and what that means for a count of those that were.
+//! Processes that could not be inspected.
 
 use std::collections::BTreeSet;
 
-/// Processes that were out of sight.
+/// Processes that could not be inspected.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unseen {
-    /// Those that have a number here and could not be looked at.
+    /// Those that have a PID here.
     pub pids: BTreeSet<u32>,
     /// Whether a mount of /proc hides processes (hidepid), or /proc is not there.
     pub hidden: bool,
-    /// Whether there may be processes without a number here: we are in a container.
+    /// Whether there may be processes without a PID here: this process is in a container.
     pub outside: bool,
 }
 
 impl Unseen {
-    /// Where no process at all can be looked at.
+    /// Where no process can be inspected.
     pub(super) fn all() -> Unseen {
         Unseen { hidden: true, ..Unseen::default() }
     }
@@ -24,8 +24,8 @@ impl Unseen {
         *self == Unseen::default()
     }
 
-    /// Whether there may be users of a file among those of this system, or container, that were out of sight. The first
-    /// process of a system maps and opens no files of others, so it does not count.
+    /// Whether there may be users of a file among those of this system or container. The first process of a system maps
+    /// and opens no files of users, so it does not count.
     pub fn may_use_files(&self) -> bool {
         self.hidden || self.pids.iter().any(|pid| *pid != 1 || self.outside)
     }

@@ -1,13 +1,12 @@
-//! Which pages of private memory were written: asked of the kernel, without a signal, a thread or a change of
+//! Which pages of private memory were written, as the kernel reports it, without a signal, a thread or a change of
 //! protection.
 //!
-//! [`WriteWatch`] registers memory with userfaultfd(2) in its asynchronous write-protect mode and asks with the
+//! [`WriteWatch`] registers memory with userfaultfd(2) in its asynchronous write-protect mode and queries it with the
 //! PAGEMAP_SCAN ioctl (both Linux 6.7; Documentation/admin-guide/mm/{userfaultfd,pagemap}.rst). [`private_pages`] reads
-//! bit 61 of /proc/self/pagemap, which every kernel has: what was written since the memory was mapped, and not since
-//! when.
+//! bit 61 of /proc/self/pagemap, which every kernel has: what was written since the memory was mapped.
 //!
-//! Both answers may name too many pages (migration drops an armed bit now and then; the page of zeros, where memory was
-//! only read), never too few.
+//! Both may report too many pages (migration clears an armed bit now and then; the zero page, where memory was only
+//! read), never too few.
 #![cfg_attr(target_os = "linux", allow(unsafe_code, reason = "ioctls that have no safe wrapper"))]
 
 use std::io;
@@ -16,8 +15,8 @@ use std::time::Duration;
 
 use super::region::Region;
 
-/// Pages of `region` that hold any of `bytes`, as ranges of bytes from its start, and are no longer what was mapped
-/// there: ascending, disjoint. Takes time for all pages that are looked at, written or not.
+/// Pages of `region` that overlap `bytes` and are no longer those of the file, as ranges of bytes from its start:
+/// ascending, disjoint. Takes time for all these pages, written or not.
 ///
 /// # Errors
 /// When /proc/self/pagemap may not be read, as in a process that is not dumpable.
@@ -28,18 +27,18 @@ pub(crate) fn private_pages(region: &Region, bytes: Range<usize>) -> io::Result<
 /// Which pages are armed when none has been written; all others show their first write by becoming private.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Armed {
-    /// Those that are private. Nothing to be done beforehand; a scan looks at every page that was read or written.
+    /// Those that are private. Needs no preparation; a scan checks every page that was read or written.
     Private,
-    /// All. Costs 3 ms a GiB beforehand (24 where all is mapped) and page tables of 2 MiB; a scan takes 0.5 ms a GiB,
-    /// however many pages were read, where it takes 5 otherwise.
+    /// All. Costs 3 ms per GiB beforehand (24 where all is mapped) and page tables of 2 MiB; a scan then takes 0.5 ms
+    /// per GiB, however many pages were read, instead of 5.
     All,
 }
 
-/// The kernel watching over the memory of this process.
+/// The kernel tracking writes to the memory of this process.
 #[derive(Debug)]
 pub(crate) struct WriteWatch {
     inner: imp::WriteWatch,
-    /// The process it was made in: what a forked child inherits acts on its parent's memory.
+    /// The process that opened it: in a forked child it would act on the memory of the parent.
     epoch: u64,
 }
 
@@ -53,29 +52,29 @@ impl WriteWatch {
         Ok(WriteWatch { inner: imp::WriteWatch::new()?, epoch })
     }
 
-    /// Whether it watches this process, and not the one that this was forked from.
+    /// Whether it tracks this process, and not the one that this was forked from.
     pub(crate) fn is_ours(&self) -> bool {
         super::epoch::current() == Some(self.epoch)
     }
 
     fn check(&self) -> io::Result<()> {
-        if self.is_ours() { Ok(()) } else { Err(io::Error::other("this process was forked from the one it watches")) }
+        if self.is_ours() { Ok(()) } else { Err(io::Error::other("this process was forked from the one whose writes are tracked")) }
     }
 
-    /// Begins to watch `region`, until that is dropped.
+    /// Begins to track `region`, until that is dropped.
     ///
     /// # Errors
-    /// When the kernel cannot watch memory of this kind.
+    /// When the kernel cannot track memory of this kind.
     pub(crate) fn register(&self, region: &Region) -> io::Result<()> {
         self.check()?;
         self.inner.register(region)
     }
 
     /// Pages among `bytes` of `region` written since they were armed, as ranges of bytes from its start: ascending,
-    /// disjoint. With `again` they are armed anew, each at the moment at which it was looked at.
+    /// disjoint. With `again` each is armed again, atomically with the check.
     ///
     /// # Errors
-    /// When the kernel refuses; some pages may have been armed then.
+    /// As ioctl(2); some pages may have been armed then.
     pub(crate) fn written(
         &self,
         region: &Region,
@@ -88,10 +87,10 @@ impl WriteWatch {
         self.inner.written(region, bytes, armed, again)
     }
 
-    /// Arms pages, named as ranges of bytes: private ones, or all there are.
+    /// Arms pages, given as ranges of bytes.
     ///
     /// # Errors
-    /// When the kernel refuses.
+    /// As ioctl(2).
     pub(crate) fn arm(&self, region: &Region, pages: &[Range<usize>]) -> io::Result<()> {
         self.check()?;
         pages.iter().try_for_each(|range| {
@@ -101,7 +100,7 @@ impl WriteWatch {
     }
 }
 
-/// Only pages of this region are armed or asked for.
+/// Only pages of this region are armed or queried.
 fn must_be_inside(region: &Region, bytes: &Range<usize>) -> io::Result<()> {
     if bytes.start <= bytes.end && bytes.end <= region.len() {
         return Ok(());
@@ -110,7 +109,7 @@ fn must_be_inside(region: &Region, bytes: &Range<usize>) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, what))
 }
 
-/// What this thread has used of its processor, for telling what a scan takes from what others take meanwhile.
+/// The CPU time of this thread, which excludes what other threads use during a scan.
 pub(crate) fn used() -> Duration {
     imp::used()
 }
@@ -187,14 +186,14 @@ mod imp {
     const UFFDIO_WRITEPROTECT: Opcode = opcode::read_write::<WriteProtect>(0xAA, 0x06);
     const PAGEMAP_SCAN: Opcode = opcode::read_write::<Scan>(b'f', 16);
 
-    /// Ranges asked for at once.
+    /// Ranges that one call returns.
     const AT_ONCE: usize = 1024;
 
-    /// An ioctl with a struct that the kernel reads and writes; gives its return value.
+    /// An ioctl with a struct that the kernel reads and writes; returns its return value.
     struct Call<'a, T, const OPCODE: Opcode>(&'a mut T);
 
-    // SAFETY: the opcodes above carry the size of their structs, which the kernel reads and writes and nothing else; in
-    // PAGEMAP_SCAN `vec` and `vec_len` name a live buffer besides.
+    // SAFETY: the opcodes above contain the size of their structs, and the kernel accesses nothing else; in
+    // PAGEMAP_SCAN `vec` and `vec_len` also name a live buffer.
     unsafe impl<T, const OPCODE: Opcode> Ioctl for Call<'_, T, OPCODE> {
         type Output = usize;
         const IS_MUTATING: bool = true;
@@ -227,7 +226,7 @@ mod imp {
         pub(super) fn new() -> io::Result<WriteWatch> {
             let flags = UserfaultfdFlags::CLOEXEC | UserfaultfdFlags::NONBLOCK;
             let flags = flags | UserfaultfdFlags::from_bits_retain(USER_MODE_ONLY);
-            // SAFETY: a new descriptor; in asynchronous mode no fault ever waits for us to answer.
+            // SAFETY: a new descriptor; in asynchronous mode no fault waits for us.
             let uffd = unsafe { userfaultfd(flags) }?;
             let wanted = FEATURE_WP | FEATURE_WP_UNPOPULATED | FEATURE_WP_ASYNC;
             call::<UFFDIO_API, Api>(&uffd, &mut [UFFD_API, wanted, 0])?;
@@ -241,7 +240,7 @@ mod imp {
             let len = region.len().next_multiple_of(system_page());
             let mut argument = [region.as_ptr() as u64, len as u64, REGISTER_WP, 0];
             call::<UFFDIO_REGISTER, Register>(&self.uffd, &mut argument)?;
-            // Also proves that the scan is there.
+            // Also checks that the scan is available.
             self.written(region, 0..region.len().min(1), Armed::Private, false).map(|_| ())
         }
 
@@ -251,7 +250,7 @@ mod imp {
             let mut argument = [start as u64, len as u64, WRITEPROTECT_WP];
             loop {
                 match call::<UFFDIO_WRITEPROTECT, WriteProtect>(&self.uffd, &mut argument) {
-                    // The memory map is being changed by another thread.
+                    // Another thread is changing the memory map.
                     Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                     done => return done.map(|_| ()),
                 }
@@ -287,9 +286,9 @@ mod imp {
                     ..Scan::default()
                 };
                 if armed == Armed::Private {
-                    // Besides: private (not the file's), there or swapped out. Without this the kernel need not look at
-                    // the page itself, but only at its entry. The page of zeros counts: where it was not only read, KSM
-                    // has put it in the place of one that was written.
+                    // Only those that are private (not of the file), present or swapped out. Without this condition the
+                    // kernel checks the entry only, not the page. The zero page counts: if it was not only read, KSM
+                    // has replaced a page that was written by it.
                     scan.category_inverted = IS_FILE;
                     scan.category_mask |= IS_FILE;
                     scan.category_anyof_mask = IS_PRESENT | IS_SWAPPED;
@@ -301,8 +300,8 @@ mod imp {
                 for [from, to, _] in &found[..n] {
                     push(&mut out, *from as usize - base..*to as usize - base);
                 }
-                // When the walk was completed, `walk_end` may be where its buffer was last emptied on the way, and not
-                // its end: it counts only when the answer may have been cut off.
+                // After a complete walk, `walk_end` may be where its buffer was last emptied, and not its end: it
+                // counts only if the answer may be incomplete.
                 start = match found[..n].last() {
                     Some([_, to, _]) if n == AT_ONCE => (scan.walk_end as usize).max(*to as usize),
                     _ if scan.walk_end == 0 => start,
@@ -339,7 +338,7 @@ mod imp {
             let n = entries.len().min((pages - at) * ENTRY);
             pagemap.read_exact_at(&mut entries[..n], ((first + at) * ENTRY) as u64)?;
             for (i, entry) in entries[..n].chunks_exact(ENTRY).enumerate() {
-                #[allow(clippy::host_endian_bytes, reason = "the kernel writes numbers of the machine")]
+                #[allow(clippy::host_endian_bytes, reason = "the kernel writes them in native order")]
                 let entry = u64::from_ne_bytes(entry.try_into().expect("eight bytes"));
                 if entry & (PRESENT | SWAPPED) != 0 && entry & FILE_OR_SHARED == 0 {
                     push(&mut out, (at + i) * page..(at + i + 1) * page);

@@ -1,22 +1,22 @@
 //! Extended attributes that belong to the user's data: `user.*`, the access list, and what root keeps with a file in
 //! `trusted.*` and `security.*`.
 //!
-//! What the system itself puts there is left alone, for it says something of one file in one place: labels of security
-//! modules, signatures of integrity, the notes of overlayfs. File capabilities are kept only so that a user who does
-//! not get them back can be warned.
+//! What the system itself stores there is left alone, as it is valid for one file in one place only: labels of security
+//! modules, signatures of integrity, attributes of overlayfs. File capabilities are kept only to warn a user who does
+//! not get them back.
 
 use std::fs::File;
 use std::io;
 
 const ACL: &[u8] = b"system.posix_acl_access";
 
-/// File capabilities, as setcap(8) gives them.
+/// File capabilities, as setcap(8) sets them.
 pub const CAPABILITY: &[u8] = b"security.capability";
 
-/// The change marker: what a file bears while it is changed in place. What it says is defined in memsnap-store(5).
+/// The change marker, which a file has while it is changed in place: see memsnap-store(5).
 pub const CHANGE_MARKER: &[u8] = b"user.memsnap.intent";
 
-/// What the system puts into `trusted.*` and `security.*` by itself; names that begin so.
+/// Prefixes of the names that the system itself uses in `trusted.*` and `security.*`.
 const OF_THE_SYSTEM: [&[u8]; 6] = [
     b"trusted.overlay.",
     b"security.selinux",
@@ -33,13 +33,12 @@ pub fn is_kept(name: &[u8]) -> bool {
     name.starts_with(b"user.") || name == ACL || of_root && !of_system
 }
 
-/// Whether attributes of this name come back when a file is changed in place: not those of the machine, which may be
-/// kept.
+/// Whether attributes of this name are restored when a file is changed in place: not those of root, which may be kept.
 pub fn comes_back(name: &[u8]) -> bool {
     name.starts_with(b"user.") || is_acl(name)
 }
 
-/// Whether this is the name of the list of access, which only the owner sets.
+/// Whether this is the name of the access control list, which only the owner sets.
 pub fn is_acl(name: &[u8]) -> bool {
     name == ACL
 }

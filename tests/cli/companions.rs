@@ -144,7 +144,7 @@ fn logs_of_duckdb_are_known() {
             case.exits("revert --yes f@1", 2).says(&name);
             case.exits("restore f@1 -o f2", 0);
             std::fs::rename(case.path(&name), case.path(format!("new{suffix}"))).unwrap();
-            case.exits("restore f@1 -o new", 2).says("DuckDB would play it into the new file");
+            case.exits("restore f@1 -o new", 2).says("DuckDB would replay it into the new file");
         }
     }
 }

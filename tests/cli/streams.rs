@@ -208,9 +208,9 @@ fn pipes_by_name_work_where_stdin_does() {
     for words in ["snap", "diff f", "delta make f", "restore -o x", "stat", "view --range -4.. --at now"] {
         shell(&case, &format!("\"$M\" {words} <(cat f)")).exits(2);
     }
-    shell(&case, "\"$M\" snap <(cat f)").says("is a FIFO").says("save what comes out of it in a file");
+    shell(&case, "\"$M\" snap <(cat f)").says("is a FIFO").says("save its output in a file");
     shell(&case, "\"$M\" vec import v --persistence <(cat v)").exits(2).says("is a FIFO");
-    shell(&case, "cp f gone; exec 8<gone; rm gone; \"$M\" snap /dev/fd/8").exits(2).says("has no path any more");
+    shell(&case, "cp f gone; exec 8<gone; rm gone; \"$M\" snap /dev/fd/8").exits(2).says("is open, but has no path");
 }
 
 /// Endless inputs end at what can fit.

@@ -18,7 +18,7 @@ use memsnap::Ref;
 use memsnap::ops::Operand;
 use memsnap::ops::diff::elements::diff_elements;
 use memsnap::ops::diff::{Compared, Options, Report, Side, diff};
-use memsnap::program::signal::LastWords;
+use memsnap::program::signal::MessageOnSignal;
 use serde::Serialize;
 
 use super::common_flags::{Global, LockFlag, ReadingFlags};
@@ -154,7 +154,7 @@ impl Args {
         if self.elements {
             return self.elements(&a, b.as_ref(), &options, screen);
         }
-        let words = (!screen.is_json()).then(|| LastWords::are("\nmemsnap: interrupted: nothing was changed\n"));
+        let words = (!screen.is_json()).then(|| MessageOnSignal::new("\nmemsnap: interrupted: nothing was changed\n"));
         let bar = screen.bar();
         let compared = diff(&a, b.as_ref(), &options, &bar);
         drop((bar, words));

@@ -167,7 +167,7 @@ impl Args {
 
     /// Reports who is in the way, after `doing`.
     fn tell(&self, doing: &str, file: &Lockable, target: &LockTarget, screen: &mut Screen) -> anyhow::Result<()> {
-        let found = lockable::in_the_way(file, self.span(), self.kind().unwrap_or(LockMode::Exclusive));
+        let found = lockable::conflicting(file, self.span(), self.kind().unwrap_or(LockMode::Exclusive));
         conflict::tell(doing, &found, target, self.conflict_exit_code, screen)
     }
 

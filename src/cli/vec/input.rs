@@ -19,7 +19,7 @@ pub(super) fn open(path: &Path) -> Result<Box<dyn BufRead>> {
     let mut file = stream.map_or_else(|| File::open(path).at("opening", path), Ok)?;
     let found = file.metadata().at("inspecting", path)?;
     // A pipe, or a file that the kernel generates, has no length in advance.
-    let has_len = found.is_file() && fs::kind(&file).at("inspecting", path)?.tells_lengths();
+    let has_len = found.is_file() && fs::kind(&file).at("inspecting", path)?.has_lengths();
     Ok(match has_len {
         true => {
             let left = found.len().saturating_sub(file.stream_position().at("inspecting", path)?);

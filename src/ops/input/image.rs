@@ -149,7 +149,7 @@ impl LiveFile {
     pub(crate) fn open_any(path: &Path) -> Result<(LiveFile, Option<ChangeMarker>)> {
         let real = resolve(path)?;
         let file = open::target_read(&real)?;
-        if !fs::kind(&file).at("inspecting", &real)?.tells_lengths() {
+        if !fs::kind(&file).at("inspecting", &real)?.has_lengths() {
             let what = format!("{} is made up by the kernel when it is read: it has no length", path.display());
             return Err(Error::refused(what, format!("copy it: `cat {} >COPY`", shell_word(path))));
         }

@@ -1,5 +1,5 @@
 //! Signals that must not kill, that end a wait, or that are for another process. Only the program uses this module: a
-//! library leaves the signals of its process alone.
+//! library does not touch the signals of its process.
 #![allow(unsafe_code, reason = "signals have no safe wrapper")]
 
 use std::io;
@@ -11,31 +11,17 @@ use libc::{c_int, sigset_t};
 
 extern "C" fn nothing(_signal: c_int) {}
 
-/// Makes a write past the file size limit (`ulimit -f`) an ordinary error instead of a death that leaves litter.
+/// Makes a write past the file size limit (`ulimit -f`) an error instead of a kill, which would leave files behind.
 ///
-/// By a handler that does nothing rather than by ignoring: a handler does not outlive exec, so commands that we run do
-/// not inherit it.
+/// By a handler that does nothing, not by ignoring the signal: exec resets a handler, so commands do not inherit it.
 pub fn ignore_sigxfsz() {
     let_pass(libc::SIGXFSZ);
 }
 
-/// While it lives, SIGINT and SIGQUIT do not end this process: they are for the command that it runs, such as a pager.
-pub struct Deaf([(c_int, libc::sigaction); 2]);
+/// Restores the actions of signals when dropped.
+struct Restore<const N: usize>([(c_int, libc::sigaction); N]);
 
-impl Deaf {
-    /// From now on.
-    pub fn to_interrupts() -> Deaf {
-        Deaf([libc::SIGINT, libc::SIGQUIT].map(|signal| (signal, let_pass(signal))))
-    }
-}
-
-impl std::fmt::Debug for Deaf {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Deaf").field(&self.0.map(|(signal, _)| signal)).finish()
-    }
-}
-
-impl Drop for Deaf {
+impl<const N: usize> Drop for Restore<N> {
     fn drop(&mut self) {
         for (signal, before) in &self.0 {
             set_action(*signal, before);
@@ -43,90 +29,101 @@ impl Drop for Deaf {
     }
 }
 
-/// Gives `signal` a handler that does nothing; what it had before.
+impl<const N: usize> std::fmt::Debug for Restore<N> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(signal, _)| signal)).finish()
+    }
+}
+
+/// While it exists, SIGINT and SIGQUIT do not end this process: they are for the command that it runs, such as a pager.
+#[derive(Debug)]
+pub struct IgnoreInterrupts {
+    _restore: Restore<2>,
+}
+
+impl IgnoreInterrupts {
+    /// Begins to ignore them.
+    pub fn begin() -> IgnoreInterrupts {
+        IgnoreInterrupts { _restore: Restore([libc::SIGINT, libc::SIGQUIT].map(|signal| (signal, let_pass(signal)))) }
+    }
+}
+
+/// Sets a handler of `signal` that does nothing; returns the previous action.
 fn let_pass(signal: c_int) -> libc::sigaction {
     act(signal, nothing as extern "C" fn(c_int) as libc::sighandler_t, libc::SA_RESTART)
 }
 
-/// What is said when a signal ends the process.
-static LAST_WORDS: AtomicPtr<Box<[u8]>> = AtomicPtr::new(std::ptr::null_mut());
+/// Written to stderr when a signal ends the process.
+static MESSAGE: AtomicPtr<Box<[u8]>> = AtomicPtr::new(std::ptr::null_mut());
 
-/// While it lives, SIGINT, SIGTERM and SIGHUP still end this process, but not in silence. For one at a time.
-pub struct LastWords([(c_int, libc::sigaction); 3]);
+/// While it exists, SIGINT, SIGTERM and SIGHUP end this process with a message. One at a time.
+#[derive(Debug)]
+pub struct MessageOnSignal {
+    _restore: Restore<3>,
+}
 
-impl LastWords {
-    /// `words` go to stderr before the process ends. A signal that is ignored, or has a handler, is left alone.
+impl MessageOnSignal {
+    /// `message` is written to stderr before the process ends. A signal that is ignored, or has a handler, is left as
+    /// it is.
     ///
-    /// They stay in memory for good: a handler may be reading them at any time.
-    pub fn are(words: &str) -> LastWords {
-        LAST_WORDS.store(Box::into_raw(Box::new(words.as_bytes().into())), Ordering::Release);
-        LastWords([libc::SIGINT, libc::SIGTERM, libc::SIGHUP].map(|signal| {
-            let speak = speak_and_end as extern "C" fn(c_int) as libc::sighandler_t;
+    /// The message stays in memory forever: a handler may be reading it at any time.
+    pub fn new(message: &str) -> MessageOnSignal {
+        MESSAGE.store(Box::into_raw(Box::new(message.as_bytes().into())), Ordering::Release);
+        let restore = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP].map(|signal| {
+            let handler = write_and_end as extern "C" fn(c_int) as libc::sighandler_t;
             let before = action_of(signal);
             if before.sa_sigaction == libc::SIG_DFL {
-                act(signal, speak, libc::SA_RESETHAND);
+                act(signal, handler, libc::SA_RESETHAND);
             }
             (signal, before)
-        }))
-    }
-}
-
-impl std::fmt::Debug for LastWords {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("LastWords").field(&self.0.map(|(signal, _)| signal)).finish()
-    }
-}
-
-impl Drop for LastWords {
-    fn drop(&mut self) {
-        for (signal, before) in &self.0 {
-            set_action(*signal, before);
-        }
+        });
+        MessageOnSignal { _restore: Restore(restore) }
     }
 }
 
 /// By SA_RESETHAND the signal has its default action again, which is to end the process: it is raised once more, and
 /// arrives when this returns.
-extern "C" fn speak_and_end(signal: c_int) {
-    let words = LAST_WORDS.load(Ordering::Acquire);
-    // SAFETY: null, or from `Box::into_raw` in `are`, and never freed nor written to since.
-    if let Some(words) = unsafe { words.as_ref() } {
-        // SAFETY: write(2) is async-signal-safe; the bytes are there for good. That it fails changes nothing.
-        unsafe { libc::write(libc::STDERR_FILENO, words.as_ptr().cast(), words.len()) };
+extern "C" fn write_and_end(signal: c_int) {
+    let message = MESSAGE.load(Ordering::Acquire);
+    // SAFETY: null, or from `Box::into_raw` in `new`, and never freed nor written to since.
+    if let Some(message) = unsafe { message.as_ref() } {
+        // SAFETY: write(2) is async-signal-safe; the bytes are never freed. It does not matter if it fails.
+        unsafe { libc::write(libc::STDERR_FILENO, message.as_ptr().cast(), message.len()) };
     }
     // SAFETY: raise(3) is async-signal-safe and takes any number.
     unsafe { libc::raise(signal) };
 }
 
-/// Lets children be waited for, even if we were started with SIGCHLD ignored.
+/// Makes waiting for children possible, even if this process was started with SIGCHLD ignored.
 pub(super) fn default_sigchld() {
     act(libc::SIGCHLD, libc::SIG_DFL, 0);
 }
 
-/// Sets what a signal does, and returns what it did.
-pub(super) fn act(signal: c_int, handler: libc::sighandler_t, flags: c_int) -> libc::sigaction {
-    // SAFETY: `sigaction` is a C struct of integers and pointers; all zero is a valid one (no flags, empty mask).
-    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-    action.sa_sigaction = handler;
-    action.sa_flags = flags;
-    set_action(signal, &action)
+/// The default action, without flags and with an empty mask.
+pub(super) fn default_action() -> libc::sigaction {
+    // SAFETY: `sigaction` is a C struct of integers and pointers; all zero is a valid one.
+    unsafe { std::mem::zeroed() }
 }
 
-/// What a signal does now.
+/// Sets the action of a signal, and returns the previous one.
+pub(super) fn act(signal: c_int, handler: libc::sighandler_t, flags: c_int) -> libc::sigaction {
+    set_action(signal, &libc::sigaction { sa_sigaction: handler, sa_flags: flags, ..default_action() })
+}
+
+/// The present action of a signal.
 pub(super) fn action_of(signal: c_int) -> libc::sigaction {
-    // SAFETY: as above.
-    let mut now: libc::sigaction = unsafe { std::mem::zeroed() };
+    let mut now = default_action();
     // SAFETY: sigaction(2) takes a null new action, and then only writes the old one to the given place.
     unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut now) };
     now
 }
 
+/// Sets the action of a signal, and returns the previous one. May be called in a signal handler.
 pub(super) fn set_action(signal: c_int, action: &libc::sigaction) -> libc::sigaction {
-    // SAFETY: as above.
-    let mut before: libc::sigaction = unsafe { std::mem::zeroed() };
-    // SAFETY: sigaction(2) wants a valid new action and a null or valid old one, and both are. The handler is the
-    // default, one that was there before, or one of `nothing`, `speak_and_end` and `stop::stop`, which may run at any
-    // time on any thread and live forever.
+    let mut before = default_action();
+    // SAFETY: sigaction(2) reads a valid new action and writes the old one to a valid place. The handler is the
+    // default, a previous one, or one of `nothing`, `write_and_end`, `stop::stop` and `guard::on_sigbus`, which live
+    // forever and may run at any time on any thread.
     unsafe { libc::sigaction(signal, &raw const *action, &raw mut before) };
     before
 }
@@ -135,16 +132,16 @@ pub(super) fn set_of(signals: &[c_int]) -> sigset_t {
     let mut set = MaybeUninit::uninit();
     // SAFETY: sigemptyset(3) writes a whole set to the given place, which has room for one.
     unsafe { libc::sigemptyset(set.as_mut_ptr()) };
-    // SAFETY: it was just made.
+    // SAFETY: it was just initialised.
     let mut set = unsafe { set.assume_init() };
     for signal in signals {
-        // SAFETY: the set is valid; a number that is no signal is refused.
+        // SAFETY: the set is valid; a number that is no signal is an error.
         unsafe { libc::sigaddset(&raw mut set, *signal) };
     }
     set
 }
 
-/// Changes the signals that this thread blocks, and returns those that it did. Allocates nothing and may be called
+/// Changes the signals that this thread blocks, and returns the previous ones. Allocates nothing and may be called
 /// between fork and exec.
 pub(super) fn mask(how: c_int, set: &sigset_t) -> io::Result<sigset_t> {
     let mut before = MaybeUninit::uninit();
@@ -153,13 +150,13 @@ pub(super) fn mask(how: c_int, set: &sigset_t) -> io::Result<sigset_t> {
     if result != 0 {
         return Err(io::Error::from_raw_os_error(result));
     }
-    // SAFETY: it was filled in, as the call succeeded.
+    // SAFETY: the call succeeded, and filled it in.
     Ok(unsafe { before.assume_init() })
 }
 
-/// While it lives, and its time has come, system calls that wait are interrupted: they return `Interrupted`, soon after
-/// the time and again every 10 ms, so that none can slip into its wait just after the signal. For one at a time, in a
-/// process of one thread; not inherited by commands.
+/// After its time, and while it exists, it interrupts system calls that wait: they return `Interrupted`. It fires again
+/// every 10 ms, so that none can begin to wait just after the signal. One at a time, in a process of one thread;
+/// commands do not inherit it.
 pub struct Alarm {
     action: libc::sigaction,
     mask: sigset_t,
@@ -172,15 +169,15 @@ impl std::fmt::Debug for Alarm {
 }
 
 impl Alarm {
-    /// Of now plus `wait`, to the microsecond.
+    /// Fires after `wait`, to the microsecond.
     ///
     /// # Errors
-    /// When the system has no timer to give.
+    /// As setitimer(2).
     pub fn after(wait: Duration) -> io::Result<Alarm> {
-        // No SA_RESTART: to interrupt is what it is for.
+        // No SA_RESTART: it is meant to interrupt.
         let action = act(libc::SIGALRM, nothing as extern "C" fn(c_int) as libc::sighandler_t, 0);
         let alarm = Alarm { action, mask: mask(libc::SIG_UNBLOCK, &set_of(&[libc::SIGALRM]))? };
-        const LONG: Duration = Duration::from_secs(1 << 40); // some 30,000 years, which the kernel takes
+        const LONG: Duration = Duration::from_secs(1 << 40); // some 30,000 years, which the kernel accepts
         set_timer(wait.clamp(Duration::from_micros(1), LONG), Duration::from_millis(10))?;
         Ok(alarm)
     }
@@ -188,9 +185,9 @@ impl Alarm {
 
 impl Drop for Alarm {
     fn drop(&mut self) {
-        // None of these can fail: they restore what was there.
+        // None of these can fail: they restore the previous state.
         let _ = set_timer(Duration::ZERO, Duration::ZERO);
-        // One that is on its way, as to a thread that does not run just now, is forgotten by this (signal(7), POSIX).
+        // This discards a pending signal, as of a thread that does not run at this moment (signal(7), POSIX).
         let _ = act(libc::SIGALRM, libc::SIG_IGN, 0);
         let _ = mask(libc::SIG_SETMASK, &self.mask);
         set_action(libc::SIGALRM, &self.action);
@@ -204,7 +201,7 @@ fn set_timer(first: Duration, then: Duration) -> io::Result<()> {
         tv_usec: t.subsec_micros().cast_signed().into(),
     };
     let timer = libc::itimerval { it_value: time(first), it_interval: time(then) };
-    // SAFETY: setitimer(2) reads a valid timer; the old one is not asked for.
+    // SAFETY: setitimer(2) reads a valid timer, and does not return the old one.
     match unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
@@ -216,12 +213,12 @@ fn set_timer(first: Duration, then: Duration) -> io::Result<()> {
 pub(super) struct Arrived {
     /// Its number.
     pub(super) signal: c_int,
-    /// The process that sent it with kill(2) or the like. None: the kernel, such as for a key of the terminal, which
-    /// sends it to the whole foreground group.
+    /// The process that sent it, as with kill(2). None: the kernel, as for a key of the terminal, which sends it to the
+    /// whole foreground group.
     pub(super) sender: Option<i32>,
 }
 
-/// Signals that wait to be looked at; those not looked at when this is dropped are lost.
+/// Signals that are blocked and then received; those not received when this is dropped are lost.
 pub(super) struct Blocked {
     signals: sigset_t,
     before: sigset_t,
@@ -233,12 +230,12 @@ impl Blocked {
         Ok(Blocked { signals, before: mask(libc::SIG_BLOCK, &signals)? })
     }
 
-    /// What was blocked before: for a command.
+    /// What was blocked before, for a command.
     pub(super) fn before(&self) -> sigset_t {
         self.before
     }
 
-    /// The next one, waiting for it.
+    /// Waits for the next one.
     #[cfg(not(target_vendor = "apple"))]
     pub(super) fn wait(&self) -> io::Result<Arrived> {
         loop {
@@ -262,7 +259,7 @@ impl Blocked {
         arrived(signal, info).ok()
     }
 
-    /// The next one, waiting for it. This system does not say who sent it: all are taken for the terminal's.
+    /// Waits for the next one. This system does not report the sender: all count as from the terminal.
     #[cfg(target_vendor = "apple")]
     pub(super) fn wait(&self) -> io::Result<Arrived> {
         let mut signal = 0;
@@ -299,9 +296,9 @@ fn arrived(signal: c_int, info: MaybeUninit<libc::siginfo_t>) -> io::Result<Arri
     if signal < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: it was filled in, as the call succeeded.
+    // SAFETY: the call succeeded, and filled it in.
     let info = unsafe { info.assume_init() };
-    // SAFETY: signals sent by a process (codes 0 and below) tell its number; others have that field for something else.
+    // SAFETY: signals sent by a process (codes 0 and below) contain its PID; others use that field differently.
     let sender = (info.si_code <= 0).then(|| unsafe { info.si_pid() });
     Ok(Arrived { signal, sender })
 }

@@ -1,7 +1,7 @@
-//! Stopping (SIGTSTP, Ctrl-Z) without a lease: who wants the file would wait for as long as we are stopped.
+//! Stopping (SIGTSTP, Ctrl-Z) only without a lease: otherwise a process that opens the file would wait all that time.
 //!
-//! A lease that may be given back is given back first, by the thread that watches it; one that must be kept, while a
-//! target is changed, delays the stop until it is released. SIGSTOP cannot be handled.
+//! A lease that may be given back is given back first, by its thread; one that must be kept, while a target is changed,
+//! delays the stop until it is released. SIGSTOP cannot be handled.
 #![allow(unsafe_code, reason = "raise(3) has no safe wrapper")]
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,26 +10,26 @@ use libc::c_int;
 
 use super::signal;
 
-/// Leases that this process holds, or is about to ask for.
+/// Number of leases that this process holds, or is about to request.
 static LEASES: AtomicUsize = AtomicUsize::new(0);
-/// A stop is waiting for them.
+/// A stop is delayed by them.
 static WANTED: AtomicBool = AtomicBool::new(false);
 
-/// From now on SIGTSTP stops this process only when it holds no lease. For programs; a signal that is ignored, or has a
-/// handler, is left alone.
+/// From now on SIGTSTP stops this process only when it holds no lease. If the signal is ignored, or has a handler,
+/// nothing is changed.
 pub fn give_leases_back_first() {
     if signal::action_of(libc::SIGTSTP).sa_sigaction == libc::SIG_DFL {
         signal::act(libc::SIGTSTP, stop as extern "C" fn(c_int) as libc::sighandler_t, libc::SA_RESTART);
     }
 }
 
-/// Called before a lease is asked for.
+/// Called before a lease is requested.
 #[cfg(target_os = "linux")]
 pub(in crate::sys) fn lease_begins() {
     LEASES.fetch_add(1, Ordering::SeqCst);
 }
 
-/// Called once for each [`lease_begins`], when the lease is not held any more. Stops if that was waited for.
+/// Called once for each [`lease_begins`], when the lease is not held any more. Stops if that was delayed.
 #[cfg(target_os = "linux")]
 pub(in crate::sys) fn lease_ended() {
     LEASES.fetch_sub(1, Ordering::SeqCst);
@@ -44,7 +44,7 @@ pub(in crate::sys) fn is_wanted() -> bool {
 
 /// May run at any time on any thread.
 extern "C" fn stop(_signal: c_int) {
-    // In this order: the thread that gives back the last lease sees the one, or we see the other.
+    // In this order: either the thread that gives back the last lease sees it, or this one sees that there is none.
     WANTED.store(true, Ordering::SeqCst);
     stop_if_wanted();
 }

@@ -1,4 +1,4 @@
-//! The terminal that a descriptor leads to.
+//! The terminal of a descriptor.
 
 use std::os::fd::AsFd;
 
@@ -13,7 +13,7 @@ pub struct Size {
     pub columns: Option<usize>,
 }
 
-/// Returns the size of the terminal that `of` leads to. None: it leads to none.
+/// Returns the size of the terminal `of`; none if it is not a terminal.
 pub fn size(of: impl AsFd) -> Option<Size> {
     let size = tcgetwinsize(of).ok()?;
     let reported = |n: u16| Some(usize::from(n)).filter(|n| *n > 0);
