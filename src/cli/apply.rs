@@ -7,11 +7,11 @@ use clap::ValueHint;
 use memsnap::ops::apply;
 
 use super::action::Action;
+use super::binary_output::is_stdout;
 use super::change::ChangeFlags;
 use super::common_flags::Global;
 use super::delta::input;
 use super::exit::Exit;
-use super::restore::is_stdout;
 use super::screen::Screen;
 use super::{escape, help, input::is_stdin};
 

@@ -10,11 +10,11 @@ use memsnap::ops::delta::{self, Stat};
 use memsnap::ops::restore::Out;
 use serde::Serialize;
 
+use super::binary_output::{self, refuse_terminal};
 use super::common_flags::{Global, LockFlag, ReadingFlags};
 use super::exit::Exit;
 use super::json::object;
 use super::operands::two_sides;
-use super::restore::{is_stderr, is_stdout, may_take_binary};
 use super::screen::Screen;
 use super::units::count;
 use super::{escape, help, input, units};
@@ -196,35 +196,17 @@ impl Output {
         screen: &mut Screen,
         make: impl FnOnce(Out<'_>) -> memsnap::Result<Stat>,
     ) -> anyhow::Result<Option<Stat>> {
-        may_take_binary(&self.output, self.force, screen)?;
-        if !is_stdout(&self.output) {
-            return Ok(Some(make(Out::Path(&self.output))?));
-        }
-        let result = make(Out::Stream(&mut screen.stream()));
-        match result {
-            Err(_) if screen.closed() => Ok(None),
-            result => Ok(Some(result?)),
-        }
+        refuse_terminal(&self.output, self.force, screen)?;
+        Ok(binary_output::write(&self.output, screen, make)?)
     }
 
     pub(crate) fn render(&self, stat: Option<Stat>, screen: &mut Screen) -> anyhow::Result<Exit> {
         let Some(stat) = stat else { return Ok(Exit::Done) };
-        if screen.is_json() {
-            let json = json(&stat);
-            if is_stdout(&self.output) {
-                screen.json_aside(&json)?
-            } else {
-                screen.json(&json)?
-            };
-            return Ok(Exit::Done);
-        }
-        if is_stderr(&self.output) {
-            return Ok(Exit::Done);
-        }
-        let out = if is_stdout(&self.output) { "stdout".into() } else { escape::path(&self.output) };
-        let (pages, ranges) = (count(stat.pages, "page"), count(stat.ranges, "range"));
-        let size = screen.sizes.show(stat.bytes);
-        screen.say(&format!("{out}: {pages} in {ranges}, {size}, for base {}", &stat.base.to_string()[..12]));
+        binary_output::report(&self.output, &json(&stat), screen, |out, screen| {
+            let (pages, ranges) = (count(stat.pages, "page"), count(stat.ranges, "range"));
+            let size = screen.sizes.show(stat.bytes);
+            screen.say(&format!("{out}: {pages} in {ranges}, {size}, for base {}", &stat.base.to_string()[..12]));
+        })?;
         Ok(Exit::Done)
     }
 }

@@ -5,6 +5,7 @@ mod action;
 mod adopt;
 mod advice;
 mod apply;
+mod binary_output;
 mod cell_map;
 mod change;
 mod common_flags;

@@ -1,16 +1,16 @@
 //! `memsnap restore`.
 
 use std::ffi::OsString;
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::ValueHint;
 use memsnap::ops::Operand;
-use memsnap::ops::restore::{self, Options, Out, Report, restore};
+use memsnap::ops::restore::{self, Options, Report, restore};
 use memsnap::page::PageRange;
 use memsnap::program::descriptor;
 
+use super::binary_output::{self, is_stdout, refuse_terminal};
 use super::common_flags::Global;
 use super::confirm::{self, Consent};
 use super::exit::{Exit, Hinted};
@@ -84,7 +84,6 @@ impl Args {
             let hint = format!("use {}, or {}", at("@latest"), at("@3"));
             return Err(memsnap::Error::refused("restore needs a snapshot", hint).into());
         }
-        let to_stdout = is_stdout(&self.output);
         let options = Options::default()
             .store(global.store.clone())
             .force(self.force)
@@ -95,20 +94,13 @@ impl Args {
         }
         self.consent(screen)?;
         let bar = screen.bar();
-        let result = match to_stdout {
-            true => restore(&what, Out::Stream(&mut screen.stream()), &options, &bar),
-            false => restore(&what, Out::Path(&self.output), &options, &bar),
-        };
+        let report = binary_output::write(&self.output, screen, |out| restore(&what, out, &options, &bar));
         drop(bar);
-        match result {
-            Err(_) if to_stdout && screen.closed() => Ok(Exit::Done),
-            result => {
-                let hinted = |error| self.hinted(error, &what.path, global);
-                let report = result.map_err(hinted).with_context(|| format!("restoring {name}"))?;
-                self.render(&report, &name, to_stdout, screen)?;
-                Ok(if report.lost.is_empty() { Exit::Done } else { Exit::Damaged })
-            }
-        }
+        let hinted = |error| self.hinted(error, &what.path, global);
+        let report = report.map_err(hinted).with_context(|| format!("restoring {name}"))?;
+        let Some(report) = report else { return Ok(Exit::Done) };
+        self.render(&report, &name, screen)?;
+        Ok(if report.lost.is_empty() { Exit::Done } else { Exit::Damaged })
     }
 
     /// Adds the hint that fits the damaged file.
@@ -147,7 +139,7 @@ impl Args {
     }
 
     fn consent(&self, screen: &mut Screen) -> anyhow::Result<()> {
-        may_take_binary(&self.output, self.force, screen)?;
+        refuse_terminal(&self.output, self.force, screen)?;
         if !self.force || !self.replaces() {
             return Ok(());
         }
@@ -163,30 +155,24 @@ impl Args {
         !is_stdout(&self.output) && !descriptor::is_sink(&self.output) && exists(&self.output)
     }
 
-    fn render(&self, report: &Report, name: &str, to_stdout: bool, screen: &mut Screen) -> anyhow::Result<()> {
-        if screen.is_json() {
-            let json = object! {
-                schema: "memsnap.restore.1",
-                #[serde(flatten)] path: (!to_stdout).then(|| JsonPath::of(&self.output)),
-                len: report.len,
-                bytes_written: report.bytes_written,
-                lost: report.lost.iter().map(|range| JsonRange::within(range, report.len)).collect::<Vec<_>>(),
-                damage: &report.damage,
-                #[serde(flatten)] notes: JsonNotes::of(&report.notes),
-                seconds: report.elapsed.as_secs_f64(),
-            };
-            return if to_stdout { screen.json_aside(&json) } else { screen.json(&json) };
-        }
-        if is_stderr(&self.output) {
-            return Ok(());
-        }
-        let (len, written) = (screen.sizes.show(report.len), screen.sizes.show(report.bytes_written));
-        let out = if to_stdout { "stdout".into() } else { escape::path(&self.output) };
-        screen.say(&format!("{name} -> {out}: {len}, {written} written, {}", duration(report.elapsed)));
-        report.damage.iter().for_each(|fault| screen.warn(&fault::without_number(fault)));
-        report.lost.iter().for_each(|range| screen.warn(&format!("{out}: {}", lost(range, report.len))));
-        screen.notes(&report.notes, &out);
-        Ok(())
+    fn render(&self, report: &Report, name: &str, screen: &mut Screen) -> anyhow::Result<()> {
+        let json = object! {
+            schema: "memsnap.restore.1",
+            #[serde(flatten)] path: (!is_stdout(&self.output)).then(|| JsonPath::of(&self.output)),
+            len: report.len,
+            bytes_written: report.bytes_written,
+            lost: report.lost.iter().map(|range| JsonRange::within(range, report.len)).collect::<Vec<_>>(),
+            damage: &report.damage,
+            #[serde(flatten)] notes: JsonNotes::of(&report.notes),
+            seconds: report.elapsed.as_secs_f64(),
+        };
+        binary_output::report(&self.output, &json, screen, |out, screen| {
+            let (len, written) = (screen.sizes.show(report.len), screen.sizes.show(report.bytes_written));
+            screen.say(&format!("{name} -> {out}: {len}, {written} written, {}", duration(report.elapsed)));
+            report.damage.iter().for_each(|fault| screen.warn(&fault::without_number(fault)));
+            report.lost.iter().for_each(|range| screen.warn(&format!("{out}: {}", lost(range, report.len))));
+            screen.notes(&report.notes, out);
+        })
     }
 }
 
@@ -197,38 +183,4 @@ fn lost(range: &PageRange, len: u64) -> String {
         1 => format!("page {} {bytes} is lost: zeros were written", range.start),
         _ => format!("pages {}..{} {bytes} are lost: zeros were written", range.start, range.end),
     }
-}
-
-/// Whether an output is stdout: by `-`, or by a path.
-pub(crate) fn is_stdout(output: &Path) -> bool {
-    output.as_os_str() == "-" || descriptor::number(output) == Some(1)
-}
-
-/// Whether an output is stderr. Then no summary is written: it would end up among the bytes.
-pub(crate) fn is_stderr(output: &Path) -> bool {
-    descriptor::number(output) == Some(2)
-}
-
-/// An error when `output` is a terminal, unless forced.
-pub(crate) fn may_take_binary(output: &Path, force: bool, screen: &Screen) -> anyhow::Result<()> {
-    if is_stdout(output) {
-        return no_binary_on_terminal(force, screen);
-    }
-    match descriptor::duplicate(output)? {
-        Some(file) if file.is_terminal() && !force => Err(binary_on_terminal()),
-        _ => Ok(()),
-    }
-}
-
-/// An error when stdout is a terminal, unless forced.
-pub(crate) fn no_binary_on_terminal(force: bool, screen: &Screen) -> anyhow::Result<()> {
-    if screen.terminals.stdout && !force {
-        return Err(binary_on_terminal());
-    }
-    Ok(())
-}
-
-fn binary_on_terminal() -> anyhow::Error {
-    let hint = "redirect it, or add --force";
-    memsnap::Error::refused("binary output is not written to a terminal", hint).into()
 }

@@ -1,13 +1,14 @@
 //! The verbs of `memsnap vec` that only read.
 
 use std::io::Write;
+use std::path::Path;
 
 use anyhow::Context;
 use memsnap::ops::vec::{self, Number, Span};
 
+use super::super::binary_output::refuse_terminal;
 use super::super::help;
 use super::super::json::{JsonNumber, JsonPath, object};
-use super::super::restore::no_binary_on_terminal;
 use super::super::screen::Screen;
 use super::super::units::count;
 use super::parsers::{self, name_of};
@@ -165,7 +166,7 @@ impl Dump {
             let what = "--raw writes bytes, --json writes JSON";
             return Err(memsnap::Error::refused(what, "leave one of them out").into());
         }
-        no_binary_on_terminal(self.force, screen)?;
+        refuse_terminal(Path::new("-"), self.force, screen)?;
         let mut each = |bytes: &[u8]| screen.stream().write_all(bytes).context("writing to stdout");
         let done = vec::dump(&self.target.file, span, self.target.wait, &mut each);
         match done {
