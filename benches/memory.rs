@@ -1,9 +1,9 @@
-//! The memory history beside the crates it succeeds, and beside what the kernel costs at least: `cargo bench
+//! Snapshots in memory compared with earlier crates, and with the least that the kernel costs: `cargo bench
 //! --features dev --bench memory` prints the table of docs/memory.md at its end. For a part of it, add `-- 'first
 //! write'`.
 //!
-//! Every figure is of one pass over all pages named, with what is not named left out of the time. Views have 1 GiB
-//! unless said; "random" is the same order for all. Writes are of one byte a page.
+//! Every figure is for one pass over all pages named; nothing else is timed. Views have 1 GiB unless the name says
+//! otherwise; "random" is the same order for all. A write is one byte a page.
 #![allow(unsafe_code, reason = "the limit is a plain private map, which only memmap2 gives")]
 #![allow(missing_docs, reason = "no library")]
 
@@ -31,7 +31,7 @@ const METHODS: [(&str, Option<Tracking>); 5] = [
     ("memsnap, by comparing", Some(Tracking::Compare)),
 ];
 
-/// Pages of a gigabyte to be written: so many in a hundred.
+/// The pages of a gigabyte to be written: this percentage of them.
 #[derive(Clone, Copy)]
 struct Load {
     percent: usize,
@@ -63,13 +63,13 @@ impl Load {
         all
     }
 
-    /// At the usual vm.max_map_count crumbles is killed when scattered pages are many (measured: SIGSEGV).
+    /// With the default vm.max_map_count, many scattered pages kill crumbles (measured: SIGSEGV).
     fn kills_crumbles(self) -> bool {
         self.percent == 100
     }
 }
 
-/// Fisher and Yates, with numbers that are the same each time.
+/// A Fisher-Yates shuffle with a fixed seed.
 fn shuffle(all: &mut [usize]) {
     let mut state = 88_172_645_463_325_252u64;
     for i in (1..all.len()).rev() {
@@ -100,7 +100,7 @@ fn memory_file(bytes: &[u8]) -> File {
     file
 }
 
-/// The time of `timed` over what `fresh` makes, as often as criterion wants.
+/// The time of `timed` on what `fresh` makes, for each iteration of criterion.
 fn each<T>(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, fresh: impl Fn() -> T, timed: impl Fn(&mut T)) {
     group.bench_function(name, |b| {
         b.iter_custom(|times| {
@@ -130,7 +130,7 @@ fn first_write(c: &mut Criterion, base: &Snapshot, file: &File) {
     for load in LOADS {
         let pages = load.pages();
         let mut group = group(c, &format!("first write, {}", load.name()));
-        // SAFETY: nobody else knows this file.
+        // SAFETY: no other process knows this file.
         let plain = || unsafe { memmap2::MmapOptions::new().map_copy(file) }.unwrap();
         each(&mut group, "plain private map", plain, |map| write(map, &pages, 1));
         each(&mut group, "memsnap", || base.view().unwrap(), |view| write(view, &pages, 1));
@@ -168,7 +168,7 @@ fn write_after_snap(c: &mut Criterion, base: &Snapshot) {
     }
 }
 
-/// snap, write, revert, on a view that has been through it before.
+/// snap, write and revert, on a view that has done so before.
 fn cycle(c: &mut Criterion, base: &Snapshot) {
     for load in [FEW, SOME] {
         let pages = load.pages();
@@ -252,7 +252,7 @@ fn take_snapshot(c: &mut Criterion, base: &Snapshot) {
     }
 }
 
-/// One round of a sandbox: look at everything, write something, go back; again and again in the same view.
+/// One round of a sandbox: read everything, write something, revert; repeatedly in the same view.
 fn restore(c: &mut Criterion, base: &Snapshot) {
     let pages = FEW.pages();
     let all: Vec<usize> = (0..PAGES).collect();
@@ -289,7 +289,7 @@ fn lay_files(c: &mut Criterion) {
     let open = || (0..FILES).map(|i| File::open(path(i)).unwrap()).collect::<Vec<_>>();
     let shared = |files: Vec<File>| {
         let parts = files.into_iter().enumerate();
-        // SAFETY: nobody else knows these files.
+        // SAFETY: no other process knows these files.
         let compose = parts.fold(Snapshot::compose(FILES * LEN), |compose, (i, file)| unsafe {
             compose.share(i * LEN, file, 0, LEN).unwrap()
         });
@@ -327,7 +327,7 @@ fn lay_files(c: &mut Criterion) {
     });
 }
 
-/// The time of `timed`, each time after `before`, on one and the same thing.
+/// The time of `timed`, each time after `before`, on the same value.
 fn rounds<T, R>(
     group: &mut BenchmarkGroup<'_, WallTime>,
     name: &str,

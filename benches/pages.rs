@@ -1,4 +1,4 @@
-//! What a page costs: digests, frames, and a scan beside the plain reading that bounds it.
+//! What a page costs: digests, frames, and a scan compared with plain reading, which is its lower bound.
 //!
 //! `cargo bench` prints medians; the ratio of `scan` to `read` in the same run is the figure to look at.
 

@@ -1,4 +1,4 @@
-//! What a persistent vector costs beside a `Vec`: pushes into new memory, and commits.
+//! What a persistent vector costs compared with a `Vec`: pushes into new memory, and commits.
 //!
 //! `cargo bench --bench vec`; the ratio of `push/PersistentVec` to `push/Vec` in the same run is the figure to look at.
 #![allow(unsafe_code, reason = "nobody else knows the file")]
@@ -13,10 +13,10 @@ const PUSHES: u64 = 4 << 20;
 
 fn open(dir: &tempfile::TempDir) -> PersistentVec<u64> {
     let path = dir.path().join("v");
-    // SAFETY: nobody else knows the file.
+    // SAFETY: no other process knows the file.
     match unsafe { PersistentVec::open(&path, &Options::default()) } {
         Ok(vec) => vec,
-        // SAFETY: nobody else knows the file.
+        // SAFETY: no other process knows the file.
         Err(_) => unsafe { PersistentVec::create(&path, &Options::default()) }.expect("a new vector"),
     }
 }

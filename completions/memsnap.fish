@@ -28,7 +28,7 @@ complete -c memsnap -n "__fish_memsnap_needs_command" -l store -d 'Store snapsho
 complete -c memsnap -n "__fish_memsnap_needs_command" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c memsnap -n "__fish_memsnap_needs_command" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_needs_command" -l progress -d 'Show progress on stderr; auto: on a terminal; always: also elsewhere, one line a second' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c memsnap -n "__fish_memsnap_needs_command" -l json -d 'Write results and errors as JSON, one object a line'
@@ -62,7 +62,7 @@ claimed\t''
 proven\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l compress -d 'Compress stored pages: none, zstd or zstd:LEVEL (1 to 19)' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l reserve -d 'Leave SIZE of the store\'s disk free: bytes, or a percentage' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l io -d 'Read through maps (mmap) or by pread; auto uses the faster one' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l io -d 'Read by mmap (map) or by pread; auto uses the faster one' -r -f -a "auto\t''
 map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l limit-rate -d 'Read at most SIZE bytes a second' -r
@@ -71,7 +71,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l store -d 'Store
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l progress -d 'Show progress on stderr; auto: on a terminal; always: also elsewhere, one line a second' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l always -d 'Take a snapshot even if nothing changed'
@@ -89,7 +89,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand log" -l store -d 'Store 
 complete -c memsnap -n "__fish_memsnap_using_subcommand log" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c memsnap -n "__fish_memsnap_using_subcommand log" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand log" -l progress -d 'Show progress on stderr; auto: on a terminal; always: also elsewhere, one line a second' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand log" -l json -d 'Write results and errors as JSON, one object a line'
@@ -104,7 +104,7 @@ byte\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -s U -l context -d 'Show N rows of context around changed rows' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l as -d 'Show numbers that changed, as index: old -> new' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l limit -d 'Show at most N changes, and how many more there are' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l io -d 'Read through maps (mmap) or by pread; auto uses the faster one' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l io -d 'Read by mmap (map) or by pread; auto uses the faster one' -r -f -a "auto\t''
 map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l limit-rate -d 'Read at most SIZE bytes a second' -r
@@ -113,7 +113,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l store -d 'Store
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l progress -d 'Show progress on stderr; auto: on a terminal; always: also elsewhere, one line a second' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l stat -d 'Show only the summary'
@@ -138,7 +138,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l store -d 'Store
 complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l progress -d 'Show progress on stderr; auto: on a terminal; always: also elsewhere, one line a second' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand view" -s a -l no-fold -d 'Show rows of zeros like any other'
@@ -153,7 +153,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand view" -l bytes -d 'Show 
 complete -c memsnap -n "__fish_memsnap_using_subcommand view" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -s o -l columns -d 'Show these columns, one row for each file' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l watch -d 'Repeat every second, or every SECS seconds, until Ctrl-C' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l io -d 'Read through maps (mmap) or by pread; auto uses the faster one' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l io -d 'Read by mmap (map) or by pread; auto uses the faster one' -r -f -a "auto\t''
 map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l limit-rate -d 'Read at most SIZE bytes a second' -r
@@ -162,7 +162,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l store -d 'Store
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l progress -d 'Show progress on stderr; auto: on a terminal; always: also elsewhere, one line a second' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l map -d 'Draw a map of the file'
@@ -178,7 +178,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l at -d 'The RE
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -s r -l range -d 'Revert only these bytes; the length stays as it is' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l compress -d 'Compress stored pages: none, zstd or zstd:LEVEL (1 to 19)' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l reserve -d 'Leave SIZE of the store\'s disk free: bytes, or a percentage' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l io -d 'Read through maps (mmap) or by pread; auto uses the faster one' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l io -d 'Read by mmap (map) or by pread; auto uses the faster one' -r -f -a "auto\t''
 map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l limit-rate -d 'Read at most SIZE bytes a second' -r
@@ -187,7 +187,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l store -d 'Sto
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l progress -d 'Show progress on stderr; auto: on a terminal; always: also elsewhere, one line a second' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l no-undo -d 'Do not save the current content: the change is final'
@@ -202,7 +202,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l bytes -d 'Sho
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l compress -d 'Compress stored pages: none, zstd or zstd:LEVEL (1 to 19)' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l reserve -d 'Leave SIZE of the store\'s disk free: bytes, or a percentage' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l io -d 'Read through maps (mmap) or by pread; auto uses the faster one' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l io -d 'Read by mmap (map) or by pread; auto uses the faster one' -r -f -a "auto\t''
 map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l limit-rate -d 'Read at most SIZE bytes a second' -r
@@ -211,7 +211,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l store -d 'Store
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l progress -d 'Show progress on stderr; auto: on a terminal; always: also elsewhere, one line a second' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -s n -l dry-run -d 'Show what would be written, and write nothing'
@@ -231,7 +231,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l zero -d 'LEN by
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -s o -l output -d 'Write the edits to DELTA, and leave FILE as it is; - is stdout' -r -F
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l compress -d 'Compress stored pages: none, zstd or zstd:LEVEL (1 to 19)' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l reserve -d 'Leave SIZE of the store\'s disk free: bytes, or a percentage' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l io -d 'Read through maps (mmap) or by pread; auto uses the faster one' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l io -d 'Read by mmap (map) or by pread; auto uses the faster one' -r -f -a "auto\t''
 map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l limit-rate -d 'Read at most SIZE bytes a second' -r
@@ -240,7 +240,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l store -d 'Store
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l progress -d 'Show progress on stderr; auto: on a terminal; always: also elsewhere, one line a second' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l grow -d 'Permit edits past the end, which make the file longer'
@@ -255,7 +255,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l bytes -d 'Show 
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l compress -d 'Compress stored pages: none, zstd or zstd:LEVEL (1 to 19)' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l reserve -d 'Leave SIZE of the store\'s disk free: bytes, or a percentage' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l io -d 'Read through maps (mmap) or by pread; auto uses the faster one' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l io -d 'Read by mmap (map) or by pread; auto uses the faster one' -r -f -a "auto\t''
 map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l limit-rate -d 'Read at most SIZE bytes a second' -r
@@ -264,7 +264,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l store -d 'St
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l progress -d 'Show progress on stderr; auto: on a terminal; always: also elsewhere, one line a second' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l finish -d 'Complete the change'
@@ -286,7 +286,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -l store -d 'St
 complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -l progress -d 'Show progress on stderr; auto: on a terminal; always: also elsewhere, one line a second' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand restore" -l force -d 'Replace OUT if it exists; write to stdout even if it is a terminal'
@@ -302,7 +302,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_se
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_seen_subcommand_from make stat invert" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_seen_subcommand_from make stat invert" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_seen_subcommand_from make stat invert" -l progress -d 'Show progress on stderr; auto: on a terminal; always: also elsewhere, one line a second' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_seen_subcommand_from make stat invert" -l json -d 'Write results and errors as JSON, one object a line'
@@ -316,7 +316,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and not __fish_se
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l at -d 'Name A by REF, and B if given twice; do not split names at @' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l level -d 'Compress at this zstd level, 1 to 19' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -s o -l output -d 'The delta to write; - is stdout' -r -F
-complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l io -d 'Read through maps (mmap) or by pread; auto uses the faster one' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l io -d 'Read by mmap (map) or by pread; auto uses the faster one' -r -f -a "auto\t''
 map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l limit-rate -d 'Read at most SIZE bytes a second' -r
@@ -325,7 +325,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_s
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l progress -d 'Show progress on stderr; auto: on a terminal; always: also elsewhere, one line a second' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l reversible -d 'Include the old pages, so that the delta can be reversed'
@@ -340,7 +340,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_s
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from stat" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from stat" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from stat" -l progress -d 'Show progress on stderr; auto: on a terminal; always: also elsewhere, one line a second' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from stat" -l json -d 'Write results and errors as JSON, one object a line'
@@ -353,7 +353,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_s
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -l progress -d 'Show progress on stderr; auto: on a terminal; always: also elsewhere, one line a second' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from invert" -l force -d 'Replace it if it exists; write to stdout even if it is a terminal'
@@ -365,7 +365,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_s
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -s o -l output -d 'Write the result to OUT, and leave FILE as it is' -r -F
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l compress -d 'Compress stored pages: none, zstd or zstd:LEVEL (1 to 19)' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l reserve -d 'Leave SIZE of the store\'s disk free: bytes, or a percentage' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l io -d 'Read through maps (mmap) or by pread; auto uses the faster one' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l io -d 'Read by mmap (map) or by pread; auto uses the faster one' -r -f -a "auto\t''
 map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l limit-rate -d 'Read at most SIZE bytes a second' -r
@@ -374,7 +374,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l store -d 'Stor
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l progress -d 'Show progress on stderr; auto: on a terminal; always: also elsewhere, one line a second' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -s n -l dry-run -d 'Show what would be written, and write nothing'
@@ -391,7 +391,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -l store -d 'Sto
 complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -l progress -d 'Show progress on stderr; auto: on a terminal; always: also elsewhere, one line a second' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand verify" -l quick -d 'Check the structure only, not the pages'
@@ -405,7 +405,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -l store -d 'Stor
 complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -l progress -d 'Show progress on stderr; auto: on a terminal; always: also elsewhere, one line a second' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -s y -l yes -d 'Do not ask, even if NEW holds no page of these snapshots'
@@ -414,7 +414,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -s q -l quiet -d 
 complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -s v -l verbose -d 'Show more: full ids, exact times, reasons for grades'
 complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -l bytes -d 'Show sizes in bytes, not rounded to KiB, MiB or GiB'
 complete -c memsnap -n "__fish_memsnap_using_subcommand adopt" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s w -l timeout -d 'Wait at most SECS seconds, also --wait; 0.5 is half a second, 0 is -n' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s w -l timeout -d 'Wait at most SECS seconds, such as 0.5; 0 is -n (also --wait)' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s E -l conflict-exit-code -d 'Exit with CODE, 0 to 255, if the lock cannot be taken (default 1)' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s c -l command -d 'Run CMD with the shell, $SHELL or /bin/sh; after FILE or with --fd' -r -f -a "(__fish_complete_command)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l start -d 'Lock bytes from OFFSET on (implies --fcntl)' -r
@@ -424,11 +424,11 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l store -d 'Store
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -l progress -d 'Show progress on stderr; auto: on a terminal; always: also elsewhere, one line a second' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s s -l shared -d 'Take a shared lock: others may hold one at the same time'
-complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s x -l exclusive -d 'Take an exclusive lock, also -e (the default)'
+complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s x -l exclusive -d 'Take an exclusive lock (the default; also -e)'
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s u -l unlock -d 'Release the lock of a descriptor'
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s n -l nonblock -d 'Fail at once if the lock is held'
 complete -c memsnap -n "__fish_memsnap_using_subcommand lock" -s o -l close -d 'Close the descriptor that holds the lock before CMD runs'
@@ -444,7 +444,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -l progress -d 'Show progress on stderr; auto: on a terminal; always: also elsewhere, one line a second' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and not __fish_seen_subcommand_from create stat push pop get set len truncate dump import" -l json -d 'Write results and errors as JSON, one object a line'
@@ -469,7 +469,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -l progress -d 'Show progress on stderr; auto: on a terminal; always: also elsewhere, one line a second' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from create" -l json -d 'Write results and errors as JSON, one object a line'
@@ -482,7 +482,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -l progress -d 'Show progress on stderr; auto: on a terminal; always: also elsewhere, one line a second' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from stat" -l json -d 'Write results and errors as JSON, one object a line'
@@ -495,7 +495,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -l progress -d 'Show progress on stderr; auto: on a terminal; always: also elsewhere, one line a second' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from push" -l json -d 'Write results and errors as JSON, one object a line'
@@ -509,7 +509,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l progress -d 'Show progress on stderr; auto: on a terminal; always: also elsewhere, one line a second' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from pop" -l front -d 'Remove the first elements, not the last'
@@ -523,7 +523,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -l progress -d 'Show progress on stderr; auto: on a terminal; always: also elsewhere, one line a second' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from get" -l json -d 'Write results and errors as JSON, one object a line'
@@ -536,7 +536,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -l progress -d 'Show progress on stderr; auto: on a terminal; always: also elsewhere, one line a second' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from set" -l json -d 'Write results and errors as JSON, one object a line'
@@ -549,7 +549,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -l progress -d 'Show progress on stderr; auto: on a terminal; always: also elsewhere, one line a second' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from len" -l json -d 'Write results and errors as JSON, one object a line'
@@ -562,7 +562,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -l progress -d 'Show progress on stderr; auto: on a terminal; always: also elsewhere, one line a second' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from truncate" -l json -d 'Write results and errors as JSON, one object a line'
@@ -575,7 +575,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -l progress -d 'Show progress on stderr; auto: on a terminal; always: also elsewhere, one line a second' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from dump" -l raw -d 'Write the bytes of the elements; works for any type'
@@ -593,7 +593,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_sub
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l progress -d 'Show progress on stderr; auto: on a terminal; always: also elsewhere, one line a second' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand vec; and __fish_seen_subcommand_from import" -l raw -d 'Read INPUT as the bytes of elements'
@@ -607,7 +607,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -l store -d
 complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -l progress -d 'Show progress on stderr; auto: on a terminal; always: also elsewhere, one line a second' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand completions" -l json -d 'Write results and errors as JSON, one object a line'
@@ -619,7 +619,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand man" -l store -d 'Store 
 complete -c memsnap -n "__fish_memsnap_using_subcommand man" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c memsnap -n "__fish_memsnap_using_subcommand man" -l progress -d 'Show progress on stderr; auto: on a terminal; always: elsewhere, too, as a line each second' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand man" -l progress -d 'Show progress on stderr; auto: on a terminal; always: also elsewhere, one line a second' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand man" -l json -d 'Write results and errors as JSON, one object a line'

@@ -1,4 +1,4 @@
-//! A vector of numbers in a file, whole after each commit: `cargo run --example vector`.
+//! A vector of numbers in a file, consistent after each commit: `cargo run --example vector`.
 #![allow(unsafe_code, reason = "who opens a persistent vector promises that only programs that lock it write to it")]
 
 use std::io::Write;
@@ -9,7 +9,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("numbers.vec");
 
-    // SAFETY: nobody else writes to this file while it is open.
+    // SAFETY: no other process writes to this file while it is open.
     let mut numbers = unsafe { PersistentVec::<u64>::create(&path, &Options::default()) }?;
     numbers.extend(1..=1000)?;
     numbers.commit()?;

@@ -1,4 +1,4 @@
-//! A view of a file in memory that is changed, and goes back to its checkpoints: `cargo run --example view [FILE]`.
+//! A view of a file in memory that is changed and reverted to its checkpoints: `cargo run --example view [FILE]`.
 
 use std::io::Write;
 

@@ -1,10 +1,10 @@
-//! What the verbs that change a file say about themselves.
+//! What a verb that changes a file is about to do, for messages and for its report.
 
 use std::path::{Path, PathBuf};
 
 use super::escape;
 
-/// What a verb says about itself.
+/// What a verb does to a file.
 pub(crate) struct Action {
     /// The schema of its report.
     pub(crate) schema: &'static str,

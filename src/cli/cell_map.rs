@@ -1,4 +1,4 @@
-//! A map of a file: each cell stands for some bytes, and shows by its mark what is there.
+//! A map of a file: each cell stands for some bytes, and its mark shows what they are.
 //!
 //! The marks are the same with and without colours, so that a map can be read and compared either way.
 
@@ -15,7 +15,7 @@ pub(crate) struct CellClass {
     pub(crate) name: &'static str,
 }
 
-/// How a file is cut into cells.
+/// How a file is divided into cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CellMap {
     len: u64,
@@ -26,8 +26,8 @@ pub(crate) struct CellMap {
 }
 
 impl CellMap {
-    /// Cuts `len` bytes into cells of `unit` bytes, or larger ones if there would be more than `rows` rows of at most
-    /// `width` columns.
+    /// Divides `len` bytes into cells of `unit` bytes, or into larger ones if there would be more than `rows` rows of
+    /// at most `width` columns.
     ///
     /// # Panics
     /// When `unit` or `rows` is zero.
@@ -53,8 +53,8 @@ impl CellMap {
         (0..len.div_ceil(cell)).map(move |n| n * cell..((n + 1).saturating_mul(cell)).min(len))
     }
 
-    /// The rows, each with the offset of its first byte. `class_of` says, for the bytes of a cell, which of `classes`
-    /// they are.
+    /// The rows, each with the offset of its first byte. `class_of` returns the index in `classes` of the bytes of a
+    /// cell.
     pub(crate) fn rows(
         &self,
         classes: &[CellClass],

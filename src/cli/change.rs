@@ -138,7 +138,7 @@ impl ChangeFlags {
                 Outcome::Done(report) => return Ok(report),
                 Outcome::Changed(plan) => plan,
             };
-            // A plan that no longer held finished nothing: the next one asks for that again.
+            // If the plan no longer held, nothing was finished: the next plan asks for that again.
             screen.tell(&match finishes.filter(|_| plan.changes().finishes.is_none()) {
                 Some(interrupted) => {
                     let finished = format!("the interrupted {interrupted} was finished");
@@ -166,7 +166,7 @@ impl ChangeFlags {
         if changes.is_empty() && !changes.edits.is_empty() {
             screen.say(&format!("{}: nothing to change", action.name));
         } else if action.recovers && !report.needed {
-            // The note says so.
+            // A note reports that.
         } else if self.dry_run {
             for line in plan_lines(changes, action, screen) {
                 screen.line(&line)?;

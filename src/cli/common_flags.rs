@@ -46,8 +46,8 @@ pub(crate) struct Global {
     /// Colour the output; auto: on a terminal
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, global = true, help_heading = HEADING)]
     pub(crate) color: When,
-    /// Show progress on stderr; auto: on a terminal; always: elsewhere, too,
-    /// as a line each second
+    /// Show progress on stderr; auto: on a terminal; always: also elsewhere,
+    /// one line a second
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, global = true, help_heading = HEADING)]
     pub(crate) progress: When,
     /// Show sizes in bytes, not rounded to KiB, MiB or GiB
@@ -77,7 +77,7 @@ impl Global {
 /// How a live file is read.
 #[derive(Args)]
 pub(crate) struct ReadingFlags {
-    /// Read through maps (mmap) or by pread; auto uses the faster one
+    /// Read by mmap (map) or by pread; auto uses the faster one
     #[arg(long, value_name = "METHOD", default_value = "auto", help_heading = READING)]
     #[arg(value_parser = PossibleValuesParser::new(["auto", "map", "pread"]).try_map(|method| units::io(&method)))]
     io: Io,

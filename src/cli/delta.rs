@@ -109,7 +109,7 @@ struct Invert {
     output: Output,
 }
 
-/// Where a delta goes.
+/// Where a delta is written.
 #[derive(clap::Args)]
 pub(crate) struct Output {
     /// The delta to write; - is stdout

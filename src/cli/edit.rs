@@ -68,7 +68,7 @@ pub(crate) struct Args {
 const LEVEL: i32 = 3;
 const HEADING: &str = "Edits";
 
-/// A flag that says where, or what.
+/// A flag of an edit: the offset, or the new bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum EditFlag {
     At(u64),
@@ -78,7 +78,7 @@ enum EditFlag {
     Zero(u64),
 }
 
-/// These flags in the order in which they were given; clap knows only the order of each by itself.
+/// These flags in the order in which they were given; clap keeps only the order of each flag.
 #[derive(Debug)]
 struct EditFlags(Vec<EditFlag>);
 

@@ -173,7 +173,7 @@ As flock(1):
   1      another process holds the lock (with -n), or still holds it
          after the time to wait (with -w); -E sets another code
   64     usage error
-  65     this cannot be locked
+  65     the file or descriptor cannot be locked
   66     the file cannot be opened or created
   69     the command cannot be run
   71     the system is out of memory, locks or another resource

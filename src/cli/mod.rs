@@ -1,5 +1,5 @@
 //! The command line: one file per verb, each with its flags (whose doc comments are the help), one call into the
-//! library, and the rendering of its report. Only this module knows terminals, the environment and exit codes.
+//! library, and the rendering of its report. Only this module uses terminals, the environment and exit codes.
 
 mod action;
 mod adopt;

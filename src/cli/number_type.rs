@@ -38,7 +38,7 @@ fn from_half(bits: u16) -> f32 {
     let sign = u32::from(bits & 0x8000) << 16;
     let (exponent, fraction) = (u32::from(bits >> 10 & 0x1f), u32::from(bits & 0x3ff));
     let magnitude = match exponent {
-        // Too small for an exponent of its own: so many times the smallest, 2^-24.
+        // Subnormal: a multiple of the smallest number, 2^-24.
         0 => (fraction as f32 / (1 << 24) as f32).to_bits(),
         0x1f => 0x7f80_0000 | fraction << 13,
         _ => (exponent + 127 - 15) << 23 | fraction << 13,
@@ -121,7 +121,7 @@ impl NumberType {
     pub(crate) fn bits(self, number: Number) -> String {
         match (self.kind, number) {
             (NumberKind::Brain, Number::Single(n)) => format!("{:04x}", n.to_bits() >> 16),
-            // Only asked of what is not a number.
+            // Called for NaNs only.
             (NumberKind::Half, Number::Single(n)) if n.is_nan() => {
                 format!("{:04x}", n.to_bits() >> 16 & 0x8000 | 0x7c00 | n.to_bits() >> 13 & 0x3ff)
             }
@@ -138,7 +138,7 @@ fn short(bytes: &[u8]) -> u16 {
     u16::from_ne_bytes([bytes[0], bytes[1]])
 }
 
-/// Whether it is not a number.
+/// Whether it is a NaN.
 pub(crate) fn is_nan(number: Number) -> bool {
     match number {
         Number::Whole(_) => false,
@@ -168,7 +168,7 @@ mod tests {
         }
     }
 
-    /// All of them, against what the standard says that they are.
+    /// All of them, compared with the definition in the standard.
     #[test]
     fn every_half() {
         let [half, brain] = ["f16be", "bf16"].map(|name| parse(name).unwrap());

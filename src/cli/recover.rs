@@ -32,7 +32,7 @@ use super::screen::Screen;
 ///
 /// Example:
 ///
-///   memsnap recover -n db.bin        what was interrupted, and how?
+///   memsnap recover -n db.bin        what was interrupted?
 ///   memsnap recover --rollback --yes db.bin
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = help::RECOVER_EXIT)]

@@ -155,7 +155,7 @@ impl Screen {
         }
     }
 
-    /// Flushes the output so far, as more may take long. A pager shows it when it has enough.
+    /// Flushes the output so far, because the rest may take long; not with a pager, which has to collect a screenful.
     pub(crate) fn bring_out(&mut self) -> anyhow::Result<()> {
         if self.paged { Ok(()) } else { self.flush() }
     }
@@ -170,7 +170,7 @@ impl Screen {
         self.size().1
     }
 
-    /// Whether the reader of stdout has gone.
+    /// Whether the reader of stdout has closed the pipe.
     pub(crate) fn closed(&self) -> bool {
         self.out.closed
     }

@@ -27,10 +27,10 @@ use super::{escape, help, units};
 ///
 /// Reads the file, and stores the pages that differ from the previous
 /// snapshot. Prints the id of the snapshot on stdout, one line for each FILE,
-/// and messages on stderr. If nothing changed since the latest snapshot, takes
-/// none and prints the id of that one, unless the new grade is better. A FILE
-/// that was reverted to an earlier snapshot gets a new one. A new mode, owner
-/// or attribute is a change; new times alone are not.
+/// and messages on stderr. If nothing changed since the latest snapshot, prints
+/// the id of that one and takes no new one, unless the new grade is better.
+/// A FILE that was reverted to an earlier snapshot gets a new one. A new mode,
+/// owner or attribute is a change; new times alone are not.
 ///
 /// The grade says whether the snapshot is consistent (point-in-time):
 ///

@@ -41,7 +41,7 @@ pub(crate) fn rate(text: &str) -> Result<u64, String> {
     }
 }
 
-/// Parses the place of a byte: a size, `page:17`, `page:17+64`.
+/// Parses an offset: a size, `page:17`, `page:17+64`.
 pub(crate) fn offset(text: &str) -> Result<u64, String> {
     let Some(place) = text.strip_prefix("page:") else {
         return size(text).map_err(|why| format!("{why}, or a page, such as page:17 or page:17+64"));

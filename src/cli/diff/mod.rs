@@ -261,7 +261,7 @@ impl Args {
     }
 }
 
-/// Drops ` now` from the names of two files: without snapshots it says nothing.
+/// Removes ` now` from the names of two files: without snapshots it means nothing.
 fn plain_names(report: &mut Report) {
     for side in [&mut report.a, &mut report.b] {
         side.name.truncate(side.name.strip_suffix(" now").unwrap_or(&side.name).len());

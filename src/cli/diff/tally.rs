@@ -46,7 +46,7 @@ impl Tally {
         self.lines - self.shown
     }
 
-    /// What was counted, for JSON: `count` units, in so many ranges.
+    /// What was counted, for JSON: `count` units, in this number of ranges.
     pub(super) fn json(&self, unit: &'static str, count: u64, ranges: Option<u64>) -> JsonChanges {
         JsonChanges { unit, count, ranges, shown: self.shown, more: self.left_out() }
     }

@@ -15,7 +15,7 @@ use crate::cli::screen::Screen;
 /// Most processes that a message names.
 const NAMED: usize = 5;
 
-/// Reports, after `doing`, who holds the locks that were `found` in the way; `code` is the exit code.
+/// Reports, after `doing`, which processes hold the locks that were `found`; `code` is the exit code.
 pub(super) fn tell(
     doing: &str,
     found: &Locks,

@@ -71,7 +71,7 @@ pub(crate) struct Args {
     /// Take a shared lock: others may hold one at the same time
     #[arg(short, long, overrides_with_all = ["exclusive", "unlock"])]
     shared: bool,
-    /// Take an exclusive lock, also -e (the default)
+    /// Take an exclusive lock (the default; also -e)
     #[arg(short = 'x', long, short_alias = 'e', overrides_with_all = ["shared", "unlock"])]
     exclusive: bool,
     /// Release the lock of a descriptor
@@ -80,7 +80,7 @@ pub(crate) struct Args {
     /// Fail at once if the lock is held
     #[arg(short, long, aliases = ["nb", "nonblocking"])]
     nonblock: bool,
-    /// Wait at most SECS seconds, also --wait; 0.5 is half a second, 0 is -n
+    /// Wait at most SECS seconds, such as 0.5; 0 is -n (also --wait)
     #[arg(short = 'w', long, value_name = "SECS", alias = "wait", allow_hyphen_values = true)]
     #[arg(value_parser = |text: &str| text.trim_start().parse::<f64>().map_err(|_| "write seconds, such as 10 or 0.5"))]
     timeout: Option<f64>,
@@ -165,7 +165,7 @@ impl Args {
         // `file` is closed here, and its lock released unless a process inherited it.
     }
 
-    /// Reports who is in the way, after `doing`.
+    /// Reports, after `doing`, which processes hold the lock.
     fn tell(&self, doing: &str, file: &Lockable, target: &LockTarget, screen: &mut Screen) -> anyhow::Result<()> {
         let found = lockable::conflicting(file, self.span(), self.kind().unwrap_or(LockMode::Exclusive));
         conflict::tell(doing, &found, target, self.conflict_exit_code, screen)

@@ -39,9 +39,9 @@ use output::{Inspection, Line};
 ///   mapped   processes, with the mapped part; private maps never change the
 ///            file
 ///   locked   flock, fcntl locks of processes (posix) and of open files
-///            (ofd), and leases: processes that hold a lock now, not the one
-///            that took it; then those that wait. The column counts locks
-///            that are held.
+///            (ofd), and leases: first the processes that hold a lock now,
+///            even if another one took it, then those that wait. The column
+///            counts the locks that are held.
 ///
 /// --content and --changes read the whole file, except for holes, and leave
 /// the page cache as it was; so does --map if there is a snapshot.
@@ -150,7 +150,7 @@ impl Args {
         Some(columns)
     }
 
-    /// Explains a missing file whose name is a number: it may have been meant as the seconds of `--watch`.
+    /// Explains a missing file whose name is a number: probably the seconds of `--watch`.
     fn found<T>(&self, file: &Path, found: memsnap::Result<T>) -> memsnap::Result<T> {
         found.map_err(|e| match file.to_str().filter(|_| self.watch.is_some() && !file.exists()) {
             Some(text) if units::seconds(text).is_ok() => {

@@ -67,7 +67,7 @@ pub(super) fn watch(
 fn frame(lines: &[Line], columns: usize, rows: usize, colored: bool) -> String {
     let mut out = String::new();
     let height = rows.saturating_sub(1);
-    // The last line says how many lines do not fit.
+    // The last line counts the lines that do not fit.
     let shown = if lines.len() > height { height.saturating_sub(1) } else { lines.len() };
     let rest =
         (lines.len() > height).then(|| format!("and {}", units::count((lines.len() - shown) as u64, "more line")));

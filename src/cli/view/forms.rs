@@ -13,7 +13,7 @@ use super::rows::Row;
 /// How bytes are shown.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Form {
-    /// Digits and characters, grouped by so many bytes.
+    /// Digits and characters, in groups of this many bytes.
     Hex(Option<usize>),
     /// Digits only.
     Plain,
