@@ -31,7 +31,7 @@
 //!
 //! | you have | you want | use |
 //! |---|---|---|
-//! | a file that is changed in place | its history on disk | [`ops`]: one module for each verb of the command line |
+//! | a file that is changed in place | its history on disk | [`ops`]: a function for each verb of the command line |
 //! | bytes: a file, a slice, zeros | an immutable copy | [`mem::Snapshot`] |
 //! | a snapshot | to change the bytes, but not the snapshot | [`Snapshot::view`](mem::Snapshot::view), [`view_arc`](mem::Snapshot::view_arc) |
 //! | a snapshot | to change it | [`Snapshot::view_mut`](mem::Snapshot::view_mut) |

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::ValueHint;
 use memsnap::Error;
-use memsnap::ops::adopt::adopt;
+use memsnap::ops::adopt;
 
 use super::common_flags::Global;
 use super::confirm::{self, Consent};

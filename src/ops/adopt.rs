@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The result of [`adopt`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Report {
+pub struct Adopted {
     /// The path that had the history.
     pub from: PathBuf,
     /// The path that has it now.
@@ -33,7 +33,7 @@ pub struct Report {
 /// # Errors
 /// [`Error::Missing`] when `old` has no history; [`Error::Refused`] when `new` is no regular file or has one of its
 /// own, or a change of `old` was interrupted.
-pub fn adopt(old: &Path, new: &Path, store: Option<&Path>, confirm: &mut dyn FnMut() -> bool) -> Result<Report> {
+pub fn adopt(old: &Path, new: &Path, store: Option<&Path>, confirm: &mut dyn FnMut() -> bool) -> Result<Adopted> {
     let new = open::resolve(new).map_err(|e| swapped(old, new, store).unwrap_or(e))?;
     if !std::fs::symlink_metadata(&new).is_ok_and(|m| m.is_file()) {
         return Err(Error::refused(format!("{} is not a regular file", new.display()), "adopt needs a regular file"));
@@ -58,11 +58,11 @@ pub fn adopt(old: &Path, new: &Path, store: Option<&Path>, confirm: &mut dyn FnM
     // One that has snapshots of its own is refused below, whatever it holds.
     let is_new = has_none(history_of(store, &new)?.as_ref())?;
     if is_new && shares_page(&history, &live, &new, usize::MAX, u64::MAX) == Some(false) && !confirm() {
-        return Ok(Report { from: history.target().into(), to: new, snapshots, done: false });
+        return Ok(Adopted { from: history.target().into(), to: new, snapshots, done: false });
     }
     let to = Store::find_or_create(store, &new)?;
     let given = history.give(&writing, &to, &new)?;
-    Ok(Report { from: history.target().into(), to: given.target().into(), snapshots, done: true })
+    Ok(Adopted { from: history.target().into(), to: given.target().into(), snapshots, done: true })
 }
 
 /// The history of `old`: by its path as it is now, as it was typed, or as the store recorded it.
@@ -116,7 +116,7 @@ fn swapped(old: &Path, new: &Path, store: Option<&Path>) -> Option<Error> {
 }
 
 /// Completes a move that was killed half-way: `old` has no history any more.
-fn finish(old: &Path, new: &Path, place: &Path) -> Result<Report> {
+fn finish(old: &Path, new: &Path, place: &Path) -> Result<Adopted> {
     let none = || {
         Error::missing(
             format!("{} has no snapshots beside it or in {}", old.display(), place.display()),
@@ -129,7 +129,7 @@ fn finish(old: &Path, new: &Path, place: &Path) -> Result<Report> {
     let history = Store::open(place)?.history(new)?.filter(|history| !history.is_labelled()).ok_or_else(none)?;
     // Taking the write lock rewrites the label.
     drop(history.write_lock(PATIENCE)?);
-    Ok(Report { from: old.into(), to: new.into(), snapshots: history.snapshots()?.len() as u64, done: true })
+    Ok(Adopted { from: old.into(), to: new.into(), snapshots: history.snapshots()?.len() as u64, done: true })
 }
 
 #[cfg(test)]

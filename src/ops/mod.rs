@@ -3,7 +3,7 @@
 //! Nothing here uses a terminal, the environment or exit codes; long operations report to a [`Progress`].
 
 // The verbs.
-pub mod adopt;
+mod adopt;
 mod apply;
 pub mod delta;
 pub mod diff;
@@ -34,6 +34,7 @@ mod output;
 mod read;
 mod save;
 
+pub use adopt::{Adopted, adopt};
 pub use apply::apply;
 pub use change::metadata::MetadataChange;
 pub use change::recover::{Resolution, recover};

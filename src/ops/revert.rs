@@ -35,7 +35,7 @@ pub fn revert(what: &Operand, range: Option<(u64, u64)>, options: &Options) -> R
 }
 
 /// Brings `what` back to the snapshot it names (the latest, if none) as [`revert`] does, but does not store what
-/// it holds before: neither undo nor [`super::change::recover`] can restore that.
+/// it holds before: neither [`undo`](super::undo()) nor [`recover`](super::recover()) can restore that.
 ///
 /// # Errors
 /// As [`revert`].

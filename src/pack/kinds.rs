@@ -62,6 +62,7 @@ impl SnapshotKind {
     }
 
     /// Whether memsnap made it by itself.
+    #[doc(hidden)]
     pub fn is_automatic(self) -> bool {
         self != SnapshotKind::Asked
     }

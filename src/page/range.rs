@@ -16,6 +16,7 @@ impl PageRange {
     ///
     /// # Panics
     /// When `start` is past `end`.
+    #[doc(hidden)]
     pub fn new(start: PageNo, end: PageNo) -> PageRange {
         assert!(start <= end, "a page range cannot end before it starts");
         PageRange { start, end }

@@ -166,6 +166,7 @@ impl<T: Plain> PersistentVec<T> {
     }
 
     /// Returns the path at which the file was opened, with all links followed.
+    #[doc(hidden)]
     pub fn path(&self) -> &Path {
         self.file.path()
     }
