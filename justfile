@@ -15,7 +15,7 @@ fast:
 nightly:
     .ci/nightly
 
-# Writes the manual page, the completions and the golden outputs anew.
+# Writes the manual page, the completions and the golden outputs again.
 bless:
     MEMSNAP_BLESS=1 cargo test --release --bin memsnap generated
     MEMSNAP_BLESS=1 cargo test --release --test cli golden

@@ -130,7 +130,7 @@ fn first_write(c: &mut Criterion, base: &Snapshot, file: &File) {
     for load in LOADS {
         let pages = load.pages();
         let mut group = group(c, &format!("first write, {}", load.name()));
-        // SAFETY: no other process knows this file.
+        // SAFETY: no other process uses this file.
         let plain = || unsafe { memmap2::MmapOptions::new().map_copy(file) }.unwrap();
         each(&mut group, "plain private map", plain, |map| write(map, &pages, 1));
         each(&mut group, "memsnap", || base.view().unwrap(), |view| write(view, &pages, 1));
@@ -289,7 +289,7 @@ fn lay_files(c: &mut Criterion) {
     let open = || (0..FILES).map(|i| File::open(path(i)).unwrap()).collect::<Vec<_>>();
     let shared = |files: Vec<File>| {
         let parts = files.into_iter().enumerate();
-        // SAFETY: no other process knows these files.
+        // SAFETY: no other process uses these files.
         let compose = parts.fold(Snapshot::compose(FILES * LEN), |compose, (i, file)| unsafe {
             compose.share(i * LEN, file, 0, LEN).unwrap()
         });

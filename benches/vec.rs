@@ -1,7 +1,7 @@
 //! What a persistent vector costs compared with a `Vec`: pushes into new memory, and commits.
 //!
 //! `cargo bench --bench vec`; the ratio of `push/PersistentVec` to `push/Vec` in the same run is the figure to look at.
-#![allow(unsafe_code, reason = "nobody else knows the file")]
+#![allow(unsafe_code, reason = "no other process uses the file")]
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -13,10 +13,10 @@ const PUSHES: u64 = 4 << 20;
 
 fn open(dir: &tempfile::TempDir) -> PersistentVec<u64> {
     let path = dir.path().join("v");
-    // SAFETY: no other process knows the file.
+    // SAFETY: no other process uses the file.
     match unsafe { PersistentVec::open(&path, &Options::default()) } {
         Ok(vec) => vec,
-        // SAFETY: no other process knows the file.
+        // SAFETY: no other process uses the file.
         Err(_) => unsafe { PersistentVec::create(&path, &Options::default()) }.expect("a new vector"),
     }
 }

@@ -1,4 +1,4 @@
-//! Every input that the fuzzers keep is held against what must hold of it, by the same checks: those in `fuzz/src`.
+//! Every input that the fuzzers keep passes the checks of the fuzzers: those in `fuzz/src`.
 //! Scripts of `ops` need the fuzzer itself.
 
 use std::fs;

@@ -18,7 +18,7 @@ thread_local! {
         let dir = tempfile::tempdir().expect("a directory can be made");
         let store = Store::open_or_create(&dir.path().join("store")).expect("a store can be made");
         let history = store.make_history(&dir.path().join("target")).expect("a history can be made");
-        drop(history.write_lock(Duration::ZERO).expect("nobody else writes")); // now it has all that a history has
+        drop(history.write_lock(Duration::ZERO).expect("no other writer")); // now it has all that a history has
         Ground { dir, history }
     };
 }
@@ -33,7 +33,7 @@ impl Ground {
         self.dir.path().join(name)
     }
 
-    /// A file that is written to, never made anew: making one takes longer.
+    /// A file that is written to, never created again: that takes longer.
     pub(super) fn put(&self, path: &std::path::Path, bytes: &[u8]) {
         std::fs::write(path, bytes).expect("it can be written");
     }

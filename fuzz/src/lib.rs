@@ -1,7 +1,7 @@
 //! What must hold of every decoder, whatever bytes it is given: one module a target.
 //!
 //! Nothing gets past a checksum by chance. So most targets *seal* their input: they put the right checksums over the
-//! changed bytes and then decode, as a file would be that somebody made on purpose. The decoders stay as they are.
+//! changed bytes and then decode, as an attacker would make a file. The decoders stay as they are.
 //! The tests of memsnap run the same checks over the corpora that are kept here.
 
 pub mod delta;

@@ -12,7 +12,7 @@ pub fn check(input: &[u8]) {
     let file = Arc::new(input.to_vec());
     let mut packs = Packs::default();
     let Ok(map) = MapFile::open(file.clone(), &Digest::of(input), &mut packs) else { return };
-    assert!(MapFile::open(file, &Digest::of(b"another"), &mut packs).is_err(), "a map is held against its id");
+    assert!(MapFile::open(file, &Digest::of(b"another"), &mut packs).is_err(), "a map is checked against its id");
     let Ok(runs) = runs::all(map.runs()) else { return };
     runs::skipping(map.runs(), &runs);
     let len = runs.last().map_or(0, |last| last.pages.end_offset());

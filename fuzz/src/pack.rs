@@ -55,7 +55,7 @@ fn decode(pack: &PackReader<Vec<u8>>, block: &Block, frame: usize) {
     }
 }
 
-/// All frames in another pack, which then has the same id: that goes by what it holds, not by where.
+/// All frames in another pack, which then has the same id: it is derived from the content, not from offsets.
 fn again(pack: &PackReader<Vec<u8>>, blocks: &[Block]) {
     let mut writer = PackWriter::new(Vec::new()).expect("memory takes all");
     for block in blocks {

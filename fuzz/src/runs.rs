@@ -1,4 +1,4 @@
-//! Runs, read to their end, held against what they promise, and written again.
+//! Runs, read to their end, checked, and written again.
 
 use std::sync::Arc;
 

@@ -13,7 +13,7 @@ pub fn check(input: &[u8]) {
     let mut packs = Packs::default();
     let Ok(snap) = SnapshotFile::open(file.clone(), &Digest::of(input), &mut packs) else { return };
     assert!(snap.meta.len <= MAX_LEN, "no image is that long");
-    assert!(SnapshotFile::open(file, &Digest::of(b"another"), &mut packs).is_err(), "it is held against its id");
+    assert!(SnapshotFile::open(file, &Digest::of(b"another"), &mut packs).is_err(), "it is checked against its id");
     let (Ok(over), Ok(update)) = (runs::all(snap.over()), runs::all(snap.update())) else { return };
     runs::skipping(snap.over(), &over);
     let more = runs::fresh(&mut packs);

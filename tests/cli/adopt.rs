@@ -21,7 +21,7 @@ fn a_file_that_moved() {
     case.ok("verify");
 }
 
-/// A file that was renamed does not begin anew unnoticed, neither by snap nor by a change.
+/// A file that was renamed does not get a new history unnoticed, neither by snap nor by a change.
 #[test]
 fn a_renamed_file_is_recognized() {
     for store in ["", "--store s "] {
@@ -52,7 +52,7 @@ fn a_renamed_file_is_recognized() {
     }
 }
 
-/// What is only likely is said, and stops nobody: a copy, a file by another name, other content in the same inode.
+/// What is only likely is reported, and does not stop the verb: a copy, a file by another name, other content in the same inode.
 #[test]
 fn what_may_be_a_renamed_file() {
     let case = Case::with_pages(10);

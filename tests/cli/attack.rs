@@ -29,7 +29,7 @@ struct Seen {
 }
 
 impl Victim {
-    /// In a directory of its own beside the target; names that a store has, and litter, are among them.
+    /// In a directory of its own beside the target; names that a store has, and those of leftover files, are among them.
     pub(crate) fn new(case: &Case) -> Victim {
         let dir = case.path("victim");
         fs::create_dir(&dir).unwrap();
@@ -147,7 +147,7 @@ pub(crate) fn clear(path: &Path) {
     }
 }
 
-/// A store with a file of every kind, kept as a pattern to begin anew from.
+/// A store with a file of every kind, kept as a pattern to start over from.
 pub(crate) struct Pattern {
     pub(crate) case: Case,
     /// Of the target at the time of the last change.

@@ -113,7 +113,7 @@ fn numbers_of_deltas() {
     }
 }
 
-/// Files of holes, which cost whoever makes them nothing, are not asked for in memory.
+/// Memory is not allocated for files of holes, which cost an attacker nothing.
 #[test]
 fn holes_that_claim_to_be_much() {
     let forge = Forge::new();
@@ -262,14 +262,14 @@ fn snapshots_that_are_not_what_they_were() {
     fs::copy(&snap, &planted).unwrap();
     case.exits("restore f@2 -o out", 4).says("it is missing");
     case.exits("verify", 4);
-    // With them: a whole snapshot takes the place of another, and only an id that is kept elsewhere tells.
+    // With them: a whole snapshot takes the place of another, and only an id that is kept elsewhere shows it.
     fs::copy(theirs(".pack"), case.history().join(theirs(".pack").file_name().unwrap())).unwrap();
     case.ok("verify");
     case.exits(&format!("restore f@{id} -o out"), 2).says("no snapshot");
     assert!(!case.path("out").exists());
 }
 
-/// A parent that is nobody, or the snapshot after: it is not followed.
+/// A parent that does not exist, or is the next snapshot: it is not followed.
 #[test]
 fn parents_that_are_none() {
     let forge = Forge::new();

@@ -1,4 +1,4 @@
-//! Stores in which somebody planted something: what lies outside is never touched, and nothing hangs.
+//! Stores in which an attacker planted something: what lies outside is never touched, and nothing hangs.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -129,7 +129,7 @@ fn a_copy_of_hard_links_stays_as_it_is() {
     for verb in ["snap f", "revert --yes f@gold", "undo --yes f", "verify"] {
         bounded(case, verb, "a copy of hard links");
     }
-    // Damage is found, and no hint is left on a file that somebody else has too.
+    // Damage is found, and no hint is left on a file that has another name, too.
     let pack = case.stored(".pack").into_iter().find(|p| p.metadata().unwrap().nlink() > 1).unwrap();
     let good = fs::read(&pack).unwrap();
     let file = fs::OpenOptions::new().write(true).open(&pack).unwrap();
@@ -144,7 +144,7 @@ fn a_copy_of_hard_links_stays_as_it_is() {
     assert!(times(see()) == times(before), "the copy was changed");
 }
 
-/// Modes that let others write make a directory unfit; those of files inside of it are of no use to anybody.
+/// Modes that let others write make a directory unfit; those of files inside of it are of no use to others.
 #[test]
 fn modes_that_let_others_write() {
     let pattern = Pattern::new();
@@ -168,7 +168,7 @@ fn modes_that_let_others_write() {
     }
 }
 
-/// Somebody else's files in our store, and our verbs on somebody else's store.
+/// Files of another user in our store, and our verbs on the store of another user.
 #[test]
 fn other_owners() {
     if !is_root() || !has("setpriv") {
@@ -180,26 +180,26 @@ fn other_owners() {
     let copy = case.path("memsnap");
     fs::copy(program(), &copy).unwrap();
     std::os::unix::fs::chown(case.path("f"), Some(65534), Some(65534)).unwrap();
-    let nobody = |verb: &str| {
+    let unprivileged = |verb: &str| {
         let mut command = case.command("timeout");
         command.args(["-k", "1", "10", "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]);
         finish(command.arg(&copy).args(verb.split(' ')))
     };
-    // Nobody's store: root works on it, and what root makes is nobody's.
-    nobody("snap --tag gold f").exits(0);
+    // The store of an unprivileged user: root works on it, and what root makes belongs to that user.
+    unprivileged("snap --tag gold f").exits(0);
     case.touch(1, 5);
     for verb in ["snap f", "revert --yes f@1", "undo --yes f", "verify"] {
         bounded(&case, verb, "root on another's store").exits(0);
     }
     let foreign = case.stored("").into_iter().find(|path| path.metadata().unwrap().uid() != 65534);
-    assert_eq!(foreign, None, "what root makes belongs to whom the store belongs to");
-    nobody("snap --always f").exits(0);
+    assert_eq!(foreign, None, "what root makes belongs to the owner of the store");
+    unprivileged("snap --always f").exits(0);
     // A third user's: refused to all but root.
     for path in [case.path(".memsnap"), case.history()] {
         std::os::unix::fs::chown(&path, Some(1234), Some(1234)).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         for verb in ["snap --always f", "revert --yes f@1", "log f", "verify"] {
-            let ran = nobody(verb);
+            let ran = unprivileged(verb);
             assert!(matches!(ran.code, Some(2 | 4)), "{verb}: {ran:?}");
             assert!(format!("{}{}", ran.err, ran.out).contains("belongs to user 1234"), "{verb}: {ran:?}");
         }

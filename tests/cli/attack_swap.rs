@@ -1,4 +1,4 @@
-//! Targets and outputs that somebody swaps for links while a verb runs: what the links lead to never changes.
+//! Targets and outputs that another process swaps for links while a verb runs: what the links lead to never changes.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -96,7 +96,7 @@ fn a_directory_that_becomes_a_link() {
     race(&case, APART, "directory/file", ["directory", "link"], &victim);
 }
 
-/// The store itself becomes a link, in the directory of somebody who may rename it: what is made is made in the store.
+/// The store itself becomes a link, in the directory of a user who may rename it: what is made is made in the store.
 #[test]
 fn a_store_that_becomes_a_link() {
     let (case, victim) = prepare("", "directory/file");
@@ -118,7 +118,7 @@ fn write_to(case: &Case, writer: &str, out: &str) -> [bool; 2] {
     })
 }
 
-/// Nothing in a store is anybody's output, whatever is forced.
+/// Nothing in a store can be an output, whatever is forced.
 #[test]
 fn outputs_in_a_store() {
     let case = Case::with_pages(4);
@@ -195,28 +195,28 @@ fn outputs_in_a_sticky_directory() {
     for path in [home.clone(), home.join("f")] {
         std::os::unix::fs::chown(path, Some(65534), Some(65534)).unwrap();
     }
-    let nobody = |verb: &str| {
+    let unprivileged = |verb: &str| {
         let mut command = case.command("setpriv");
         command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(&copy);
         finish(command.args(verb.split(' ')))
     };
-    nobody("snap home/f").exits(0);
-    nobody("restore home/f@1 -o sticky/mine").exits(0);
+    unprivileged("snap home/f").exits(0);
+    unprivileged("restore home/f@1 -o sticky/mine").exits(0);
     let mine = sticky.join("mine").metadata().unwrap();
     assert_eq!(mine.uid(), 65534);
-    nobody("restore home/f@1 -o sticky/theirs").exits(2).says("theirs exists");
-    nobody("restore home/f@1 -o sticky/theirs --force --yes").exits(2).says("theirs");
+    unprivileged("restore home/f@1 -o sticky/theirs").exits(2).says("theirs exists");
+    unprivileged("restore home/f@1 -o sticky/theirs --force --yes").exits(2).says("theirs");
     assert_eq!(case.read("sticky/theirs"), b"precious");
-    // A target of somebody else there: it can be read, and its store is made by whoever reads.
+    // Another user's target there: it can be read, and its store belongs to the reader.
     fs::set_permissions(sticky.join("theirs"), fs::Permissions::from_mode(0o644)).unwrap();
-    let ran = nobody("--store home/own snap --require none sticky/theirs").exits(0);
+    let ran = unprivileged("--store home/own snap --require none sticky/theirs").exits(0);
     assert!(ran.err.contains("unproven"), "{ran:?}");
-    nobody("--store home/own edit --yes sticky/theirs --at 0 --hex 00").exits(2).says("ermission denied");
+    unprivileged("--store home/own edit --yes sticky/theirs --at 0 --hex 00").exits(2).says("ermission denied");
     assert_eq!(case.read("sticky/theirs"), b"precious");
-    assert_litter_free(&sticky, 2);
+    assert_no_leftovers(&sticky, 2);
 }
 
-fn assert_litter_free(dir: &Path, files: usize) {
+fn assert_no_leftovers(dir: &Path, files: usize) {
     let names: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names.len(), files, "{names:?}");
 }

@@ -18,7 +18,7 @@ pub(crate) mod schemas;
 pub(crate) const PAGE: usize = 4096;
 
 /// Held while a process is started, and while a target is open here: between fork and exec a child has all our
-/// files open, and for that moment the kernel would say that somebody else has the target open.
+/// files open, and for that moment the kernel would say that another process has the target open.
 static FORKS: Mutex<()> = Mutex::new(());
 
 pub(crate) fn no_forks() -> MutexGuard<'static, ()> {
@@ -78,7 +78,7 @@ impl Case {
         Case { dir: dir.path().into(), _removed_at_the_end: Some(dir) }
     }
 
-    /// In a directory of somebody else's, who removes it.
+    /// In a directory that the caller owns and removes.
     #[allow(dead_code, reason = "for tests/crash")]
     pub(crate) fn at(dir: &Path) -> Case {
         Case { dir: dir.into(), _removed_at_the_end: None }
@@ -129,7 +129,7 @@ impl Case {
 
     pub(crate) fn read(&self, name: impl AsRef<Path>) -> Vec<u8> {
         let path = self.path(name);
-        // A write lease is refused where anybody has the file open, be it for reading. (A pipe may wait for a writer.)
+        // A write lease is refused where any process has the file open, also for reading. (A pipe may wait for a writer.)
         let _alone = path.is_file().then(no_forks);
         std::fs::read(path).unwrap()
     }
@@ -191,7 +191,7 @@ impl Case {
     }
 }
 
-/// Starts a command; nobody else is starting one or writing a target meanwhile.
+/// Starts a command; no other thread starts one or writes a target meanwhile.
 pub(crate) fn start(command: &mut Command) -> Child {
     let _alone = no_forks();
     command.spawn().unwrap()

@@ -26,8 +26,8 @@ printf changed | dd of=f conv=notrunc bs=1 seek=5000 status=none; cp f two
 if find "$1" . -name 'tmp-*' | grep .; then exit 1; fi
 "#;
 
-/// Runs a script in a name space of mounts of its own, which take `setup` to make at `m`. Nothing where that is not to be
-/// had here: a lack of programs is one of the machine, and a failure where all must run; one of the kernel is not.
+/// Runs a script in a name space of mounts of its own, which take `setup` to make at `m`. None where that is not possible:
+/// a missing program is a failure where all must run (`MEMSNAP_CI`), what the kernel lacks is not.
 fn mounted(programs: &[&str], setup: &str, script: &str) -> Option<(Case, Ran)> {
     if !is_root() || !has("unshare") {
         skip("only root may mount");

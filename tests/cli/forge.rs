@@ -1,6 +1,6 @@
 //! Stored files made by hand: bytes are changed, and every check and id that covers them is made right again.
 //!
-//! Somebody who can write to a store, or who sends one, can do the same. Offsets are those of memsnap-store(5).
+//! An attacker who can write to a store, or who sends one, can do the same. Offsets are those of memsnap-store(5).
 
 use std::fs;
 use std::os::unix::fs::{FileExt, PermissionsExt};
@@ -15,7 +15,7 @@ pub(crate) const SNAP_FIXED: usize = 320;
 const TAIL: usize = 64;
 const END: usize = 104;
 
-/// A store of one target with two snapshots of a few pages, to be forged and made anew.
+/// A store of one target with two snapshots of a few pages, to be forged and restored.
 pub(crate) struct Forge {
     pub(crate) case: Case,
     /// What the two snapshots hold.

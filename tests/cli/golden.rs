@@ -1,5 +1,5 @@
-//! Outputs as they look, at 80 columns, with colour and without, held against what is committed in `tests/golden/`.
-//! `MEMSNAP_BLESS=1 cargo test --release --test cli golden` writes them anew.
+//! Outputs at 80 columns, with colour and without, compared with the files in `tests/golden/`.
+//! `MEMSNAP_BLESS=1 cargo test --release --test cli golden` writes them again.
 
 use std::path::Path;
 

@@ -21,7 +21,7 @@ fn writer(case: &Case) -> File {
 
 fn mapped(case: &Case) -> MmapMut {
     let _alone = no_forks();
-    // SAFETY: nobody cuts the file while the map lives.
+    // SAFETY: no test truncates the file while the map lives.
     unsafe { MmapMut::map_mut(&writer(case)) }.unwrap()
 }
 
@@ -40,7 +40,7 @@ pub(crate) fn holder_of(case: &Case, name: &str, mode: &str) -> Child {
 }
 
 #[test]
-fn proven_when_nobody_writes() {
+fn proven_when_no_process_writes() {
     let case = Case::with_pages(5);
     assert_eq!(grade(&case, "--require proven", 0), "proven");
     let reader = File::open(case.path("f")).unwrap();
@@ -48,7 +48,7 @@ fn proven_when_nobody_writes() {
     drop(reader);
 }
 
-/// Pages of tmpfs can be pinned for io_uring, unmapped, closed, and still written: no lease tells of it.
+/// Pages of tmpfs can be pinned for io_uring, unmapped, closed, and still written: no lease breaks.
 #[test]
 fn on_tmpfs_a_lease_is_not_enough() {
     let case = Case::in_memory();
@@ -125,7 +125,7 @@ fn under_its_lock_it_is_claimed() {
 }
 
 #[test]
-fn a_lock_of_somebody_else_is_busy() {
+fn a_lock_of_another_process_is_busy() {
     if !has("flock") {
         return skip("flock is not there");
     }
@@ -185,7 +185,7 @@ fn a_log_beside_it_marks_the_capture() {
     assert!(case.read("f") == now);
 }
 
-/// A program that does as a lock asks: it locks `f`, and when it is told to, runs `script` and lets go of the lock. It
+/// A program that does as a lock asks: it locks `f`, runs `script` when it gets a line, and releases the lock. It
 /// keeps what it opened until the end of its stdin.
 fn writer_under_lock(case: &Case, script: &str) -> Child {
     let line = format!("exec 9<>f; flock -x 9; echo locked; read x; {script}; flock -u 9; read x");
@@ -286,7 +286,7 @@ fn a_change_marker_that_appears_while_a_lock_is_waited_for_is_seen() {
     }
 }
 
-/// The program, told to read slowly, and `meanwhile` done once it has the lease.
+/// Runs the program, which reads slowly, and calls `meanwhile` once it has the lease.
 fn slowly(case: &Case, words: &str, meanwhile: impl FnOnce()) -> Ran {
     let mut command = case.memsnap(words.split(' '));
     let reading = start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));

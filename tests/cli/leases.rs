@@ -1,5 +1,5 @@
-//! A target that somebody opens while it is changed: before the first byte is written the verb ends, afterwards who opens
-//! it waits. No write of theirs is lost.
+//! A target that another process opens while it is changed: before the first byte is written the verb ends, afterwards
+//! the other process waits. None of its writes is lost.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -208,11 +208,11 @@ fn what_was_composed_goes_with_the_change() {
     assert!(case.ok("log f").out.contains("(result)"));
     case.ok("undo --yes f");
     assert!(case.read("f") == now);
-    // Nobody was told its number, which was given again.
+    // Its number was not reported, and is given again.
     assert!(!case.ok("verify").err.contains("missing"));
 }
 
-/// From the first byte on whoever opens it waits, and then has the whole change; who does not wait gets EWOULDBLOCK.
+/// From the first byte on a process that opens it waits, and then sees the whole change; or it gets EWOULDBLOCK.
 #[test]
 fn who_comes_later_waits() {
     if !needs_strace() {

@@ -98,8 +98,8 @@ fn waiting(case: &Case) -> usize {
     table.lines().filter(|l| l.contains("-> ") && l.contains(&format!(":{ino} "))).count()
 }
 
-/// The program as a user who is nobody, with a copy of it that may be run by all.
-fn as_nobody(case: &Case, args: &[&str]) -> Command {
+/// The program as an unprivileged user, from a copy that all users may run.
+fn as_unprivileged(case: &Case, args: &[&str]) -> Command {
     let _alone = no_forks();
     let copy = case.path("memsnap");
     if !copy.exists() {
@@ -196,29 +196,29 @@ fn what_a_plain_user_sees() {
     }
     let case = case();
     let peer = Peer::new(&case, FLOCK);
-    finish(&mut as_nobody(&case, &["lock", "-vn", "f", "true"]))
+    finish(&mut as_unprivileged(&case, &["lock", "-vn", "f", "true"]))
         .exits(1)
         .says(&format!("by PID {} (python3)", peer.pid));
     drop(peer);
     eventually(|| is_free(&case));
     let peer = Peer::new(&case, OFD);
-    finish(&mut as_nobody(&case, &["lock", "--fcntl", "-vn", "f", "true"])).exits(1).says("not visible here");
-    // Nobody's own are seen by nobody.
+    finish(&mut as_unprivileged(&case, &["lock", "--fcntl", "-vn", "f", "true"])).exits(1).says("not visible here");
+    // Its own processes it does see.
     drop(peer);
-    let mut holder = as_nobody(&case, &["lock", "f", "-c", "echo in; read end"]);
+    let mut holder = as_unprivileged(&case, &["lock", "f", "-c", "echo in; read end"]);
     let mut holder = start(holder.stdin(Stdio::piped()).stdout(Stdio::piped()));
     holder.stdout.as_mut().unwrap().read_exact(&mut [0; 3]).unwrap();
-    finish(&mut as_nobody(&case, &["lock", "-vn", "f", "true"])).exits(1).says("by PID ").says("(memsnap)");
+    finish(&mut as_unprivileged(&case, &["lock", "-vn", "f", "true"])).exits(1).says("by PID ").says("(memsnap)");
     drop(holder.stdin.take());
     holder.wait().unwrap();
-    finish(&mut as_nobody(&case, &["lock", "-n", "f", "sh", "-c", "id -u; exit 4"])).exits(4).shows("65534");
+    finish(&mut as_unprivileged(&case, &["lock", "-n", "f", "sh", "-c", "id -u; exit 4"])).exits(4).shows("65534");
     // Not readable: as flock(1). In a sticky directory of all, the files of others can be locked, if read.
     std::fs::set_permissions(case.path("f"), PermissionsExt::from_mode(0o600)).unwrap();
-    finish(&mut as_nobody(&case, &["lock", "f", "true"])).exits(66).says("ermission denied");
+    finish(&mut as_unprivileged(&case, &["lock", "f", "true"])).exits(66).says("ermission denied");
     std::fs::set_permissions(case.path("f"), PermissionsExt::from_mode(0o644)).unwrap();
     std::fs::set_permissions(case.dir(), PermissionsExt::from_mode(0o1777)).unwrap();
-    finish(&mut as_nobody(&case, &["lock", "f", "true"])).exits(0);
-    finish(&mut as_nobody(&case, &["lock", "--fcntl", "f", "true"])).exits(66);
+    finish(&mut as_unprivileged(&case, &["lock", "f", "true"])).exits(0);
+    finish(&mut as_unprivileged(&case, &["lock", "--fcntl", "f", "true"])).exits(66);
 }
 
 #[test]

@@ -1,9 +1,9 @@
-//! `memsnap lock` held against flock(1) of util-linux: the same words give the same codes, the same output and the same
+//! `memsnap lock` compared with flock(1) of util-linux: the same words give the same codes, the same output and the same
 //! locks.
 
 use super::case::{Case, Ran, finish, has, no_forks, skip};
 
-/// States of the file: nobody has it, somebody has it shared, somebody has it alone.
+/// States of the file: no process has a lock, one has a shared lock, one has an exclusive lock.
 const STATES: [&str; 3] = ["free", "shared", "alone"];
 const OPTIONS: [&str; 25] = [
     "",
@@ -32,7 +32,7 @@ const OPTIONS: [&str; 25] = [
     "--wait=0.02 --no-fork",
     "--nonb --excl",
 ];
-/// Commands after the file; `PROBE` is a script that tells how the file is locked, `STAY` see [`stay`].
+/// Commands after the file; `PROBE` is a script that prints how the file is locked, `STAY` see [`stay`].
 const COMMANDS: [&[&str]; 8] = [
     &["true"],
     &["sh", "-c", "echo out; echo err >&2; exit 7"],
@@ -45,7 +45,7 @@ const COMMANDS: [&[&str]; 8] = [
     &["-c", "exec >/dev/null 2>&1; STAY & exit 3"],
 ];
 
-/// Tells how the file is locked, and whether the shell has it open.
+/// Prints how the file is locked, and whether the shell has it open.
 fn probe(file: &str) -> String {
     format!(
         "flock -n {file} echo not locked || flock -sn {file} echo shared || echo exclusive; \
@@ -53,7 +53,7 @@ fn probe(file: &str) -> String {
     )
 }
 
-/// `STAY` in a script becomes a command that lasts until the file `name` is removed, however slow the machine is.
+/// `STAY` in a script becomes a command that lasts until the file `name` is removed, however slow the computer is.
 fn stay(script: &str, name: &str) -> String {
     script.replace("STAY", &format!("while [ -e {name} ]; do sleep 0.01; done"))
 }

@@ -162,7 +162,7 @@ fn histories_without_snapshots_are_not_files() {
     assert_eq!(case.ok("log f --range 1M..2M").says("no snapshot changed this range").out, "");
 }
 
-/// Whoever wrote it: the longest message there is, and one that grows as it is made harmless.
+/// The longest message there is, and one that grows as it is escaped.
 #[test]
 fn long_messages() {
     let case = Case::with_pages(1);

@@ -63,7 +63,7 @@ fn damaged_history_of_what_is_changed() {
     case.ok("apply -q --yes f d").says("warning: f: damaged pages of earlier snapshots stored again from the file: 1");
 }
 
-/// `trusted.*` and `security.*`: kept with the snapshot, and given back to whoever may have them.
+/// `trusted.*` and `security.*`: kept with the snapshot, and restored by a user who may set them.
 #[test]
 fn attributes_that_only_root_sets() {
     if !is_root() {

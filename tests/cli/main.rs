@@ -1,5 +1,5 @@
 //! The program as a whole, one file per verb, and one per promise that all verbs share.
-#![allow(clippy::print_stderr, reason = "reasons for skipping are for whoever runs the tests")]
+#![allow(clippy::print_stderr, reason = "tests say why they are skipped")]
 
 mod adopt;
 mod attack;
@@ -12,8 +12,8 @@ mod clock;
 mod companions;
 mod delta;
 mod diff;
+mod diff_views;
 mod edit;
-mod eyes;
 mod filesystems;
 mod flips;
 mod forge;

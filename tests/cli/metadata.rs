@@ -195,7 +195,7 @@ fn kill_at_the_first_page(case: &Case) {
 }
 
 /// The bits of the group say something else where another group, an access list or another owner comes with the
-/// content: until the change has ended, nobody but the owner of the snapshot reads any of it.
+/// content: until the change has ended, only the owner of the snapshot reads any of it.
 #[test]
 fn who_could_not_read_a_snapshot_cannot_read_it_half_way() {
     if !needs_strace() {

@@ -192,7 +192,7 @@ fn hints_can_be_pasted() {
     }
 }
 
-/// The store that a mark on a target names is whatever somebody wrote there.
+/// The store that a change marker names is whatever was written there.
 #[test]
 fn a_mark_is_quoted() {
     let case = Case::with_pages(3);
@@ -261,7 +261,7 @@ fn paths_as_long_as_can_be() {
     clean(&ran, b"deep");
 }
 
-/// What nobody sees is spelled out, and names no snapshot.
+/// Invisible characters are spelled out, and name no snapshot.
 #[test]
 fn invisible_characters() {
     let case = Case::new();

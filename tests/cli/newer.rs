@@ -1,4 +1,4 @@
-//! What a newer version has written: it is told from damage, and left as it is.
+//! What a newer version has written: it is distinguished from damage, and left as it is.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ fn all(case: &Case) -> Vec<(PathBuf, Vec<u8>, std::time::SystemTime)> {
 /// A reader of the second snapshot ends with 2 and says why; nothing of the store changes, whatever is tried.
 fn is_left_alone(forge: &Forge, what: &str) {
     let (case, before) = (&forge.case, all(&forge.case));
-    // With it, nobody needs the packs of the snapshots that were before.
+    // With it, no verb needs the packs of earlier snapshots.
     let _ = fs::remove_file(case.history().join("digests"));
     for verb in ["restore f@2 -o out", "verify", "verify --repair f", "snap --always f", "revert --yes f@2"] {
         let ran = case.exits(verb, 2);
@@ -141,7 +141,7 @@ fn records() {
     }
 }
 
-/// The cache is only a cache: one that cannot be used is made anew.
+/// The cache is only a cache: one that cannot be used is made again.
 #[test]
 fn digests() {
     let case = Case::with_pages(20);

@@ -1,4 +1,4 @@
-//! Whose a store is: nobody reads from it what he could not read from the target, and root gives nothing to others.
+//! The owner of a store: no user reads from it what he could not read from the target, and root gives nothing to others.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -9,7 +9,7 @@ use super::case::{Case, PAGE, Ran, finish, has, is_root, noise, program, skip, s
 use super::trace::{Subject, needs_strace};
 
 /// A user without any rights.
-const NOBODY: u32 = 65534;
+const UNPRIVILEGED: u32 = 65534;
 /// Two that own files here.
 const ONE: u32 = 1234;
 const TWO: u32 = 4321;
@@ -84,10 +84,10 @@ fn listing(dir: &Path) -> Vec<(std::path::PathBuf, u64)> {
 fn a_store_that_another_user_has_put_beside_the_file() {
     let Some(case) = shared() else { return };
     dir(&case, "sticky", 0, 0o1777);
-    file(&case, "sticky/mine", NOBODY);
+    file(&case, "sticky/mine", UNPRIVILEGED);
     file(&case, "sticky/secret", 0);
     case.write("delta", b"");
-    as_user(&case, NOBODY, "snap sticky/mine").exits(0);
+    as_user(&case, UNPRIVILEGED, "snap sticky/mine").exits(0);
     let before = listing(&case.path("sticky"));
     let verbs = [
         "snap F",
@@ -114,7 +114,7 @@ fn a_store_that_another_user_has_put_beside_the_file() {
     case.ok("--store sticky/.memsnap log sticky/mine");
     // An empty directory of theirs is no better.
     fs::remove_dir_all(case.path("sticky/.memsnap")).unwrap();
-    dir(&case, "sticky/.memsnap", NOBODY, 0o700);
+    dir(&case, "sticky/.memsnap", UNPRIVILEGED, 0o700);
     case.exits("snap sticky/secret", 2).says("--store");
     assert!(fs::read_dir(case.path("sticky/.memsnap")).unwrap().next().is_none());
     // Root's own file in the home of a user: the store that the user has there is theirs.
@@ -202,7 +202,7 @@ fn a_file_that_was_given_to_another_user() {
     let chown_it = err.lines().find_map(|line| line.split_once("chown -R ")).unwrap().1;
     finish(case.command("sh").args(["-c", &format!("chown -R {chown_it}")])).exits(0);
     case.ok("--store all snap --always f");
-    // Beside the file, nothing tells a store that is left from one that was planted.
+    // Beside the file, a leftover store cannot be distinguished from a planted one.
     file(&case, "g", ONE);
     case.ok("snap g");
     chown(case.path("g"), Some(TWO), Some(TWO)).unwrap();
@@ -248,7 +248,7 @@ fn outputs_belong_to_the_caller() {
     }
 }
 
-/// Until an output is complete, nobody else may open it, whatever the umask: also where it has a name on the way.
+/// Until an output is complete, no other user may open it, whatever the umask: also where it has a temporary name.
 #[test]
 fn outputs_are_private_until_they_are_complete() {
     if !needs_strace() {
@@ -329,7 +329,7 @@ fn a_restored_file_has_no_access_list_from_its_directory() {
     mode(&case.path("f"), 0o640);
     case.ok("snap f");
     dir(&case, "d", 0, 0o755);
-    let list = list_for_nobody();
+    let list = list_for_unprivileged();
     let directory = fs::File::open(case.path("d")).unwrap();
     if let Err(e) = memsnap::sys::xattr::set(&directory, b"system.posix_acl_default", &list) {
         return skip(&format!("no access lists here: {e}"));
@@ -340,10 +340,10 @@ fn a_restored_file_has_no_access_list_from_its_directory() {
     assert_eq!(out.metadata().unwrap().mode() & 0o777, 0o640);
 }
 
-/// An access list that gives all rights to `NOBODY`, too: acl_ea_header and acl_ea_entry of linux/posix_acl_xattr.h.
-fn list_for_nobody() -> Vec<u8> {
+/// An access list that gives all rights to `UNPRIVILEGED`, too: acl_ea_header and acl_ea_entry of linux/posix_acl_xattr.h.
+fn list_for_unprivileged() -> Vec<u8> {
     let mut list = 2u32.to_le_bytes().to_vec();
-    for (tag, id) in [(1u16, u32::MAX), (2, NOBODY), (4, u32::MAX), (0x10, u32::MAX), (0x20, u32::MAX)] {
+    for (tag, id) in [(1u16, u32::MAX), (2, UNPRIVILEGED), (4, u32::MAX), (0x10, u32::MAX), (0x20, u32::MAX)] {
         let rights = if tag == 4 { 0u16 } else { 7 };
         list.extend([&tag.to_le_bytes()[..], &rights.to_le_bytes(), &id.to_le_bytes()].concat());
     }
@@ -359,7 +359,7 @@ fn a_restored_file_without_its_access_list_is_closed_to_the_group() {
     }
     file(&case, "f", 0);
     let f = fs::File::open(case.path("f")).unwrap();
-    if let Err(e) = memsnap::sys::xattr::set(&f, b"system.posix_acl_access", &list_for_nobody()) {
+    if let Err(e) = memsnap::sys::xattr::set(&f, b"system.posix_acl_access", &list_for_unprivileged()) {
         return skip(&format!("no access lists here: {e}"));
     }
     drop(f);

@@ -121,7 +121,7 @@ fn a_strange_page_needs_to_be_told() {
     assert!(case.read("f") == old);
 }
 
-/// Whichever way is told: what only the file holds is kept, be it in a page of the change or in another.
+/// In either direction, what only the file holds is kept, in a page of the change or in another.
 #[test]
 fn a_strange_page_is_kept() {
     if !needs_strace() {
@@ -147,7 +147,7 @@ fn a_strange_page_is_kept() {
     assert_eq!(case.snapshots(), n, "nothing strange, nothing to keep");
 }
 
-/// With a store elsewhere, whoever forgets to name it is told where the record is.
+/// With a store elsewhere that is not named, the message says where the record is.
 #[test]
 fn the_record_is_elsewhere() {
     if !needs_strace() {
@@ -190,7 +190,7 @@ fn the_record_was_removed() {
     case.ok("verify");
 }
 
-/// A copy takes the change marker along, and nobody can finish its change, whatever becomes of the original.
+/// A copy takes the change marker along, and its change cannot be finished, whatever becomes of the original.
 #[test]
 fn a_copy_of_a_half_changed_file() {
     if !needs_strace() {
@@ -248,7 +248,7 @@ fn a_signal_is_not_the_end_without_a_word() {
     for (signal, number) in [("INT", 2), ("TERM", 15), ("HUP", 1)] {
         for n in 1.. {
             let (case, old) = changed();
-            // Whoever runs the tests in the background may have SIGINT ignored, and that is inherited.
+            // Tests that run in the background of a shell may inherit that SIGINT is ignored.
             let mut command = case.command("env");
             command.args(["--default-signal", "strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=pwrite64", "-e"]);
             command.arg(format!("inject=pwrite64:signal=SIG{signal}:when={n}")).arg(program());
@@ -284,9 +284,9 @@ fn a_damaged_end_is_not_gone_to() {
     assert!(case.read("f") == new);
 }
 
-/// Also a page that the change has no part in may be somebody's work.
+/// A page outside of the change may hold the work of another program, too.
 #[test]
-fn other_pages_are_told_of() {
+fn other_pages_are_reported() {
     if !needs_strace() {
         return;
     }

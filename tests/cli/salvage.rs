@@ -130,7 +130,7 @@ fn one_page_and_one_frame() {
     assert!(pages.len() == 2 && pages[0] == 1 && (2..=16).contains(&pages[1]), "{report}");
 }
 
-/// Nobody can say where the pages are.
+/// Nothing says where the pages are.
 #[test]
 fn without_its_own_file_nothing_of_a_snapshot_is_written() {
     let (case, _) = history();

@@ -133,14 +133,14 @@ fn the_reserve_is_kept_free() {
 
 /// Who only ever snaps must hear of damage, too.
 #[test]
-fn damage_to_earlier_snapshots_is_told() {
+fn damage_to_earlier_snapshots_is_reported() {
     let case = Case::with_pages(5);
     case.ok("snap f");
     case.touch(1, 7);
     case.ok("snap f");
     let pack = case.stored("pack").into_iter().max_by_key(|path| path.metadata().unwrap().len()).unwrap();
     case.patch(&pack, pack.metadata().unwrap().len() / 2, b"flipped");
-    // Whoever reads it tells the next writer: the time of the pack alone may be that of its snapshot.
+    // A reader leaves a hint for the next writer: the time of the pack alone may be that of its snapshot.
     case.exits("verify", 4);
     case.ok("snap f").says("unchanged").says("damaged page").says("stored again");
     case.ok("snap f").says("unchanged");

@@ -1,4 +1,4 @@
-//! `stat` against the tools that tell the same, and while files change under it.
+//! `stat` compared with the tools that report the same, and while files change under it.
 
 use std::fs::OpenOptions;
 use std::io::Read;
@@ -50,7 +50,7 @@ fn the_page_cache_as_fincore_counts_it() {
     };
     for part in [0, 20 * PAGE, 1000 * PAGE] {
         std::fs::File::open(case.path("f")).unwrap().read_exact_at(&mut vec![0; part], 0).unwrap();
-        // The machine may drop or bring in pages at any time.
+        // The kernel may drop or bring in pages at any time.
         let same = (0..20).any(|_| {
             let (fincore, ours) = counts();
             fincore == ours
@@ -97,7 +97,7 @@ fn extents_as_filefrag_lists_them() {
     for case in [uneven(), Case::with_pages(3), Case::with_pages(0)] {
         let ours = json(&case, "f");
         if ours["extents"].is_null() {
-            return skip("this file system does not tell of extents");
+            return skip("this file system does not report extents");
         }
         OpenOptions::new().write(true).open(case.path("f")).unwrap().sync_all().unwrap();
         let ours = json(&case, "f");
@@ -130,7 +130,7 @@ fn data_and_holes_add_up() {
     assert!(bytes[at..].iter().all(|b| *b == 0));
 }
 
-/// Blocks that two files share are told, on file systems that can do that.
+/// Blocks that two files share are reported, on file systems that can do that.
 #[test]
 fn shared_blocks() {
     for (made_by, kind) in [("mkfs.xfs", "xfs"), ("mkfs.btrfs", "btrfs")] {
@@ -184,7 +184,7 @@ fn without_privilege_it_shows_what_it_may() {
     assert_eq!((number(&ours["len"]), ours["cache"].is_null()), (8 * PAGE as u64, true));
     assert!(ours["unseen"]["cache"].is_string() && ours["unseen"]["processes"].is_string(), "{ours}");
     stat("stat -o length,resident,holes,file f f").exits(0).shows("32 KiB         ?      ?  f");
-    // Nobody was seen, and there are processes that were not looked at: nobody knows.
+    // No user of the file was seen, but some processes could not be inspected: unknown.
     stat("stat -o mapped,writers,readers,locks f").exits(0).shows("     ?        ?        ?      0\n");
     assert!(ours["mappers"].is_null() && ours["openers"].is_null() && ours["users_complete"] == false, "{ours}");
     mode("f", 0o666);
@@ -200,7 +200,7 @@ fn without_privilege_it_shows_what_it_may() {
     peer.wait().unwrap();
 }
 
-/// Whoever looks at a file must not see himself in it.
+/// Looking at a file must not change what is cached of it.
 #[test]
 fn a_cold_file_stays_cold() {
     let case = Case::with_pages(64);
@@ -225,7 +225,7 @@ fn a_cold_file_stays_cold() {
         let layout = json(&case, name)["layout"].clone();
         for words in ["", "--content", "-o kind", "--changes", "--map", "--content --changes --map"] {
             let resident = || memsnap::sys::cache::count_resident(&file, 0, file.metadata().unwrap().len()).unwrap();
-            // The machine may bring in pages at any time.
+            // The kernel may bring in pages at any time.
             let stays = (0..5).any(|_| {
                 cold();
                 case.ok(&format!("stat {words} {name}"));
@@ -281,7 +281,7 @@ fn a_storm_of_truncations() {
                 file.set_len(1024 * PAGE as u64).unwrap();
             }
         });
-        let (mut told, mut failed) = (0, 0);
+        let (mut reported, mut failed) = (0, 0);
         for n in 0.. {
             if rounds.load(Ordering::Relaxed) >= ROUNDS && n >= 20 {
                 break;
@@ -291,7 +291,7 @@ fn a_storm_of_truncations() {
             assert_eq!(ran.signal, None, "{ran:?}");
             match ran.code {
                 Some(0) => {
-                    told += 1;
+                    reported += 1;
                     let ours = ran.json().remove(0);
                     let content = &ours["content"];
                     assert_eq!(number(&content["pages"]), number(&ours["len"]).div_ceil(PAGE as u64));
@@ -304,7 +304,7 @@ fn a_storm_of_truncations() {
                 _ => panic!("{ran:?}"),
             }
         }
-        assert!(told > 0, "{failed} failed");
+        assert!(reported > 0, "{failed} failed");
     });
 }
 

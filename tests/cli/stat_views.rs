@@ -1,4 +1,4 @@
-//! What `stat` shows, held against golden files: 80 columns, with and without colour.
+//! What `stat` shows, compared with golden files: 80 columns, with and without colour.
 
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader};
@@ -41,7 +41,7 @@ fn warm(case: &Case) {
     }
 }
 
-/// Without what differs from machine to machine: each such line keeps its label.
+/// Without what differs from computer to computer: each such line keeps its label.
 fn normal(ran: &Ran) -> String {
     const VARIES: [&str; 6] = ["allocated", "extents", "on", "cached", "unknown", "open"];
     let (mut out, mut varies) = (String::new(), false);

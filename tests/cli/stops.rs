@@ -1,4 +1,4 @@
-//! Ctrl-Z: a program that is stopped lets nobody wait for its lease.
+//! Ctrl-Z: no process waits for the lease of a stopped program.
 
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Stdio};
@@ -43,7 +43,7 @@ fn a_snapshot_that_is_stopped_gives_its_lease_back() {
     let child = stopped(&case, snap);
     write_meanwhile(&case, child, snap).exits(3).says("unproven: it was stopped while it was read");
     assert!(case.read("f").starts_with(b"WRITTEN"));
-    // Nobody writes, and the lease is gone all the same.
+    // No process writes, and the lease is gone all the same.
     let child = stopped(&case, "snap --limit-rate 6M --always f");
     signal(&case, "-CONT", &child);
     Ran::of(child.wait_with_output().unwrap(), snap.into()).exits(3).says("it was stopped while it was read");

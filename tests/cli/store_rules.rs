@@ -36,7 +36,7 @@ fn bound_by_modes(case: &Case, script: &str) -> Command {
     command
 }
 
-/// Nobody else may use it, and its owner can.
+/// No other user may use it, and its owner can.
 #[test]
 fn private_whatever_the_umask() {
     if is_root() && !has("setpriv") {
@@ -62,7 +62,7 @@ fn private_whatever_the_umask() {
     }
 }
 
-/// A version that obeyed the umask left directories in which nobody can do anything.
+/// A version that obeyed the umask left directories that not even their owner can use.
 /// Verbs that only read change no mode, and say what to do; snap mends them.
 #[test]
 fn directories_that_their_owner_cannot_use_are_mended() {
@@ -113,7 +113,7 @@ fn one_that_others_could_write_to_is_refused() {
 }
 
 #[test]
-fn a_store_of_somebody_else_is_refused() {
+fn a_store_of_another_user_is_refused() {
     if !is_root() || !has("setpriv") {
         return skip("needs root and setpriv");
     }
@@ -348,7 +348,7 @@ fn a_history_that_is_a_link_is_a_fault() {
 }
 
 #[test]
-fn directories_with_names_of_litter_are_no_litter() {
+fn directories_named_like_leftover_files_are_kept() {
     let case = Case::with_pages(3);
     case.ok("snap f");
     let dirs = [case.history().join(format!("{}.pack", "ab".repeat(32))), case.history().join("tmp-x")];

@@ -98,7 +98,7 @@ fn a_storm_of_truncations() {
     assert!(case.read("f") == whole);
 }
 
-/// Added to the rounds when nobody looks any more.
+/// Added to the rounds when no reader is left.
 const OVER: u64 = 1 << 40;
 
 /// Ends the storm, also when a look has failed.

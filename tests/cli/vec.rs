@@ -122,7 +122,7 @@ fn bytes_and_text_are_imported_and_dumped() {
 #[test]
 fn files_of_the_old_crate_are_imported() {
     let case = with("u16", "");
-    #[allow(clippy::host_endian_bytes, reason = "these files are in the order of the machine that wrote them")]
+    #[allow(clippy::host_endian_bytes, reason = "these files are in the byte order of the computer that wrote them")]
     let mut old =
         [&b"TESTFILE"[..], &0x1234u16.to_ne_bytes(), &[0, 0, 5, 0, 1, 0, 9, 9], &4076u16.to_ne_bytes()].concat();
     old.resize(4096, 0);

@@ -103,11 +103,11 @@ fn the_next_snap_heals() {
 }
 
 #[test]
-fn litter_is_counted_and_cleared() {
+fn leftover_files_are_counted_and_removed() {
     let case = three();
     std::fs::write(case.history().join("tmp-1-0123456789abcdef"), b"half").unwrap();
     std::fs::write(case.history().join(format!("{}.pack", "ab".repeat(32))), b"unnamed").unwrap();
-    // The next writer is told to look; nobody was killed here.
+    // A hint makes the next writer look, as no process was killed here.
     case.ok("verify").says("2 files");
     assert_eq!(std::fs::read(case.history().join("lock")).unwrap(), b"w");
     case.ok("snap f");
@@ -116,15 +116,15 @@ fn litter_is_counted_and_cleared() {
 }
 
 #[test]
-fn litter_is_removed_by_repair() {
+fn leftover_files_are_removed_by_repair() {
     let case = three();
-    let litter =
+    let leftovers =
         [case.history().join("tmp-1-0123456789abcdef"), case.history().join(format!("{}.map", "ab".repeat(32)))];
-    litter.iter().for_each(|path| std::fs::write(path, b"half").unwrap());
+    leftovers.iter().for_each(|path| std::fs::write(path, b"half").unwrap());
     let before = case.stored("").len();
     case.ok("verify --repair").says("removed 2 files left by an interrupted command");
     assert_eq!(case.stored("").len(), before - 2);
-    assert!(!litter.iter().any(|path| path.exists()));
+    assert!(!leftovers.iter().any(|path| path.exists()));
     let ran = case.ok("verify");
     assert!(!ran.err.contains("left by an interrupted"), "{}", ran.err);
     case.ok("restore f@3 -o out");
@@ -183,7 +183,7 @@ fn damage_is_remembered_whatever_the_clock_said() {
     case.ok("verify");
 }
 
-/// What says what the store is can be told from what is in it.
+/// The files that identify a store are derived from what is in it.
 #[test]
 fn the_files_that_say_whose_it_is_are_made_again() {
     for (name, words) in [("format", "f"), ("format", ""), ("target", "f")] {
@@ -218,7 +218,7 @@ fn what_cannot_be_proven_is_not_made_again() {
     std::fs::remove_file(&format).unwrap();
     case.exits("verify --repair f", 4).shows("not repaired: no snapshot can be read");
     assert!(!format.exists());
-    // Nor is a directory a store because somebody says so.
+    // Nor is a directory a store because an option says so.
     std::fs::remove_dir_all(case.history()).unwrap();
     case.exits("verify --repair", 2).says("no store");
 }

@@ -66,7 +66,7 @@ impl Blocks {
         self.0.iter().try_for_each(|(number, block)| file.write_all_at(&block[..], number * BLOCK as u64))
     }
 
-    /// Tells apart what differs from `from`: equal digests, equal blocks.
+    /// A digest of what differs from `from`: equal digests, equal blocks.
     pub(crate) fn digest(&self, from: &Blocks) -> blake3::Hash {
         let mut hasher = blake3::Hasher::new();
         let numbers = self.0.keys().chain(from.0.keys().filter(|number| !self.0.contains_key(number)));

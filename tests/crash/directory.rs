@@ -1,4 +1,4 @@
-//! A directory as it was at one moment, put back as often as it is needed: faster than laying the same ground anew.
+//! A saved directory, put back as often as it is needed: faster than preparing it again.
 //!
 //! A file that is still there stays the same inode, as records of changes name it.
 
@@ -92,7 +92,7 @@ impl Kept {
                 fs::set_permissions(dir, Permissions::from_mode(0o700)).unwrap();
             }
         }
-        // Nobody is started while they are open for writing.
+        // No process is started while they are open for writing.
         let _alone = no_forks();
         for (path, content) in &self.files {
             if !path.exists() || Content::of(path) != *content {

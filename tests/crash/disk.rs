@@ -19,14 +19,14 @@ use crate::mount::{detach, scratch};
 const DISK: INodeNo = INodeNo(2);
 const FOR_EVER: Duration = Duration::from_secs(1 << 30);
 
-/// What the disk was told.
+/// A request to the disk.
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
     /// A write that lies within one block.
     Write { at: u64, bytes: Vec<u8> },
     /// All writes before it are on the disk when it is answered.
     Flush,
-    /// Whoever wrote says that it is done.
+    /// The victim has ended with success.
     Acknowledged,
 }
 
@@ -43,7 +43,7 @@ pub(crate) fn needs_fuse() -> bool {
 #[derive(Debug, Default)]
 struct State {
     blocks: Blocks,
-    /// None while nobody watches.
+    /// None while requests are not recorded.
     log: Option<Vec<Event>>,
 }
 
@@ -88,7 +88,7 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        // Somebody may have it open for a moment still: then it goes as soon as that ends.
+        // Another process may have it open for a moment still: then it goes as soon as that ends.
         if self.session.take().is_some_and(|session| session.umount_and_join().is_err()) {
             detach(self.dir.path());
         }

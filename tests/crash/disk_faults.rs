@@ -7,7 +7,7 @@ use crate::points::{Calls, Findings};
 use crate::scene::{Scene, scene, scenes};
 use crate::trace::{Subject, needs_strace};
 
-/// An fsync that fails fails the verb, and nobody asks a second time: the kernel tells of a failure once.
+/// An fsync that fails fails the verb, and is not called a second time: the kernel reports a failure once.
 pub(crate) fn syncs_that_fail(subject: &Subject, scene: &Scene) -> Findings {
     let (_dir, case) = in_memory();
     let known = scene.know();

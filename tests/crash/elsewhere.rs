@@ -63,7 +63,7 @@ fn an_interrupted_change_on_btrfs() {
         return;
     }
     let mount = cut_after(Fs::Btrfs, |case| {
-        grounds::wreck(case);
+        grounds::interrupted(case);
         File::open(case.path("f")).unwrap().sync_all().unwrap();
     });
     let case = mount.case();

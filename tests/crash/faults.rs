@@ -106,7 +106,7 @@ impl fmt::Display for Fault {
 }
 
 impl Fault {
-    /// A call that was interrupted is made again, where it can be, and nobody learns of it.
+    /// A call that was interrupted is made again, where it can be, and the verb succeeds.
     fn is_passed_over(&self, ran: &Ran, sound: Option<i32>) -> Result<(), String> {
         if !self.what.ends_with("EINTR") || !MADE_AGAIN.contains(&&*self.point.call) || ran.code == sound {
             return Ok(());

@@ -1,4 +1,4 @@
-//! What the scenes begin with: a directory with a target, a history, a wreck in it.
+//! What the scenes begin with: a directory with a target, a history, an interrupted change.
 
 use std::sync::OnceLock;
 
@@ -39,7 +39,7 @@ pub(crate) fn with_output(case: &Case) {
 }
 
 /// A revert was killed between its writes.
-pub(crate) fn wreck(case: &Case) {
+pub(crate) fn interrupted(case: &Case) {
     /// Which of its writes to stop before: the third into the target.
     static NTH: OnceLock<usize> = OnceLock::new();
     let nth = NTH.get_or_init(|| {

@@ -1,5 +1,5 @@
-//! Killed (-9) at the entry of every system call that changes something; and whatever puts a wreck in order, killed at
-//! every one of its own. A kill lands before the call has taken effect, so that "after it" is the entry of the next.
+//! Killed (-9) at the entry of every system call that changes something; and the recovery after it, killed at every
+//! one of its own. A kill lands before the call has taken effect, so that "after it" is the entry of the next.
 
 use std::time::Instant;
 
@@ -9,10 +9,10 @@ use crate::points::{Calls, Findings, nightly, sample};
 use crate::scene::{Held, Known, Scene, scene, scenes};
 use crate::trace::{MUTATING, Subject, needs_strace, was_killed};
 
-/// From one wreck, the recovery is killed at one of so many calls: at another one from the next wreck.
+/// After one kill, the recovery is killed at one of so many calls: at another one after the next kill.
 const STEP: usize = 12;
 
-/// The scene's command, killed at every point; and, from each wreck, what recovers it.
+/// The scene's command, killed at every point; and, after each kill, the recovery.
 pub(crate) fn killed(subject: &Subject, scene: &Scene, step: usize) -> Findings {
     let (_dir, case) = in_memory();
     let known = scene.know();
@@ -39,28 +39,28 @@ pub(crate) fn killed(subject: &Subject, scene: &Scene, step: usize) -> Findings 
             Held::Neither => {}
         }
         if scene.can_be_recovered(&case) {
-            let wreck = Kept::of(&case);
-            found.add(recovery_killed(scene, &case, &known, &wreck, (&what, i)));
-            wreck.put_back(&case);
+            let killed = Kept::of(&case);
+            found.add(recovery_killed(scene, &case, &known, &killed, (&what, i)));
+            killed.put_back(&case);
         }
         found.note(what, scene.check(&case, &known, false));
     }
     // All kills on one side of the moment at which it counts would not be kills at every call.
     if step == 1 && scene.has_sides(&known) && (old == 0 || new == 0) {
-        found.note(scene.name, Err(format!("{old} wrecks are old, {new} are new")));
+        found.note(scene.name, Err(format!("{old} kills left the old state, {new} the new one")));
     }
     found
 }
 
-/// What recovers a wreck, killed itself, at every call or some.
-fn recovery_killed(scene: &Scene, case: &Case, known: &Known, wreck: &Kept, (what, from): (&str, usize)) -> Findings {
+/// The recovery, killed itself, at every call or some.
+fn recovery_killed(scene: &Scene, case: &Case, known: &Known, state: &Kept, (what, from): (&str, usize)) -> Findings {
     let (sound, words) = (Subject::sound(), scene.recovery());
     // What is put back has no holes: then the calls that are counted must not reserve any either.
     case.patch(scene.watched(), 0, &case.read(scene.watched()));
     let calls = Calls::of(&sound, case, words, MUTATING);
     let mut found = Findings::default();
     for point in sample(calls.all(), STEP, from) {
-        wreck.put_back(case);
+        state.put_back(case);
         let what = format!("{what}, then `{words}` at {point}");
         let ran = sound.inject(case, words, &point.call, &format!("signal=SIGKILL:when={}", point.nth));
         let result = match was_killed(&ran) {

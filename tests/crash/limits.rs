@@ -1,4 +1,4 @@
-//! Little memory, few files, small disks, limits on what may be written, and output that nobody takes: every verb ends
+//! Little memory, few files, small disks, limits on what may be written, and output that is closed: every verb ends
 //! with its verdict or a clean error, and when there is room again, the next try succeeds.
 
 use std::time::Instant;
@@ -96,25 +96,25 @@ fn no_pending_signals() {
     limited("lock f prlimit --sigpending=0 \"$M\" lock -w 0.1 -E 9 f true").exits(9);
 }
 
-/// A limit on processes does not bind root: somebody else runs it.
+/// A limit on processes does not bind root: an unprivileged user runs it.
 #[test]
 fn no_threads() {
     if !has("prlimit") || is_root() && !has("setpriv") {
         return skip("prlimit or setpriv is not there");
     }
-    let nobody = is_root().then_some(65534);
+    let user = is_root().then_some(65534);
     let (_dir, case) = in_memory();
     let there = case.path("memsnap");
     std::fs::copy(program(), &there).unwrap();
     case.write("f", &noise(1, 2000 * PAGE));
-    if let Some(nobody) = nobody {
-        std::os::unix::fs::chown(case.dir(), Some(nobody), Some(nobody)).unwrap();
-        std::os::unix::fs::chown(case.path("f"), Some(nobody), Some(nobody)).unwrap();
+    if let Some(user) = user {
+        std::os::unix::fs::chown(case.dir(), Some(user), Some(user)).unwrap();
+        std::os::unix::fs::chown(case.path("f"), Some(user), Some(user)).unwrap();
     }
     for words in ["snap f", "diff f@1", "verify", "restore f@1 -o -", "delta make f@1 f -o d", "view f", "log f"] {
-        let become_nobody =
-            if nobody.is_some() { "setpriv --reuid 65534 --regid 65534 --clear-groups prlimit" } else { "prlimit" };
-        let ran = shell(&case, &format!("exec {become_nobody} --nproc=1 ./memsnap WORDS"), words);
+        let as_user =
+            if user.is_some() { "setpriv --reuid 65534 --regid 65534 --clear-groups prlimit" } else { "prlimit" };
+        let ran = shell(&case, &format!("exec {as_user} --nproc=1 ./memsnap WORDS"), words);
         is_clean(&ran).unwrap_or_else(|why| panic!("{words}: {why}"));
         if words == "snap f" {
             ran.exits(2).says("starting a thread").says("ulimit -u");
@@ -248,7 +248,7 @@ fn two_disks() {
     let new = case.read("f");
     fill(&full, 0);
     for words in ["snap f", "revert --yes f@1", "edit --yes f --at 0 --hex 00"] {
-        // Either it is seen beforehand, or by whoever writes.
+        // It is seen beforehand, or when it is written.
         case.exits(&format!("--store {store} {words}"), 2).says("memsnap: ").says("free");
         assert!(case.read("f") == new, "{words}");
     }
@@ -290,7 +290,7 @@ const LOOKING: &[&str] =
     &["log f", "diff f", "diff --pages f", "view f", "stat f", "verify", "restore f@1 -o -", "revert -n f", "--help"];
 
 #[test]
-fn output_that_nobody_takes() {
+fn output_that_is_closed() {
     let mut found = Findings::default();
     // What is taken from a vector is output, and stays where it cannot be written: tests/cli/streams.rs.
     for scene in scenes().into_iter().filter(|scene| !scene.words.starts_with("vec pop")) {
@@ -341,11 +341,14 @@ fn outlets(case: &Case, words: &str, ground: &Kept, found: &mut Findings, check:
         let expected = if *full && !sound.out.is_empty() { Some(2) } else { sound.code };
         // restore to a closed pipe is an early end, which is no verdict on the snapshot.
         let result = match ran.code == expected {
-            // It was done, whoever was told.
+            // It was done, whatever could be printed.
             true => check(),
             false => Err(format!("ended with {:?}, not {expected:?}: {}", ran.code, ran.err)),
         };
-        let told = !ran.err.is_empty() || line.contains('2') || !*full;
-        found.note(format!("{words}: {line}"), result.and(if told { Ok(()) } else { Err("nothing was said".into()) }));
+        let reported = !ran.err.is_empty() || line.contains('2') || !*full;
+        found.note(
+            format!("{words}: {line}"),
+            result.and(if reported { Ok(()) } else { Err("nothing was said".into()) }),
+        );
     }
 }

@@ -4,7 +4,7 @@
 //! All of it at full size with `MEMSNAP_NIGHTLY=1`; without, a part that takes minutes.
 #![cfg(target_os = "linux")]
 #![cfg_attr(not(feature = "dev"), allow(dead_code, reason = "parts are there for the disk in memory alone"))]
-#![allow(clippy::print_stderr, reason = "figures and reasons for skipping are for whoever runs the tests")]
+#![allow(clippy::print_stderr, reason = "tests print figures, and why they are skipped")]
 
 mod blocks;
 #[path = "../cli/case.rs"]
@@ -18,6 +18,7 @@ mod elsewhere;
 mod faults;
 mod grounds;
 mod kill;
+mod leftovers;
 mod limits;
 mod mount;
 mod planted;
@@ -33,7 +34,6 @@ mod tour;
 #[path = "../cli/trace.rs"]
 #[allow(dead_code, reason = "made for tests/cli too")]
 mod trace;
-mod wreck;
 
 #[test]
 fn every_scene_can_be_played() {

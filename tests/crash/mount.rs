@@ -112,7 +112,7 @@ fn run(words: &[&str]) -> Ran {
     finish(command.args(words))
 }
 
-/// Takes down what is mounted there, as soon as nobody uses it.
+/// Takes down what is mounted there, as soon as no process uses it.
 pub(crate) fn detach(at: &Path) {
     run(&["umount --lazy", &at.display().to_string()]);
 }

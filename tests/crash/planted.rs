@@ -44,7 +44,7 @@ const ROWS: &[(&str, Harness)] = &[
     ("NoVecSync", Harness::Power("vec push")),
     ("SyncAgain", Harness::Here(|subject| syncs_that_fail(subject, &scene("revert")))),
     ("NoReadBack", Harness::Here(a_disk_that_lies)),
-    ("NoLock", Harness::Here(somebody_else_writes)),
+    ("NoLock", Harness::Here(another_process_has_the_lock)),
 ];
 
 /// The program with bugs in it, where it was built.
@@ -96,7 +96,7 @@ fn every_lost_sync_is_noticed() {
     }
 }
 
-/// In a program that has none of the bugs. The machines that cut the power are held against it in their own tests.
+/// In a program that has none of the bugs. The harnesses that cut the power have tests of their own for that.
 #[test]
 fn without_a_bug_nothing_is_noticed() {
     if !needs_strace() {
@@ -148,8 +148,8 @@ fn a_rotten_page(subject: &Subject) -> Findings {
     found
 }
 
-/// While somebody else has a history locked, nobody writes in it.
-fn somebody_else_writes(subject: &Subject) -> Findings {
+/// While another process has a history locked, no verb writes in it.
+fn another_process_has_the_lock(subject: &Subject) -> Findings {
     let mut found = Findings::default();
     if !has("flock") {
         skip("flock is not there");

@@ -118,7 +118,7 @@ impl Calls {
         self.counts.iter().flat_map(of).collect()
     }
 
-    /// Calls that could not be told apart.
+    /// Fails if several threads made the same call, so that no kill can be counted to it.
     pub(crate) fn shared(&self) -> Result<(), String> {
         match self.shared.is_empty() {
             true => Ok(()),

@@ -70,7 +70,7 @@ fn xfs_stops() {
     everywhere(Fs::Xfs);
 }
 
-/// The machine sees a program that leaves its fsyncs out: what it has acknowledged is not there.
+/// The harness notices a program that leaves its fsyncs out: what it has acknowledged is not there.
 #[test]
 fn the_stop_is_noticed() {
     if needs_mounts() && needs_strace() {
@@ -81,7 +81,7 @@ fn the_stop_is_noticed() {
     }
 }
 
-/// The program, told that its fsyncs are done when they are not; and the directory where it lives. As it is under
+/// The program, with fsyncs that succeed without effect; and the directory where it is. As it is under
 /// strace itself, it cannot be killed by one.
 pub(crate) fn without_syncs() -> (TempDir, Subject) {
     let dir = scratch();

@@ -1,7 +1,7 @@
 //! Killed (-9) at moments that have nothing to do with system calls, for a long time, in one long-lived directory; an
 //! oracle knows what may be there afterwards.
 //!
-//! `MEMSNAP_KILLS=n` sets how many kills; the seed is fixed, the moments are the machine's.
+//! `MEMSNAP_KILLS=n` sets how many kills; the seed is fixed, the moments are not.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -81,7 +81,7 @@ impl World<'_> {
         self.stored.iter().nth(n).map(|(id, image)| (id.clone(), image.clone()))
     }
 
-    /// Somebody else writes into the file, between two commands.
+    /// Another program writes into the file, between two commands.
     fn touch(&mut self) {
         for _ in 0..self.dice.roll(4) {
             let len = self.live.len();
@@ -228,8 +228,8 @@ impl World<'_> {
             }
         }
         match self.case.stored("").iter().find(|path| path.to_string_lossy().contains("/tmp-")) {
-            Some(litter) if self.case.ok("-q snap --require none f").signal.is_none() && litter.exists() => {
-                Err(format!("litter: {}", litter.display()))
+            Some(left) if self.case.ok("-q snap --require none f").signal.is_none() && left.exists() => {
+                Err(format!("left: {}", left.display()))
             }
             _ => Ok(()),
         }

@@ -1,4 +1,4 @@
-//! The power goes while a disk writes: what a disk with a volatile cache may hold then is all that it was told before
+//! The power goes while a disk writes: what a disk with a volatile cache may hold then is everything from before
 //! some flush, and of what came after it, up to the next flush, anything: none, all, the first few, any others.
 
 use std::collections::HashSet;
@@ -14,7 +14,7 @@ use crate::stage::Stage;
 use crate::tour::{chosen, nothing_found};
 use crate::trace::{Subject, needs_strace};
 
-/// What a disk was told while the victim ran, and until it was unmounted.
+/// The requests to a disk while the victim ran, and until it was unmounted.
 struct Recording {
     before: Blocks,
     events: Vec<Event>,
@@ -152,7 +152,7 @@ fn disks_with_xfs() {
     }
 }
 
-/// The machine sees a program that leaves its fsyncs out.
+/// The harness notices a program that leaves its fsyncs out.
 #[test]
 fn a_disk_that_is_not_waited_for_is_noticed() {
     if needs_mounts() && needs_strace() && needs_fuse() {

@@ -1,9 +1,9 @@
-//! What can be interrupted: the ground that is laid, the command that is stopped somewhere, and what must hold of the
-//! wreck, whoever stopped it and where.
+//! What can be interrupted: the directory that is prepared, the command that is stopped somewhere, and what must hold
+//! afterwards, wherever it was stopped.
 
 use crate::case::Case;
-use crate::grounds::{changed, damaged, grown, moved, pages, reverted, vector, with_delta, with_output, wreck};
-use crate::wreck::{is_mixture, litter};
+use crate::grounds::{changed, damaged, grown, interrupted, moved, pages, reverted, vector, with_delta, with_output};
+use crate::leftovers::{is_mixture, temporary_files};
 
 /// A command that writes, and what it works on.
 pub(crate) struct Scene {
@@ -61,7 +61,7 @@ pub(crate) enum Held {
     Old,
     /// It is as the command leaves it, and so is the number of snapshots.
     New,
-    /// Neither, or that cannot be told.
+    /// Neither, or unknown.
     Neither,
 }
 
@@ -124,8 +124,8 @@ fn of_changes() -> Vec<Scene> {
             ground: changed,
             ..NEW
         },
-        Scene { name: "recover", words: "recover --yes f", ground: wreck, ..NEW },
-        Scene { name: "roll back", words: "recover --rollback --yes f", ground: wreck, ..NEW },
+        Scene { name: "recover", words: "recover --yes f", ground: interrupted, ..NEW },
+        Scene { name: "roll back", words: "recover --rollback --yes f", ground: interrupted, ..NEW },
     ]
 }
 
@@ -182,7 +182,7 @@ impl Scene {
         Known { before, after, kept, snapshots_after }
     }
 
-    /// What is wrong with the wreck, in the first words that can be said of it. With `acknowledged`, the command had
+    /// Returns the first thing that is wrong with what the command left. With `acknowledged`, the command had
     /// ended with success. The program that looks is the sound one.
     pub(crate) fn check(&self, case: &Case, known: &Known, acknowledged: bool) -> Result<(), String> {
         if acknowledged {
@@ -199,8 +199,8 @@ impl Scene {
         // A file takes the place of another by way of a name of its own, which a kill leaves beside it; never in a
         // store.
         let place = if self.kind == Kind::Output { case.path(".memsnap") } else { case.dir().into() };
-        let litter = litter(&place);
-        if litter.is_empty() { Ok(()) } else { Err(format!("litter: {litter:?}")) }
+        let left = temporary_files(&place);
+        if left.is_empty() { Ok(()) } else { Err(format!("left: {left:?}")) }
     }
 
     /// The file that the command changes or makes.
@@ -208,7 +208,7 @@ impl Scene {
         self.watched
     }
 
-    /// On which side of the command the wreck is.
+    /// On which side of the command the watched file is.
     pub(crate) fn held(&self, case: &Case, known: &Known) -> Held {
         match self.state(case) {
             _ if self.is_done(case, known).is_ok() => Held::New,
@@ -217,7 +217,7 @@ impl Scene {
         }
     }
 
-    /// Whether the two sides can be told apart.
+    /// Whether the two sides differ.
     pub(crate) fn has_sides(&self, known: &Known) -> bool {
         known.before != known.after || known.snapshots_after > known.kept.len()
     }
@@ -237,7 +237,7 @@ impl Scene {
             // The next writer of a vector recovers it; this one takes nothing away.
             Kind::Vector => "vec pop v -n 0",
             _ if self.words.starts_with("recover") => self.words,
-            // What it has not written yet cannot be told from what others have written since.
+            // What it has not written yet cannot be distinguished from what other programs have written since.
             _ if self.words.contains("--no-undo") => "recover --finish --yes f",
             _ => "recover --yes f",
         }

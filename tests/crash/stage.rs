@@ -1,4 +1,4 @@
-//! A file system whose state is laid anew for each try, by copying its image: quicker than making that state again.
+//! A file system that is put back for each try, by copying its image: quicker than preparing it again.
 
 use std::fs::File;
 

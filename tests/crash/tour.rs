@@ -1,4 +1,4 @@
-//! The run of a machine that interrupts through many scenes.
+//! A harness that interrupts commands, run through many scenes.
 
 use std::time::Instant;
 
@@ -17,15 +17,15 @@ pub(crate) fn chosen(quick: &[&str]) -> Vec<Scene> {
     chosen
 }
 
-/// Runs a machine through scenes, says how often it interrupted each, and fails if anything was wrong.
-pub(crate) fn nothing_found(machine: &str, scenes: &[Scene], mut run: impl FnMut(&Scene) -> Findings) {
+/// Runs a harness through scenes, says how often it interrupted each, and fails if anything was wrong.
+pub(crate) fn nothing_found(harness: &str, scenes: &[Scene], mut run: impl FnMut(&Scene) -> Findings) {
     let mut all = Findings::default();
     for scene in scenes {
         let begun = Instant::now();
         let found = run(scene);
         let (took, wrong) = (begun.elapsed().as_secs_f64(), found.failures.len());
-        eprintln!("{machine}, {}: {} times in {took:.1} s, {wrong} failures", scene.name, found.points);
-        assert!(found.points > 0, "{machine}, {}: never interrupted", scene.name);
+        eprintln!("{harness}, {}: {} times in {took:.1} s, {wrong} failures", scene.name, found.points);
+        assert!(found.points > 0, "{harness}, {}: never interrupted", scene.name);
         all.add(found);
     }
     all.must_be_none();

@@ -188,9 +188,9 @@ fn damaged_format() {
     let sample = Sample::new();
     damage(&sample.ground.store().join("format"), 1, |what| {
         let error = Store::open(&sample.ground.store()).expect_err(what);
-        let told = is_damage(&error) || what.ends_with("missing") && matches!(error, Error::Refused { .. });
-        assert!(told, "{what}: {error:?}");
-        // Nor is it made anew over what is there.
+        let reported = is_damage(&error) || what.ends_with("missing") && matches!(error, Error::Refused { .. });
+        assert!(reported, "{what}: {error:?}");
+        // Nor is it created over what is there.
         assert!(sample.ground.snap().is_err(), "{what}");
     });
     assert_eq!(sample.read_all("mended"), 0);

@@ -25,7 +25,7 @@ fn lease_blocks_opening_in(dir: &Path) -> bool {
     File::open(dir).and_then(|f| memsnap::sys::fs::kind(&f)).is_ok_and(|kind| kind.lease_blocks_opening())
 }
 
-/// A new directory where leases tell something: the usual place for scratch, or else memory.
+/// A new directory where leases prove something: the usual place for scratch, or else memory.
 pub(crate) fn directory() -> TempDir {
     let usual = std::env::temp_dir();
     if lease_blocks_opening_in(&usual) { tempfile::tempdir_in(usual).unwrap() } else { directory_in_memory() }

@@ -88,7 +88,7 @@ pub(crate) fn interrupt(ground: &Ground, bytes: &[u8]) -> Intent {
     intent
 }
 
-/// Nothing of the interruption is left, and the store still tells all it knew.
+/// Nothing of the interruption is left, and the store is complete.
 fn settled(ground: &Ground, ends: &Ends, expected: &[u8], what: &str) {
     assert!(ground.bytes() == expected, "{what}: the target is neither");
     assert!(ground.history().intent().unwrap().is_none(), "{what}: the intent stays");
@@ -168,7 +168,7 @@ fn a_page_that_is_neither_is_refused() {
         let way = if page == CHANGED[0] { Resolution::Rollback } else { Resolution::Finish };
         ground.recover(Some(way)).unwrap();
         let expected = if way == Resolution::Rollback { &ends.old } else { &ends.new };
-        settled(&ground, &ends, expected, "when told");
+        settled(&ground, &ends, expected, "in the given direction");
     }
 }
 
@@ -196,7 +196,7 @@ fn a_torn_page_is_ours() {
 }
 
 #[test]
-fn a_page_outside_of_the_change_is_nobodys_business() {
+fn a_page_outside_of_the_change_is_kept() {
     let ends = Ends::new(0);
     let ground = ends.ground();
     let mut bytes = ends.mixture(0b0011, ends.old.len());
@@ -206,10 +206,10 @@ fn a_page_outside_of_the_change_is_nobodys_business() {
         Ok(_) => {
             let mut expected = ends.new.clone();
             expected[10 * PAGE] ^= 1;
-            assert!(ground.bytes() == expected, "somebody's page was written over");
+            assert!(ground.bytes() == expected, "the page of another program was written over");
         }
         Err(Error::Refused { .. } | Error::Unfinished { .. }) => {
-            assert_eq!(ground.bytes()[10 * PAGE], bytes[10 * PAGE], "somebody's page was written over");
+            assert_eq!(ground.bytes()[10 * PAGE], bytes[10 * PAGE], "the page of another program was written over");
         }
         Err(e) => panic!("{e}"),
     }
@@ -224,9 +224,9 @@ fn a_strange_length_is_refused() {
         interrupt(&ground, &bytes);
         assert!(matches!(ground.recover(None), Err(Error::Refused { .. })), "length {len}");
         assert!(ground.bytes() == bytes);
-        // When told, it is made the new one, if what somebody else cut away is not needed for that.
+        // With a direction, it becomes the new one, if what was cut away is not needed for that.
         match ground.recover(Some(Resolution::Finish)) {
-            Ok(_) => settled(&ground, &ends, &ends.new, "when told"),
+            Ok(_) => settled(&ground, &ends, &ends.new, "in the given direction"),
             Err(Error::Changed { .. }) => assert!(ground.history().intent().unwrap().is_some(), "length {len}"),
             Err(e) => panic!("length {len}: {e}"),
         }
@@ -286,7 +286,7 @@ fn another_file_in_its_place_is_refused() {
     std::fs::rename(&ground.target, ground.dir.path().join("aside")).unwrap();
     std::fs::write(&ground.target, &ends.old).unwrap();
     assert!(matches!(ground.recover(None), Err(Error::Refused { .. })));
-    // Whoever says which way must know.
+    // A given direction is followed.
     assert!(ground.recover(Some(Resolution::Finish)).unwrap().done);
     settled(&ground, &ends, &ends.new, "finished");
 }

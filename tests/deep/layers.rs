@@ -1,4 +1,4 @@
-//! Reads `src/` and holds it against the table of who may import whom.
+//! Reads `src/` and compares its imports with the table of allowed ones.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -2,7 +2,7 @@
 //!
 //! Nothing here starts a process: between fork and exec a child holds every open file of ours, and a lease on a target
 //! would be refused. What needs the program is in `tests/cli`.
-#![allow(clippy::print_stderr, reason = "figures and reasons for skipping are for whoever runs the tests")]
+#![allow(clippy::print_stderr, reason = "tests print figures, and why they are skipped")]
 
 mod circles;
 mod corrupt;
@@ -11,5 +11,5 @@ mod interrupted;
 mod layers;
 mod many;
 mod model;
+mod recoverable;
 mod vec;
-mod ways;

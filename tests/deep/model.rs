@@ -94,7 +94,7 @@ impl Oracle {
         let names = ground.history().snapshots().unwrap();
         for name in &names[self.images.len()..] {
             let image = ground.stored(name.number).unwrap();
-            assert!(expected.iter().any(|e| *e == image), "snapshot {} holds what nobody wrote", name.number);
+            assert!(expected.iter().any(|e| *e == image), "snapshot {} holds what was never written", name.number);
             self.images.push(image);
         }
     }

@@ -25,12 +25,12 @@ impl Fixture {
 }
 
 fn create<T: Plain>(f: &Fixture) -> PersistentVec<T> {
-    // SAFETY: nobody else knows the file.
+    // SAFETY: no other process uses the file.
     unsafe { PersistentVec::create(&f.path(), &Options::default()) }.unwrap()
 }
 
 fn open<T: Plain>(f: &Fixture) -> Result<PersistentVec<T>> {
-    // SAFETY: nobody else knows the file.
+    // SAFETY: no other process uses the file.
     unsafe { PersistentVec::open(&f.path(), &Options::default()) }
 }
 
@@ -190,7 +190,7 @@ fn long_files_are_mapped_and_only_what_changed_is_written() {
     vec.commit().unwrap();
     drop(vec);
     assert_eq!(std::fs::metadata(f.path()).unwrap().len(), 4096 + 7_200_000);
-    // SAFETY: nobody else knows the file.
+    // SAFETY: no other process uses the file.
     let read = unsafe { VecReader::<u64>::open(&f.path(), &Options::default()) }.unwrap();
     assert_eq!((read.len(), read[699_999], read[700_000]), (900_000, 699_999, 1));
     assert!(matches!(open::<u64>(&f), Err(Error::Busy { .. })), "a reader that maps the file keeps writers out");
@@ -248,7 +248,7 @@ fn a_moved_file_is_noticed_when_growing_and_at_commit() {
 fn other_types_are_refused_with_the_reason() {
     let f = Fixture::new();
     let options = Options::default().tag("weights").version(3);
-    // SAFETY: nobody else knows the file.
+    // SAFETY: no other process uses the file.
     drop(unsafe { PersistentVec::<f32>::create(&f.path(), &options) }.unwrap());
     fn said<T: Plain>(f: &Fixture, options: Options) -> String {
         let error = VecReader::<T>::open_copy(&f.path(), &options).map(drop).unwrap_err();
@@ -272,13 +272,13 @@ fn an_unfinished_commit_is_read_as_done() {
     let options = Options::default().tag("golden").version(7);
     let mut expected: Vec<u32> = (0..300).collect();
     expected[10..13].copy_from_slice(&[7, 8, 9]);
-    // SAFETY: nobody else knows the file.
+    // SAFETY: no other process uses the file.
     let mapped = unsafe { VecReader::<u32>::open(&f.path(), &options) }.unwrap();
     let copied = VecReader::<u32>::open_copy(&f.path(), &options).unwrap();
     assert!(*mapped == *expected && *copied == *expected);
     assert!(vec::stat(&f.path(), Duration::ZERO).unwrap().unfinished);
     drop(mapped);
-    // SAFETY: nobody else knows the file.
+    // SAFETY: no other process uses the file.
     assert!(*unsafe { PersistentVec::<u32>::open(&f.path(), &options) }.unwrap() == *expected);
     assert!(!vec::stat(&f.path(), Duration::ZERO).unwrap().unfinished);
 }
@@ -289,7 +289,7 @@ fn fronts_and_beginnings() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("v");
     std::fs::write(&path, b"").unwrap();
-    // SAFETY: nobody else knows the file.
+    // SAFETY: no other process uses the file.
     let open = || unsafe { PersistentVec::<u16>::open_or_create(&path, &Options::default()) }.unwrap();
     let mut vec = open();
     vec.extend(0..5000).unwrap();

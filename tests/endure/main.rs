@@ -1,12 +1,12 @@
 //! What must hold for long: many processes at once on one store, locks that are taken away, files without end, and memory
 //! that does not grow. At full size with `MEMSNAP_NIGHTLY=1`.
 #![cfg(target_os = "linux")]
-#![allow(clippy::print_stderr, reason = "figures and reasons for skipping are for whoever runs the tests")]
+#![allow(clippy::print_stderr, reason = "tests print figures, and why they are skipped")]
 
 #[allow(dead_code, reason = "shared with tests/cli")]
 #[path = "../cli/case.rs"]
 mod case;
-mod crowd;
+mod concurrent;
 mod dense;
 mod measure;
 #[allow(dead_code, reason = "made for tests/crash")]

@@ -1,4 +1,4 @@
-//! A lock file that is removed, renamed or replaced: nobody writes by the old one.
+//! A lock file that is removed, renamed or replaced: no process writes under the old one.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::MetadataExt;
@@ -28,7 +28,7 @@ fn has_open(child: &Child, path: &Path) -> bool {
     !open_at(child, path).is_empty()
 }
 
-/// Whether a process has or wants the lock of a store: who only looks whether somebody has it opens it for reading. The
+/// Whether a process has or wants the lock of a store: a process that only tests it opens it for reading. The
 /// link is as writable as what it stands for: proc_pid_fd(5).
 fn is_at_lock(child: &Child, path: &Path) -> bool {
     let writes = |fd: &PathBuf| fd.symlink_metadata().is_ok_and(|link| link.mode() & 0o200 != 0);

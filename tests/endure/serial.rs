@@ -1,4 +1,4 @@
-//! Whether what many did at once is what they could have done one after the other.
+//! Whether the result of concurrent processes is that of some serial order.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -51,7 +51,7 @@ pub(crate) fn stamp_of(bytes: &[u8]) -> Option<u64> {
     (bytes == image(stamp)).then_some(stamp)
 }
 
-/// Holds the history of a target, which began as 0 and was then changed to `first`, against what was acknowledged.
+/// Compares the history of a target, which began as 0 and was then changed to `first`, with what was acknowledged.
 pub(crate) fn check(case: &Case, target: &str, first: u64, acts: &[&Act]) {
     let entries = case.ok(&format!("--store store --json log {target}")).json();
     let named: Vec<(u64, &str)> =
@@ -104,20 +104,20 @@ fn stored(case: &Case, target: &str, number: u64) -> Vec<u8> {
 }
 
 /// Nothing half done lies in the store.
-pub(crate) fn no_litter(store: &Path) {
+pub(crate) fn no_leftovers(store: &Path) {
     for entry in std::fs::read_dir(store).unwrap().map(Result::unwrap) {
         let (path, name) = (entry.path(), entry.file_name().into_string().unwrap());
-        assert!(!name.contains("tmp") && name != "intent", "litter: {}", path.display());
+        assert!(!name.contains("tmp") && name != "intent", "left: {}", path.display());
         if path.is_dir() {
-            no_litter(&path);
+            no_leftovers(&path);
         } else if name == "lock" {
-            assert_eq!(entry.metadata().unwrap().len(), 0, "{} says that somebody was killed", path.display());
+            assert_eq!(entry.metadata().unwrap().len(), 0, "{} says that a writer was killed", path.display());
         }
     }
 }
 
 #[test]
-fn paths_are_told_from_others() {
+fn only_paths_are_paths() {
     assert!(is_one_path(1, 1, &[]) && !is_one_path(1, 2, &[]));
     assert!(is_one_path(1, 3, &[(2, 3), (1, 2)]) && is_one_path(1, 1, &[(1, 2), (2, 1), (1, 3), (3, 1)]));
     // Two that both began at the same state: one was lost. A circle that hangs nowhere.

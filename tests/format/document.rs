@@ -208,7 +208,7 @@ fn packs_maps_and_records_are_laid_out_as_the_document_says() {
     assert_eq!((undo.bytes("head"), undo.number("verb size")), (&FileKind::Intent.head(0)[..], 6));
     let directory = copy("none");
     let history = history(directory.path());
-    // The cache is made anew when the target is looked at.
+    // The cache is made again when the target is looked at.
     images_none()[2].write(history.target());
     let options = snap::Options::default();
     assert!(!snap::snap(history.target(), &options, &Quiet).unwrap().new);

@@ -81,7 +81,7 @@ fn golden_delta_applies_both_ways() {
     assert!(Expected::read(&file) == images[0]);
 }
 
-/// Made once, in a directory /golden on a machine of that name. Format 1 never gets others.
+/// Made once, in a directory /golden on a host of that name. Format 1 never gets others.
 #[test]
 #[ignore = "makes what is committed in tests/data/format-1"]
 fn make_golden() {

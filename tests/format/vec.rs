@@ -26,7 +26,7 @@ fn number(bytes: &[u8], at: usize) -> u64 {
 }
 
 #[test]
-#[cfg_attr(target_endian = "big", ignore = "the files were made on a little-endian machine")]
+#[cfg_attr(target_endian = "big", ignore = "the files were made on a little-endian processor")]
 fn kept_files_are_read() {
     let clean = VecFile::open(&kept("clean"), Duration::ZERO).unwrap();
     assert_eq!(*clean.element_type(), kind());
@@ -49,7 +49,7 @@ fn kept_files_are_read() {
 }
 
 #[test]
-#[cfg_attr(target_endian = "big", ignore = "the files were made on a little-endian machine")]
+#[cfg_attr(target_endian = "big", ignore = "the files were made on a little-endian processor")]
 fn files_made_today_are_the_same() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("v");

@@ -5,7 +5,7 @@
 //! read(2) into the memory (EFAULT where a page was not yet written), and lengths that are not whole pages. Its dirty
 //! pages are a superset: a page is among them once it faulted twice, and after `apply` or `revert` reading can be the
 //! second fault, as the pages that were hit before are remembered but are to be faulted in again.
-#![allow(unsafe_code, reason = "crumbles maps files that nobody may change, and makes its caller promise that")]
+#![allow(unsafe_code, reason = "crumbles maps files that must not change, and makes its caller promise that")]
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -73,7 +73,7 @@ fn run(snapshot: &Snapshot, there: &mut Mmap, unit: usize, steps: &[Step], look:
         for step in steps {
             step.take(&mut view, &mut model);
             step_there(step, there);
-            // Looking changes what is dirty there, and so also histories in which nobody looks must be compared.
+            // Looking changes what is dirty there, and so histories without looking must be compared, too.
             if look {
                 compare(&view, there);
             }
@@ -121,7 +121,7 @@ fn files_have_the_same_history() {
             }
         }
         let pages = files.len();
-        // SAFETY: nobody writes to the files while they are mapped: they are in a directory of our own.
+        // SAFETY: no process writes to the files while they are mapped: they are in a directory of our own.
         let mut there = unsafe { Mmap::with_files(pages, UNIT, move |page: usize| files[page].clone()) }?;
         run(&compose.build()?, &mut there, UNIT, &steps, look);
     });

@@ -1,5 +1,5 @@
 //! What the kernel does behind our back: pages go to the swap and come back, equal pages become one. In processes of
-//! their own, and as root, as the whole machine is set for it and set back.
+//! their own, and as root, as system-wide settings are changed for it and restored.
 #![allow(unsafe_code, reason = "advice about memory")]
 
 use std::path::PathBuf;
@@ -96,7 +96,7 @@ fn pages_go_to_the_swap() {
 
 const KSM: &str = "/sys/kernel/mm/ksm";
 
-/// A setting of the machine; set back when dropped.
+/// A system-wide setting; restored when dropped.
 struct Set(&'static str, String);
 
 impl Set {
@@ -114,7 +114,7 @@ impl Drop for Set {
     }
 }
 
-/// Pages of zeros that were written become the page of zeros, which nobody wrote.
+/// Pages of zeros that were written become the page of zeros, which was never written.
 #[test]
 fn equal_pages_become_one() {
     if !rustix::process::geteuid().is_root() {

@@ -1,6 +1,6 @@
 //! Memory with a history: random histories against oracles, beside the crate they are measured against, in processes
 //! that lack something, and from every source.
-#![allow(clippy::print_stderr, reason = "reasons for skipping are for whoever runs the tests")]
+#![allow(clippy::print_stderr, reason = "tests say why they are skipped")]
 
 #[cfg(all(target_os = "linux", feature = "dev"))]
 mod crumbles;

@@ -1,5 +1,5 @@
 //! Snapshots that are made of parts, copied or mapped: where they are, and what they cost.
-#![allow(unsafe_code, reason = "files that nobody changes, mapped")]
+#![allow(unsafe_code, reason = "files that do not change, mapped")]
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -28,7 +28,7 @@ fn place(compose: Compose, part: &Part, file: &File, bytes: &[u8]) -> std::io::R
     match kind {
         0 => compose.bytes(at, &bytes[offset..offset + len]),
         1 => compose.file(at, file, offset as u64, len),
-        // SAFETY: nobody writes to the file: it has no name, and is written before.
+        // SAFETY: no process writes to the file: it has no name, and is written before.
         _ => unsafe { compose.share(at, file.try_clone()?, offset as u64, len) },
     }
 }
@@ -112,7 +112,7 @@ fn shared_parts_are_mapped_up_to_a_limit() {
     let compose = |parts: usize| {
         (0..parts).fold(Snapshot::compose(parts * PAGE), |compose, i| {
             // No part follows the one before it in the file.
-            // SAFETY: nobody writes to the file: it has no name, and is written before.
+            // SAFETY: no process writes to the file: it has no name, and is written before.
             unsafe { compose.share(i * PAGE, file.clone(), (i * 7 % 64 * PAGE) as u64, PAGE) }.unwrap()
         })
     };

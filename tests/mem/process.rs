@@ -263,7 +263,7 @@ fn without_privileges() {
     });
 }
 
-/// Whoever asks for a way that there is not is told so; who asks for none gets the next best. Prints which.
+/// A method that is not available is an error; the default is the best that is. Prints which.
 #[test]
 fn what_can_be_had() {
     let snapshot = Snapshot::from_slice(&noise(9, 30 * PAGE)).unwrap();

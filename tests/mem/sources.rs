@@ -1,5 +1,5 @@
 //! Snapshots of files that change afterwards or shrink meanwhile, of holes, and of files that are mapped.
-#![allow(unsafe_code, reason = "files that nobody changes, mapped; protection; a name space of mounts")]
+#![allow(unsafe_code, reason = "files that do not change, mapped; protection; a name space of mounts")]
 
 use std::fs::{File, OpenOptions};
 use std::io::{Error, ErrorKind, Read, Seek, SeekFrom};
@@ -161,8 +161,8 @@ fn blocks_are_shared() {
         if !alone("sources::blocks_are_shared") {
             return;
         }
-        // SAFETY: touches no memory. The mounts of this thread, and of what it starts, are seen by nobody else, and end
-        // with them.
+        // SAFETY: touches no memory. The mounts of this thread, and of what it starts, are not seen by other processes, and
+        // end with it.
         assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNS) }, 0, "{}", Error::last_os_error());
         let dir = tempfile::tempdir().unwrap();
         let (disk, at) = (dir.path().join("disk"), dir.path().join("at"));
@@ -214,7 +214,7 @@ fn a_file_itself() {
     for len in [0, 5, 2 * MIB, 2 * MIB + 5] {
         let bytes = noise(6, len);
         let (path, _) = file_of(dir.path(), &bytes);
-        // SAFETY: nobody writes to the file.
+        // SAFETY: no process writes to the file.
         let snapshot = unsafe { Snapshot::share_file(File::open(&path).unwrap()) }.unwrap();
         assert!(snapshot[..] == bytes[..]);
         for tracking in methods() {

@@ -1,7 +1,7 @@
 //! The library used by many threads at once: the verbs on one target, and views of shared snapshots. Small, as it is also
 //! run under the thread sanitizer.
 #![cfg(target_os = "linux")]
-#![allow(clippy::print_stderr, reason = "figures and reasons for skipping are for whoever runs the tests")]
+#![allow(clippy::print_stderr, reason = "tests print figures, and why they are skipped")]
 
 #[allow(dead_code, reason = "shared with tests/deep")]
 #[path = "../deep/ground.rs"]

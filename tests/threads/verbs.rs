@@ -16,7 +16,7 @@ use super::ground::{Ground, noise};
 const LEN: usize = 5 << 20;
 const ROUNDS: u64 = 4;
 
-/// Whether it was done; else somebody must have been in the way.
+/// Whether it was done; else another thread must have had the lock.
 #[track_caller]
 fn done<T>(result: Result<T>) -> bool {
     match result {

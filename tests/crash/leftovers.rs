@@ -1,4 +1,4 @@
-//! What may be found in a wreck, and what may not.
+//! What an interrupted command may leave, and what it may not.
 
 use std::path::Path;
 
@@ -21,7 +21,7 @@ pub(crate) fn is_mixture(now: &[u8], before: &[u8], after: &[u8]) -> bool {
 }
 
 /// Temporary files anywhere in a directory.
-pub(crate) fn litter(dir: &Path) -> Vec<String> {
+pub(crate) fn temporary_files(dir: &Path) -> Vec<String> {
     fn walk(dir: &Path, found: &mut Vec<String>) {
         for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();

@@ -1,4 +1,4 @@
-//! `diff` for eyes: bytes, rows and numbers that differ, held against what is found the simple way.
+//! What `diff` shows: bytes, rows and numbers that differ, compared with a simple implementation.
 
 use super::case::{Case, PAGE, finish, noise, program};
 use super::trace::needs_strace;

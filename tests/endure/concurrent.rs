@@ -1,5 +1,5 @@
 //! Eight processes at once, with all verbs, on the same target and on different targets of one store: each succeeds or
-//! says who is in the way, none waits forever, and what is left is what some order of them one after the other leaves.
+//! reports that the store is busy, none waits forever, and the result is that of some serial order.
 
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
@@ -15,7 +15,7 @@ use super::serial::{Act, image, stamp_of};
 const WORKERS: u64 = 8;
 /// All work on the first; the others are there to be disturbed.
 const TARGETS: [&str; 3] = ["all", "some", "few"];
-/// Longer than anything takes, on a machine that is busy with other things.
+/// Longer than anything takes, on a computer that is busy with other things.
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// What runs: process id, since when, what.
@@ -96,7 +96,7 @@ impl Worker<'_> {
         self.acts.push(Act { target, written, ran });
     }
 
-    /// What is stored is whole, whoever writes.
+    /// What is stored is whole, while others write.
     fn restore(&self, at: &str) -> Ran {
         let out = format!("out-{}", self.number);
         let ran = self.run(&["restore", "--force", "--yes", at, "-o", &out]);
@@ -155,16 +155,12 @@ fn eight_processes_at_once() {
     assert!(hung.is_empty(), "these did not end: {hung:#?}");
     let acts: Vec<Act> = acts.into_iter().flat_map(|ended| ended.expect("see above")).collect();
     let done = acts.iter().filter(|act| act.ran.code == Some(0)).count();
-    eprintln!(
-        "{} operations, {done} done, the others were told who is in the way; {:.1?}",
-        acts.len(),
-        began.elapsed()
-    );
+    eprintln!("{} operations, {done} done, the others were busy; {:.1?}", acts.len(), began.elapsed());
     assert!(done > acts.len() / 4, "nearly all were busy");
     for (i, target) in TARGETS.into_iter().enumerate() {
         let acts: Vec<&Act> = acts.iter().filter(|act| act.target == target).collect();
         super::serial::check(&case, target, i as u64 + 1, &acts);
     }
     case.ok("--store store verify").shows("all good");
-    super::serial::no_litter(&case.path("store"));
+    super::serial::no_leftovers(&case.path("store"));
 }

@@ -1,5 +1,5 @@
-//! The ways that must stay open: no page is written before both ends of a change are known to be whole, and what was
-//! interrupted is never forgotten by mistake.
+//! A change can always be recovered: no page is written before both ends of the change are known to be whole, and an
+//! interrupted change is never forgotten.
 
 use std::fs;
 use std::os::unix::fs::FileExt;
@@ -72,7 +72,7 @@ fn begin(ground: &Ground, a: &[u8]) {
 }
 
 #[test]
-fn a_store_made_anew_does_not_take_a_half_changed_file() {
+fn a_new_store_does_not_take_a_half_changed_file() {
     let (ground, a, _, _) = two();
     begin(&ground, &a);
     if ChangeMarker::get(&ground.open(), &ground.target.canonicalize().unwrap(), None).is_none() {
