@@ -7,6 +7,7 @@ mod attack_forged;
 mod attack_set_uid;
 mod attack_store;
 mod attack_swap;
+#[path = "../util/case.rs"]
 mod case;
 mod clock;
 mod companions;
@@ -48,7 +49,8 @@ mod store_rules;
 mod storm;
 mod streams;
 mod targets;
-#[allow(dead_code, reason = "tests/crash needs more of it")]
+#[allow(dead_code, reason = "shared")]
+#[path = "../util/trace.rs"]
 mod trace;
 mod undo;
 mod users;

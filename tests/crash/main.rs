@@ -7,8 +7,8 @@
 #![allow(clippy::print_stderr, reason = "tests print figures, and why they are skipped")]
 
 mod blocks;
-#[path = "../cli/case.rs"]
-#[allow(dead_code, reason = "made for tests/cli; not all of it is needed here")]
+#[allow(dead_code, reason = "shared")]
+#[path = "../util/case.rs"]
 mod case;
 mod directory;
 #[cfg(feature = "dev")]
@@ -20,6 +20,7 @@ mod grounds;
 mod kill;
 mod leftovers;
 mod limits;
+#[path = "../util/mount.rs"]
 mod mount;
 mod planted;
 mod points;
@@ -31,8 +32,8 @@ mod reserved;
 mod scene;
 mod stage;
 mod tour;
-#[path = "../cli/trace.rs"]
-#[allow(dead_code, reason = "made for tests/cli too")]
+#[allow(dead_code, reason = "shared")]
+#[path = "../util/trace.rs"]
 mod trace;
 
 #[test]

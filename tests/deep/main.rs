@@ -6,6 +6,7 @@
 
 mod circles;
 mod corrupt;
+#[path = "../util/ground.rs"]
 mod ground;
 mod interrupted;
 mod layers;

@@ -3,14 +3,14 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::print_stderr, reason = "tests print figures, and why they are skipped")]
 
-#[allow(dead_code, reason = "shared with tests/cli")]
-#[path = "../cli/case.rs"]
+#[allow(dead_code, reason = "shared")]
+#[path = "../util/case.rs"]
 mod case;
 mod concurrent;
 mod dense;
 mod measure;
-#[allow(dead_code, reason = "made for tests/crash")]
-#[path = "../crash/mount.rs"]
+#[allow(dead_code, reason = "shared")]
+#[path = "../util/mount.rs"]
 mod mount;
 mod replaced;
 mod serial;

@@ -3,8 +3,8 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::print_stderr, reason = "tests print figures, and why they are skipped")]
 
-#[allow(dead_code, reason = "shared with tests/deep")]
-#[path = "../deep/ground.rs"]
+#[allow(dead_code, reason = "shared")]
+#[path = "../util/ground.rs"]
 mod ground;
 mod verbs;
 mod views;
