@@ -1,9 +1,10 @@
-//! Every command of the README is run, in order, in one directory; what the README shows of its output must be what
-//! comes.
+//! Every command of the README is run, in order, in one directory, and its output compared with what the README shows;
+//! the lists in documents are complete.
 //!
 //! Ids, times and sizes may differ: they are compared as such. Where the file system proves nothing of a capture,
 //! grades may differ too, and `snap` ends with 3.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -125,6 +126,36 @@ fn what_it_points_to_is_there() {
     }
 }
 
+/// All paths of files `*.rs` in a text; a name without a directory is in that of the path before it.
+fn sources_in(text: &str) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
+    let mut directory = PathBuf::new();
+    for path in text.split('`').skip(1).step_by(2).filter(|code| code.ends_with(".rs")).map(Path::new) {
+        if path.components().count() > 1 {
+            directory = path.parent().unwrap().into();
+        }
+        found.insert(directory.join(path.file_name().unwrap()));
+    }
+    found
+}
+
+#[test]
+fn every_harness_is_documented() {
+    let text = fs::read_to_string(root().join("docs/testing.md")).unwrap();
+    let documented = sources_in(&text.replace("```", ""));
+    for path in &documented {
+        assert!(path.to_string_lossy().contains('*') || root().join(path).is_file(), "{}: not there", path.display());
+    }
+    for directory in ["crash", "deep", "endure"].map(|name| Path::new("tests").join(name)) {
+        for entry in fs::read_dir(root().join(&directory)).unwrap() {
+            let path = directory.join(entry.unwrap().file_name());
+            let has_tests = fs::read_to_string(root().join(&path)).unwrap().contains("#[test]");
+            let is_documented = documented.contains(&path) || path.ends_with("main.rs");
+            assert!(!has_tests || is_documented, "{}: no row in docs/testing.md", path.display());
+        }
+    }
+}
+
 #[test]
 fn the_table_of_verbs_is_that_of_the_program() {
     let (_, help) = run("memsnap --help", root());
@@ -137,7 +168,7 @@ fn the_table_of_verbs_is_that_of_the_program() {
 }
 
 #[test]
-fn what_may_differ_is_told_from_what_may_not() {
+fn only_what_may_differ_is_ignored() {
     let a = normal("db.bin@1  44fb9de5bdf5  1682 pages (6.6 MiB), 708 KiB stored, 0.03 s, proven");
     assert_eq!(a, "db.bin@1 ID12 1682 pages (SIZE), SIZE stored, TIME, proven");
     assert_eq!(normal("1  44fb9de5bdf5  now  6.6 MiB"), normal("1  aaaaaaaaaaaa  2 s  1 B"));
