@@ -1,12 +1,13 @@
 //! What the attacks share: a file that must never change, a program that must end soon, and things to plant.
 
 use std::fs::{self, File};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 
 use super::case::{Case, PAGE, Ran, finish, noise, program};
+use super::util::chmod;
 
 /// Seconds after which a run counts as hanging.
 const PATIENCE: &str = "10";
@@ -33,7 +34,7 @@ impl Victim {
     pub(crate) fn new(case: &Case) -> Victim {
         let dir = case.path("victim");
         fs::create_dir(&dir).unwrap();
-        fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
+        chmod(&dir, 0o755);
         for name in ["file", "tmp-1-0123456789abcdef", "tag-gold", "lock", "digests", "inode", "intent"] {
             let path = dir.join(name);
             fs::write(&path, b"precious").unwrap();

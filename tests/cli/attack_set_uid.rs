@@ -2,25 +2,22 @@
 //! to.
 
 use std::fs::{self, File};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 
 use memsnap::sys::xattr;
 
 use super::case::{Case, PAGE, finish, has, is_root, noise, program, skip};
 use super::trace::needs_strace;
+use super::util::chmod;
 
 fn mode(case: &Case, name: &str) -> u32 {
     case.path(name).metadata().unwrap().mode() & 0o7777
 }
 
-fn chmod(case: &Case, name: &str, mode: u32) {
-    fs::set_permissions(case.path(name), fs::Permissions::from_mode(mode)).unwrap();
-}
-
 /// A case with two snapshots, and a delta that leads from the newest on.
 fn prepared() -> Case {
     let case = Case::with_pages(4);
-    chmod(&case, "f", 0o640);
+    chmod(case.path("f"), 0o640);
     case.ok("snap f");
     case.touch(1, 2);
     case.ok("snap f");
@@ -35,25 +32,25 @@ const CHANGES: [&str; 4] = ["edit --yes f --at 0 --hex 01", "undo --yes f", "app
 fn set_id_bits_go_with_the_old_content_and_are_told_of() {
     let case = prepared();
     for verb in CHANGES {
-        chmod(&case, "f", 0o6755);
+        chmod(case.path("f"), 0o6755);
         let ran = case.ok(verb).says("set-uid and set-gid bits were removed").says("chmod 6755");
         assert_eq!(mode(&case, "f") & 0o6000, 0, "{verb}: {ran:?}");
         // A dry run, and a change of nothing, take nothing.
-        chmod(&case, "f", 0o4755);
+        chmod(case.path("f"), 0o4755);
         case.ok("revert -n f@2");
         assert_eq!(mode(&case, "f"), 0o4755, "{verb}");
-        chmod(&case, "f", 0o755);
+        chmod(case.path("f"), 0o755);
     }
     // Nor do they come back from a snapshot, or go over to a copy.
-    chmod(&case, "f", 0o4711);
+    chmod(case.path("f"), 0o4711);
     case.ok("snap --always --tag powerful f");
     case.touch(3, 9);
-    chmod(&case, "f", 0o711);
+    chmod(case.path("f"), 0o711);
     case.ok("revert --yes f@powerful").says("set-uid and set-gid bits are not restored");
     assert_eq!(mode(&case, "f"), 0o711);
     case.ok("restore f@powerful -o out").says("set-uid and set-gid bits are not restored");
     assert_eq!(mode(&case, "out"), 0o711);
-    chmod(&case, "f", 0o4711);
+    chmod(case.path("f"), 0o4711);
     fs::copy(case.path("f"), case.path("h")).unwrap();
     case.ok("delta make f g -o d2");
     case.ok("apply --yes f d2 -o copy").says("are not given to the copy");
@@ -67,7 +64,7 @@ fn set_id_bits_go_before_the_first_byte() {
         return;
     }
     let case = prepared();
-    chmod(&case, "f", 0o4755);
+    chmod(case.path("f"), 0o4755);
     let f = case.path("f").canonicalize().unwrap();
     let mut command = case.command("strace");
     command.args(["-f", "-qq", "-o", "/dev/null", "-P"]).arg(&f).args(["-e", "trace=pwrite64"]);

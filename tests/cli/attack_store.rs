@@ -1,11 +1,12 @@
 //! Stores in which an attacker planted something: what lies outside is never touched, and nothing hangs.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::attack::{Pattern, Plant, Victim, bounded, clear};
-use super::case::{Case, finish, has, is_root, program, skip};
+use super::case::{Case, UNPRIVILEGED, finish, has, is_root, program, skip};
+use super::util::chmod;
 
 /// Every verb that reads or writes in a store. Those that write come first: they do most harm.
 const VERBS: [&str; 13] = [
@@ -155,7 +156,7 @@ fn modes_that_let_others_write() {
         let path = pattern.at(&place);
         let Ok(meta) = path.symlink_metadata() else { continue };
         for bits in [0o020, 0o002] {
-            fs::set_permissions(&path, fs::Permissions::from_mode(meta.mode() & 0o777 | bits)).unwrap();
+            chmod(&path, meta.mode() & 0o777 | bits);
             for verb in ["revert --yes f@2", "snap --always --tag gold f", "log f", "restore f@gold -o -"] {
                 let ran = bounded(case, verb, "mode");
                 if meta.is_dir() {
@@ -176,14 +177,13 @@ fn other_owners() {
     }
     let case = Case::with_pages(3);
     let victim = Victim::new(&case);
-    fs::set_permissions(case.dir(), fs::Permissions::from_mode(0o777)).unwrap();
+    chmod(case.dir(), 0o777);
     let copy = case.path("memsnap");
     fs::copy(program(), &copy).unwrap();
     std::os::unix::fs::chown(case.path("f"), Some(65534), Some(65534)).unwrap();
     let unprivileged = |verb: &str| {
-        let mut command = case.command("timeout");
-        command.args(["-k", "1", "10", "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]);
-        finish(command.arg(&copy).args(verb.split(' ')))
+        let mut command = case.as_user(UNPRIVILEGED, "timeout");
+        finish(command.args(["-k", "1", "10"]).arg(&copy).args(verb.split(' ')))
     };
     // The store of an unprivileged user: root works on it, and what root makes belongs to that user.
     unprivileged("snap --tag gold f").exits(0);
@@ -197,7 +197,7 @@ fn other_owners() {
     // A third user's: refused to all but root.
     for path in [case.path(".memsnap"), case.history()] {
         std::os::unix::fs::chown(&path, Some(1234), Some(1234)).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        chmod(&path, 0o755);
         for verb in ["snap --always f", "revert --yes f@1", "log f", "verify"] {
             let ran = unprivileged(verb);
             assert!(matches!(ran.code, Some(2 | 4)), "{verb}: {ran:?}");

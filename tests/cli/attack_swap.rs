@@ -1,14 +1,15 @@
 //! Targets and outputs that another process swaps for links while a verb runs: what the links lead to never changes.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::attack::{Plant, Victim, bounded, clear};
-use super::case::{Case, PAGE, finish, has, is_root, noise, program, skip};
+use super::case::{Case, PAGE, UNPRIVILEGED, finish, has, is_root, noise, program, skip};
+use super::util::chmod;
 
 /// Rounds of all verbs.
 const ROUNDS: u64 = 25;
@@ -183,8 +184,8 @@ fn outputs_in_a_sticky_directory() {
     let case = Case::with_pages(4);
     let sticky = case.path("sticky");
     fs::create_dir(&sticky).unwrap();
-    fs::set_permissions(&sticky, fs::Permissions::from_mode(0o1777)).unwrap();
-    fs::set_permissions(case.dir(), fs::Permissions::from_mode(0o755)).unwrap();
+    chmod(&sticky, 0o1777);
+    chmod(case.dir(), 0o755);
     case.write("sticky/theirs", b"precious");
     std::os::unix::fs::chown(sticky.join("theirs"), Some(1234), Some(1234)).unwrap();
     let copy = case.path("memsnap");
@@ -195,11 +196,7 @@ fn outputs_in_a_sticky_directory() {
     for path in [home.clone(), home.join("f")] {
         std::os::unix::fs::chown(path, Some(65534), Some(65534)).unwrap();
     }
-    let unprivileged = |verb: &str| {
-        let mut command = case.command("setpriv");
-        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(&copy);
-        finish(command.args(verb.split(' ')))
-    };
+    let unprivileged = |verb: &str| finish(case.as_user(UNPRIVILEGED, &copy).args(verb.split(' ')));
     unprivileged("snap home/f").exits(0);
     unprivileged("restore home/f@1 -o sticky/mine").exits(0);
     let mine = sticky.join("mine").metadata().unwrap();
@@ -208,7 +205,7 @@ fn outputs_in_a_sticky_directory() {
     unprivileged("restore home/f@1 -o sticky/theirs --force --yes").exits(2).says("theirs");
     assert_eq!(case.read("sticky/theirs"), b"precious");
     // Another user's target there: it can be read, and its store belongs to the reader.
-    fs::set_permissions(sticky.join("theirs"), fs::Permissions::from_mode(0o644)).unwrap();
+    chmod(sticky.join("theirs"), 0o644);
     let ran = unprivileged("--store home/own snap --require none sticky/theirs").exits(0);
     assert!(ran.err.contains("unproven"), "{ran:?}");
     unprivileged("--store home/own edit --yes sticky/theirs --at 0 --hex 00").exits(2).says("ermission denied");

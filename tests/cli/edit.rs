@@ -1,10 +1,11 @@
 //! `edit`: bytes given on the command line, shown, written in place or to a delta.
 
 use std::fs::OpenOptions;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 
 use super::case::{Case, PAGE, finish_with, has, is_root, no_forks, noise, program, skip};
 use super::trace::{interrupted, needs_strace};
+use super::util::chmod;
 
 /// What the edits of these tests make of `old`.
 fn patched(old: &[u8], patches: &[(usize, &[u8])]) -> Vec<u8> {
@@ -175,7 +176,7 @@ fn a_file_that_may_not_be_written() {
     }
     let case = Case::with_pages(2);
     let old = case.read("f");
-    std::fs::set_permissions(case.path("f"), std::fs::Permissions::from_mode(0o444)).unwrap();
+    chmod(case.path("f"), 0o444);
     case.exits("edit --yes f --at 0 --hex 00", 2).says("ermission denied");
     assert!(case.read("f") == old);
     case.ok("edit f --at 0 --hex 00 -o d");
@@ -264,7 +265,7 @@ fn a_store_whose_making_was_cut_short_is_made_on() {
     for made in [&[][..], &[".gitignore"]] {
         let case = Case::with_pages(3);
         std::fs::create_dir(case.path(".memsnap")).unwrap();
-        std::fs::set_permissions(case.path(".memsnap"), std::fs::Permissions::from_mode(0o700)).unwrap();
+        chmod(case.path(".memsnap"), 0o700);
         made.iter().for_each(|name| case.write(format!(".memsnap/{name}"), b"*\n"));
         case.exits("log f", 2).says("cut short");
         case.ok("edit --yes f --at 0 --hex 00");

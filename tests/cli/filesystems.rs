@@ -1,6 +1,7 @@
 //! File systems of all kinds, mounted for one test each: docs/filesystems.md says what works on which.
 
 use super::case::{Case, Ran, finish, has, is_root, program, skip};
+use super::util::chmod;
 
 /// What the shell scripts end with where a file system is not to be had; the reason is on stderr.
 const NOT_HERE: i32 = 77;
@@ -159,7 +160,7 @@ fn without_modes_a_store_holds_what_all_may_read() {
 #[test]
 fn a_copied_store_that_others_can_read() {
     let case = Case::with_pages(3);
-    std::fs::set_permissions(case.path("f"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    chmod(case.path("f"), 0o600);
     case.ok("snap f");
     finish(case.command("sh").args(["-c", "umask 022; cp -r .memsnap copy; chmod -R go+rX copy"])).exits(0);
     let ran = case.exits("--store copy snap --always f", 2).says("others can read");

@@ -2,9 +2,10 @@
 //! error; and `verify` says so. A sample of them; all with `MEMSNAP_NIGHTLY=1`.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::case::{Case, PAGE, Ran};
+use super::util::{nightly, walk};
 
 /// One of so many bits is flipped.
 const STEP: usize = 61;
@@ -35,13 +36,6 @@ fn small() -> (Case, Vec<u8>) {
     case.ok("snap f");
     case.ok("-q revert --yes f@1");
     (case, text)
-}
-
-fn files(dir: &Path, out: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { files(&path, out) } else { out.push(path) }
-    }
 }
 
 /// It ended as the manual says, and not by a panic or a signal.
@@ -86,9 +80,13 @@ fn flip(case: &Case, text: &[u8], path: &Path, bit: usize) {
 fn every_bit() {
     let (case, text) = small();
     let mut paths = Vec::new();
-    files(&case.path(".memsnap"), &mut paths);
+    walk(&case.path(".memsnap"), &mut |path, meta| {
+        if !meta.is_dir() {
+            paths.push(path.to_path_buf());
+        }
+    });
     paths.sort();
-    let all = std::env::var_os("MEMSNAP_NIGHTLY").is_some();
+    let all = nightly();
     let mut flips = 0;
     for path in &paths {
         let bits = fs::metadata(path).unwrap().len() as usize * 8;

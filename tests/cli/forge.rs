@@ -3,11 +3,12 @@
 //! An attacker who can write to a store, or who sends one, can do the same. Offsets are those of memsnap-store(5).
 
 use std::fs;
-use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::attack::clear;
 use super::case::{Case, PAGE, noise};
+use super::util::chmod;
 
 /// Bytes of a snapshot before its texts.
 pub(crate) const SNAP_FIXED: usize = 320;
@@ -127,7 +128,7 @@ pub(crate) fn end_of_delta(bytes: &[u8]) -> usize {
 /// Writes a file as a store has it.
 pub(crate) fn put(path: &Path, bytes: &[u8]) {
     fs::write(path, bytes).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+    chmod(path, 0o600);
 }
 
 /// Makes the check of a pack's directory right, and gives the id that follows from its rows, where it has any.

@@ -3,13 +3,13 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use memmap2::MmapMut;
 
 use super::case::{Case, PAGE, Ran, finish, has, is_root, no_forks, noise, program, skip, start};
+use super::util::{chmod, eventually};
 
 fn grade(case: &Case, words: &str, code: i32) -> String {
     case.exits(&format!("snap --json --always {words} f"), code).json()[0]["grade"].as_str().unwrap().into()
@@ -195,16 +195,6 @@ fn writer_under_lock(case: &Case, script: &str) -> Child {
     child
 }
 
-/// Waits until it is so, for a minute at most.
-#[track_caller]
-pub(crate) fn eventually(mut is_so: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < Duration::from_secs(60), "it never was so");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
 /// Runs the program, and lets the writer go on once the program waits for its lock.
 fn waits_for(case: &Case, writer: &mut Child, words: &str) -> Ran {
     let mut command = case.memsnap(words.split(' '));
@@ -301,10 +291,10 @@ fn slowly(case: &Case, words: &str, meanwhile: impl FnOnce()) -> Ran {
 #[test]
 fn a_stamp_that_moved_lowers_the_grade_although_the_lease_was_kept() {
     let case = Case::with_pages(2048);
-    let chmod = || std::fs::set_permissions(case.path("f"), PermissionsExt::from_mode(0o640)).unwrap();
-    slowly(&case, "snap --limit-rate 6M f", chmod).exits(3).says("its length or times changed while it was read");
-    let chmod = || std::fs::set_permissions(case.path("f"), PermissionsExt::from_mode(0o600)).unwrap();
-    slowly(&case, "snap --lock --limit-rate 6M --always f", chmod).exits(3).says("changed while it was read");
+    let change = || chmod(case.path("f"), 0o640);
+    slowly(&case, "snap --limit-rate 6M f", change).exits(3).says("its length or times changed while it was read");
+    let change = || chmod(case.path("f"), 0o600);
+    slowly(&case, "snap --lock --limit-rate 6M --always f", change).exits(3).says("changed while it was read");
     case.ok("snap f").says("proven");
 }
 

@@ -3,10 +3,10 @@
 //! Every test that reads JSON checks it against that page (`case::json_lines`); here are runs that print each schema.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::fs::PermissionsExt;
 
 use super::case::schemas::{check, documented};
 use super::case::{Case, PAGE, Ran, finish, json_lines, noise, program};
+use super::util::chmod;
 
 /// Which paths were printed, for each schema.
 #[derive(Default)]
@@ -38,18 +38,14 @@ impl Printed {
     }
 }
 
-fn mode(case: &Case, mode: u32) {
-    std::fs::set_permissions(case.path("f"), std::fs::Permissions::from_mode(mode)).unwrap();
-}
-
 /// The verbs that look and the verbs that change, on a file with changes of every kind.
 fn usual(printed: &mut Printed) {
     let case = Case::with_pages(40);
-    mode(&case, 0o644);
+    chmod(case.path("f"), 0o644);
     printed.all(&case, &["snap f -m one --tag first --require none"]);
     case.touch(7, 2);
     case.set_len("f", 50 * PAGE as u64 + 3);
-    mode(&case, 0o600);
+    chmod(case.path("f"), 0o600);
     printed.all(
         &case,
         &["diff f", "diff f --unit byte", "diff f --hex -U 1", "diff f --as u8", "diff f --as f32 --limit 3"],
@@ -81,9 +77,9 @@ fn usual(printed: &mut Printed) {
 fn changes(printed: &mut Printed) {
     let case = Case::with_pages(3);
     for (verb, at) in [("revert f@1", 1), ("undo f", 2), ("recover f", 3)] {
-        mode(&case, if at % 2 == 0 { 0o640 } else { 0o644 });
+        chmod(case.path("f"), if at % 2 == 0 { 0o640 } else { 0o644 });
         printed.all(&case, &["snap f --require none"]);
-        mode(&case, 0o600);
+        chmod(case.path("f"), 0o600);
         printed.all(&case, &["snap f --require none", &format!("{verb} --yes")]);
     }
 }
@@ -97,7 +93,7 @@ fn damaged(printed: &mut Printed) {
     for pack in &packs {
         let mut bytes = std::fs::read(pack).unwrap();
         bytes[4200] ^= 1;
-        std::fs::set_permissions(pack, std::fs::Permissions::from_mode(0o600)).unwrap();
+        chmod(pack, 0o600);
         std::fs::write(pack, bytes).unwrap();
     }
     printed.all(&case, &["verify f", "restore f@2 -o out --skip-damaged"]);

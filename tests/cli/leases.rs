@@ -6,24 +6,16 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::thread;
-use std::time::{Duration, Instant};
 
 use memsnap::sys::xattr;
 
 use super::case::{Case, PAGE, Ran, is_root, no_forks, skip};
 use super::trace::{Subject, changed, interrupted, needs_strace};
+use super::util::eventually;
 
 const LATE: &[u8] = b"written by another program";
 /// The thread that watches the lease is started right after it was granted.
 const SLOW: (&str, &str) = ("clone,clone3", "delay_exit=200000");
-
-fn eventually(what: &str, mut is: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !is() {
-        assert!(start.elapsed() < Duration::from_secs(30), "it never came: {what}");
-        thread::sleep(Duration::from_millis(1));
-    }
-}
 
 fn has_lease(path: &Path) -> bool {
     let end = format!(":{} 0 EOF", path.metadata().unwrap().ino());
@@ -50,7 +42,7 @@ fn meanwhile<T: Send>(
 ) -> (Ran, T) {
     thread::scope(|scope| {
         let verb = scope.spawn(|| Subject::sound().inject(case, words, calls, delay));
-        eventually("the moment", now);
+        eventually(now);
         let theirs = others();
         (verb.join().unwrap(), theirs)
     })

@@ -1,13 +1,12 @@
-//! `memsnap lock`: who is named, how it waits, what becomes of signals and of what is left behind.
+//! `memsnap lock`: who is named, how it waits, what other users see.
 
 use std::io::{BufRead, BufReader, Read};
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::case::{Case, Ran, finish, has, is_root, json_lines, no_forks, program, skip, start};
+use super::case::{Case, Ran, UNPRIVILEGED, finish, is_root, json_lines, needs, no_forks, program, start};
 use super::trace::needs_strace;
+use super::util::{chmod, eventually};
 
 /// Python that takes a lock on argv[1], says `ready PID` and lives until its stdin is closed.
 const PEER: &str = "import fcntl,os,signal,struct,sys
@@ -51,26 +50,10 @@ impl Drop for Peer {
     }
 }
 
-fn case() -> Case {
+pub(crate) fn case() -> Case {
     let case = Case::new();
     case.write("f", b"");
     case
-}
-
-fn needs(tool: &str) -> bool {
-    has(tool) || {
-        skip(&format!("{tool} is not there"));
-        false
-    }
-}
-
-#[track_caller]
-fn eventually(mut is: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !is() {
-        assert!(start.elapsed() < Duration::from_secs(20), "it never came");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 /// What the program says on a terminal, which is stderr alone.
@@ -87,12 +70,12 @@ sys.stdout.buffer.write(out)";
     finish(case.command("python3").args(["-c", PTY]).arg(program()).args(words.split_whitespace())).exits(0).out
 }
 
-fn is_free(case: &Case) -> bool {
+pub(crate) fn is_free(case: &Case) -> bool {
     case.run(["lock", "-qn", "f", "true"]).code == Some(0)
 }
 
 /// Whether so many wait for a lock on `f`, by the kernel's table.
-fn waiting(case: &Case) -> usize {
+pub(crate) fn waiting(case: &Case) -> usize {
     let ino = std::os::unix::fs::MetadataExt::ino(&case.path("f").metadata().unwrap());
     let table = std::fs::read_to_string("/proc/locks").unwrap();
     table.lines().filter(|l| l.contains("-> ") && l.contains(&format!(":{ino} "))).count()
@@ -104,11 +87,11 @@ fn as_unprivileged(case: &Case, args: &[&str]) -> Command {
     let copy = case.path("memsnap");
     if !copy.exists() {
         std::fs::copy(program(), &copy).unwrap();
-        std::fs::set_permissions(case.dir(), PermissionsExt::from_mode(0o777)).unwrap();
-        std::fs::set_permissions(case.path("f"), PermissionsExt::from_mode(0o666)).unwrap();
+        chmod(case.dir(), 0o777);
+        chmod(case.path("f"), 0o666);
     }
-    let mut command = case.command("setpriv");
-    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(copy).args(args);
+    let mut command = case.as_user(UNPRIVILEGED, copy);
+    command.args(args);
     command
 }
 
@@ -213,10 +196,10 @@ fn what_a_plain_user_sees() {
     holder.wait().unwrap();
     finish(&mut as_unprivileged(&case, &["lock", "-n", "f", "sh", "-c", "id -u; exit 4"])).exits(4).shows("65534");
     // Not readable: as flock(1). In a sticky directory of all, the files of others can be locked, if read.
-    std::fs::set_permissions(case.path("f"), PermissionsExt::from_mode(0o600)).unwrap();
+    chmod(case.path("f"), 0o600);
     finish(&mut as_unprivileged(&case, &["lock", "f", "true"])).exits(66).says("ermission denied");
-    std::fs::set_permissions(case.path("f"), PermissionsExt::from_mode(0o644)).unwrap();
-    std::fs::set_permissions(case.dir(), PermissionsExt::from_mode(0o1777)).unwrap();
+    chmod(case.path("f"), 0o644);
+    chmod(case.dir(), 0o1777);
     finish(&mut as_unprivileged(&case, &["lock", "f", "true"])).exits(0);
     finish(&mut as_unprivileged(&case, &["lock", "--fcntl", "f", "true"])).exits(66);
 }
@@ -300,103 +283,9 @@ fn the_command_in_its_place() {
     assert!(ran.out.starts_with("memsnap: getting lock took 0.") && ran.out.ends_with("executing true\n"), "{ran:?}");
 }
 
-/// A lock whose command says `in` when it runs.
-fn wrapped(case: &Case, options: &[&str], script: &str) -> Child {
-    let script = format!("echo in; {script}");
-    let words = ["lock"].into_iter().chain(options.iter().copied()).chain(["f", "sh", "-c", &script]);
-    // Who runs the tests in the background of a shell ignores SIGINT, and so would the program.
-    let mut command = case.command("env");
-    command.arg("--default-signal").arg(program()).args(words);
-    let mut child = start(command.stdin(Stdio::piped()).stdout(Stdio::piped()));
-    child.stdout.as_mut().unwrap().read_exact(&mut [0; 3]).unwrap();
-    child
-}
-
-fn kill(signal: &str, pid: u32) {
-    finish(Command::new("sh").args(["-c", &format!("kill -{signal} {pid}")])).exits(0);
-}
-
-#[test]
-fn signals_are_passed_on() {
-    for (signal, number) in [("TERM", 15), ("INT", 2), ("HUP", 1), ("QUIT", 3), ("USR1", 10), ("USR2", 12)] {
-        let case = case();
-        // The command has its say: sh runs a trap when what it waits for has ended.
-        let script = format!("trap 'echo caught; exit 44' {signal}; echo on; while :; do sleep 0.02; done");
-        let mut child = wrapped(&case, &[], &script);
-        child.stdout.as_mut().unwrap().read_exact(&mut [0; 3]).unwrap();
-        kill(signal, child.id());
-        let ran = Ran::of(child.wait_with_output().unwrap(), signal.into()).exits(44);
-        assert_eq!(ran.out, "caught\n", "{signal}");
-        // Or dies of it; no one is left behind.
-        let child = wrapped(&case, &[], "ulimit -c 0; exec sleep 60");
-        kill(signal, child.id());
-        Ran::of(child.wait_with_output().unwrap(), signal.into()).exits(128 + number);
-        eventually(|| is_free(&case));
-    }
-}
-
-#[test]
-fn a_killed_wrapper_leaves_what_flock_leaves() {
-    let case = case();
-    // The command goes on, and has the lock as long as it runs.
-    let mut child = wrapped(&case, &[], "read end; touch end");
-    kill("KILL", child.id());
-    let stdin = child.stdin.take();
-    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&child.wait().unwrap()), Some(9));
-    assert!(!is_free(&case));
-    case.exits("lock -vn f true", 1).says("(sh)");
-    drop(stdin);
-    eventually(|| is_free(&case) && case.path("end").exists());
-    // Not handed on: free at once.
-    let mut child = wrapped(&case, &["-o"], "read end");
-    assert!(!is_free(&case));
-    case.exits("lock -vn f true", 1).says("(memsnap)");
-    kill("KILL", child.id());
-    eventually(|| is_free(&case));
-    drop(child.stdin.take());
-    child.wait().unwrap();
-    // While it waits, too.
-    let mut holder = wrapped(&case, &[], "read end");
-    let mut waiter = start(&mut case.memsnap(["lock", "f", "touch", "no"]));
-    eventually(|| waiting(&case) == 1);
-    kill("KILL", waiter.id());
-    waiter.wait().unwrap();
-    eventually(|| waiting(&case) == 0);
-    drop(holder.stdin.take());
-    holder.wait().unwrap();
-    assert!(is_free(&case) && !Path::new(&case.path("no")).exists());
-}
-
-#[test]
-fn descendants_keep_it() {
-    let case = case();
-    // sh gives a background process no stdin of ours: hold it by a FIFO.
-    finish(case.command("mkfifo").arg("p")).exits(0);
-    let ran = case.run(["lock", "f", "-c", "sh -c 'read end <p' >/dev/null 2>&1 & exit 5"]).exits(5);
-    assert_eq!(ran.out, "");
-    case.exits("lock -vn f true", 1).says("(sh)");
-    case.write("p", b"end\n");
-    eventually(|| is_free(&case));
-    case.exits("lock -o f -c", 64);
-    case.run(["lock", "-o", "f", "-c", "sh -c 'read end <p' >/dev/null 2>&1 & exit 5"]).exits(5);
-    assert!(is_free(&case));
-    case.write("p", b"end\n");
-}
-
-#[test]
-fn an_interrupted_call_is_no_conflict() {
-    if !needs_strace() {
-        return;
-    }
-    let case = Case::new();
-    let mut command = case.command("strace");
-    command.args(["-f", "-qq", "-o", "/dev/null", "-e", "inject=flock:error=EINTR:when=1..5"]);
-    finish(command.arg(program()).args(["lock", "-n", "f", "true"])).exits(0);
-}
-
 /// 4000 locks with 40 descriptors were a matter of seconds once: each was looked for among all.
 #[test]
-fn many_locks_are_told_apart() {
+fn many_locks_are_listed_quickly() {
     if !needs("python3") {
         return;
     }

@@ -1,12 +1,12 @@
 //! What is lost or needs the user is a warning, and `-q` does not silence it.
 
 use std::fs::{self, File};
-use std::os::unix::fs::PermissionsExt;
 
 use memsnap::sys::xattr;
 
 use super::case::{Case, PAGE, finish, is_root, noise, skip};
 use super::trace::{Subject, needs_strace};
+use super::util::chmod;
 
 fn prepared() -> Case {
     let case = Case::with_pages(4);
@@ -18,25 +18,21 @@ fn prepared() -> Case {
     case
 }
 
-fn chmod(case: &Case, mode: u32) {
-    fs::set_permissions(case.path("f"), fs::Permissions::from_mode(mode)).unwrap();
-}
-
 #[test]
 fn bits_that_were_taken_away() {
     let case = prepared();
     for verb in ["edit -q --yes f --at 0 --hex 01", "undo -q --yes f", "apply -q --yes f d", "revert -q --yes f@1"] {
-        chmod(&case, 0o6755);
+        chmod(case.path("f"), 0o6755);
         case.ok(verb).says("warning: f: its set-uid and set-gid bits were removed");
     }
-    chmod(&case, 0o4711);
+    chmod(case.path("f"), 0o4711);
     case.ok("snap -q --always --tag powerful f");
     case.ok("restore -q f@powerful -o out").says("warning: out: the file had mode 4711");
     let report = case.ok("restore --json f@powerful -o out2").json().remove(0);
     assert!(report["warnings"][0].as_str().unwrap().contains("4711") && report["notes"][0].is_null(), "{report}");
     case.ok("delta make -q f g -o d2");
     case.ok("apply -q --yes f d2 -o copy").says("are not given to the copy");
-    chmod(&case, 0o755);
+    chmod(case.path("f"), 0o755);
     case.touch(2, 5);
     case.ok("revert -q --yes f@powerful").says("warning: f: the snapshot has mode 4711");
 }

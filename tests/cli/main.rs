@@ -26,6 +26,7 @@ mod hints;
 mod json;
 mod leases;
 mod lock;
+mod lock_signals;
 mod lock_table;
 mod log;
 mod losses;
@@ -54,6 +55,9 @@ mod targets;
 mod trace;
 mod undo;
 mod users;
+#[allow(dead_code, reason = "shared")]
+#[path = "../util/mod.rs"]
+mod util;
 mod vec;
 mod verify;
 mod view;

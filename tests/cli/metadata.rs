@@ -1,12 +1,13 @@
 //! Mode, owner and attributes are part of a history, without any byte that changes.
 
 use std::fs::{self, File};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, chown};
 
 use memsnap::sys::xattr;
 
 use super::case::{Case, PAGE, is_root, no_forks, skip};
 use super::trace::{Subject, needs_strace, was_killed};
+use super::util::chmod;
 
 /// What a snapshot has to bring back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,10 +25,6 @@ fn seen(case: &Case) -> Seen {
     Seen { mode: found.mode() & 0o7777, owner: (found.uid(), found.gid()), attrs }
 }
 
-fn chmod(case: &Case, mode: u32) {
-    fs::set_permissions(case.path("f"), fs::Permissions::from_mode(mode)).unwrap();
-}
-
 /// False where there are no attributes.
 fn set(case: &Case, name: &[u8], value: &[u8]) -> bool {
     let _alone = no_forks();
@@ -37,12 +34,12 @@ fn set(case: &Case, name: &[u8], value: &[u8]) -> bool {
 /// Two snapshots of the same bytes; and what they look like.
 fn two() -> (Case, Seen, Seen) {
     let case = Case::with_pages(4);
-    chmod(&case, 0o644);
+    chmod(case.path("f"), 0o644);
     set(&case, b"user.a", b"one");
     set(&case, b"user.gone", b"x");
     case.ok("snap f").says("f@1");
     let first = seen(&case);
-    chmod(&case, 0o600);
+    chmod(case.path("f"), 0o600);
     if set(&case, b"user.a", b"two") && set(&case, b"user.b", b"new") {
         let _alone = no_forks();
         xattr::remove(&File::open(case.path("f")).unwrap(), b"user.gone").unwrap();
@@ -69,7 +66,7 @@ fn new_metadata_is_a_snapshot_and_new_times_are_none() {
     // Each alone.
     for n in [3, 4] {
         match n {
-            3 => chmod(&case, 0o640),
+            3 => chmod(case.path("f"), 0o640),
             _ if set(&case, b"user.c", b"") => {}
             _ => break,
         }
@@ -118,7 +115,7 @@ fn other_changes_keep_the_metadata_of_now() {
     assert_eq!(seen(&case), second);
     case.ok("revert --yes f@1");
     assert_eq!(seen(&case), first);
-    chmod(&case, 0o660);
+    chmod(case.path("f"), 0o660);
     case.touch(2, 9);
     let now = seen(&case);
     case.ok("revert --yes f@1 --range 0..4096");
@@ -172,10 +169,10 @@ fn the_mode_is_narrowed_before_old_content_comes() {
         return;
     }
     let case = Case::with_pages(4);
-    chmod(&case, 0o600);
+    chmod(case.path("f"), 0o600);
     case.ok("snap f");
     case.touch(1, 5);
-    chmod(&case, 0o644);
+    chmod(case.path("f"), 0o644);
     kill_at_the_first_page(&case);
     assert_eq!(seen(&case).mode, 0o600);
     case.ok("recover --yes --rollback f");
@@ -214,7 +211,7 @@ fn who_could_not_read_a_snapshot_cannot_read_it_half_way() {
             continue;
         }
         let case = Case::with_pages(4);
-        chmod(&case, 0o640);
+        chmod(case.path("f"), 0o640);
         case.ok("snap f");
         let first = seen(&case);
         case.touch(1, 5);
@@ -303,9 +300,9 @@ fn an_unchanged_file_with_a_log() {
 fn a_revert_of_the_mode_alone() {
     let case = Case::with_pages(4);
     let bytes = case.read("f");
-    chmod(&case, 0o644);
+    chmod(case.path("f"), 0o644);
     case.ok("snap f");
-    chmod(&case, 0o600);
+    chmod(case.path("f"), 0o600);
     case.ok("revert -n f@1").shows("sets     mode 0600 -> 0644").shows("writes   0 pages");
     case.ok("revert -n --no-undo f@1").shows("final").shows("sets     mode 0600 -> 0644");
     assert_eq!((seen(&case).mode, case.snapshots()), (0o600, 1));
@@ -329,9 +326,9 @@ fn a_revert_of_the_mode_alone() {
 fn a_set_uid_bit_alone_is_nothing_to_revert() {
     for mode in [0o4755, 0o2755, 0o6755] {
         let case = Case::with_pages(4);
-        chmod(&case, mode);
+        chmod(case.path("f"), mode);
         case.ok("snap f");
-        chmod(&case, 0o755);
+        chmod(case.path("f"), 0o755);
         for words in ["revert --yes f@1", "revert -n f@1", "revert --yes --no-undo f@1", "revert -n --no-undo f@1"] {
             let ran = case.ok(words);
             assert!(!ran.err.contains("mode") && !ran.out.contains("mode"), "{words}: {ran:?}");
@@ -340,7 +337,7 @@ fn a_set_uid_bit_alone_is_nothing_to_revert() {
         assert_eq!(case.ok("--json revert --yes f@1").json()[0]["done"], false);
         assert!(case.stored("undo").is_empty() && case.stored("intent").is_empty());
         // Where another bit differs too, that one is set, and this one is not.
-        chmod(&case, 0o700);
+        chmod(case.path("f"), 0o700);
         case.ok("revert --yes f@1").says("mode 0700 -> 0755");
         assert_eq!(seen(&case).mode, 0o755);
     }

@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::case::{Case, PAGE, Ran, finish, json_lines, noise, program};
+use super::util::chmod;
 
 fn names() -> Vec<Vec<u8>> {
     let mut long = vec![b'n'; 255];
@@ -175,7 +176,7 @@ fn hints_can_be_pasted() {
         let words = |verb: &str| [verb.into(), file.clone().into_os_string()];
         case.run(words("snap")).exits(0);
         let store = case.path(dir.join(".memsnap"));
-        std::fs::set_permissions(&store, std::os::unix::fs::PermissionsExt::from_mode(0o770)).unwrap();
+        chmod(&store, 0o770);
         let ran = case.run(words("snap")).exits(2);
         clean(&ran, name.as_bytes());
         let hint = ran.err.lines().find_map(|line| line.trim().strip_prefix("hint: ")).unwrap();

@@ -1,8 +1,9 @@
 //! `restore`: an image elsewhere, whole or not at all.
 
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 
 use super::case::{Case, PAGE, noise};
+use super::util::chmod;
 
 #[test]
 fn bytes_mode_times_and_holes() {
@@ -10,7 +11,7 @@ fn bytes_mode_times_and_holes() {
     case.write("f", &noise(1, PAGE));
     case.set_len("f", 500 * PAGE as u64);
     case.patch("f", 300 * PAGE as u64, &noise(2, PAGE));
-    std::fs::set_permissions(case.path("f"), PermissionsExt::from_mode(0o640)).unwrap();
+    chmod(case.path("f"), 0o640);
     case.ok("snap f");
     let (old, before) = (case.read("f"), case.path("f").metadata().unwrap());
     case.touch(5, 5);

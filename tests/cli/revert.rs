@@ -1,8 +1,9 @@
 //! `revert`: in place, only what differs, and nothing that was not asked for.
 
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 
 use super::case::{Case, PAGE, noise};
+use super::util::chmod;
 
 fn changed() -> (Case, Vec<u8>) {
     let case = Case::with_pages(40);
@@ -170,7 +171,7 @@ fn without_undo_it_needs_no_space() {
 #[test]
 fn modes_come_back_but_no_set_uid() {
     let (case, old) = changed();
-    let mode = |mode: u32| std::fs::set_permissions(case.path("f"), PermissionsExt::from_mode(mode)).unwrap();
+    let mode = |mode: u32| chmod(case.path("f"), mode);
     mode(0o4755);
     case.ok("snap f");
     mode(0o600);

@@ -2,14 +2,15 @@
 
 use std::fs::OpenOptions;
 use std::io::Read;
-use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::case::{Case, PAGE, Ran, finish, has, is_root, no_forks, noise, program, skip, start};
+use super::case::{Case, PAGE, Ran, UNPRIVILEGED, finish, has, is_root, no_forks, noise, program, skip, start};
+use super::util::chmod;
 
 /// All that is said of `f`.
 fn json(case: &Case, words: &str) -> Value {
@@ -163,16 +164,10 @@ fn without_privilege_it_shows_what_it_may() {
         return skip("needs root and setpriv");
     }
     let case = Case::with_pages(8);
-    let mode = |name: &str, bits| {
-        std::fs::set_permissions(case.path(name), std::fs::Permissions::from_mode(bits)).unwrap();
-    };
+    let mode = |name: &str, bits| chmod(case.path(name), bits);
     mode("", 0o755);
     std::fs::copy(program(), case.path("memsnap")).unwrap();
-    let stat = |words: &str| {
-        let mut command = case.command("setpriv");
-        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(case.path("memsnap"));
-        finish(command.args(words.split(' ')))
-    };
+    let stat = |words: &str| finish(case.as_user(UNPRIVILEGED, case.path("memsnap")).args(words.split(' ')));
     mode("f", 0o644);
     let ran = stat("stat --content --changes --map f").exits(0);
     let ran = ran.shows("cached      unknown: reported only to the owner").shows("zeros       0 pages");
@@ -189,8 +184,8 @@ fn without_privilege_it_shows_what_it_may() {
     assert!(ours["mappers"].is_null() && ours["openers"].is_null() && ours["users_complete"] == false, "{ours}");
     mode("f", 0o666);
     assert!(stat("--json stat f").exits(0).json()[0]["cache"]["resident"].is_u64(), "who may write may know");
-    let mut command = case.command("setpriv");
-    command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "sh", "-c", "exec 7<>f; echo; exec cat"]);
+    let mut command = case.as_user(UNPRIVILEGED, "sh");
+    command.args(["-c", "exec 7<>f; echo; exec cat"]);
     let mut peer = start(command.stdin(Stdio::piped()).stdout(Stdio::piped()));
     peer.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
     let ran = stat("stat -o mapped,writers,readers f").exits(0).shows("     ?       1+        ?\n");

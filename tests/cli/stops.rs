@@ -4,8 +4,8 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use super::case::{Case, Ran, finish, noise, start};
-use super::grades::eventually;
+use super::case::{Case, Ran, noise, signal, start};
+use super::util::eventually;
 
 /// Starts the program, and stops it when it has the lease for its scan.
 fn stopped(case: &Case, words: &str) -> Child {
@@ -15,7 +15,7 @@ fn stopped(case: &Case, words: &str) -> Child {
     let held = format!(" {} ", child.id());
     let locks = || std::fs::read_to_string("/proc/locks").unwrap();
     eventually(|| locks().lines().any(|line| line.contains("LEASE") && line.contains(&held)));
-    signal(case, "-TSTP", &child);
+    signal("TSTP", &child);
     eventually(|| {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
         stat.rsplit(')').next().unwrap().starts_with(" T")
@@ -23,16 +23,12 @@ fn stopped(case: &Case, words: &str) -> Child {
     child
 }
 
-fn signal(case: &Case, signal: &str, child: &Child) {
-    finish(case.command("kill").args([signal, &child.id().to_string()])).exits(0);
-}
-
 /// Writes to the file, which must not have to wait, and lets the program go on.
 fn write_meanwhile(case: &Case, child: Child, words: &str) -> Ran {
     let began = Instant::now();
     case.patch("f", 0, b"WRITTEN");
     assert!(began.elapsed() < Duration::from_secs(5), "waited {:?}", began.elapsed());
-    signal(case, "-CONT", &child);
+    signal("CONT", &child);
     Ran::of(child.wait_with_output().unwrap(), words.into())
 }
 
@@ -45,7 +41,7 @@ fn a_snapshot_that_is_stopped_gives_its_lease_back() {
     assert!(case.read("f").starts_with(b"WRITTEN"));
     // No process writes, and the lease is gone all the same.
     let child = stopped(&case, "snap --limit-rate 6M --always f");
-    signal(&case, "-CONT", &child);
+    signal("CONT", &child);
     Ran::of(child.wait_with_output().unwrap(), snap.into()).exits(3).says("it was stopped while it was read");
     case.ok("snap f").says("proven");
 }

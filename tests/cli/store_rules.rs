@@ -1,37 +1,24 @@
 //! What a store may be, and who may touch it.
 
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 
-use super::case::{Case, finish, has, is_root, program, skip};
-
-fn mode(path: &Path, mode: u32) {
-    std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
-}
-
-fn walk(dir: &Path, each: &mut dyn FnMut(&Path, &std::fs::Metadata)) {
-    for entry in std::fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        let meta = path.symlink_metadata().unwrap();
-        each(&path, &meta);
-        if meta.is_dir() {
-            walk(&path, each);
-        }
-    }
-}
+use super::case::{Case, UNPRIVILEGED, finish, has, is_root, program, skip};
+use super::util::{chmod, walk};
 
 /// A shell, as a user whom modes bind, in which `$M` is the program; the directory of `case` is theirs.
 fn bound_by_modes(case: &Case, script: &str) -> Command {
     let copy = case.path("memsnap");
     std::fs::copy(program(), &copy).unwrap();
-    let mut command = case.command(if is_root() { "setpriv" } else { "sh" });
-    if is_root() {
+    let mut command = if is_root() {
         for path in [case.dir().to_path_buf(), case.path("f")] {
-            std::os::unix::fs::chown(path, Some(65534), Some(65534)).unwrap();
+            std::os::unix::fs::chown(path, Some(UNPRIVILEGED), Some(UNPRIVILEGED)).unwrap();
         }
-        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "sh"]);
-    }
+        case.as_user(UNPRIVILEGED, "sh")
+    } else {
+        case.command("sh")
+    };
     command.args(["-c", script]).env("M", copy);
     command
 }
@@ -91,8 +78,8 @@ fn directories_that_their_owner_cannot_use_are_mended() {
     let case = Case::with_pages(3);
     let script = "\"$M\" snap f && chmod 500 .memsnap .memsnap/f-* && { \"$M\" snap --always f; stat -c %a .memsnap; }";
     finish(&mut bound_by_modes(&case, script)).exits(0).shows("\n500\n").says("ermission denied");
-    mode(&case.path(".memsnap"), 0o700);
-    mode(&case.history(), 0o700);
+    chmod(&case.path(".memsnap"), 0o700);
+    chmod(&case.history(), 0o700);
 }
 
 #[test]
@@ -101,13 +88,13 @@ fn one_that_others_could_write_to_is_refused() {
     case.ok("snap f");
     let history = case.history();
     for (path, bits) in [(case.path(".memsnap"), 0o777), (case.path(".memsnap"), 0o720), (history, 0o702)] {
-        mode(&path, bits);
+        chmod(&path, bits);
         for verb in ["snap f", "log f", "verify", "restore f@1 -o out", "revert --yes f"] {
             let ran = case.run(verb.split(' '));
             assert!(matches!(ran.code, Some(2 | 4)), "{bits:o} {verb}: {ran:?}");
             assert!(!ran.err.is_empty() || !ran.out.is_empty());
         }
-        mode(&path, 0o700);
+        chmod(&path, 0o700);
     }
     case.ok("verify");
 }
@@ -119,14 +106,12 @@ fn a_store_of_another_user_is_refused() {
     }
     let case = Case::with_pages(3);
     case.ok("snap f");
-    mode(case.dir(), 0o755);
-    mode(&case.path("f"), 0o644);
+    chmod(case.dir(), 0o755);
+    chmod(&case.path("f"), 0o644);
     let copy = case.path("memsnap");
     std::fs::copy(program(), &copy).unwrap();
     for verb in [["snap", "f"], ["log", "f"]] {
-        let mut command = case.command("setpriv");
-        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(&copy).args(verb);
-        finish(&mut command).exits(2);
+        finish(case.as_user(UNPRIVILEGED, &copy).args(verb)).exits(2);
     }
 }
 
@@ -146,7 +131,7 @@ fn one_that_is_missing() {
     case.exits("--store file snap f", 2);
     std::fs::create_dir(case.path("full")).unwrap();
     case.write("full/mine", b"x");
-    mode(&case.path("full"), 0o700);
+    chmod(&case.path("full"), 0o700);
     case.exits("--store full snap f", 2).says("neither empty nor a store");
     assert_eq!(case.read("full/mine"), b"x");
 }
@@ -170,7 +155,7 @@ fn one_that_can_only_be_read() {
         command.args(["-m", "sh", "-c", &format!("{bind}{script}")]);
         command
     } else {
-        mode(&case.history(), 0o500);
+        chmod(&case.history(), 0o500);
         let mut command = case.command("sh");
         command.args(["-c", script]);
         command
@@ -178,7 +163,7 @@ fn one_that_can_only_be_read() {
     let before = case.read("f");
     let ran = finish(command.env("M", program()));
     if !is_root() {
-        mode(&case.history(), 0o700);
+        chmod(&case.history(), 0o700);
     }
     if matches!(ran.code, Some(1 | 99)) && ran.err.contains("mount") || ran.err.contains("unshare") {
         return skip(&format!("nothing can be mounted here: {}", ran.err.trim()));
@@ -230,7 +215,7 @@ fn planted_links_and_pipes_are_not_followed() {
             assert_eq!(case.read("victim"), b"precious", "{}", path.display());
             std::fs::remove_file(path).unwrap();
             std::fs::write(path, &good).unwrap();
-            mode(path, 0o600);
+            chmod(path, 0o600);
         }
     }
     // A store that is itself a link is not ours either.

@@ -1,6 +1,6 @@
 //! Inputs and outputs that are no regular files: closed ones, descriptors by name, pipes.
 
-use super::case::{Case, Ran, finish, program};
+use super::case::Case;
 
 /// A history of two snapshots, a vector, and a delta between the two.
 fn ground() -> Case {
@@ -12,11 +12,6 @@ fn ground() -> Case {
     case.ok("vec create v --type u32");
     case.ok("vec push v 1 2 3");
     case
-}
-
-/// A line of bash, in which `$M` is the program.
-fn shell(case: &Case, line: &str) -> Ran {
-    finish(case.command("bash").args(["-c", line]).env("M", program()))
 }
 
 #[test]
@@ -43,20 +38,20 @@ fn a_closed_stdout_is_an_error_before_anything_is_done() {
         "--version",
     ] {
         for closed in [">&-", ">&- 2>log", "1</dev/null", ">&- <&-"] {
-            let ran = shell(&case, &format!("\"$M\" {words} {closed}"));
+            let ran = case.shell(&format!("\"$M\" {words} {closed}"));
             let said =
                 if closed.contains("log") { String::from_utf8(case.read("log")).unwrap() } else { ran.err.clone() };
             ran.exits(2);
             assert!(said.contains("closed, or not open for writing"), "{words} {closed}: {said}");
         }
-        shell(&case, &format!("\"$M\" {words} >&- 2>&- <&-")).exits(2);
+        case.shell(&format!("\"$M\" {words} >&- 2>&- <&-")).exits(2);
     }
     assert!(case.read("f") == now);
     assert_eq!(case.snapshots(), 2);
     assert!(!case.path("out").exists());
     case.ok("vec len v").shows("3");
     // The command of `lock` has whatever it is given.
-    shell(&case, "\"$M\" lock f true >&-").exits(0);
+    case.shell("\"$M\" lock f true >&-").exits(0);
 }
 
 #[test]
@@ -67,10 +62,10 @@ fn nothing_is_popped_that_was_not_written() {
         "\"$M\" --json vec pop v >/dev/full",
         "{ sleep 0.3; \"$M\" vec pop v; } | true; exit ${PIPESTATUS[0]}",
     ] {
-        shell(&case, line).exits(2);
+        case.shell(line).exits(2);
         case.ok("vec len v").shows("3");
     }
-    shell(&case, "\"$M\" vec pop v -n 2 >out").exits(0);
+    case.shell("\"$M\" vec pop v -n 2 >out").exits(0);
     assert_eq!(case.read("out"), b"2\n3\n");
     case.ok("vec len v").shows("1");
 }
@@ -92,7 +87,7 @@ fn a_closed_stdin_is_no_empty_input() {
         "view /dev/stdin",
     ] {
         for closed in ["<&-", "0>/dev/null"] {
-            let ran = shell(&case, &format!("\"$M\" {words} {closed}")).exits(2);
+            let ran = case.shell(&format!("\"$M\" {words} {closed}")).exits(2);
             let known = ["stdin is closed", "Bad file descriptor"].iter().any(|text| ran.err.contains(text));
             assert!(known, "{words} {closed}: {}", ran.err);
         }
@@ -106,9 +101,9 @@ fn a_closed_stdin_is_no_empty_input() {
 fn stdin_goes_on_where_it_is() {
     let case = ground();
     case.write("numbers", b"1\n22\n333\n");
-    shell(&case, "{ read x; \"$M\" vec push v -; } <numbers").exits(0);
+    case.shell("{ read x; \"$M\" vec push v -; } <numbers").exits(0);
     case.ok("vec get v -- -2..").shows("22\n333");
-    shell(&case, "{ read x; \"$M\" view --raw -; } <numbers").exits(0).shows("22\n333");
+    case.shell("{ read x; \"$M\" view --raw -; } <numbers").exits(0).shows("22\n333");
 }
 
 #[test]
@@ -135,7 +130,7 @@ fn outputs_that_name_descriptors_are_written_through() {
                 "fifo" => format!("rm -f fifo; mkfifo fifo; cat fifo >>out & \"$M\" {verb} -o fifo && wait"),
                 _ => format!("\"$M\" {verb} -o {output} {redirect}"),
             };
-            shell(&case, &line).exits(0);
+            case.shell(&line).exits(0);
             assert!(case.read("out") == [&b"begin "[..], bytes].concat(), "{verb} -o {output}");
         }
     }
@@ -144,15 +139,15 @@ fn outputs_that_name_descriptors_are_written_through() {
         assert!(found.is_symlink(), "/dev/{word} was replaced");
     }
     // A pipe of the shell, and a dry run.
-    shell(&case, "\"$M\" restore f@1 -o >(cat >out) && wait && sleep 0.2").exits(0);
+    case.shell("\"$M\" restore f@1 -o >(cat >out) && wait && sleep 0.2").exits(0);
     assert!(case.read("out") == image);
-    shell(&case, "\"$M\" restore -n f@1 -o /dev/stdout").exits(0).shows("would write");
-    shell(&case, "\"$M\" edit f --at 0 --text x -o /dev/fd/5 5>e && \"$M\" delta stat e").exits(0);
+    case.shell("\"$M\" restore -n f@1 -o /dev/stdout").exits(0).shows("would write");
+    case.shell("\"$M\" edit f --at 0 --text x -o /dev/fd/5 5>e && \"$M\" delta stat e").exits(0);
     // What is to be read back cannot be a stream; what is not open is an error.
-    shell(&case, "\"$M\" apply --yes one d -o /dev/fd/7 7>out").exits(2).says("name a regular file");
-    shell(&case, "\"$M\" apply --yes one d -o /dev/stdout >out").exits(2).says("stdout");
-    shell(&case, "\"$M\" restore f@1 -o /dev/fd/9").exits(2).says("Bad file descriptor");
-    shell(&case, "\"$M\" restore f@1 -o /dev/stderr 2>&-").exits(2);
+    case.shell("\"$M\" apply --yes one d -o /dev/fd/7 7>out").exits(2).says("name a regular file");
+    case.shell("\"$M\" apply --yes one d -o /dev/stdout >out").exits(2).says("stdout");
+    case.shell("\"$M\" restore f@1 -o /dev/fd/9").exits(2).says("Bad file descriptor");
+    case.shell("\"$M\" restore f@1 -o /dev/stderr 2>&-").exits(2);
     assert!(case.read("f") == old);
 }
 
@@ -191,26 +186,26 @@ fn pipes_by_name_work_where_stdin_does() {
             "fifo" => format!("rm -f fifo; mkfifo fifo; cat d >fifo & \"$M\" {}", words.replace("IN", "fifo")),
             _ => format!("\"$M\" {}", words.replace("IN", input)),
         };
-        shell(&case, &line("delta stat IN")).exits(0).shows("1 page in 1 range");
-        shell(&case, &line("delta invert --force -o back IN")).exits(0);
+        case.shell(&line("delta stat IN")).exits(0).shows("1 page in 1 range");
+        case.shell(&line("delta invert --force -o back IN")).exits(0);
         std::fs::copy(case.path("base"), case.path("g")).unwrap();
-        shell(&case, &line("apply --yes g IN")).exits(0);
+        case.shell(&line("apply --yes g IN")).exits(0);
         assert!(case.read("g") == case.read("result"), "{input}");
         std::fs::copy(case.path("base"), case.path("g")).unwrap();
-        shell(&case, &line("edit --yes g --at 0 --from IN")).exits(0);
+        case.shell(&line("edit --yes g --at 0 --from IN")).exits(0);
         assert!(case.read("g").starts_with(&case.read("d")), "{input}");
-        assert!(shell(&case, &line("view --raw IN")).exits(0).bytes == case.read("d"), "{input}");
+        assert!(case.shell(&line("view --raw IN")).exits(0).bytes == case.read("d"), "{input}");
     }
     for input in ["<(echo 5 6)", "/dev/stdin <<<'5 6'", "- <<<'5 6'"] {
-        shell(&case, &format!("\"$M\" vec import v {input}")).exits(0).says("2 elements added");
+        case.shell(&format!("\"$M\" vec import v {input}")).exits(0).says("2 elements added");
     }
     // Elsewhere bytes are read at any place, and more than once.
     for words in ["snap", "diff f", "delta make f", "restore -o x", "stat", "view --range -4.. --at now"] {
-        shell(&case, &format!("\"$M\" {words} <(cat f)")).exits(2);
+        case.shell(&format!("\"$M\" {words} <(cat f)")).exits(2);
     }
-    shell(&case, "\"$M\" snap <(cat f)").says("is a FIFO").says("save its output in a file");
-    shell(&case, "\"$M\" vec import v --persistence <(cat v)").exits(2).says("is a FIFO");
-    shell(&case, "cp f gone; exec 8<gone; rm gone; \"$M\" snap /dev/fd/8").exits(2).says("is open, but has no path");
+    case.shell("\"$M\" snap <(cat f)").says("is a FIFO").says("save its output in a file");
+    case.shell("\"$M\" vec import v --persistence <(cat v)").exits(2).says("is a FIFO");
+    case.shell("cp f gone; exec 8<gone; rm gone; \"$M\" snap /dev/fd/8").exits(2).says("is open, but has no path");
 }
 
 /// Endless inputs end at what can fit.
@@ -218,7 +213,7 @@ fn pipes_by_name_work_where_stdin_does() {
 fn no_input_is_read_without_bound() {
     let case = ground();
     let limited = |line: &str| {
-        let ran = shell(&case, &format!("ulimit -v 2000000; ulimit -t 20; {line}"));
+        let ran = case.shell(&format!("ulimit -v 2000000; ulimit -t 20; {line}"));
         assert!(matches!(ran.code, Some(2 | 4)), "{line}: {ran:?}");
         ran
     };

@@ -1,10 +1,11 @@
 //! What a target may be, and what may happen to it while it is read.
 
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::process::Stdio;
 use std::time::Duration;
 
-use super::case::{Case, PAGE, Ran, finish, has, is_root, noise, program, skip, start};
+use super::case::{Case, PAGE, Ran, UNPRIVILEGED, finish, has, is_root, noise, program, skip, start};
+use super::util::chmod;
 
 #[test]
 fn a_symlink_is_followed_once_for_all() {
@@ -66,15 +67,15 @@ fn what_is_no_regular_file() {
 #[test]
 fn without_permission_to_read() {
     let case = Case::with_pages(2);
-    std::fs::set_permissions(case.path("f"), PermissionsExt::from_mode(0o000)).unwrap();
+    chmod(case.path("f"), 0o000);
     let mut command = if !is_root() {
         case.memsnap(["snap", "f"])
     } else if has("setpriv") {
-        std::fs::set_permissions(case.dir(), PermissionsExt::from_mode(0o777)).unwrap();
+        chmod(case.dir(), 0o777);
         let copy = case.path("memsnap");
         std::fs::copy(program(), &copy).unwrap();
-        let mut command = case.command("setpriv");
-        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(copy).args(["snap", "f"]);
+        let mut command = case.as_user(UNPRIVILEGED, copy);
+        command.args(["snap", "f"]);
         command
     } else {
         return skip("root may read all, and setpriv is not there");

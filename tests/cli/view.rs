@@ -3,7 +3,7 @@
 use std::io::{BufReader, Read, Write};
 use std::process::Stdio;
 
-use super::case::{Case, PAGE, finish, finish_with, has, is_root, noise, program, skip, start};
+use super::case::{Case, PAGE, UNPRIVILEGED, finish, finish_with, has, is_root, noise, program, skip, start};
 use super::trace::needs_strace;
 
 /// Noise with zeros in it.
@@ -270,11 +270,7 @@ fn without_privilege() {
     let case = mixed();
     case.ok("snap f");
     finish(case.command("chmod").args(["-R", "a+rX", "."])).exits(0);
-    let run = |words: &str| {
-        let mut command = case.command("setpriv");
-        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(program()).args(words.split(' '));
-        finish(&mut command)
-    };
+    let run = |words: &str| finish(case.as_user(UNPRIVILEGED, program()).args(words.split(' ')));
     assert_eq!(run("view f").exits(0).out, case.ok("view f").out);
     assert_eq!(run("view f@1").exits(0).out, case.ok("view f@1").out);
     run("diff --hex f").exits(0);

@@ -1,11 +1,7 @@
 //! What is said fits what was done, and what is proposed helps there.
 
-use super::case::{Case, PAGE, finish, finish_with, no_forks, noise, program};
-
-/// A shell in which `$M` is the program.
-fn shell(case: &Case, line: &str) -> super::case::Ran {
-    finish(case.command("bash").args(["-c", line]).env("M", program()))
-}
+use super::case::{Case, PAGE, finish_with, no_forks, noise};
+use super::util::chmod;
 
 #[test]
 fn an_empty_pipe_is_no_damaged_delta() {
@@ -37,7 +33,7 @@ fn one_error_where_stdout_is_full() {
     case.ok("snap f");
     case.write("g", b"short");
     for words in ["delta make f g -o -", "restore f@1 -o -"] {
-        let ran = shell(&case, &format!("\"$M\" {words} >/dev/full")).exits(2);
+        let ran = case.shell(&format!("\"$M\" {words} >/dev/full")).exits(2);
         assert_eq!(ran.err.matches("memsnap: ").count(), 1, "{}", ran.err);
     }
 }
@@ -110,14 +106,13 @@ fn what_no_reference_is() {
 
 #[test]
 fn an_owner_can_change_a_mode() {
-    use std::os::unix::fs::PermissionsExt;
     let case = Case::with_pages(1);
     let hint = |name: &str| {
         let source = std::io::Error::from_raw_os_error(13);
         memsnap::Error::Io { doing: "opening", path: case.path(name), source }.hint()
     };
     let mode = |name: &str, mode| {
-        std::fs::set_permissions(case.path(name), std::fs::Permissions::from_mode(mode)).unwrap();
+        chmod(case.path(name), mode);
     };
     assert_eq!(hint("f"), "run as a user who may access it");
     mode("f", 0o400);
@@ -130,11 +125,10 @@ fn an_owner_can_change_a_mode() {
 
 #[test]
 fn a_mode_that_changed_is_in_the_log() {
-    use std::os::unix::fs::PermissionsExt;
     let case = Case::with_pages(1);
-    std::fs::set_permissions(case.path("f"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    chmod(case.path("f"), 0o644);
     case.ok("snap f");
-    std::fs::set_permissions(case.path("f"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    chmod(case.path("f"), 0o600);
     case.ok("snap f");
     case.ok("-v log f").shows("  metadata  mode 0644 -> 0600\n");
     case.ok("diff f@1..2").says("f@1 and f@2 have the same content, 4.0 KiB; metadata differs: mode 0644 -> 0600");

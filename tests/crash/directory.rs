@@ -13,6 +13,7 @@ use memsnap::sys::xattr;
 use tempfile::TempDir;
 
 use crate::case::{Case, no_forks};
+use crate::util::{chmod, walk};
 
 /// An empty directory in memory where there is one, for what asks nothing of a disk; gone with the first of the two.
 pub(crate) fn in_memory() -> (TempDir, Case) {
@@ -47,11 +48,9 @@ impl Kept {
     pub(crate) fn of(case: &Case) -> Kept {
         let _alone = no_forks();
         let mut kept = Kept { dirs: Vec::new(), files: BTreeMap::new() };
-        walk(case.dir(), &mut |path, is_dir| match is_dir {
-            true => kept.dirs.push(path),
-            false => {
-                kept.files.insert(path.clone(), Content::of(&path));
-            }
+        walk(case.dir(), &mut |path, meta| match meta.is_dir() {
+            true => kept.dirs.push(path.into()),
+            false => drop(kept.files.insert(path.into(), Content::of(path))),
         });
         kept
     }
@@ -78,9 +77,9 @@ impl Kept {
     /// Makes the directory what it was.
     pub(crate) fn put_back(&self, case: &Case) {
         let mut gone = Vec::new();
-        walk(case.dir(), &mut |path, is_dir| {
-            if is_dir && !self.dirs.contains(&path) || !is_dir && !self.files.contains_key(&path) {
-                gone.push((path, is_dir));
+        walk(case.dir(), &mut |path, meta| {
+            if !self.dirs.iter().any(|dir| dir == path) && !self.files.contains_key(path) {
+                gone.push((path.to_path_buf(), meta.is_dir()));
             }
         });
         for (path, is_dir) in gone.into_iter().rev() {
@@ -89,7 +88,7 @@ impl Kept {
         for dir in &self.dirs {
             if !dir.exists() {
                 fs::create_dir(dir).unwrap();
-                fs::set_permissions(dir, Permissions::from_mode(0o700)).unwrap();
+                chmod(dir, 0o700);
             }
         }
         // No process is started while they are open for writing.
@@ -124,17 +123,5 @@ impl Content {
         }
         file.set_permissions(Permissions::from_mode(self.mode)).unwrap();
         file.set_times(FileTimes::new().set_modified(self.modified)).unwrap();
-    }
-}
-
-/// Calls `each` with every path, a directory before what is in it.
-fn walk(dir: &Path, each: &mut dyn FnMut(PathBuf, bool)) {
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        let is_dir = path.is_dir();
-        each(path.clone(), is_dir);
-        if is_dir {
-            walk(&path, each);
-        }
     }
 }

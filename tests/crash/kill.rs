@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use crate::case::Case;
 use crate::directory::{Kept, in_memory};
-use crate::points::{Calls, Findings, nightly, sample};
+use crate::points::{Calls, Findings, sample};
 use crate::scene::{Held, Known, Scene, scene, scenes};
 use crate::trace::{MUTATING, Subject, needs_strace, was_killed};
+use crate::util::nightly;
 
 /// After one kill, the recovery is killed at one of so many calls: at another one after the next kill.
 const STEP: usize = 12;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::case::PAGE;
+use crate::util::walk;
 
 /// Whether each page is that before or that after, with zeros past an end.
 pub(crate) fn is_mixture(now: &[u8], before: &[u8], after: &[u8]) -> bool {
@@ -20,19 +21,16 @@ pub(crate) fn is_mixture(now: &[u8], before: &[u8], after: &[u8]) -> bool {
     })
 }
 
-/// Temporary files anywhere in a directory.
+/// Temporary files anywhere in a directory, which may be missing.
 pub(crate) fn temporary_files(dir: &Path) -> Vec<String> {
-    fn walk(dir: &Path, found: &mut Vec<String>) {
-        for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if entry.path().is_dir() {
-                walk(&entry.path(), found);
-            } else if name.starts_with("tmp-") {
-                found.push(name);
-            }
-        }
-    }
     let mut found = Vec::new();
-    walk(dir, &mut found);
+    if dir.is_dir() {
+        walk(dir, &mut |path, meta| {
+            let name = path.file_name().unwrap().to_string_lossy();
+            if !meta.is_dir() && name.starts_with("tmp-") {
+                found.push(name.into());
+            }
+        });
+    }
     found
 }

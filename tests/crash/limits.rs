@@ -6,9 +6,10 @@ use std::time::Instant;
 use crate::case::{Case, PAGE, Ran, finish, has, is_root, noise, program, skip};
 use crate::directory::{Kept, in_memory};
 use crate::faults::is_clean;
-use crate::points::{Findings, nightly};
+use crate::points::Findings;
 use crate::scene::{Scene, scene, scenes};
 use crate::trace::Subject;
+use crate::util::nightly;
 
 /// Runs words in a shell that sets limits or turns outputs elsewhere; `$M` is the program.
 fn shell(case: &Case, line: &str, words: &str) -> Ran {

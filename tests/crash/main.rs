@@ -35,6 +35,9 @@ mod tour;
 #[allow(dead_code, reason = "shared")]
 #[path = "../util/trace.rs"]
 mod trace;
+#[allow(dead_code, reason = "shared")]
+#[path = "../util/mod.rs"]
+mod util;
 
 #[test]
 fn every_scene_can_be_played() {

@@ -17,13 +17,13 @@ use crate::kill::killed;
 use crate::mount::{Fs, needs_mounts};
 use crate::points::Findings;
 #[cfg(feature = "dev")]
-use crate::points::nightly;
-#[cfg(feature = "dev")]
 use crate::power::shutdown_cuts;
 #[cfg(feature = "dev")]
 use crate::replay::replayed;
 use crate::scene::scene;
 use crate::trace::{Subject, needs_strace};
+#[cfg(feature = "dev")]
+use crate::util::nightly;
 
 /// What looks for a bug.
 enum Harness {

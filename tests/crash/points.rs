@@ -9,6 +9,7 @@ use std::fmt;
 
 use crate::case::{Case, finish};
 use crate::trace::Subject;
+use crate::util::nightly;
 
 /// What a harness found.
 #[derive(Debug, Default)]
@@ -125,11 +126,6 @@ impl Calls {
             false => Err(format!("made by several threads, so that not all can be reached: {:?}", self.shared)),
         }
     }
-}
-
-/// At full size.
-pub(crate) fn nightly() -> bool {
-    std::env::var_os("MEMSNAP_NIGHTLY").is_some_and(|set| set == "1")
 }
 
 /// One of `step`, beginning with number `from`; all of them at full size.

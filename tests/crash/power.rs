@@ -9,11 +9,12 @@ use tempfile::TempDir;
 
 use crate::case::{finish, no_forks, program};
 use crate::mount::{Fs, needs_mounts, scratch};
-use crate::points::{Calls, Findings, nightly};
+use crate::points::{Calls, Findings};
 use crate::scene::{Known, Scene, scene};
 use crate::stage::Stage;
 use crate::tour::{chosen, nothing_found};
 use crate::trace::{MUTATING, Subject, needs_strace, was_killed};
+use crate::util::nightly;
 
 /// At most `limit` cuts, evenly from all mutating calls of the scene's command; and one after its end.
 pub(crate) fn shutdown_cuts(scene: &Scene, fs: Fs, subject: &Subject, limit: usize) -> Findings {

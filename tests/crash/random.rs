@@ -8,25 +8,12 @@ use std::time::{Duration, Instant};
 
 use crate::case::{Case, PAGE, noise, start};
 use crate::directory::in_memory;
-use crate::points::nightly;
+use crate::util::{Dice, nightly};
 
 /// So many kills in one directory; then a new one, or its history would outgrow what is asked here.
 const LIFE: usize = 500;
 /// So often all that is stored is looked at.
 const LOOK: usize = 100;
-
-/// Numbers that look random, the same each time.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        // Marsaglia's xorshift64.
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % sides as u64) as usize
-    }
-}
 
 /// A directory, and what must be in it.
 struct World<'a> {

@@ -7,12 +7,13 @@ use crate::blocks::Blocks;
 use crate::case::{finish, noise};
 use crate::disk::{Disk, Event, needs_fuse};
 use crate::mount::{Device, Fs, Mount, needs_mounts};
-use crate::points::{Findings, nightly};
+use crate::points::Findings;
 use crate::power::without_syncs;
 use crate::scene::{Scene, scene};
 use crate::stage::Stage;
 use crate::tour::{chosen, nothing_found};
 use crate::trace::{Subject, needs_strace};
+use crate::util::nightly;
 
 /// The requests to a disk while the victim ran, and until it was unmounted.
 struct Recording {

@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
-use crate::points::{Findings, nightly};
+use crate::points::Findings;
 use crate::scene::{Scene, scenes};
+use crate::util::nightly;
 
 /// All scenes, or those of these names when not everything is run. `MEMSNAP_SCENE` picks one.
 pub(crate) fn chosen(quick: &[&str]) -> Vec<Scene> {

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::util::walk;
+
 /// A module and the modules that it may import. All may import `error` (which itself knows digests, and asks whose a file
 /// is), `planted`, and the extension traits in `sys::ext`.
 const TABLE: [(&str, &[&str]); 11] = [
@@ -38,19 +40,13 @@ pub(crate) struct Source {
 }
 
 pub(crate) fn sources() -> Vec<Source> {
-    fn walk(dir: &Path, out: &mut Vec<PathBuf>) {
-        for entry in fs::read_dir(dir).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                walk(&path, out);
-            } else if path.extension().is_some_and(|e| e == "rs") {
-                out.push(path);
-            }
-        }
-    }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut paths = Vec::new();
-    walk(&root, &mut paths);
+    walk(&root, &mut |path, _| {
+        if path.extension().is_some_and(|ending| ending == "rs") {
+            paths.push(path.to_path_buf());
+        }
+    });
     paths.sort();
     let read = |path: PathBuf| {
         let text = fs::read_to_string(&path).unwrap();

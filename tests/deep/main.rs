@@ -13,4 +13,7 @@ mod layers;
 mod many;
 mod model;
 mod recoverable;
+#[allow(dead_code, reason = "shared")]
+#[path = "../util/mod.rs"]
+mod util;
 mod vec;

@@ -9,8 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::case::{Case, Ran, start};
-use super::nightly;
 use super::serial::{Act, image, stamp_of};
+use super::util::{Dice, nightly};
 
 const WORKERS: u64 = 8;
 /// All work on the first; the others are there to be disturbed.
@@ -20,18 +20,6 @@ const LIMIT: Duration = Duration::from_secs(120);
 
 /// What runs: process id, since when, what.
 type Running = Mutex<BTreeMap<u64, (u32, Instant, String)>>;
-
-/// Numbers by xorshift.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % sides
-    }
-}
 
 /// One of eight.
 struct Worker<'a> {
@@ -57,12 +45,12 @@ impl Worker<'_> {
 
     /// Does one thing; it must end as it may.
     fn act(&mut self) {
-        let target = TARGETS[[0, 0, 0, 0, 1, 2][self.dice.roll(6) as usize]];
+        let target = TARGETS[[0, 0, 0, 0, 1, 2][self.dice.roll(6)]];
         let known = self.acts.iter().filter(|act| act.target == target).filter_map(|act| act.snapshot());
         let known: Vec<u64> = known.map(|(number, _)| number).collect();
-        let number = if known.is_empty() { 1 } else { known[self.dice.roll(known.len() as u64) as usize] };
+        let number = if known.is_empty() { 1 } else { known[self.dice.roll(known.len())] };
         let at = format!("{target}@{number}");
-        let wait = ["0", "1", "30"][self.dice.roll(3) as usize];
+        let wait = ["0", "1", "30"][self.dice.roll(3)];
         let stamp = self.stamps.fetch_add(1, Ordering::Relaxed);
         let mut written = None;
         let verb = self.dice.roll(20);

@@ -7,7 +7,7 @@ use std::io::Write;
 use super::case::{Case, PAGE, finish, noise};
 use super::measure::measured;
 use super::mount::{Fs, Mount, needs_mounts};
-use super::nightly;
+use super::util::nightly;
 
 /// What is really there.
 const BLOCK: usize = 64 << 20;

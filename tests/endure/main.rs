@@ -16,8 +16,6 @@ mod replaced;
 mod serial;
 mod soak;
 mod sparse;
-
-/// Whether tests run at full size.
-fn nightly() -> bool {
-    std::env::var_os("MEMSNAP_NIGHTLY").is_some()
-}
+#[allow(dead_code, reason = "shared")]
+#[path = "../util/mod.rs"]
+mod util;

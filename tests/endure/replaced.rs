@@ -3,19 +3,10 @@
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Child, Stdio};
 
-use super::case::{Case, Ran, start};
-
-#[track_caller]
-fn eventually(what: &str, mut is: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !is() {
-        assert!(start.elapsed() < Duration::from_secs(60), "it never came: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
+use super::case::{Case, Ran, signal, start};
+use super::util::{chmod, eventually};
 
 /// The descriptors that a process has of the file that stands at `path` now.
 fn open_at(child: &Child, path: &Path) -> Vec<PathBuf> {
@@ -43,10 +34,6 @@ fn end(child: Child) -> Ran {
     Ran::of(child.wait_with_output().unwrap(), "memsnap".into())
 }
 
-fn signal(name: &str, child: &Child) {
-    assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
-}
-
 /// What may happen to a lock file.
 const FATES: [fn(&Path); 3] = [
     |lock| std::fs::remove_file(lock).unwrap(),
@@ -54,7 +41,7 @@ const FATES: [fn(&Path); 3] = [
     |lock| {
         let new = lock.with_extension("new");
         OpenOptions::new().write(true).create_new(true).open(&new).unwrap();
-        std::fs::set_permissions(&new, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        chmod(&new, 0o600);
         std::fs::rename(new, lock).unwrap();
     },
 ];
@@ -73,16 +60,16 @@ fn who_waited_for_the_old_lock_takes_the_new_one() {
         let old = File::open(&lock).unwrap();
         old.lock().unwrap();
         let mut waiter = spawn(&case, "snap --always --require none --wait 100 f");
-        eventually("a waiter", || is_at_lock(&waiter, &lock));
+        eventually(|| is_at_lock(&waiter, &lock));
         fate(&lock);
         // Another has the new lock while the old one becomes free.
         let mut holder = spawn(&case, "snap --always --require none --limit-rate 1 f");
-        eventually("a holder", || is_at_lock(&holder, &lock) && File::open(&lock).unwrap().try_lock().is_err());
+        eventually(|| is_at_lock(&holder, &lock) && File::open(&lock).unwrap().try_lock().is_err());
         drop(old);
-        eventually("the waiter at the new lock", || is_at_lock(&waiter, &lock));
+        eventually(|| is_at_lock(&waiter, &lock));
         case.exits("snap --always --wait 0 f", 75).says("busy");
         assert!(waiter.try_wait().unwrap().is_none() && holder.try_wait().unwrap().is_none());
-        signal("-9", &holder);
+        signal("9", &holder);
         holder.wait().unwrap();
         end(waiter).exits(0);
         assert_eq!(case.snapshots(), 2);
@@ -108,11 +95,11 @@ fn who_lost_the_lock_commits_nothing() {
         let (case, lock) = prepared();
         // It reads for seconds, and holds the lock.
         let reader = spawn(&case, "snap --always --require none --limit-rate 2M f");
-        eventually("a holder", || lock.metadata().is_ok_and(|m| m.len() > 0) && is_at_lock(&reader, &lock));
-        signal("-STOP", &reader);
+        eventually(|| lock.metadata().is_ok_and(|m| m.len() > 0) && is_at_lock(&reader, &lock));
+        signal("STOP", &reader);
         fate(&lock);
         case.ok("snap --always --require none f");
-        signal("-CONT", &reader);
+        signal("CONT", &reader);
         end(reader).exits(75).says("removed or replaced");
         assert_eq!(case.snapshots(), 2, "two have the same number");
         case.ok("snap --always --require none f");
@@ -129,7 +116,7 @@ fn memsnap_lock_goes_by_the_file_that_it_opened() {
     let old = File::open(case.path("f")).unwrap();
     old.lock().unwrap();
     let mut waiter = spawn(&case, "lock f cat f");
-    eventually("a waiter", || has_open(&waiter, &case.path("f")));
+    eventually(|| has_open(&waiter, &case.path("f")));
     case.write("g", b"new");
     std::fs::rename(case.path("g"), case.path("f")).unwrap();
     case.ok("lock -n f true");

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use memsnap::ops::{Quiet, snap, verify};
 
 use super::case::{Case, PAGE, noise};
-use super::nightly;
+use super::util::nightly;
 
 const PAGES: u64 = 4096;
 const EACH: u64 = 10;

@@ -2,14 +2,13 @@
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
-use std::time::Duration;
 
 use memsnap::page::MAX_LEN;
 use memsnap::sys::cache;
 
 use super::case::{Case, PAGE, no_forks, noise, skip};
 use super::measure::measured;
-use super::nightly;
+use super::util::{Alarm, nightly};
 
 const PAGE64: u64 = PAGE as u64;
 
@@ -26,26 +25,6 @@ fn endless() -> Option<(tempfile::TempDir, Case)> {
     Some((dir, case))
 }
 
-/// Ends the test's process if it has not ended by itself: what is tested may never come back.
-struct Alarm(std::sync::mpsc::Sender<()>);
-
-fn alarm(what: &'static str) -> Alarm {
-    let (sender, over) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        if over.recv_timeout(Duration::from_secs(300)) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
-            eprintln!("{what} does not end");
-            std::process::abort();
-        }
-    });
-    Alarm(sender)
-}
-
-impl Drop for Alarm {
-    fn drop(&mut self) {
-        let _ = self.0.send(());
-    }
-}
-
 #[test]
 fn a_hole_is_one_step() {
     let Some((_dir, case)) = endless() else { return skip("no /dev/shm") };
@@ -54,7 +33,7 @@ fn a_hole_is_one_step() {
     let places = [0, 1 << 40, 1 << 62, len / PAGE64 * PAGE64 - PAGE64];
     places.iter().zip(1..).for_each(|(at, seed)| file.write_all_at(&noise(seed, PAGE), *at).unwrap());
     drop(file);
-    let _alarm = alarm("a verb on a file of 8 EiB");
+    let _alarm = Alarm::new("a verb on a file of 8 EiB");
     // The first without a cache of digests, the next two with it.
     let (ran, _) = measured(&case, "--json snap f", 0);
     assert_eq!(ran.json()[0]["bytes_stored"].as_u64().map(|n| n < 1 << 20), Some(true), "{}", ran.out);
@@ -84,7 +63,7 @@ fn growing_by_a_hole() {
     let Some(file) = make(&case, "f", PAGE64) else { return skip("no files here") };
     file.write_all_at(&noise(1, PAGE), 0).unwrap();
     drop(file);
-    let _alarm = alarm("a verb on a file that grew to 8 EiB");
+    let _alarm = Alarm::new("a verb on a file that grew to 8 EiB");
     case.ok("snap f");
     {
         let _alone = no_forks();

@@ -3,11 +3,7 @@
 use memsnap::mem::{Options, Snapshot, Tracking};
 use memsnap::page::PageSet;
 
-/// Says why a test does not run here; where all must run, that is a failure.
-pub(crate) fn skip(why: &str) {
-    assert!(std::env::var_os("MEMSNAP_CI").is_none(), "skipped where nothing may be: {why}");
-    eprintln!("skipped: {why}");
-}
+pub(crate) use crate::util::{noise, skip};
 
 pub(crate) const METHODS: [Tracking; 4] =
     [Tracking::WriteProtect, Tracking::WriteProtectAll, Tracking::Pagemap, Tracking::Compare];
@@ -41,11 +37,4 @@ pub(crate) fn differing(a: &[u8], b: &[u8], unit: usize) -> Vec<u64> {
     assert_eq!(a.len(), b.len());
     let pages = a.chunks(unit).zip(b.chunks(unit));
     pages.enumerate().filter(|(_, (a, b))| a != b).map(|(i, _)| i as u64).collect()
-}
-
-/// Bytes that do not shrink, the same for the same seed.
-pub(crate) fn noise(seed: u64, len: usize) -> Vec<u8> {
-    let mut out = vec![0; len];
-    blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut out);
-    out
 }

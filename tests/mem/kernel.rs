@@ -11,6 +11,7 @@ use rustix::mm::{Advice, madvise};
 use super::ground::{methods, noise, skip, with};
 use super::history::{Model, Step, agree};
 use super::process::alone;
+use super::util::chmod;
 
 const PAGE: usize = 4096;
 const PAGES: usize = 64;
@@ -26,7 +27,7 @@ impl Swap {
     fn on(dir: &tempfile::TempDir) -> Option<Swap> {
         let path = dir.path().join("swap");
         std::fs::write(&path, vec![0; 32 << 20]).unwrap();
-        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        chmod(&path, 0o600);
         (runs("mkswap", &path) && runs("swapon", &path)).then(|| Swap(path))
     }
 }

@@ -12,3 +12,6 @@ mod limits;
 mod parts;
 mod process;
 mod sources;
+#[allow(dead_code, reason = "shared")]
+#[path = "../util/mod.rs"]
+mod util;

@@ -6,28 +6,8 @@
 #[allow(dead_code, reason = "shared")]
 #[path = "../util/ground.rs"]
 mod ground;
+#[allow(dead_code, reason = "shared")]
+#[path = "../util/mod.rs"]
+mod util;
 mod verbs;
 mod views;
-
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::time::Duration;
-
-/// Ends all when a test does not end by itself.
-struct Alarm(Sender<()>);
-
-fn alarm(what: &'static str) -> Alarm {
-    let (sender, over) = channel();
-    std::thread::spawn(move || {
-        if over.recv_timeout(Duration::from_secs(600)) == Err(RecvTimeoutError::Timeout) {
-            eprintln!("{what} does not end: a deadlock");
-            std::process::abort();
-        }
-    });
-    Alarm(sender)
-}
-
-impl Drop for Alarm {
-    fn drop(&mut self) {
-        let _ = self.0.send(());
-    }
-}

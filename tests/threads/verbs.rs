@@ -9,8 +9,8 @@ use memsnap::pack::Compress;
 use memsnap::store::Ref;
 use memsnap::{Error, Result};
 
-use super::alarm;
 use super::ground::{Ground, noise};
+use super::util::Alarm;
 
 /// Long enough for a scan by more than one thread.
 const LEN: usize = 5 << 20;
@@ -35,7 +35,7 @@ fn make_delta(ground: &Ground) -> Result<()> {
 
 fn all_at_once(io: Io, compress: Compress) {
     memsnap::program::guard::install();
-    let _alarm = alarm("threads with verbs on one target");
+    let _alarm = Alarm::new("threads with verbs on one target");
     let images = [noise(1, LEN), noise(2, LEN)];
     let ground = Ground { io, compress, ..Ground::new(&images[0]) };
     ground.snap().unwrap();

@@ -5,8 +5,8 @@ use std::thread;
 
 use memsnap::mem::{ArcView, Options, Snapshot, Tracking};
 
-use super::alarm;
 use super::ground::noise;
+use super::util::Alarm;
 
 const LEN: usize = 1 << 20;
 
@@ -35,7 +35,7 @@ fn rounds(view: &mut ArcView, first: &[u8], seed: u8) {
 
 #[test]
 fn each_its_own_view() {
-    let _alarm = alarm("threads with views of one snapshot");
+    let _alarm = Alarm::new("threads with views of one snapshot");
     let first = noise(1, LEN);
     for options in methods() {
         let snapshot = Arc::new(Snapshot::from_slice(&first).unwrap());
@@ -53,7 +53,7 @@ fn each_its_own_view() {
 
 #[test]
 fn one_view_that_many_write() {
-    let _alarm = alarm("threads that write one view");
+    let _alarm = Alarm::new("threads that write one view");
     let first = noise(2, LEN);
     let mut model = first.clone();
     for options in methods() {

@@ -12,10 +12,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 use tempfile::TempDir;
 
+#[allow(unused_imports, reason = "shared")]
+pub(crate) use crate::util::{noise, skip};
+
 #[path = "schemas.rs"]
 pub(crate) mod schemas;
 
 pub(crate) const PAGE: usize = 4096;
+
+/// The user id of `nobody`.
+pub(crate) const UNPRIVILEGED: u32 = 65534;
 
 /// Held while a process is started, and while a target is open here: between fork and exec a child has all our
 /// files open, and for that moment the kernel would say that another process has the target open.
@@ -25,23 +31,18 @@ pub(crate) fn no_forks() -> MutexGuard<'static, ()> {
     FORKS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Bytes that do not shrink, the same for the same seed.
-pub(crate) fn noise(seed: u64, len: usize) -> Vec<u8> {
-    let mut out = vec![0; len];
-    blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut out);
-    out
-}
-
-/// Says why a test does not run here; where all must run, that is a failure.
-pub(crate) fn skip(why: &str) {
-    assert!(std::env::var_os("MEMSNAP_CI").is_none(), "skipped where nothing may be: {why}");
-    eprintln!("skipped: {why}");
-}
-
 /// Whether a program can be started.
 pub(crate) fn has(program: &str) -> bool {
     let paths = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&paths).any(|dir| dir.join(program).is_file())
+}
+
+/// Whether a program can be started; skips the test if not.
+pub(crate) fn needs(program: &str) -> bool {
+    has(program) || {
+        skip(&format!("{program} is not there"));
+        false
+    }
 }
 
 pub(crate) fn is_root() -> bool {
@@ -50,7 +51,7 @@ pub(crate) fn is_root() -> bool {
 
 /// The program under test.
 pub(crate) fn program() -> PathBuf {
-    assert_cmd::cargo::cargo_bin!("memsnap").into()
+    env!("CARGO_BIN_EXE_memsnap").into()
 }
 
 /// A new directory where leases prove something: the usual place for scratch, or else that of the build.
@@ -144,6 +145,18 @@ impl Case {
         command
     }
 
+    /// A command run by an unprivileged user; needs root and setpriv.
+    pub(crate) fn as_user(&self, uid: u32, program: impl AsRef<OsStr>) -> Command {
+        let mut command = self.command("setpriv");
+        command.args([&format!("--reuid={uid}"), &format!("--regid={uid}"), "--clear-groups"]).arg(program);
+        command
+    }
+
+    /// Runs a line of bash, in which `$M` is the program.
+    pub(crate) fn shell(&self, line: &str) -> Ran {
+        finish(self.command("bash").args(["-c", line]).env("M", program()))
+    }
+
     /// The program with these arguments, not yet started.
     pub(crate) fn memsnap<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(&self, args: I) -> Command {
         let mut command = self.command(program());
@@ -189,6 +202,12 @@ impl Case {
     pub(crate) fn snapshots(&self) -> usize {
         self.stored(".snap").len()
     }
+}
+
+/// Sends a signal (`TERM`, `KILL`, ...) to a process.
+pub(crate) fn signal(name: &str, child: &Child) {
+    let mut command = Command::new("sh");
+    finish(command.args(["-c", &format!("kill -{name} {}", child.id())])).exits(0);
 }
 
 /// Starts a command; no other thread starts one or writes a target meanwhile.

@@ -14,12 +14,8 @@ use memsnap::store::{History, Ref, Store};
 use memsnap::{Error, Result};
 use tempfile::TempDir;
 
-/// Bytes that do not shrink, the same for the same seed.
-pub(crate) fn noise(seed: u64, len: usize) -> Vec<u8> {
-    let mut out = vec![0; len];
-    blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut out);
-    out
-}
+#[allow(unused_imports, reason = "shared")]
+pub(crate) use crate::util::noise;
 
 fn lease_blocks_opening_in(dir: &Path) -> bool {
     File::open(dir).and_then(|f| memsnap::sys::fs::kind(&f)).is_ok_and(|kind| kind.lease_blocks_opening())
