@@ -1,6 +1,6 @@
 //! What a persistent vector costs compared with a `Vec`: pushes into new memory, and commits.
 //!
-//! `cargo bench --bench vec`; the ratio of `push/PersistentVec` to `push/Vec` in the same run is the figure to look at.
+//! `cargo bench --features dev --bench vec`; the ratio of `push/PersistentVec` to `push/Vec` in the same run is the figure to look at.
 #![allow(unsafe_code, reason = "no other process uses the file")]
 
 use std::hint::black_box;
