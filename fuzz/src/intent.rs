@@ -20,7 +20,7 @@ pub fn check(input: &[u8]) {
         ground.put(&intent, &bytes);
         let read = |path| std::fs::read(path).expect("it can be read");
         if let Some(found) = history.intent().ok().flatten() {
-            let writing = history.write_lock(Duration::ZERO).expect("nobody else writes");
+            let writing = history.write_lock(Duration::ZERO).expect("no other writer");
             history.begin_change(&writing, &found).expect("it can be written");
             assert!(read(&intent) == bytes, "written again it is the same");
             history.end_change(&writing, Some(&found)).expect("it can be ended");

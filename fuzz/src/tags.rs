@@ -28,7 +28,7 @@ pub fn check(input: &[u8]) {
         let path = ground.history.dir().join("names").join(format!("tag-{tag}"));
         ground.put(&path, &content);
         if let Some(id) = ground.history.tagged(tag).ok().flatten() {
-            let writing = ground.history.write_lock(Duration::ZERO).expect("nobody else writes");
+            let writing = ground.history.write_lock(Duration::ZERO).expect("no other writer");
             ground.history.tag(&writing, tag, &id).expect("it can be written");
             assert!(std::fs::read(&path).expect("it can be read") == content, "written again it is the same");
             let all = ground.history.tags().expect("they can be listed");

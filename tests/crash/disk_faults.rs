@@ -6,6 +6,7 @@ use crate::faults::survived;
 use crate::points::{Calls, Findings};
 use crate::scene::{Scene, scene, scenes};
 use crate::trace::{Subject, needs_strace};
+use crate::util::by_size;
 
 /// An fsync that fails fails the verb, and is not called a second time: the kernel reports a failure once.
 pub(crate) fn syncs_that_fail(subject: &Subject, scene: &Scene) -> Findings {
@@ -98,11 +99,12 @@ fn a_disk_that_fails() {
         return;
     }
     let mut found = Findings::default();
-    for scene in scenes() {
+    let step = by_size(3, 1, 1);
+    for scene in scenes().into_iter().step_by(step) {
         found.add(syncs_that_fail(&Subject::sound(), &scene));
     }
     eprintln!("fsync: {} failures", found.points);
-    assert!(found.points > 50);
+    assert!(found.points * step > 50);
     found.must_be_none();
 }
 

@@ -12,6 +12,7 @@ use crate::directory::{Kept, in_memory};
 use crate::points::{Calls, Findings, Point, few};
 use crate::scene::{Known, Scene, scene, scenes};
 use crate::trace::{Subject, needs_strace};
+use crate::util::by_size;
 
 /// Calls that can fail, and how; by name.
 const FAULTS: &[(&str, &[&str])] = &[
@@ -215,7 +216,7 @@ fn faulted_everywhere(odd: usize) {
     let mut all = Findings::default();
     for (number, scene) in scenes().into_iter().enumerate().filter(|(number, _)| number % 2 == odd) {
         let began = Instant::now();
-        let found = faulted(&Subject::sound(), &scene, 40, number);
+        let found = faulted(&Subject::sound(), &scene, by_size(10, 40, 40), number);
         eprintln!("{}: {} faults, {:.1} s", scene.name, found.points, began.elapsed().as_secs_f64());
         assert!(found.points > 0, "{}", scene.name);
         all.add(found);
@@ -257,7 +258,7 @@ fn what_did_harm_once() {
         scene.prepare(&case);
         let ground = Kept::of(&case);
         let mut found = Findings::default();
-        for point in few(Calls::of(&sound, &case, scene.words, call).of_main(), 200, 0) {
+        for point in few(Calls::of(&sound, &case, scene.words, call).of_main(), by_size(20, 200, 200), 0) {
             for (what, on) in whats.iter().flat_map(|what| [(what, false), (what, true)]) {
                 ground.put_back(&case);
                 let fault = Fault { point: point.clone(), what: (*what).into(), on };
@@ -305,7 +306,7 @@ fn read_with_faults(case: &Case, words: &str, from: usize) -> Findings {
     let calls = Calls::of(&subject, case, words, &set());
     let sound = case.run(words.split_whitespace());
     let mut found = Findings::default();
-    for fault in few(all_faults(&calls), 25, from) {
+    for fault in few(all_faults(&calls), by_size(6, 25, 25), from) {
         let ran = inject(&subject, case, words, &fault);
         let result = is_clean(&ran).and_then(|()| reads_true(words, &ran, &sound));
         found.note(format!("{words}, {fault}"), result.and_then(|()| fault.is_passed_over(&ran, calls.code)));

@@ -14,7 +14,7 @@ use crate::scene::{Known, Scene, scene};
 use crate::stage::Stage;
 use crate::tour::{chosen, nothing_found};
 use crate::trace::{MUTATING, Subject, needs_strace, was_killed};
-use crate::util::nightly;
+use crate::util::{by_size, nightly};
 
 /// At most `limit` cuts, evenly from all mutating calls of the scene's command; and one after its end.
 pub(crate) fn shutdown_cuts(scene: &Scene, fs: Fs, subject: &Subject, limit: usize) -> Findings {
@@ -47,7 +47,7 @@ fn cut(scene: &Scene, known: &Known, stage: &mut Stage, acknowledged: bool) -> R
 
 fn everywhere(fs: Fs) {
     if needs_mounts() && needs_strace() {
-        let limit = if nightly() { usize::MAX } else { 30 };
+        let limit = by_size(8, 30, usize::MAX);
         nothing_found(&format!("power cut on {fs:?}"), &chosen(&["snap later", "revert"]), |scene| {
             shutdown_cuts(scene, fs, &Subject::sound(), limit)
         });

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::case::{Case, PAGE, noise, start};
 use crate::directory::in_memory;
-use crate::util::{Dice, nightly};
+use crate::util::{Dice, by_size};
 
 /// So many kills in one directory; then a new one, or its history would outgrow what is asked here.
 const LIFE: usize = 500;
@@ -226,7 +226,7 @@ impl World<'_> {
 #[test]
 fn killed_at_any_moment() {
     let set = std::env::var("MEMSNAP_KILLS").ok().map(|n| n.parse().expect("MEMSNAP_KILLS is a number"));
-    let wanted: usize = set.unwrap_or(if nightly() { 10_000 } else { 100 });
+    let wanted: usize = set.unwrap_or(by_size(25, 100, 10_000));
     let (began, mut dice) = (Instant::now(), Dice(0x9e37_79b9_7f4a_7c15));
     let (mut kills, mut commands) = (0, 0);
     while kills < wanted {

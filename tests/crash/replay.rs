@@ -13,7 +13,7 @@ use crate::scene::{Scene, scene};
 use crate::stage::Stage;
 use crate::tour::{chosen, nothing_found};
 use crate::trace::{Subject, needs_strace};
-use crate::util::nightly;
+use crate::util::{by_size, nightly};
 
 /// The requests to a disk while the victim ran, and until it was unmounted.
 struct Recording {
@@ -127,7 +127,7 @@ fn sample(images: Vec<Image>, limit: usize) -> Vec<Image> {
 /// At most `limit` images for each scene, where everything is run.
 fn everywhere(fs: Fs, limit: usize) {
     if needs_mounts() && needs_strace() && needs_fuse() {
-        let limit = if nightly() { limit } else { 60 };
+        let limit = by_size(20, 60, limit);
         nothing_found(&format!("disk with {fs:?}"), &chosen(&["snap later", "revert"]), |scene| {
             replayed(scene, fs, &Subject::sound(), limit, 1)
         });

@@ -14,7 +14,7 @@ use super::ground::{Ground, noise};
 const LEN: u64 = 1 << 30;
 const PAGES_EACH: u64 = 100;
 /// As many as fit into a run of all tests; MEMSNAP_MANY says another number: 1000 in `.ci/run`, 10000 is promised.
-const SNAPSHOTS: u64 = 100;
+const SNAPSHOTS: u64 = 30;
 
 fn bytes_below(dir: &Path) -> u64 {
     let below = |entry: std::fs::DirEntry| {

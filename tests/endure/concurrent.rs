@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::case::{Case, Ran, start};
 use super::serial::{Act, image, stamp_of};
-use super::util::{Dice, nightly};
+use super::util::{Dice, by_size};
 
 const WORKERS: u64 = 8;
 /// All work on the first; the others are there to be disturbed.
@@ -112,7 +112,7 @@ fn watch(running: &Running, over: &AtomicBool) -> Vec<String> {
 
 #[test]
 fn eight_processes_at_once() {
-    let each = if nightly() { 10_000 / WORKERS } else { 30 };
+    let each = by_size(12, 30, 10_000 / WORKERS);
     let case = Case::new();
     let stamps = AtomicU64::new(1);
     for target in TARGETS {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use memsnap::ops::{Quiet, snap, verify};
 
 use super::case::{Case, PAGE, noise};
-use super::util::nightly;
+use super::util::by_size;
 
 const PAGES: u64 = 4096;
 const EACH: u64 = 10;
@@ -56,7 +56,7 @@ fn verified(case: &Case) {
 }
 
 fn soak() {
-    let count = if nightly() { 10_000 } else { 300 };
+    let count = by_size(100, 300, 10_000);
     let case = Case::with_pages(PAGES as usize);
     let target = case.path("f");
     let options = snap::Options::default();

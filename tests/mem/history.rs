@@ -322,7 +322,7 @@ fn run(base: &Base, len: usize, acts: &[Act], tracking: Tracking, options: &Opti
         };
         agree(&subjects[*touched].view, &subjects[*touched].model);
     }
-    // Nobody disturbed anybody else.
+    // No view disturbed another.
     for subject in &subjects {
         assert_eq!(subject.view.tracking(), tracking);
         agree(&subject.view, &subject.model);

@@ -31,6 +31,22 @@ pub(crate) fn nightly() -> bool {
     std::env::var_os("MEMSNAP_NIGHTLY").is_some_and(|set| set == "1")
 }
 
+/// How much of something is tried: a sample by default, more in `.ci/run` (`MEMSNAP_CI=1`), all at full size.
+pub(crate) fn by_size<T>(sample: T, ci: T, full: T) -> T {
+    if nightly() {
+        full
+    } else if std::env::var_os("MEMSNAP_CI").is_some() {
+        ci
+    } else {
+        sample
+    }
+}
+
+/// Whether number `n` of many combinations is tried: by default a third of them.
+pub(crate) fn is_tried(n: usize) -> bool {
+    n.is_multiple_of(by_size(3, 1, 1))
+}
+
 /// Says why a test does not run here; where all must run, that is a failure.
 pub(crate) fn skip(why: &str) {
     assert!(std::env::var_os("MEMSNAP_CI").is_none(), "skipped where nothing may be: {why}");
