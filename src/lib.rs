@@ -215,7 +215,7 @@ pub mod ops;
 mod planted;
 pub mod vec;
 
-pub use error::{Error, Result};
+pub use error::{Cause, Error, FileInStore, HotLog, Log, Result};
 pub use pack::{Compress, Grade, SnapshotKind};
 pub use page::{Digest, PageRange, PageSet};
 #[cfg(unix)]

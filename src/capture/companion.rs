@@ -11,7 +11,7 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result, shell_word};
+use crate::error::{Cause, Error, HotLog, Log, Result};
 use crate::sys::open;
 
 /// A kind of log.
@@ -22,13 +22,8 @@ struct LogKind {
     is_hot: fn(File) -> io::Result<bool>,
     /// What a hot one is, for messages.
     means: &'static str,
-    /// How to end that; `FILE` is the database, for a shell.
-    remedy: &'static str,
-    /// What removing it does, for messages.
-    removed: &'static str,
+    log: Log,
 }
-
-const LOSES: &str = "removing the log loses these changes";
 
 const ALL: [LogKind; 5] = [
     LogKind {
@@ -36,16 +31,14 @@ const ALL: [LogKind; 5] = [
         suffix: "-wal",
         is_hot: has_commit,
         means: "holds changes that are not in the file",
-        remedy: "close the database, or run `sqlite3 FILE 'PRAGMA wal_checkpoint(TRUNCATE)'`",
-        removed: LOSES,
+        log: Log::SqliteWal,
     },
     LogKind {
         database: "SQLite",
         suffix: "-journal",
         is_hot: has_journal_header,
         means: "is the journal of a transaction that was not finished",
-        remedy: "let its program finish it, or roll it back: `sqlite3 FILE 'PRAGMA schema_version'`",
-        removed: "removing the journal leaves the transaction half done in the file",
+        log: Log::SqliteJournal,
     },
     duckdb(".wal"),
     duckdb(".checkpoint.wal"),
@@ -58,8 +51,7 @@ const fn duckdb(suffix: &'static str) -> LogKind {
         suffix,
         is_hot: has_entries,
         means: "holds changes that are not in the file",
-        remedy: "close the database, or run `duckdb FILE -c CHECKPOINT`",
-        removed: LOSES,
+        log: Log::DuckDb,
     }
 }
 
@@ -68,6 +60,7 @@ const fn duckdb(suffix: &'static str) -> LogKind {
 pub struct Companion {
     /// Its path.
     pub path: PathBuf,
+    database: PathBuf,
     kind: &'static LogKind,
     /// Why it could not be inspected.
     fault: Option<String>,
@@ -82,8 +75,8 @@ impl Companion {
             let path = PathBuf::from(path);
             match look(&path, kind) {
                 Ok(false) => None,
-                Ok(true) => Some(Companion { path, kind, fault: None }),
-                Err(fault) => Some(Companion { path, kind, fault: Some(fault) }),
+                Ok(true) => Some(Companion { path, database: file.into(), kind, fault: None }),
+                Err(fault) => Some(Companion { path, database: file.into(), kind, fault: Some(fault) }),
             }
         })
     }
@@ -94,14 +87,9 @@ impl Companion {
     /// [`Error::Refused`] when there is one.
     pub fn refuse_beside(out: &Path) -> Result<()> {
         let Some(log) = Companion::hot_beside(out) else { return Ok(()) };
-        let hint = match out.symlink_metadata() {
-            Ok(_) => format!("name another file, or first {}; {}", log.remedy(out), log.kind.removed),
-            Err(_) => format!(
-                "name another file, or remove what is left of a database that is gone for good: rm {}",
-                shell_word(&log.path)
-            ),
-        };
-        Err(Error::refused(format!("{}: {} would replay it into the new file", log.what(), log.kind.database), hint))
+        let what = format!("{}: {} would replay it into the new file", log.what(), log.kind.database);
+        let beside = if out.symlink_metadata().is_ok() { Cause::LogBesideOutput } else { Cause::LogWithoutDatabase };
+        Err(Error::refused(what, beside(log.hot())))
     }
 
     /// Describes it: "dir/x.db-wal holds changes that are not in the file".
@@ -128,9 +116,9 @@ impl Companion {
         }
     }
 
-    /// Says how it stops being hot; `file` is the database.
-    pub fn remedy(&self, file: &Path) -> String {
-        self.kind.remedy.replace("FILE", &shell_word(file))
+    /// The same as the data of a [`Cause`].
+    pub fn hot(self) -> HotLog {
+        HotLog { kind: self.kind.log, path: self.path, database: self.database }
     }
 }
 
@@ -317,7 +305,8 @@ mod tests {
             Companion::hot_beside(&file).unwrap().what().contains("could not be inspected (it is a symbolic link)")
         );
         assert!(Companion::hot_beside(&dir.path().join("n".repeat(250))).is_none());
-        let e = Companion::refuse_beside(&file).unwrap_err();
-        assert!(e.hint().contains("rm ") && e.hint().contains("f-wal"), "{}", e.hint());
+        let Err(Error::Refused { cause, .. }) = Companion::refuse_beside(&file) else { panic!("it is refused") };
+        let log = HotLog { kind: Log::SqliteWal, path: dir.path().join("f-wal"), database: file };
+        assert_eq!(*cause, Cause::LogWithoutDatabase(log));
     }
 }

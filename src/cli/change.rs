@@ -16,12 +16,12 @@ use super::common_flags::{Global, ReadingFlags, StoringFlags};
 use super::confirm::{self, Consent};
 use super::delta::Output;
 use super::exit::Exit;
-use super::hex;
 use super::json::{JsonNotes, JsonPath, JsonRange, object};
 use super::metadata;
 use super::plan::{first_line, plan_lines, task};
 use super::screen::Screen;
 use super::units::{count, duration};
+use super::{hex, hints};
 
 /// Flags of verbs that write to the file.
 #[derive(Args)]
@@ -245,7 +245,7 @@ fn json(report: &Report, dry_run: bool, action: &Action) -> impl Serialize {
         metadata: metadata::json(&changes.metadata),
         #[serde(flatten)] edits: (!edits.is_empty()).then(|| object! { edits }),
         #[serde(flatten)] first: stores_first.map(|stores_first| object! { stores_first }),
-        #[serde(flatten)] obstacle: changes.obstacle.as_ref().map(|obstacle| object! { obstacle }),
+        #[serde(flatten)] obstacle: changes.obstacle.as_ref().map(|why| object! { obstacle: hints::of_obstacle(why) }),
         #[serde(flatten)] no_undo: changes.no_undo.then(|| object! { no_undo: true }),
         dry_run,
         done: report.done,

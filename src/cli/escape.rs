@@ -8,7 +8,7 @@ use std::path::Path;
 use memsnap::program::ext::OsStrExt;
 use unicode_width::UnicodeWidthChar;
 
-pub(crate) use memsnap::error::{acts, shell_word as shell};
+pub(crate) use memsnap::error::acts;
 
 /// `text` with characters that act written as `\u{..}`.
 pub(crate) fn text(text: &str) -> String {
@@ -56,6 +56,43 @@ fn push(out: &mut String, text: &str) {
     }
 }
 
+/// A path as one word of a shell: plain, in single quotes, or as `$'..'` if it has characters that act or is not UTF-8.
+pub(crate) fn shell(path: impl AsRef<Path>) -> String {
+    let raw = path.as_ref().as_os_str().as_bytes();
+    // A word that begins with a dash would be an option.
+    let dot = if raw.starts_with(b"-") { "./" } else { "" };
+    match std::str::from_utf8(raw) {
+        Ok(text) if !text.is_empty() && text.chars().all(is_plain) => format!("{dot}{text}"),
+        Ok(text) if !text.contains(acts) => format!("'{dot}{}'", text.replace('\'', r"'\''")),
+        _ => {
+            let mut out = format!("$'{dot}");
+            for chunk in raw.utf8_chunks() {
+                chunk.valid().chars().for_each(|c| push_quoted(&mut out, c));
+                chunk.invalid().iter().for_each(|byte| push_byte(&mut out, *byte));
+            }
+            out + "'"
+        }
+    }
+}
+
+/// Whether the character means nothing special to a shell.
+fn is_plain(c: char) -> bool {
+    c.is_alphanumeric() || "_-./@%+=:,".contains(c)
+}
+
+/// Within `$'..'`. Three octal digits end by themselves, whatever follows.
+fn push_quoted(out: &mut String, c: char) {
+    match c {
+        '\'' | '\\' => out.extend(['\\', c]),
+        c if acts(c) => c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| push_byte(out, byte)),
+        c => out.push(c),
+    }
+}
+
+fn push_byte(out: &mut String, byte: u8) {
+    let _ = write!(out, "\\{byte:03o}");
+}
+
 /// The columns that `text` takes on a terminal: two for a wide character, none for a combining one.
 pub(crate) fn columns(text: &str) -> usize {
     text.chars().map(|c| c.width().unwrap_or(0)).sum()
@@ -92,6 +129,18 @@ mod tests {
     }
 
     #[test]
+    fn words_of_a_shell() {
+        assert_eq!(shell("dir/db-1.bin"), "dir/db-1.bin");
+        assert_eq!(shell("a b"), "'a b'");
+        assert_eq!(shell("it's $HOME"), r"'it'\''s $HOME'");
+        assert_eq!(shell("-x"), "./-x");
+        assert_eq!(shell(""), "''");
+        assert_eq!(shell("a\n'1\\"), r"$'a\012\'1\\'");
+        assert_eq!(shell(OsStr::from_bytes(b"\xff1")), r"$'\3771'");
+        assert_eq!(shell("a\u{200b}b"), r"$'a\342\200\213b'");
+    }
+
+    #[test]
     fn escaping_twice_changes_nothing() {
         let once = bytes(b"a\xff\n\x07");
         assert_eq!(text(&once), once);
@@ -115,6 +164,11 @@ mod tests {
             let start = cut(&s, width);
             prop_assert!(s.starts_with(start) && columns(start) <= width);
             prop_assert!(columns(&padded(&s, width, true)) >= width);
+        }
+
+        #[test]
+        fn nothing_that_acts_is_in_a_word(raw in prop::collection::vec(any::<u8>(), 0..80)) {
+            prop_assert!(!shell(OsStr::from_bytes(&raw)).contains(acts));
         }
 
         #[test]

@@ -110,11 +110,11 @@ mod tests {
         let damaged: anyhow::Result<()> = Err(Error::damaged(Path::new("x"), "short").into());
         assert_eq!(Exit::of(&damaged.context("verifying").unwrap_err()), Exit::Damaged);
         assert_eq!(Exit::of(&Error::refused("no", "").into()), Exit::Trouble);
-        let busy = Error::Busy { path: "x".into(), holder: "1".into(), hint: String::new() };
+        let busy = Error::busy(Path::new("x"), "1", "");
         let unfinished = |source: Error| Error::Unfinished { path: "x".into(), source: Box::new(source) };
         assert_eq!(Exit::of(&unfinished(Error::damaged(Path::new("x"), "short")).into()), Exit::Trouble);
         assert_eq!(Exit::of(&unfinished(busy).into()), Exit::Busy);
-        let busy = Error::Busy { path: "x".into(), holder: "1".into(), hint: String::new() };
+        let busy = Error::busy(Path::new("x"), "1", "");
         assert_eq!(Exit::of(&busy.into()), Exit::Busy);
         assert_eq!(Exit::of(&anyhow::anyhow!("other")), Exit::Trouble);
     }

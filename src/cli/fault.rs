@@ -1,14 +1,14 @@
 //! Rendering of errors: message and hint as text, or one line of JSON.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use memsnap::Error;
 use serde::Serialize;
 
-use super::exit::{Coded, Exit, Hinted};
+use super::escape;
+use super::exit::{Exit, Hinted};
+use super::hints::{self, library};
 use super::json::{self, JsonPath};
-use super::{advice, escape};
 
 #[derive(Serialize)]
 struct JsonError {
@@ -42,7 +42,7 @@ pub(crate) fn text(error: &anyhow::Error, verbose: bool, store: Option<&Path>) -
             parts.join(&escape::path(path))
         }
     };
-    (message, escape::text(&hint(error, store)))
+    (message, escape::text(&hints::of(error, store)))
 }
 
 /// An error as one line of JSON.
@@ -50,7 +50,7 @@ pub(crate) fn json(error: &anyhow::Error, store: Option<&Path>) -> String {
     let error = JsonError {
         schema: "memsnap.error.1",
         error: message(error),
-        hint: hint(error, store),
+        hint: hints::of(error, store),
         code: Exit::of(error).code(),
         path: path_of(error).map(JsonPath::of),
     };
@@ -108,27 +108,11 @@ pub(super) fn without_number(text: &str) -> String {
     }
 }
 
-fn library(error: &anyhow::Error) -> Option<&Error> {
-    error.chain().find_map(|cause| cause.downcast_ref().or(cause.downcast_ref().map(|coded: &Coded| &coded.error)))
-}
-
-fn hint(error: &anyhow::Error, store: Option<&Path>) -> String {
-    if let Some(Hinted { hint, .. }) = error.downcast_ref() {
-        return hint.clone();
-    }
-    if let Some(error) = library(error) {
-        return advice::of_gone(error, store).unwrap_or_else(|| error.hint());
-    }
-    let full = |e: &io::Error| e.kind() == io::ErrorKind::StorageFull;
-    match error.chain().find_map(|cause| cause.downcast_ref::<io::Error>()).is_some_and(full) {
-        true => "write the output to a disk with free space".into(),
-        false => String::new(),
-    }
-}
-
 fn path_of(error: &anyhow::Error) -> Option<&Path> {
     let path: &PathBuf = match library(error)? {
         Error::Io { path, .. }
+        | Error::Reserve { path, .. }
+        | Error::Thread { path, .. }
         | Error::Damaged { path, .. }
         | Error::Version { path, .. }
         | Error::Busy { path, .. }
@@ -147,7 +131,7 @@ mod tests {
     use std::ffi::OsStr;
 
     fn denied(path: &OsStr) -> anyhow::Error {
-        let source = io::Error::from_raw_os_error(13);
+        let source = std::io::Error::from_raw_os_error(13);
         let error = Error::Io { doing: "opening", path: path.into(), source };
         Err::<(), _>(error).context("taking a snapshot of x").unwrap_err()
     }

@@ -9,7 +9,7 @@ use memsnap::page::PageRange;
 use memsnap::program::ext::OsStrExt;
 use serde::{Serialize, Serializer};
 
-use super::escape;
+use super::{escape, hints};
 
 /// A JSON object with these fields in this order, as `object! { len: report.len, #[serde(flatten)] path: .. }`. A field
 /// that may be absent is a flattened `Option` of an object.
@@ -76,7 +76,7 @@ impl JsonNotes {
     /// The JSON form of `notes`.
     pub(crate) fn of(notes: &[Note]) -> JsonNotes {
         let (warnings, notes): (Vec<_>, Vec<_>) = notes.iter().partition(|note| note.warning);
-        let texts = |notes: Vec<&Note>| notes.into_iter().map(|note| note.text.clone()).collect();
+        let texts = |notes: Vec<&Note>| notes.into_iter().map(hints::of_note).collect();
         JsonNotes { notes: texts(notes), warnings: texts(warnings) }
     }
 }

@@ -3,7 +3,6 @@
 
 mod action;
 mod adopt;
-mod advice;
 mod apply;
 mod binary_output;
 mod cell_map;
@@ -21,6 +20,7 @@ mod fault;
 mod generated;
 mod help;
 mod hex;
+mod hints;
 mod input;
 mod json;
 mod lock;
@@ -131,7 +131,7 @@ pub(crate) fn main(args: Vec<OsString>) -> Exit {
             (screen, verdict)
         }
         Err(mut e) => {
-            advice::advise(&mut e);
+            hints::advise(&mut e);
             let json = args.iter().take_while(|a| *a != "--").any(|a| a == "--json");
             let mut screen = Screen::of_process(&Global { json, color, ..Global::default() });
             let verdict = screen.usage(&e, usage_exit(&args));

@@ -6,7 +6,7 @@ use super::action::Action;
 use super::diff::columns;
 use super::screen::Screen;
 use super::units::count;
-use super::{escape, hex, metadata};
+use super::{escape, hex, hints, metadata};
 
 /// Ranges shown of a plan before the rest is only counted.
 const SHOWN: usize = 20;
@@ -66,7 +66,7 @@ pub(crate) fn plan_lines(changes: &Summary, action: &Action, screen: &Screen) ->
     if rest > 0 {
         lines.push(format!("  and      {} more", count(rest, "range")));
     }
-    lines.extend(changes.obstacle.iter().map(|why| format!("  refused  {}", escape::text(why))));
+    lines.extend(changes.obstacle.iter().map(|why| format!("  refused  {}", escape::text(&hints::of_obstacle(why)))));
     lines
 }
 

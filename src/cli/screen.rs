@@ -17,7 +17,7 @@ use super::exit::Exit;
 use super::pager::Paged;
 use super::progress::Bar;
 use super::units::Sizes;
-use super::{escape, fault, json};
+use super::{escape, fault, hints, json};
 
 /// Rows and columns of a terminal that does not report them.
 const SIZE: (usize, usize) = (24, 80);
@@ -208,10 +208,11 @@ impl Screen {
     /// that names it; empty if the notes name it themselves.
     pub(crate) fn notes(&mut self, notes: &[Note], file: &str) {
         for note in notes {
+            let text = hints::of_note(note);
             match (note.warning, file) {
-                (false, _) => self.say(&note.text),
-                (true, "") => self.warn(&note.text),
-                (true, file) => self.warn(&format!("{file}: {note}")),
+                (false, _) => self.say(&text),
+                (true, "") => self.warn(&text),
+                (true, file) => self.warn(&format!("{file}: {text}")),
             }
         }
     }

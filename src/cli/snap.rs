@@ -21,7 +21,7 @@ use super::metadata;
 use super::operands::without_ref;
 use super::screen::Screen;
 use super::units::{count, duration};
-use super::{escape, help, units};
+use super::{escape, help, hints, units};
 
 /// Take a snapshot of each FILE
 ///
@@ -130,7 +130,7 @@ impl Args {
             screen.json(&json(report, self.is_below(report)))?;
             return screen.flush();
         }
-        report.warnings.iter().for_each(|warning| screen.warn(warning));
+        screen.notes(&report.warnings, "");
         if let Some(Format::BrokenVec(what)) = &report.format {
             screen.warn(&format!("{} is a persistent vector that cannot be used: {what}", escape::path(file)));
         }
@@ -267,11 +267,11 @@ fn json(report: &Report, below: bool) -> impl Serialize {
         repaired: report.repaired,
         damage: &report.damage,
         #[serde(flatten)] vector: vector(report).map(|(kind, len)| object! { elements: len, r#type: kind.describe() }),
-        warnings: &report.warnings,
+        warnings: report.warnings.iter().map(hints::of_note).collect::<Vec<_>>(),
         seconds: report.elapsed.as_secs_f64(),
     }
 }
 
 fn tag(text: &str) -> Result<String, String> {
-    check_tag(text).map(|()| text.into()).map_err(|e| format!("{e}; {}", e.hint()))
+    check_tag(text).map(|()| text.into()).map_err(|e| hints::joined(&e))
 }

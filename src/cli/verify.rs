@@ -15,7 +15,7 @@ use super::json::{JsonNotes, JsonPath, JsonRange, object};
 use super::operands::reading;
 use super::screen::Screen;
 use super::units::{count, range_text};
-use super::{escape, help};
+use super::{escape, help, hints};
 
 /// Ranges and snapshots shown of a fault before the rest is only counted.
 const SHOWN: usize = 8;
@@ -142,7 +142,7 @@ fn fault_line(fault: &Fault) -> String {
     if fault.repaired {
         line += "; repaired";
     } else if !fault.unrepaired.is_empty() {
-        line += &format!("; not repaired: {}", fault.unrepaired);
+        line += &format!("; not repaired: {}", hints::of_fault(fault));
     }
     line
 }
@@ -156,7 +156,7 @@ fn listed<T>(all: &[T], show: impl Fn(&T) -> String) -> String {
 }
 
 fn json_fault(fault: &Fault) -> impl Serialize {
-    let unrepaired = Some(&fault.unrepaired).filter(|why| !why.is_empty());
+    let unrepaired = Some(hints::of_fault(fault)).filter(|why| !why.is_empty());
     object! {
         schema: "memsnap.verify.fault.1",
         #[serde(flatten)] path: JsonPath::of(&fault.path),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::input::renamed::shares_page;
 use super::{has_none, history_of, resolve};
-use crate::error::{Error, Result, command, shell_word};
+use crate::error::{Cause, Error, FileInStore, Result};
 use crate::store::{History, Store, refuse_stored};
 use crate::sys::ext::OsStrExt;
 use crate::sys::open;
@@ -50,7 +50,7 @@ pub fn adopt(old: &Path, new: &Path, store: Option<&Path>, confirm: &mut dyn FnM
     if history.intent()?.is_some() {
         return Err(Error::refused(
             format!("a change of {} was interrupted", history.target().display()),
-            "first move the file back to its old path and run `memsnap recover` there",
+            Cause::InterruptedBeforeMove,
         ));
     }
     let snapshots = history.snapshots()?.len() as u64;
@@ -110,7 +110,7 @@ fn swapped(old: &Path, new: &Path, store: Option<&Path>) -> Option<Error> {
     (none(&file)? && !none(&gone)?).then(|| {
         Error::missing(
             format!("{} has no snapshots, but {}, which is gone, has", old.display(), new.display()),
-            format!("the path that has snapshots comes first: `{} {}`", command("adopt", store, new), shell_word(old)),
+            Cause::HistoryNamedSecond { history: FileInStore::new(new, store), file: old.into() },
         )
     })
 }
@@ -120,7 +120,7 @@ fn finish(old: &Path, new: &Path, place: &Path) -> Result<Adopted> {
     let none = || {
         Error::missing(
             format!("{} has no snapshots beside it or in {}", old.display(), place.display()),
-            "name their store with --store DIR",
+            Cause::NoHistoryThere,
         )
     };
     if std::fs::symlink_metadata(place).is_err() {

@@ -16,7 +16,7 @@ use super::output::{Named, into_file};
 use super::save::capture::CapturedImage;
 use super::save::compose::{Composer, NewPage};
 use super::{Note, Progress, history_of};
-use crate::error::{At, Error, Result, command, shell_word};
+use crate::error::{At, Cause, Error, FileInStore, Result};
 use crate::pack::{Bad, FileKind, PageChange};
 use crate::page::{Digest, PAGE, PAGE64};
 use crate::store::{Image, Intent, SnapName};
@@ -53,8 +53,7 @@ fn in_order(file: &Path, delta: Option<&Path>) -> Option<Error> {
     };
     let swapped = begins(file) == Some(true) && begins(delta) == Some(false);
     let what = format!("{} is a delta, and {} is none", file.display(), delta.display());
-    let hint = format!("the file comes first: `memsnap apply {} {}`", shell_word(delta), shell_word(file));
-    swapped.then(|| Error::refused(what, hint))
+    swapped.then(|| Error::refused(what, Cause::DeltaNamedFirst { file: delta.into(), delta: file.into() }))
 }
 
 /// What is to be applied to what.
@@ -149,25 +148,8 @@ impl Apply {
     /// Names the snapshot that would have been the base, where the history has it.
     fn with_fitting(&self, e: Error, in_place: bool) -> Error {
         e.of_base(|expected| {
-            let store = self.options.store.as_deref();
-            let at = |n: u64| {
-                let mut word = self.file.as_os_str().to_owned();
-                word.push(format!("@{n}"));
-                word
-            };
-            match self.fitting(expected) {
-                Some(n) if in_place => {
-                    let revert = command("revert", store, at(n));
-                    format!("the base of the delta is @{n}: revert to it first with `{revert}`")
-                }
-                Some(n) => {
-                    let restore = command("restore", store, at(n));
-                    format!(
-                        "the base of the delta is @{n}: write it to a file with `{restore} -o BASE`, and apply to that"
-                    )
-                }
-                None => "apply it to the file that it was made from; `memsnap log -v` shows image digests".into(),
-            }
+            let file = FileInStore::new(&self.file, self.options.store.as_deref());
+            Cause::NotTheBase { file, number: self.fitting(expected), in_place }
         })
     }
 

@@ -14,7 +14,7 @@ use super::input::operand::Operand;
 use super::options::options;
 use super::output::{Named, Out, into, scratch_beside};
 use super::{Progress, Reading};
-use crate::error::{At, Error, Result};
+use crate::error::{At, Cause, Error, Result};
 use crate::pack::{self, DeltaHead, DeltaReader, MOST_HEAD, ReadAt};
 use crate::page::{PageSet, pages_of};
 use crate::store::Spool;
@@ -147,7 +147,7 @@ pub fn invert(input: Input, out: Out<'_>, force: bool) -> Result<Stat> {
     if !delta.head.reversible {
         return Err(Error::refused(
             format!("{} does not carry the reverse direction", path.display()),
-            "make it with --reversible",
+            Cause::NotReversible,
         ));
     }
     into(out, &Named { force, apart: &[], mode }, |out, to| {

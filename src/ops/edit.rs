@@ -19,7 +19,7 @@ use super::save::capture::{CapturedImage, Target};
 use super::save::compose::{Composer, NewPage, read_zero_extended};
 use super::{Progress, history_of};
 use crate::capture::{ScannedWindow, scan};
-use crate::error::{At, Error, Result};
+use crate::error::{At, Cause, Error, Result};
 use crate::pack::{DeltaHead, ImageId};
 use crate::page::{
     Digest, GROUP, GROUP64, ImageHasher, MAX_LEN, PAGE, PAGE64, PageNo, PageRange, PageSet, group_digest, page_digest,
@@ -343,7 +343,7 @@ fn end_of(edit: &Edit, len: u64, grow: bool, target: &Path) -> Result<u64> {
     if end > len && !grow {
         return Err(Error::refused(
             format!("the edit at {0} ({0:#x}) ends at byte {end}, and {1} has {len}", edit.at, target.display()),
-            "choose another offset, or make the file longer with --grow",
+            Cause::PastEnd,
         ));
     }
     Ok(end)

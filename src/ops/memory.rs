@@ -25,7 +25,7 @@ use super::restore::{Out, fill};
 use super::save::capture::{CapturedImage, blank_meta};
 use super::save::compose::{Composer, NewPage, SnapshotBuilder};
 use super::snap::{self, check, tag_all};
-use crate::error::{At, Error, Result};
+use crate::error::{At, Cause, Error, Result};
 use crate::mem::{Root, Snapshot, View};
 use crate::pack::{DeltaHead, FrameCounts, ImageId, Meta, SnapshotKind};
 use crate::page::{Digest, GROUP, ImageHasher, PAGE64, PageRange, PageSet};
@@ -173,8 +173,7 @@ pub fn keep<S: Root>(
     check(options)?;
     let (pages, digest) = origin.changes(view)?;
     let Some(side) = &origin.stored else {
-        let hint = "make a snapshot of it with `memsnap snap`, and open that";
-        return Err(Error::refused(format!("{} was not opened from a store", origin.name), hint));
+        return Err(Error::refused(format!("{} was not opened from a store", origin.name), Cause::NotFromStore));
     };
     let (history, from) = (&side.history, side.image.meta());
     let mut report = snap::Report {

@@ -50,7 +50,7 @@ pub use undo::undo;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result, command, shell_word};
+use crate::error::{Cause, Error, FileInStore, Result};
 use crate::store::{ChangeMarker, DigestCache, History, Image, Store};
 use crate::sys::open;
 
@@ -89,22 +89,13 @@ pub(crate) fn find_history(store: Option<&Path>, file: &Path) -> Result<History>
         _ if target.exists() => {
             let what = format!("{} has no snapshots in {}", target.display(), place.display());
             match input::renamed::known_as(store, &target) {
-                Some((old, hint)) => Error::missing(format!("{what}: {old}"), hint),
-                None => Error::missing(
-                    what,
-                    format!("take one with `{}`, or name their store with --store DIR", command("snap", store, file)),
-                ),
+                Some((old, cause)) => Error::missing(format!("{what}: {old}"), cause),
+                None => Error::missing(what, Cause::NoHistory(FileInStore::new(file, store))),
             }
         }
         _ => {
-            let hint = match place.exists() {
-                true => {
-                    format!("check the path; `memsnap log --store {}` lists files with snapshots", shell_word(&place))
-                }
-                false => "check the path, or name their store with --store DIR".into(),
-            };
             let what = format!("there is no file {}, and no snapshot of it in {}", target.display(), place.display());
-            Error::missing(what, hint)
+            Error::missing(what, Cause::NoFile { store: place.exists().then(|| place.clone()) })
         }
     };
     match std::fs::symlink_metadata(&place) {

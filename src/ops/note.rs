@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::error::Cause;
+
 /// Something to know about what was done, in words. Where it is a loss, or the user must act on it, it is a warning: that
 /// is shown even by who wants to see no notes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,17 +13,24 @@ pub struct Note {
     pub text: String,
     /// Whether it is a warning.
     pub warning: bool,
+    /// What lies behind it, for programs that advise their users.
+    pub cause: Cause,
 }
 
 impl Note {
     /// A note.
     pub(crate) fn new(text: impl Into<String>) -> Note {
-        Note { text: text.into(), warning: false }
+        Note { text: text.into(), warning: false, cause: Cause::Stated }
     }
 
     /// A warning.
     pub(crate) fn warning(text: impl Into<String>) -> Note {
-        Note { text: text.into(), warning: true }
+        Note { warning: true, ..Note::new(text) }
+    }
+
+    /// The same, with what lies behind it.
+    pub(crate) fn of(self, cause: Cause) -> Note {
+        Note { cause, ..self }
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::capture::{Io, ScanOptions};
-use crate::error::{Error, Result};
+use crate::error::{Cause, Error, Result};
 use crate::sys::fs;
 
 /// Declares a struct of options. Each field has its default and a setter of its name, with the field's documentation;
@@ -81,11 +81,6 @@ pub enum Reserve {
     Bytes(u64),
 }
 
-/// What helps where a store has too little space above the reserve.
-pub(crate) const NO_SPACE: &str = "free some space, use --store on another disk, or keep less free with --reserve";
-/// The same where there is no reserve.
-pub(crate) const FULL: &str = "free some space, or use --store on another disk";
-
 impl Default for Reserve {
     fn default() -> Reserve {
         Reserve::Percent(5)
@@ -133,6 +128,6 @@ impl Reserve {
             Some(needed) => format!("storing in {} needs about {}: {free}", dir.display(), mib(needed)),
             None => format!("the disk of {} is full: {free}", dir.display()),
         };
-        Error::refused(what, if kept == 0 { FULL } else { NO_SPACE })
+        Error::refused(what, Cause::NoSpace { reserve: kept > 0, for_undo: false })
     }
 }

@@ -15,11 +15,10 @@ use super::change::{Options, Report, Request, Summary};
 use super::compare::compare_live;
 use super::input::image::{LiveFile, StoredImage};
 use super::input::operand::Operand;
-use super::options::{FULL, NO_SPACE};
 use super::save::capture::{CapturedImage, Target};
 use super::save::compose::{Composer, NewPage, read_zero_extended};
 use super::{Progress, find_history};
-use crate::error::{At, Error, RESERVING, Result};
+use crate::error::{At, Cause, Error, Result};
 use crate::pack::{Differences, Source};
 use crate::page::{Digest, PAGE, PAGE64, PageRange};
 use crate::store::{History, Image, Intent, Ref, SnapName};
@@ -156,15 +155,12 @@ pub(crate) fn look_at(
 fn or_without_undo(e: Error) -> Error {
     let full = |e: &std::io::Error| matches!(e.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
     match e {
-        Error::Refused { what, hint } if hint == NO_SPACE => Error::refused(
-            what,
-            "free some space, keep less free with --reserve, or revert with --no-undo, which is final",
-        ),
-        Error::Refused { what, hint } if hint == FULL => {
-            Error::refused(what, "free some space, or revert with --no-undo, which is final")
-        }
-        Error::Io { doing, ref source, .. } if doing != RESERVING && full(source) => {
-            Error::refused(e.to_string(), "free some space, or revert with --no-undo, which is final")
+        Error::Refused { what, cause } => match *cause {
+            Cause::NoSpace { reserve, .. } => Error::refused(what, Cause::NoSpace { reserve, for_undo: true }),
+            other => Error::refused(what, other),
+        },
+        Error::Io { ref source, .. } if full(source) => {
+            Error::refused(e.to_string(), Cause::NoSpace { reserve: false, for_undo: true })
         }
         e => e,
     }

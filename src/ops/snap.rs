@@ -9,9 +9,9 @@ use super::input::renamed;
 use super::options::options;
 use super::save::capture::{CaptureOptions, CapturedImage, Target, take};
 use super::stat::Format;
-use super::{Progress, Reading, Reserve};
+use super::{Note, Progress, Reading, Reserve};
 use crate::capture::Companion;
-use crate::error::{At, Error, Result};
+use crate::error::{At, Cause, Error, Result};
 use crate::pack::{Compress, FrameCounts, Grade, SnapshotKind};
 use crate::page::{Digest, PAGE64};
 use crate::store::{ChangeMarker, History, Ref, Store, WriteLock, check_tag, refuse_stored};
@@ -82,7 +82,7 @@ pub struct Report {
     #[doc(hidden)]
     pub format: Option<Format>,
     /// Warnings.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Note>,
     /// Time taken.
     pub elapsed: Duration,
 }
@@ -142,7 +142,7 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
         repaired: taken.repaired,
         damage: taken.damage.clone(),
         format: Format::look(&live, taken.len),
-        warnings: Companion::hot_beside(&path).map(|log| companion_warning(&path, &log)).into_iter().collect(),
+        warnings: Companion::hot_beside(&path).map(companion_warning).into_iter().collect(),
         elapsed: Duration::ZERO,
     };
     if is_first {
@@ -158,16 +158,16 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
 }
 
 /// A warning that other machines may not see the store's locks, once for each target.
-fn lock_warning(dir: &Path) -> Option<String> {
+fn lock_warning(dir: &Path) -> Option<Note> {
     let kind = File::open(dir).and_then(|dir| fs::kind(&dir)).ok().filter(FsKind::may_hide_locks)?;
-    Some(format!(
+    Some(Note::warning(format!(
         "the store is on {}, where other machines may not see its locks: let only one machine write to it at a time",
         kind.name()
-    ))
+    )))
 }
 
 /// Tags a snapshot. Returns warnings for tags that were moved from other snapshots.
-pub(crate) fn tag_all(history: &History, writing: &WriteLock, tags: &[String], id: &Digest) -> Result<Vec<String>> {
+pub(crate) fn tag_all(history: &History, writing: &WriteLock, tags: &[String], id: &Digest) -> Result<Vec<Note>> {
     let mut warnings = Vec::new();
     for tag in tags {
         warnings.extend(moved(history, tag, id)?);
@@ -185,7 +185,7 @@ pub(crate) fn check(options: &Options) -> Result<()> {
 }
 
 /// The warning for a tag that is moved from another snapshot.
-fn moved(history: &History, tag: &str, id: &Digest) -> Result<Option<String>> {
+fn moved(history: &History, tag: &str, id: &Digest) -> Result<Option<Note>> {
     let before = match history.tagged(tag) {
         Ok(before) => before.filter(|before| before != id),
         // Setting a damaged tag again repairs it.
@@ -194,10 +194,8 @@ fn moved(history: &History, tag: &str, id: &Digest) -> Result<Option<String>> {
     };
     let Some(before) = before else { return Ok(None) };
     let number = history.snapshots()?.into_iter().find(|name| name.id == before).map(|name| name.number);
-    Ok(Some(format!(
-        "tag {tag} was moved to this snapshot from {}",
-        number.map_or(before.to_string(), |n| format!("@{n}"))
-    )))
+    let from = number.map_or(before.to_string(), |n| format!("@{n}"));
+    Ok(Some(Note::warning(format!("tag {tag} was moved to this snapshot from {from}"))))
 }
 
 /// Decides whether the capture becomes a snapshot, and commits it.
@@ -223,8 +221,8 @@ fn keep(
             report.reason = parent.meta().reason.clone();
         }
         if !options.message.is_empty() {
-            let hint = "the message was not stored, because nothing changed; --always takes a snapshot anyway";
-            report.warnings.push(hint.into());
+            let what = "the message was not stored, because nothing changed";
+            report.warnings.push(Note::warning(what).of(Cause::Unchanged));
         }
         taken.unchanged();
         return Ok(());
@@ -256,8 +254,8 @@ pub(crate) fn refuse_unfinished(history: &History, live: &File) -> Result<()> {
     }
 }
 
-fn companion_warning(path: &Path, log: &Companion) -> String {
-    format!("{}; {} first", log.reason(), log.remedy(path))
+fn companion_warning(log: Companion) -> Note {
+    Note::warning(log.reason()).of(Cause::LogBesideSnapshot(log.hot()))
 }
 
 /// Fails at once, not after an hour, if the first snapshot of a target will not fit on the disk of the store.

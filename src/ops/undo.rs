@@ -8,7 +8,7 @@ use super::change::{Options, Request, Summary};
 use super::revert::{PlanBasis, if_same, look_at};
 use super::save::capture::CapturedImage;
 use super::{Progress, find_history};
-use crate::error::{Error, Result, command, shell_word};
+use crate::error::{Cause, Error, FileInStore, Result};
 use crate::page::Digest;
 use crate::store::{History, Image, Intent, Ref, SnapName};
 
@@ -63,10 +63,7 @@ impl Goal for Undo {
     }
 
     fn explain(&self, e: Error) -> Error {
-        e.of_base(|_| {
-            let undo = command("undo --force", self.options.store.as_deref(), &self.file);
-            format!("it was changed since; `{undo}` saves that and then overwrites it")
-        })
+        e.of_base(|_| Cause::ChangedSince(FileInStore::new(&self.file, self.options.store.as_deref())))
     }
 }
 
@@ -87,17 +84,8 @@ impl Undo {
         let (history, file, store) = (&self.history, &self.file, self.options.store.as_deref());
         history.last_change()?.ok_or_else(|| {
             let target = history.target();
-            let mut latest = file.as_os_str().to_owned();
-            latest.push("@latest");
-            let hint = match target.exists() {
-                true => format!("`{}` brings back the latest snapshot", command("revert", store, latest)),
-                false => {
-                    let restore = command("restore", store, latest);
-                    format!("the file is gone: `{restore} -o {}` writes its latest snapshot", shell_word(file))
-                }
-            };
             let what = format!("memsnap has changed nothing in {} that it could take back", target.display());
-            Error::missing(what, hint)
+            Error::missing(what, Cause::NoChange { file: FileInStore::new(file, store), gone: !target.exists() })
         })
     }
 }

@@ -11,7 +11,7 @@ pub use self::span::{Place, Span};
 pub use crate::vec::format::{ElementType, Tag, tag};
 pub use crate::vec::scalar::{Number, Scalar};
 
-use crate::error::{At, Error, Result, command};
+use crate::error::{At, Cause, Error, Result};
 use crate::vec::{Edit, PersistenceFile, VecFile, VecFileMut, is_vec};
 
 /// Bytes of elements that are read at once.
@@ -129,7 +129,7 @@ pub fn push(path: &Path, input: Input<'_>, wait: Duration) -> Result<Report> {
 fn no_vector(from: &mut dyn BufRead, name: &Path) -> Result<()> {
     if is_vec(first_of(from).at("reading", name)?) {
         let what = format!("{} is a persistent vector itself, with a header", name.display());
-        return Err(Error::refused(what, "write its elements with `memsnap vec dump`, and append those: `-` is stdin"));
+        return Err(Error::refused(what, Cause::InputIsVector));
     }
     Ok(())
 }
@@ -212,8 +212,8 @@ impl Words<'_> {
         self.ready.clear();
         let read = match self.from.take(LONGEST_LINE).read_line(&mut line) {
             Err(e) if e.kind() == io::ErrorKind::InvalidData => {
-                let hint = "`vec import` takes bytes of elements with --raw, files of persistence with --persistence";
-                return Err(Error::refused(format!("line {} of {name} is no text", self.line), hint));
+                let what = format!("line {} of {name} is no text", self.line);
+                return Err(Error::refused(what, Cause::InputNotText));
             }
             read => read.at("reading", self.name)?,
         };
@@ -241,7 +241,7 @@ fn scalar(vec: &VecFile) -> Result<Scalar> {
     let kind = vec.element_type();
     kind.scalar.ok_or_else(|| {
         let what = format!("{} has {}, which are no numbers", vec.path().display(), kind.describe());
-        Error::refused(what, "read and add them as bytes, with `vec dump --raw` and `vec import --raw`")
+        Error::refused(what, Cause::NotNumbers)
     })
 }
 
@@ -362,7 +362,7 @@ pub fn set(path: &Path, at: Place, words: &[String], wait: Duration) -> Result<R
     if changed > len - start {
         let what =
             format!("{} has {len} elements, and {changed} from {start} on would go past them", vec.path().display());
-        return Err(Error::refused(what, "use `memsnap vec push` to add elements"));
+        return Err(Error::refused(what, Cause::PastElements));
     }
     vec.commit(&[Edit { offset: start * vec.element_type().size, bytes: &bytes }], len)?;
     Ok(Report { changed, len })
@@ -382,5 +382,5 @@ pub fn truncate(path: &Path, len: u64, wait: Duration) -> Result<Report> {
 
 fn fewer(vec: &VecFile, wanted: u64) -> Error {
     let what = format!("{} has only {}, fewer than {wanted}", vec.path().display(), elements(vec.len()));
-    Error::refused(what, format!("`{}` prints their number", command("vec len", None, vec.path())))
+    Error::refused(what, Cause::FewerElements(vec.path().into()))
 }

@@ -16,7 +16,7 @@ use super::input::operand::Operand;
 use super::read::losses::Losses;
 use super::save::heal;
 use super::{Note, Progress, find_history};
-use crate::error::{Error, Result, command};
+use crate::error::{Cause, Error, FileInStore, Result};
 use crate::store::{History, STORE_NAME, SnapName, Store};
 use crate::sys::open;
 use report::Check;
@@ -39,10 +39,8 @@ pub fn verify(what: Option<&Operand>, options: &Options, progress: &dyn Progress
         readable |= check.run(&mut report)?;
     }
     if let Some(what) = what.filter(|_| report.targets == 0 && report.notes.is_empty()) {
-        return Err(Error::missing(
-            format!("{} has no snapshots yet", what.path.display()),
-            format!("take one with `{}`", command("snap", options.store.as_deref(), &what.path)),
-        ));
+        let file = FileInStore::new(&what.path, options.store.as_deref());
+        return Err(Error::missing(format!("{} has no snapshots yet", what.path.display()), Cause::NoSnapshots(file)));
     }
     if options.repair {
         // Its line names what a newer version requires, and this one cannot know that.
@@ -52,7 +50,10 @@ pub fn verify(what: Option<&Operand>, options: &Options, progress: &dyn Progress
             mark_repaired(&store.format_path(), made, &mut report.faults);
         }
         let left = report.faults.iter_mut().filter(|fault| !fault.repaired && fault.unrepaired.is_empty());
-        left.for_each(|fault| fault.unrepaired = why_not(fault, newer).into());
+        left.for_each(|fault| {
+            let (why, cause) = why_not(fault, newer);
+            (fault.unrepaired, fault.cause) = (why.into(), cause);
+        });
     }
     Ok(report)
 }
@@ -66,14 +67,15 @@ fn mark_repaired(path: &Path, made: Result<(), String>, faults: &mut [Fault]) {
 }
 
 /// Why no repair of this file was tried.
-fn why_not(fault: &Fault, newer: bool) -> &'static str {
-    match fault.path.file_name().and_then(|name| name.to_str()) {
+fn why_not(fault: &Fault, newer: bool) -> (&'static str, Cause) {
+    let why = match fault.path.file_name().and_then(|name| name.to_str()) {
         _ if fault.newer => "only the version of memsnap that made it, or a newer one, can",
         Some("format") if newer => "only the version of memsnap that made the store, or a newer one, can",
         Some("format") => "no snapshot can be read that shows the format of the store",
-        Some("target") => "this needs the name of the file: memsnap verify --repair FILE",
+        Some("target") => return ("this needs the name of the file", Cause::NoLabel),
         _ => "its content is not stored anywhere else",
-    }
+    };
+    (why, Cause::Stated)
 }
 
 /// What is to be checked.

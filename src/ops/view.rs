@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::input::operand::Operand;
 use super::input::image::{LiveFile, OpenImage, StoredImage};
-use crate::error::{At, Error, Result, shell_word, shown};
+use crate::error::{At, Cause, Error, Result, shown};
 use crate::store::Ref;
 use crate::sys::ext::FileTypeExt;
 use crate::sys::{open, sparse};
@@ -31,7 +31,7 @@ fn as_stream(e: Error, path: &Path) -> Error {
     let kind = std::fs::metadata(path).map(|found| found.file_type());
     match e {
         Error::Refused { what, .. } if kind.is_ok_and(|kind| !kind.is_dir() && !kind.is_socket()) => {
-            Error::refused(what, format!("read it as a stream: `memsnap view - < {}`", shell_word(path)))
+            Error::refused(what, Cause::Stream(path.into()))
         }
         e => e,
     }

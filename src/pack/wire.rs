@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use crate::error::Error;
+use crate::error::{Cause, Error};
 use crate::page::Digest;
 
 /// Why bytes cannot be used. [`Bad::of`] adds the file they came from.
@@ -40,9 +40,7 @@ impl Bad {
             Bad::Io(source) => Error::Io { doing: "reading", path: path.into(), source },
             Bad::Damaged(what) => Error::damaged(path, what),
             Bad::Version(what) => Error::Version { path: path.into(), what },
-            Bad::Foreign => {
-                Error::refused(format!("{} is not a delta", path.display()), "`memsnap delta make` writes deltas")
-            }
+            Bad::Foreign => Error::refused(format!("{} is not a delta", path.display()), Cause::NotADelta),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Store;
 use super::history::History;
 use super::write_lock::WriteLock;
-use crate::error::{At, Error, Result, shell_word};
+use crate::error::{At, Cause, Error, Result};
 use crate::sys::{create, no_follow};
 
 impl History {
@@ -30,7 +30,7 @@ impl History {
             Err(e) if e.kind() == io::ErrorKind::CrossesDevices => {
                 return Err(Error::refused(
                     format!("{} and {} are on different file systems", self.dir().display(), store.dir().display()),
-                    format!("copy the store with `cp -a` first, or name it with --store {}", shell_word(self.above())),
+                    Cause::OtherFileSystem(self.above().into()),
                 ));
             }
             done => done.at("renaming", self.dir())?,
@@ -51,10 +51,7 @@ impl History {
         if !self.snapshots()?.is_empty() {
             return Err(Error::refused(
                 format!("{} has snapshots of its own in {}", self.target().display(), store.dir().display()),
-                format!(
-                    "two histories are never mixed: first move that one away, `mv {} ELSEWHERE`",
-                    shell_word(self.dir())
-                ),
+                Cause::HasHistory(self.dir().into()),
             ));
         }
         no_follow::remove_dir_all(self.dir()).at("removing", self.dir())

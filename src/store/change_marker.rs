@@ -14,7 +14,7 @@ use super::Store;
 use super::history::History;
 use super::intent::{Intent, LABEL_DIGITS, NAME};
 use super::write_lock::is_being_written;
-use crate::error::{At, Error, Result, shell_word};
+use crate::error::{At, Cause, Error, FileInStore, Result};
 use crate::sys::ext::{OsStrExt, OsStringExt};
 use crate::sys::open::{self, Stamp};
 use crate::sys::xattr::{self, CHANGE_MARKER as ATTR};
@@ -134,11 +134,7 @@ impl ChangeMarker {
     /// The error for a verb that only reads.
     pub fn refusal_to_read(&self, target: &Path) -> Error {
         if self.is_busy() {
-            return Error::Busy {
-                path: target.into(),
-                holder: "another memsnap is changing it".into(),
-                hint: "try again when that has ended".into(),
-            };
+            return Error::busy(target, "another memsnap is changing it", "try again when that has ended");
         }
         self.refusal(target)
     }
@@ -146,38 +142,33 @@ impl ChangeMarker {
     /// The error for a verb that needs a whole file.
     pub fn refusal(&self, target: &Path) -> Error {
         let (file, record) = (target.display(), self.history.display());
-        let abandon = format!("`memsnap recover --abandon {}`", shell_word(target));
         match self.record {
             RecordPlace::Own | RecordPlace::Elsewhere => Error::refused(
                 format!("a change of {file} was interrupted (recorded in {record})"),
-                self.way_to_recover(target, &abandon),
+                self.interrupted(target),
             ),
             RecordPlace::Gone => Error::refused(
                 format!("a change of {file} was interrupted, and its record is not in {record} any more"),
-                format!("bring back that directory or another copy of the file, or take it as it is: {abandon}"),
+                Cause::RecordGone(target.into()),
             ),
             RecordPlace::OfOriginal => Error::refused(
                 format!("{file} is a copy of a file that was half changed (recorded in {record})"),
-                format!("recover the original and copy it again, or take the copy as it is: {abandon}"),
+                Cause::CopyOfHalfChanged(target.into()),
             ),
         }
     }
 
-    fn way_to_recover(&self, target: &Path, abandon: &str) -> String {
+    fn interrupted(&self, target: &Path) -> Cause {
         let store = self.history.parent().unwrap_or(&self.history);
         let opened = Store::open(store).ok();
         let of = opened.zip(self.history.file_name()).and_then(|(store, name)| History::open_named(&store, name).ok());
         let of =
             of.map(|history| history.target().to_path_buf()).filter(|of| self.record != RecordPlace::Own && of != target);
         let is_beside = Store::places(None, of.as_deref().unwrap_or(target)).0 == store;
-        let option = if is_beside { "" } else { &format!("--store {} ", shell_word(store)) };
+        let named = |file: &Path| FileInStore::new(file, (!is_beside).then_some(store));
         match of {
-            None => format!("run `memsnap recover {option}{}` first", shell_word(target)),
-            Some(of) => format!(
-                "move it back to {} and run `memsnap recover {option}{1}`, or take it as it is: {abandon}",
-                of.display(),
-                shell_word(&of)
-            ),
+            None => Cause::Interrupted(named(target)),
+            Some(of) => Cause::InterruptedElsewhere { was: named(&of), file: target.into() },
         }
     }
 }

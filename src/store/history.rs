@@ -9,7 +9,7 @@ use super::Store;
 use super::file_names::{SnapName, recorded};
 use super::image::{Image, Snapshot};
 use super::pack_cache::PackCache;
-use crate::error::{At, Error, Result, command};
+use crate::error::{At, Error, FileInStore, Result};
 use crate::page::Digest;
 use crate::sys::create::{Owner, Pending};
 use crate::sys::{create, no_follow};
@@ -23,8 +23,8 @@ pub struct History {
     dir: PathBuf,
     key: Vec<u8>,
     target: PathBuf,
-    /// The target and the store as the user named them, for hints.
-    named: (PathBuf, Option<PathBuf>),
+    /// The target and the store as the user named them, for errors.
+    pub(super) named: FileInStore,
     /// Whose it is: root gives to them what it makes here.
     owner: Owner,
     /// Whose the store is.
@@ -46,17 +46,12 @@ impl History {
         let dir = store.dir().join(History::name_of(&key));
         let target = store.target(&key);
         let packs = Arc::new(PackCache::new(&dir));
-        History { dir, named: (target.clone(), None), target, key, owner, keeper: store.owner, packs }
+        History { dir, named: FileInStore::new(&target, None), target, key, owner, keeper: store.owner, packs }
     }
 
-    /// The same, for which hints name the target and the store so.
+    /// The same, for which errors name the target and the store so.
     pub(crate) fn named(self, target: &Path, store: Option<&Path>) -> History {
-        History { named: (target.into(), store.map(Path::to_path_buf)), ..self }
-    }
-
-    /// `memsnap VERB FILE`, as the user may type it.
-    pub(crate) fn command(&self, verb: &str) -> String {
-        command(verb, self.named.1.as_deref(), &self.named.0)
+        History { named: FileInStore::new(target, store), ..self }
     }
 
     pub(super) fn find(store: &Store, key: Vec<u8>) -> Result<Option<History>> {

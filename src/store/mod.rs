@@ -54,7 +54,7 @@ use std::path::{Path, PathBuf};
 
 use place::{above, key_in};
 
-use crate::error::{At, Error, Result};
+use crate::error::{At, Cause, Error, Result};
 use crate::sys::create::Owner;
 use crate::sys::{create, no_follow, open};
 
@@ -70,7 +70,7 @@ impl Store {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                 return Err(Error::missing(
                     format!("there is no store at {}", dir.display()),
-                    "take a first snapshot with `memsnap snap FILE`, or name the store with --store DIR",
+                    Cause::NoStore,
                 ));
             }
             found => found.at("inspecting", dir)?,
@@ -291,14 +291,14 @@ fn check_format(store: &Store) -> Result<()> {
     if found.as_ref().is_ok_and(is_claimed) && !store.has_histories() || found.is_err_and(is_missing) {
         if check_empty(dir).is_ok() {
             let what = format!("there is no store at {} yet: making it was cut short", dir.display());
-            return Err(Error::missing(what, "take a first snapshot with `memsnap snap FILE`"));
+            return Err(Error::missing(what, Cause::EmptyStore));
         }
         if store.has_histories() {
             return Err(Error::damaged(&path, "it is missing"));
         }
         return Err(Error::refused(
             format!("{} is not a store: it has no file named format", dir.display()),
-            "choose another directory with --store DIR",
+            Cause::NotAStore,
         ));
     }
     match format::read(&create::read_small(&path, 4096)?) {
@@ -315,7 +315,7 @@ fn check_empty(dir: &Path) -> Result<()> {
         if name != ".gitignore" && name != "format" && !name.as_bytes().starts_with(create::TMP_PREFIX.as_bytes()) {
             return Err(Error::refused(
                 format!("{} is neither empty nor a store", dir.display()),
-                "choose an empty or new directory with --store DIR",
+                Cause::NotEmpty,
             ));
         }
     }

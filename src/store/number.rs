@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use super::file_names::{MOST_NUMBER, record_name, recorded};
 use super::history::History;
-use crate::error::{Error, Result};
+use crate::error::{Cause, Error, Result};
 use crate::sys::no_follow;
 
 impl History {
@@ -25,7 +25,7 @@ impl History {
         }
         Err(Error::refused(
             format!("{} has given number {}, and no number is higher", self.dir().display(), next - 1),
-            "look at the history with `memsnap verify`: that file was not made by memsnap",
+            Cause::NoNumberLeft,
         ))
     }
 

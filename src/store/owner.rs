@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::Store;
 use super::history::History;
-use crate::error::{At, Error, Result, shell_word};
+use crate::error::{At, Cause, Error, Result};
 use crate::sys::create::Owner;
 use crate::sys::ext::MetadataExt;
 use crate::sys::{create, id, no_follow};
@@ -29,7 +29,7 @@ fn may_hold(owner: Owner, target: Owner) -> bool {
 }
 
 /// The error when it may not.
-fn foreign(dir: &Path, owner: Owner, target: &Path, theirs: Owner, hint: String) -> Error {
+fn foreign(dir: &Path, owner: Owner, target: &Path, theirs: Owner, cause: Cause) -> Error {
     let what = format!(
         "{} belongs to user {}, who is neither you nor the owner of {} (user {})",
         dir.display(),
@@ -37,11 +37,8 @@ fn foreign(dir: &Path, owner: Owner, target: &Path, theirs: Owner, hint: String)
         target.display(),
         theirs.uid
     );
-    Error::refused(what, hint)
+    Error::refused(what, cause)
 }
-
-/// The hint when a store belongs to another user.
-const ELSEWHERE: &str = "use --store with a directory of your own";
 
 impl Store {
     /// Opens the store of `target`: `chosen`, or the one beside it, which must belong to the caller, root or the owner
@@ -64,7 +61,7 @@ impl Store {
             return Ok(());
         }
         match known().next() {
-            Some((target, theirs)) => Err(foreign(&self.dir, self.owner, target, theirs, ELSEWHERE.into())),
+            Some((target, theirs)) => Err(foreign(&self.dir, self.owner, target, theirs, Cause::ForeignStore)),
             None => Ok(()),
         }
     }
@@ -79,7 +76,7 @@ impl Store {
         let theirs = owner_at(target)?;
         let check = |dir: &Path, owner| match may_hold(owner, theirs) {
             true => Ok(()),
-            false => Err(foreign(dir, owner, target, theirs, ELSEWHERE.into())),
+            false => Err(foreign(dir, owner, target, theirs, Cause::ForeignStore)),
         };
         let owner = chosen.is_none().then_some(theirs);
         Store::open_or_create_for(&Store::place(chosen, target), owner, &check)
@@ -122,8 +119,7 @@ impl History {
                 self.target().display(),
                 may & 0o7777
             );
-            let chmod = format!("chmod -R go= {}", shell_word(self.dir()));
-            return Err(create::exposed(self.dir(), what, &chmod));
+            return Err(create::exposed(self.dir(), what, Cause::OthersHaveRights(self.dir().into())));
         }
         Ok(())
     }
@@ -131,12 +127,11 @@ impl History {
     fn admit_from(&self, theirs: Owner) -> Result<()> {
         let (store, keeper) = (no_follow::parent(self.dir()), self.keeper());
         if !may_hold(keeper, theirs) {
-            return Err(foreign(store, keeper, self.target(), theirs, ELSEWHERE.into()));
+            return Err(foreign(store, keeper, self.target(), theirs, Cause::ForeignStore));
         }
         if !may_hold(self.owner(), theirs) {
-            let chown = format!("chown -R {}:{} {}", theirs.uid, theirs.gid, shell_word(self.dir()));
-            let hint = format!("give what is stored of it to the owner of the file: {chown}");
-            return Err(foreign(self.dir(), self.owner(), self.target(), theirs, hint));
+            let cause = Cause::ForeignHistory { dir: self.dir().into(), owner: (theirs.uid, theirs.gid) };
+            return Err(foreign(self.dir(), self.owner(), self.target(), theirs, cause));
         }
         Ok(())
     }

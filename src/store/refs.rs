@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::file_names::SnapName;
 use super::history::History;
-use crate::error::{Error, Result, acts};
+use crate::error::{Cause, Error, Result, acts};
 
 /// Longest tag, in bytes: it is also a file name in the store.
 const TAG_MAX: usize = 64;
@@ -13,9 +13,6 @@ const TAG_MAX: usize = 64;
 const ID_DIGITS: usize = 64;
 /// Fewest digits that may stand for an id.
 const PREFIX_MIN: usize = 4;
-
-const REF_HINT: &str = "use FILE@latest, FILE@3, FILE@-1 (the one before the latest), FILE@TAG, FILE@ID (at least 4 \
-                        digits) or FILE@now; --at REF does not split the file name";
 
 /// Which image of a file is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,7 +120,7 @@ fn tag_fault(tag: &str) -> Option<&'static str> {
 
 /// The error for a text that names no snapshot.
 pub(crate) fn no_ref(text: &str, why: &str) -> Error {
-    Error::refused(format!("`@{text}` names no snapshot: {why}"), REF_HINT)
+    Error::refused(format!("`@{text}` names no snapshot: {why}"), Cause::NoRef)
 }
 
 fn number(text: &str) -> Option<u64> {
@@ -159,12 +156,10 @@ impl History {
     pub fn resolve(&self, reference: &Ref) -> Result<SnapName> {
         let all = self.snapshots()?;
         if all.is_empty() {
-            return Err(Error::missing(
-                format!("{} has no snapshots yet", self.target().display()),
-                format!("take one with `{}`", self.command("snap")),
-            ));
+            let what = format!("{} has no snapshots yet", self.target().display());
+            return Err(Error::missing(what, Cause::NoSnapshots(self.named.clone())));
         }
-        let missing = |what: String| Error::missing(what, format!("`{}` lists its snapshots", self.command("log")));
+        let missing = |what: String| Error::missing(what, Cause::NoSnapshot(self.named.clone()));
         let none = || missing(format!("{} has no snapshot @{reference}", self.target().display()));
         match reference {
             Ref::Latest => self.asked(&all, 0).ok_or_else(none),

@@ -55,8 +55,8 @@ impl WriteLock {
         if open::stamp_path(&path).is_ok_and(|now| now.same_file(&held)) {
             return Ok(());
         }
-        let holder = "its lock was removed or replaced while we held it, so another writer may be at work".into();
-        Err(Error::Busy { path, holder, hint: "try again, and leave the files of the store alone".into() })
+        let holder = "its lock was removed or replaced while we held it, so another writer may be at work";
+        Err(Error::busy(&path, holder, "try again, and leave the files of the store alone"))
     }
 
     /// Whether nothing has been published that no snapshot names yet.

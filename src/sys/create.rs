@@ -12,8 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::ext::OsStrExt;
 use super::{id, open};
-use crate::error::shell_word;
-use crate::error::{At, Error, Result};
+use crate::error::{At, Cause, Error, Result};
 use crate::planted::{Bug, sync_once};
 use imp::Dir;
 
@@ -174,8 +173,7 @@ pub fn resolve_output(path: &Path) -> Result<PathBuf> {
     let shown = path.display();
     // A link to a directory is a name like others; with a slash at its end, it is the directory.
     if std::fs::symlink_metadata(path).is_ok_and(|found| found.is_dir()) {
-        let hint = format!("name a file in it: {}", shell_word(path.join("NAME")));
-        return Err(Error::refused(format!("{shown} is a directory"), hint));
+        return Err(Error::refused(format!("{shown} is a directory"), Cause::IsDirectory(path.into())));
     }
     if bytes.ends_with(b"/") || bytes.ends_with(b"/.") {
         return Err(Error::refused(format!("{shown} is not a directory"), "name a file, without a slash at the end"));

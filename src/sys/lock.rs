@@ -113,7 +113,7 @@ fn by_ancestors(in_the_way: &[Lock], mode: LockMode) -> Option<bool> {
     theirs.map(|l| l.exclusive || mode == LockMode::Shared).max()
 }
 
-fn busy(path: &Path, in_the_way: &[Lock], hint: &str) -> Error {
+fn busy(path: &Path, in_the_way: &[Lock], remedy: &'static str) -> Error {
     let mut seen: Vec<_> = in_the_way.iter().flat_map(|l| &l.holders).collect();
     seen.sort();
     seen.dedup_by_key(|process| process.pid);
@@ -124,7 +124,7 @@ fn busy(path: &Path, in_the_way: &[Lock], hint: &str) -> Error {
         [one] => format!("locked by PID {}{}", one.pid, name(one)),
         [one, others @ ..] => format!("locked by PID {}{} and {} more", one.pid, name(one), others.len()),
     };
-    Error::Busy { path: path.into(), holder, hint: hint.into() }
+    Error::busy(path, holder, remedy)
 }
 
 #[cfg(all(test, target_os = "linux"))]

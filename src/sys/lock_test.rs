@@ -129,7 +129,7 @@ fn ancestors_lend_theirs() {
         let path = Path::new(&path);
         let result = match flock(&open(path), path, LockMode::Exclusive, Duration::from_millis(300)) {
             Ok(held) => format!("{held:?}"),
-            Err(e) => format!("{e}; {}", e.hint()),
+            Err(e) => format!("{e}; {e:?}"),
         };
         writeln!(std::io::stderr(), "result: {result}").unwrap();
         return;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use super::open_mode::OpenMode;
-use crate::error::{At, Error, Result};
+use crate::error::{At, Cause, Error, Result};
 
 /// Opens a target for reading, without updating its access time where that is permitted.
 ///
@@ -207,7 +207,7 @@ pub fn same_file(a: &Path, b: &Path) -> bool {
 
 #[cfg(unix)]
 mod imp {
-    use super::{At, Error, File, FileType, Metadata, OpenMode, Path, Result, Stamp, since_epoch};
+    use super::{At, Cause, Error, File, FileType, Metadata, OpenMode, Path, Result, Stamp, since_epoch};
     use std::os::unix::fs::{FileTypeExt, MetadataExt};
     use std::time::{Duration, Instant};
 
@@ -226,11 +226,8 @@ mod imp {
             match open_quietly(path, mode) {
                 Err(Errno::AGAIN) if start.elapsed() < LEASE_WAIT => std::thread::sleep(Duration::from_millis(5)),
                 Err(Errno::AGAIN) => {
-                    return Err(Error::Busy {
-                        path: path.into(),
-                        holder: "a process holds a lease on it and does not give it back".into(),
-                        hint: "see who has it open with `memsnap stat`, or try again later".into(),
-                    });
+                    let holder = "a process holds a lease on it and does not give it back";
+                    return Err(Error::busy(path, holder, Cause::Leased));
                 }
                 Err(Errno::TXTBSY) => return Err(executed(path)),
                 Err(Errno::PERM) if mode == OpenMode::Both => {
@@ -266,17 +263,12 @@ mod imp {
             0 => String::new(),
             n => format!(" and {n} more"),
         };
-        Error::Busy {
-            path: path.into(),
-            holder: format!("it is being executed by {by}{more}"),
-            hint: "end it first, or make a new file and put it in the place of this one with mv(1)".into(),
-        }
+        Error::busy(path, format!("it is being executed by {by}{more}"), Cause::Executed)
     }
 
     /// The error for a file that chattr(1) has made immutable or append-only.
     #[cfg(target_os = "linux")]
     fn marked(path: &Path) -> Option<Error> {
-        use crate::error::shell_word;
         use rustix::fs::IFlags;
         let file = no_follow::open(path, OpenMode::Read).ok()?;
         let flags = rustix::fs::ioctl_getflags(&file).ok()?;
@@ -285,8 +277,8 @@ mod imp {
             () if flags.contains(IFlags::APPEND) => ("for appending only", 'a'),
             () => return None,
         };
-        let hint = format!("if it is to be changed all the same: chattr -{letter} {}", shell_word(path));
-        Some(Error::refused(format!("{} is marked as {what}", path.display()), hint))
+        let cause = Cause::Marked { file: path.into(), letter };
+        Some(Error::refused(format!("{} is marked as {what}", path.display()), cause))
     }
 
     #[cfg(not(target_os = "linux"))]

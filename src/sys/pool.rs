@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use crate::error::{At, Error, Result};
+use crate::error::{Error, Result};
 
 /// Most threads that are used.
 const MOST_WORKERS: usize = 8;
@@ -76,7 +76,7 @@ where
             // One is sufficient.
             if let Err(e) = thread::Builder::new().spawn_scoped(scope, run) {
                 if started == 0 {
-                    return Err(e).at("starting a thread for", path);
+                    return Err(Error::Thread { path: path.into(), source: e });
                 }
                 break;
             }

@@ -11,8 +11,7 @@ use rustix::fs::{Dir, Gid, Mode, Uid};
 use rustix::io::Errno;
 
 use super::{id, mount, no_follow};
-use crate::error::shell_word;
-use crate::error::{At, Error, Result};
+use crate::error::{At, Cause, Error, Result};
 
 /// User and group that a file belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,20 +132,19 @@ fn must_be_dir(dir: &Path) -> Result<Metadata> {
     if !metadata.is_dir() {
         let what = if metadata.is_symlink() { "a symbolic link" } else { "a file" };
         let what = format!("{} is {what}, not a directory", dir.display());
-        return Err(Error::refused(what, "move it away, or use --store with another directory"));
+        return Err(Error::refused(what, Cause::StoreNotDirectory));
     }
     Ok(metadata)
 }
 
-/// The error for a directory that others can use: `chmod` is the hint where the file system keeps modes.
-pub(crate) fn exposed(dir: &Path, what: String, chmod: &str) -> Error {
+/// The error for a directory that others can use; `cause` is why where the file system keeps modes.
+pub(crate) fn exposed(dir: &Path, what: String, cause: Cause) -> Error {
     let kind = no_follow::directory(dir).ok().and_then(|dir| mount::of(&dir)).map(|mount| mount.kind);
     match kind.filter(|kind| kind.starts_with("fuse") || MODELESS.contains(&kind.as_str())) {
         Some(kind) => {
-            let hint = "use --store with a directory on another file system, or mount this one with umask=077";
-            Error::refused(format!("{what}; on {kind}, modes may follow from how it is mounted"), hint)
+            Error::refused(format!("{what}; on {kind}, modes may follow from how it is mounted"), Cause::ModesOfMount)
         }
-        None => Error::refused(what, chmod),
+        None => Error::refused(what, cause),
     }
 }
 
@@ -164,20 +162,20 @@ pub fn check_private(dir: &Path) -> Result<Owner> {
     let enter = || no_follow::name(&dir.join(".")).and_then(|_| no_follow::directory(dir));
     if lacks(&metadata, ENTER) && enter().is_err_and(|e| e == Errno::ACCESS) {
         let what = format!("{} cannot be entered by its owner (mode {:04o})", dir.display(), metadata.mode() & 0o7777);
-        return Err(Error::refused(what, format!("chmod u+rwx {}", shell_word(dir))));
+        return Err(Error::refused(what, Cause::CannotEnter(dir.into())));
     }
     let (us, owner) = (id::euid(), metadata.uid());
     if us != 0 && owner != us && owner != 0 {
         let what = format!("{} belongs to user {owner}, not to you (user {us})", dir.display());
-        return Err(Error::refused(what, "use --store with a directory of your own"));
+        return Err(Error::refused(what, Cause::ForeignStore));
     }
     if owner != us && no_follow::name(&dir.join(".")).is_err_and(|e| e == Errno::ACCESS) {
         let what = format!("{} belongs to root, and no other user may enter it", dir.display());
-        return Err(Error::refused(what, "use --store with a directory of your own"));
+        return Err(Error::refused(what, Cause::ForeignStore));
     }
     if metadata.mode() & 0o022 != 0 {
         let what = format!("others can write to {} (mode {:o})", dir.display(), metadata.mode() & 0o7777);
-        return Err(exposed(dir, what, &format!("chmod go-w {}", shell_word(dir))));
+        return Err(exposed(dir, what, Cause::OthersCanWrite(dir.into())));
     }
     Ok(Owner::from(&metadata))
 }

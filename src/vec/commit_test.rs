@@ -59,7 +59,7 @@ fn moved_replaced_cut_and_lengthened_files_are_noticed() {
         let before = std::fs::metadata(&vec.path).ok().map(|m| m.len());
         let error = vec.commit(&[Edit { offset: 0, bytes: &[1, 1] }], 50).unwrap_err();
         assert_eq!(std::fs::metadata(&vec.path).ok().map(|m| m.len()), before, "nothing is written");
-        assert!(!error.hint().is_empty());
+        assert!(!matches!(&error, Error::Refused { cause, .. } if **cause == crate::Cause::Stated));
         error.to_string()
     };
     std::fs::rename(&path, &other).unwrap();

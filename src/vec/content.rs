@@ -3,8 +3,8 @@
 use super::format::{self, ELEMENTS, ElementType, State};
 use super::log::Log;
 use super::source::VecSource;
-use crate::Result;
 use crate::page::PAGE;
+use crate::{Cause, Result};
 
 /// The content of a file: the elements of its last commit, in place or still in its log.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ impl Content {
             let what = format!("it has {len} bytes, too few for a persistent vector, which has at least {ELEMENTS}");
             return Err(match vec {
                 true => from.damaged(what),
-                false => from.refused(what, "name a file made by `memsnap vec create` or the library"),
+                false => from.refused(what, Cause::ShorterThanVector),
             });
         }
         from.read(&mut page, 0)?;

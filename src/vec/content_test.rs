@@ -130,7 +130,7 @@ fn other_files_are_no_vectors() {
     for file in [vec![], vec![0; 100], vec![0; 5000], b"memsnap".to_vec()] {
         let error = elements(&file).unwrap_err();
         assert!(matches!(error, Error::Refused { .. }), "{error}");
-        assert!(!error.hint().is_empty());
+        assert!(!matches!(&error, Error::Refused { cause, .. } if **cause == crate::Cause::Stated));
     }
     assert!(matches!(elements(b"memsnapV"), Err(Error::Damaged { .. })));
     let f = Fixture::new();

@@ -9,8 +9,7 @@ use std::time::Duration;
 use super::content::Content;
 use super::format::ELEMENTS;
 use super::source::VecSource;
-use crate::error::shell_word;
-use crate::error::{At, Error, Result};
+use crate::error::{At, Cause, Error, FileInStore, Result};
 use crate::sys::kernel_locks;
 use crate::sys::lock::{self, Held, LockMode};
 use crate::sys::open::{self, Stamp};
@@ -114,23 +113,23 @@ fn must_be_of_one_state(file: &File, path: &Path) -> Result<()> {
         None => Ok(()),
         Some(_) => Err(Error::refused(
             format!("a change of {} was interrupted", path.display()),
-            format!("run `memsnap recover {}` first", shell_word(path)),
+            Cause::Interrupted(FileInStore::new(path, None)),
         )),
     }
 }
 
 /// Takes the lock. An ancestor's lock is not sufficient, as that process may itself be writing.
 pub(super) fn take_lock(file: &File, path: &Path, kind: LockMode, wait: Duration) -> Result<()> {
-    let busy = |holder: String, hint: &str| Error::Busy { path: path.into(), holder, hint: hint.into() };
     match lock::flock(file, path, kind, wait) {
         Ok(Held::ByUs) => Ok(()),
-        Ok(Held::ByAncestor) => Err(busy(
-            "a process that this one runs under has it locked".into(),
+        Ok(Held::ByAncestor) => Err(Error::busy(
+            path,
+            "a process that this one runs under has it locked",
             "run it outside of that lock: persistent vectors take their own",
         )),
         Err(Error::Busy { .. }) if kernel_locks::of(file).locks.iter().any(|l| l.is_held_by(std::process::id())) => {
             let holder = format!("this process (PID {}) has it open already", std::process::id());
-            Err(busy(holder, "use the one that is open, or drop it first"))
+            Err(Error::busy(path, holder, "use the one that is open, or drop it first"))
         }
         Err(e) => Err(e),
     }

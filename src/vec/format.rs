@@ -3,8 +3,8 @@
 
 use super::scalar::Scalar;
 use super::source::VecSource;
-use crate::Result;
 use crate::page::{MAX_LEN, PAGE, PAGE64};
+use crate::{Cause, Result};
 
 /// Offset of the first element in the file.
 pub const ELEMENTS: u64 = PAGE64;
@@ -181,8 +181,7 @@ pub(super) fn read_page(page: &[u8; PAGE], from: &VecSource<'_>) -> Result<(Elem
 
 fn read_header(page: &[u8; PAGE], from: &VecSource<'_>) -> Result<ElementType> {
     if !is_vec(page) {
-        let hint = "name a file made by `memsnap vec create` or the library; `memsnap vec import` takes others over";
-        return Err(from.refused("it is not a persistent vector", hint));
+        return Err(from.refused("it is not a persistent vector", Cause::NotAVector));
     }
     let format = u32_at(page, 8);
     if format != FORMAT {
@@ -220,10 +219,8 @@ fn check_endianness(stored: u32, from: &VecSource<'_>) -> Result<()> {
     };
     match stored {
         stored if stored == ours => Ok(()),
-        stored if stored == other => Err(from.refused(
-            format!("its elements are {name}-endian, those of this machine are not"),
-            "use it on a machine of that byte order, or convert it there to text with `memsnap vec dump --text`",
-        )),
+        stored if stored == other => Err(from
+            .refused(format!("its elements are {name}-endian, those of this machine are not"), Cause::OtherByteOrder)),
         _ => Err(from.damaged(format!("its endianness marker is {stored:#010x}, which is neither order"))),
     }
 }

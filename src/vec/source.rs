@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use crate::{Error, Result};
+use crate::{Cause, Error, Result};
 
 /// Fills a buffer with the bytes from an offset on.
 type ReadAt<'a> = dyn Fn(&mut [u8], u64) -> io::Result<()> + 'a;
@@ -63,8 +63,8 @@ impl<'a> VecSource<'a> {
     }
 
     /// It is sound, but not what was asked for.
-    pub(super) fn refused(&self, what: impl fmt::Display, hint: &str) -> Error {
-        Error::refused(format!("{}: {what}", self.name.display()), hint)
+    pub(super) fn refused(&self, what: impl fmt::Display, cause: impl Into<Cause>) -> Error {
+        Error::refused(format!("{}: {what}", self.name.display()), cause)
     }
 }
 

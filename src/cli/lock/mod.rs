@@ -339,7 +339,7 @@ fn coded(code: u8, error: Error) -> anyhow::Error {
     Coded { code, error }.into()
 }
 
-fn wrong(what: impl Into<String>, hint: &str) -> anyhow::Error {
+fn wrong(what: impl Into<String>, hint: impl Into<memsnap::Cause>) -> anyhow::Error {
     coded(USAGE.code(), Error::refused(what, hint))
 }
 

@@ -9,9 +9,9 @@ use memsnap::sys::extents::Extent;
 use memsnap::sys::id::now_ns;
 use memsnap::sys::openers::{FileUse, Opener};
 
-use super::super::escape;
 use super::super::screen::Screen;
 use super::super::units::{Sizes, ago, count};
+use super::super::{escape, hints};
 use super::locks;
 use super::output::Line;
 
@@ -48,7 +48,7 @@ pub(super) fn block(file: &Path, report: &Report, full: bool, all: bool, screen:
     sheet.users(report);
     sheet.locks(report);
     if let Some(unfinished) = &report.unfinished {
-        sheet.put("unfinished", &escape::text(&format!("{unfinished}; {}", unfinished.hint())));
+        sheet.put("unfinished", &escape::text(&hints::joined(unfinished)));
     }
     if let Some(format) = &report.format {
         sheet.format(format);

@@ -9,6 +9,7 @@ use memsnap::sys::openers::{FileUse, Opener, Openers};
 use memsnap::sys::proc_maps::{MappedRange, Mapper, Mappers};
 use serde::Serialize;
 
+use super::super::hints;
 use super::super::json::{JsonPath, object};
 use super::full;
 use super::locks;
@@ -54,7 +55,7 @@ pub(super) fn of(file: &Path, report: &Report) -> impl Serialize {
         openers: report.openers.as_ref().and_then(openers),
         users_complete: report.openers.as_ref().map(|openers| !openers.unseen.may_use_files()),
         locks: locks::of(&report.locks),
-        unfinished: report.unfinished.as_ref().map(|unfinished| format!("{unfinished}; {}", unfinished.hint())),
+        unfinished: report.unfinished.as_ref().map(hints::joined),
         format: report.format.as_ref().map(format),
         content: aspect("content", &report.content, &mut unseen).map(content),
         changes: aspect("changes", &report.changes, &mut unseen).map(|found| changes(found.as_ref())),

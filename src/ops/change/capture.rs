@@ -1,7 +1,7 @@
 //! Step 2: the content is captured, and becomes an automatic snapshot where no snapshot holds it: that is the undo.
 
 use super::hold::Work;
-use crate::error::Result;
+use crate::error::{Cause, Result};
 use crate::ops::save::capture::{CaptureOptions, CapturedImage, take};
 use crate::ops::{Note, Progress};
 use crate::pack::SnapshotKind;
@@ -25,7 +25,7 @@ pub(crate) fn capture(work: &mut Work<'_>, progress: &dyn Progress) -> Result<Ca
     let taken = take(work.history, work.writing, work.target, &how, progress);
     // With a lease the capture counts as proven: only if it is held to this moment.
     let taken = work.if_alone(taken)?;
-    let warning = |damage| Note::warning(format!("{damage}; `memsnap verify` says more"));
+    let warning = |damage: &String| Note::warning(damage).of(Cause::Damage);
     work.notes.extend(taken.damage.iter().map(warning));
     if taken.repaired > 0 {
         let what = "damaged pages of earlier snapshots stored again from the file";

@@ -64,7 +64,7 @@ pub(crate) fn read_back(work: &mut Work<'_>, from: Option<&Image>, to: &Image, p
 fn unproven(work: &Work<'_>) -> Error {
     Error::Changed {
         path: work.target.path.into(),
-        what: "what was written to it does not read back; the change stays recorded, for `memsnap recover`".into(),
+        what: "what was written to it does not read back; the change stays recorded".into(),
     }
 }
 

@@ -4,11 +4,11 @@
 use crate::sys::ext::FileExt;
 use std::fs::File;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::plan::Options;
+use super::plan::{Obstacle, Options};
 use crate::capture::Companion;
-use crate::error::{At, Error, Result, shell_word};
+use crate::error::{At, Cause, Error, Result};
 use crate::ops::Note;
 use crate::ops::input::target::Target;
 use crate::store::{ChangeMarker, History, Image, WriteLock};
@@ -16,7 +16,7 @@ use crate::sys::fs as sysfs;
 use crate::sys::lease::{Lease, LeaseAnswer};
 use crate::sys::lock::{self, Held};
 use crate::sys::open;
-use crate::sys::openers::{self, Opener, Openers};
+use crate::sys::openers::{self, Opener};
 use crate::vec::is_vec;
 
 /// A target held for changing: its history's lock, its own flock, and a write lease where there are leases.
@@ -60,12 +60,11 @@ pub(crate) fn hold<R>(history: &History, options: &Options, f: impl FnOnce(&mut 
     // `flock F memsnap revert F`: those who hold the lock for us have the file open, and wait for us.
     let family = if held == Held::ByAncestor { openers::ancestors() } else { Vec::new() };
     if held == Held::ByAncestor && may_be_mapped(&live).at("reading", &path)? {
-        return Err(Error::Busy {
-            path,
-            holder: "a process that this one runs under has it locked".into(),
-            hint: "run it outside of that lock: the program that holds it for a persistent vector has the file mapped"
-                .into(),
-        });
+        return Err(Error::busy(
+            &path,
+            "a process that this one runs under has it locked",
+            "run it outside of that lock: the program that holds it for a persistent vector has the file mapped",
+        ));
     }
     let lease = alone(&live, &path, options, &family, &mut cautions)?;
     let target = Target { file: &live, path: &path };
@@ -135,43 +134,22 @@ fn alone<'a>(
         cautions.push(Note::new(format!("it was {holder} while it was changed")));
         return Ok(None);
     }
-    let hint = format!("{}, or go on with --live: {}", how_to_end(&openers), what_live_risks(&openers));
-    Err(Error::Busy { path: path.into(), holder, hint })
-}
-
-/// What makes those who have the target open give it up.
-fn how_to_end(openers: &Openers) -> String {
-    let device = |o: &Opener| o.command.strip_prefix("loop device ").filter(|_| o.pid == 0).map(shell_word);
-    let devices: Vec<_> = openers.list.iter().filter_map(device).map(|device| device.to_string()).collect();
-    match openers.list.len() {
-        0 => "end the process that has it open".into(),
-        all if all == devices.len() => format!("detach it (`losetup -d {}`)", devices.join(" ")),
-        1 => "end it".into(),
-        _ => "end them".into(),
-    }
-}
-
-/// What may become of a change that others see.
-fn what_live_risks(openers: &Openers) -> &'static str {
-    match openers.any_writer() || openers.list.is_empty() {
-        true => {
-            "a program that has the file open may then see a mixture of old and new pages, and write its own over them"
-        }
-        false => "a program that has the file open may then see a mixture of old and new pages",
-    }
+    let device = |o: &Opener| o.command.strip_prefix("loop device ").filter(|_| o.pid == 0).map(PathBuf::from);
+    let loop_devices = openers.list.iter().filter_map(device).collect();
+    let may_write = openers.any_writer() || openers.list.is_empty();
+    Err(Error::busy(path, holder, Cause::Open { processes: openers.list.len(), loop_devices, may_write }))
 }
 
 /// What a change of `path` would be refused for. No lease is taken for that: who has the file open is looked up.
-pub(crate) fn obstacle(path: &Path, options: &Options) -> Option<String> {
+pub(crate) fn obstacle(path: &Path, options: &Options) -> Option<Obstacle> {
     if let Some(log) = Companion::hot_beside(path).filter(|_| !options.force) {
-        return Some(format!("{}: the change will be refused unless --force", log.what()));
+        return Some(Obstacle::Log(log.what()));
     }
     let file = open::any_name(path).ok().filter(|_| !options.live)?;
     // Those that this one runs under may hold the lock for it (`flock FILE memsnap ...`).
     let family = openers::ancestors();
     let openers = openers::of(&file).list;
-    let holder = open_in(openers.iter().filter(|opener| !family.contains(&opener.pid)))?;
-    Some(format!("{holder}: the change will be refused unless --live"))
+    open_in(openers.iter().filter(|opener| !family.contains(&opener.pid))).map(Obstacle::Open)
 }
 
 /// `open in python3 (123), less (124)`; `None` without any.
@@ -202,29 +180,19 @@ impl Work<'_> {
         if open::stamp_path(path).is_ok_and(|now| now.same_file(&changed)) {
             return Ok(());
         }
-        Err(Error::Busy {
-            path: path.into(),
-            holder: "another file took its place, or it was removed, while it was changed; what is there now was not \
-                     changed"
-                .into(),
-            hint: "run it again to change that file".into(),
-        })
+        let holder =
+            "another file took its place, or it was removed, while it was changed; what is there now was not changed";
+        Err(Error::busy(path, holder, "run it again to change that file"))
     }
 
     /// The error of a verb that has written nothing, because another process opened the target.
     pub(crate) fn opened(&self) -> Error {
         if self.lease.as_ref().is_some_and(|lease| lease.was_stopped()) {
-            return Error::Busy {
-                path: self.target.path.into(),
-                holder: format!("memsnap was stopped, and others may have opened it meanwhile; {}", self.so_far),
-                hint: "run it again".into(),
-            };
+            let holder = format!("memsnap was stopped, and others may have opened it meanwhile; {}", self.so_far);
+            return Error::busy(self.target.path, holder, "run it again");
         }
-        Error::Busy {
-            path: self.target.path.into(),
-            holder: format!("opened meanwhile by {}; {}", self.opener(), self.so_far),
-            hint: "run it again when that has closed the file".into(),
-        }
+        let holder = format!("opened meanwhile by {}; {}", self.opener(), self.so_far);
+        Error::busy(self.target.path, holder, "run it again when that has closed the file")
     }
 
     /// The error of a verb whose lease the kernel took by force; with `to` where that is what reads back.
@@ -234,15 +202,14 @@ impl Work<'_> {
             "{} waited for longer than fs.lease-break-time allows, and was let in before the change had ended; ",
             self.opener()
         );
-        let (holder, hint) = match to {
-            Some(to) => {
-                let file = shell_word(path);
-                let compare = format!("`memsnap diff {file}@{} {file}` shows what was written since", to.name.number);
-                (holder + "what was written reads back, and the change is complete", compare)
-            }
-            None => (holder + "what was written does not read back", "end that process first".into()),
-        };
-        Error::Busy { path: path.into(), holder, hint }
+        match to {
+            Some(to) => Error::busy(
+                path,
+                holder + "what was written reads back, and the change is complete",
+                Cause::OpenedEarly { file: path.into(), number: to.name.number },
+            ),
+            None => Error::busy(path, holder + "what was written does not read back", "end that process first"),
+        }
     }
 
     /// Who opened the target, in words.
@@ -261,14 +228,15 @@ impl Work<'_> {
     /// target is half changed, and no database can open it.
     pub(crate) fn refuse_hot_log(&self, half: bool) -> Result<()> {
         let Some(log) = Companion::hot_beside(self.target.path).filter(|_| !self.options.force) else { return Ok(()) };
+        let what = log.what();
         Err(match half {
             true => Error::refused(
-                format!("{}: with it, the database would be corrupt", log.what()),
-                format!("move the log away (mv {} ELSEWHERE), or add --force", shell_word(&log.path)),
+                format!("{what}: with it, the database would be corrupt"),
+                Cause::LogBesideHalfChanged(log.hot()),
             ),
             false => Error::refused(
-                format!("{}: with it, the changed database would be corrupt", log.what()),
-                format!("{}; --force overrides this", log.remedy(self.target.path)),
+                format!("{what}: with it, the changed database would be corrupt"),
+                Cause::LogBesideTarget(log.hot()),
             ),
         })
     }

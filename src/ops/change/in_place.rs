@@ -73,7 +73,7 @@ pub(crate) fn expect(path: &Path, expected: Digest, found: Digest) -> Result<()>
     if found == expected {
         return Ok(());
     }
-    Err(Error::Base { path: path.into(), expected, found, hint: String::new() })
+    Err(Error::base(path, expected, found))
 }
 
 /// A change in place.
@@ -112,7 +112,7 @@ impl<G: Goal> InPlace<G> {
         let store = Store::find_or_create(chosen, &self.target).map_err(|e| of_read_only(e, &self.target))?;
         let suspects = renamed::check(&store, &self.target, &open::target_read(&self.target)?)?;
         let history = store.make_history(&self.target)?;
-        let warning = |suspect: &renamed::Suspect| Note::warning(suspect.warning(&self.target, &history));
+        let warning = |suspect: &renamed::Suspect| suspect.warning(&self.target, &history);
         let notes = suspects.iter().map(warning).collect();
         Ok((self.history.insert(history).clone(), notes))
     }

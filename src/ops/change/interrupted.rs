@@ -13,7 +13,7 @@ use super::prove::prove_one;
 use super::record::Step;
 use super::steps::carry_out;
 use super::unstored::{named, only_forward};
-use crate::error::{At, Error, Result};
+use crate::error::{At, Cause, Error, Result};
 use crate::ops::save::compose::read_zero_extended;
 use crate::ops::{Note, Progress, compare};
 use crate::pack::{Differences, Source};
@@ -64,7 +64,7 @@ impl Interrupted {
         if how.is_none() && stamp.ino != intent.file.1 {
             return Err(Error::refused(
                 format!("{} is not the file whose change was interrupted", path.display()),
-                "put that file back, or choose: `memsnap recover` with --finish, --rollback or --abandon",
+                Cause::OtherFile,
             ));
         }
         let from = work.history.image(named(work.history, &intent.from)?)?;
@@ -150,7 +150,7 @@ fn check(work: &Work<'_>, (from, to): (&Image, &Image), written: &PageSet, progr
                 work.target.path.display(),
                 page * PAGE64
             ),
-            "choose: `memsnap recover` with --finish, --rollback or --abandon",
+            Cause::WrittenSince,
         )),
     }
 }

@@ -45,5 +45,5 @@ mod steps;
 pub(crate) mod unstored;
 mod write;
 
-pub use plan::{Options, Replaced, Report, Summary};
+pub use plan::{Obstacle, Options, Replaced, Report, Summary};
 pub use request::{Outcome, Plan, Request};

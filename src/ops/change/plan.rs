@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::metadata::MetadataChange;
-use crate::error::Error;
+use crate::error::{Cause, Error};
 use crate::ops::options::options;
 use crate::ops::{Note, Reading, Reserve};
 use crate::pack::Compress;
@@ -61,8 +61,8 @@ pub struct Summary {
     pub stores_first: Option<u64>,
     /// Whether the current content is not stored, and cannot be restored afterwards.
     pub no_undo: bool,
-    /// Why the change will be refused as things are, and what allows it.
-    pub obstacle: Option<String>,
+    /// Why the change will be refused as things are.
+    pub obstacle: Option<Obstacle>,
     /// What single edits replace; only `edit` says so.
     pub edits: Vec<Replaced>,
     /// The verb of an interrupted change that is finished first: this is what remains of it, and not yet what was asked
@@ -121,8 +121,17 @@ impl Summary {
     pub(crate) fn to_finish_first(&self) -> Option<Error> {
         let what =
             format!("an interrupted {} of {} is to be finished first", self.finishes.as_ref()?, self.path.display());
-        Some(Error::refused(what, "finish it or roll it back with `memsnap recover`, or finish it first with --yes"))
+        Some(Error::refused(what, Cause::FinishFirst))
     }
+}
+
+/// Why a change will be refused, unless its options allow it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// A hot log lies beside the file, which [`Options::force`] overrides: what it is.
+    Log(String),
+    /// Processes have the file open, which [`Options::live`] allows: which ones.
+    Open(String),
 }
 
 /// What was done.

@@ -9,7 +9,7 @@ use std::io;
 use std::path::Path;
 
 use super::set_uid;
-use crate::error::{At, RESERVING, Result};
+use crate::error::{At, Error, Result};
 use crate::ops::input::target::Target;
 use crate::pack::Source;
 use crate::page::PageSet;
@@ -67,9 +67,10 @@ impl<'a> Space<'a> {
             return Ok(());
         }
         let there = allocated(self.target).at("looking for holes in", path)?;
+        let full = |source| Error::Reserve { path: path.into(), source };
         for (start, end) in gaps(&wanted, &there) {
             self.reserved.push((start, end));
-            if !sparse::reserve(file, start, end - start).at(RESERVING, path)? {
+            if !sparse::reserve(file, start, end - start).map_err(full)? {
                 self.reserved.pop();
                 break;
             }

@@ -8,7 +8,7 @@ use super::plan::{Report, Summary};
 use super::prove::prove_one;
 use super::record::Step;
 use super::steps::{carry_out, new_intent};
-use crate::error::{Error, Result};
+use crate::error::{Cause, Error, Result};
 use crate::ops::{Progress, compare};
 use crate::page::{Digest, PageSet};
 use crate::store::{History, Image, Intent, SnapName};
@@ -71,12 +71,12 @@ pub(crate) fn only_forward(work: &Work<'_>, intent: &Intent) -> Error {
             intent.verb,
             work.target.path.display()
         ),
-        "`memsnap recover` with --finish completes it; with --abandon the file stays as it is",
+        Cause::OnlyForward,
     )
 }
 
 /// The snapshot of that id.
 pub(crate) fn named(history: &History, id: &Digest) -> Result<SnapName> {
     let found = history.snapshots()?.into_iter().find(|n| n.id == *id);
-    found.ok_or_else(|| Error::missing(format!("snapshot {id} is not there any more"), "abandon it with --abandon"))
+    found.ok_or_else(|| Error::missing(format!("snapshot {id} is not there any more"), Cause::SnapshotGone))
 }

@@ -9,7 +9,7 @@ use crate::ops::compare::compare;
 use crate::ops::diff::{Options, Side, sides};
 use crate::ops::input::operand::Operand;
 use crate::ops::input::image::OpenImage;
-use crate::error::{Error, Result};
+use crate::error::{Cause, Error, Result};
 use crate::page::{PageRange, PageSet};
 use crate::vec::{Content, ELEMENTS, ElementType, VecSource};
 
@@ -52,7 +52,7 @@ pub fn diff_elements(a: &Operand, b: Option<&Operand>, options: &Options, progre
     if kind != *second.content.element_type() {
         let (one, other) = (kind.describe(), second.content.element_type().describe());
         let what = format!("{} has {one}, {} has {other}: they cannot be compared one by one", a.name(), b.name());
-        return Err(Error::refused(what, "compare pages, without --elements"));
+        return Err(Error::refused(what, Cause::OtherElements));
     }
     let pages = compare(&a, &b, &options.reading, progress)?;
     let lens = [first.content.len(), second.content.len()];

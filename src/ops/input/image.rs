@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::error::{At, Error, Result, shell_word, shown};
+use crate::error::{At, Cause, Error, Result, shown};
 use crate::ops::input::operand::Operand;
 use crate::ops::{Reading, find_history, resolve};
 use crate::store::{ChangeMarker, History, Image, Ref};
@@ -151,7 +151,7 @@ impl LiveFile {
         let file = open::target_read(&real)?;
         if !fs::kind(&file).at("inspecting", &real)?.has_lengths() {
             let what = format!("{} is made up by the kernel when it is read: it has no length", path.display());
-            return Err(Error::refused(what, format!("copy it: `cat {} >COPY`", shell_word(path))));
+            return Err(Error::refused(what, Cause::MadeByKernel(path.into())));
         }
         let mark = ChangeMarker::get(&file, &real, None);
         let len = open::stamp(&file, &real)?.len;

@@ -109,6 +109,7 @@ fn ambiguity(whole: &Path, exists: &dyn Fn(&Path) -> bool) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Cause;
     use crate::store::check_tag;
     use proptest::prelude::*;
 
@@ -179,7 +180,7 @@ mod tests {
             assert!(text.parse::<Ref>().is_err(), "{text:?}");
             let arg = format!("db@{text}");
             let e = parse(&arg).unwrap_err();
-            assert!(!e.hint().is_empty(), "{arg:?}");
+            assert!(matches!(&e, Error::Refused { cause, .. } if **cause == Cause::NoRef), "{arg:?}: {e:?}");
             let whole = Operand::parse(OsStr::new(&arg), None, &|_| true).unwrap();
             assert_eq!((whole.path, whole.at, whole.ambiguity), (arg.into(), None, None));
         }

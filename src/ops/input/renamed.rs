@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result, command, shell_word};
+use crate::error::{Cause, Error, FileInStore, Result};
+use crate::ops::Note;
 use crate::ops::save::compose::read_zero_extended;
 use crate::pack::{RunStream, Source};
 use crate::page::{PAGE, PAGE64, page_digest};
@@ -25,16 +26,12 @@ pub(crate) struct Suspect {
 
 impl Suspect {
     /// The warning; `history` is the new history of `target`.
-    pub(crate) fn warning(&self, target: &Path, history: &History) -> String {
-        format!(
-            "{} may be {}, renamed: it {}; to continue that history, move the new one away (mv {} ELSEWHERE) and run `{} {}`",
-            target.display(),
-            self.old.display(),
-            self.facts,
-            shell_word(history.dir()),
-            command("adopt", chosen(history.dir().parent().unwrap_or(history.dir()), target), &self.old),
-            shell_word(target),
-        )
+    pub(crate) fn warning(&self, target: &Path, history: &History) -> Note {
+        let store = chosen(history.dir().parent().unwrap_or(history.dir()), target);
+        let from = FileInStore::new(&self.old, store);
+        let cause = Cause::MayBeRenamed { from, to: target.into(), history: history.dir().into() };
+        let (new, old) = (target.display(), self.old.display());
+        Note::warning(format!("{new} may be {old}, renamed: it {}", self.facts)).of(cause)
     }
 }
 
@@ -77,11 +74,11 @@ pub(crate) fn check(store: &Store, target: &Path, file: &File) -> Result<Vec<Sus
     Ok(suspects)
 }
 
-/// Message and hint for a renamed target that has no history, but has one under its old path.
-pub(crate) fn known_as(store: Option<&Path>, target: &Path) -> Option<(String, String)> {
+/// Message and cause for a renamed target that has no history, but has one under its old path.
+pub(crate) fn known_as(store: Option<&Path>, target: &Path) -> Option<(String, Cause)> {
     let file = open::target_read(target).ok()?;
     match check(&Store::find(store, target).ok()?, target, &file) {
-        Err(Error::Refused { what, hint }) => Some((what, hint)),
+        Err(Error::Refused { what, cause }) => Some((what, *cause)),
         _ => None,
     }
 }
@@ -106,12 +103,10 @@ fn facts(inode: bool, born: bool, pages: bool) -> String {
 }
 
 fn renamed(history: &History, target: &Path, store: &Store) -> Error {
-    let store = chosen(store.dir(), target);
-    let adopt = format!("{} {}", command("adopt", store, history.target()), shell_word(target));
-    let begin = command("snap --new", store, target);
+    let from = FileInStore::new(history.target(), chosen(store.dir(), target));
     Error::refused(
         format!("{} was renamed from {}, which has a history", target.display(), history.target().display()),
-        format!("continue that history with `{adopt}`, or begin a new one with `{begin}`"),
+        Cause::Renamed { from, to: target.into() },
     )
 }
 

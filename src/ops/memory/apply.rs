@@ -28,7 +28,7 @@ pub fn apply<S: Root>(delta: Input, origin: &Origin, view: &mut View<S>) -> Resu
     let present = regrouped(&dirty_in(view), origin.snapshot())?;
     let found = digest_with(origin, &present);
     if found != head.base.digest || head.base.len != origin.image.len {
-        return Err(Error::Base { path: "the view".into(), expected: head.base.digest, found, hint: String::new() });
+        return Err(Error::base(Path::new("the view"), head.base.digest, found));
     }
     if head.result.len != head.base.len {
         return Err(Error::refused(

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use crate::capture::Companion;
-use crate::error::{At, Error, Result};
+use crate::error::{At, Cause, Error, Result};
 use crate::store::refuse_stored;
 use crate::sys::create::{self, Pending, Published};
 use crate::sys::{descriptor, meta, no_follow, open};
@@ -83,8 +83,7 @@ pub(crate) fn check_out(out: &Path, how: &Named<'_>) -> Result<PathBuf> {
             return Err(Error::refused(format!("{} is not a regular file", out.display()), "name another file"));
         }
         if how.apart.iter().any(|file| open::same_file(&out, file)) {
-            let hint = "name another file, or change it in place with `memsnap revert`";
-            return Err(Error::refused(format!("{} is the target itself", out.display()), hint));
+            return Err(Error::refused(format!("{} is the target itself", out.display()), Cause::OutputIsTarget));
         }
         if !how.force {
             return Err(exists(&out));
@@ -95,7 +94,7 @@ pub(crate) fn check_out(out: &Path, how: &Named<'_>) -> Result<PathBuf> {
 }
 
 fn exists(out: &Path) -> Error {
-    Error::refused(format!("{} exists", out.display()), "add --force to replace it, or name another file")
+    Error::refused(format!("{} exists", out.display()), Cause::OutputExists)
 }
 
 /// Runs `f` on a new file, which then gets the name `path`, that [`check_out`] gave.

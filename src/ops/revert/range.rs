@@ -4,7 +4,7 @@ use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
 
-use crate::error::{At, Error, Result};
+use crate::error::{At, Cause, Error, Result};
 use crate::ops::input::target::Target;
 use crate::pack::Run;
 use crate::page::{PAGE, PAGE64, PageRange, PageSet, page_digest};
@@ -26,7 +26,7 @@ pub(crate) fn clip((start, end): (u64, u64), now: u64, then: u64) -> Result<Rang
     }
     Err(Error::refused(
         format!("the range is past the end: the file has {now} bytes, the snapshot {then}"),
-        "choose a range that both have, or revert without --range",
+        Cause::RangePastEnd,
     ))
 }
 

@@ -2,7 +2,7 @@
 //! store before [`CapturedImage::commit`].
 
 use crate::capture::{Base, CaptureWatch, Leaf, NoBase, ScannedWindow, grade, scan, settled};
-use crate::error::{At, Error, Result, shell_word};
+use crate::error::{At, Cause, Error, Result};
 use crate::ops::change::metadata::{Metadata, MetadataChange};
 pub(crate) use crate::ops::input::target::Target;
 use crate::ops::save::heal::{Healed, heal, suspects};
@@ -152,7 +152,7 @@ fn attempt(
     }
     if !fits_time(before.mtime_ns) || !fits_time(before.atime_ns) {
         let what = format!("the times of {} are beyond what a snapshot can hold", target.path.display());
-        return Err(Error::refused(what, format!("set them anew: touch {}", shell_word(target.path))));
+        return Err(Error::refused(what, Cause::OddTimes(target.path.into())));
     }
     let mut attrs = xattr::list(target.file).at("reading the attributes of", target.path)?;
     attrs.retain(|(name, _)| !ChangeMarker::is_name(name));

@@ -194,12 +194,7 @@ impl<'w, 'a: 'w> Composer<'w, 'a> {
     pub(crate) fn finish(mut self, verb: &str, expected: Option<Digest>) -> Result<Image> {
         let image = self.fold()?;
         if let Some(expected) = expected.filter(|e| *e != image) {
-            return Err(crate::Error::Base {
-                path: self.work.target.path.into(),
-                expected,
-                found: image,
-                hint: String::new(),
-            });
+            return Err(crate::Error::base(self.work.target.path, expected, image));
         }
         let meta = Meta {
             image,

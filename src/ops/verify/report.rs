@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::error::Error;
+use crate::error::{Cause, Error};
 use crate::ops::options::options;
 use crate::ops::{Note, Progress};
 use crate::page::PageRange;
@@ -61,6 +61,8 @@ pub struct Fault {
     pub repaired: bool,
     /// Why a repair failed; empty if none was tried.
     pub unrepaired: String,
+    /// What lies behind that.
+    pub cause: Cause,
 }
 
 impl Fault {
@@ -73,6 +75,7 @@ impl Fault {
             newer: false,
             repaired: false,
             unrepaired: String::new(),
+            cause: Cause::Stated,
         }
     }
 

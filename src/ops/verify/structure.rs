@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::report::{Check, Fault, Report};
-use crate::error::{Error, Result};
+use crate::error::{Cause, Error, Result};
 use crate::ops::Note;
 use crate::pack::{Bad, Run};
 use crate::page::{Digest, PAGE64};
@@ -102,8 +102,8 @@ impl Check<'_> {
             }
         }
         if name == "intent" {
-            let target = self.history.target().display();
-            report.notes.push(Note::warning(format!("a change of {target} was interrupted: see `memsnap recover`")));
+            let what = format!("a change of {} was interrupted", self.history.target().display());
+            report.notes.push(Note::warning(what).of(Cause::InterruptedThere));
         }
     }
 

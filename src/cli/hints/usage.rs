@@ -1,14 +1,11 @@
-//! Tips for usage errors and for missing files, by what was probably meant.
+//! Tips for usage errors, by what was probably meant.
 
-use std::io::ErrorKind as Io;
 use std::path::Path;
 
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use memsnap::Error;
-use memsnap::ops::log::{Options, log};
 
-use super::escape;
+use crate::cli::escape;
 
 /// Verbs of other programs, and the equivalent here.
 const KNOWN: [(&[&str], &str); 14] = [
@@ -102,19 +99,4 @@ fn unless_a_file(error: &mut clap::Error, word: &str) {
 /// Whether the word looks like `-1`, the name of a snapshot after the `@`.
 fn back(word: &str) -> bool {
     word.strip_prefix('-').is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
-}
-
-/// How to restore a missing file, if the error is that it is missing and it has snapshots.
-pub(crate) fn of_gone(error: &Error, store: Option<&Path>) -> Option<String> {
-    let Error::Io { path, source, .. } = error else { return None };
-    if source.kind() != Io::NotFound || path.exists() {
-        return None;
-    }
-    let options = Options::default().store(store.map(Path::to_path_buf));
-    let exists = log(Some(path), &options).ok()?.iter().any(|history| !history.snapshots.is_empty());
-    let mut latest = path.clone().into_os_string();
-    latest.push("@latest");
-    let store = store.map(|dir| format!(" --store {}", escape::shell(dir))).unwrap_or_default();
-    let restore = format!("memsnap restore{store} {} -o {}", escape::shell(latest), escape::shell(path));
-    exists.then(|| format!("the file is gone, but it has snapshots: `{restore}`"))
 }
