@@ -181,7 +181,7 @@ fn summary(report: &Report, file: &Path, global: &Global, screen: &Screen) -> St
     let grade = match report.grade {
         Grade::Proven if !global.verbose => report.grade.to_string(),
         // A warning may have given the reason already.
-        grade if report.reason.is_empty() || report.warnings.iter().any(|w| w.starts_with(&report.reason)) => {
+        grade if report.reason.is_empty() || report.warnings.iter().any(|w| w.text.starts_with(&report.reason)) => {
             grade.to_string()
         }
         grade => format!("{grade}: {}", report.reason),

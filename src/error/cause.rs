@@ -206,6 +206,8 @@ pub enum Cause {
         /// The number of the snapshot that was written to it.
         number: u64,
     },
+    /// A process that this one runs under holds a shared lock, and an exclusive one is needed.
+    LentShared,
     /// A process holds a lease on the file.
     Leased,
     /// The file is a program that runs.

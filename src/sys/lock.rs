@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::kernel_locks::{self, Lock, LockKind, Process};
-use crate::error::{At, Error, Result};
+use crate::error::{At, Cause, Error, Result};
 
 /// The mode of a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,7 +57,7 @@ pub fn flock(file: &File, path: &Path, mode: LockMode, wait: Duration) -> Result
     }
     match by_ancestors(&in_the_way, mode) {
         Some(true) => Ok(Held::ByAncestor),
-        Some(false) => Err(busy(path, &in_the_way, "let the command around memsnap lock it exclusively")),
+        Some(false) => Err(busy(path, &in_the_way, Cause::LentShared)),
         None => flock_ours(file, path, mode, wait.saturating_sub(start.elapsed())).map(|()| Held::ByUs),
     }
 }
@@ -113,7 +113,7 @@ fn by_ancestors(in_the_way: &[Lock], mode: LockMode) -> Option<bool> {
     theirs.map(|l| l.exclusive || mode == LockMode::Shared).max()
 }
 
-fn busy(path: &Path, in_the_way: &[Lock], remedy: &'static str) -> Error {
+fn busy(path: &Path, in_the_way: &[Lock], cause: impl Into<Cause>) -> Error {
     let mut seen: Vec<_> = in_the_way.iter().flat_map(|l| &l.holders).collect();
     seen.sort();
     seen.dedup_by_key(|process| process.pid);
@@ -124,7 +124,7 @@ fn busy(path: &Path, in_the_way: &[Lock], remedy: &'static str) -> Error {
         [one] => format!("locked by PID {}{}", one.pid, name(one)),
         [one, others @ ..] => format!("locked by PID {}{} and {} more", one.pid, name(one), others.len()),
     };
-    Error::busy(path, holder, remedy)
+    Error::busy(path, holder, cause)
 }
 
 #[cfg(all(test, target_os = "linux"))]

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use super::util::walk;
 
-/// A module and the modules that it may import. All may import `error` (which itself knows digests, and asks whose a file
-/// is), `planted`, and the extension traits in `sys::ext`.
+/// A module and the modules that it may import. All may import `error` (which itself knows digests), `planted`, and the
+/// extension traits in `sys::ext`.
 const TABLE: [(&str, &[&str]); 11] = [
-    ("error", &["page", "sys"]),
+    ("error", &["page"]),
     ("planted", &[]),
     ("page", &[]),
     ("sys", &[]),

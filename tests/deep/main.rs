@@ -8,6 +8,7 @@ mod circles;
 mod corrupt;
 #[path = "../util/ground.rs"]
 mod ground;
+mod hints;
 mod interrupted;
 mod layers;
 mod many;

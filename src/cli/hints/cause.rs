@@ -118,6 +118,7 @@ pub(crate) fn hint(cause: &Cause) -> String {
             let file = shell(file);
             return format!("`memsnap diff {file}@{number} {file}` shows what was written since");
         }
+        LentShared => "let the command around memsnap lock it exclusively",
         Leased => "see who has it open with `memsnap stat`, or try again later",
         Executed => "end it first, or make a new file and put it in the place of this one with mv(1)",
         Marked { file, letter } => {
