@@ -13,7 +13,6 @@ use super::compare::{compare, compare_live};
 use super::input::image::OpenImage;
 use super::input::operand::Operand;
 use super::options::options;
-use super::save::capture::Target;
 use super::{Progress, Reading};
 use crate::error::{Error, Result};
 use crate::page::{Digest, PageSet};
@@ -157,7 +156,7 @@ impl Compared {
         }
         let of = |side: &OpenImage| match side {
             OpenImage::Stored(side) => Some(Metadata::stored(side.image.meta())),
-            OpenImage::Live(side) => Metadata::of(Target { file: &side.file, path: &side.path }).ok(),
+            OpenImage::Live(side) => Metadata::of(side.target()).ok(),
         };
         of(&self.a).zip(of(&self.b)).map_or(Vec::new(), |(a, b)| a.differences(&b))
     }

@@ -14,15 +14,16 @@ use super::delta::changed_pages::{ChangedPage, Refold, numbers, regroup, whole, 
 use super::delta::{self, Stat, hold, mode_of, name_of, unchanged};
 use super::input::image::{LiveFile, OpenImage, refuse_unfinished_to_read};
 use super::output::{Named, into, scratch_beside};
+use super::read::read_zero_extended;
 use super::restore::Out;
 use super::save::capture::{CapturedImage, Target};
-use super::save::compose::{Composer, NewPage, read_zero_extended};
+use super::save::compose::{Composer, NewPage};
 use super::{Progress, history_of};
 use crate::capture::{ScannedWindow, scan};
 use crate::error::{At, Cause, Error, Result};
 use crate::pack::{DeltaHead, ImageId};
 use crate::page::{
-    Digest, GROUP, GROUP64, ImageHasher, MAX_LEN, PAGE, PAGE64, PageNo, PageRange, PageSet, group_digest, page_digest,
+    Digest, GROUP64, ImageHasher, MAX_LEN, PAGE, PAGE64, PageNo, PageRange, PageSet, group_digest, page_digest,
 };
 use crate::store::Image;
 use crate::sys::open;
@@ -228,7 +229,7 @@ impl Touched {
                 here.insert(here.partition_point(|before| *before < n), n);
             }
             here.retain(|n| edits[*n].at + edits[*n].new.len() > start);
-            let before = page_of(target, page, len)?;
+            let before = read_zero_extended(target.file, start, len).at("reading", target.path)?;
             let mut now = before.clone();
             here.iter().for_each(|n| edits[*n].new.lay(edits[*n].at, start, &mut now));
             touched.seen.push((page, page_digest(&before)));
@@ -265,7 +266,8 @@ impl Touched {
             return Err(changed(format!("it has {len} bytes, and had {}", self.len)));
         }
         for (page, digest) in &self.seen {
-            if page_digest(&*page_of(target, *page, len)?) != *digest {
+            let now = read_zero_extended(target.file, page * PAGE64, len).at("reading", target.path)?;
+            if page_digest(&now) != *digest {
                 return Err(changed("a page is not what it was when the edits were made".into()));
             }
         }
@@ -283,8 +285,8 @@ impl Touched {
         self.check(live.target())?;
         let mut old = Vec::new();
         let new = regroup(pages, |group| {
-            let bytes = read_zero_extended(&live.file, group * GROUP64, GROUP, live.len).at("reading", &live.path)?;
-            old.push((group, group_digest(bytes[..].try_into().expect("a group is 64 KiB"))));
+            let bytes = read_zero_extended(&live.file, group * GROUP64, live.len).at("reading", &live.path)?;
+            old.push((group, group_digest(&bytes)));
             Ok(bytes)
         })?;
         let (mut base, mut result) = (ImageHasher::new(self.len), Refold::new(self.result_len, &new));
@@ -311,14 +313,6 @@ impl Touched {
     }
 }
 
-/// A page of a target that is `len` bytes long.
-fn page_of(target: Target<'_>, page: PageNo, len: u64) -> Result<Box<[u8; PAGE]>> {
-    let mut bytes = Box::new([0; PAGE]);
-    let there = len.saturating_sub(page * PAGE64).min(PAGE64) as usize;
-    target.file.read_exact_at(&mut bytes[..there], page * PAGE64).at("reading", target.path)?;
-    Ok(bytes)
-}
-
 /// The first bytes of an edit, old and new.
 fn replaced(target: Target<'_>, edit: &Edit, len: u64) -> Result<Replaced> {
     let new = match &edit.new {
@@ -328,12 +322,6 @@ fn replaced(target: Target<'_>, edit: &Edit, len: u64) -> Result<Replaced> {
     let mut old = vec![0; len.saturating_sub(edit.at).min(new.len() as u64) as usize];
     target.file.read_exact_at(&mut old, edit.at).at("reading", target.path)?;
     Ok(Replaced { at: edit.at, len: edit.new.len(), old, new })
-}
-
-impl LiveFile {
-    fn target(&self) -> Target<'_> {
-        Target { file: &self.file, path: &self.path }
-    }
 }
 
 /// Where an edit ends; within the target unless that is to grow.

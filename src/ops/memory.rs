@@ -343,9 +343,9 @@ fn length(len: u64, path: &Path) -> Result<usize> {
 }
 
 /// The bytes of a group, filled up with zeros.
-pub(super) fn group_in(bytes: &[u8], group: u64) -> Vec<u8> {
+pub(super) fn group_in(bytes: &[u8], group: u64) -> Box<[u8; GROUP]> {
     let at = group as usize * GROUP;
-    let mut out = vec![0; GROUP];
+    let mut out = Box::new([0; GROUP]);
     let there = &bytes[at..bytes.len().min(at + GROUP)];
     out[..there.len()].copy_from_slice(there);
     out
@@ -367,7 +367,7 @@ fn groups_in(snapshot: &Snapshot, progress: &dyn Progress) -> Vec<(u64, Digest)>
             hash_groups(&there[..there.len() - rest], &vec![true; count], &mut digests);
             if rest > 0 {
                 let last = group_in(snapshot, first + count as u64 - 1);
-                hash_groups(&last, &[true], &mut digests[count - 1..]);
+                hash_groups(&*last, &[true], &mut digests[count - 1..]);
             }
             found.extend((first..).zip(digests).filter(|(_, digest)| !digest.is_zero()));
             progress.advance((count * GROUP) as u64);

@@ -15,11 +15,12 @@ use super::change::{Options, Report, Request, Summary};
 use super::compare::compare_live;
 use super::input::image::{LiveFile, StoredImage};
 use super::input::operand::Operand;
-use super::save::capture::{CapturedImage, Target};
-use super::save::compose::{Composer, NewPage, read_zero_extended};
+use super::save::capture::CapturedImage;
+use super::read::read_zero_extended;
+use super::save::compose::{Composer, NewPage};
 use super::{Progress, find_history};
 use crate::error::{At, Cause, Error, Result};
-use crate::pack::{Differences, Source};
+use crate::pack::Source;
 use crate::page::{Digest, PAGE, PAGE64, PageRange};
 use crate::store::{History, Image, Intent, Ref, SnapName};
 
@@ -133,7 +134,7 @@ pub(crate) fn look_at(
     let live = LiveFile::open(history.target())?;
     let stored = StoredImage { name: format!("@{}", to.number), history: history.clone(), image: history.image(to)? };
     let (set, image) = compare_live(&live, &stored, &options.reading, progress, None)?;
-    let target = Target { file: &live.file, path: &live.path };
+    let target = live.target();
     let (len, set) = match range {
         None => (stored.image.len(), set.runs_within(PageRange::of_len(stored.image.len())).collect()),
         Some(range) => {
@@ -222,36 +223,29 @@ impl Method for WithoutUndo {
 /// The image of `from` with the bytes of `range` taken from `to`.
 fn compose(work: &mut Work<'_>, from: &Image, to: &Image, range: (u64, u64)) -> Result<Image> {
     let Range { start, end } = range::clip(range, from.len(), to.len())?;
-    let range = PageRange::of_bytes(start, end);
-    let packs = to.packs();
-    let (file, path) = (work.target.file, work.target.path);
+    let (packs, file, path) = (to.packs(), work.target.file, work.target.path);
     let mut reader = packs.pages();
     let mut composer = Composer::new(work, from, from.len());
-    for step in Differences::new(from.runs(), to.runs()) {
-        let step = step.map_err(|e| e.of(to.path()))?;
-        let pages = step.pages.intersect(&range);
-        for page in pages.start..pages.end {
-            let n = page - step.pages.start;
-            let (old, new) = (step.a.advance(n), step.b.advance(n));
-            if packs.page_digest(old)? == packs.page_digest(new)? {
-                continue;
-            }
+    for run in to.runs_in(from.changed(to, PageRange::of_bytes(start, end))?.runs()) {
+        let run = run?;
+        for page in run.pages.start..run.pages.end {
+            let source = run.source.advance(page - run.pages.start);
             let mut bytes = [0; PAGE];
-            if let Source::Pack(pack, source) = new {
+            if let Source::Pack(pack, source) = source {
                 reader.read(pack, source, &mut bytes)?;
             }
             let at = page * PAGE64;
             let last = to.len().min(from.len()) < at + PAGE64;
             if start <= at && at + PAGE64 <= end && !last {
-                composer.put(page, NewPage::Stored(new, &bytes))?;
+                composer.put(page, NewPage::Stored(source, &bytes))?;
                 continue;
             }
             // Only some of its bytes are wanted: the others stay.
-            let now = read_zero_extended(file, at, PAGE, from.len()).at("reading", path)?;
-            let mut mixed: [u8; PAGE] = now[..].try_into().expect("a page");
-            let (a, b) = ((start.max(at) - at) as usize, (end.min(at + PAGE64) - at) as usize);
-            mixed[a..b].copy_from_slice(&bytes[a..b]);
-            if mixed[..] != now[..] {
+            let now = read_zero_extended(file, at, from.len()).at("reading", path)?;
+            let mut mixed = now.clone();
+            let part = (start.max(at) - at) as usize..(end.min(at + PAGE64) - at) as usize;
+            mixed[part.clone()].copy_from_slice(&bytes[part]);
+            if mixed != now {
                 composer.put(page, NewPage::Bytes(&mixed))?;
             }
         }

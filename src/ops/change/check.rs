@@ -7,10 +7,8 @@ use crate::capture::{Base, Leaf};
 use crate::error::{At, Error, Result};
 use crate::ops::Note;
 use crate::ops::input::target::Target;
-use crate::ops::save::compose::read_zero_extended;
-use crate::page::{
-    Digest, GROUP, GROUP_PAGES, GROUP64, PAGE, PAGE64, PageRange, PageSet, group_digest, groups_of, page_digest,
-};
+use crate::ops::read::read_zero_extended;
+use crate::page::{Digest, GROUP_PAGES, GROUP64, PAGE64, PageRange, PageSet, group_digest, groups_of, page_digest};
 use crate::planted::{Bug, planted, sync_once};
 use crate::store::{DigestCache, DigestCacheUpdate, Image};
 use crate::sys::pool;
@@ -88,9 +86,8 @@ fn digests_of(target: Target<'_>, groups: &[u64], len: u64) -> Result<Vec<(u64, 
     let next = || parts.lock().unwrap_or_else(PoisonError::into_inner).next();
     pool::spread(groups.len().div_ceil(part), &|| {
         for (group, digest) in std::iter::from_fn(next).flatten() {
-            let bytes = read_zero_extended(target.file, *group * GROUP64, GROUP, len);
-            let bytes = bytes.at("reading back", target.path)?;
-            *digest = group_digest(bytes[..].try_into().expect("a group is 64 KiB"));
+            let bytes = read_zero_extended(target.file, *group * GROUP64, len).at("reading back", target.path)?;
+            *digest = group_digest(&bytes);
         }
         Ok(())
     })?;
@@ -104,9 +101,8 @@ fn prove_pages(work: &mut Work<'_>, to: &Image, pages: &PageSet) -> Result<()> {
         let run = run?;
         for page in run.pages.start..run.pages.end {
             let expected = work.history.packs().page_digest(run.source.advance(page - run.pages.start))?;
-            let bytes = read_zero_extended(work.target.file, page * PAGE64, PAGE, to.len());
-            let bytes = bytes.at("reading back", work.target.path)?;
-            wrong |= page_digest(bytes[..].try_into().expect("a page")) != expected;
+            let bytes = read_zero_extended(work.target.file, page * PAGE64, to.len());
+            wrong |= page_digest(&*bytes.at("reading back", work.target.path)?) != expected;
         }
     }
     if wrong && !work.options.live { Err(unproven(work)) } else { Ok(()) }

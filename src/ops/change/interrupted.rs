@@ -14,7 +14,7 @@ use super::record::Step;
 use super::steps::carry_out;
 use super::unstored::{named, only_forward};
 use crate::error::{At, Cause, Error, Result};
-use crate::ops::save::compose::read_zero_extended;
+use crate::ops::read::read_zero_extended;
 use crate::ops::{Note, Progress, compare};
 use crate::pack::{Differences, Source};
 use crate::page::{Digest, PAGE, PAGE64, PageRange, PageSet, page_digest};
@@ -171,8 +171,8 @@ fn is_either(
         // What is past the end is cut off, or zeros, either way.
         return Ok(true);
     }
-    let now = read_zero_extended(work.target.file, at, PAGE, len).at("reading", work.target.path)?;
-    let digest = page_digest(now[..].try_into().expect("a page"));
+    let now = read_zero_extended(work.target.file, at, len).at("reading", work.target.path)?;
+    let digest = page_digest(&now);
     if digest == digests.0 || digest == digests.1 {
         return Ok(true);
     }

@@ -50,7 +50,7 @@ pub(crate) fn numbers(pages: &[ChangedPage<'_>]) -> PageSet {
 /// The digests that groups have with `pages`, which ascend, in them. `group` gives the 64 KiB of a group without them.
 pub(crate) fn regroup(
     pages: &[ChangedPage<'_>],
-    mut group: impl FnMut(u64) -> Result<Vec<u8>>,
+    mut group: impl FnMut(u64) -> Result<Box<[u8; GROUP]>>,
 ) -> Result<Vec<(u64, Digest)>> {
     let mut digests = Vec::new();
     for of_group in pages.chunk_by(|a, b| a.page / GROUP_PAGES == b.page / GROUP_PAGES) {
@@ -60,8 +60,7 @@ pub(crate) fn regroup(
             let at = (dirty.page % GROUP_PAGES) as usize * PAGE;
             bytes[at..at + PAGE].copy_from_slice(&whole(dirty.now));
         }
-        let bytes: &[u8; GROUP] = bytes[..].try_into().expect("a group is 64 KiB");
-        digests.push((number, group_digest(bytes)));
+        digests.push((number, group_digest(&bytes)));
     }
     Ok(digests)
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::error::{At, Error, Result};
 use crate::ops::compare::{Marked, PageDigests, compare, compare_live, scan_file};
 use crate::ops::input::image::{LiveFile, OpenImage};
-use crate::ops::save::compose::read_zero_extended;
+use crate::ops::read::read_zero_extended;
 use crate::ops::{Progress, Reading};
 use crate::pack::{
     Compress, Cursor, DeltaHead, DeltaWriter, DirectionWriter, FRAME_PAGES, Frame, ImageId, ReadAt, Run, Source,
@@ -259,8 +259,7 @@ impl<'a> Reader<'a> {
         match (from, &self.facet.pages, &mut self.packs) {
             (PagePlace::Pack(pack, source), _, Some(packs)) => return packs.read(pack, source, out),
             (PagePlace::Live(digest), Pages::Live(live, _), _) => {
-                let bytes = read_zero_extended(&live.file, page * PAGE64, PAGE, live.len).at("reading", &live.path)?;
-                out.copy_from_slice(&bytes);
+                *out = *read_zero_extended(&live.file, page * PAGE64, live.len).at("reading", &live.path)?;
                 if page_digest(out) != digest {
                     let what = format!("page {page} is not what it was when the file was scanned");
                     return Err(Error::Changed { path: live.path.clone(), what });

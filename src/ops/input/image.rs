@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{At, Cause, Error, Result, shown};
 use crate::ops::input::operand::Operand;
+use crate::ops::input::target::Target;
 use crate::ops::{Reading, find_history, resolve};
 use crate::store::{ChangeMarker, History, Image, Ref};
 use crate::sys::{fs, lock, open};
@@ -125,6 +126,10 @@ impl LiveFile {
             io::ErrorKind::UnexpectedEof => self.cut(),
             _ => Error::Io { doing: "reading", path: self.path.clone(), source },
         })
+    }
+
+    pub(crate) fn target(&self) -> Target<'_> {
+        Target { file: &self.file, path: &self.path }
     }
 
     /// All of it, to be scanned.

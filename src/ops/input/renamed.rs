@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Cause, Error, FileInStore, Result};
 use crate::ops::Note;
-use crate::ops::save::compose::read_zero_extended;
+use crate::ops::read::read_zero_extended;
 use crate::pack::{RunStream, Source};
-use crate::page::{PAGE, PAGE64, page_digest};
+use crate::page::{PAGE64, page_digest};
 use crate::store::{FileId, History, PackCache, Store};
 use crate::sys::open;
 
@@ -176,8 +176,8 @@ impl Search<'_> {
                 }
                 self.left -= 1;
                 let digest = self.packs.page_digest(source).map_err(drop)?;
-                let bytes = read_zero_extended(self.file, page * PAGE64, PAGE, self.len).map_err(drop)?;
-                if page_digest(bytes[..].try_into().expect("a page")) == digest {
+                let bytes = read_zero_extended(self.file, page * PAGE64, self.len).map_err(drop)?;
+                if page_digest(&bytes) == digest {
                     self.shared += 1;
                 } else {
                     self.others += 1;

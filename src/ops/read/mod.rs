@@ -4,12 +4,15 @@
 
 pub(super) mod losses;
 
+use std::fs::File;
+use std::io;
 use std::sync::{Mutex, PoisonError};
 
 use crate::error::Result;
 use crate::pack::{Run, Source};
 use crate::page::{Digest, GROUP, GROUP_PAGES, PAGE64, PageNo, PageRange, group_digest};
 use crate::store::{PackCache, PageReader};
+use crate::sys::ext::FileExt;
 use crate::sys::pool::{self, spread};
 
 /// Fewer pages than this are not worth a second thread.
@@ -28,6 +31,14 @@ pub(crate) struct PackSpan<T> {
     pub(crate) pages: u64,
     /// Where they go.
     pub(crate) place: T,
+}
+
+/// The `N` bytes of `file` from `at` on; past `len`, zeros.
+pub(crate) fn read_zero_extended<const N: usize>(file: &File, at: u64, len: u64) -> io::Result<Box<[u8; N]>> {
+    let mut bytes: Box<[u8; N]> = vec![0; N].into_boxed_slice().try_into().expect("N bytes");
+    let there = len.saturating_sub(at).min(N as u64) as usize;
+    file.read_exact_at(&mut bytes[..there], at)?;
+    Ok(bytes)
 }
 
 /// Calls `each` for every piece, on as many threads as it is worth; the first error ends it.

@@ -1,11 +1,10 @@
 //! Composing the image that a target is to hold from the one it holds: some pages replaced, the rest as they are. The
 //! result is a snapshot like any other before the target is touched, so that a change can be finished after a crash.
 
-use std::fs::File;
-
 use crate::error::{At, Result};
 use crate::ops::change::hold::Work;
 use crate::ops::compare::{Marked, scan_file};
+use crate::ops::read::read_zero_extended;
 use crate::ops::save::new_pack::NewPack;
 use crate::ops::{Quiet, Reserve};
 use crate::pack::{
@@ -16,7 +15,6 @@ use crate::page::{
     page_digest, pages_of,
 };
 use crate::store::{DigestCache, History, Image, UpdateRuns, WriteLock, commit};
-use crate::sys::ext::FileExt;
 use crate::sys::id;
 
 /// What a page becomes.
@@ -124,7 +122,7 @@ pub(crate) struct Composer<'w, 'a> {
     cache: Option<DigestCache>,
     len: u64,
     pages: SnapshotBuilder<'w>,
-    group: Option<(u64, Vec<u8>)>,
+    group: Option<(u64, Box<[u8; GROUP]>)>,
     groups: Vec<(u64, Digest)>,
 }
 
@@ -153,14 +151,15 @@ impl<'w, 'a: 'w> Composer<'w, 'a> {
             return Ok(());
         }
         self.leave();
-        self.group = Some((group, read_group(self.work, group, self.from.len().min(self.len))?));
+        let (target, len) = (self.work.target, self.from.len().min(self.len));
+        let bytes = read_zero_extended(target.file, group * GROUP64, len).at("reading", target.path)?;
+        self.group = Some((group, bytes));
         Ok(())
     }
 
     fn leave(&mut self) {
         if let Some((group, bytes)) = self.group.take() {
-            let bytes: &[u8; GROUP] = bytes[..].try_into().expect("a group is 64 KiB");
-            self.groups.push((group, group_digest(bytes)));
+            self.groups.push((group, group_digest(&bytes)));
         }
     }
 
@@ -208,17 +207,4 @@ impl<'w, 'a: 'w> Composer<'w, 'a> {
         };
         self.pages.commit(self.work.writing, meta).map(|(image, _)| image)
     }
-}
-
-/// One group of the target as it is, filled up with zeros past `len`.
-fn read_group(work: &Work<'_>, group: u64, len: u64) -> Result<Vec<u8>> {
-    read_zero_extended(work.target.file, group * GROUP64, GROUP, len).at("reading", work.target.path)
-}
-
-/// `n` bytes from `at` on; past `len`, zeros.
-pub(crate) fn read_zero_extended(file: &File, at: u64, n: usize, len: u64) -> std::io::Result<Vec<u8>> {
-    let mut bytes = vec![0; n];
-    let there = len.saturating_sub(at).min(n as u64) as usize;
-    file.read_exact_at(&mut bytes[..there], at)?;
-    Ok(bytes)
 }

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::{At, Error, Result};
-use crate::ops::save::compose::read_zero_extended;
+use crate::ops::read::read_zero_extended;
 use crate::pack::{
     Bad, Block, Compress, FRAME_PAGES, Frame, FrameKind, PackReader, PackWriter, decode_frame, encode_frame,
 };
@@ -253,7 +253,6 @@ fn have(kept: Option<&[u8]>, i: usize, (page, digest): &(PageNo, Digest), live: 
         return Some(Box::new(*bytes));
     }
     let len = live.metadata().ok()?.len();
-    let bytes = read_zero_extended(live, page * PAGE64, PAGE, len).ok()?;
-    let bytes: Box<[u8; PAGE]> = bytes.into_boxed_slice().try_into().ok()?;
+    let bytes = read_zero_extended(live, page * PAGE64, len).ok()?;
     (page_digest(&bytes) == *digest).then_some(bytes)
 }
