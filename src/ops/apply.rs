@@ -73,7 +73,7 @@ impl Goal for Apply {
 
     fn look(&mut self, _: &Options, progress: &dyn Progress) -> Result<Summary> {
         let live = LiveFile::open(&self.target)?;
-        let found = digest_of(&live, &self.options.reading, progress)?;
+        let found = digest_of(live.whole(), &self.options.reading, progress)?;
         match self.is_result(found, live.len) {
             true => Ok(Summary::none(&self.target, &self.result(), live.len)),
             false => self.changes(found, live.len, &self.target),
@@ -200,13 +200,11 @@ impl Apply {
     /// The copy is read back: it must be what the delta promised.
     fn prove(&self, copy: &File, out: &Path, progress: &dyn Progress) -> Result<()> {
         let result = &self.delta.head.result;
-        let file = copy.try_clone().at("reading", out)?;
-        let side = LiveFile { name: String::new(), path: out.into(), file, len: result.len };
-        if digest_of(&side, &self.options.reading, progress)? == result.digest {
+        if digest_of((copy, out, result.len), &self.options.reading, progress)? == result.digest {
             return Ok(());
         }
         // The base was proven before: either it changed since, or the delta never was what it says.
-        digest_of(&LiveFile::open(&self.target)?, &self.options.reading, progress).and_then(|found| {
+        digest_of(LiveFile::open(&self.target)?.whole(), &self.options.reading, progress).and_then(|found| {
             if found == self.delta.head.base.digest {
                 return Err(Error::damaged(&self.name, "what it makes of its base is not the result that it promises"));
             }
@@ -225,7 +223,7 @@ impl InCopy {
     fn open(&self, progress: &dyn Progress) -> Result<(LiveFile, Summary)> {
         let apply = &self.apply;
         let live = LiveFile::open(&apply.target)?;
-        let found = digest_of(&live, &apply.options.reading, progress)?;
+        let found = digest_of(live.whole(), &apply.options.reading, progress)?;
         let changes = apply.changes(found, live.len, &self.out)?;
         Ok((live, changes))
     }

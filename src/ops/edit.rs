@@ -9,22 +9,20 @@ use std::path::{Path, PathBuf};
 use super::change::hold::Work;
 use super::change::in_place::{Goal, InPlace};
 use super::change::{Options, Replaced, Request, Summary};
-use super::compare::Marked;
+use super::compare::digest_groups;
 use super::delta::changed_pages::{ChangedPage, Refold, numbers, regroup, whole, write_delta};
 use super::delta::{self, Stat, hold, mode_of, name_of, unchanged};
+use super::input::Target;
 use super::input::image::{LiveFile, OpenImage, refuse_unfinished_to_read};
 use super::output::{Named, into, scratch_beside};
 use super::read::read_zero_extended;
 use super::restore::Out;
-use super::save::capture::{CapturedImage, Target};
+use super::save::capture::CapturedImage;
 use super::save::compose::{Composer, NewPage};
 use super::{Progress, history_of};
-use crate::capture::{ScannedWindow, scan};
 use crate::error::{At, Cause, Error, Result};
 use crate::pack::{DeltaHead, ImageId};
-use crate::page::{
-    Digest, GROUP64, ImageHasher, MAX_LEN, PAGE, PAGE64, PageNo, PageRange, PageSet, group_digest, page_digest,
-};
+use crate::page::{Digest, GROUP64, MAX_LEN, PAGE, PAGE64, PageNo, PageRange, PageSet, group_digest, page_digest};
 use crate::store::Image;
 use crate::sys::open;
 
@@ -289,23 +287,12 @@ impl Touched {
             old.push((group, group_digest(&bytes)));
             Ok(bytes)
         })?;
-        let (mut base, mut result) = (ImageHasher::new(self.len), Refold::new(self.result_len, &new));
-        let mut as_read = Refold::new(self.len, &old);
-        progress.begin("reading", live.len);
-        let advance = |bytes: u64| progress.advance(bytes);
-        let file = (&live.file, live.path.as_path(), live.len);
-        let scanned =
-            scan(file, &Marked(&PageSet::new()), options.reading.how(false), &advance, &Ok, |found: ScannedWindow| {
-                for (group, digest) in &found.groups {
-                    base.push(*group, digest);
-                    as_read.push(*group, digest);
-                    result.push(*group, digest);
-                }
-                Ok(())
-            });
-        progress.end();
-        scanned?;
-        let base = base.finish();
+        // The groups that are edited must still be those that were read above.
+        let (mut as_read, mut result) = (Refold::new(self.len, &old), Refold::new(self.result_len, &new));
+        let base = digest_groups(live.whole(), &options.reading, progress, |group, digest| {
+            as_read.push(group, digest);
+            result.push(group, digest);
+        })?;
         if as_read.finish() != base {
             return Err(Error::Changed { path: live.path.clone(), what: "another process wrote to it".into() });
         }

@@ -27,8 +27,8 @@ use super::save::compose::{Composer, NewPage, SnapshotBuilder};
 use super::snap::{self, check, tag_all};
 use crate::error::{At, Cause, Error, Result};
 use crate::mem::{Root, Snapshot, View};
-use crate::pack::{DeltaHead, FrameCounts, ImageId, Meta, SnapshotKind};
-use crate::page::{Digest, GROUP, ImageHasher, PAGE64, PageRange, PageSet};
+use crate::pack::{Changed, DeltaHead, FrameCounts, ImageId, Meta, SnapshotKind};
+use crate::page::{Digest, GROUP, PAGE64, PageRange, PageSet};
 use crate::store::{Image, Intent, WriteLock};
 use crate::sys::open;
 
@@ -85,9 +85,8 @@ impl Origin {
     /// Any snapshot in memory; `name` is what a delta says it is of. All of it is hashed.
     pub fn of(snapshot: Arc<Snapshot>, name: &str, progress: &dyn Progress) -> Origin {
         let groups = groups_in(&snapshot, progress);
-        let mut hasher = ImageHasher::new(snapshot.len() as u64);
-        groups.iter().for_each(|(group, digest)| hasher.push(*group, digest));
-        let image = ImageId { len: snapshot.len() as u64, digest: hasher.finish() };
+        let len = snapshot.len() as u64;
+        let image = ImageId { len, digest: fold(len, &groups, &[]) };
         Origin { snapshot, image, groups, stored: None, name: name.into() }
     }
 
@@ -129,9 +128,7 @@ impl Origin {
 
     /// The image digest with other digests for some groups, ascending.
     pub(super) fn digest_with(&self, groups: &[(u64, Digest)]) -> Digest {
-        let mut fold = Refold::new(self.image.len, groups);
-        self.groups.iter().for_each(|(group, digest)| fold.push(*group, digest));
-        fold.finish()
+        fold(self.image.len, &self.groups, groups)
     }
 
     /// The pages that `view` changed, and the digest of what it holds.
@@ -176,25 +173,9 @@ pub fn keep<S: Root>(
         return Err(Error::refused(format!("{} was not opened from a store", origin.name), Cause::NotFromStore));
     };
     let (history, from) = (&side.history, side.image.meta());
-    let mut report = snap::Report {
-        damage: Vec::new(),
-        path: history.target().into(),
-        id: None,
-        number: 0,
-        new: false,
-        len: origin.image.len,
-        pages_changed: pages.len() as u64,
-        bytes_changed: 0,
-        metadata: Vec::new(),
-        bytes_stored: 0,
-        frames: FrameCounts::default(),
-        grade: from.grade,
-        reason: format!("made in memory from @{}", side.image.name.number),
-        repaired: 0,
-        format: None,
-        warnings: Vec::new(),
-        elapsed: began.elapsed(),
-    };
+    let reason = format!("made in memory from @{}", side.image.name.number);
+    let changed = Changed { pages: pages.len() as u64, bytes: 0 };
+    let mut report = snap::Report::new(history.target(), origin.image.len, changed, (from.grade, &reason));
     history.admit_path()?;
     let mut writing = history.write_lock(options.reading.wait)?;
     if pages.is_empty() && !options.always {
@@ -202,13 +183,8 @@ pub fn keep<S: Root>(
         report.reason.clone_from(&from.reason);
     } else if report.grade >= options.require {
         let (image, frames) = store(side, &mut writing, &pages, digest, options, &report.reason, progress)?;
-        let stored = image.meta().stored;
-        let own = std::fs::metadata(image.path()).at("inspecting", image.path())?.len();
-        let map = if stored.map == from.stored.map { 0 } else { stored.map_bytes };
-        (report.number, report.id, report.new) = (image.name.number, Some(image.name.id), true);
-        report.frames = frames;
         report.bytes_changed = image.meta().changed.bytes;
-        report.bytes_stored = stored.pack_bytes.saturating_add(map).saturating_add(own);
+        report.stored(history, image.name, image.meta(), Some(from.stored.map), frames)?;
     }
     if let Some(id) = report.id {
         report.warnings.extend(tag_all(history, &writing, &options.tags, &id)?);
@@ -285,7 +261,7 @@ impl Goal for Write<'_> {
 
     fn look(&mut self, options: &change::Options, progress: &dyn Progress) -> Result<Summary> {
         let live = LiveFile::open(&self.target)?;
-        expect(&self.target, self.base.digest, digest_of(&live, &options.reading, progress)?)?;
+        expect(&self.target, self.base.digest, digest_of(live.whole(), &options.reading, progress)?)?;
         let len = self.base.len;
         Ok(Summary::new(&self.target, ("now", len), ("the view", len), &numbers(&self.pages)))
     }
@@ -334,6 +310,13 @@ pub fn delta<S: Root>(
     // Whose bytes these are is not known any more: no other user may read them.
     let how = Named { force: options.force, apart: &[], mode: 0o600 };
     into(out, &how, |out, path| write_delta(&pages, &head, options.level, (out, path, &scratch), progress))
+}
+
+/// The digest of an image of `len` bytes with these groups, some of which have other digests now.
+fn fold(len: u64, groups: &[(u64, Digest)], new: &[(u64, Digest)]) -> Digest {
+    let mut fold = Refold::new(len, new);
+    groups.iter().for_each(|(group, digest)| fold.push(*group, digest));
+    fold.finish()
 }
 
 /// A length in memory.

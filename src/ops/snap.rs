@@ -5,16 +5,16 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::change::metadata::MetadataChange;
-use super::input::renamed;
+use super::input::{Target, renamed};
 use super::options::options;
-use super::save::capture::{CaptureOptions, CapturedImage, Target, take};
+use super::save::capture::{CaptureOptions, CapturedImage, take};
 use super::stat::Format;
 use super::{Note, Progress, Reading, Reserve};
 use crate::capture::Companion;
 use crate::error::{At, Cause, Error, Result};
-use crate::pack::{Compress, FrameCounts, Grade, SnapshotKind};
+use crate::pack::{Changed, Compress, FrameCounts, Grade, Meta, SnapshotKind};
 use crate::page::{Digest, PAGE64};
-use crate::store::{ChangeMarker, History, Ref, Store, WriteLock, check_tag, refuse_stored};
+use crate::store::{ChangeMarker, History, Ref, SnapName, Store, WriteLock, check_tag, refuse_stored};
 use crate::sys::fs::{self, FsKind};
 use crate::sys::open;
 
@@ -87,6 +87,48 @@ pub struct Report {
     pub elapsed: Duration,
 }
 
+impl Report {
+    /// Nothing is stored yet.
+    pub(crate) fn new(path: &Path, len: u64, changed: Changed, (grade, reason): (Grade, &str)) -> Report {
+        Report {
+            path: path.into(),
+            id: None,
+            number: 0,
+            new: false,
+            len,
+            pages_changed: changed.pages,
+            bytes_changed: changed.bytes,
+            metadata: Vec::new(),
+            bytes_stored: 0,
+            frames: FrameCounts::default(),
+            grade,
+            reason: reason.into(),
+            repaired: 0,
+            damage: Vec::new(),
+            format: None,
+            warnings: Vec::new(),
+            elapsed: Duration::ZERO,
+        }
+    }
+
+    /// The snapshot `name` is new: its pages were coded as `frames` says. `old_map` is the map of its parent.
+    pub(crate) fn stored(
+        &mut self,
+        history: &History,
+        name: SnapName,
+        meta: &Meta,
+        old_map: Option<Digest>,
+        frames: FrameCounts,
+    ) -> Result<()> {
+        let path = history.dir().join(name.file_name());
+        let own = std::fs::metadata(&path).at("inspecting", &path)?.len();
+        let map = if old_map == Some(meta.stored.map) { 0 } else { meta.stored.map_bytes };
+        (self.number, self.id, self.new, self.frames) = (name.number, Some(name.id), true, frames);
+        self.bytes_stored = meta.stored.pack_bytes.saturating_add(map).saturating_add(own);
+        Ok(())
+    }
+}
+
 /// Takes a snapshot of `file`.
 ///
 /// # Errors
@@ -127,23 +169,12 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
     // Once more: a change from another store may have been cut short while we waited for the lock.
     refuse_unfinished(&history, &live)?;
     let mut report = Report {
-        path: path.clone(),
-        id: None,
-        number: 0,
-        new: false,
-        len: taken.len,
-        pages_changed: taken.changed.pages,
-        bytes_changed: taken.changed.bytes,
         metadata: taken.parent.as_ref().map_or_else(Vec::new, |parent| taken.metadata_since(parent)),
-        bytes_stored: 0,
-        frames: FrameCounts::default(),
-        grade: taken.grade,
-        reason: taken.reason.clone(),
         repaired: taken.repaired,
         damage: taken.damage.clone(),
         format: Format::look(&live, taken.len),
         warnings: Companion::hot_beside(&path).map(companion_warning).into_iter().collect(),
-        elapsed: Duration::ZERO,
+        ..Report::new(&path, taken.len, taken.changed, (taken.grade, &taken.reason))
     };
     if is_first {
         report.warnings.extend(lock_warning(store.dir()));
@@ -231,16 +262,9 @@ fn keep(
         return Ok(());
     }
     let old_map = taken.parent.as_ref().map(|p| p.meta().stored.map);
-    report.frames = taken.frames();
+    let frames = taken.frames();
     let (name, meta) = taken.commit(history, writing, SnapshotKind::Asked, &options.message)?;
-    let file = history.dir().join(name.file_name());
-    let own = std::fs::metadata(&file).at("inspecting", &file)?.len();
-    let map = if old_map == Some(meta.stored.map) { 0 } else { meta.stored.map_bytes };
-    report.id = Some(name.id);
-    report.number = name.number;
-    report.new = true;
-    report.bytes_stored = meta.stored.pack_bytes.saturating_add(map).saturating_add(own);
-    Ok(())
+    report.stored(history, name, &meta, old_map, frames)
 }
 
 /// Refuses a half-changed target.

@@ -6,7 +6,7 @@ use super::hold::Work;
 use crate::capture::{Base, Leaf};
 use crate::error::{At, Error, Result};
 use crate::ops::Note;
-use crate::ops::input::target::Target;
+use crate::ops::input::Target;
 use crate::ops::read::read_zero_extended;
 use crate::page::{Digest, GROUP_PAGES, GROUP64, PAGE64, PageRange, PageSet, group_digest, groups_of, page_digest};
 use crate::planted::{Bug, planted, sync_once};

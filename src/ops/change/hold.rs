@@ -10,7 +10,7 @@ use super::plan::{Obstacle, Options};
 use crate::capture::Companion;
 use crate::error::{At, Cause, Error, Result};
 use crate::ops::Note;
-use crate::ops::input::target::Target;
+use crate::ops::input::Target;
 use crate::store::{ChangeMarker, History, Image, WriteLock};
 use crate::sys::fs as sysfs;
 use crate::sys::lease::{Lease, LeaseAnswer};

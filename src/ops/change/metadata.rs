@@ -9,14 +9,14 @@ use std::path::Path;
 
 use crate::error::{At, Result};
 use crate::ops::Note;
-use crate::ops::input::target::Target;
+use crate::ops::input::Target;
 use crate::pack::Meta;
 use crate::store::{ChangeMarker, Image};
 use crate::sys::open::Stamp;
 use crate::sys::{id, meta, open, xattr};
 
 /// Set-uid and set-gid.
-const SET_ID: u32 = 0o6000;
+pub(super) const SET_ID: u32 = 0o6000;
 /// File systems hold times to two seconds or better.
 const COARSEST_NS: u128 = 2_000_000_000;
 

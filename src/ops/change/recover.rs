@@ -10,7 +10,7 @@ use super::plan::{Options, Report, Summary};
 use super::request::{Method, Planned, Request, Task};
 use super::unstored::{Unstored, named};
 use crate::error::{Error, Result};
-use crate::ops::input::target::Target;
+use crate::ops::input::Target;
 use crate::ops::{Note, Progress, find_history, history_of, resolve};
 use crate::page::{Digest, PageSet};
 use crate::store::{ChangeMarker, History, Intent};

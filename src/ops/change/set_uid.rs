@@ -1,13 +1,11 @@
 //! Set-uid and set-gid bits, and file capabilities, of a target: none survives a change of content, and each that is
 //! removed is reported.
 
+use super::metadata::SET_ID;
 use crate::error::{At, Result};
 use crate::ops::Note;
-use crate::ops::input::target::Target;
+use crate::ops::input::Target;
 use crate::sys::{meta, open, xattr};
-
-/// Set-uid and set-gid.
-const SET_ID: u32 = 0o6000;
 
 /// Removes set-uid bits and capabilities from the target, before the first byte of it changes: the system does so only
 /// when others than root write, and never for what is killed half-way.

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use super::set_uid;
 use crate::error::{At, Error, Result};
-use crate::ops::input::target::Target;
+use crate::ops::input::Target;
 use crate::pack::Source;
 use crate::page::PageSet;
 use crate::store::Image;

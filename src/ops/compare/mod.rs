@@ -9,8 +9,8 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::capture::{Base, KnownDigests, ScannedWindow, scan};
 use crate::error::{At, Result};
+use crate::ops::input::Target;
 use crate::ops::input::image::{LiveFile, OpenImage, StoredImage, refuse_unfinished_to_read};
-use crate::ops::input::target::Target;
 use crate::ops::{Progress, Reading};
 use crate::pack::ReadAt;
 use crate::page::{
@@ -32,7 +32,7 @@ pub(crate) fn compare(a: &OpenImage, b: &OpenImage, reading: &Reading, progress:
         (OpenImage::Live(a), OpenImage::Live(b)) => {
             let (long, short) = if a.len >= b.len { (a, b) } else { (b, a) };
             let base = FileBase { side: short, data: Mutex::default() };
-            let set = read(long, &base, reading, progress, None)?.0;
+            let set = read(long.whole(), &base, reading, progress, None)?.0;
             // One that was cut short looks like holes to its end.
             if open::stamp(&short.file, &short.path)?.len < short.len {
                 return Err(short.cut());
@@ -56,13 +56,13 @@ pub(crate) fn compare_live(
     }
     let cache =
         DigestCache::open(&stored.history).filter(|t| (t.image, t.len) == (stored.image.digest(), stored.image.len()));
-    let by_cache = cache.as_ref().map(|cache| read(live, cache, reading, progress, seen.as_deref_mut()));
+    let by_cache = cache.as_ref().map(|cache| read(live.whole(), cache, reading, progress, seen.as_deref_mut()));
     let (mut set, digest) = match by_cache {
         // The cache turned out broken, and is gone: once more without it.
         Some(Err(e)) if DigestCache::is_cause(&stored.history, &e) => None,
         done => done,
     }
-    .unwrap_or_else(|| read(live, &ImageBase::new(&stored.image), reading, progress, seen))?;
+    .unwrap_or_else(|| read(live.whole(), &ImageBase::new(&stored.image), reading, progress, seen))?;
     // What the stored image has past the end of the file.
     let past = PageRange { start: pages_of(live.len), end: stored.image.pages().max(pages_of(live.len)) };
     for run in stored.image.runs_in([past]) {
@@ -81,18 +81,16 @@ pub(crate) fn pages_off(
     reading: &Reading,
     progress: &dyn Progress,
 ) -> Result<(PageSet, Digest)> {
-    let file = target.file.try_clone().at("opening", target.path)?;
-    let len = open::stamp(&file, target.path)?.len;
-    let live = LiveFile { name: String::new(), path: target.path.into(), file, len };
-    let (set, found) = read(&live, &ImageBase::new(image), reading, progress, None)?;
+    let len = open::stamp(target.file, target.path)?.len;
+    let (set, found) = read((target.file, target.path, len), &ImageBase::new(image), reading, progress, None)?;
     let mut within: PageSet = set.runs_within(PageRange::of_len(image.len())).collect();
     within.insert_range(PageRange { start: pages_of(len).min(image.pages()), end: image.pages() });
     Ok((within, found))
 }
 
 /// Scans a file against `base`: the pages that differ, and the image digest.
-pub(crate) fn read(
-    live: &LiveFile,
+fn read(
+    file: (&File, &Path, u64),
     base: &dyn Base,
     reading: &Reading,
     progress: &dyn Progress,
@@ -102,7 +100,7 @@ pub(crate) fn read(
     if let Some(seen) = &mut seen {
         seen.clear();
     }
-    let digest = scan_file(live.whole(), base, reading, ("comparing", progress), |found| {
+    let digest = scan_file(file, base, reading, ("comparing", progress), |found| {
         found.changed.iter().for_each(|(page, _)| set.insert(*page));
         match &mut seen {
             Some(seen) => found.changed.iter().try_for_each(|(_, digest)| seen.put(digest)),
@@ -164,9 +162,22 @@ impl PageDigests {
     }
 }
 
-/// The digest of a live image.
-pub(crate) fn digest_of(live: &LiveFile, reading: &Reading, progress: &dyn Progress) -> Result<Digest> {
-    scan_file(live.whole(), &Marked(&PageSet::new()), reading, ("reading", progress), |_| Ok(()))
+/// The image digest of a file of that length.
+pub(crate) fn digest_of(file: (&File, &Path, u64), reading: &Reading, progress: &dyn Progress) -> Result<Digest> {
+    digest_groups(file, reading, progress, |_, _| {})
+}
+
+/// The same; `each` gets the digests of its groups, ascending, but for those that are zeros.
+pub(crate) fn digest_groups(
+    file: (&File, &Path, u64),
+    reading: &Reading,
+    progress: &dyn Progress,
+    mut each: impl FnMut(u64, &Digest),
+) -> Result<Digest> {
+    scan_file(file, &Marked(&PageSet::new()), reading, ("reading", progress), |found| {
+        found.groups.iter().for_each(|(group, digest)| each(*group, digest));
+        Ok(())
+    })
 }
 
 /// No base: the digests of all groups are wanted, and those of the pages of groups in which any page is in the set.

@@ -6,8 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::{At, Cause, Error, Result, shown};
+use crate::ops::input::Target;
 use crate::ops::input::operand::Operand;
-use crate::ops::input::target::Target;
 use crate::ops::{Reading, find_history, resolve};
 use crate::store::{ChangeMarker, History, Image, Ref};
 use crate::sys::{fs, lock, open};

@@ -3,4 +3,15 @@
 pub(crate) mod image;
 pub(crate) mod operand;
 pub(crate) mod renamed;
-pub(crate) mod target;
+
+use std::fs::File;
+use std::path::Path;
+
+/// The target of a verb, opened.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target<'a> {
+    /// The file itself.
+    pub(crate) file: &'a File,
+    /// Its resolved path.
+    pub(crate) path: &'a Path,
+}

@@ -113,9 +113,7 @@ fn renamed(history: &History, target: &Path, store: &Store) -> Error {
 /// Whether `file` holds a page at the place where one of the `newest` snapshots of `history` has it stored, among the
 /// first `most` pages compared. `None`: they store no page, or cannot be read.
 pub(crate) fn shares_page(history: &History, file: &File, path: &Path, newest: usize, most: u64) -> Option<bool> {
-    let len = open::stamp(file, path).ok()?.len;
-    let mut search =
-        Search { packs: history.packs(), file, len, left: most, enough: 1, stored: false, shared: 0, others: 0 };
+    let mut search = Search::new(history, file, path, most, 1)?;
     for (i, name) in history.snapshots().ok()?.into_iter().rev().take(newest).enumerate() {
         let Ok(image) = history.image(name) else { continue };
         // Of an older one, only what it added: the newer ones may have replaced it.
@@ -131,18 +129,8 @@ pub(crate) fn shares_page(history: &History, file: &File, path: &Path, newest: u
 /// from one template share some.
 fn shares_most(history: &History, file: &File, path: &Path) -> bool {
     let search = || {
-        let len = open::stamp(file, path).ok()?.len;
         let image = history.image(*history.snapshots().ok()?.last()?).ok()?;
-        let mut search = Search {
-            packs: history.packs(),
-            file,
-            len,
-            left: FEW_PAGES,
-            enough: u64::MAX,
-            stored: false,
-            shared: 0,
-            others: 0,
-        };
+        let mut search = Search::new(history, file, path, FEW_PAGES, u64::MAX)?;
         search.among(image.runs()).ok()?;
         Some(search.shared > search.others)
     };
@@ -161,7 +149,12 @@ struct Search<'a> {
     others: u64,
 }
 
-impl Search<'_> {
+impl<'a> Search<'a> {
+    fn new(history: &'a History, file: &'a File, path: &Path, left: u64, enough: u64) -> Option<Search<'a>> {
+        let len = open::stamp(file, path).ok()?.len;
+        Some(Search { packs: history.packs(), file, len, left, enough, stored: false, shared: 0, others: 0 })
+    }
+
     /// An error ends the search in these runs: what cannot be read is not shared.
     fn among(&mut self, mut runs: impl RunStream) -> std::result::Result<bool, ()> {
         while let Some(run) = runs.next_run().map_err(drop)? {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use crate::error::{At, Cause, Error, Result};
-use crate::ops::input::target::Target;
+use crate::ops::input::Target;
 use crate::pack::Run;
 use crate::page::{PAGE, PAGE64, PageRange, PageSet, page_digest};
 use crate::store::Image;

@@ -4,7 +4,7 @@
 use crate::capture::{Base, CaptureWatch, Leaf, NoBase, ScannedWindow, grade, scan, settled};
 use crate::error::{At, Cause, Error, Result};
 use crate::ops::change::metadata::{Metadata, MetadataChange};
-pub(crate) use crate::ops::input::target::Target;
+use crate::ops::input::Target;
 use crate::ops::save::heal::{Healed, heal, suspects};
 use crate::ops::save::new_pack::NewPack;
 use crate::ops::{Progress, Reading, Reserve, head};

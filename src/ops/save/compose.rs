@@ -3,7 +3,7 @@
 
 use crate::error::{At, Result};
 use crate::ops::change::hold::Work;
-use crate::ops::compare::{Marked, scan_file};
+use crate::ops::compare::digest_groups;
 use crate::ops::read::read_zero_extended;
 use crate::ops::save::new_pack::NewPack;
 use crate::ops::{Quiet, Reserve};
@@ -11,8 +11,8 @@ use crate::pack::{
     Changed, Compress, FRAME_PAGES, FrameCounts, Grade, Meta, NO_PACK, Run, SnapshotKind, Source, encode_frame,
 };
 use crate::page::{
-    Digest, GROUP, GROUP_PAGES, GROUP64, PAGE, PAGE64, PageNo, PageRange, PageSet, Refold, group_digest, groups_of,
-    page_digest, pages_of,
+    Digest, GROUP, GROUP_PAGES, GROUP64, PAGE, PAGE64, PageNo, PageRange, Refold, group_digest, groups_of, page_digest,
+    pages_of,
 };
 use crate::store::{DigestCache, History, Image, UpdateRuns, WriteLock, commit};
 use crate::sys::id;
@@ -182,10 +182,7 @@ impl<'w, 'a: 'w> Composer<'w, 'a> {
         let mut fold = Refold::new(self.len, &self.groups);
         let target = self.work.target;
         let file = (target.file, target.path, self.from.len().min(self.len));
-        scan_file(file, &Marked(&PageSet::new()), &self.work.options.reading, ("reading", &Quiet), |found| {
-            found.groups.iter().for_each(|(group, digest)| fold.push(*group, digest));
-            Ok(())
-        })?;
+        digest_groups(file, &self.work.options.reading, &Quiet, |group, digest| fold.push(group, digest))?;
         Ok(fold.finish())
     }
 
