@@ -27,7 +27,7 @@ pub struct Adopted {
     pub done: bool,
 }
 
-/// Moves the history of `old`, which need not exist any more, to `new`. The history is searched in `store`, or else
+/// Moves the history of `old`, which may be gone, to `new`. The history is searched in `store`, or else
 /// beside `old` and beside `new`. Calls `confirm` if `new` holds no page of it; false cancels.
 ///
 /// # Errors
@@ -115,7 +115,7 @@ fn swapped(old: &Path, new: &Path, store: Option<&Path>) -> Option<Error> {
     })
 }
 
-/// Completes a move that was killed half-way: `old` has no history any more.
+/// Completes a move that was killed half-way: `old` no longer has a history.
 fn finish(old: &Path, new: &Path, place: &Path) -> Result<Adopted> {
     let none = || {
         Error::missing(

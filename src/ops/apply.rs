@@ -42,7 +42,7 @@ pub fn apply(file: &Path, delta: Input, out: Option<&Path>, options: &Options) -
     })
 }
 
-/// The error where the delta was written first, and the file second.
+/// The error for swapped arguments: the first file is a delta, the second is none.
 fn in_order(file: &Path, delta: Option<&Path>) -> Option<Error> {
     let delta = delta?;
     let begins = |path: &Path| {
@@ -134,7 +134,7 @@ impl Apply {
         if len == base.len {
             return Ok(());
         }
-        Err(Error::damaged(&self.name, format!("its base is {len} bytes long, and it says {}", base.len)))
+        Err(Error::damaged(&self.name, format!("its base is {len} bytes long, and the delta says {}", base.len)))
     }
 
     /// What is written to `to`; the target, of `len` bytes, must be the base.
@@ -160,7 +160,7 @@ impl Apply {
         history.snapshots().ok()?.into_iter().rev().find(holds).map(|name| name.number)
     }
 
-    /// Calls `each` with everything that the delta says; `file` holds its base.
+    /// Calls `each` with every change of the delta; `file` holds its base.
     fn each(&self, file: &File, len: u64, mut each: impl FnMut(PageChange<'_>) -> Result<()>) -> Result<()> {
         let mut direction = self.delta.direction(false).map_err(|e| e.of(&self.name))?;
         let mut old = |page: u64, out: &mut [u8; PAGE]| {
@@ -175,7 +175,7 @@ impl Apply {
         }
     }
 
-    /// Lays what the delta says over a copy of the base.
+    /// Applies the delta to a copy of the base.
     fn change_copy(&self, live: &LiveFile, copy: &File, out: &Path) -> Result<u64> {
         let (len, mut written) = (self.delta.head.result.len, 0);
         self.each(&live.file, live.len, |item| {
@@ -203,7 +203,7 @@ impl Apply {
         if digest_of((copy, out, result.len), &self.options.reading, progress)? == result.digest {
             return Ok(());
         }
-        // The base was proven before: either it changed since, or the delta never was what it says.
+        // The base was proven before: either it changed since, or the delta does not make the result that it promises.
         digest_of(LiveFile::open(&self.target)?.whole(), &self.options.reading, progress).and_then(|found| {
             if found == self.delta.head.base.digest {
                 return Err(Error::damaged(&self.name, "what it makes of its base is not the result that it promises"));
@@ -213,7 +213,7 @@ impl Apply {
     }
 }
 
-/// The same in a copy.
+/// Applies a delta to a copy of the file.
 struct InCopy {
     apply: Apply,
     out: PathBuf,

@@ -22,7 +22,7 @@ use crate::sys::descriptor;
 use crate::sys::ext::MetadataExt;
 use crate::sys::open;
 
-/// Where a delta comes from.
+/// The input of a delta.
 pub enum Input {
     /// A file.
     Path(PathBuf),
@@ -103,7 +103,7 @@ pub(crate) fn unchanged(side: &OpenImage, before: Option<open::Stamp>) -> Result
     if open::stamp(&live.file, &live.path)?.same_state(&before) {
         return Ok(());
     }
-    Err(Error::Changed { path: live.path.clone(), what: "somebody wrote to it".into() })
+    Err(Error::Changed { path: live.path.clone(), what: "another process wrote to it".into() })
 }
 
 /// The permissions of what it is of.
@@ -119,7 +119,7 @@ pub(crate) fn name_of(side: &OpenImage) -> Vec<u8> {
     side.target().file_name().unwrap_or_default().as_bytes().to_vec()
 }
 
-/// Says what a delta is about; all of it is read and checked.
+/// Describes a delta; reads and checks all of it.
 ///
 /// # Errors
 /// [`Error::Refused`] when it is no delta, [`Error::Damaged`] when it is not whole, [`Error::Version`] when it is of
@@ -134,7 +134,7 @@ pub(crate) fn stat_of(delta: &Delta, path: &Path) -> Result<Stat> {
     Ok(Stat::new(&delta.head, delta.pages(), set.runs().count() as u64, delta.size()))
 }
 
-/// Writes the delta that leads back.
+/// Writes the reverse of a delta.
 ///
 /// # Errors
 /// As [`stat`]; [`Error::Refused`] when the reverse direction is not in it, or `out` is there and not to be replaced.
@@ -162,7 +162,7 @@ pub fn invert(input: Input, out: Out<'_>, force: bool) -> Result<Stat> {
 /// A delta from anywhere.
 pub(crate) type Delta = DeltaReader<Arc<dyn ReadAt>>;
 
-/// Opens a delta, checked; one from a stream is first brought to `scratch`. Also gives what to call it.
+/// Opens a delta, checked; one from a stream is first copied to `scratch`. Also returns its name for messages.
 pub(crate) fn open_delta(input: Input, scratch: &Path) -> Result<(Delta, PathBuf)> {
     let (bytes, path): (Arc<dyn ReadAt>, PathBuf) = match input {
         Input::Path(path) => match descriptor::source(&path)? {
@@ -177,7 +177,7 @@ pub(crate) fn open_delta(input: Input, scratch: &Path) -> Result<(Delta, PathBuf
     Ok((delta, path))
 }
 
-/// A delta that can only be read once. No more of it is taken than a delta with such a head can have.
+/// Copies a delta from a stream: no more of it than a delta with such a head can have.
 fn spooled(mut from: impl Read, path: &Path, scratch: &Path) -> Result<Spool> {
     let mut start = Vec::new();
     from.by_ref().take(MOST_HEAD as u64).read_to_end(&mut start).at("reading", path)?;

@@ -38,7 +38,7 @@ pub struct Edit {
     pub new: Patch,
 }
 
-/// What comes in the place of bytes.
+/// What replaces bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Patch {
     /// These.
@@ -63,7 +63,7 @@ impl Patch {
         self.len() == 0
     }
 
-    /// Lays it, where it begins at byte `at` of the target, over the page that begins at `start`.
+    /// Writes it, which begins at byte `at` of the target, to the page that begins at `start`.
     fn lay(&self, at: u64, start: u64, page: &mut [u8; PAGE]) {
         let (from, to) = (at.max(start), (at + self.len()).min(start + PAGE64));
         if from >= to {
@@ -192,7 +192,7 @@ pub fn delta(
     into(out, &how, |out, path| write_delta(&pages, &head, options.level, (out, path, &scratch), progress))
 }
 
-/// The pages of a target that edits touch. Memory goes with what is edited, however long the target is.
+/// The pages of a target that edits touch. Memory grows with the edits, not with the target.
 struct Touched {
     /// Length of the target.
     len: u64,

@@ -34,7 +34,7 @@ use crate::sys::open;
 
 pub use self::apply::apply;
 
-/// A snapshot in memory, with its digest and where it comes from: what views begin with.
+/// A snapshot in memory, with its digest and its origin: what views begin with.
 ///
 /// ```
 /// use memsnap::{Ref, ops::{Operand, Quiet, memory, snap}};
@@ -72,8 +72,8 @@ pub struct Origin {
 /// file as it is now. Holes cost nothing.
 ///
 /// # Errors
-/// [`Error::Damaged`] when the stored image cannot be had whole; [`Error::Changed`] when a program writes to the file
-/// meanwhile; when there is no memory for it.
+/// [`Error::Damaged`] when the stored image cannot be read completely; [`Error::Changed`] when a program writes to the
+/// file meanwhile; when there is no memory for it.
 pub fn open(what: &Operand, store: Option<&Path>, progress: &dyn Progress) -> Result<Origin> {
     match OpenImage::open(what, store)? {
         OpenImage::Stored(side) => Origin::of_stored(*side, progress),
@@ -82,7 +82,7 @@ pub fn open(what: &Operand, store: Option<&Path>, progress: &dyn Progress) -> Re
 }
 
 impl Origin {
-    /// Any snapshot in memory; `name` is what a delta says it is of. All of it is hashed.
+    /// Any snapshot in memory; `name` is the name that a delta has for it. Hashes all of it.
     pub fn of(snapshot: Arc<Snapshot>, name: &str, progress: &dyn Progress) -> Origin {
         let groups = groups_in(&snapshot, progress);
         let len = snapshot.len() as u64;
@@ -104,7 +104,7 @@ impl Origin {
         let before = open::stamp(&side.file, &side.path)?;
         let snapshot = Snapshot::from_file(&side.file).at("taking a snapshot of", &side.path)?;
         if !open::stamp(&side.file, &side.path)?.same_state(&before) {
-            return Err(Error::Changed { path: side.path.clone(), what: "somebody wrote to it".into() });
+            return Err(Error::Changed { path: side.path.clone(), what: "another process wrote to it".into() });
         }
         let name = side.path.file_name().unwrap_or_default().to_string_lossy();
         Ok(Origin::of(Arc::new(snapshot), &name, progress))
@@ -307,7 +307,7 @@ pub fn delta<S: Root>(
         name: origin.name.clone().into_bytes(),
     };
     let scratch = scratch_beside(&out);
-    // Whose bytes these are is not known any more: no other user may read them.
+    // The owner of these bytes is no longer known: no other user may read them.
     let how = Named { force: options.force, apart: &[], mode: 0o600 };
     into(out, &how, |out, path| write_delta(&pages, &head, options.level, (out, path, &scratch), progress))
 }

@@ -74,7 +74,7 @@ pub struct Quiet;
 
 impl Progress for Quiet {}
 
-/// The history of `file`, which need not be there any more.
+/// The history of `file`, which may be gone.
 ///
 /// # Errors
 /// [`Error::Missing`] when it has no snapshots yet.
@@ -131,7 +131,7 @@ pub(crate) fn resolve(file: &Path) -> Result<PathBuf> {
 }
 
 /// The image that the target was last known to hold, and the digest cache if it describes that image: the newest
-/// sound snapshot, or the one that a revert went to.
+/// sound snapshot, or the target of a revert.
 pub(crate) fn head(history: &History) -> Result<Option<(Image, Option<DigestCache>)>> {
     let names = history.snapshots()?;
     if let Some(cache) = DigestCache::open(history)

@@ -1,11 +1,11 @@
-//! What a report says beside its numbers.
+//! Notes and warnings of a report.
 
 use std::fmt;
 
 use crate::error::Cause;
 
-/// Something to know about what was done, in words. Where it is a loss, or the user must act on it, it is a warning: that
-/// is shown even by who wants to see no notes.
+/// A note about what was done. A loss, or what the user must act on, is a warning: it is shown even where notes are
+/// suppressed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Note {

@@ -59,7 +59,8 @@ options! {
         io: Io = Io::Auto;
         /// Sets the most bytes that are read in a second; by default there is no limit.
         limit_rate: Option<u64> = None, into;
-        /// Sets whether a shared flock is held while the target is read: the caller asserts that every writer honours it.
+        /// Sets whether a shared flock is held while the target is read: the caller asserts that every writer honours
+        /// it.
         lock: bool = false;
         /// Sets how long to wait for locks; 10 seconds by default.
         wait: Duration = Duration::from_secs(10);

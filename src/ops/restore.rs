@@ -102,7 +102,7 @@ pub fn rehearse(what: &Operand, out: &Path, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Writes `image` into a new file of zeros, every page proven; gives the digests of its groups that are not zeros.
+/// Writes `image` into a new file of zeros, every page proven; returns the digests of its groups that are not zeros.
 pub(crate) fn fill(image: &Image, file: &File, progress: &dyn Progress) -> Result<Vec<(u64, Digest)>> {
     let mut reader = Reader { groups: Some(Vec::new()), ..Reader::new(image, None, progress) };
     progress.begin("restoring", image.len());
@@ -120,7 +120,7 @@ fn to_path(reader: &mut Reader<'_>, out: &Path, target: &Path, force: bool) -> R
     })
 }
 
-/// Beside the target, not in its place; metadata is given in another way.
+/// Never in place of the target; the metadata is set by [`metadata::give_all`].
 fn named<'a>(target: &'a &'a Path, force: bool) -> Named<'a> {
     Named { force, apart: std::slice::from_ref(target), mode: 0 }
 }
@@ -262,7 +262,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// What is to be read, and at which byte of the file it goes; zeros that took space are written here.
+/// What is to be read, and its offset in the file; writes zeros that are no holes.
 fn pieces(runs: &[Run], write: &dyn Fn(&[u8], u64) -> Result<()>) -> Result<Vec<PackSpan<u64>>> {
     let mut out = Vec::new();
     let zeros = vec![0; (MOST_PAGES * PAGE64) as usize];

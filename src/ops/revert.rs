@@ -15,8 +15,8 @@ use super::change::{Options, Report, Request, Summary};
 use super::compare::compare_live;
 use super::input::image::{LiveFile, StoredImage};
 use super::input::operand::Operand;
-use super::save::capture::CapturedImage;
 use super::read::read_zero_extended;
+use super::save::capture::CapturedImage;
 use super::save::compose::{Composer, NewPage};
 use super::{Progress, find_history};
 use crate::error::{At, Cause, Error, Result};
@@ -111,7 +111,7 @@ pub(crate) struct PlanBasis {
     /// The image digest.
     pub(crate) image: Digest,
     len: u64,
-    /// None where it is kept.
+    /// None where it does not change.
     metadata: Option<Metadata>,
 }
 
@@ -123,7 +123,7 @@ impl PlanBasis {
     }
 }
 
-/// Compares the target with a snapshot, and says what a revert to it writes.
+/// Compares the target with a snapshot, and returns what a revert to it writes.
 pub(crate) fn look_at(
     history: &History,
     to: SnapName,

@@ -82,7 +82,7 @@ pub struct CacheState {
     pub dirty: u64,
     /// Being written to the disk; also in whole folios.
     pub writeback: u64,
-    /// Not in memory any more, as far as the kernel remembers.
+    /// No longer in memory, as far as the kernel remembers.
     pub evicted: u64,
     /// Of these, evicted so recently that memory is short.
     pub recently_evicted: u64,

@@ -68,7 +68,7 @@ impl Goal for Undo {
 }
 
 impl Undo {
-    /// What the last change began with. Looked up again under the lock: another process may have undone it meanwhile,
+    /// The image before the last change. Looked up again under the lock: another process may have undone it meanwhile,
     /// and an interrupted change has been finished first and is the one to revert.
     fn origin(&self) -> Result<SnapName> {
         self.history.resolve(&Ref::Prefix(self.last_change()?.from.to_string()))

@@ -45,7 +45,7 @@ pub struct Report {
     pub len: u64,
 }
 
-/// Where new elements come from.
+/// The input of new elements.
 pub enum Input<'a> {
     /// Numbers as words.
     Words(&'a [String]),

@@ -58,7 +58,7 @@ pub fn verify(what: Option<&Operand>, options: &Options, progress: &dyn Progress
     Ok(report)
 }
 
-/// Marks the faults of this file as repaired, or says why they are not.
+/// Marks the faults of this file as repaired, or records why they are not.
 fn mark_repaired(path: &Path, made: Result<(), String>, faults: &mut [Fault]) {
     for fault in faults.iter_mut().filter(|fault| fault.path == path) {
         fault.repaired = made.is_ok();
@@ -87,7 +87,7 @@ struct Chosen {
     only: Option<SnapName>,
 }
 
-/// Finds it; what is wrong with the store itself goes into the report.
+/// Finds it; reports faults of the store itself.
 fn choose(what: Option<&Operand>, options: &Options, report: &mut Report) -> Result<Chosen> {
     let chosen = options.store.as_deref();
     if let Some(what) = what {
@@ -144,7 +144,7 @@ impl Check<'_> {
         let numbers: Vec<u32> = damaged.copied().collect();
         if !self.options.repair {
             numbers.iter().for_each(|pack| heal::suspect(self.history.packs(), *pack));
-            if found.litter > 0 {
+            if found.leftovers > 0 {
                 self.history.ask_for_sweep();
             }
             return Ok(!found.sound.is_empty());
@@ -157,18 +157,18 @@ impl Check<'_> {
         if !numbers.is_empty() {
             self.repair(&numbers, &mut report.faults[first..], &mut report.notes)?;
         }
-        if found.litter > 0 {
-            self.clear(found.litter, report)?;
+        if found.leftovers > 0 {
+            self.clear(found.leftovers, report)?;
         }
         Ok(!found.sound.is_empty())
     }
 
     /// Removes the leftover files that were found, as far as they are still there and unused under the lock.
-    fn clear(&self, litter: u64, report: &mut Report) -> Result<()> {
+    fn clear(&self, leftovers: u64, report: &mut Report) -> Result<()> {
         let writing = self.history.write_lock(PATIENCE)?;
         self.history.sweep(&writing)?;
-        report.garbage -= litter;
-        let files = if litter == 1 { "1 file".into() } else { format!("{litter} files") };
+        report.garbage -= leftovers;
+        let files = if leftovers == 1 { "1 file".into() } else { format!("{leftovers} files") };
         report.notes.push(Note::new(format!("removed {files} left by an interrupted command")));
         Ok(())
     }

@@ -26,7 +26,7 @@ pub enum Piece<'a> {
     Zeros(u64),
 }
 
-/// What cannot be read at any place may be readable as a stream.
+/// The error with a hint to read as a stream what has no random access.
 fn as_stream(e: Error, path: &Path) -> Error {
     let kind = std::fs::metadata(path).map(|found| found.file_type());
     match e {
@@ -172,7 +172,7 @@ fn read_stored<E: From<Error>>(
 }
 
 /// Calls `each` with the bytes of `range` of a stream, as they come; the bytes before it are read and dropped, those
-/// after it are not read. Gives the offset at which it ended. An error of `each` ends it.
+/// after it are not read. Returns the offset at which it ended. An error of `each` ends it.
 ///
 /// # Errors
 /// When it cannot be read; what `each` says.

@@ -1,4 +1,5 @@
-//! Step 2: the content is captured, and becomes an automatic snapshot where no snapshot holds it: that is the undo.
+//! Step 2: captures the content of the target, and makes it an automatic snapshot, for undo, unless a snapshot holds
+//! it.
 
 use super::hold::Work;
 use crate::error::{Cause, Result};

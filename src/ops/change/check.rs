@@ -1,4 +1,4 @@
-//! Steps 8 and 9: what was written is flushed to the disk, once, and read back.
+//! Steps 8 and 9: flushes what was written to the disk, once, and reads it back.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -13,8 +13,8 @@ use crate::planted::{Bug, planted, sync_once};
 use crate::store::{DigestCache, DigestCacheUpdate, Image};
 use crate::sys::pool;
 
-/// Flushes the target to the disk. Once only for what was written: after an error, what the cache holds says nothing
-/// about the disk.
+/// Flushes the target to the disk. Never twice for the same bytes: after a failed flush, the page cache does not show
+/// what is on the disk.
 pub(crate) fn flush(target: Target<'_>) -> Result<()> {
     sync_once(Bug::NoTargetSync, || target.file.sync_all()).at("bringing to the disk", target.path)
 }
@@ -38,7 +38,7 @@ pub(crate) fn read_back(work: &mut Work<'_>, from: Option<&Image>, to: &Image, p
     for groups in groups.chunks(CHUNK) {
         let digests = digests_of(work.target, groups, to.len())?;
         match leaves(work, &cache, to, pages, &digests) {
-            // The cache turned out broken, and is gone.
+            // The cache is damaged, and was removed.
             Err(e) if DigestCache::is_cause(work.history, &e) => return prove_pages(work, to, pages),
             leaves => update.put(&leaves?),
         }

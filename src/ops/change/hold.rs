@@ -1,5 +1,5 @@
-//! Step 1: the target is held. The lock of its history, its own flock, and a write lease, which proves that no other
-//! process has it open. In this order a change that has to wait does not disturb a `snap` that is reading.
+//! Step 1: takes the lock of the history, the flock of the target, and a write lease, which proves that no other
+//! process has the target open. In this order a change that has to wait does not disturb a `snap` that is reading.
 
 use crate::sys::ext::FileExt;
 use std::fs::File;
@@ -31,9 +31,9 @@ pub(crate) struct Work<'a> {
     pub(crate) options: &'a Options,
     /// What the user should know.
     pub(crate) notes: Vec<Note>,
-    /// What the user should know if the target is changed: who may have interfered.
+    /// Notes for a target that was changed: which processes may have interfered.
     pub(crate) cautions: Vec<Note>,
-    /// Keeps all other processes away; none with `--live`, and where leases prove nothing.
+    /// Excludes all other processes; none with `--live`, and where leases prove nothing.
     pub(crate) lease: Option<Lease<'a>>,
     /// The target had set-uid or set-gid bits, and their removal is reported.
     pub(crate) had_set_uid: bool,
@@ -57,7 +57,7 @@ pub(crate) fn hold<R>(history: &History, options: &Options, f: impl FnOnce(&mut 
     history.admit(&live)?;
     let mut cautions = Vec::new();
     let held = lock::flock(&live, &path, lock::LockMode::Exclusive, options.reading.wait)?;
-    // `flock F memsnap revert F`: those who hold the lock for us have the file open, and wait for us.
+    // `flock F memsnap revert F`: the processes that hold the lock for us have the file open, and wait for us.
     let family = if held == Held::ByAncestor { openers::ancestors() } else { Vec::new() };
     if held == Held::ByAncestor && may_be_mapped(&live).at("reading", &path)? {
         return Err(Error::busy(
@@ -140,7 +140,7 @@ fn alone<'a>(
     Err(Error::busy(path, holder, Cause::Open { processes: openers.list.len(), loop_devices, may_write }))
 }
 
-/// What a change of `path` would be refused for. No lease is taken for that: who has the file open is looked up.
+/// Why a change of `path` would be refused. Takes no lease: looks up which processes have the file open.
 pub(crate) fn obstacle(path: &Path, options: &Options) -> Option<Obstacle> {
     if let Some(log) = Companion::hot_beside(path).filter(|_| !options.force) {
         return Some(Obstacle::Log(log.what()));
@@ -212,7 +212,7 @@ impl Work<'_> {
         }
     }
 
-    /// Who opened the target, in words.
+    /// The processes that opened the target, in words.
     fn opener(&self) -> String {
         let seen = self.lease.as_ref().map(|lease| lease.wanted_by()).unwrap_or_default();
         let mut names: Vec<_> = seen.into_iter().map(|o| o.describe()).collect();

@@ -1,5 +1,4 @@
-//! The one way of `revert`, `undo`, `apply` and `edit`: bring the target from image X to image Y, as docs/design.md
-//! says.
+//! `revert`, `undo`, `apply` and `edit`: bring the target from image X to image Y, as docs/design.md describes.
 
 use std::path::{Path, PathBuf};
 
@@ -19,12 +18,12 @@ use crate::page::Digest;
 use crate::store::{History, Image, Intent, Store};
 use crate::sys::{open, sparse};
 
-/// What a target is to become: what each verb says for itself.
+/// What a target is to become, as each verb defines it.
 pub(crate) trait Goal {
     /// The verb, for the record.
     fn verb(&self) -> &'static str;
 
-    /// Scans the target, without any lock, and says what would be done; an error when it is not what it must be.
+    /// Scans the target, without any lock, and returns what would change; an error when it is not what it must be.
     fn look(&mut self, options: &Options, progress: &dyn Progress) -> Result<Summary>;
 
     /// Reads what it needs of the target before that is captured. With `confirmed`, false when that is not what
@@ -41,7 +40,7 @@ pub(crate) trait Goal {
     /// The name of what the target is to hold, where it does already; an error when it is not what it must be.
     fn already(&self, work: &Work<'_>, taken: &CapturedImage) -> Result<Option<String>>;
 
-    /// Gives the image that the target is to hold; it holds `from`.
+    /// Makes the image that the target is to hold; it holds `from`.
     fn make(&mut self, work: &mut Work<'_>, from: &Image) -> Result<Image>;
 
     /// Whether it can follow the change that was interrupted, once that is finished.
@@ -86,7 +85,7 @@ pub(crate) struct InPlace<G> {
 }
 
 impl<G: Goal> InPlace<G> {
-    /// Brings `target`, a resolved path, to what `goal` says. Without a history, it gets one.
+    /// Brings `target`, a resolved path, to `goal`. Makes a history if there is none.
     pub(crate) fn new(goal: G, target: PathBuf, options: &Options) -> Result<InPlace<G>> {
         let history = history_of(options.store.as_deref(), &target)?;
         Ok(InPlace { goal, target, history, options: options.clone(), first: FinishFirst::default() })

@@ -1,9 +1,9 @@
 //! Finishing or rolling back a change that was interrupted.
 //!
 //! It is done only where every page is that of one image or of the other, or torn between the two, as a loss of power
-//! may leave it: each sector is exactly that of one of them. A user who chooses the direction nevertheless loses
-//! nothing: what the file holds becomes a snapshot first. Then all pages of the change are written again: after an I/O
-//! error, what the cache holds of a page says nothing about the disk.
+//! may leave it: each sector is exactly that of one of them. If a user chooses a direction all the same, what the
+//! file holds becomes a snapshot first. Then all pages of the change are written again: after an I/O error, the page
+//! cache does not show what is on the disk.
 
 use super::capture::present;
 use super::hold::Work;
@@ -72,8 +72,8 @@ impl Interrupted {
         let written = from.changed(&to, PageRange::of_len(to.len()))?;
         let checked = check(work, (&from, &to), &written, progress);
         let checked = work.if_alone(Ok(checked))?;
-        // To finish or to roll back is said of the change that was begun first, also when its way back was cut short:
-        // said again, it leads to the same end.
+        // To finish or to roll back means the change that was begun first, also when its rollback was interrupted: the
+        // same option always leads to the same image.
         let forward = how.is_none_or(|how| (how == Resolution::Finish) != intent.is_way_back());
         let mut pages = if forward { written } else { to.changed(&from, PageRange::of_len(from.len()))? };
         let strange = checked.is_err();
@@ -90,7 +90,7 @@ impl Interrupted {
         work.refuse_hot_log(true)?;
         let end = if forward { &to } else { &from };
         let name = format!("@{} (after an interrupted {})", end.name.number, intent.verb);
-        let mut changes = Summary::new(path, ("a mixture", stamp.len), (&name, end.len()), &pages);
+        let mut changes = Summary::new(path, ("half-written", stamp.len), (&name, end.len()), &pages);
         changes.metadata = Metadata::of(work.target)?.changes(&Metadata::stored(end.meta()), !changes.is_empty());
         Ok(Interrupted { from, to, forward, pages, strange, changes, found })
     }
@@ -101,7 +101,7 @@ impl Interrupted {
         prove_one(to, &self.pages, progress)?;
         let (mut undo, mut notes) = (Some((from.name.number, from.name.id)), Vec::new());
         if self.strange {
-            // What undo goes to is not what the file held.
+            // The snapshot that undo returns to is not what the file held.
             undo = None;
             let number = present(work, progress)?.name.number;
             let what = "the previous content, with what is neither old nor new, is saved as";

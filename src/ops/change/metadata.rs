@@ -2,7 +2,7 @@
 //! to a new file.
 //!
 //! The rules are those of docs/design.md. Set-uid and set-gid bits stay only where neither content nor owner changes
-//! and the snapshot has them too; they never come back.
+//! and the snapshot has them too; they are never restored.
 
 use std::fs::File;
 use std::path::Path;
@@ -69,7 +69,7 @@ impl Metadata {
         Ok(Metadata::new(stamp.mode, (stamp.uid, stamp.gid), &attrs))
     }
 
-    /// As a snapshot says.
+    /// As a snapshot has it.
     pub(crate) fn stored(meta: &Meta) -> Metadata {
         Metadata::new(meta.mode, (meta.uid, meta.gid), &meta.attrs)
     }
@@ -119,9 +119,9 @@ pub(crate) fn changes(from: &Image, to: &Image, content: bool) -> Vec<MetadataCh
     Metadata::stored(from.meta()).changes(&Metadata::stored(to.meta()), content)
 }
 
-/// Before old content comes: who is not to read it afterwards, reads nothing of the target from now on. Where the
-/// owner, the group or the access list will be another, it is the new owner's alone until the change has ended: what
-/// the bits of group and others mean then, they do not mean now.
+/// Before old content is written: removes the permissions that the snapshot does not give. Where the owner, the group
+/// or the access list will differ, only the new owner has access until the change has ended: until then the bits of
+/// group and others apply to the wrong users.
 pub(crate) fn narrow(target: Target<'_>, to: &Image) -> Result<()> {
     let Target { file, path } = target;
     let wanted = Metadata::stored(to.meta());
@@ -130,7 +130,7 @@ pub(crate) fn narrow(target: Target<'_>, to: &Image) -> Result<()> {
     for change in &changes {
         match change {
             MetadataChange::Owner { to, .. } => {
-                // What is not allowed here is not afterwards either, and becomes a note then.
+                // If this fails, it fails again at the end, and becomes a note there.
                 let _ = meta::set_owner(file, to.0, to.1);
                 kept &= !0o077;
             }
@@ -140,7 +140,7 @@ pub(crate) fn narrow(target: Target<'_>, to: &Image) -> Result<()> {
     }
     let mode = open::stamp(file, path)?.mode & 0o7777;
     if mode & kept != mode {
-        // Who is not the owner may not, and changes no mode later either.
+        // Only the owner may; another user does not change the mode later either.
         let _ = meta::set_mode(file, mode & kept);
     }
     Ok(())
@@ -158,7 +158,7 @@ pub(crate) fn put_back(target: Target<'_>, before: &Stamp) {
 }
 
 /// Gives the target the metadata of `to`. What cannot be set becomes a note: the content is right all the same. `said`:
-/// it has been reported already that set-uid bits were removed.
+/// the removal of set-uid bits has been reported already.
 pub(crate) fn bring(target: Target<'_>, to: &Image, said: bool) -> Result<Vec<Note>> {
     let mut notes = Vec::new();
     let wanted = Metadata::stored(to.meta());
@@ -205,8 +205,8 @@ fn set(file: &File, change: &MetadataChange) -> Result<(), (String, std::io::Err
 pub(crate) fn give_all(file: &File, image: &Image, out: &Path) -> Result<Vec<Note>> {
     let said = image.meta();
     let (mut notes, mut mode) = (Vec::new(), said.mode & 0o1777);
-    // All of it is written and proven. The owner comes before whatever lets others read: until then no other user can.
-    // And before the mode: a change of owner takes bits away.
+    // All of it is written and proven. The owner is set before anything that lets other users read, and before the
+    // mode, because a change of owner removes bits.
     if id::euid() == 0
         && let Err(e) = meta::set_owner(file, said.uid, said.gid)
     {
@@ -222,7 +222,7 @@ pub(crate) fn give_all(file: &File, image: &Image, out: &Path) -> Result<Vec<Not
             }
         }
     }
-    // One that the directory gave it would let others read what the snapshot does not.
+    // A list inherited from the directory could let other users read more than the snapshot does.
     let given = xattr::list(file).at("reading the attributes of", out)?;
     if let Some((acl, _)) = given.iter().find(|(name, _)| xattr::is_acl(name))
         && !said.attrs.iter().any(|(name, _)| xattr::is_acl(name))
@@ -242,7 +242,7 @@ pub(crate) fn give_all(file: &File, image: &Image, out: &Path) -> Result<Vec<Not
     if let Err(e) = meta::set_times(file, said.atime_ns, said.mtime_ns) {
         notes.push(format!("times were not restored: {e}"));
     } else {
-        // The system says nothing when a file system cannot hold a time, and takes the nearest.
+        // When a file system cannot hold a time, the kernel silently sets the nearest.
         let now = open::stamp(file, out)?;
         let far = |then: i128, now: i128| then.abs_diff(now) >= COARSEST_NS;
         if far(said.mtime_ns, now.mtime_ns) || far(said.atime_ns, now.atime_ns) {

@@ -1,18 +1,18 @@
 //! Changing a target in place: plan, then commit.
 //!
-//! A verb (`revert`, `undo`, `apply`, `edit`, `recover`, [`super::memory::write`]) gives a [`Request`]. Its
-//! [`Request::plan`] scans the target and says what would be done: nothing is stored or written, and a [`Plan`] can be
-//! dropped. [`Plan::commit`] takes the locks, proves that the plan still holds, and makes the change; if the target was
-//! changed meanwhile, it gives back the new plan. [`Request::run`] does both under the locks, with one scan.
+//! A verb (`revert`, `undo`, `apply`, `edit`, `recover`, [`super::memory::write`]) returns a [`Request`]. Its
+//! [`Request::plan`] scans the target, and stores and writes nothing: the [`Plan`] that it returns can be dropped.
+//! [`Plan::commit`] takes the locks, proves that the plan still holds, and makes the change; if the target was changed
+//! meanwhile, it returns the new plan. [`Request::run`] does both under the locks, with one scan.
 //!
 //! All go one way, "bring the target from image X to image Y", whose steps docs/design.md explains. Each has a file:
 //!
 //! | step | file |
 //! |---|---|
 //! | what is asked for, planned and reported | `request`, `plan` |
-//! | 1 locks and lease; who has the target open | `hold` |
+//! | 1 locks and lease; which processes have the target open | `hold` |
 //! | 2 X is captured, and stored for undo | `capture` |
-//! | 3 Y is made: what the verbs say for themselves | `in_place` (`Goal`) |
+//! | 3 Y is made, by the verb | `in_place` (`Goal`) |
 //! | 4 both directions are proven | `prove` |
 //! | 5 space is reserved | `space` |
 //! | 6 intent and change marker; their withdrawal | `record` |

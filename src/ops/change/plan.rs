@@ -63,7 +63,7 @@ pub struct Summary {
     pub no_undo: bool,
     /// Why the change will be refused as things are.
     pub obstacle: Option<Obstacle>,
-    /// What single edits replace; only `edit` says so.
+    /// What single edits replace; only of `edit`.
     pub edits: Vec<Replaced>,
     /// The verb of an interrupted change that is finished first: this is what remains of it, and not yet what was asked
     /// for.
@@ -80,7 +80,7 @@ pub struct Replaced {
     pub len: u64,
     /// The first bytes that were there; fewer, or none, past the end of the target.
     pub old: Vec<u8>,
-    /// The first bytes that come in their place.
+    /// The first bytes that replace them.
     pub new: Vec<u8>,
 }
 
@@ -144,7 +144,7 @@ pub struct Report {
     pub needed: bool,
     /// Whether it was done: not where the plan was dropped.
     pub done: bool,
-    /// The snapshot that `undo` goes back to.
+    /// The snapshot that `undo` returns to.
     pub undo: Option<(u64, Digest)>,
     /// What the user should know.
     pub notes: Vec<Note>,

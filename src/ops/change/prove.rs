@@ -1,4 +1,4 @@
-//! Step 4: both directions can be read. A rotten page must stop a change before it begins.
+//! Step 4: proves that both images can be read. A damaged page must stop a change before it begins.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -12,11 +12,11 @@ use crate::store::Image;
 use crate::sys::pool;
 
 /// Reads, before anything is written, every page that will be: those of `to`, or the target would stay half changed;
-/// and those of `from` that they take the place of, or there would be no way back. Damaged ones of `from` are stored
-/// again: at this moment the target still holds them.
+/// and those of `from` that they replace, or the change could not be undone. Damaged ones of `from` are stored again:
+/// the target still holds them.
 ///
 /// # Errors
-/// [`Error::Damaged`] when a page of either cannot be had.
+/// [`Error::Damaged`] when a page of either cannot be read.
 pub(crate) fn prove_both(
     work: &mut Work<'_>,
     from: &Image,
@@ -26,10 +26,10 @@ pub(crate) fn prove_both(
 ) -> Result<()> {
     let back = to.changed(from, PageRange::of_len(from.len()))?;
     progress.begin("checking", (pages.len() + back.len()) * PAGE64);
-    let ways = prove_pages_of(to, pages, progress).and_then(|bad| Ok((bad, prove_pages_of(from, &back, progress)?)));
+    let both = prove_pages_of(to, pages, progress).and_then(|bad| Ok((bad, prove_pages_of(from, &back, progress)?)));
     progress.end();
-    let (forth, back) = ways?;
-    if let Some((_, error)) = forth.into_iter().next() {
+    let (forward, back) = both?;
+    if let Some((_, error)) = forward.into_iter().next() {
         return Err(error);
     }
     let numbers: Vec<u32> = back.iter().map(|(pack, _)| *pack).collect();
@@ -48,7 +48,7 @@ pub(crate) fn prove_both(
 /// Reads every page of `pages` that `image` stores, before the target is changed.
 ///
 /// # Errors
-/// [`Error::Damaged`] when one cannot be had.
+/// [`Error::Damaged`] when one cannot be read.
 pub(crate) fn prove_one(image: &Image, pages: &PageSet, progress: &dyn Progress) -> Result<()> {
     progress.begin("checking", pages.len() * PAGE64);
     let bad = prove_pages_of(image, pages, progress);
@@ -56,7 +56,7 @@ pub(crate) fn prove_one(image: &Image, pages: &PageSet, progress: &dyn Progress)
     bad?.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
 }
 
-/// The packs of `image` in which pages of `pages` are not as they were, with the first error of each; every core looks.
+/// The packs of `image` in which pages of `pages` are damaged, with the first error of each; read on every core.
 fn prove_pages_of(image: &Image, pages: &PageSet, progress: &dyn Progress) -> Result<Vec<(u32, Error)>> {
     let spans = spans(pages, pool::workers());
     let threads = spans.len();

@@ -1,4 +1,4 @@
-//! Step 6: the intent, and the change marker on the target for stores that do not know it; and taking them back.
+//! Step 6: records the intent, and sets the change marker on the target, for other stores; and withdraws both.
 
 use super::check::flush;
 use super::hold::Work;
@@ -8,7 +8,7 @@ use crate::store::{ChangeMarker, Image, Intent};
 
 /// A change that is decided on.
 pub(crate) struct Step<'s> {
-    /// What its record says.
+    /// Its record.
     pub(crate) intent: &'s Intent,
     /// The record that is there already; it is there again when nothing is written.
     pub(crate) recorded: Option<&'s Intent>,
@@ -29,7 +29,7 @@ pub(crate) fn record(work: &mut Work<'_>, step: &Step<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Takes back the records of a change of which no byte was written, durably.
+/// Durably withdraws the records of a change of which no byte was written.
 pub(crate) fn withdraw(work: &mut Work<'_>, step: &Step<'_>) -> Result<()> {
     if step.recorded == Some(step.intent) {
         return Ok(());

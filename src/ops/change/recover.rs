@@ -50,7 +50,7 @@ impl Method for Recover {
     }
 }
 
-/// What is said where there is nothing to recover.
+/// The note when there is nothing to recover.
 const NOTHING: &str = "no change was interrupted";
 
 /// What is done with an interrupted change, whatever it is.
@@ -163,7 +163,7 @@ fn forget(target: Target<'_>, record: bool) -> Result<(Todo, RecoveryBasis)> {
 fn forgotten(target: Target<'_>) -> Result<Summary> {
     let len = open::stamp(target.file, target.path)?.len;
     let to = "it is, without the record of the interrupted change";
-    Ok(Summary::new(target.path, ("a mixture", len), (to, len), &PageSet::new()))
+    Ok(Summary::new(target.path, ("half-written", len), (to, len), &PageSet::new()))
 }
 
 fn remove_marker(target: Target<'_>) -> Result<()> {
@@ -206,14 +206,14 @@ impl Method for Forget {
 #[derive(Default)]
 pub(crate) struct FinishFirst {
     recovery: Recovery,
-    /// What has been changed, for an error of what follows.
+    /// What has been changed, for a later error.
     so_far: Option<String>,
     /// What the user should know of that.
     pub(crate) notes: Vec<Note>,
 }
 
 impl FinishFirst {
-    /// The plan to finish what was interrupted, if anything was. `fits` says whether that is of use.
+    /// The plan to finish an interrupted change, if there is one. `fits`: whether the verb can follow it.
     pub(crate) fn plan(
         &mut self,
         history: &History,
@@ -229,15 +229,15 @@ impl FinishFirst {
         let mut draft = self.recovery.plan(history, options, progress)?;
         draft.changes.finishes = Some(intent.verb);
         if draft.task != Task::Change {
-            // It was under way, and has ended.
+            // Another process was making the change, and has completed it.
             self.recovery.seen = None;
             return Ok(None);
         }
         Ok(Some(draft))
     }
 
-    /// Finishes what was interrupted, if anything was. False where a new plan is due: with `confirmed`, only what the
-    /// last plan said is done, whether that was to finish a change or not.
+    /// Finishes an interrupted change, if there is one. False where a new plan is due: with `confirmed`, it does no
+    /// more than the last plan showed, whether that was to finish a change or not.
     pub(crate) fn finish(
         &mut self,
         work: &mut Work<'_>,
@@ -253,7 +253,7 @@ impl FinishFirst {
                 None => Ok(!confirmed || !planned),
             };
         };
-        // What it would be finished to is not what is wanted: then nothing is written for nothing.
+        // The finished change would not be what the verb needs: nothing is written.
         if !fits(&intent) {
             return Err(ChangeMarker::own(work.history).refusal(work.target.path));
         }

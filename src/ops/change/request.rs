@@ -9,11 +9,11 @@ use crate::ops::{Note, Progress};
 
 /// How a verb plans a change and carries it out.
 pub(crate) trait Method {
-    /// Says what would be done. Nothing is stored or written.
+    /// Returns what would be done. Stores and writes nothing.
     fn plan(&mut self, progress: &dyn Progress) -> Result<Planned>;
 
-    /// Takes the locks and does it. With `confirmed`, only if that is still what the last plan said; otherwise `None`:
-    /// then none of it was done.
+    /// Takes the locks and does it. With `confirmed`, only if the last plan still holds; otherwise does nothing
+    /// and returns `None`.
     fn commit(&mut self, confirmed: bool, progress: &dyn Progress) -> Result<Option<Report>>;
 
     /// Whether the target has no snapshot, so that all of it is stored first.
@@ -82,7 +82,7 @@ impl<'a> Request<'a> {
         Request(Box::new(method))
     }
 
-    /// Scans the target, and says what would be done. Nothing is stored.
+    /// Scans the target, and returns what would be done. Stores nothing.
     ///
     /// # Errors
     /// When that cannot be done: [`Error::Base`] when the target is not what it must be, [`Error::Refused`] when it is
@@ -93,7 +93,8 @@ impl<'a> Request<'a> {
         Ok(Plan { request: self, draft, began })
     }
 
-    /// Plans under the locks and continues at once, whatever the plan is: with one scan, for who has consented already.
+    /// Plans under the locks and continues at once, whatever the plan is: with one scan, for a caller who has consented
+    /// already.
     ///
     /// # Errors
     /// As those of [`Plan::commit`].

@@ -13,7 +13,7 @@ pub(crate) fn remove(target: Target<'_>) -> Result<Vec<Note>> {
     let (file, path, mut notes) = (target.file, target.path, Vec::new());
     let mode = open::stamp(file, path)?.mode & 0o7777;
     if mode & SET_ID != 0 {
-        // Who may write and is not the owner may not set the mode: there the system takes the bits.
+        // A user who may write and is not the owner may not set the mode: then the kernel removes the bits.
         let _ = meta::set_mode(file, mode & !SET_ID);
         let note =
             format!("its set-uid and set-gid bits were removed: chmod {mode:04o} restores them if they are right");

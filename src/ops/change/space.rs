@@ -1,5 +1,4 @@
-//! Step 5: the file system of the target has what the change needs. A change that cannot end would leave the target
-//! half changed.
+//! Step 5: reserves the space that the change needs. A change that cannot complete would leave the target half changed.
 //!
 //! Holes that will get data are reserved by fallocate(2); the length stays. Where a file system has no fallocate, and
 //! where it writes even blocks that are there to new places (btrfs, bcachefs and ZFS; reflinked blocks on XFS), it
@@ -78,7 +77,7 @@ impl<'a> Space<'a> {
         Ok(())
     }
 
-    /// Gives back what was reserved, as nothing will be written. Only where the lease keeps all other processes away:
+    /// Releases what was reserved, as nothing will be written. Only where the lease excludes all other processes:
     /// others may have written there. Blocks that stay reserved change nothing in what is read.
     pub(crate) fn release(&self, lease: Option<&Lease<'_>>) {
         let Some(lease) = lease.filter(|lease| !self.reserved.is_empty() && lease.keep()) else { return };

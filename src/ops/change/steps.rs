@@ -1,8 +1,9 @@
 //! Steps 4 to 11 in their order, for a change whose images are both stored.
 //!
 //! A lease that is broken before the first byte is written ends the verb: nothing is written, and the intent and the
-//! change marker are withdrawn. From the first byte on the lease is kept: a program that opens the file waits for the
-//! short rest. If the kernel takes it by force meanwhile, the verb fails, and says whether what it wrote reads back.
+//! change marker are withdrawn. From the first byte on the lease is kept: a program that opens the file waits until
+//! the change is complete. If the kernel revokes the lease meanwhile, the verb fails, and reports whether what it wrote
+//! reads back.
 
 use super::check::{flush, read_back};
 use super::hold::Work;
@@ -73,7 +74,7 @@ pub(crate) fn carry_out(work: &mut Work<'_>, step: &Step<'_>, progress: &dyn Pro
         space.release(work.lease.as_ref());
         return Err(e);
     }
-    // Before the last look: who opens the target from there on waits, and has what it was allowed when it opened.
+    // Before the last check of the lease: a program that opens the target after it waits, with the permissions of now.
     let before = open::stamp(work.target.file, work.target.path)?;
     let writes = !step.pages.is_empty() || before.len != step.to.len();
     if writes && !set_uid::has_any(work.target)? {
@@ -110,7 +111,7 @@ fn write_and_check(work: &mut Work<'_>, step: &Step<'_>, progress: &dyn Progress
     Ok(written)
 }
 
-/// Ends a change whose pages are written. The change marker goes first: the new mode may take the right to remove it.
+/// Ends a change whose pages are written. The change marker is removed first: the new mode may not allow that.
 fn finish(work: &mut Work<'_>, intent: &Intent, to: &Image) -> Result<()> {
     ChangeMarker::remove(work.target.file, work.target.path)?;
     let notes = metadata::bring(work.target, to, work.had_set_uid)?;

@@ -30,7 +30,7 @@ impl Unstored {
         let to = work.history.image(wanted)?;
         let compared = compare::pages_off(work.target, &to, &work.options.reading, progress);
         let (pages, found) = work.if_alone(compared)?;
-        let (path, now) = (work.target.path, if half { "a mixture" } else { "now" });
+        let (path, now) = (work.target.path, if half { "half-written" } else { "now" });
         let len = open::stamp(work.target.file, path)?.len;
         let name = format!("@{}", to.name.number);
         let mut changes = Summary::new(path, (now, len), (&name, to.len()), &pages);
@@ -78,5 +78,5 @@ pub(crate) fn only_forward(work: &Work<'_>, intent: &Intent) -> Error {
 /// The snapshot of that id.
 pub(crate) fn named(history: &History, id: &Digest) -> Result<SnapName> {
     let found = history.snapshots()?.into_iter().find(|n| n.id == *id);
-    found.ok_or_else(|| Error::missing(format!("snapshot {id} is not there any more"), Cause::SnapshotGone))
+    found.ok_or_else(|| Error::missing(format!("snapshot {id} is missing"), Cause::SnapshotGone))
 }

@@ -33,7 +33,7 @@ pub(crate) fn compare(a: &OpenImage, b: &OpenImage, reading: &Reading, progress:
             let (long, short) = if a.len >= b.len { (a, b) } else { (b, a) };
             let base = FileBase { side: short, data: Mutex::default() };
             let set = read(long.whole(), &base, reading, progress, None)?.0;
-            // One that was cut short looks like holes to its end.
+            // A file that was cut short reads as holes to its former end.
             if open::stamp(&short.file, &short.path)?.len < short.len {
                 return Err(short.cut());
             }
@@ -58,7 +58,7 @@ pub(crate) fn compare_live(
         DigestCache::open(&stored.history).filter(|t| (t.image, t.len) == (stored.image.digest(), stored.image.len()));
     let by_cache = cache.as_ref().map(|cache| read(live.whole(), cache, reading, progress, seen.as_deref_mut()));
     let (mut set, digest) = match by_cache {
-        // The cache turned out broken, and is gone: once more without it.
+        // The cache is damaged, and was removed: once more without it.
         Some(Err(e)) if DigestCache::is_cause(&stored.history, &e) => None,
         done => done,
     }
@@ -193,7 +193,7 @@ impl Base for Marked<'_> {
     }
 
     fn data_from(&self, _: PageNo) -> Result<PageNo> {
-        Ok(PageNo::MAX) // a group in a hole is never looked at
+        Ok(PageNo::MAX) // groups in holes are never compared
     }
 
     fn pages(&self, _: u64) -> Result<[Digest; GROUP_PAGES as usize]> {
@@ -204,7 +204,7 @@ impl Base for Marked<'_> {
 /// Another file as a base: read where the first has to be compared with it.
 struct FileBase<'a> {
     side: &'a LiveFile,
-    /// Groups that hold data, of all windows asked about so far (their numbers stand where pages do).
+    /// Groups that hold data, of all windows asked about so far (as numbers of pages).
     data: Mutex<PageSet>,
 }
 

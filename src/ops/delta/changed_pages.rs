@@ -1,4 +1,4 @@
-//! Pages that a view changed: the digest of the image with them in it, and their way into a delta.
+//! Pages that a view or an edit changed: the digest of the image with them, and the delta that they make.
 
 use std::io::Write;
 use std::path::Path;
@@ -47,7 +47,7 @@ pub(crate) fn numbers(pages: &[ChangedPage<'_>]) -> PageSet {
     pages.iter().map(|dirty| PageRange::new(dirty.page, dirty.page + 1)).collect()
 }
 
-/// The digests that groups have with `pages`, which ascend, in them. `group` gives the 64 KiB of a group without them.
+/// The digests of the groups with `pages`, which ascend, in them. `group` returns the bytes of a group without them.
 pub(crate) fn regroup(
     pages: &[ChangedPage<'_>],
     mut group: impl FnMut(u64) -> Result<Box<[u8; GROUP]>>,

@@ -149,17 +149,17 @@ fn look(
 /// Where the bytes of a page are.
 #[derive(Clone, Copy, Debug)]
 enum PagePlace<'a> {
-    /// Nowhere: zeros, in this guise.
+    /// Nowhere: zeros, stored in this form.
     Zeros(Source),
     /// In a pack.
     Pack(u32, PageNo),
     /// In the live file, and they must have this digest.
     Live(Digest),
-    /// Here.
+    /// In memory.
     Memory(&'a [u8]),
 }
 
-/// Says where the pages of one image are; asked for those of the set, all of them, in order.
+/// Finds the pages of one image: all those of the set, in order.
 struct Finder<'a> {
     facet: &'a DeltaImage<'a>,
     runs: Option<Cursor<ImageRuns>>,
@@ -211,7 +211,7 @@ struct Change<'a> {
     new: PagePlace<'a>,
 }
 
-/// Gives out jobs in order.
+/// Hands out jobs in order.
 struct Feed<'a, I> {
     pages: I,
     old: Finder<'a>,
@@ -254,7 +254,7 @@ impl<'a> Reader<'a> {
         Reader { facet, packs }
     }
 
-    /// Reads a page, holds it against its digest, and gives that.
+    /// Reads a page, checks it against its digest, and returns that.
     fn read(&mut self, page: PageNo, from: PagePlace<'_>, out: &mut [u8; PAGE]) -> Result<Digest> {
         match (from, &self.facet.pages, &mut self.packs) {
             (PagePlace::Pack(pack, source), _, Some(packs)) => return packs.read(pack, source, out),

@@ -25,7 +25,7 @@ pub struct Report {
     pub b: Side,
     /// What the elements of both are.
     pub kind: ElementType,
-    /// The indexes of elements that differ, where numbers of pages stand in other sets.
+    /// The indexes of elements that differ, as a set of numbers.
     set: PageSet,
 }
 

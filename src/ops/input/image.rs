@@ -65,8 +65,8 @@ impl OpenImage {
         Ok((first, second))
     }
 
-    /// Takes the shared flock that `--lock` asks for. Its holder may have changed the file while we waited: length
-    /// and change marker are those of the moment when it is ours.
+    /// Takes the shared flock that `--lock` asks for. Its holder may have changed the file meanwhile, so length and
+    /// change marker are read after that.
     pub(crate) fn lock(&mut self, reading: &Reading) -> Result<()> {
         if let (OpenImage::Live(side), true) = (self, reading.lock) {
             let _held = lock::flock(&side.file, &side.path, lock::LockMode::Shared, reading.wait)?;
@@ -100,7 +100,7 @@ impl OpenImage {
     /// Fills `buf` with the bytes from `offset` on.
     ///
     /// # Errors
-    /// When they cannot be read, or a live file has no such bytes (any more).
+    /// When they cannot be read, or a live file is shorter by now.
     pub(crate) fn read(&self, buf: &mut [u8], offset: u64) -> Result<()> {
         match self {
             OpenImage::Live(live) => live.read(buf, offset),
@@ -150,7 +150,7 @@ impl LiveFile {
         }
     }
 
-    /// Opens a file even if it is half changed; what says so comes with it.
+    /// Opens a file even if it is half changed; then its change marker is returned, too.
     pub(crate) fn open_any(path: &Path) -> Result<(LiveFile, Option<ChangeMarker>)> {
         let real = resolve(path)?;
         let file = open::target_read(&real)?;

@@ -12,7 +12,7 @@ use crate::page::{PAGE64, page_digest};
 use crate::store::{FileId, History, PackCache, Store};
 use crate::sys::open;
 
-/// Histories of files that are gone, and of another inode, that are looked into; and pages of each.
+/// Most histories of missing files with another inode that are compared; and pages of each.
 const FEW: usize = 32;
 const FEW_PAGES: u64 = 16;
 

@@ -11,11 +11,11 @@ use crate::ops::memory::{Origin, group_in};
 use crate::pack::{Bad, PageChange};
 use crate::page::{Digest, PAGE, PAGE64, PageNo};
 
-/// What becomes of pages; none: zeros.
+/// New pages; none: zeros.
 type Pages = Vec<(PageNo, Option<Box<[u8; PAGE]>>)>;
 
-/// Brings `view`, which must hold the base of `delta` now, to its result. What the delta says is kept in memory until
-/// all of it is proven; then it is written.
+/// Brings `view`, which must hold the base of `delta` now, to its result. All of the delta is decoded to memory and
+/// proven; then it is written.
 ///
 /// # Errors
 /// [`Error::Base`] when the view holds anything else, [`Error::Damaged`] when the delta is not whole or does not make
@@ -54,7 +54,7 @@ pub fn apply<S: Root>(delta: Input, origin: &Origin, view: &mut View<S>) -> Resu
     Ok(stat)
 }
 
-/// The digests of the groups that `pages` lie in, laid over `bytes`.
+/// The digests of the groups that `pages` lie in, in place of those of `bytes`.
 fn regrouped(pages: &[ChangedPage<'_>], bytes: &[u8]) -> Result<BTreeMap<u64, Digest>> {
     Ok(regroup(pages, |group| Ok(group_in(bytes, group)))?.into_iter().collect())
 }
@@ -64,7 +64,7 @@ fn digest_with(origin: &Origin, groups: &BTreeMap<u64, Digest>) -> Digest {
     origin.digest_with(&groups)
 }
 
-/// All that the delta says, each page proven.
+/// The pages of the delta, each proven.
 fn decode(delta: &Delta, name: &Path, bytes: &[u8]) -> Result<Pages> {
     // Runs within the result only; their number is checked before they are taken one by one.
     pages_in(delta, name)?;
@@ -85,7 +85,7 @@ fn decode(delta: &Delta, name: &Path, bytes: &[u8]) -> Result<Pages> {
     Ok(pages)
 }
 
-/// The same, to be hashed.
+/// As changed pages, to be hashed.
 fn as_dirty(pages: &Pages) -> Vec<ChangedPage<'_>> {
     const ZEROS: &[u8; PAGE] = &[0; PAGE];
     let all = pages.iter().map(|(page, bytes)| (*page, bytes.as_deref().unwrap_or(ZEROS)));

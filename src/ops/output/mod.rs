@@ -1,4 +1,4 @@
-//! What is written to another file or a stream: a file appears under its name when it is complete.
+//! Output to another file or a stream. A file gets its name when it is complete.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -10,7 +10,7 @@ use crate::store::refuse_stored;
 use crate::sys::create::{self, Pending, Published};
 use crate::sys::{descriptor, meta, no_follow, open};
 
-/// Where an output goes.
+/// The destination of an output.
 #[allow(missing_debug_implementations, reason = "a stream may be anything")]
 pub enum Out<'a> {
     /// To a new file, or in place of one. A FIFO or a name of a descriptor, such as `/dev/fd/3`, is written to
@@ -39,7 +39,7 @@ pub(crate) struct Named<'a> {
     pub(crate) mode: u32,
 }
 
-/// Runs `f` on where its bytes are to go. A file appears under its name when all of it is written and on the disk.
+/// Runs `f` on the destination. A file gets its name when all of it is on the disk.
 pub(crate) fn into<T>(out: Out<'_>, how: &Named<'_>, f: impl FnOnce(&mut dyn Write, &Path) -> Result<T>) -> Result<T> {
     match out {
         Out::Stream(stream) => f(stream, Path::new("the output")),
@@ -97,12 +97,12 @@ fn exists(out: &Path) -> Error {
     Error::refused(format!("{} exists", out.display()), Cause::OutputExists)
 }
 
-/// Runs `f` on a new file, which then gets the name `path`, that [`check_out`] gave.
+/// Runs `f` on a new file, which then gets the name `path`, that [`check_out`] returned.
 pub(crate) fn make_file<T>(path: &Path, force: bool, f: impl FnOnce(&File) -> Result<T>) -> Result<T> {
     let (dir, name) = (no_follow::parent(path), path.file_name().unwrap_or_default());
     let pending = Pending::new(dir)?;
     let done = f(pending.file())?;
-    Companion::refuse_beside(path)?; // once more: a long time may have passed
+    Companion::refuse_beside(path)?; // again: a long time may have passed
     if force {
         pending.replace(name)?;
     } else if pending.publish(name)? == Published::Existed {

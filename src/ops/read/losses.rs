@@ -1,4 +1,4 @@
-//! Pages of packs that cannot be had, and which pages of an image are lost by them.
+//! Unreadable pages of packs, and the pages of an image that are lost with them.
 
 use std::collections::BTreeMap;
 
@@ -7,17 +7,17 @@ use crate::pack::{Run, Source};
 use crate::page::{PAGE, PageNo, PageRange, PageSet};
 use crate::store::{PackCache, PageReader};
 
-/// Pages that cannot be had, by the number of their pack.
+/// Unreadable pages, by the number of their pack.
 #[derive(Debug, Default)]
 pub(crate) struct Losses {
-    /// Packs that are missing or whose index cannot be believed, and why.
+    /// Packs that are missing or whose index is damaged, and why.
     pub(crate) broken: BTreeMap<u32, String>,
     /// Single pages.
     pub(crate) pages: BTreeMap<u32, PageSet>,
 }
 
 impl Losses {
-    /// The pages of `run` that cannot be had, by the number of their pack.
+    /// The unreadable pages of `run`, by the number of their pack.
     pub(crate) fn of(&self, run: &Run) -> Vec<(u32, PageRange)> {
         let Source::Pack(pack, from) = run.source else { return Vec::new() };
         if self.broken.contains_key(&pack) {
@@ -32,11 +32,11 @@ impl Losses {
         set.runs_within(held).map(here).collect()
     }
 
-    /// Reads pages of a pack one by one, after reading them at once has failed with `error`. Those that cannot be had
-    /// become zeros. Whether there are any.
+    /// Reads pages of a pack one by one, after reading them at once has failed with `error`. Unreadable pages
+    /// become zeros. Returns whether there are any.
     ///
     /// # Errors
-    /// Those that are no loss of pages, as `is_loss` says.
+    /// Those that are no loss of pages by `is_loss`.
     pub(crate) fn read_singly(
         &mut self,
         reader: &mut PageReader<'_>,
@@ -64,10 +64,10 @@ impl Losses {
     }
 }
 
-/// What a reader of an image passes over instead of failing.
+/// What a reader of an image skips instead of failing.
 #[derive(Debug, Default)]
 pub(crate) struct Salvage {
-    /// Of the part that is being read.
+    /// In the part that is being read.
     found: Losses,
     /// The first fault of every damaged pack.
     faults: BTreeMap<u32, String>,
@@ -76,7 +76,7 @@ pub(crate) struct Salvage {
 }
 
 impl Salvage {
-    /// Goes on after reading pages has failed: see [`Losses::read_singly`].
+    /// Continues after an error of reading pages: see [`Losses::read_singly`].
     ///
     /// # Errors
     /// What is not damage, and not a fault of the disk.
@@ -90,7 +90,7 @@ impl Salvage {
     ) -> Result<()> {
         let what = error.to_string();
         let any = match packs.pack(pack) {
-            // None of its pages can be had: this need not be found page by page.
+            // None of its pages can be read: they need not be tried one by one.
             Err(e) if is_gone(&e) => {
                 out.fill(0);
                 let pages = PageRange { start: first, end: first + (out.len() / PAGE) as u64 };
@@ -122,7 +122,7 @@ impl Salvage {
     }
 }
 
-/// Whether an error means that bytes of a file are gone: damage, or what the system says of a disk that has lost them.
+/// Whether an error means that bytes of a file are lost: damage, or an error of the disk.
 /// A lack of rights, memory or descriptors is none.
 fn is_gone(error: &Error) -> bool {
     match error {

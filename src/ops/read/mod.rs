@@ -84,7 +84,7 @@ fn workers(pages: u64) -> usize {
     if pages < FEW { 1 } else { pool::workers() }
 }
 
-/// What of `buf`, which stands for the pages from `first` on, is to be read; what `runs` say is zeros is filled here.
+/// The parts of `buf`, which begins with page `first`, that are to be read; fills the zeros of `runs`.
 pub(crate) fn slots<'b>(mut buf: &'b mut [u8], first: PageNo, runs: &[Run]) -> Vec<PackSpan<&'b mut [u8]>> {
     let mut out = Vec::new();
     let mut at = first;
@@ -113,7 +113,7 @@ fn bytes(pages: u64) -> usize {
     (pages * PAGE64) as usize
 }
 
-/// Gives the digest of every group of `buf` that is `touched`, by its place.
+/// Writes the digest of every `touched` group of `buf` to its place in `digests`.
 pub(crate) fn hash_groups(buf: &[u8], touched: &[bool], digests: &mut [Digest]) {
     let (groups, _) = buf.as_chunks::<GROUP>();
     let count = touched.iter().filter(|t| **t).count() as u64;

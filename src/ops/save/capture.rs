@@ -1,4 +1,4 @@
-//! Taking an image of a live target: the scan, the pack it fills, and the draft of a snapshot. Nothing appears in the
+//! Captures the image of a live target: the scan, the new pack, and the draft of a snapshot. Nothing appears in the
 //! store before [`CapturedImage::commit`].
 
 use crate::capture::{Base, CaptureWatch, Leaf, NoBase, ScannedWindow, grade, scan, settled};
@@ -27,7 +27,7 @@ pub(crate) struct CaptureOptions<'a> {
     pub(crate) reading: &'a Reading,
     pub(crate) compress: Compress,
     pub(crate) reserve: Reserve,
-    /// The caller keeps all other processes from writing (a write lease): nothing more is to be proven.
+    /// The caller keeps all other processes from writing (a write lease): the capture is proven.
     pub(crate) exclusive: bool,
 }
 
@@ -48,7 +48,7 @@ pub(crate) struct CapturedImage {
     pub(crate) reason: String,
     /// Damaged pages of earlier snapshots that were stored again.
     pub(crate) repaired: u64,
-    /// Damage to earlier snapshots that was seen and could not be mended.
+    /// Damage to earlier snapshots that was seen and could not be repaired.
     pub(crate) damage: Vec<String>,
     stamp: Stamp,
     attrs: Vec<(Vec<u8>, Vec<u8>)>,
@@ -73,13 +73,13 @@ pub(crate) fn take(
         None => Healed::default(),
     };
     if healed.broken {
-        // Nothing may stand on a pack that is missing or cannot be believed: all is stored anew.
+        // No snapshot may use a pack that is missing or has a damaged index: all pages are stored again.
         parent = None;
     }
     let mut taken = take_from(history, &parent, target, how, progress)?;
     taken.repaired = healed.pages;
     if known && taken.parent.is_none() {
-        damage.push("earlier snapshots stand on a pack that is missing or damaged: all was stored anew".into());
+        damage.push("earlier snapshots use a pack that is missing or damaged: all pages were stored again".into());
     }
     let lost: u64 = healed.lost.iter().map(|(_, pages)| pages.len()).sum();
     if lost > 0 {
@@ -111,14 +111,14 @@ fn take_from(
 ) -> Result<CapturedImage> {
     if let Some((image, Some(cache))) = parent {
         match attempt(history, target, Some(image), cache, Some(cache), how, progress) {
-            // The cache turned out broken half-way, and is gone: once more without it.
+            // The cache is damaged, and was removed: once more without it.
             Err(e) if DigestCache::is_cause(history, &e) => {}
             taken => return taken,
         }
     }
     if let Some((image, _)) = parent {
         match attempt(history, target, Some(image), &ImageBase::new(image), None, how, progress) {
-            // The index of a pack is damaged: what stands on it cannot be stood on. All is stored anew.
+            // The index of a pack is damaged, so it is not known what its snapshots hold: all pages are stored again.
             Err(Error::Damaged { .. }) => {}
             taken => return taken,
         }
@@ -140,7 +140,7 @@ fn attempt(
     } else {
         Some(CaptureWatch::begin(target.file, target.path, how.reading.lock, how.reading.wait)?)
     };
-    // Only now: the previous holder of the lock may have changed everything.
+    // Only now: the previous holder of the lock may have changed the file.
     let before = open::stamp(target.file, target.path)?;
     if before.len > MAX_LEN {
         let what = format!(
@@ -193,7 +193,7 @@ fn attempt(
     })
 }
 
-/// What one window gives, coded by the thread that read it.
+/// The content of one window, coded by the thread that read it.
 struct CodedWindow {
     window: PageRange,
     groups: Vec<(u64, Digest)>,
@@ -205,8 +205,8 @@ struct CodedWindow {
 }
 
 impl CodedWindow {
-    /// Its runs, and in the place of what lies between them past the end of the parent, zeros: the parent's map may say
-    /// anything of pages there.
+    /// Its runs, and in the place of what lies between them past the end of the parent, zeros: the parent's map may
+    /// have any runs there.
     fn runs(&self, parent_pages: PageNo, end: PageNo) -> impl RunStream {
         let start = self.window.start.max(parent_pages);
         let grown = PageRange { start, end: self.window.end.min(end).max(start) };
@@ -252,11 +252,11 @@ fn prepare(found: ScannedWindow, compress: Compress, len: u64) -> CodedWindow {
     CodedWindow { groups: found.groups, leaves: found.leaves, holes: found.holes, ..part }
 }
 
-/// An image being taken: parts come in page order.
+/// Collects the windows of an image, in page order.
 struct WindowCollector<'a> {
     history: &'a History,
     len: u64,
-    /// Pages that the parent says something of.
+    /// Pages of the parent.
     parent_pages: Option<u64>,
     hasher: ImageHasher,
     draft: UpdateRuns,
@@ -274,7 +274,7 @@ impl WindowCollector<'_> {
         let runs = part.runs(self.parent_pages.unwrap_or(0), pages_of(self.len));
         for run in runs {
             let run = run.map_err(|e| e.of(self.history.dir()))?;
-            // Without a parent, what is not said is a hole anyway.
+            // Without a parent, pages without a run are holes.
             if self.parent_pages.is_some() || run.source != Source::Hole {
                 self.draft.push(run, self.history)?;
             }
@@ -292,7 +292,7 @@ impl CapturedImage {
         Metadata::new(self.stamp.mode, (self.stamp.uid, self.stamp.gid), &self.attrs)
     }
 
-    /// What of the target's metadata differs from what `other` says; times do not count.
+    /// What of the target's metadata differs from `other`; times do not count.
     pub(crate) fn metadata_since(&self, other: &Image) -> Vec<MetadataChange> {
         Metadata::stored(other.meta()).differences(&self.metadata())
     }
@@ -313,7 +313,7 @@ impl CapturedImage {
         self.pack.as_ref().map(|(_, summary)| summary.frames).unwrap_or_default()
     }
 
-    /// Lets go of it: it is the image of its parent.
+    /// Drops it: it is the image of its parent.
     pub(crate) fn unchanged(self) {
         if let Some(parent) = &self.parent {
             self.cache.keep(&parent.name.id, &self.image, self.len);
@@ -351,7 +351,7 @@ impl CapturedImage {
     }
 }
 
-/// What every snapshot made here and now says.
+/// The metadata that all new snapshots have in common.
 pub(crate) fn blank_meta(history: &History, kind: SnapshotKind) -> Meta {
     use crate::sys::ext::OsStrExt;
     Meta {

@@ -22,19 +22,19 @@ use crate::sys::id;
 pub(crate) enum NewPage<'a> {
     /// These bytes; they go into a pack of their own.
     Bytes(&'a [u8; PAGE]),
-    /// These bytes, which are stored there already; zeros stand for themselves.
+    /// These bytes, which are stored there already; zeros need no pack.
     Stored(Source, &'a [u8; PAGE]),
 }
 
-/// What differs from an image, on its way into the store; pages come in ascending order.
+/// Builds a snapshot from an image and the pages that differ; pages come in ascending order.
 pub(crate) struct SnapshotBuilder<'w> {
     history: &'w History,
     from: &'w Image,
     compress: Compress,
     len: u64,
     draft: UpdateRuns,
-    /// Pages up to here are said.
-    said: PageNo,
+    /// Pages up to here have a run.
+    covered: PageNo,
     pack: NewPack<'w>,
     frame: Vec<(PageNo, Digest)>,
     bytes: Vec<u8>,
@@ -50,7 +50,7 @@ impl<'w> SnapshotBuilder<'w> {
             compress,
             len,
             draft: UpdateRuns::new(history),
-            said: from.pages(),
+            covered: from.pages(),
             pack: NewPack::new(history, reserve),
             frame: Vec::new(),
             bytes: Vec::new(),
@@ -69,7 +69,7 @@ impl<'w> SnapshotBuilder<'w> {
         };
         self.grow_to(page)?;
         self.draft.push(Run { pages: PageRange::new(page, page + 1), source }, self.history)?;
-        self.said = self.said.max(page + 1);
+        self.covered = self.covered.max(page + 1);
         self.changed.pages += 1;
         self.changed.bytes += PAGE64.min(self.len.saturating_sub(page * PAGE64));
         if source == Source::Pack(NO_PACK, page) {
@@ -82,12 +82,12 @@ impl<'w> SnapshotBuilder<'w> {
         Ok(())
     }
 
-    /// Past the end of `from`, what is not said is a hole.
+    /// Past the end of `from`, pages without a run are holes.
     fn grow_to(&mut self, page: PageNo) -> Result<()> {
-        if page > self.said {
-            let pages = PageRange::new(self.said, page);
+        if page > self.covered {
+            let pages = PageRange::new(self.covered, page);
             self.draft.push(Run { pages, source: Source::Hole }, self.history)?;
-            self.said = page;
+            self.covered = page;
         }
         Ok(())
     }
@@ -186,7 +186,8 @@ impl<'w, 'a: 'w> Composer<'w, 'a> {
         Ok(fold.finish())
     }
 
-    /// Ends: the image digest first, so that the caller may refuse it; nothing has appeared in the store yet.
+    /// Makes it a snapshot. With `expected`, an error if its image digest is another: then nothing appears in the
+    /// store.
     pub(crate) fn finish(mut self, verb: &str, expected: Option<Digest>) -> Result<Image> {
         let image = self.fold()?;
         if let Some(expected) = expected.filter(|e| *e != image) {

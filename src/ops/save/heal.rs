@@ -1,7 +1,7 @@
 //! Healing packs: a damaged page is stored again from the live target, where that still holds it.
 //!
 //! A pack is written once, so one whose time of change is later than that of the snapshot which names it was touched
-//! after its commit: suspect. What reads damage says so by touching the pack, and the next writer looks at it.
+//! after its commit: suspect. A reader that finds damage touches the pack, and the next writer checks it.
 
 use std::fs::File;
 use std::io::BufWriter;
@@ -23,18 +23,18 @@ use crate::sys::{create, id, meta, no_follow, open};
 pub(crate) struct Healed {
     /// Pages stored again.
     pub(crate) pages: u64,
-    /// Pages that cannot be had any more: pack and its pages.
+    /// Pages that are lost: pack and its pages.
     pub(crate) lost: Vec<(u32, PageRange)>,
-    /// A pack is missing, or its index cannot be believed.
+    /// A pack is missing, or its index is damaged.
     pub(crate) broken: bool,
-    /// A pack with pages that cannot be had was left as it is, because it could not be read: another time it may.
+    /// A pack with lost pages was left as it is, because of an error of reading it: the next attempt may succeed.
     pub(crate) unread: bool,
 }
 
 /// The packs of `image` that are missing, or were touched after the snapshot was made.
 ///
 /// # Errors
-/// When the snapshot's own file cannot be looked at.
+/// When the snapshot's own file cannot be inspected.
 pub(crate) fn suspects(image: &Image) -> Result<Vec<u32>> {
     let made = open::stamp_path(image.path()).at("inspecting", image.path())?.mtime_ns;
     let packs = image.packs();
@@ -43,7 +43,7 @@ pub(crate) fn suspects(image: &Image) -> Result<Vec<u32>> {
     Ok(suspect)
 }
 
-/// Marks a pack as suspect, for the next writer. Only a hint: where it cannot be done, nothing is.
+/// Marks a pack as suspect, for the next writer. Only a hint: failures are ignored.
 pub(crate) fn suspect(packs: &PackCache, pack: u32) {
     let path = packs.pack_path(pack);
     if let Ok(file) = create::open_own(&path)
@@ -71,17 +71,17 @@ fn is_only_ours(file: &File, path: &Path) -> Result<bool> {
     Ok(meta::links(file).at("inspecting", path)? == 1)
 }
 
-/// Checks every page of the packs `numbers`. A pack with bad pages is written anew under the same id, with the pages
+/// Checks every page of the packs `numbers`. A pack with bad pages is written again under the same id, with the pages
 /// that `live` still holds at the same place; one that is whole is no longer suspect.
 ///
 /// # Errors
-/// What reading a sound file, or writing, says; damage is no error here.
+/// Of reading a sound file, and of writing; damage is no error here.
 pub(crate) fn heal(history: &History, _writing: &WriteLock, numbers: &[u32], live: &File) -> Result<Healed> {
     let packs = history.packs();
     let mut healed = Healed::default();
-    let calm = oldest(history)?;
+    let unsuspected = oldest(history)?;
     for &number in numbers {
-        // It may be open since before it was touched.
+        // It may have been opened before it was touched.
         packs.forget(number);
         match read_through(packs, number)? {
             None => healed.broken = true,
@@ -89,11 +89,11 @@ pub(crate) fn heal(history: &History, _writing: &WriteLock, numbers: &[u32], liv
                 let path = packs.pack_path(number);
                 let file = create::open_own(&path)?;
                 if is_only_ours(&file, &path)? {
-                    meta::set_times(&file, calm, calm).at("setting the times of", &path)?;
+                    meta::set_times(&file, unsuspected, unsuspected).at("setting the times of", &path)?;
                 }
             }
             Some(bad) => {
-                let rewritten = rewrite(history, number, &bad, live, calm)?;
+                let rewritten = rewrite(history, number, &bad, live, unsuspected)?;
                 healed.unread |= rewritten.is_none();
                 let lost = rewritten.as_ref().unwrap_or(&bad);
                 healed.pages += bad.len() - lost.len();
@@ -104,7 +104,7 @@ pub(crate) fn heal(history: &History, _writing: &WriteLock, numbers: &[u32], liv
     Ok(healed)
 }
 
-/// When the history's oldest snapshot was made: a pack of that time is suspect to none.
+/// When the history's oldest snapshot was made: a pack of that time is not suspect to any snapshot.
 fn oldest(history: &History) -> Result<i128> {
     let mut oldest = i128::from(id::now_ns());
     for name in history.snapshots()? {
@@ -114,7 +114,7 @@ fn oldest(history: &History) -> Result<i128> {
     Ok(oldest)
 }
 
-/// The bad pages of a pack; `None` when it is missing or its index cannot be believed.
+/// The bad pages of a pack; `None` when it is missing or its index is damaged.
 fn read_through(packs: &PackCache, number: u32) -> Result<Option<PageSet>> {
     let pack = match packs.pack(number) {
         Err(Error::Damaged { .. }) => return Ok(None),
@@ -167,9 +167,9 @@ fn parts(block: &Block) -> Vec<FramePages> {
     parts
 }
 
-/// Writes a pack anew, with what of its `bad` pages `live` holds; gives those that it does not. `None`, and the pack
-/// stays, when others would be lost only because they cannot be read now.
-fn rewrite(history: &History, number: u32, bad: &PageSet, live: &File, calm: i128) -> Result<Option<PageSet>> {
+/// Writes a pack again, with those of its `bad` pages that `live` holds; returns the others. `None`, and the pack
+/// stays, when pages would be lost only because they cannot be read now.
+fn rewrite(history: &History, number: u32, bad: &PageSet, live: &File, unsuspected: i128) -> Result<Option<PageSet>> {
     let packs = history.packs();
     let old = packs.pack(number)?;
     let path = packs.pack_path(number);
@@ -190,17 +190,17 @@ fn rewrite(history: &History, number: u32, bad: &PageSet, live: &File, calm: i12
     out.flush().at("writing", &path)?;
     drop(out);
     if summary.id != old.id() {
-        return Err(Error::damaged(&path, "writing it anew gives another pack"));
+        return Err(Error::damaged(&path, "writing it again makes another pack"));
     }
-    meta::set_times(pending.file(), calm, calm).at("setting the times of", &path)?;
+    meta::set_times(pending.file(), unsuspected, unsuspected).at("setting the times of", &path)?;
     pending.replace(path.file_name().unwrap_or_default())?;
     create::sync_dir(history.dir())?;
     packs.forget(number);
     Ok(Some(lost))
 }
 
-/// Copies one part: as it is when it is whole, else page by page as far as they can be had. `false` when some cannot be
-/// had and could not be read.
+/// Copies one part: as it is when it is sound, else page by page, as far as there are sound bytes. `false` when some
+/// have none because of an error of reading.
 fn put(
     writer: &mut PackWriter<impl std::io::Write>,
     old: &Arc<PackReader<File>>,
@@ -211,7 +211,7 @@ fn put(
     lost: &mut PageSet,
 ) -> std::io::Result<bool> {
     let coded = part.frame.map(|frame| old.coded_frame(block, frame)).transpose();
-    // An end that comes too early is no damage either: the index, which was read, is behind all frames.
+    // An early end of the file is an error of reading, too: the index, which was read, is behind all frames.
     let unread = matches!(coded, Err(Bad::Io(_)));
     let coded = coded.ok().flatten();
     let kept = coded.as_ref().and_then(|coded| decoded(coded, part.pages.len()));
@@ -224,7 +224,7 @@ fn put(
         if coded.is_some_and(|coded| coded.kind == FrameKind::Raw) { Compress::None } else { Compress::default() };
     let pages: Vec<_> =
         (0..).zip(&part.pages).map(|(i, entry)| (*entry, have(kept.as_deref(), i, entry, live))).collect();
-    // One that was sound a moment ago is not given up either.
+    // Nor is a page dropped that was sound a moment ago.
     if pages.iter().any(|((page, _), bytes)| bytes.is_none() && (unread || !bad.contains(*page))) {
         return Ok(false);
     }
@@ -241,7 +241,7 @@ fn put(
     Ok(true)
 }
 
-/// What a frame of so many pages stands for, if anything.
+/// The decoded pages of a frame, if it is sound.
 fn decoded(coded: &Frame, pages: usize) -> Option<Vec<u8>> {
     let mut out = vec![0; pages * PAGE];
     decode_frame(coded.kind, &coded.bytes, None, &mut out).ok().map(|()| out)

@@ -1,4 +1,4 @@
-//! A pack on its way to the disk: the disk is kept busy, and its reserve kept free.
+//! Writes a new pack: starts writeback early, and keeps the reserve of the disk free.
 
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;

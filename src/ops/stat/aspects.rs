@@ -1,4 +1,4 @@
-//! What `stat` is asked for, and what each of its aspects gives.
+//! The options of `stat`, and the result of each aspect.
 
 use std::ops::Range;
 use std::path::PathBuf;

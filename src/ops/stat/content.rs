@@ -1,9 +1,9 @@
 //! The content of a file: zeros, duplicate pages, compression.
 //!
 //! All of it is read once, in windows. How many pages are different is counted in a set of bounded size: when it is
-//! full, only digests with one more leading zero bit stay in it, which are half of them, and each then stands for twice
-//! as many. So up to `MOST_KEPT` different pages (8 GiB) the count is exact, and beyond that within about 0.1 %, with
-//! some 40 MiB of memory.
+//! full, only digests with one more leading zero bit stay in it, which are half of them, and each then counts twice. So
+//! up to `MOST_KEPT` different pages (8 GiB) the count is exact, and beyond that within about 0.1 %, with some 40 MiB
+//! of memory.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -40,7 +40,7 @@ pub struct Content {
     pub compressed: u64,
 }
 
-/// What one window gives.
+/// The counts of one window.
 #[derive(Default)]
 struct WindowCounts {
     pages: u64,

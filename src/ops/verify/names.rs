@@ -1,5 +1,4 @@
-//! The names in a history: each snapshot has one number, each number one snapshot, and nothing only looks like a file
-//! of ours.
+//! The names in a history: each snapshot has one number, each number one snapshot, and no other file has such a name.
 
 use std::collections::{HashMap, HashSet};
 
@@ -48,7 +47,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// What stands where a file without use would be removed, and is no file.
+    /// What has the name of a file to be removed, and is no file.
     pub(super) fn impostors(&self, needed: Option<&HashSet<Digest>>, report: &mut Report) -> Result<()> {
         let mut paths = self.history.impostors(needed)?;
         paths.sort();
@@ -57,8 +56,8 @@ impl Check<'_> {
     }
 }
 
-/// The numbers that were given and that no snapshot has: `2`, `5..9`. `next` is the one recorded for the next. Nothing of
-/// ours takes a snapshot away.
+/// The numbers that were given and that no snapshot has: `2`, `5..9`. `next` is the one recorded for the next. Nothing
+/// of ours takes a snapshot away.
 fn missing(names: &[SnapName], next: u64) -> impl Iterator<Item = String> {
     let numbers = || names.iter().map(|name| name.number);
     let before = std::iter::once(0).chain(numbers());

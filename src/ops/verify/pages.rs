@@ -1,8 +1,8 @@
 //! The pages of all images, each with its digest, and from them the digest of every image.
 //!
 //! A group is hashed again only where a snapshot changed it. So that neither the images nor their digests need to be in
-//! memory, a row of snapshots is played through band by band: the band of the first image is read, then what each
-//! snapshot changed in it is laid over, and the digests of the band's groups are added to that snapshot's.
+//! memory, a row of snapshots is read band by band: the band of the first image, then what each snapshot
+//! changed in it; the digests of the band's groups are added to that snapshot's.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -61,19 +61,19 @@ impl Load {
 }
 
 impl Check<'_> {
-    /// Reads all pages of all images; bad ones go to `bad`. Gives the snapshots whose digest does not come out.
+    /// Reads all pages of all images; bad ones go to `bad`. Returns the snapshots whose digest does not match.
     pub(super) fn pages(&self, names: &[SnapName], bad: &mut Losses, report: &mut Report) -> Result<Vec<SnapName>> {
         let mut wrong = Vec::new();
         let mut rest = names;
         while !rest.is_empty() {
             let row = self.row(rest)?;
             rest = &rest[row.len()..];
-            self.play(row, bad, report, &mut wrong)?;
+            self.check_row(row, bad, report, &mut wrong)?;
         }
         Ok(wrong)
     }
 
-    /// As many snapshots as can be played through at once; at least one.
+    /// As many snapshots as can be checked at once; at least one.
     fn row(&self, names: &[SnapName]) -> Result<Vec<Leg>> {
         let mut load = Load { streams: 1, ..Load::default() };
         let mut before = self.history.image(names[0])?;
@@ -90,7 +90,7 @@ impl Check<'_> {
         Ok(row)
     }
 
-    fn play(&self, row: Vec<Leg>, bad: &mut Losses, report: &mut Report, wrong: &mut Vec<SnapName>) -> Result<()> {
+    fn check_row(&self, row: Vec<Leg>, bad: &mut Losses, report: &mut Report, wrong: &mut Vec<SnapName>) -> Result<()> {
         let mut row = row;
         let pages = row.iter().map(|leg| pages_of(leg.len)).max().unwrap_or(0);
         let mut band = Band::new(self, bad, pages);
@@ -118,8 +118,8 @@ impl Check<'_> {
     }
 }
 
-/// What differs between two images; `None` when that is too much to be held. What the later one says of itself is
-/// believed where it was made from the earlier and has the same full map; each full map is compared with the last.
+/// What differs between two images; `None` when that is too much to be held. The record of the later one is
+/// used where it was made from the earlier and has the same full map; each full map is compared with the last.
 fn changes(before: &Image, image: &Image, load: &mut Load) -> Result<Option<Runs>> {
     let of = |e: Bad| e.of(image.path());
     if image.meta().parent == before.name.id && image.meta().stored.map == before.meta().stored.map {
@@ -146,7 +146,7 @@ fn changes(before: &Image, image: &Image, load: &mut Load) -> Result<Option<Runs
     Ok(Some(Box::new(found.into_iter().map(Ok))))
 }
 
-/// A band of the image that is being played through.
+/// A band of the image that is being checked.
 struct Band<'a> {
     check: &'a Check<'a>,
     bad: &'a mut Losses,
@@ -173,7 +173,7 @@ impl<'a> Band<'a> {
         (self.start, self.clean) = (start, true);
     }
 
-    /// Goes on from the image of `before` bytes to that of `leg`.
+    /// Continues from the image of `before` bytes to that of `leg`.
     fn step(&mut self, leg: &mut Leg, before: u64) -> Result<()> {
         let end = self.start + self.buf.len() as u64 / PAGE64;
         let band = PageRange { start: self.start, end };
@@ -186,7 +186,7 @@ impl<'a> Band<'a> {
         let needless = |run: &Run| run.pages.is_empty() || self.clean && run.source.is_zeros();
         runs.retain(|run| !needless(run));
         if !runs.is_empty() {
-            self.lay(&runs)?;
+            self.read_runs(&runs)?;
         }
         if !self.clean {
             let groups = self.start / GROUP_PAGES..groups_of(leg.len);
@@ -195,8 +195,8 @@ impl<'a> Band<'a> {
         Ok(())
     }
 
-    /// Lays `runs` over the band and hashes the groups that they touch.
-    fn lay(&mut self, runs: &[Run]) -> Result<()> {
+    /// Reads `runs` into the band and hashes the groups that they touch.
+    fn read_runs(&mut self, runs: &[Run]) -> Result<()> {
         self.clean = false;
         let found = Mutex::new(Losses::default());
         let broken = &self.bad.broken;

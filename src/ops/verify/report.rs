@@ -55,7 +55,8 @@ pub struct Fault {
     pub snapshots: Vec<u64>,
     /// The pages of these snapshots that it affects; empty if it affects all of them, or none.
     pub ranges: Vec<PageRange>,
-    /// Whether a newer version of memsnap made it, and it is not damaged as far as this version can tell. It is left alone.
+    /// Whether a newer version of memsnap made it, and it is not damaged as far as this version can tell. It is left
+    /// alone.
     pub newer: bool,
     /// Whether it was repaired.
     pub repaired: bool,

@@ -9,7 +9,7 @@ use crate::pack::{Bad, Run};
 use crate::page::{Digest, PAGE64};
 use crate::store::{DigestCache, Image, Intent, SnapName};
 
-/// What the structure says.
+/// The result of the check of the structure.
 pub(super) struct Structure {
     /// Snapshots that can be opened, with their maps, in the order of their numbers.
     pub(super) sound: Vec<SnapName>,
@@ -20,7 +20,7 @@ pub(super) struct Structure {
     /// Bytes in the pages of the others.
     pub(super) bytes: u64,
     /// Files that no snapshot needs.
-    pub(super) litter: u64,
+    pub(super) leftovers: u64,
 }
 
 impl Check<'_> {
@@ -38,17 +38,17 @@ impl Check<'_> {
         let mut maps = HashSet::new();
         let sound = self.snapshots(&names, &mut maps, report)?;
         let (broken, newer, bytes) = self.packs(report);
-        let mut litter = 0;
+        let mut leftovers = 0;
         if self.only.is_none() {
             let packs = self.history.packs().with_packs(|packs| packs.ids().to_vec());
             maps.extend(packs);
             // A snapshot that cannot be read may need anything.
             let needed = (sound.len() == all).then_some(&maps);
-            litter = self.history.litter(needed)?.len() as u64;
-            report.garbage += litter;
+            leftovers = self.history.litter(needed)?.len() as u64;
+            report.garbage += leftovers;
             self.impostors(needed, report)?;
         }
-        Ok(Structure { sound, broken, newer, bytes, litter })
+        Ok(Structure { sound, broken, newer, bytes, leftovers })
     }
 
     /// Tags, intents, the target's path, the cache.
