@@ -13,6 +13,6 @@ mod window;
 pub use companion::Companion;
 pub(crate) use grade::{grade, settled};
 pub use read::Io;
-pub use scan::{Base, ScannedWindow, ScanOptions, KnownDigests, Leaf, NoBase, scan};
+pub use scan::{Base, KnownDigests, Leaf, NoBase, ScanOptions, ScannedWindow, scan};
 pub use watch::CaptureWatch;
 pub(crate) use window::Rate;

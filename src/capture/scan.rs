@@ -11,7 +11,7 @@ use crate::page::{Digest, GROUP, GROUP_PAGES, GROUP64, PAGE, PAGE64, PageNo, Pag
 use crate::sys::{cache, pool};
 
 /// Results that may wait to be taken, for each thread.
-const AHEAD: u64 = 2;
+const AHEAD: usize = 2;
 /// Targets up to this length are scanned on one thread.
 const SMALL: u64 = 1 << 20;
 

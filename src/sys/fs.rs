@@ -177,8 +177,16 @@ mod tests {
         assert_eq!(proc, FsKind::Other(0x9FA0));
         assert!(FsKind::of_magic(0xFE53_4D42).may_hide_locks() && FsKind::of_magic(0x6969).may_hide_locks());
         assert!(!kind(&shm).unwrap().may_hide_locks() && !proc.may_hide_locks());
-        assert!(!proc.lease_proves_no_writes() && !FsKind::Overlay.lease_proves_no_writes() && !FsKind::Fuse.lease_proves_no_writes());
-        assert!(FsKind::Ext4.lease_blocks_opening() && !FsKind::Overlay.lease_blocks_opening() && !FsKind::Fuse.lease_blocks_opening());
+        assert!(
+            !proc.lease_proves_no_writes()
+                && !FsKind::Overlay.lease_proves_no_writes()
+                && !FsKind::Fuse.lease_proves_no_writes()
+        );
+        assert!(
+            FsKind::Ext4.lease_blocks_opening()
+                && !FsKind::Overlay.lease_blocks_opening()
+                && !FsKind::Fuse.lease_blocks_opening()
+        );
     }
 
     #[test]

@@ -3,44 +3,11 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Returns sixteen random bytes.
+/// Returns sixteen random bytes, which make names unique; they are no secrets.
 pub fn random16() -> [u8; 16] {
-    imp::random16().unwrap_or_else(unlikely16)
-}
-
-#[cfg(target_os = "linux")]
-mod imp {
-    use rustix::io::Errno;
-    use rustix::rand::{GetRandomFlags, getrandom};
-
-    pub(super) fn random16() -> Option<[u8; 16]> {
-        let mut bytes = [0; 16];
-        loop {
-            // getrandom(2) returns up to 256 bytes in one piece.
-            match getrandom(&mut bytes, GetRandomFlags::empty()) {
-                Ok(16) => return Some(bytes),
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(_) => return None,
-            }
-        }
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-mod imp {
-    use std::io::Read;
-
-    pub(super) fn random16() -> Option<[u8; 16]> {
-        let mut bytes = [0; 16];
-        std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes)).ok()?;
-        Some(bytes)
-    }
-}
-
-/// Where the call is forbidden: unique is sufficient, as these bytes are names and no secrets.
-fn unlikely16() -> [u8; 16] {
     let mut bytes = [0; 16];
     for (i, half) in bytes.chunks_exact_mut(8).enumerate() {
+        // Its keys are random. A forked child has the same, so its PID and the time are hashed.
         let seed = (std::process::id(), now_ns(), i);
         half.copy_from_slice(&RandomState::new().hash_one(seed).to_le_bytes());
     }
@@ -61,10 +28,15 @@ pub fn euid() -> u32 {
 
 /// Nanoseconds since 1970 on the wall clock, which may jump.
 pub fn now_ns() -> i64 {
-    let clamp = |ns: u128| i64::try_from(ns).unwrap_or(i64::MAX);
-    match SystemTime::now().duration_since(UNIX_EPOCH) {
-        Ok(after) => clamp(after.as_nanos()),
-        Err(before) => -clamp(before.duration().as_nanos()),
+    let now = since_epoch(SystemTime::now());
+    now.try_into().unwrap_or(if now < 0 { i64::MIN } else { i64::MAX })
+}
+
+/// Nanoseconds from 1970 to `time`.
+pub(super) fn since_epoch(time: SystemTime) -> i128 {
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => after.as_nanos().cast_signed(),
+        Err(before) => -before.duration().as_nanos().cast_signed(),
     }
 }
 
@@ -74,10 +46,10 @@ mod tests {
 
     #[test]
     fn names_differ() {
-        let mut seen: Vec<_> = (0..1000).flat_map(|_| [random16(), unlikely16()]).collect();
+        let mut seen: Vec<_> = (0..1000).map(|_| random16()).collect();
         seen.sort_unstable();
         seen.dedup();
-        assert_eq!(seen.len(), 2000);
+        assert_eq!(seen.len(), 1000);
     }
 
     #[test]

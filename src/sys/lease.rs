@@ -13,8 +13,29 @@
 
 use std::fs::File;
 use std::io;
+use std::marker::PhantomData;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
-use super::openers::Opener;
+use super::openers::{self, Opener};
+#[cfg(all(unix, feature = "program"))]
+use super::program::stop;
+
+/// Only a program handles SIGTSTP.
+#[cfg(not(all(unix, feature = "program")))]
+mod stop {
+    pub(super) fn lease_begins() {}
+    pub(super) fn lease_ended() {}
+    pub(super) fn is_wanted() -> bool {
+        false
+    }
+}
+
+/// The interval between checks; a program that opens the file waits that long.
+const INTERVAL: Duration = Duration::from_millis(10);
+/// How often the openers are looked up after the lease was given back: they may still be opening the file.
+const LOOKS: usize = 3;
 
 /// The answer of the kernel to a request for a lease.
 #[derive(Debug)]
@@ -32,9 +53,47 @@ pub enum LeaseAnswer<'a> {
 /// A lease on a file; given back when dropped.
 #[derive(Debug)]
 pub struct Lease<'a> {
-    imp: imp::Lease,
+    shared: Arc<Shared>,
+    watcher: Option<JoinHandle<()>>,
     /// The lease belongs to the open file description: as long as the file is borrowed it stays open.
-    _file: std::marker::PhantomData<&'a File>,
+    _file: PhantomData<&'a File>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Read,
+    Write,
+}
+
+/// Shared with the thread that checks. Only code that holds the mutex changes the lease.
+#[derive(Debug)]
+struct Shared {
+    /// A duplicate: the lease belongs to the open file description.
+    file: File,
+    kind: Kind,
+    status: Mutex<Status>,
+    ended: Condvar,
+}
+
+#[derive(Debug)]
+struct Status {
+    phase: Phase,
+    /// The openers after it was broken.
+    wanted_by: Vec<Opener>,
+    /// It was given back for SIGTSTP.
+    stopped: bool,
+    /// SIGTSTP is delayed by it.
+    delays_stop: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Held, and given back as soon as a process opens the file.
+    Held,
+    /// Held, and not given back.
+    Kept,
+    Broken,
+    Released,
 }
 
 impl<'a> Lease<'a> {
@@ -44,7 +103,7 @@ impl<'a> Lease<'a> {
     /// # Errors
     /// As fcntl(2), for other errors; when no thread can be started.
     pub fn read(file: &'a File) -> io::Result<LeaseAnswer<'a>> {
-        imp::take(file, imp::READ)
+        Lease::take(file, Kind::Read)
     }
 
     /// A write lease: while it is held no other process has the file open at all. This process must not have opened it
@@ -53,155 +112,177 @@ impl<'a> Lease<'a> {
     /// # Errors
     /// As fcntl(2), for other errors; when no thread can be started.
     pub fn write(file: &'a File) -> io::Result<LeaseAnswer<'a>> {
-        imp::take(file, imp::WRITE)
+        Lease::take(file, Kind::Write)
+    }
+
+    fn take(file: &'a File, kind: Kind) -> io::Result<LeaseAnswer<'a>> {
+        let status = Status { phase: Phase::Held, wanted_by: Vec::new(), stopped: false, delays_stop: true };
+        let shared = Shared { file: file.try_clone()?, kind, status: Mutex::new(status), ended: Condvar::new() };
+        stop::lease_begins();
+        match imp::take(file, kind) {
+            Ok(None) => {}
+            refused => {
+                stop::lease_ended();
+                return refused.map(|answer| answer.unwrap_or(LeaseAnswer::Unsupported));
+            }
+        }
+        let mut lease = Lease { shared: Arc::new(shared), watcher: None, _file: PhantomData };
+        let shared = lease.shared.clone();
+        // Dropping the lease gives it back if no thread can be started.
+        lease.watcher = Some(std::thread::Builder::new().name("lease".into()).spawn(move || shared.watch())?);
+        Ok(LeaseAnswer::Granted(lease))
     }
 
     /// Checks whether it was given back, because a process opened the file, or broken by the kernel.
     pub fn is_broken(&self) -> bool {
-        self.imp.is_broken()
+        self.shared.check(&mut self.shared.lock()) == Phase::Broken
     }
 
     /// Whether it was given back for SIGTSTP: see `program::stop`.
     pub fn was_stopped(&self) -> bool {
-        self.imp.was_stopped()
+        self.shared.lock().stopped
     }
 
     /// From now on it is not given back before [`Lease::give_way`] or its release: a process that opens the file waits.
     /// False when it was broken before; then nothing changes. This process must not open the file meanwhile: it would
     /// wait for itself.
     pub fn keep(&self) -> bool {
-        self.imp.keep()
+        let mut status = self.shared.lock();
+        let held = self.shared.check(&mut status) == Phase::Held;
+        if held {
+            status.phase = Phase::Kept;
+        }
+        held
     }
 
     /// Ends [`Lease::keep`]: if a process is waiting already, it is given back now.
     pub fn give_way(&self) {
-        self.imp.give_way();
+        let mut status = self.shared.lock();
+        if status.phase == Phase::Kept {
+            status.phase = Phase::Held;
+            self.shared.check(&mut status);
+        }
+        drop(status);
+        self.shared.ended.notify_all();
     }
 
     /// The processes that had the file right after it was broken: no table lists a process that waits.
     pub fn wanted_by(&self) -> Vec<Opener> {
-        self.imp.wanted_by()
+        self.shared.lock().wanted_by.clone()
     }
 
     /// Gives it back; true when it was held until now.
     pub fn release(mut self) -> bool {
-        self.imp.finish()
+        self.finish()
+    }
+
+    fn finish(&mut self) -> bool {
+        let mut status = self.shared.lock();
+        let held = matches!(self.shared.check(&mut status), Phase::Held | Phase::Kept);
+        if held {
+            status.phase = Phase::Released;
+            imp::give_back(&self.shared.file);
+        }
+        status.allow_stop();
+        drop(status);
+        self.shared.ended.notify_all();
+        if let Some(watcher) = self.watcher.take() {
+            let _ = watcher.join();
+        }
+        held
     }
 }
 
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
-        self.imp.finish();
+        self.finish();
+    }
+}
+
+impl Status {
+    fn allow_stop(&mut self) {
+        if std::mem::take(&mut self.delays_stop) {
+            stop::lease_ended();
+        }
+    }
+}
+
+impl Shared {
+    /// While the lease is kept, F_GETLEASE is not called: after the break time, that alone would make the kernel break
+    /// the lease, even if no process is waiting any more.
+    fn watch(&self) {
+        let mut status = self.lock();
+        loop {
+            let phase = if status.phase == Phase::Kept { Phase::Kept } else { self.check(&mut status) };
+            if matches!(phase, Phase::Broken | Phase::Released) {
+                return;
+            }
+            status = self.ended.wait_timeout(status, INTERVAL).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Status> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn check(&self, status: &mut Status) -> Phase {
+        let stop = status.phase == Phase::Held && stop::is_wanted();
+        let held = match status.phase {
+            Phase::Broken | Phase::Released => true,
+            Phase::Held => imp::is_whole(&self.file, self.kind),
+            Phase::Kept => imp::is_whole(&self.file, self.kind) || imp::is_pending(&self.file),
+        };
+        if stop {
+            (status.phase, status.stopped) = (Phase::Broken, true);
+            imp::give_back(&self.file);
+            status.allow_stop();
+        } else if !held {
+            if status.phase == Phase::Held {
+                status.allow_stop();
+            }
+            status.phase = Phase::Broken;
+            imp::give_back(&self.file);
+            for _ in 0..LOOKS {
+                status.wanted_by = openers::of(&self.file).list;
+                if !status.wanted_by.is_empty() {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        status.phase
     }
 }
 
 #[cfg(target_os = "linux")]
 mod imp {
-    use super::{File, LeaseAnswer, Opener, io};
+    use super::{File, Kind, LeaseAnswer, io};
     use std::os::fd::AsRawFd;
-    use std::sync::{Arc, Condvar, Mutex, PoisonError};
-    use std::thread::JoinHandle;
-    use std::time::Duration;
 
     use libc::c_int;
     use rustix::io::Errno;
 
-    use crate::sys::openers;
-    #[cfg(feature = "program")]
-    use crate::sys::program::stop;
-
-    /// Only a program handles SIGTSTP.
-    #[cfg(not(feature = "program"))]
-    mod stop {
-        pub(super) fn lease_begins() {}
-        pub(super) fn lease_ended() {}
-        pub(super) fn is_wanted() -> bool {
-            false
-        }
-    }
-
-    pub(super) const READ: c_int = libc::F_RDLCK;
-    pub(super) const WRITE: c_int = libc::F_WRLCK;
-
-    /// The interval between checks; a program that opens the file waits that long.
-    const WATCH: Duration = Duration::from_millis(10);
-    /// How often the openers are looked up after the lease was given back: they may still be opening the file.
-    const LOOKS: usize = 3;
-
     /// From fcntl.h; libc does not define it on all targets.
     const F_SETSIG: c_int = 10;
 
-    /// Shared with the thread that checks. Only code that holds the mutex changes the lease.
-    #[derive(Debug)]
-    struct Watched {
-        /// A duplicate: the lease belongs to the open file description.
-        file: File,
-        kind: c_int,
-        seen: Mutex<Status>,
-        ended: Condvar,
-    }
-
-    #[derive(Debug)]
-    struct Status {
-        state: Phase,
-        /// The openers after it was broken.
-        wanted_by: Vec<Opener>,
-        /// It was given back for SIGTSTP.
-        stopped: bool,
-        /// SIGTSTP is delayed by it.
-        counted: bool,
-    }
-
-    impl Status {
-        fn uncount(&mut self) {
-            if std::mem::take(&mut self.counted) {
-                stop::lease_ended();
-            }
-        }
-    }
-
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    enum Phase {
-        /// Held, and given back as soon as a process opens the file.
-        Ours,
-        /// Held, and not given back.
-        Kept,
-        Broken,
-        Released,
-    }
-
-    #[derive(Debug)]
-    pub(super) struct Lease {
-        held: Arc<Watched>,
-        watcher: Option<JoinHandle<()>>,
-    }
-
-    pub(super) fn take(file: &File, kind: c_int) -> io::Result<LeaseAnswer<'_>> {
-        let seen = Status { state: Phase::Ours, wanted_by: Vec::new(), stopped: false, counted: true };
-        let held = Watched { file: file.try_clone()?, kind, seen: Mutex::new(seen), ended: Condvar::new() };
+    /// None: it is held.
+    pub(super) fn take(file: &File, kind: Kind) -> io::Result<Option<LeaseAnswer<'static>>> {
         // Before the lease is taken: a break sends the signal that is set when it comes.
         fcntl(file, F_SETSIG, libc::SIGURG)?;
-        stop::lease_begins();
-        if let Err(e) = fcntl(file, libc::F_SETLEASE, kind) {
-            stop::lease_ended();
-            return match e {
-                Errno::AGAIN => Ok(LeaseAnswer::Refused),
-                Errno::ACCESS | Errno::PERM => Ok(LeaseAnswer::NotOwner),
-                Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP => Ok(LeaseAnswer::Unsupported),
-                e => Err(e.into()),
-            };
+        match fcntl(file, libc::F_SETLEASE, number(kind)) {
+            Ok(_) => Ok(None),
+            Err(Errno::AGAIN) => Ok(Some(LeaseAnswer::Refused)),
+            Err(Errno::ACCESS | Errno::PERM) => Ok(Some(LeaseAnswer::NotOwner)),
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(Some(LeaseAnswer::Unsupported)),
+            Err(e) => Err(e.into()),
         }
-        let mut lease = Lease { held: Arc::new(held), watcher: None };
-        let watched = lease.held.clone();
-        let watcher = std::thread::Builder::new().name("lease".into()).spawn(move || watched.watch());
-        match watcher {
-            Ok(watcher) => lease.watcher = Some(watcher),
-            Err(e) => {
-                lease.finish();
-                return Err(e);
-            }
+    }
+
+    fn number(kind: Kind) -> c_int {
+        match kind {
+            Kind::Read => libc::F_RDLCK,
+            Kind::Write => libc::F_WRLCK,
         }
-        Ok(LeaseAnswer::Granted(super::Lease { imp: lease, _file: std::marker::PhantomData }))
     }
 
     fn fcntl(file: &File, command: c_int, argument: c_int) -> Result<c_int, Errno> {
@@ -210,154 +291,37 @@ mod imp {
         if rc < 0 { Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO)) } else { Ok(rc) }
     }
 
-    impl Watched {
-        /// While the lease is kept, F_GETLEASE is not called: after the break time, that alone would make the kernel
-        /// break the lease, even if no process is waiting any more.
-        fn watch(&self) {
-            let mut seen = self.lock();
-            loop {
-                let state = if seen.state == Phase::Kept { Phase::Kept } else { self.look(&mut seen) };
-                if matches!(state, Phase::Broken | Phase::Released) {
-                    return;
-                }
-                seen = self.ended.wait_timeout(seen, WATCH).unwrap_or_else(PoisonError::into_inner).0;
-            }
-        }
-
-        fn lock(&self) -> std::sync::MutexGuard<'_, Status> {
-            self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-        }
-
-        fn look(&self, seen: &mut Status) -> Phase {
-            let stop = seen.state == Phase::Ours && stop::is_wanted();
-            let held = match seen.state {
-                Phase::Broken | Phase::Released => true,
-                Phase::Ours => self.is_whole(),
-                Phase::Kept => self.is_whole() || self.is_pending(),
-            };
-            if stop {
-                (seen.state, seen.stopped) = (Phase::Broken, true);
-                self.give_back();
-                seen.uncount();
-            } else if !held {
-                if seen.state == Phase::Ours {
-                    seen.uncount();
-                }
-                seen.state = Phase::Broken;
-                self.give_back();
-                for _ in 0..LOOKS {
-                    seen.wanted_by = openers::of(&self.file).list;
-                    if !seen.wanted_by.is_empty() {
-                        break;
-                    }
-                    std::thread::sleep(Duration::from_millis(1));
-                }
-            }
-            seen.state
-        }
-
-        fn is_whole(&self) -> bool {
-            fcntl(&self.file, libc::F_GETLEASE, 0) == Ok(self.kind)
-        }
-
-        /// A process is opening the file, and the kernel has not broken the lease yet.
-        fn is_pending(&self) -> bool {
-            let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", self.file.as_raw_fd()));
-            info.unwrap_or_default().lines().any(|line| line.contains(" LEASE ") && line.contains(" BREAKING "))
-        }
-
-        fn give_back(&self) {
-            let _ = fcntl(&self.file, libc::F_SETLEASE, libc::F_UNLCK);
-        }
+    pub(super) fn give_back(file: &File) {
+        let _ = fcntl(file, libc::F_SETLEASE, libc::F_UNLCK);
     }
 
-    impl Lease {
-        pub(super) fn is_broken(&self) -> bool {
-            self.held.look(&mut self.held.lock()) == Phase::Broken
-        }
+    pub(super) fn is_whole(file: &File, kind: Kind) -> bool {
+        fcntl(file, libc::F_GETLEASE, 0) == Ok(number(kind))
+    }
 
-        pub(super) fn keep(&self) -> bool {
-            let mut seen = self.held.lock();
-            let ours = self.held.look(&mut seen) == Phase::Ours;
-            if ours {
-                seen.state = Phase::Kept;
-            }
-            ours
-        }
-
-        pub(super) fn give_way(&self) {
-            let mut seen = self.held.lock();
-            if seen.state == Phase::Kept {
-                seen.state = Phase::Ours;
-                self.held.look(&mut seen);
-            }
-            drop(seen);
-            self.held.ended.notify_all();
-        }
-
-        pub(super) fn was_stopped(&self) -> bool {
-            self.held.lock().stopped
-        }
-
-        pub(super) fn wanted_by(&self) -> Vec<Opener> {
-            self.held.lock().wanted_by.clone()
-        }
-
-        /// Gives it back, once; whether it was held until now.
-        pub(super) fn finish(&mut self) -> bool {
-            let mut seen = self.held.lock();
-            let ours = matches!(self.held.look(&mut seen), Phase::Ours | Phase::Kept);
-            if ours {
-                seen.state = Phase::Released;
-                self.held.give_back();
-            }
-            seen.uncount();
-            drop(seen);
-            self.held.ended.notify_all();
-            if let Some(watcher) = self.watcher.take() {
-                let _ = watcher.join();
-            }
-            ours
-        }
+    /// A process is opening the file, and the kernel has not broken the lease yet.
+    pub(super) fn is_pending(file: &File) -> bool {
+        let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd()));
+        info.unwrap_or_default().lines().any(|line| line.contains(" LEASE ") && line.contains(" BREAKING "))
     }
 }
 
 #[cfg(not(target_os = "linux"))]
 mod imp {
-    use super::{File, LeaseAnswer, Opener, io};
+    use super::{File, Kind, LeaseAnswer, io};
 
-    pub(super) const READ: () = ();
-    pub(super) const WRITE: () = ();
-
-    #[derive(Debug)]
-    pub(super) struct Lease;
-
-    impl Lease {
-        pub(super) fn is_broken(&self) -> bool {
-            true
-        }
-
-        pub(super) fn keep(&self) -> bool {
-            false
-        }
-
-        pub(super) fn give_way(&self) {}
-
-        pub(super) fn was_stopped(&self) -> bool {
-            false
-        }
-
-        pub(super) fn wanted_by(&self) -> Vec<Opener> {
-            Vec::new()
-        }
-
-        pub(super) fn finish(&mut self) -> bool {
-            false
-        }
+    pub(super) fn take(_file: &File, _kind: Kind) -> io::Result<Option<LeaseAnswer<'static>>> {
+        Ok(Some(LeaseAnswer::Unsupported))
     }
 
-    pub(super) fn take(_file: &File, _kind: ()) -> io::Result<LeaseAnswer<'_>> {
-        Ok(LeaseAnswer::Unsupported)
+    pub(super) fn give_back(_file: &File) {}
+
+    pub(super) fn is_whole(_file: &File, _kind: Kind) -> bool {
+        false
+    }
+
+    pub(super) fn is_pending(_file: &File) -> bool {
+        false
     }
 }
 

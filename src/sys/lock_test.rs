@@ -103,7 +103,9 @@ fn a_waiter_is_no_holder() {
         std::thread::sleep(Duration::from_millis(5));
     }
     assert!(waits());
-    assert!(eventually(|| kernel_locks::of(&file).held().all(|l| l.holders.iter().all(|h| h.pid == std::process::id()))));
+    assert!(eventually(|| kernel_locks::of(&file)
+        .held()
+        .all(|l| l.holders.iter().all(|h| h.pid == std::process::id()))));
     assert_eq!(kernel_locks::of(&file).held().count(), 1);
     drop(file);
     end(child);

@@ -7,7 +7,6 @@
 use std::fs::{File, FileType, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use super::open_mode::OpenMode;
 use crate::error::{At, Cause, Error, Result};
@@ -176,13 +175,6 @@ impl From<&Metadata> for Stamp {
     }
 }
 
-fn since_epoch(t: SystemTime) -> i128 {
-    match t.duration_since(UNIX_EPOCH) {
-        Ok(after) => after.as_nanos().cast_signed(),
-        Err(before) => -before.duration().as_nanos().cast_signed(),
-    }
-}
-
 /// The stamp of an open file; `path` is for the message.
 ///
 /// # Errors
@@ -207,13 +199,14 @@ pub fn same_file(a: &Path, b: &Path) -> bool {
 
 #[cfg(unix)]
 mod imp {
-    use super::{At, Cause, Error, File, FileType, Metadata, OpenMode, Path, Result, Stamp, since_epoch};
+    use super::{At, Cause, Error, File, FileType, Metadata, OpenMode, Path, Result, Stamp};
     use std::os::unix::fs::{FileTypeExt, MetadataExt};
     use std::time::{Duration, Instant};
 
     use rustix::fs::OFlags;
     use rustix::io::Errno;
 
+    use crate::sys::id::since_epoch;
     use crate::sys::{no_follow, proc_maps};
 
     /// How long opening waits for a lease: a `memsnap` that captures gives its lease back within 50 ms.
@@ -336,8 +329,10 @@ mod imp {
 
 #[cfg(windows)]
 mod imp {
-    use super::{At, File, FileType, Metadata, OpenMode, Path, Result, Stamp, since_epoch};
+    use super::{At, File, FileType, Metadata, OpenMode, Path, Result, Stamp};
     use std::os::windows::fs::OpenOptionsExt;
+
+    use crate::sys::id::since_epoch;
 
     /// A symbolic link is opened itself, and then refused.
     const FILE_FLAG_OPEN_REPARSE_POINT: u32 = 0x0020_0000;

@@ -69,4 +69,3 @@ pub fn open_own(path: &Path) -> Result<File> {
     }
     Ok(file)
 }
-

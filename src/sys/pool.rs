@@ -1,9 +1,8 @@
 //! Work on many threads, with results taken in any order ([`spread`]) or in that of the jobs ([`in_order`]).
 
-use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::path::Path;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 
 use crate::error::{Error, Result};
@@ -37,7 +36,7 @@ pub(crate) fn spread(n: usize, work: &(dyn Fn() -> Result<()> + Sync)) -> Result
 /// The first of `next`, the worker or `take`, which ends the work; when no thread can be started (`path` is for the
 /// message).
 pub(crate) fn in_order<J, T, W>(
-    (n, ahead): (usize, u64),
+    (n, ahead): (usize, usize),
     path: &Path,
     next: impl FnMut() -> Result<Option<J>> + Send,
     worker: impl Fn() -> W + Sync,
@@ -47,145 +46,49 @@ where
     T: Send,
     W: FnMut(J) -> Result<T>,
 {
-    let order = Order::new(ahead * n as u64);
-    let feed = Mutex::new((0, next));
-    let job = || {
-        let (number, next) = &mut *feed.lock().unwrap_or_else(PoisonError::into_inner);
-        let job = next()?;
-        *number += u64::from(job.is_some());
-        Ok(job.map(|job| (*number - 1, job)).ok_or(*number))
-    };
-    let run = || {
-        let _guard = StopOnPanic(&order);
+    // A channel for each result, queued in the order of the jobs.
+    let (queue, results) = mpsc::sync_channel::<mpsc::Receiver<Result<T>>>((ahead + 1) * n);
+    let next = Mutex::new(next);
+    let run = |queue: mpsc::SyncSender<_>| {
         let mut work = worker();
         loop {
-            let done = match job() {
-                Ok(Ok((number, job))) => work(job).map(|result| order.give(number, result)),
-                Ok(Err(total)) => return order.end(total),
-                Err(e) => Err(e),
+            let (sender, result) = mpsc::sync_channel(1);
+            let job = {
+                // Locked until the result is queued, for the order.
+                let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
+                let Some(job) = next().transpose() else { return };
+                if queue.send(result).is_err() {
+                    return; // no more are wanted
+                }
+                job
             };
-            match done {
-                Ok(true) => {}
-                Ok(false) => return,
-                Err(e) => return order.stop(Some(e)),
+            let done = job.and_then(&mut work);
+            let failed = done.is_err();
+            if sender.send(done).is_err() || failed {
+                return;
             }
         }
     };
     thread::scope(|scope| {
+        let run = &run;
         for started in 0..n {
+            let queue = queue.clone();
             // One is sufficient.
-            if let Err(e) = thread::Builder::new().spawn_scoped(scope, run) {
+            if let Err(e) = thread::Builder::new().spawn_scoped(scope, move || run(queue)) {
                 if started == 0 {
                     return Err(Error::Thread { path: path.into(), source: e });
                 }
                 break;
             }
         }
-        let result = loop {
-            match order.take() {
-                Ok(Some(result)) => {
-                    if let Err(e) = take(result) {
-                        break Err(e);
-                    }
-                }
-                Ok(None) => break Ok(()),
-                Err(e) => break Err(e),
-            }
-        };
-        order.stop(None);
-        result
+        drop(queue);
+        for result in results {
+            // A thread that panicked sends nothing; the scope panics too.
+            let Ok(done) = result.recv() else { break };
+            take(done?)?;
+        }
+        Ok(())
     })
-}
-
-/// Results by number, passed on in order; a thread that is too far ahead waits.
-struct Order<T> {
-    state: Mutex<State<T>>,
-    moved: Condvar,
-    depth: u64,
-}
-
-struct State<T> {
-    next: u64,
-    done: BTreeMap<u64, T>,
-    /// Number of results there will be, once it is known.
-    total: Option<u64>,
-    error: Option<Error>,
-    stopped: bool,
-}
-
-impl<T> Order<T> {
-    /// At most `depth` results wait to be taken.
-    fn new(depth: u64) -> Order<T> {
-        let state = State { next: 0, done: BTreeMap::new(), total: None, error: None, stopped: false };
-        Order { state: Mutex::new(state), moved: Condvar::new(), depth }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn wait<'a>(&self, state: MutexGuard<'a, State<T>>) -> MutexGuard<'a, State<T>> {
-        self.moved.wait(state).unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Passes on result `number`; false when no more are wanted.
-    fn give(&self, number: u64, result: T) -> bool {
-        let mut state = self.lock();
-        while number >= state.next + self.depth && !state.stopped {
-            state = self.wait(state);
-        }
-        if state.stopped {
-            return false;
-        }
-        state.done.insert(number, result);
-        self.moved.notify_all();
-        true
-    }
-
-    /// There will be `total` results.
-    fn end(&self, total: u64) {
-        self.lock().total = Some(total);
-        self.moved.notify_all();
-    }
-
-    /// No more are wanted; the first error counts.
-    fn stop(&self, error: Option<Error>) {
-        let mut state = self.lock();
-        state.stopped = true;
-        state.error = state.error.take().or(error);
-        self.moved.notify_all();
-    }
-
-    /// The next result; `None` after the last.
-    fn take(&self) -> Result<Option<T>> {
-        let mut state = self.lock();
-        loop {
-            if let Some(error) = state.error.take() {
-                return Err(error);
-            }
-            let number = state.next;
-            if let Some(result) = state.done.remove(&number) {
-                state.next += 1;
-                self.moved.notify_all();
-                return Ok(Some(result));
-            }
-            if state.stopped || state.total == Some(number) {
-                return Ok(None);
-            }
-            state = self.wait(state);
-        }
-    }
-}
-
-/// Stops the others when the thread that holds it panics, so that none waits forever.
-struct StopOnPanic<'a, T>(&'a Order<T>);
-
-impl<T> Drop for StopOnPanic<'_, T> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.stop(None);
-        }
-    }
 }
 
 #[cfg(test)]

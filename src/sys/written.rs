@@ -58,7 +58,11 @@ impl WriteWatch {
     }
 
     fn check(&self) -> io::Result<()> {
-        if self.is_ours() { Ok(()) } else { Err(io::Error::other("this process was forked from the one whose writes are tracked")) }
+        if self.is_ours() {
+            Ok(())
+        } else {
+            Err(io::Error::other("this process was forked from the one whose writes are tracked"))
+        }
     }
 
     /// Begins to track `region`, until that is dropped.

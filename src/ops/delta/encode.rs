@@ -19,7 +19,7 @@ use crate::sys::{pool, sparse};
 /// Most pages of a job: those of a frame, and zeros between them.
 const JOB_PAGES: usize = 1024;
 /// Jobs that each thread may be ahead of the one that is written.
-const AHEAD: u64 = 4;
+const AHEAD: usize = 4;
 
 /// What a delta is about.
 #[derive(Clone, Debug, PartialEq, Eq)]

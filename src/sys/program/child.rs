@@ -67,7 +67,8 @@ fn forward(arrived: Arrived, child: u32) {
     let Ok(child) = i32::try_from(child) else { return };
     // What it sends itself, or to its whole group, has reached it.
     let forwarded = arrived.signal != libc::SIGCHLD && arrived.sender.is_some_and(|sender| sender != child);
-    if let (true, Some(signal), Some(child)) = (forwarded, Signal::from_named_raw(arrived.signal), Pid::from_raw(child)) {
+    if let (true, Some(signal), Some(child)) = (forwarded, Signal::from_named_raw(arrived.signal), Pid::from_raw(child))
+    {
         // It may have ended, or have changed its user.
         let _ = kill_process(child, signal);
     }

@@ -9,12 +9,12 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::descriptor;
-use crate::sys::lock::LockMode;
 use crate::sys::kernel_locks::{self, Lock, LockKind, Locks};
+use crate::sys::lock::LockMode;
 use crate::sys::open::OpenMode;
 
 /// The part of a file that is locked, and the family of locks, which do not conflict with each other.
@@ -63,19 +63,14 @@ pub fn conflicting(file: &Lockable, span: Span, mode: LockMode) -> Locks {
 /// `WouldBlock` when another lock conflicts and `wait` is false, `Interrupted` after a handler; as flock(2) and
 /// fcntl(2).
 pub fn ask(file: &Lockable, span: Span, mode: Option<LockMode>, wait: bool) -> io::Result<()> {
-    use FlockOperation::{
-        LockExclusive, LockShared, NonBlockingLockExclusive, NonBlockingLockShared, NonBlockingUnlock, Unlock,
-    };
     let Span::Bytes { start, len } = span else {
-        let operation = match (mode, wait) {
-            (Some(LockMode::Shared), true) => LockShared,
-            (Some(LockMode::Shared), false) => NonBlockingLockShared,
-            (Some(LockMode::Exclusive), true) => LockExclusive,
-            (Some(LockMode::Exclusive), false) => NonBlockingLockExclusive,
-            (None, true) => Unlock,
-            (None, false) => NonBlockingUnlock,
+        return match (mode, wait) {
+            (Some(LockMode::Shared), true) => file.0.lock_shared(),
+            (Some(LockMode::Shared), false) => Ok(file.0.try_lock_shared()?),
+            (Some(LockMode::Exclusive), true) => file.0.lock(),
+            (Some(LockMode::Exclusive), false) => Ok(file.0.try_lock()?),
+            (None, _) => file.0.unlock(),
         };
-        return Ok(rustix::fs::flock(&file.0, operation)?);
     };
     imp::ask(&file.0, start, len, mode, wait)
 }

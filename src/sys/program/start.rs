@@ -6,8 +6,6 @@ use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 use libc::c_int;
 
-use super::signal;
-
 /// Bits 0 to 2: the descriptor was closed. Bits 3 and 4: the signal was ignored.
 static WAS: AtomicU8 = AtomicU8::new(0);
 /// The signals whose actions std and memsnap change.
@@ -28,7 +26,7 @@ extern "C" fn note() {
         was |= u8::from(unsafe { libc::fcntl(fd, libc::F_GETFD) } == -1) << fd;
     }
     for (bit, number) in SIGNALS.into_iter().enumerate() {
-        was |= u8::from(signal::action_of(number).sa_sigaction == libc::SIG_IGN) << (3 + bit);
+        was |= u8::from(super::signal::action_of(number).sa_sigaction == libc::SIG_IGN) << (3 + bit);
     }
     WAS.store(was, Relaxed);
 }

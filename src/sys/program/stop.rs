@@ -24,20 +24,17 @@ pub fn give_leases_back_first() {
 }
 
 /// Called before a lease is requested.
-#[cfg(target_os = "linux")]
 pub(in crate::sys) fn lease_begins() {
     LEASES.fetch_add(1, Ordering::SeqCst);
 }
 
 /// Called once for each [`lease_begins`], when the lease is not held any more. Stops if that was delayed.
-#[cfg(target_os = "linux")]
 pub(in crate::sys) fn lease_ended() {
     LEASES.fetch_sub(1, Ordering::SeqCst);
     stop_if_wanted();
 }
 
 /// Whether leases are to be given back for a stop.
-#[cfg(target_os = "linux")]
 pub(in crate::sys) fn is_wanted() -> bool {
     WANTED.load(Ordering::SeqCst)
 }
