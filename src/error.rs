@@ -8,6 +8,7 @@ pub use words::{acts, shown};
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use crate::page::Digest;
 
@@ -155,6 +156,17 @@ impl Error {
     #[doc(hidden)]
     pub fn busy(path: &Path, holder: impl Into<String>, cause: impl Into<Cause>) -> Error {
         Error::Busy { path: path.into(), holder: holder.into(), cause: Box::new(cause.into()) }
+    }
+}
+
+/// From 64 hexadecimal digits in lower case. Here, as errors hold digests, and no two files import each other.
+impl FromStr for Digest {
+    type Err = Error;
+
+    fn from_str(hex: &str) -> Result<Digest> {
+        let hash = blake3::Hash::from_hex(hex).ok().filter(|_| !hex.bytes().any(|b| b.is_ascii_uppercase()));
+        hash.map(|hash| Digest(*hash.as_bytes()))
+            .ok_or_else(|| Error::refused(format!("{hex:?} is no digest"), "a digest has 64 hexadecimal digits"))
     }
 }
 

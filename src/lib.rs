@@ -166,6 +166,8 @@
 //!
 //! # Notes
 //!
+//! * The message of an [`Error`] says what went wrong with which file; its [`Cause`] is the situation as data, by which
+//!   a program can advise its users. [Notes](ops::Note) have one too.
 //! * The grade in a report says whether an image is guaranteed to be consistent (point-in-time). [`ops::snap`] stores an
 //!   image of any grade unless one is required.
 //! * A lease, which proves a capture, is granted only if this process has the target open for writing nowhere else.

@@ -1,10 +1,8 @@
 //! Digests of pages, groups and images, and the test for zeros. Public BLAKE3 API only.
 
 use std::fmt;
-use std::str::FromStr;
 
 use super::{GROUP, PAGE};
-use crate::error::{Error, Result};
 
 /// A BLAKE3 hash. All zero bytes stand for "zeros": no page or group of zeros is ever hashed.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,19 +38,7 @@ impl Digest {
 
 }
 
-/// From 64 hexadecimal digits in lower case.
-impl FromStr for Digest {
-    type Err = Error;
-
-    fn from_str(hex: &str) -> Result<Digest> {
-        let hash = blake3::Hash::from_hex(hex).ok().filter(|_| !hex.bytes().any(|b| b.is_ascii_uppercase()));
-        hash.map(|hash| Digest(*hash.as_bytes()))
-            .ok_or_else(|| Error::refused(format!("{hex:?} is no digest"), "a digest has 64 hexadecimal digits"))
-    }
-}
-
 /// 64 hexadecimal digits; with a precision, so many of them.
-
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&blake3::Hash::from_bytes(self.0).to_hex())
