@@ -27,7 +27,7 @@ fn the_three_ways() {
         case.ok("log f").says("interrupted");
         case.ok("stat f").shows("unfinished").shows("recover");
         case.exits("edit f --at 0 --hex 00", 2).says("is to be finished first").says("`memsnap recover`");
-        case.ok("recover -n f").shows("mixture");
+        case.ok("recover -n f").shows("half-written");
         case.exits("recover f", 2).says("--yes");
         assert!(case.read("f") == half, "nothing is written unasked");
         case.run(["recover", "--yes", "f", way].iter().filter(|word| !word.is_empty())).exits(0);
@@ -254,7 +254,7 @@ fn a_signal_is_not_the_end_without_a_word() {
             command.arg(format!("inject=pwrite64:signal=SIG{signal}:when={n}")).arg(program());
             let ran = finish(command.args(["revert", "--yes", "f@1"]));
             assert!(ran.signal == Some(number) || ran.code == Some(128 + number), "{ran:?}");
-            if case.ok("recover -n f").out.contains("mixture") {
+            if case.ok("recover -n f").out.contains("half-written") {
                 ran.says("reverting f: interrupted").says("`memsnap recover f`");
                 case.ok("recover --yes f");
                 assert!(case.read("f") == old);
