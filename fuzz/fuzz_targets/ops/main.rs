@@ -31,6 +31,7 @@ fn blows_fall() {
     std::fs::write(&path, [7; 10_000]).expect("it can be written");
     let file = std::fs::File::options().read(true).write(true).open(&path).expect("it is there");
     let pending = create::Pending::new(dir.path()).expect("it can be made");
+    let owner = create::check_private(dir.path()).expect("it is of this user alone");
     let struck = |what: &str, work: &mut dyn FnMut() -> bool| {
         let (done, fell) = crash::during(1, crash::Blow::Death, work);
         assert!(fell && !done, "{what} is not stopped");
@@ -44,10 +45,10 @@ fn blows_fall() {
     struck("bringing data to the disk", &mut || file.sync_data().is_ok());
     struck("setting an attribute", &mut || xattr::set(&file, b"user.x", b"x").is_ok());
     struck("removing an attribute", &mut || xattr::remove(&file, b"user.x").is_ok());
-    struck("making a file", &mut || create::write_small(dir.path(), "other".as_ref(), b"x").is_ok());
+    struck("making a file", &mut || create::write_small_for(dir.path(), owner, "other".as_ref(), b"x").is_ok());
     struck("removing a file", &mut || std::fs::remove_file(&path).is_ok());
     struck("renaming a file", &mut || std::fs::rename(&path, &other).is_ok());
-    struck("making a directory", &mut || create::make_dir(&other).is_ok());
+    struck("making a directory", &mut || create::make_dir_for(&other, None).is_ok());
     let mut pending = Some(pending);
     struck("naming a file", &mut || pending.take().is_some_and(|file| file.replace_unsynced("other".as_ref()).is_ok()));
     let untouched = |path: &Path| std::fs::read(path).is_ok_and(|bytes| bytes == [7; 10_000]);
