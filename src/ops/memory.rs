@@ -286,7 +286,7 @@ impl Goal for Write<'_> {
     }
 }
 
-/// Writes the delta from what `origin` holds to what `view` holds; [`super::apply`] takes it. Of the options, `store`
+/// Writes the delta from what `origin` holds to what `view` holds; [`super::apply()`] takes it. Of the options, `store`
 /// and `reading` say nothing here.
 ///
 /// # Errors
