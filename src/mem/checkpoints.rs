@@ -1,11 +1,11 @@
 //! The checkpoints of a view: the content of its pages at each, saved when the checkpoint is made.
 //!
-//! The tracker names the pages that were written since the last question (a superset); a page is *saved* at a
-//! checkpoint if it differs from its content at the one before. So the content of a page at a checkpoint is the newest
-//! version that was saved there or earlier, or the snapshot's bytes. A page whose changes since the last checkpoint are
-//! known, and which the tracker will not name again, is *pending*: it has a version of the level of the next
-//! checkpoint. This is so after `revert` and `apply`, which keep a checkpoint's versions for the next one, so that a
-//! page that is not written in between is not copied again.
+//! The tracker reports the pages that may have been written since it was last asked. A page is *saved* at a checkpoint
+//! if it differs from its content at the one before. So its content at a checkpoint is the newest version that was saved
+//! there or earlier, or the snapshot's bytes. A page is *pending* if it has a version of the level of the next
+//! checkpoint: its changes since the last checkpoint are known, and the tracker will not report it again. This happens
+//! in `revert` and `apply`, which keep the versions of a checkpoint for the next one, so that a page that is not written
+//! in between is not copied again.
 
 use std::io;
 
@@ -122,8 +122,8 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// Returns all pages that may differ between now and checkpoint `since`, ascending: those `written` and those known
-    /// here.
+    /// Returns all pages that may differ between now and checkpoint `since`, ascending: those in `written`, and those
+    /// with saved versions.
     pub(super) fn candidates(&self, since: usize, written: impl Iterator<Item = Unit>) -> Vec<Unit> {
         let mut all: Vec<Unit> = written.collect();
         let seen = all.len();
@@ -144,10 +144,8 @@ impl Checkpoints {
         all
     }
 
-    /// Makes a checkpoint of `now`. `written` are the pages written since the last `snap` or `revert`.
-    ///
-    /// # Errors
-    /// When there is no memory for the pages: then no checkpoint was made, and `written` must be named again.
+    /// Makes a checkpoint of `now`. `written` are the pages written since the last `snap` or `revert`. If there is no
+    /// memory for the pages, no checkpoint is made, and `written` must be passed again.
     pub(super) fn snap(
         &mut self,
         now: &[u8],
@@ -187,7 +185,7 @@ impl Checkpoints {
         Ok(level)
     }
 
-    /// Removes the last checkpoint; what changed before it counts as changed since the one before.
+    /// Removes the last checkpoint; changes before it count as changes since the one before.
     pub(super) fn apply(&mut self) {
         let Some(checkpoint) = self.made.pop() else { return };
         let level = self.depth() + 1; // of the one that is removed, and of the next
@@ -236,7 +234,7 @@ impl Checkpoints {
         pages
     }
 
-    /// Removes the last checkpoint just after `go_back` to it. Its versions serve the next one.
+    /// Removes the last checkpoint directly after `go_back` to it. Its versions are kept for the next one.
     pub(super) fn pop(&mut self) {
         if let Some(checkpoint) = self.made.pop() {
             self.pending = checkpoint.pages;

@@ -6,7 +6,6 @@ use std::io::{self, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::Snapshot;
 use super::image::{Image, Piece};
 use crate::page::is_zero;
 use crate::sys::ext::FileExt;
@@ -18,7 +17,7 @@ use crate::sys::sparse;
 const BLOCK: usize = 1 << 20;
 /// Zeros are left out in steps of this many bytes.
 const STEP: usize = 1 << 16;
-/// Shorter parts are copied, where cloning by the file system or mapping would only be for speed.
+/// Shorter parts are copied, unless they must be mapped.
 const LEAST: usize = 1 << 20;
 /// Shorter holes do not end a mapping ...
 const GAP: usize = 1 << 20;
@@ -45,17 +44,22 @@ const MOST_RUNS: usize = 256;
 #[derive(Debug)]
 pub struct Compose {
     len: usize,
-    /// What is copied, each byte at its own offset.
+    /// The copied bytes, each at its own offset.
     draft: Option<Draft>,
-    /// What is mapped.
+    /// The mapped parts.
     laid: Vec<Piece>,
-    /// Where parts are: start -> end.
+    /// The ranges of all parts: start -> end.
     taken: BTreeMap<usize, usize>,
 }
 
 impl Compose {
     pub(super) fn new(len: usize) -> Compose {
         Compose { len, draft: None, laid: Vec::new(), taken: BTreeMap::new() }
+    }
+
+    /// As [`Compose::new`], over bytes that were copied already.
+    pub(super) fn over(draft: Draft, len: usize) -> Compose {
+        Compose { draft: Some(draft), ..Compose::new(len) }
     }
 
     /// Keeps copies in an unnamed file in the directory `dir` instead of memory, for snapshots that are longer than
@@ -103,9 +107,9 @@ impl Compose {
         let mut position = file;
         let before = position.stream_position()?;
         let copied = self.copy_of(file, at, offset, end);
-        position.seek(SeekFrom::Start(before))?; // to look for holes moves it
+        position.seek(SeekFrom::Start(before))?; // the search for holes has moved it
         copied?;
-        span(offset, len, file.metadata()?.len())?; // what was cut off meanwhile may have looked like a hole
+        span(offset, len, file.metadata()?.len())?; // bytes truncated meanwhile may have looked like a hole
         Ok(())
     }
 
@@ -143,7 +147,7 @@ impl Compose {
     ///
     /// # Safety
     /// While the snapshot, a clone or a view of it exists, no process may write to this part of the file or truncate
-    /// it: as for [`Snapshot::share_file`].
+    /// it: as for [`Snapshot::share_file`](super::Snapshot::share_file).
     #[allow(unsafe_code, unsafe_op_in_unsafe_fn, reason = "the promise is handed on as it is")]
     pub unsafe fn share(
         mut self,
@@ -157,13 +161,6 @@ impl Compose {
         Ok(self)
     }
 
-    /// Makes a snapshot of what `fill` writes into a file in memory of `len` zeros, and returns what `fill` does.
-    pub(super) fn filled<T>(len: usize, fill: impl FnOnce(&File) -> T) -> io::Result<(Snapshot, T)> {
-        let (draft, given) = Draft::in_memory_filled(len as u64, fill)?;
-        let compose = Compose { draft: Some(draft), ..Compose::new(len) };
-        Ok((compose.build()?, given))
-    }
-
     /// As [`Compose::share`], of a file that is known to be immutable.
     ///
     /// # Errors
@@ -172,14 +169,6 @@ impl Compose {
         self.take(at, len)?;
         self.lay(at, file, offset, len, LEAST)?;
         Ok(self)
-    }
-
-    /// Builds the snapshot.
-    ///
-    /// # Errors
-    /// When there are no addresses for that many bytes.
-    pub fn build(self) -> io::Result<Snapshot> {
-        Ok(Snapshot::of(self.image()?))
     }
 
     pub(super) fn image(self) -> io::Result<Image> {
@@ -196,7 +185,7 @@ impl Compose {
             };
             pieces.extend(runs.into_iter().map(piece));
         }
-        pieces.extend(laid); // over the copies: a run of these may continue below a part that is mapped
+        pieces.extend(laid); // over the copies, a run of which may continue below a mapped part
         Image::of(len, pieces)
     }
 
@@ -248,7 +237,7 @@ impl Compose {
         span(offset, len, file.len())?;
         let page = system_page();
         let aligned = at.is_multiple_of(page) && offset.is_multiple_of(page as u64);
-        // Behind the last byte there must be zeros, as there are behind the end of a file.
+        // The last page must be zeros past the last byte, as it is past the end of a file.
         let to_the_end = at + len == self.len && offset + len as u64 == file.len();
         let whole = match () {
             () if !aligned || len < least || self.laid.len() >= most_laid() / 2 => 0,
@@ -265,7 +254,7 @@ impl Compose {
         }
         match self.laid.last_mut() {
             _ if whole == 0 => {}
-            Some(last) if last.goes_on(at, &file, offset) => last.len += whole,
+            Some(last) if last.is_continued_by(at, &file, offset) => last.len += whole,
             _ => self.laid.push(Piece { at, len: whole, offset, file }),
         }
         Ok(())

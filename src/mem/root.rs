@@ -1,4 +1,4 @@
-//! The three ways in which a view holds its snapshot.
+//! How a view holds its snapshot.
 
 use std::sync::Arc;
 

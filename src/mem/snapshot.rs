@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use super::compose::Compose;
 use super::image::Image;
-use super::view::{ArcView, CowView, MutView, Options, View};
 use crate::error::{At, Error};
 use crate::sys::ext::{self, AsFd};
 use crate::sys::open;
+use crate::sys::sealed::Draft;
 
 /// Immutable bytes of any length, readable like a slice. To write, make a view:
 ///
@@ -137,7 +137,8 @@ impl Snapshot {
     /// Makes a snapshot of `len` bytes that `fill` writes into a file in memory, and returns what `fill` does. What it
     /// leaves out is zeros, and takes no memory.
     pub(crate) fn filled<T>(len: usize, fill: impl FnOnce(&File) -> T) -> io::Result<(Snapshot, T)> {
-        Compose::filled(len, fill)
+        let (draft, given) = Draft::in_memory_filled(len as u64, fill)?;
+        Ok((Compose::over(draft, len).build()?, given))
     }
 
     /// Returns the ranges whose bytes may differ from zeros, ascending. Reading other bytes would take memory.
@@ -150,53 +151,15 @@ impl Snapshot {
     pub fn as_slice(&self) -> &[u8] {
         self.image.as_slice()
     }
+}
 
-    /// Makes a private copy-on-write copy that knows its changes.
+impl Compose {
+    /// Builds the snapshot.
     ///
     /// # Errors
-    /// When the system has no memory or no addresses for another mapping.
-    pub fn view(&self) -> io::Result<CowView<'_>> {
-        self.view_with(&Options::default())
-    }
-
-    /// As [`Snapshot::view`], with options.
-    ///
-    /// # Errors
-    /// As [`Snapshot::view`]; when the system does not have what an option asks for.
-    pub fn view_with(&self, options: &Options) -> io::Result<CowView<'_>> {
-        View::new(self, options)
-    }
-
-    /// Makes a view whose changes become this snapshot's when it is dropped. Clones keep their bytes.
-    ///
-    /// # Errors
-    /// As [`Snapshot::view`].
-    pub fn view_mut(&mut self) -> io::Result<MutView<'_>> {
-        self.view_mut_with(&Options::default())
-    }
-
-    /// As [`Snapshot::view_mut`], with options.
-    ///
-    /// # Errors
-    /// As [`Snapshot::view_with`].
-    pub fn view_mut_with(&mut self, options: &Options) -> io::Result<MutView<'_>> {
-        View::new(self, options)
-    }
-
-    /// As [`Snapshot::view`], without a lifetime.
-    ///
-    /// # Errors
-    /// As [`Snapshot::view`].
-    pub fn view_arc(self: &Arc<Self>) -> io::Result<ArcView> {
-        self.view_arc_with(&Options::default())
-    }
-
-    /// As [`Snapshot::view_arc`], with options.
-    ///
-    /// # Errors
-    /// As [`Snapshot::view_with`].
-    pub fn view_arc_with(self: &Arc<Self>, options: &Options) -> io::Result<ArcView> {
-        View::new(self.clone(), options)
+    /// When there are no addresses for that many bytes.
+    pub fn build(self) -> io::Result<Snapshot> {
+        Ok(Snapshot::of(self.image()?))
     }
 }
 

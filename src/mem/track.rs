@@ -1,4 +1,4 @@
-//! Tracking which pages of a view may have been written: several methods, one answer.
+//! Tracking which pages of a view may have been written.
 
 use std::io;
 use std::ops::Range;
@@ -31,7 +31,7 @@ pub enum Tracking {
 static WATCH: Mutex<Weak<WriteWatch>> = Mutex::new(Weak::new());
 
 fn watch() -> io::Result<Arc<WriteWatch>> {
-    // Not waited for: in a forked child the thread that holds the lock may not exist.
+    // Without waiting: in a forked child, the thread that holds the lock may not exist.
     let Ok(mut kept) = WATCH.try_lock() else { return WriteWatch::new().map(Arc::new) };
     if let Some(watch) = kept.upgrade().filter(|watch| watch.is_ours()) {
         return Ok(watch);
@@ -48,21 +48,21 @@ enum Mechanism {
     Compare,
 }
 
-/// Two scans in a row that take longer than this per GiB (of at least one) are the reason to arm all pages: a scan
-/// takes 0.6 ms where little is mapped, and 0.5 when all is armed.
+/// All pages are armed after two scans in a row that took longer than this per GiB (of at least one). A scan takes 0.6
+/// ms if little is mapped, and 0.5 ms if all pages are armed.
 const SLOW: Duration = Duration::from_micros(1500);
-/// What arming one range costs, about.
+/// The approximate time to arm one range.
 const ONE_RANGE: Duration = Duration::from_nanos(400);
 
-/// Tracks one region.
+/// Tracks the writes to one region.
 #[derive(Debug)]
 pub(super) struct Tracker {
     how: Mechanism,
-    /// The watch failed once, so its next answers may miss earlier writes.
+    /// The watch has failed, so that its later answers may miss earlier writes.
     lost: AtomicBool,
     /// All pages are armed.
     all: AtomicBool,
-    /// It may change to arming all.
+    /// It may begin to arm all pages.
     adapts: bool,
     /// Nanoseconds that the last scan of everything took, and the one before.
     last_scan: AtomicU64,
@@ -70,7 +70,7 @@ pub(super) struct Tracker {
 }
 
 impl Tracker {
-    /// Begins to track. `written`: there are private pages already, which do not count as written.
+    /// Begins to track. `written`: there are already private pages, which do not count as written.
     pub(super) fn new(region: &Region, wanted: Option<Tracking>, written: bool) -> io::Result<Tracker> {
         let how = match wanted {
             None => register(region).map(Mechanism::Watch).or_else(|_| pagemap()).unwrap_or(Mechanism::Compare),

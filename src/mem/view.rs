@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::checkpoints::{Checkpoints, Unit};
 use super::image::Image;
+use super::options::{Options, page_size};
 use super::root::Root;
 use super::snapshot::Snapshot;
 use super::track::{Tracker, Tracking};
@@ -17,41 +18,6 @@ pub type CowView<'a> = View<&'a Snapshot>;
 pub type MutView<'a> = View<&'a mut Snapshot>;
 /// A view without a lifetime.
 pub type ArcView = View<Arc<Snapshot>>;
-
-/// Returns the size of the smallest page of a view in bytes: the larger of 4096 and the system's page.
-pub fn page_size() -> usize {
-    crate::sys::region::system_page().max(crate::page::PAGE)
-}
-
-/// Options of a view.
-///
-/// ```
-/// use memsnap::mem::{Options, Snapshot, Tracking};
-///
-/// # fn main() -> std::io::Result<()> {
-/// let options = Options::default().page_size(65536).tracking(Tracking::Compare);
-/// let snapshot = Snapshot::zeroed(1 << 20)?;
-/// assert_eq!(snapshot.view_with(&options)?.page_size(), 65536);
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Options {
-    page_size: Option<usize>,
-    tracking: Option<Tracking>,
-}
-
-impl Options {
-    /// Sets the bytes of a page, a multiple of [`page_size`], which is the default.
-    pub fn page_size(self, bytes: usize) -> Options {
-        Options { page_size: Some(bytes), ..self }
-    }
-
-    /// Sets how writes are tracked; the default is the best method that the system has.
-    pub fn tracking(self, method: Tracking) -> Options {
-        Options { tracking: Some(method), ..self }
-    }
-}
 
 /// Private copy-on-write memory that begins with the bytes of a snapshot. It is a `[u8]` to read and write. Writes
 /// never reach the snapshot or its file, except those of a [`MutView`], which the snapshot takes over when the view is
@@ -90,6 +56,56 @@ pub struct View<S: Root> {
     pub(super) tracker: Tracker,
     pub(super) checkpoints: Checkpoints,
     pub(super) unit: usize,
+}
+
+impl Snapshot {
+    /// Makes a private copy-on-write copy that knows its changes.
+    ///
+    /// # Errors
+    /// When the system has no memory or no addresses for another mapping.
+    pub fn view(&self) -> io::Result<CowView<'_>> {
+        self.view_with(&Options::default())
+    }
+
+    /// As [`Snapshot::view`], with options.
+    ///
+    /// # Errors
+    /// As [`Snapshot::view`]; when the system does not have what an option asks for.
+    pub fn view_with(&self, options: &Options) -> io::Result<CowView<'_>> {
+        View::new(self, options)
+    }
+
+    /// Makes a view whose changes become this snapshot's when it is dropped. Clones keep their bytes.
+    ///
+    /// # Errors
+    /// As [`Snapshot::view`].
+    pub fn view_mut(&mut self) -> io::Result<MutView<'_>> {
+        self.view_mut_with(&Options::default())
+    }
+
+    /// As [`Snapshot::view_mut`], with options.
+    ///
+    /// # Errors
+    /// As [`Snapshot::view_with`].
+    pub fn view_mut_with(&mut self, options: &Options) -> io::Result<MutView<'_>> {
+        View::new(self, options)
+    }
+
+    /// As [`Snapshot::view`], without a lifetime.
+    ///
+    /// # Errors
+    /// As [`Snapshot::view`].
+    pub fn view_arc(self: &Arc<Self>) -> io::Result<ArcView> {
+        self.view_arc_with(&Options::default())
+    }
+
+    /// As [`Snapshot::view_arc`], with options.
+    ///
+    /// # Errors
+    /// As [`Snapshot::view_with`].
+    pub fn view_arc_with(self: &Arc<Self>, options: &Options) -> io::Result<ArcView> {
+        View::new(self.clone(), options)
+    }
 }
 
 impl<S: Root> View<S> {
