@@ -1,6 +1,6 @@
-//! A persistent vector opened for writing: commits, and completing one that was interrupted.
+//! A persistent vector opened for writing: commits, and the completion of an interrupted one.
 //!
-//! docs/persistent-vec.md explains the order in which bytes reach the disk, and names the steps.
+//! docs/persistent-vec.md explains the steps, and the order in which bytes reach the disk.
 
 use std::ops::Deref;
 use std::path::Path;
@@ -42,10 +42,8 @@ impl Deref for VecFileMut {
 }
 
 impl VecFileMut {
-    /// Makes a new file without elements at `path`, mode 0600. It appears complete, durable and locked.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] when there is something at `path`, or no file can hold such elements; what the system says.
+    /// Creates a file without elements at `path`, mode 0600. It appears complete, durable and locked. Refused if `path`
+    /// exists, or no file can hold such elements.
     pub fn create(path: &Path, kind: &ElementType) -> Result<VecFileMut> {
         VecFileMut::can_hold(kind)?;
         let path = create::resolve_output(path)?;
@@ -57,7 +55,7 @@ impl VecFileMut {
         file.write_all_at(&format::new_page(kind), 0).at("writing", &path)?;
         // Locked before it has a name: the lock belongs to the open file, which both descriptors share.
         let unnamed = crate::sys::lock::flock(&file, &path, LockMode::Exclusive, Duration::ZERO)?;
-        debug_assert_eq!(unnamed, crate::sys::lock::Held::ByUs, "nobody else knows the file");
+        debug_assert_eq!(unnamed, crate::sys::lock::Held::ByUs, "no other process can open the file");
         match pending.publish(name)? {
             Published::New => create::sync_dir(dir)?,
             Published::Existed => {
@@ -69,10 +67,8 @@ impl VecFileMut {
     }
 
     /// Opens `path` for writing, and waits up to `wait` for its lock. A symbolic link is followed once, now. An
-    /// interrupted commit is completed if it was sealed, else removed.
-    ///
-    /// # Errors
-    /// As [`VecFile::open`], and when completing fails: then another try may succeed, and nothing is lost.
+    /// interrupted commit is completed if it was sealed, else removed. If that fails, another try may succeed, and
+    /// nothing is lost.
     pub fn open(path: &Path, wait: Duration) -> Result<VecFileMut> {
         let path = open::resolve(path)?;
         let file = open::target_write(&path)?;
@@ -97,12 +93,9 @@ impl VecFileMut {
     ///
     /// # Errors
     /// [`Error::Refused`] when the file was moved, replaced or lengthened, [`Error::Damaged`] when it was truncated,
-    /// [`Error::Io`] when there is no space: then nothing was written. After
-    /// a failed write or fsync the file is consistent, but only opening it again shows whether it holds the last commit
-    /// or this one; later commits are refused.
-    ///
-    /// # Panics
-    /// When the edits are not as described.
+    /// [`Error::Io`] when there is no space: then nothing was written. After a failed write or fsync the file is
+    /// consistent, but only opening it again shows whether it holds the last commit or this one; later commits are
+    /// refused.
     pub fn commit(&mut self, edits: &[Edit<'_>], count: u64) -> Result<()> {
         match self.prepare(edits, count)? {
             Some(sealed) => self.complete(sealed),
@@ -129,13 +122,18 @@ impl VecFileMut {
         if over.is_empty() && behind.is_empty() && old_end == new_end {
             return Ok(None);
         }
-        let place = self.undone_on_failure(|vec| vec.stage(&over, &behind, new_end))?;
-        self.seal(count, place)?;
-        if let Some(place) = place {
-            self.inner.content.log = Log::of(&over, place.offset);
-            self.seal(count, Some(place))?; // no slot names the old state any more: now it may be overwritten
+        match self.undone_on_failure(|vec| vec.stage(&over, &behind, new_end))? {
+            Some(place) => self.seal_logged(count, place, &log::table_of(&over))?,
+            None => self.seal(count, None)?,
         }
         Ok(Some(Sealed))
+    }
+
+    /// Seals a commit with a log, twice: then no slot names the old state, and its bytes may be overwritten.
+    pub(super) fn seal_logged(&mut self, count: u64, place: LogPlace, table: &[(u64, u64)]) -> Result<()> {
+        self.seal(count, Some(place))?;
+        self.inner.content.log = Log::of(table, place.offset);
+        self.seal(count, Some(place))
     }
 
     /// The second half of a commit: copies the log to its places.
@@ -146,7 +144,7 @@ impl VecFileMut {
                 entries.iter().try_for_each(|entry| vec.copy(entry.at, ELEMENTS + entry.offset, entry.len))
             };
             let done = self.or_broken(copied).and_then(|()| self.settle());
-            // Until it is in place, reads take it from the log.
+            // Until the bytes are in place, they are read from the log.
             if done.is_err() {
                 self.inner.content.log.entries = entries;
             }
@@ -156,10 +154,8 @@ impl VecFileMut {
     }
 
     /// Appends all that `read` supplies, as one commit, in bounded memory. `read` fills the buffer as far as it can,
-    /// and returns how far; less than all of it is the end. Returns the number of new elements.
-    ///
-    /// # Errors
-    /// As [`VecFileMut::commit`]; the errors of `read`; [`Error::Refused`] when it ends within an element.
+    /// and returns how far; less than all of it is the end. Returns the number of new elements. Refused if the input ends
+    /// within an element.
     pub fn append(&mut self, mut read: impl FnMut(&mut [u8]) -> Result<usize>) -> Result<u64> {
         self.must_be_sound()?;
         let (kind, old_end) = (*self.element_type(), self.byte_len());
@@ -172,14 +168,14 @@ impl VecFileMut {
                 if end + n as u64 > most {
                     return Err(Error::refused("there are more elements than a file can hold", "use several files"));
                 }
-                vec.still(ELEMENTS + end)?;
+                vec.must_be_unchanged(ELEMENTS + end)?;
                 vec.put(&block[..n], ELEMENTS + end)?;
                 end += n as u64;
                 if n < block.len() {
                     break;
                 }
             }
-            vec.still(ELEMENTS + end)?;
+            vec.must_be_unchanged(ELEMENTS + end)?;
             if (end - old_end) % kind.size != 0 {
                 let what = format!("{} bytes are no whole number of elements of {}", end - old_end, kind.size);
                 return Err(Error::refused(what, "check that the input is of the type of the vector"));
@@ -195,7 +191,8 @@ impl VecFileMut {
         Ok((end - old_end) / kind.size)
     }
 
-    /// Step 1: writes all that the new state needs, and nothing of the old one. Returns where the log is.
+    /// Step 1: writes all that the new state needs, over no byte of the old one. Returns the place of the log of
+    /// `over`.
     fn stage(&self, over: &[Edit<'_>], behind: &[Edit<'_>], new_end: u64) -> Result<Option<LogPlace>> {
         let path = &self.path;
         for edit in over.iter().chain(behind) {
@@ -208,9 +205,10 @@ impl VecFileMut {
         let (old_file, new_file) = (self.stamp.len, ELEMENTS + new_end);
         let mut place = None;
         if !over.is_empty() {
-            let at = log::place_behind(old_file.max(new_file));
-            sparse::allocate(&self.file, at, log::len_of(over)).at("making room in", path)?;
-            place = Some(log::write(over, at, |bytes, at| self.put(bytes, at))?);
+            let (at, table) = (log::place_behind(old_file.max(new_file)), log::table_of(over));
+            sparse::allocate(&self.file, at, log::len_of(&table)).at("making room in", path)?;
+            let all = |push: &mut log::Push<'_>| over.iter().try_for_each(|edit| push(edit.bytes));
+            place = Some(log::write(&table, all, at, |bytes, at| self.put(bytes, at))?);
         } else if new_file > old_file {
             self.file.set_len(new_file).at("lengthening", path)?;
         }
@@ -225,7 +223,7 @@ impl VecFileMut {
         self.sync()
     }
 
-    /// Step 2: the commit point; also writes each later state that must be on the disk before what follows.
+    /// Writes a state, and waits for the disk. Step 2, the commit point, is the first such state of a commit.
     pub(super) fn seal(&mut self, count: u64, log: Option<LogPlace>) -> Result<()> {
         let state = State { seq: self.content.state.seq + 1, count, log };
         self.or_broken(|vec| vec.put_state(&state).and_then(|()| vec.sync()))?;
@@ -233,7 +231,7 @@ impl VecFileMut {
         Ok(())
     }
 
-    /// End of step 3, and step 4: what the log holds is in place, so no slot needs it.
+    /// End of step 3, and step 4: the bytes of the log are in place, so no slot needs it.
     fn settle(&mut self) -> Result<()> {
         self.or_broken(|vec| vec.sync())?;
         self.seal(self.len(), None)
@@ -307,22 +305,18 @@ impl VecFileMut {
         self.check()
     }
 
-    /// Checks after a long append that no other process changed the file, and that it has `len` bytes. Otherwise it is
-    /// not touched any more.
-    fn still(&mut self, len: u64) -> Result<()> {
-        let still = self.check_with(len);
-        if still.is_err() {
-            self.broken = Some("somebody else changed it while more was appended");
-        }
-        still
+    /// Checks during an append that no other process has changed the file, which has `len` bytes. Otherwise it is not
+    /// written to any more.
+    fn must_be_unchanged(&mut self, len: u64) -> Result<()> {
+        self.check_with(len).inspect_err(|_| self.broken = Some("another process changed it during an append"))
     }
 
-    /// Runs `work`, which seals nothing. When it fails, what it wrote past the elements is removed.
+    /// Runs `work`, which seals nothing. If it fails, removes what it wrote past the elements.
     pub(super) fn undone_on_failure<T>(&mut self, work: impl FnOnce(&mut VecFileMut) -> Result<T>) -> Result<T> {
         let result = work(self);
         if result.is_err() && self.broken.is_none() {
             let cut = self.file.set_len(self.stamp.len);
-            // After a failed fsync there is no other: the kernel reports the error once, later ones would succeed.
+            // No second fsync after a failed one: the kernel reports the error once, and a later fsync would succeed.
             let unsynced = matches!(&result, Err(Error::Io { doing: SYNCING, .. }));
             if unsynced || cut.and_then(|()| self.file.sync_data()).is_err() {
                 self.broken = Some("an earlier commit failed, and so may have the disk");
@@ -331,13 +325,9 @@ impl VecFileMut {
         result
     }
 
-    /// Runs `work`. When it fails, the state of the disk is unknown.
+    /// Runs `work`. If it fails, the state of the disk is unknown.
     fn or_broken(&mut self, work: impl FnOnce(&mut VecFileMut) -> Result<()>) -> Result<()> {
-        let result = work(self);
-        if result.is_err() {
-            self.broken = Some("an earlier commit failed halfway");
-        }
-        result
+        work(self).inspect_err(|_| self.broken = Some("an earlier commit failed halfway"))
     }
 }
 
@@ -352,7 +342,7 @@ impl VecFileMut {
     }
 }
 
-/// Splits `edits` into the parts before `end` and from it on.
+/// Splits `edits` into the parts before `end`, and those from `end` on.
 fn split<'a>(edits: &[Edit<'a>], end: u64) -> (Vec<Edit<'a>>, Vec<Edit<'a>>) {
     let (mut over, mut behind) = (Vec::new(), Vec::new());
     for edit in edits.iter().filter(|edit| !edit.bytes.is_empty()) {

@@ -1,4 +1,4 @@
-//! The content of a persistent vector: the elements of its last commit.
+//! The content of a persistent vector.
 
 use super::format::{self, ELEMENTS, ElementType, State};
 use super::log::Log;
@@ -12,16 +12,12 @@ pub struct Content {
     pub(super) kind: ElementType,
     pub(super) state: State,
     pub(super) log: Log,
-    /// Bytes past all that the state names, left by an interrupted commit.
+    /// Bytes past the elements and the log, left by an interrupted commit.
     pub(super) left_over: u64,
 }
 
 impl Content {
     /// Reads and checks the first `len` bytes of `from`.
-    ///
-    /// # Errors
-    /// [`Error::Refused`](crate::Error::Refused) when it is no persistent vector, or of the other byte order; [`Error::Damaged`](crate::Error::Damaged) or
-    /// [`Error::Version`](crate::Error::Version) when it is one that cannot be used.
     pub fn read(from: &VecSource<'_>, len: u64) -> Result<Content> {
         let mut page = [0; PAGE];
         if len < ELEMENTS {
@@ -69,14 +65,11 @@ impl Content {
     }
 
     /// Fills `buf` with bytes of elements, from byte `offset` of them on.
-    ///
-    /// # Errors
-    /// [`Error::Refused`](crate::Error::Refused) when there are not so many; as [`Content::read`].
     pub fn read_at(&self, from: &VecSource<'_>, buf: &mut [u8], offset: u64) -> Result<()> {
         if offset.checked_add(buf.len() as u64).is_none_or(|end| end > self.byte_len()) {
             return Err(from.refused("it has no such elements", "see its length"));
         }
-        // A log is past all elements, so the file has bytes here, even if those of the log replace them.
+        // The file has bytes here even if the log replaces them, as the log is past all elements.
         from.read(buf, ELEMENTS + offset)?;
         self.log.overlay(from, buf, offset)
     }

@@ -139,7 +139,7 @@ fn other_files_are_no_vectors() {
 }
 
 #[test]
-fn sequences_that_nobody_wrote_and_offsets_that_nothing_has() {
+fn impossible_sequences_and_offsets() {
     let f = Fixture::new();
     let mut vec = f.create();
     store(&mut vec, &[1, 2, 3, 4]);

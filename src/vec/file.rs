@@ -27,11 +27,6 @@ pub struct VecFile {
 impl VecFile {
     /// Opens `path` for reading, and waits up to `wait` for its lock. A symbolic link is followed once, now. An
     /// interrupted commit is read as done if it was sealed, else as never begun; nothing is written.
-    ///
-    /// # Errors
-    /// [`Error::Busy`] while a writer has it open; [`Error::Refused`] when it is no persistent vector, of another byte
-    /// order, no regular file, or half changed by another memsnap; [`Error::Damaged`] or [`Error::Version`] when it
-    /// cannot be used.
     pub fn open(path: &Path, wait: Duration) -> Result<VecFile> {
         let path = open::resolve(path)?;
         let file = open::target_read(&path)?;
@@ -64,17 +59,11 @@ impl VecFile {
     }
 
     /// Fills `buf` with bytes of elements, from byte `offset` of them on.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] when there are not so many; [`Error::Damaged`] when the file was truncated meanwhile.
     pub fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
         self.content.read_at(&VecSource::of_file(&self.file, &self.path), buf, offset)
     }
 
     /// Checks that the path still names this file, and that its length is unchanged.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] when it was moved, removed, replaced or lengthened; [`Error::Damaged`] when it was truncated.
     pub(super) fn check(&self) -> Result<()> {
         self.check_with(self.stamp.len)
     }

@@ -1,4 +1,4 @@
-//! Commits that are no edits of elements: removing elements from the front, and beginning a vector in an empty file.
+//! Removing elements from the front, and beginning a vector in an empty file.
 
 use std::path::Path;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::commit::{Sealed, VecFileMut};
 use super::file::{VecFile, take_lock};
 use super::format::{self, ELEMENTS, ElementType};
-use super::log::{self, BLOCK, Log};
+use super::log::{self, BLOCK};
 use crate::error::{At, Error, Result};
 use crate::sys::ext::FileExt;
 use crate::sys::lock::LockMode;
@@ -16,11 +16,8 @@ use crate::sys::{open, sparse};
 const SECTOR: usize = 512;
 
 impl VecFileMut {
-    /// Removes the first `n` elements: atomic, and durable when it returns. Those after them move down, which takes
-    /// time and, until it is done, space in the file for all of them. Memory is bounded.
-    ///
-    /// # Errors
-    /// As [`VecFileMut::commit`]; [`Error::Refused`] when there are fewer.
+    /// Removes the first `n` elements: atomic, and durable when it returns. All others move down, which takes time and,
+    /// until it is done, space in the file for them. Memory is bounded. Refused if there are fewer.
     pub fn remove_front(&mut self, n: u64) -> Result<()> {
         self.must_be_sound()?;
         let (kind, old_len) = (*self.element_type(), self.len());
@@ -32,12 +29,13 @@ impl VecFileMut {
             return self.commit(&[], count);
         }
         let end = count * kind.size;
+        let table = [(0, end)];
         let place = self.undone_on_failure(|vec| {
             let at = log::place_behind(vec.stamp.len);
-            for (offset, len) in [(ELEMENTS, end), (at, log::len_of_one(end))] {
+            for (offset, len) in [(ELEMENTS, end), (at, log::len_of(&table))] {
                 sparse::allocate(&vec.file, offset, len).at("making room in", &vec.path)?;
             }
-            let moved = |push: &mut dyn FnMut(&[u8]) -> Result<()>| {
+            let moved = |push: &mut log::Push<'_>| {
                 let mut block = vec![0; end.min(BLOCK as u64) as usize];
                 (0..end).step_by(BLOCK).try_for_each(|done| {
                     let part = &mut block[..(end - done).min(BLOCK as u64) as usize];
@@ -45,21 +43,16 @@ impl VecFileMut {
                     push(part)
                 })
             };
-            let place = log::write_with(&[(0, end)], moved, at, |bytes, at| vec.put(bytes, at))?;
+            let place = log::write(&table, moved, at, |bytes, at| vec.put(bytes, at))?;
             vec.sync_staged()?;
             Ok(place)
         })?;
-        self.seal(count, Some(place))?;
-        self.inner.content.log = Log::of_first(end, place.offset);
-        self.seal(count, Some(place))?; // as in `prepare`
+        self.seal_logged(count, place, &table)?;
         self.complete(Sealed)
     }
 
     /// As [`VecFileMut::open`], but an empty file becomes a vector of `kind` without elements, durable when this
     /// returns. A crash meanwhile leaves it empty, or with some sectors of the first page; the next call begins again.
-    ///
-    /// # Errors
-    /// As [`VecFileMut::open`] and [`VecFileMut::create`].
     pub fn open_or_begin(path: &Path, kind: &ElementType, wait: Duration) -> Result<VecFileMut> {
         VecFileMut::can_hold(kind)?;
         let path = open::resolve(path)?;
@@ -77,8 +70,8 @@ impl VecFileMut {
     }
 }
 
-/// Whether `there` is what a crash leaves of `page` in an empty file: some of its sectors, and zeros for the others.
-/// None of them may be another file, and all of them are a vector.
+/// Whether `there` is what a crash leaves of `page` in an empty file: some of its sectors, but not all, and zeros. A
+/// file of zeros alone may be any file.
 fn is_torn(there: &[u8], page: &[u8]) -> bool {
     let sectors = || there.chunks(SECTOR).zip(page.chunks(SECTOR)).map(|(found, new)| (found, &new[..found.len()]));
     let is_zero = |bytes: &[u8]| bytes.iter().all(|byte| *byte == 0);

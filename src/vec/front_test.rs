@@ -56,7 +56,7 @@ fn an_empty_file_begins_a_vector() {
     }
     std::fs::remove_file(f.path()).unwrap();
     assert!(begin().is_err() && !f.path().exists());
-    // Not while somebody else begins one.
+    // Not while another process begins one.
     std::fs::write(f.path(), b"").unwrap();
     let other = std::fs::File::open(f.path()).unwrap();
     other.lock().unwrap();

@@ -1,6 +1,5 @@
-//! The redo log: what a commit writes over existing elements.
-//!
-//! It is a table of ranges, followed by their bytes; see docs/persistent-vec.md.
+//! The redo log: the bytes that a commit writes over existing elements. It is a table of ranges (offset, length),
+//! followed by their bytes; see docs/persistent-vec.md.
 
 use std::io;
 
@@ -33,7 +32,7 @@ impl Edit<'_> {
     }
 }
 
-/// A range of elements' bytes that is in the log.
+/// A range of bytes of elements that is in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     /// Offset among the elements.
@@ -43,40 +42,34 @@ pub(super) struct Entry {
     pub(super) at: u64,
 }
 
-/// A log that was proven.
+/// A log that matches its digest.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Log {
     /// Ascending, disjoint, none empty.
     pub(super) entries: Vec<Entry>,
 }
 
-/// Length of the log of `edits`.
-pub(super) fn len_of(edits: &[Edit<'_>]) -> u64 {
-    HEAD + edits.iter().map(|edit| ENTRY + edit.bytes.len() as u64).sum::<u64>()
+/// The table of the log of `edits`.
+pub(super) fn table_of(edits: &[Edit<'_>]) -> Vec<(u64, u64)> {
+    edits.iter().map(|edit| (edit.offset, edit.bytes.len() as u64)).collect()
 }
 
-/// Length of the log of one range of `len` bytes.
-pub(super) fn len_of_one(len: u64) -> u64 {
-    HEAD + ENTRY + len
+/// Length of the log with this table.
+pub(super) fn len_of(table: &[(u64, u64)]) -> u64 {
+    HEAD + table.iter().map(|(_, len)| ENTRY + len).sum::<u64>()
 }
 
-/// Passes the log of `edits` at `offset` to `put`, a block at a time, and returns its place.
-pub(super) fn write<E>(
-    edits: &[Edit<'_>],
-    offset: u64,
-    put: impl FnMut(&[u8], u64) -> Result<(), E>,
-) -> Result<LogPlace, E> {
-    let table: Vec<(u64, u64)> = edits.iter().map(|edit| (edit.offset, edit.bytes.len() as u64)).collect();
-    write_with(&table, |push| edits.iter().try_for_each(|edit| push(edit.bytes)), offset, put)
-}
+/// Adds bytes to a log.
+pub(super) type Push<'a> = dyn FnMut(&[u8]) -> Result<()> + 'a;
 
-/// As [`write()`], for a table of ranges (offset, length) whose bytes `fill` pushes one after another.
-pub(super) fn write_with<E>(
+/// Passes a log at `offset` to `put`, one block at a time, and returns its place. `fill` pushes the bytes of the ranges
+/// in `table`.
+pub(super) fn write(
     table: &[(u64, u64)],
-    fill: impl FnOnce(&mut dyn FnMut(&[u8]) -> Result<(), E>) -> Result<(), E>,
+    fill: impl FnOnce(&mut Push<'_>) -> Result<()>,
     offset: u64,
-    mut put: impl FnMut(&[u8], u64) -> Result<(), E>,
-) -> Result<LogPlace, E> {
+    mut put: impl FnMut(&[u8], u64) -> Result<()>,
+) -> Result<LogPlace> {
     let mut hasher = blake3::Hasher::new();
     let mut block = Vec::with_capacity(BLOCK);
     let mut at = offset;
@@ -108,23 +101,18 @@ pub(super) fn write_with<E>(
 }
 
 impl Log {
-    /// The log of `edits` at `offset`.
-    pub(super) fn of(edits: &[Edit<'_>], offset: u64) -> Log {
-        let mut at = offset + HEAD + ENTRY * edits.len() as u64;
-        let entry = |edit: &Edit<'_>| {
-            let entry = Entry { offset: edit.offset, len: edit.bytes.len() as u64, at };
-            at += entry.len;
+    /// The log at `offset` with this table.
+    pub(super) fn of(table: &[(u64, u64)], offset: u64) -> Log {
+        let mut at = offset + HEAD + ENTRY * table.len() as u64;
+        let entry = |&(offset, len): &(u64, u64)| {
+            let entry = Entry { offset, len, at };
+            at += len;
             entry
         };
-        Log { entries: edits.iter().map(entry).collect() }
+        Log { entries: table.iter().map(entry).collect() }
     }
 
-    /// The log at `offset` of the first `len` bytes of all elements.
-    pub(super) fn of_first(len: u64, offset: u64) -> Log {
-        Log { entries: vec![Entry { offset: 0, len, at: offset + HEAD + ENTRY }] }
-    }
-
-    /// Reads and proves the log at `place` of a vector whose elements take `end` bytes.
+    /// Reads and checks the log at `place` of a vector whose elements take `end` bytes.
     pub(super) fn read(from: &VecSource<'_>, place: &LogPlace, end: u64) -> Result<Log> {
         prove(from, place)?;
         let bad = |what: &str| from.damaged(format!("its log {what}"));
@@ -159,7 +147,7 @@ impl Log {
         }
     }
 
-    /// Copies the bytes that the log has for `offset` and on into `buf`.
+    /// Replaces bytes of elements in `buf`, from `offset` on, by those in the log.
     pub(super) fn overlay(&self, from: &VecSource<'_>, buf: &mut [u8], offset: u64) -> Result<()> {
         let end = offset + buf.len() as u64;
         let first = self.entries.partition_point(|entry| entry.offset + entry.len <= offset);

@@ -24,7 +24,7 @@ fn header_len(size: u64) -> u64 {
     (FIELDS + size).next_multiple_of(ALIGN)
 }
 
-/// A file of `persistence` 0.0.5, opened for reading, locked as that crate does.
+/// A file of `persistence` 0.0.5 that is open for reading.
 #[derive(Debug)]
 pub(crate) struct PersistenceFile {
     file: File,
@@ -34,16 +34,8 @@ pub(crate) struct PersistenceFile {
 }
 
 impl PersistenceFile {
-    /// Opens `path`, whose elements have `size` bytes. The eight `magic` bytes and the `version` of the contents are
-    /// checked where given.
-    ///
-    /// # Errors
-    /// [`Error::Busy`](crate::Error::Busy) while another process has it open for writing;
-    /// [`Error::Refused`](crate::Error::Refused) when it is no such file, magic bytes or version differ, or it is of
-    /// the other byte order; [`Error::Version`](crate::Error::Version) when it is of another format.
-    ///
-    /// # Panics
-    /// When `size` is zero.
+    /// Opens `path`, whose elements have `size` bytes, and takes the lock as that crate does. The eight `magic` bytes and
+    /// the `version` of the contents are checked if they are given.
     pub(crate) fn open(
         path: &Path,
         size: u64,
@@ -65,9 +57,6 @@ impl PersistenceFile {
     }
 
     /// Fills `buf` with bytes of elements, from byte `offset` of them on.
-    ///
-    /// # Errors
-    /// When there are not so many, or they cannot be read.
     pub(crate) fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
         let from = VecSource::of_file(&self.file, &self.path);
         if offset.checked_add(buf.len() as u64).is_none_or(|end| end > self.len * self.size) {

@@ -21,7 +21,7 @@ use crate::mem::Snapshot;
 /// # fn main() -> memsnap::Result<()> {
 /// # let directory = tempfile::tempdir().unwrap();
 /// # let path = directory.path().join("numbers");
-/// // SAFETY: nobody else knows the file.
+/// // SAFETY: no other program uses the file.
 /// let mut numbers = unsafe { PersistentVec::<u32>::create(&path, &Options::default()) }?;
 /// numbers.extend([3, 1, 2])?;
 /// numbers.sort();

@@ -3,21 +3,51 @@
 use std::any::TypeId;
 use std::fmt;
 
-/// A type of elements that are numbers; the values are those of the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs, reason = "their names are those of Rust")]
-#[repr(u8)]
-pub enum Scalar {
-    U8 = 1,
-    U16 = 2,
-    U32 = 3,
-    U64 = 4,
-    I8 = 5,
-    I16 = 6,
-    I32 = 7,
-    I64 = 8,
-    F32 = 9,
-    F64 = 10,
+/// Declares the types of numbers from one table: name, number in the file, type in Rust.
+macro_rules! scalars {
+    ($($name:ident = $number:literal: $type:ident,)*) => {
+        /// A type of elements that are numbers; the values are those in the file.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[allow(missing_docs, reason = "their names are those of Rust")]
+        #[repr(u8)]
+        pub enum Scalar {
+            $($name = $number,)*
+        }
+
+        impl Scalar {
+            /// All types.
+            pub const ALL: [Scalar; 10] = [$(Scalar::$name,)*];
+
+            /// Returns its name in Rust.
+            pub fn name(self) -> &'static str {
+                match self { $(Scalar::$name => stringify!($type),)* }
+            }
+
+            /// Returns its bytes, which are its alignment in a file too, on every machine.
+            pub fn size(self) -> usize {
+                match self { $(Scalar::$name => size_of::<$type>(),)* }
+            }
+
+            /// Returns the scalar that `T` is, if it is one.
+            pub(super) fn of<T: 'static>() -> Option<Scalar> {
+                let types = [$((TypeId::of::<$type>(), Scalar::$name),)*];
+                types.into_iter().find(|(id, _)| *id == TypeId::of::<T>()).map(|(_, scalar)| scalar)
+            }
+        }
+    };
+}
+
+scalars! {
+    U8 = 1: u8,
+    U16 = 2: u16,
+    U32 = 3: u32,
+    U64 = 4: u64,
+    I8 = 5: i8,
+    I16 = 6: i16,
+    I32 = 7: i32,
+    I64 = 8: i64,
+    F32 = 9: f32,
+    F64 = 10: f64,
 }
 
 /// The value of an element.
@@ -43,17 +73,6 @@ impl fmt::Display for Number {
 }
 
 impl Scalar {
-    /// All types.
-    pub const ALL: [Scalar; 10] = {
-        use Scalar::*;
-        [U8, U16, U32, U64, I8, I16, I32, I64, F32, F64]
-    };
-
-    /// Returns its name in Rust.
-    pub fn name(self) -> &'static str {
-        ["u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64", "f32", "f64"][self as usize - 1]
-    }
-
     /// Returns the type of that name.
     pub fn named(name: &str) -> Option<Scalar> {
         Scalar::ALL.into_iter().find(|scalar| scalar.name() == name)
@@ -62,33 +81,6 @@ impl Scalar {
     /// Returns the type of that number in the file.
     pub(super) fn numbered(number: u8) -> Option<Scalar> {
         Scalar::ALL.into_iter().find(|scalar| *scalar as u8 == number)
-    }
-
-    /// Returns the scalar that `T` is, if it is one.
-    pub(super) fn of<T: 'static>() -> Option<Scalar> {
-        let types = [
-            TypeId::of::<u8>(),
-            TypeId::of::<u16>(),
-            TypeId::of::<u32>(),
-            TypeId::of::<u64>(),
-            TypeId::of::<i8>(),
-            TypeId::of::<i16>(),
-            TypeId::of::<i32>(),
-            TypeId::of::<i64>(),
-            TypeId::of::<f32>(),
-            TypeId::of::<f64>(),
-        ];
-        Scalar::ALL.into_iter().zip(types).find(|(_, id)| *id == TypeId::of::<T>()).map(|(scalar, _)| scalar)
-    }
-
-    /// Returns its bytes, which are its alignment in a file too, on every machine.
-    pub fn size(self) -> usize {
-        match self {
-            Scalar::U8 | Scalar::I8 => 1,
-            Scalar::U16 | Scalar::I16 => 2,
-            Scalar::U32 | Scalar::I32 | Scalar::F32 => 4,
-            Scalar::U64 | Scalar::I64 | Scalar::F64 => 8,
-        }
     }
 
     /// Returns the least and the greatest value of an integer type.

@@ -1,4 +1,4 @@
-//! Where a persistent vector is read from: anything that can be read at an offset, such as a file or a stored image.
+//! The source from which a persistent vector is read: a file, a stored image, or bytes in memory.
 
 use crate::sys::ext::FileExt;
 use std::fmt;
@@ -11,15 +11,15 @@ use crate::{Cause, Error, Result};
 /// Fills a buffer with the bytes from an offset on.
 type ReadAt<'a> = dyn Fn(&mut [u8], u64) -> io::Result<()> + 'a;
 
-/// Where a vector is read from, and its name in errors.
+/// A source of bytes, with its name for errors.
 pub struct VecSource<'a> {
     name: &'a Path,
     read: Box<ReadAt<'a>>,
 }
 
 impl<'a> VecSource<'a> {
-    /// `read` fills a buffer from an offset on; an end before that is [`io::ErrorKind::UnexpectedEof`]. An [`Error`]
-    /// within an [`io::Error`] is reported as it is.
+    /// A source that `read` reads. It fills a buffer from an offset on, or fails with
+    /// [`io::ErrorKind::UnexpectedEof`]. An [`Error`] in an [`io::Error`] is returned as it is.
     pub fn new(name: &'a Path, read: impl Fn(&mut [u8], u64) -> io::Result<()> + 'a) -> VecSource<'a> {
         VecSource { name, read: Box::new(read) }
     }
@@ -43,7 +43,7 @@ impl<'a> VecSource<'a> {
         (self.read)(buf, offset).map_err(|e| self.unread(e))
     }
 
-    /// The error of reading.
+    /// The error for a failed read.
     pub(super) fn unread(&self, e: io::Error) -> Error {
         match e.downcast::<Error>() {
             Ok(e) => e,
@@ -52,17 +52,17 @@ impl<'a> VecSource<'a> {
         }
     }
 
-    /// It is not what the format says.
+    /// The error for bytes that do not fit the format.
     pub(super) fn damaged(&self, what: impl Into<String>) -> Error {
         Error::damaged(self.name, what)
     }
 
-    /// It is of another format.
+    /// The error for another format.
     pub(super) fn version(&self, what: String) -> Error {
         Error::Version { path: self.name.into(), what }
     }
 
-    /// It is sound, but not what was asked for.
+    /// The error for a file that is valid, but of another type than required.
     pub(super) fn refused(&self, what: impl fmt::Display, cause: impl Into<Cause>) -> Error {
         Error::refused(format!("{}: {what}", self.name.display()), cause)
     }

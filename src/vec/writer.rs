@@ -33,7 +33,7 @@ const LEAST: u64 = 1 << 20;
 /// # fn main() -> memsnap::Result<()> {
 /// # let directory = tempfile::tempdir().unwrap();
 /// # let path = directory.path().join("numbers");
-/// // SAFETY: nobody else knows the file.
+/// // SAFETY: no other program uses the file.
 /// let mut numbers = unsafe { PersistentVec::<f64>::create(&path, &Options::default()) }?;
 /// numbers.push(1.5)?;
 /// numbers.extend([2.5, 3.5])?;
@@ -66,7 +66,7 @@ const LEAST: u64 = 1 << 20;
 /// # fn main() -> memsnap::Result<()> {
 /// # let directory = tempfile::tempdir().unwrap();
 /// let options = Options::default().tag("point").version(1);
-/// // SAFETY: nobody else knows the file.
+/// // SAFETY: no other program uses the file.
 /// let mut points = unsafe { PersistentVec::create(&directory.path().join("points"), &options) }?;
 /// points.push(Point { x: 1.0, y: 2.0 })?;
 /// points.commit()?;
