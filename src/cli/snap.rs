@@ -131,7 +131,7 @@ impl Args {
             return screen.flush();
         }
         screen.notes(&report.warnings, "");
-        if let Some(Format::BrokenVec(what)) = &report.format {
+        if let Some(Format::BrokenVec(what) | Format::NewerVec(what)) = &report.format {
             screen.warn(&format!("{} is a persistent vector that cannot be used: {what}", escape::path(file)));
         }
         let printed = match &report.id {

@@ -15,7 +15,7 @@ use super::options::options;
 use super::output::{Named, Out, into, scratch_beside};
 use super::{Progress, Reading};
 use crate::error::{At, Cause, Error, Result};
-use crate::pack::{self, DeltaHead, DeltaReader, MOST_HEAD, ReadAt};
+use crate::pack::{self, Bad, DeltaHead, DeltaReader, MOST_HEAD, MOST_NEWER, ReadAt};
 use crate::page::{PageSet, pages_of};
 use crate::store::Spool;
 use crate::sys::descriptor;
@@ -153,7 +153,7 @@ pub fn invert(input: Input, out: Out<'_>, force: bool) -> Result<Stat> {
     into(out, &Named { force, apart: &[], mode }, |out, to| {
         let bytes = pack::invert(&delta, out).at("writing", to)?;
         let head = DeltaHead { base: delta.head.result, result: delta.head.base, ..delta.head.clone() };
-        let set = delta.way_runs(true).map(|run| run.map(|run| run.pages));
+        let set = delta.direction_runs(true).map(|run| run.map(|run| run.pages));
         let set = set.collect::<std::result::Result<PageSet, _>>().map_err(|e| e.of(&path))?;
         Ok(Stat::new(&head, set.len(), set.runs().count() as u64, bytes))
     })
@@ -187,12 +187,17 @@ fn spooled(mut from: impl Read, path: &Path, scratch: &Path) -> Result<Spool> {
             "find out whether the command that was to write it failed",
         ));
     }
-    let most = DeltaHead::of_start(&start).map_err(|e| e.of(path))?.most_bytes();
+    let (most, too_long) = match DeltaHead::of_start(&start) {
+        Ok(head) => (head.most_bytes(), Error::damaged(path, "it is longer than its head allows")),
+        // Its end marker shows whether a newer version made it, or its head is damaged.
+        Err(newer @ Bad::Version(_)) => (MOST_NEWER, newer.of(path)),
+        Err(e) => return Err(e.of(path)),
+    };
     let mut spool = Spool::new(scratch);
     let mut rest = from.take((most + 1).saturating_sub(start.len() as u64));
     io::copy(&mut start.chain(&mut rest), &mut spool).at("spooling the delta to", scratch)?;
     if spool.len() > most {
-        return Err(Error::damaged(path, "it is longer than its head allows"));
+        return Err(too_long);
     }
     Ok(spool)
 }
@@ -201,7 +206,7 @@ fn spooled(mut from: impl Read, path: &Path, scratch: &Path) -> Result<Spool> {
 pub(crate) fn pages_in(delta: &Delta, path: &Path) -> Result<PageSet> {
     let end = pages_of(delta.head.result.len);
     let mut set = PageSet::new();
-    for run in delta.way_runs(false) {
+    for run in delta.direction_runs(false) {
         let run = run.map_err(|e| e.of(path))?;
         if run.pages.end > end {
             return Err(Error::damaged(path, "it writes past the end of its result"));

@@ -81,6 +81,8 @@ fn own_formats_are_known() {
     assert_eq!(look(&path, format).format, Some(Format::Vec { kind, len: 0 }));
     File::options().write(true).open(&path).unwrap().write_all_at(&[1], 20).unwrap();
     assert!(matches!(look(&path, format).format, Some(Format::BrokenVec(_))));
+    File::options().write(true).open(&path).unwrap().write_all_at(&[2], 8).unwrap();
+    assert!(matches!(look(&path, format).format, Some(Format::NewerVec(_))));
     for (kind, expected) in
         [(crate::pack::FileKind::Delta, Format::Delta), (crate::pack::FileKind::Pack, Format::Stored("pack"))]
     {

@@ -1,17 +1,17 @@
-//! What a block of a pack's index consists of, for the writer and the reader.
+//! The parts of an index block of a pack, for the writer and the reader.
 
 use super::frame::FrameKind;
 use crate::page::{Digest, PageNo};
 
-/// Most pages in a block of the index: 16 MiB of the target, 128 KiB of digests.
+/// Most pages in an index block: 16 MiB of the target, 128 KiB of digests.
 pub const BLOCK_ENTRIES: usize = 4096;
 /// Bytes of a block before its runs.
 pub(super) const BLOCK_HEAD: usize = 24;
 
-/// One frame of a block.
+/// The index entry of a frame.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FrameEntry {
-    /// Its first page, as a place in the block's list.
+    /// The place of its first page in the list of the block.
     pub first: u16,
     /// Number of pages.
     pub count: u8,
@@ -28,8 +28,8 @@ impl FrameEntry {
     pub(super) const BYTES: usize = 16;
 }
 
-/// Check of coded bytes before they are decoded: the first 8 bytes of their BLAKE3. Raw ones need none, their pages'
-/// digests are enough; zstd has bits that may flip without changing what comes out.
+/// The check of coded bytes: the first 8 bytes of their BLAKE3. Bits of a zstd frame may flip without changing the
+/// decoded pages. Raw pages need no check beside their digests.
 pub(super) fn coded_check(kind: FrameKind, bytes: &[u8]) -> u64 {
     if kind == FrameKind::Raw {
         return 0;
@@ -38,9 +38,9 @@ pub(super) fn coded_check(kind: FrameKind, bytes: &[u8]) -> u64 {
     u64::from_le_bytes(hash.as_bytes()[..8].try_into().expect("8 bytes"))
 }
 
-/// Hash of one block's list of (page, digest).
+/// The key of a block: the hash of its list of (page, digest).
 pub(super) fn block_key(entries: &[(PageNo, Digest)]) -> Digest {
-    // In one piece: hashed entry by entry it takes four times as long.
+    // Hashing each entry by itself takes four times as long.
     let mut list = Vec::with_capacity(entries.len() * 40);
     for (page, digest) in entries {
         list.extend_from_slice(&page.to_le_bytes());

@@ -1,10 +1,10 @@
-//! A place in a sequence of runs, which moves forward.
+//! A cursor over a sequence of runs.
 
 use super::runs::{Run, RunStream, Source};
 use super::wire::Bad;
 use crate::page::{PageNo, PageRange};
 
-/// Runs that can be looked at before they are taken, taken in parts, and passed over.
+/// A sequence of runs that can be peeked at, taken in parts, and skipped.
 #[derive(Debug)]
 pub struct Cursor<S> {
     runs: S,
@@ -12,15 +12,12 @@ pub struct Cursor<S> {
 }
 
 impl<S: RunStream> Cursor<S> {
-    /// At the start of `runs`.
+    /// A cursor at the start of `runs`.
     pub fn new(runs: S) -> Cursor<S> {
         Cursor { runs, head: None }
     }
 
-    /// Looks at the next run.
-    ///
-    /// # Errors
-    /// [`Bad`] when it cannot be read or believed; so of all that follow.
+    /// Returns the next run without taking it.
     pub fn peek(&mut self) -> Result<Option<Run>, Bad> {
         if self.head.is_none() {
             self.head = self.runs.next_run()?;
@@ -28,7 +25,7 @@ impl<S: RunStream> Cursor<S> {
         Ok(self.head)
     }
 
-    /// Takes the part of the next run that lies before page `end`, if any does.
+    /// Takes the part of the next run before page `end`, if there is one.
     pub fn next_before(&mut self, end: PageNo) -> Result<Option<Run>, Bad> {
         let Some(run) = self.peek()?.filter(|run| run.pages.start < end) else { return Ok(None) };
         let rest = PageRange { start: run.pages.end.min(end), end: run.pages.end };
@@ -36,32 +33,31 @@ impl<S: RunStream> Cursor<S> {
         Ok(Some(run.clip(&PageRange { start: run.pages.start, end: rest.start })))
     }
 
-    /// Passes over everything before `page`.
+    /// Skips everything before `page`.
     pub fn skip_to(&mut self, page: PageNo) -> Result<(), Bad> {
         while self.next_before(page)?.is_some() {}
         Ok(())
     }
 
-    /// Takes the next run within `range`, cut to it; passes over what lies before.
+    /// Takes the part of the next run within `range`; skips what is before.
     pub fn next_in(&mut self, range: PageRange) -> Result<Option<Run>, Bad> {
         self.skip_to(range.start)?;
         self.next_before(range.end)
     }
 
-    /// Takes all runs within `range`, cut to it; passes over what lies before.
+    /// Takes the parts of all runs within `range`; skips what is before.
     pub fn all_in(&mut self, range: PageRange) -> Result<Vec<Run>, Bad> {
         std::iter::from_fn(|| self.next_in(range).transpose()).collect()
     }
 
-    /// Where `page` comes from: a hole, if no run has it. Passes over what lies before.
+    /// Returns the source of `page`: a hole if it is in no run. Skips what is before.
     pub fn source(&mut self, page: PageNo) -> Result<Source, Bad> {
         self.skip_to(page)?;
         let run = self.peek()?.filter(|run| run.pages.contains(page));
         Ok(run.map_or(Source::Hole, |run| run.source))
     }
 
-    /// A page from `page` on before which nothing is of interest: neither is what comes from an `empty` source, nor
-    /// what no run has.
+    /// Returns a page, not before `page`, up to which all pages have an `empty` source or are in no run.
     pub fn data_from(&mut self, page: PageNo, empty: fn(Source) -> bool) -> Result<PageNo, Bad> {
         loop {
             match self.peek()? {

@@ -1,34 +1,8 @@
-//! Delta: the stream form of one image relative to another. It says which image it is for and which it makes, and
-//! carries the pages that differ: forward, and if it is reversible also backward. Each direction is a pack, whose
-//! frames may be coded against the old content of the same pages, and runs that say what becomes of every page that
-//! differs.
+//! A delta: what changed between two images, the base and the result, as a stream. It has one direction, or two if it
+//! is reversible. A direction is a pack, whose frames may be coded against the old content of the same pages, and runs
+//! that name the source of every page that differs: a hole, zeros, or page P of that pack for page P.
 //!
-//! ```text
-//! offset   bytes  field
-//! 0        16     head, letter d; flags: bit 0 = reversible
-//! 16       8      length of the base
-//! 24       32     image digest of the base
-//! 56       8      length of the result
-//! 64       32     image digest of the result
-//! 96       2      n, bytes of the name, at most 4096
-//! 98       6      zero
-//! 104      n      name of the file, for people
-//! 104+n           forward pack, forward runs; when reversible: backward pack, backward runs
-//! end-104         end marker
-//! ```
-//! The end marker:
-//! ```text
-//! 0        8      bytes of the forward pack
-//! 8        24     forward runs: bytes, runs, pages
-//! 32       8      bytes of the backward pack; zero when not reversible
-//! 40       24     backward runs; zeros when not reversible
-//! 64       32     BLAKE3 of everything before
-//! 96       8      "msdlend\n"
-//! ```
-//! Runs name the pages that differ and lie within the image they lead to, ascending; their sources are a hole, zeros,
-//! or page P of pack 0 for page P. The pack holds exactly the pages that the runs take from it. What a page held
-//! before counts as zeros past the end of the image it was in; so does what follows the last byte in its last page.
-//! A delta is written in one pass; nothing of it is used before the end marker has been read and checked.
+//! A delta is written in one pass; nothing of it is used before its end marker has been read and checked.
 
 use std::sync::Arc;
 
@@ -37,20 +11,22 @@ use super::runs::{Run, RunStream, RunsReader, Section, Source};
 use super::wire::{Bad, Fields, FileKind, HEAD, RangeReader, ReadAt, hash_file};
 use crate::page::{Digest, MAX_LEN, PAGE, PAGE64, PageNo, PageRange, page_digest, pages_of};
 
-/// Flag: the reverse direction is in it too.
+/// The flag of a reversible delta.
 const REVERSIBLE: u16 = 1;
 /// Bytes before the name.
 const FIXED: usize = HEAD + 2 * 40 + 8;
 /// Longest name.
 pub const MOST_NAME: usize = 4096;
-/// Most bytes before what it carries.
+/// Most bytes before the forward pack.
 pub const MOST_HEAD: usize = FIXED + MOST_NAME;
+/// Most bytes of a stream that are read to check whether a newer version made it.
+pub const MOST_NEWER: u64 = 1 << 30;
 /// Bytes of the end marker.
 pub(super) const END: usize = 64 + 40;
 /// The last eight bytes of a delta.
 pub(super) const END_MAGIC: &[u8; 8] = b"msdlend\n";
 
-/// Which image.
+/// Identifies an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ImageId {
     /// Length in bytes.
@@ -59,16 +35,16 @@ pub struct ImageId {
     pub digest: Digest,
 }
 
-/// What a delta is about.
+/// The head of a delta.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeltaHead {
-    /// The image it is for.
+    /// The image to which it applies.
     pub base: ImageId,
-    /// The image it makes.
+    /// The image that it makes of the base.
     pub result: ImageId,
-    /// Whether it carries the reverse direction.
+    /// Whether it has the reverse direction too.
     pub reversible: bool,
-    /// Name of the file, for people; cut to [`MOST_NAME`] bytes.
+    /// Name of the file, for display; cut to [`MOST_NAME`] bytes.
     pub name: Vec<u8>,
 }
 
@@ -88,7 +64,7 @@ impl DeltaHead {
 
     fn take(file: &impl ReadAt) -> Result<DeltaHead, Bad> {
         let mut fixed = [0; FIXED];
-        // People name this file: one that is shorter than a head is, most often, no delta at all.
+        // The user may have named any file: a shorter one is a delta only if it begins with the magic bytes.
         let there = usize::try_from(file.size()?).map_or(FIXED, |size| size.min(FIXED));
         file.read_at(&mut fixed[..there], 0)?;
         let magic = there.min(8);
@@ -112,26 +88,24 @@ impl DeltaHead {
         Ok(DeltaHead { base, result, reversible: flags & REVERSIBLE != 0, name })
     }
 
-    /// The head of a delta of which only the first [`MOST_HEAD`] bytes are there, or all if it is shorter.
-    ///
-    /// # Errors
-    /// As [`DeltaReader::open`].
+    /// Reads the head from the first [`MOST_HEAD`] bytes of a delta, or from all of a shorter one.
     pub fn of_start(start: &[u8]) -> Result<DeltaHead, Bad> {
         DeltaHead::take(&start.to_vec())
     }
 
-    /// No delta with this head is longer: twice the bytes of both images is far more than pages, runs and indexes take.
+    /// Returns a limit for the size of a delta with this head: pages, runs and indexes take far less than twice the
+    /// bytes of both images.
     pub fn most_bytes(&self) -> u64 {
         (self.base.len + self.result.len).saturating_mul(2).saturating_add(1 << 20)
     }
 
-    /// The head of the delta that leads back.
+    /// The head of the reversed delta.
     pub(super) fn inverted(&self) -> DeltaHead {
         DeltaHead { base: self.result, result: self.base, ..self.clone() }
     }
 }
 
-/// What one direction consists of.
+/// The parts of one direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Direction {
     pub(super) pack: u64,
@@ -153,22 +127,22 @@ impl Direction {
     }
 }
 
-/// A delta, proven whole and open.
+/// A delta that is open, and matches its end marker.
 #[derive(Debug)]
 pub struct DeltaReader<R> {
     pub(super) file: Arc<R>,
-    /// What it is about.
+    /// Its head.
     pub head: DeltaHead,
     pub(super) directions: [(u64, Direction); 2],
     size: u64,
 }
 
 impl<R: ReadAt> DeltaReader<R> {
-    /// Opens a delta: reads all of it once and holds it against its end marker.
+    /// Opens a delta: reads all of it once and checks it against its end marker.
     ///
     /// # Errors
-    /// [`Bad::Foreign`] when it is no delta, [`Bad::Damaged`] when it is not whole, [`Bad::Version`] when it is whole,
-    /// and a newer version made it.
+    /// [`Bad::Foreign`] when it is not a delta, [`Bad::Damaged`] when it does not match its end marker, [`Bad::Version`]
+    /// when it does, and a newer version made it.
     pub fn open(file: R) -> Result<DeltaReader<R>, Bad> {
         let file = Arc::new(file);
         let head = match DeltaHead::take(&file) {
@@ -186,7 +160,7 @@ impl<R: ReadAt> DeltaReader<R> {
             return Err(Bad::new("its parts do not add up"));
         };
         if !head.reversible && backward != Direction::default() {
-            return Err(Bad::new("it has a reverse direction and says it has none"));
+            return Err(Bad::new("it has a reverse direction, but not its flag"));
         }
         let delta = DeltaReader { file, head, directions: [(start, forward), (middle, backward)], size };
         delta.direction(false)?;
@@ -196,40 +170,37 @@ impl<R: ReadAt> DeltaReader<R> {
         Ok(delta)
     }
 
-    /// Bytes of all of it.
+    /// Returns its size in bytes.
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    /// Pages that differ and lie within the result.
+    /// Returns the number of pages of the result that differ.
     pub fn pages(&self) -> u64 {
         self.directions[0].1.runs.pages
     }
 
-    /// The runs of the forward direction, or `back`; as they are, not yet checked against its pack.
-    pub fn way_runs(&self, back: bool) -> RunsReader<Arc<R>> {
+    /// Returns the runs of the forward direction, or `back`, which are not yet compared with its pack.
+    pub fn direction_runs(&self, back: bool) -> RunsReader<Arc<R>> {
         let (at, parts) = self.directions[usize::from(back)];
         RunsReader::new(self.file.clone(), at + parts.pack, parts.runs, [0].into())
     }
 
-    /// What it makes of every page that differs: of the base, or, `back`, of the result.
-    ///
-    /// # Errors
-    /// [`Bad::Damaged`] when its pack is none.
+    /// Returns the changes from the base to the result, or `back`.
     ///
     /// # Panics
-    /// When the reverse direction is asked for and not in it.
+    /// When `back` is set and the delta is not reversible.
     pub fn direction(&self, back: bool) -> Result<DirectionReader<R>, Bad> {
         assert!(!back || self.head.reversible, "a delta goes back only if it is reversible");
         let (at, parts) = self.directions[usize::from(back)];
         let len = if back { self.head.base.len } else { self.head.result.len };
         let pack = PackReader::open_any(RangeReader::new(self.file.clone(), at, parts.pack))?.with_prefixes();
-        let runs = self.way_runs(back);
+        let runs = self.direction_runs(back);
         Ok(DirectionReader { pack, runs, len, run: None, next_block: 0, block: None, frame: DecodedFrame::default() })
     }
 }
 
-/// Reads a delta, of which the first `start` bytes are its head, and checks it: its end marker, and where that is.
+/// Checks a delta whose head has `start` bytes. Returns its end marker and the offset of it.
 fn read_end(file: &impl ReadAt, start: usize) -> Result<(u64, [u8; END]), Bad> {
     let size = file.size()?;
     let end_at = size.checked_sub(END as u64).filter(|at| *at >= start as u64);
@@ -245,22 +216,22 @@ fn read_end(file: &impl ReadAt, start: usize) -> Result<(u64, [u8; END]), Bad> {
     Ok((end_at, end))
 }
 
-/// The pages of one direction, ascending.
+/// The changes of one direction, ascending.
 #[derive(Debug)]
 pub struct DirectionReader<R> {
     pack: PackReader<RangeReader<Arc<R>>>,
     runs: RunsReader<Arc<R>>,
-    /// Length of the image it leads to.
+    /// Length of the resulting image.
     len: u64,
-    /// What is left of the run taken last, if its pages are in the pack.
+    /// The rest of the last run, if its pages are in the pack.
     run: Option<Run>,
     next_block: usize,
-    /// The block being read, and its next frame.
+    /// The current block, and its next frame.
     block: Option<(Block, usize)>,
     frame: DecodedFrame,
 }
 
-/// A decoded frame, of which the first `used` pages have been given out.
+/// A decoded frame, of which the first `used` pages have been returned.
 #[derive(Debug, Default)]
 struct DecodedFrame {
     pages: Vec<(PageNo, Digest)>,
@@ -268,24 +239,21 @@ struct DecodedFrame {
     used: usize,
 }
 
-/// Fills in what a page held before.
+/// Fills a buffer with the old content of a page.
 pub type OldPage<'a, E> = dyn FnMut(PageNo, &mut [u8; PAGE]) -> Result<(), E> + 'a;
 
-/// What becomes of pages.
+/// A change of pages.
 #[derive(Debug)]
 pub enum PageChange<'a> {
-    /// All of them become zeros: a hole, or zeros held as data.
+    /// The pages become zeros: a hole, or zeros as data.
     Zeros(Run),
-    /// One gets these bytes, proven by its digest.
+    /// The page gets these bytes, which match the digest.
     Page(PageNo, Digest, &'a [u8; PAGE]),
 }
 
 impl<R: ReadAt> DirectionReader<R> {
-    /// What comes next. `old` fills in what a page held before, where that is needed to decode: always the pages of one
-    /// frame, ascending, and so never more than 16 pages ahead of what was given out.
-    ///
-    /// # Errors
-    /// [`Bad::Damaged`] when something in it is not what it must be; what `old` says.
+    /// Returns the next change. `old` is called for the pages of a frame that is coded against old content, ascending,
+    /// and therefore at most 16 pages ahead of the returned page.
     pub fn next<E: From<Bad>>(&mut self, old: &mut OldPage<'_, E>) -> Result<Option<PageChange<'_>>, E> {
         let Some(run) = self.next_run()? else { return Ok(None) };
         if run.source.is_zeros() {
@@ -303,12 +271,12 @@ impl<R: ReadAt> DirectionReader<R> {
         let bytes = self.frame.bytes[at * PAGE..].first_chunk::<PAGE>().ok_or_else(|| Bad::new("a frame is short"))?;
         let past = (self.len - page * PAGE64).min(PAGE64) as usize;
         if there != page || page_digest(bytes) != digest || bytes[past..].iter().any(|b| *b != 0) {
-            return Err(Bad::new(format!("page {page} is not what it must be")).into());
+            return Err(Bad::new(format!("page {page} is not valid")).into());
         }
         Ok(Some(PageChange::Page(page, digest, bytes)))
     }
 
-    /// The next run, or the end: then nothing may be left in the pack.
+    /// The next run. At the end, no page of the pack may be left.
     fn next_run(&mut self) -> Result<Option<Run>, Bad> {
         if let Some(run) = self.run.take() {
             return Ok(Some(run));
@@ -317,7 +285,7 @@ impl<R: ReadAt> DirectionReader<R> {
             let used = self.frame.used == self.frame.pages.len();
             let ended = self.next_block == self.pack.blocks();
             let last = self.block.as_ref().is_none_or(|(block, next)| *next == block.frames());
-            return if used && ended && last { Ok(None) } else { Err(Bad::new("it holds pages that nothing names")) };
+            return if used && ended && last { Ok(None) } else { Err(Bad::new("it holds pages that no run names")) };
         };
         let own = matches!(run.source, Source::Pack(0, page) if page == run.pages.start);
         if run.pages.end > pages_of(self.len) || !(own || run.source.is_zeros()) {
@@ -340,7 +308,7 @@ impl<R: ReadAt> DirectionReader<R> {
         *next += 1;
         let pages = block.frame_pages(index);
         let mut before = Vec::new();
-        if PackReader::<RangeReader<Arc<R>>>::needs_old(block, index) {
+        if block.needs_old(index) {
             before.resize(pages.len() * PAGE, 0);
             let (places, _) = before.as_chunks_mut::<PAGE>();
             for ((page, _), place) in pages.iter().zip(places) {

@@ -110,7 +110,7 @@ fn pair() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn both_ways_lead_where_they_say((a, b) in pair(), reversible: bool) {
+    fn both_directions_give_their_result((a, b) in pair(), reversible: bool) {
         let bytes = delta(&a, &b, reversible);
         let there = DeltaReader::open(bytes.clone()).unwrap();
         prop_assert_eq!(there.head.base, id_of(&a));
@@ -130,7 +130,7 @@ proptest! {
     #[test]
     fn any_bytes_are_a_delta_or_an_error(bytes: Vec<u8>, (a, b) in pair(), at: prop::sample::Index, n in 0usize..40) {
         prop_assert!(DeltaReader::open(bytes.clone()).is_err());
-        // Bytes that somebody gave a fitting end marker: anything may come of it but a panic.
+        // Bytes with a valid end marker: any result is allowed but a panic.
         let mut whole = delta(&a, &b, true);
         let at = at.index(whole.len() - 40);
         let n = n.min(bytes.len()).min(whole.len() - 40 - at);
@@ -170,7 +170,7 @@ fn every_flipped_bit_and_every_truncation_is_noticed() {
 }
 
 #[test]
-fn a_way_that_is_not_there_is_not_believed() {
+fn a_missing_direction_is_damage() {
     let (a, b) = (vec![1; 5000], vec![2; 5000]);
     let mut bytes = delta(&a, &b, true);
     bytes[10] = 0;

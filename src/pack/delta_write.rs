@@ -1,4 +1,4 @@
-//! Writing a delta, in one pass and to anything that can be written to; and turning one round.
+//! Writing a delta in one pass, and reversing one.
 
 use std::io::{self, BufWriter, Write};
 
@@ -10,10 +10,9 @@ use super::wire::{RangeReader, ReadAt};
 use super::write::PackWriter;
 use crate::page::{Digest, PageNo, PageRange};
 
-/// Bytes written and hashed at once.
 const BUFFER: usize = 256 << 10;
 
-/// Writes a delta: its head, then one direction or two, then the end marker.
+/// Writes a delta: the head, one direction or two, the end marker.
 #[derive(Debug)]
 pub struct DeltaWriter<W: Write> {
     out: BufWriter<HashWriter<W>>,
@@ -29,16 +28,16 @@ impl<W: Write> DeltaWriter<W> {
         Ok(DeltaWriter { out, directions: Vec::new(), wanted: 1 + usize::from(head.reversible) })
     }
 
-    /// Begins the next direction, forward first. `scratch` keeps its runs until the pack is whole.
+    /// Begins the next direction, forward first. `scratch` keeps its runs until the pack is written.
     pub fn direction<S: Write + ReadAt>(self, scratch: S) -> io::Result<DirectionWriter<W, S>> {
         let pack = PackWriter::new(self.out)?;
         Ok(DirectionWriter { pack, runs: RunsWriter::new(scratch), directions: self.directions, wanted: self.wanted })
     }
 
-    /// Ends the delta: how many bytes it has.
+    /// Ends the delta, and returns its size in bytes.
     ///
     /// # Panics
-    /// When it has fewer or more directions than its head says.
+    /// When it has other directions than its head says.
     pub fn finish(mut self) -> io::Result<u64> {
         assert_eq!(self.directions.len(), self.wanted, "a delta has the directions that its head says");
         self.directions.resize(2, Direction::default());
@@ -65,27 +64,18 @@ pub struct DirectionWriter<W: Write, S> {
 }
 
 impl<W: Write, S: Write + ReadAt> DirectionWriter<W, S> {
-    /// Adds pages that become zeros, as data or as a hole.
-    ///
-    /// # Panics
-    /// When pages do not ascend, or the source is a pack.
+    /// Adds pages that become zeros, as data or as a hole. Pages ascend.
     pub fn zeros(&mut self, pages: PageRange, source: Source) -> io::Result<()> {
         assert!(source.is_zeros());
         self.runs.push(Run { pages, source })
     }
 
-    /// Names a page that gets new bytes: its frame is to be given before the direction ends.
-    ///
-    /// # Panics
-    /// When pages do not ascend.
+    /// Adds a page that gets new bytes, with [`DirectionWriter::frame`]. Pages ascend.
     pub fn page(&mut self, page: PageNo) -> io::Result<()> {
         self.runs.push(Run { pages: PageRange::new(page, page + 1), source: Source::Pack(0, page) })
     }
 
-    /// Adds the frame of pages that were named, or will be.
-    ///
-    /// # Panics
-    /// As [`PackWriter::push`].
+    /// Adds the frame of pages, before or after they are added themselves.
     pub fn frame(&mut self, pages: &[(PageNo, Digest)], frame: &Frame) -> io::Result<()> {
         self.pack.push(pages, Some(frame))
     }
@@ -100,13 +90,10 @@ impl<W: Write, S: Write + ReadAt> DirectionWriter<W, S> {
     }
 }
 
-/// Writes the delta that leads back: the same bytes with both ends and both directions changed over. How many bytes it
-/// has.
-///
-/// # Panics
-/// When `delta` is not reversible.
+/// Writes the reverse of a reversible delta: the same bytes with both images and both directions exchanged. Returns its
+/// size in bytes.
 pub fn invert<R: ReadAt>(delta: &DeltaReader<R>, out: impl Write) -> io::Result<u64> {
-    assert!(delta.head.reversible, "only a reversible delta can be turned round");
+    assert!(delta.head.reversible, "only a reversible delta can be reversed");
     let mut writer = DeltaWriter::new(out, &delta.head.inverted())?;
     for (at, parts) in delta.directions.iter().rev() {
         let bytes = parts.bytes().ok_or(io::ErrorKind::InvalidData)?;

@@ -10,17 +10,14 @@ pub(super) const TAIL_MAGIC: &[u8; 8] = b"mspkend\n";
 /// A row of the directory: one block of the index.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct DirEntry {
-    /// Where the block is.
     pub offset: u64,
-    /// Its bytes.
+    /// Bytes of the block.
     pub len: u32,
-    /// Its pages.
+    /// Number of pages.
     pub entries: u32,
-    /// Its first page.
     pub first: PageNo,
-    /// Its last page.
     pub last: PageNo,
-    /// Hash of its list of (page, digest).
+    /// [`block_key`](super::block::block_key) of the block.
     pub key: Digest,
 }
 
@@ -28,7 +25,6 @@ impl DirEntry {
     /// Bytes of a row.
     pub(super) const BYTES: usize = 64;
 
-    /// Appends the row.
     pub(super) fn put(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.offset.to_le_bytes());
         out.extend_from_slice(&self.len.to_le_bytes());
@@ -50,7 +46,7 @@ impl DirEntry {
     }
 }
 
-/// A pack's id from the keys of its blocks.
+/// The id of a pack, from the keys of its blocks.
 pub(super) fn pack_id(directory: &[DirEntry], pages: u64) -> Digest {
     let mut hasher = blake3::Hasher::new_derive_key("memsnap pack 1");
     hasher.update(&pages.to_le_bytes());
@@ -60,8 +56,8 @@ pub(super) fn pack_id(directory: &[DirEntry], pages: u64) -> Digest {
     Digest(hasher.finalize().into())
 }
 
-/// Reads a directory, and checks it, with the head of the pack and the numbers of the tail. Piece by piece, as one in a
-/// file of holes may claim any size: a row of zeros is none.
+/// Reads a directory, and checks it together with the head of the pack and the numbers of the tail. A sparse file may
+/// claim any size, so it is read in pieces, and rejected at the first row of zeros.
 pub(super) fn read(
     file: &impl ReadAt,
     head: &[u8; HEAD],
@@ -91,7 +87,7 @@ pub(super) fn read(
     Ok(rows)
 }
 
-/// Whether the rows can be those of a pack of `pages` pages whose directory begins at `end`.
+/// Checks that the rows can be those of a pack of `pages` pages whose directory begins at `end`.
 pub(super) fn check(directory: &[DirEntry], end: u64, pages: u64) -> Result<(), Bad> {
     let (mut at, mut next, mut sum) = (HEAD as u64, 0, 0u64);
     for row in directory {

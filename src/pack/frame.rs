@@ -1,4 +1,4 @@
-//! Frames: up to 16 pages coded together.
+//! Frames: up to 16 pages that are coded together.
 
 use zstd::zstd_safe::{CCtx, CParameter, DCtx, DParameter, ResetDirective};
 
@@ -13,7 +13,7 @@ pub const FRAME_PAGES: usize = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum FrameKind {
-    /// As they are.
+    /// Uncompressed.
     Raw = 0,
     /// One zstd frame.
     Zstd = 1,
@@ -22,7 +22,6 @@ pub enum FrameKind {
 }
 
 impl FrameKind {
-    /// From its code.
     pub(super) fn from_code(code: u8) -> Result<FrameKind, Bad> {
         let known = [FrameKind::Raw, FrameKind::Zstd, FrameKind::Prefix];
         let kind = known.get(usize::from(code)).copied();
@@ -30,14 +29,14 @@ impl FrameKind {
     }
 }
 
-/// How many frames were coded in which way.
+/// The number of frames of each kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FrameCounts {
-    /// As they are, because they do not shrink or were not to be compressed.
+    /// Uncompressed, because they do not shrink or compression is off.
     pub raw: u64,
-    /// By zstd.
+    /// Compressed by zstd.
     pub zstd: u64,
-    /// By zstd, against the old content of the same pages.
+    /// Compressed by zstd against the old content of the same pages.
     pub prefix: u64,
 }
 
@@ -60,10 +59,7 @@ pub struct Frame {
     pub bytes: Vec<u8>,
 }
 
-/// Codes `pages`: 1 to 16 whole pages.
-///
-/// # Panics
-/// When it is not that.
+/// Codes 1 to 16 whole pages.
 pub fn encode_frame(pages: &[u8], compress: Compress) -> Frame {
     assert!(pages.len().is_multiple_of(PAGE) && (PAGE..=GROUP).contains(&pages.len()));
     if let Compress::Zstd(level) = compress
@@ -74,14 +70,11 @@ pub fn encode_frame(pages: &[u8], compress: Compress) -> Frame {
     Frame { kind: FrameKind::Raw, bytes: pages.to_vec() }
 }
 
-/// Codes `pages` against their old content, where that is smaller than without it.
-///
-/// # Panics
-/// When `pages` is not 1 to 16 whole pages, or `old` is not as long.
+/// Codes 1 to 16 whole pages against their old content, if that is smaller than without it.
 pub fn encode_frame_against(pages: &[u8], old: &[u8], level: i32) -> Frame {
     assert_eq!(pages.len(), old.len());
     match shrink_against(pages, old, level) {
-        // Half its size or less: what it shares with its past outweighs what it shares with itself.
+        // At half the size or less, coding them without the old content is hardly ever better.
         Some(bytes) if bytes.len() <= pages.len() / 2 => Frame { kind: FrameKind::Prefix, bytes },
         Some(bytes) => {
             let alone = encode_frame(pages, Compress::Zstd(level));
@@ -91,21 +84,21 @@ pub fn encode_frame_against(pages: &[u8], old: &[u8], level: i32) -> Frame {
     }
 }
 
-/// One zstd frame, if it is shorter than the pages.
+/// The pages as one zstd frame, if that is shorter.
 fn shrink(pages: &[u8], level: i32) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(pages.len());
     CONTEXT.with_borrow_mut(|context| {
         prepare(context, level);
         set(context, CParameter::ContentSizeFlag(false));
         set(context, CParameter::EnableLongDistanceMatching(false));
-        // Fails when `out` is too small: then it is no shorter than the pages.
+        // Fails if the frame does not fit into `out`, and so is not shorter than the pages.
         context.compress2(&mut out, pages).ok()
     })?;
     (out.len() < pages.len()).then_some(out)
 }
 
-/// Makes a context what a new one is, and sets what all frames share. A frame that did not fit leaves its context in
-/// the middle of that frame, where it takes no parameters.
+/// Resets a context, and sets what all frames have in common. Without the reset, a context in which a frame did not fit
+/// accepts no parameters.
 fn prepare(context: &mut CCtx<'_>, level: i32) {
     context.reset(ResetDirective::SessionAndParameters).expect("a context without workers can always be reset");
     set(context, CParameter::CompressionLevel(level));
@@ -116,9 +109,9 @@ fn set(context: &mut CCtx<'_>, parameter: CParameter) {
     context.set_parameter(parameter).expect("a context that was reset takes parameters");
 }
 
-/// As [`shrink`], with `old` before the pages. A prefix is borrowed by its context, so that each would need a context
-/// of its own, and making one takes longer than the coding; the call for dictionaries reuses one, and takes any bytes
-/// for plain content but those that begin as a dictionary of zstd's own making does.
+/// As [`shrink`], with `old` as prefix. A context borrows its prefix, so each prefix would need a new context, which
+/// takes longer than the coding. The call for dictionaries reuses a context, and treats all bytes as plain content
+/// unless they begin with the magic of zstd's own dictionaries.
 fn shrink_against(pages: &[u8], old: &[u8], level: i32) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(pages.len());
     if old.starts_with(&DICTIONARY) {
@@ -132,7 +125,7 @@ fn shrink_against(pages: &[u8], old: &[u8], level: i32) -> Option<Vec<u8>> {
     (out.len() < pages.len()).then_some(out)
 }
 
-/// How zstd's own dictionaries begin.
+/// The magic of zstd's own dictionaries.
 const DICTIONARY: [u8; 4] = [0x37, 0xa4, 0x30, 0xec];
 
 /// 128 KiB: a frame and its prefix.
@@ -143,15 +136,11 @@ thread_local! {
     static DECODER: std::cell::RefCell<DCtx<'static>> = std::cell::RefCell::new(DCtx::create());
 }
 
-/// Frames of 64 KiB need no window of more than 1 MiB, whatever they say of themselves: it is memory.
+/// A frame of 64 KiB needs no window of more than 1 MiB; a forged frame could ask for much more memory.
 const MOST_WINDOW_LOG: u32 = 20;
 
-/// Decodes a frame into `out`, which is exactly as long as its pages; `old` is their old content for
+/// Decodes a frame into `out`, which has exactly the bytes of its pages; `old` is their old content for
 /// [`FrameKind::Prefix`].
-///
-/// # Errors
-/// [`Bad::Damaged`] when the frame does not decode to exactly that many bytes, or needs an old content that is not
-/// there.
 pub fn decode_frame(kind: FrameKind, bytes: &[u8], old: Option<&[u8]>, out: &mut [u8]) -> Result<(), Bad> {
     let wrong = || Bad::new("a frame does not decode");
     let n = match kind {
@@ -178,7 +167,7 @@ pub fn decode_frame(kind: FrameKind, bytes: &[u8], old: Option<&[u8]>, out: &mut
     if n == out.len() { Ok(()) } else { Err(wrong()) }
 }
 
-/// A prefix is only used by the streaming calls.
+/// Only the streaming calls use a prefix.
 fn decompress_with_prefix(context: &mut DCtx<'_>, out: &mut [u8], bytes: &[u8]) -> Option<usize> {
     use zstd::zstd_safe::{InBuffer, OutBuffer};
     let mut input = InBuffer::around(bytes);

@@ -1,27 +1,19 @@
-//! Small words that are stored in snapshots.
+//! The grade and the kind of a snapshot, and the compression of a pack.
 
 use std::fmt;
 
-/// How far an image is proven to be point-in-time.
+/// How far an image is proven to be point-in-time. The numbers are those in snapshots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Grade {
     /// A program may have written while it was read.
-    Unproven,
-    /// The caller vouches: every writer honours the lock that was held.
-    Claimed,
+    Unproven = 0,
+    /// The caller asserts that every writer honours the lock that was held.
+    Claimed = 1,
     /// Guaranteed by the kernel: no process had it open for writing while it was read.
-    Proven,
+    Proven = 2,
 }
 
 impl Grade {
-    pub(super) fn code(self) -> u8 {
-        match self {
-            Grade::Unproven => 0,
-            Grade::Claimed => 1,
-            Grade::Proven => 2,
-        }
-    }
-
     pub(super) fn from_code(code: u8) -> Option<Grade> {
         [Grade::Unproven, Grade::Claimed, Grade::Proven].get(usize::from(code)).copied()
     }
@@ -37,31 +29,23 @@ impl fmt::Display for Grade {
     }
 }
 
-/// Why a snapshot was made.
+/// Why a snapshot was made. The numbers are those in snapshots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SnapshotKind {
     /// A user asked for it.
-    Asked,
+    Asked = 0,
     /// The content of a target before memsnap changed it, for undo.
-    Undo,
-    /// It holds what a target was changed to, where no other snapshot does.
-    Result,
+    Undo = 1,
+    /// The content after a change, if no other snapshot has it.
+    Result = 2,
 }
 
 impl SnapshotKind {
-    pub(super) fn code(self) -> u8 {
-        match self {
-            SnapshotKind::Asked => 0,
-            SnapshotKind::Undo => 1,
-            SnapshotKind::Result => 2,
-        }
-    }
-
     pub(super) fn from_code(code: u8) -> Option<SnapshotKind> {
         [SnapshotKind::Asked, SnapshotKind::Undo, SnapshotKind::Result].get(usize::from(code)).copied()
     }
 
-    /// Whether memsnap made it by itself.
+    /// Whether memsnap made it without being asked.
     #[doc(hidden)]
     pub fn is_automatic(self) -> bool {
         self != SnapshotKind::Asked

@@ -1,17 +1,17 @@
-//! A full map: where every page of an image comes from.
+//! Full maps: the source of every page of an image.
 
 use std::io::{self, Write};
 use std::sync::Arc;
 
 use super::packs::Packs;
 use super::runs::{RunStream, RunsReader, RunsWriter, Section};
-use super::wire::{Bad, Fields, FileKind, HEAD, ReadAt, prove, unless_damaged};
+use super::wire::{Bad, Fields, FileKind, HEAD, ReadAt, copy, prove, unless_damaged};
 use crate::page::{Digest, MAX_LEN};
 
 /// Bytes before the pack ids.
 const FIXED: usize = HEAD + 8 + 8 + Section::BYTES;
 
-/// A map file, proven and open.
+/// A map file that is open, and matches its id.
 #[derive(Clone, Debug)]
 pub struct MapFile<R> {
     file: R,
@@ -20,7 +20,7 @@ pub struct MapFile<R> {
 }
 
 impl<R: ReadAt + Clone> MapFile<R> {
-    /// Opens a map and proves that it is `id`, the BLAKE3 of its bytes.
+    /// Opens a map, and checks that `id` is the BLAKE3 hash of its bytes.
     ///
     /// # Errors
     /// [`Bad::Damaged`] when it is not; [`Bad::Version`] when it is, and a newer version made it.
@@ -42,25 +42,25 @@ impl<R: ReadAt + Clone> MapFile<R> {
             return Err(Bad::new("its parts do not add up"));
         }
         let ids = read_ids(&file, FIXED as u64, n)?;
-        // Last, as a file may claim any size: only one that is as long as it says is read to its end.
+        // Last, as a sparse file may claim any size: only a file of the length that its head states is hashed.
         prove(&file, size, id)?;
-        Ok(MapFile { file, packs: numbers(ids, packs), section })
+        Ok(MapFile { file, packs: packs.intern_all(ids), section })
     }
 
-    /// Its runs, from the first page to the last.
+    /// Returns its runs, from the first page to the last.
     pub fn runs(&self) -> RunsReader<R> {
         let at = FIXED as u64 + self.packs.len() as u64 * 32;
         RunsReader::new(self.file.clone(), at, self.section, self.packs.clone())
     }
 
-    /// The packs that it names.
+    /// Returns the packs that it names.
     pub fn packs(&self) -> &[u32] {
         &self.packs
     }
 }
 
-/// Reads `n` pack ids at `offset`. Piece by piece: in a file of holes there may be said to be any number, and the first
-/// of them is no id.
+/// Reads `n` pack ids at `offset`. A sparse file may claim any number, so they are read in pieces, and a zero id is
+/// rejected.
 pub(super) fn read_ids(file: &impl ReadAt, offset: u64, n: u32) -> Result<Vec<Digest>, Bad> {
     let (mut all, mut piece) = (Vec::new(), vec![0; n.min(PIECE) as usize * 32]);
     for first in (0..n).step_by(PIECE as usize) {
@@ -74,19 +74,11 @@ pub(super) fn read_ids(file: &impl ReadAt, offset: u64, n: u32) -> Result<Vec<Di
     Ok(all)
 }
 
-/// The numbers of packs.
-pub(super) fn numbers(ids: Vec<Digest>, packs: &mut Packs) -> Arc<[u32]> {
-    ids.into_iter().map(|id| packs.intern(id)).collect()
-}
-
-/// Ids of packs read at once.
+/// Pack ids that are read at once.
 const PIECE: u32 = 4096;
 
-/// Writes a full map of an image of `len` bytes; `scratch` keeps the runs until their packs are known. Gives the
-/// map's id and size.
-///
-/// # Errors
-/// What reading the runs or writing says.
+/// Writes a full map of an image of `len` bytes, and returns its id and size. `scratch` keeps the runs until their packs
+/// are known.
 pub fn write_map<S: Write + ReadAt>(
     len: u64,
     runs: &mut impl RunStream,
@@ -108,23 +100,16 @@ pub fn write_map<S: Write + ReadAt>(
     let mut out = HashWriter::new(out);
     out.write_all(&head)?;
     copy_all(&scratch, &mut out)?;
-    Ok(out.finish())
+    let (_, id, bytes) = out.into_parts();
+    Ok((id, bytes))
 }
 
 /// Copies all bytes, in bounded memory.
 pub(super) fn copy_all(from: &impl ReadAt, out: &mut impl Write) -> io::Result<()> {
-    let (mut at, end) = (0, from.size()?);
-    let mut buf = vec![0; end.min(256 << 10) as usize];
-    while at < end {
-        let n = (end - at).min(buf.len() as u64) as usize;
-        from.read_at(&mut buf[..n], at)?;
-        out.write_all(&buf[..n])?;
-        at += n as u64;
-    }
-    Ok(())
+    copy(from, from.size()?, out)
 }
 
-/// Hashes and counts what passes through it.
+/// Hashes and counts the bytes that are written to `out`.
 #[derive(Debug)]
 pub(super) struct HashWriter<W> {
     out: W,
@@ -137,12 +122,7 @@ impl<W: Write> HashWriter<W> {
         HashWriter { out, hasher: blake3::Hasher::new(), bytes: 0 }
     }
 
-    pub(super) fn finish(self) -> (Digest, u64) {
-        let (_, digest, bytes) = self.into_parts();
-        (digest, bytes)
-    }
-
-    /// What it wrote to, the hash and the number of bytes.
+    /// Returns `out`, the hash, and the number of bytes.
     pub(super) fn into_parts(self) -> (W, Digest, u64) {
         (self.out, Digest(self.hasher.finalize().into()), self.bytes)
     }

@@ -1,7 +1,7 @@
-//! Codecs of what is stored: packs, maps, snapshots and deltas. They work on bytes in memory or behind
-//! [`ReadAt`] and [`std::io::Write`]; they know no path and no clock.
+//! Codecs of packs, maps, snapshots and deltas. They work on bytes, through [`ReadAt`] and [`std::io::Write`]: no path,
+//! no clock.
 //!
-//! The byte layout is written down once, in memsnap-store(5); the names of its rows are the names here.
+//! memsnap-store(5) defines the layout, with the same names of fields.
 
 mod block;
 mod cursor;
@@ -21,7 +21,7 @@ mod write;
 
 pub use block::BLOCK_ENTRIES;
 pub use cursor::Cursor;
-pub use delta::{DeltaHead, DeltaReader, DirectionReader, ImageId, PageChange, MOST_HEAD, MOST_NAME, OldPage};
+pub use delta::{DeltaHead, DeltaReader, DirectionReader, ImageId, PageChange, MOST_HEAD, MOST_NAME, MOST_NEWER, OldPage};
 pub use delta_write::{DeltaWriter, DirectionWriter, invert};
 pub use frame::{FRAME_PAGES, Frame, FrameCounts, FrameKind, decode_frame, encode_frame, encode_frame_against};
 pub use kinds::{Compress, Grade, SnapshotKind};

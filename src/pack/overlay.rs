@@ -1,11 +1,11 @@
-//! One sequence of runs laid over another, and what differs between two.
+//! One sequence of runs over another, and the differences between two.
 
 use super::cursor::Cursor;
 use super::runs::{Run, RunStream, Source};
 use super::wire::Bad;
 use crate::page::{PageNo, PageRange};
 
-/// Runs of `over` where it has any, of `base` elsewhere; both in their order.
+/// The runs of `over`, and those of `base` where `over` has none.
 #[derive(Debug)]
 pub struct Overlay<B, O> {
     base: Cursor<B>,
@@ -13,7 +13,7 @@ pub struct Overlay<B, O> {
 }
 
 impl<B: RunStream, O: RunStream> Overlay<B, O> {
-    /// `over` laid over `base`.
+    /// `over` over `base`.
     pub fn new(base: B, over: O) -> Overlay<B, O> {
         Overlay { base: Cursor::new(base), over: Cursor::new(over) }
     }
@@ -39,19 +39,19 @@ impl<B: RunStream, O: RunStream> Iterator for Overlay<B, O> {
     }
 }
 
-/// A run of pages that has one source on either side.
+/// A run of pages whose sources in two sequences differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Difference {
     /// The pages.
     pub pages: PageRange,
-    /// Where they come from in the first; [`Source::Hole`] past its end.
+    /// Their source in the first; [`Source::Hole`] past its end.
     pub a: Source,
-    /// Where they come from in the second.
+    /// Their source in the second.
     pub b: Source,
 }
 
-/// Walks two sequences side by side: every stretch whose sources differ. Holes and zeros are no difference; pages of
-/// different packs are, whatever they hold: only their digests can tell.
+/// The stretches in which the sources of two sequences differ. A hole equals zeros. Pages of different packs count as
+/// different; only a comparison of their digests shows whether they are.
 #[derive(Debug)]
 pub struct Differences<A, B> {
     a: Cursor<A>,
@@ -60,12 +60,12 @@ pub struct Differences<A, B> {
 }
 
 impl<A: RunStream, B: RunStream> Differences<A, B> {
-    /// At the start of both.
+    /// The differences between `a` and `b`.
     pub fn new(a: A, b: B) -> Differences<A, B> {
         Differences { a: Cursor::new(a), b: Cursor::new(b), at: 0 }
     }
 
-    /// The next stretch, whether its sources differ or not.
+    /// The next stretch, with equal or different sources.
     fn step(&mut self) -> Result<Option<Difference>, Bad> {
         let (x, y) = (self.a.peek()?, self.b.peek()?);
         let Some(start) = [x, y].iter().flatten().map(|r| r.pages.start.max(self.at)).min() else {

@@ -1,10 +1,11 @@
-//! Packs by number: runs name them by a small number instead of their id.
+//! Numbers of packs: in memory, runs name a pack by its number.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::page::Digest;
 
-/// Pack ids by number, each once.
+/// Distinct pack ids, by number.
 #[derive(Clone, Debug, Default)]
 pub struct Packs {
     ids: Vec<Digest>,
@@ -15,7 +16,7 @@ pub struct Packs {
 pub const NO_PACK: u32 = u32::MAX;
 
 impl Packs {
-    /// The number of a pack.
+    /// Returns the number of a pack; a new pack gets the next one.
     pub fn intern(&mut self, id: Digest) -> u32 {
         *self.places.entry(id).or_insert_with(|| {
             self.ids.push(id);
@@ -23,15 +24,17 @@ impl Packs {
         })
     }
 
-    /// The pack of a number.
-    ///
-    /// # Panics
-    /// When [`Packs::intern`] did not give it out.
+    /// Returns the numbers of packs.
+    pub(super) fn intern_all(&mut self, ids: Vec<Digest>) -> Arc<[u32]> {
+        ids.into_iter().map(|id| self.intern(id)).collect()
+    }
+
+    /// Returns the id of the pack with this number.
     pub fn id(&self, number: u32) -> Digest {
         self.ids[number as usize]
     }
 
-    /// All ids, by number.
+    /// Returns all ids, by number.
     pub fn ids(&self) -> &[Digest] {
         &self.ids
     }

@@ -1,7 +1,7 @@
-//! Reading a pack: its directory once, a block of its index when a page of it is asked for, then the page.
+//! Reading a pack: the directory once, an index block when one of its pages is needed, then the page.
 //!
-//! Opening proves the pack's id from the directory; a block is proven by its key in the directory; a page by its
-//! digest in the block. So nothing is believed that the id does not vouch for, and nothing is read that is not used.
+//! The directory is checked against the id of the pack, a block against its key in the directory, and a page against
+//! its digest in the block.
 
 use super::block::{FrameEntry, block_key, coded_check};
 use super::directory::{self, DirEntry, TAIL_MAGIC, pack_id};
@@ -12,7 +12,7 @@ use crate::page::{Digest, MAX_LEN, PAGE, PAGE64, PageNo};
 /// Bytes of the tail: three numbers, a hash, a magic.
 const TAIL: u64 = 24 + 32 + 8;
 
-/// A block of the index, decoded and proven.
+/// An index block that is decoded, and matches its key.
 #[derive(Debug)]
 pub struct Block {
     pages: Vec<PageNo>,
@@ -21,25 +21,30 @@ pub struct Block {
 }
 
 impl Block {
-    /// Its pages with their digests, ascending.
+    /// Returns its pages with their digests, ascending.
     pub fn entries(&self) -> impl Iterator<Item = (PageNo, Digest)> + '_ {
-        self.pages.iter().copied().zip(self.digests.iter().copied())
+        self.entries_from(0)
     }
 
-    /// Its pages from `page` on, with their digests.
+    /// Returns its pages from `page` on, with their digests.
     pub fn entries_from(&self, page: PageNo) -> impl Iterator<Item = (PageNo, Digest)> + '_ {
         let at = self.pages.partition_point(|p| *p < page);
         self.pages[at..].iter().copied().zip(self.digests[at..].iter().copied())
     }
 
-    /// The digest of `page`, if it is here.
+    /// Returns the digest of `page`, if it is in this block.
     pub fn digest(&self, page: PageNo) -> Option<Digest> {
         self.find(page).map(|i| self.digests[i])
     }
 
-    /// Bytes of memory it takes, roughly.
+    /// Returns the approximate bytes of memory that it takes.
     pub fn weight(&self) -> usize {
         self.pages.len() * 40 + self.frames.len() * 24
+    }
+
+    /// Whether frame `index` is coded against old content.
+    pub(super) fn needs_old(&self, index: usize) -> bool {
+        self.frames[index].0.kind == FrameKind::Prefix
     }
 
     fn find(&self, page: PageNo) -> Option<usize> {
@@ -51,14 +56,14 @@ impl Block {
         self.frames.len()
     }
 
-    /// The pages of frame `index`, with their digests.
+    /// Returns the pages of frame `index`, with their digests.
     pub fn frame_pages(&self, index: usize) -> Vec<(PageNo, Digest)> {
         let frame = self.frames[index].0;
         let first = usize::from(frame.first);
         (first..first + usize::from(frame.count)).map(|i| (self.pages[i], self.digests[i])).collect()
     }
 
-    /// Which frame holds `page`, if its bytes are here.
+    /// Returns the frame that holds `page`, if its bytes are stored.
     pub fn frame_of(&self, page: PageNo) -> Option<usize> {
         let place = self.find(page)?;
         let after = self.frames.partition_point(|(f, _)| usize::from(f.first) <= place);
@@ -68,7 +73,7 @@ impl Block {
     }
 }
 
-/// A pack that is open.
+/// An open pack.
 #[derive(Debug)]
 pub struct PackReader<R> {
     file: R,
@@ -79,10 +84,7 @@ pub struct PackReader<R> {
 }
 
 impl<R: ReadAt> PackReader<R> {
-    /// Opens a pack and proves that it is `id`.
-    ///
-    /// # Errors
-    /// [`Bad::Damaged`] when it is not, or its structure is not that of a pack.
+    /// Opens a pack, and checks its id.
     pub fn open(file: R, id: &Digest) -> Result<PackReader<R>, Bad> {
         let pack = PackReader::open_any(file)?;
         if pack.id != *id {
@@ -91,16 +93,13 @@ impl<R: ReadAt> PackReader<R> {
         Ok(pack)
     }
 
-    /// Opens a pack whose id is not known before.
-    ///
-    /// # Errors
-    /// As [`PackReader::open`].
+    /// Opens a pack of any id.
     pub fn open_any(file: R) -> Result<PackReader<R>, Bad> {
         let size = file.size()?;
         let mut head = [0; HEAD];
         file.read_at(&mut head, 0)?;
         let known = match FileKind::Pack.check(&head, 0) {
-            Err(newer @ Bad::Version(_)) => Err(newer), // if the check below, which covers the head, matches
+            Err(newer @ Bad::Version(_)) => Err(newer), // returned only after the check that covers the head
             known => Ok(known?),
         };
         let tail_at =
@@ -122,13 +121,13 @@ impl<R: ReadAt> PackReader<R> {
         Ok(PackReader { file, directory, pages, id, kinds: 1 })
     }
 
-    /// Lets frames be coded against old content, as in deltas.
+    /// Allows frames that are coded against old content, as in deltas.
     pub fn with_prefixes(mut self) -> PackReader<R> {
         self.kinds = 2;
         self
     }
 
-    /// The pack's id.
+    /// Returns the id of the pack.
     pub fn id(&self) -> Digest {
         self.id
     }
@@ -143,21 +142,18 @@ impl<R: ReadAt> PackReader<R> {
         self.directory.len()
     }
 
-    /// The first and last page of block `index`.
+    /// Returns the first and the last page of block `index`.
     pub fn block_span(&self, index: usize) -> (PageNo, PageNo) {
         (self.directory[index].first, self.directory[index].last)
     }
 
-    /// Which block can hold `page`.
+    /// Returns the block that can hold `page`.
     pub fn block_of(&self, page: PageNo) -> Option<usize> {
         let index = self.directory.partition_point(|d| d.last < page);
         self.directory.get(index).filter(|d| d.first <= page).map(|_| index)
     }
 
-    /// Reads and proves block `index`.
-    ///
-    /// # Errors
-    /// [`Bad::Damaged`] when it is not what the directory says.
+    /// Reads and checks block `index`.
     pub fn block(&self, index: usize) -> Result<Block, Bad> {
         let row = self.directory[index];
         let mut bytes = vec![0; row.len as usize];
@@ -169,20 +165,15 @@ impl<R: ReadAt> PackReader<R> {
         decode_block(body, &row, self.kinds)
     }
 
-    /// Reads frame `index` of `block`, decoded; `old` as for [`decode_frame`].
-    ///
-    /// # Errors
-    /// [`Bad::Damaged`] when it does not decode. Its pages are not compared with their digests here.
+    /// Reads and decodes frame `index` of `block`; `old` as for [`decode_frame`]. Does not check the digests of its
+    /// pages.
     pub fn frame(&self, block: &Block, index: usize, old: Option<&[u8]>) -> Result<Vec<u8>, Bad> {
         let mut pages = Vec::new();
         self.frame_into(block, index, old, &mut pages)?;
         Ok(pages)
     }
 
-    /// As [`PackReader::frame`], in the place of what `pages` held.
-    ///
-    /// # Errors
-    /// As [`PackReader::frame`].
+    /// As [`PackReader::frame`], into a buffer that is reused.
     pub fn frame_into(&self, block: &Block, index: usize, old: Option<&[u8]>, pages: &mut Vec<u8>) -> Result<(), Bad> {
         let stored = self.stored(block, index)?;
         let frame = block.frames[index].0;
@@ -200,8 +191,8 @@ impl<R: ReadAt> PackReader<R> {
         Ok(stored)
     }
 
-    /// Whether frame `index` of `block` can be read in part: then this page is read into `out`, and those that follow
-    /// it in the frame as far as there is room.
+    /// Fills `out` with `page` and those that follow it in frame `index` of `block`, and returns true, if the frame is
+    /// uncompressed.
     pub fn raw_page(&self, block: &Block, index: usize, page: PageNo, out: &mut [u8]) -> Result<bool, Bad> {
         let (frame, offset) = block.frames[index];
         let Some(place) = block.find(page).filter(|_| frame.kind == FrameKind::Raw) else {
@@ -212,12 +203,7 @@ impl<R: ReadAt> PackReader<R> {
         Ok(true)
     }
 
-    /// Whether frame `index` is coded against old content.
-    pub fn needs_old(block: &Block, index: usize) -> bool {
-        block.frames[index].0.kind == FrameKind::Prefix
-    }
-
-    /// The coded bytes of frame `index`, for copying it to another pack.
+    /// Reads the coded bytes of frame `index`, to be copied to another pack.
     pub fn coded_frame(&self, block: &Block, index: usize) -> Result<super::Frame, Bad> {
         Ok(super::Frame { kind: block.frames[index].0.kind, bytes: self.stored(block, index)? })
     }
@@ -246,7 +232,7 @@ fn decode_block(body: &[u8], row: &DirEntry, kinds: u8) -> Result<Block, Bad> {
     if list.len() != entries as usize || list[0].0 != row.first || block_key(&list) != row.key {
         return Err(Bad::new("a block of its index does not match its key"));
     }
-    // Neither is covered by the id: the row's last page, and that no page is of zeros.
+    // The key covers neither the row's last page, nor that no page is zeros.
     if list[list.len() - 1].0 != row.last || digests.iter().any(Digest::is_zero) {
         return Err(Bad::new("a block of its index has impossible pages"));
     }
@@ -286,7 +272,7 @@ fn decode_frames(
         }
         frames.push((FrameEntry { first, count, kind, stored, check }, at));
         next = u32::from(first) + u32::from(count);
-        at = at.saturating_add(u64::from(stored)); // too far in any case
+        at = at.saturating_add(u64::from(stored)); // compared with `block_at` below
     }
     if first_frame < HEAD as u64 || at > block_at {
         return Err(Bad::new("its frames are not where they must be"));

@@ -1,4 +1,4 @@
-//! Packs written, read, cut short and flipped.
+//! Packs that are written, read, truncated and flipped.
 
 use super::super::block::BLOCK_HEAD;
 use super::super::{Compress, PackWriter, encode_frame};
@@ -21,7 +21,7 @@ fn small(compress: Compress, n: u64) -> (Vec<u8>, Digest, Pages) {
     (bytes, summary.id, pages)
 }
 
-/// Everything a pack says, or why it cannot be believed.
+/// The whole content of a pack, or why it cannot be used.
 fn read_all(bytes: Vec<u8>, id: &Digest) -> Result<Pages, Bad> {
     let pack = PackReader::open(bytes, id)?;
     let mut out = Vec::new();
@@ -157,7 +157,7 @@ fn a_block_has_the_pages_that_its_row_says() {
     }
 }
 
-/// Zeros are in no pack; one that was made on purpose could not be written anew.
+/// No pack holds pages of zeros; a forged one with such a page could not be rewritten.
 #[test]
 fn a_page_of_zeros_is_refused() {
     let zero = [(3, Digest::ZERO)];

@@ -1,4 +1,4 @@
-//! Runs of pages and where each comes from: the columns that maps, snapshots and deltas are made of.
+//! Runs of pages with their sources, as maps, snapshots and deltas store them.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -6,19 +6,19 @@ use std::io::{self, Write};
 use super::wire::{Bad, Fields, ReadAt, put_varint, unzigzag, zigzag};
 use crate::page::{MAX_LEN, PAGE64, PageNo, PageRange};
 
-/// Where the pages of a run come from. A pack is named by its place in [`Packs`](super::Packs).
+/// The source of a page. The number of a pack is that in [`Packs`](super::Packs).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// A hole: zeros that take no space in the target.
+    /// A hole of the target.
     Hole,
     /// Zeros that the target holds as data.
     Zero,
-    /// A pack, from this page of it on.
+    /// This page of a pack.
     Pack(u32, PageNo),
 }
 
 impl Source {
-    /// The source of the page `n` pages further on.
+    /// The source of the page `n` pages further.
     pub fn advance(self, n: u64) -> Source {
         match self {
             Source::Pack(pack, page) => Source::Pack(pack, page + n),
@@ -26,18 +26,18 @@ impl Source {
         }
     }
 
-    /// Whether it stands for zeros.
+    /// Whether the page is zeros.
     pub fn is_zeros(self) -> bool {
         !matches!(self, Source::Pack(..))
     }
 }
 
-/// A run of pages with one source.
+/// Consecutive pages with one source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
     /// The pages of the target.
     pub pages: PageRange,
-    /// Where the first of them comes from; the others follow it.
+    /// The source of the first page; those of the others follow it.
     pub source: Source,
 }
 
@@ -48,29 +48,28 @@ impl Run {
         Run { pages, source: self.source.advance(pages.start - self.pages.start) }
     }
 
-    /// The two runs as one, if they are.
+    /// This run and `next` as one, if `next` continues it.
     pub fn join(&self, next: &Run) -> Option<Run> {
         let follows = self.pages.end == next.pages.start && self.source.advance(self.pages.len()) == next.source;
         follows.then_some(Run { pages: PageRange::new(self.pages.start, next.pages.end), source: self.source })
     }
 }
 
-/// Code of the source of a run from the first pack of the list. Those between the codes of zeros and this one are free
-/// for kinds of sources to come.
+/// The code of a source in the first pack of the list. Codes 2 to 7 are reserved for future kinds of sources.
 const FIRST_PACK: u64 = 8;
-/// Runs in a block: what is read into memory at once.
+/// Most runs in a block, which is read into memory as a whole.
 pub(super) const BLOCK_RUNS: usize = 8192;
 /// Bytes before the columns of a block.
 const BLOCK_HEAD: usize = 32;
 /// Most bytes of a block's columns: four numbers of up to ten bytes each a run.
 const MOST_RAW: usize = BLOCK_RUNS * 40;
 
-/// Where a sequence of runs is in a file, and how many.
+/// The size of a sequence of runs in a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Section {
-    /// Its bytes.
+    /// Bytes in the file.
     pub bytes: u64,
-    /// Its runs.
+    /// Number of runs.
     pub runs: u64,
     /// Pages in all runs.
     pub pages: u64,
@@ -91,7 +90,7 @@ impl Section {
     }
 }
 
-/// Writes runs, joining neighbours; packs are numbered anew in the order they come.
+/// Writes runs, and joins adjacent ones. In the file, packs are numbered in the order in which they occur.
 #[derive(Debug)]
 pub struct RunsWriter<W> {
     out: W,
@@ -104,7 +103,7 @@ pub struct RunsWriter<W> {
 }
 
 impl<W: Write> RunsWriter<W> {
-    /// Begins at what `out` is at.
+    /// A writer to `out`.
     pub fn new(out: W) -> RunsWriter<W> {
         RunsWriter {
             out,
@@ -116,16 +115,13 @@ impl<W: Write> RunsWriter<W> {
         }
     }
 
-    /// As [`RunsWriter::new`], with packs that have their numbers already.
+    /// As [`RunsWriter::new`], with the packs in `order` numbered first.
     pub fn continuing(out: W, order: Vec<u32>) -> RunsWriter<W> {
         let numbers = order.iter().zip(0..).map(|(pack, number)| (*pack, number)).collect();
         RunsWriter { numbers, order, ..RunsWriter::new(out) }
     }
 
-    /// Adds a run; an empty one changes nothing.
-    ///
-    /// # Panics
-    /// When runs do not ascend.
+    /// Adds a run; empty ones are ignored. Runs ascend.
     pub fn push(&mut self, run: Run) -> io::Result<()> {
         if run.pages.is_empty() {
             return Ok(());
@@ -169,7 +165,7 @@ impl<W: Write> RunsWriter<W> {
                         self.order.push(pack);
                         next
                     });
-                    // Pages mostly keep their place: this column is zeros, and zstd makes nothing of it.
+                    // Pages mostly keep their place, so this column is mostly zeros, which zstd compresses well.
                     let moved = page.wrapping_sub(run.pages.start) as i64;
                     put_varint(&mut columns[3], zigzag(moved.wrapping_sub(shift)));
                     shift = moved;
@@ -193,7 +189,8 @@ impl<W: Write> RunsWriter<W> {
         Ok(())
     }
 
-    /// Ends the runs: what was written, and which packs they name, in the order of their numbers in the file.
+    /// Ends the runs. Returns their size, the packs that they name in the order of their numbers in the file, and the
+    /// writer.
     pub fn finish(mut self) -> io::Result<(Section, Vec<u32>, W)> {
         if let Some(last) = self.pending.take() {
             self.add(last)?;
@@ -203,12 +200,9 @@ impl<W: Write> RunsWriter<W> {
     }
 }
 
-/// Runs in ascending order. Nothing that follows an error is of use.
+/// Runs in ascending order. Runs after an error must not be used.
 pub trait RunStream: Iterator<Item = Result<Run, Bad>> {
-    /// The next run.
-    ///
-    /// # Errors
-    /// [`Bad`] when it cannot be read or believed.
+    /// Returns the next run.
     fn next_run(&mut self) -> Result<Option<Run>, Bad> {
         self.next().transpose()
     }
@@ -216,13 +210,13 @@ pub trait RunStream: Iterator<Item = Result<Run, Bad>> {
 
 impl<I: Iterator<Item = Result<Run, Bad>> + ?Sized> RunStream for I {}
 
-/// Reads runs from a file, a block at a time.
+/// Reads runs from a file, one block at a time.
 #[derive(Debug)]
 pub struct RunsReader<R> {
     file: R,
     at: u64,
     end: u64,
-    /// [`Packs`](super::Packs) numbers, by number in the file.
+    /// Numbers in [`Packs`](super::Packs), by number in the file.
     packs: std::sync::Arc<[u32]>,
     left: Section,
     block: std::vec::IntoIter<Run>,
@@ -231,7 +225,7 @@ pub struct RunsReader<R> {
 }
 
 impl<R: ReadAt> RunsReader<R> {
-    /// Runs of `section` at `offset`; `packs` are the numbers that the file's pack numbers stand for.
+    /// The runs of `section` at `offset`; `packs` maps pack numbers of the file to those of [`Packs`](super::Packs).
     pub fn new(file: R, offset: u64, section: Section, packs: std::sync::Arc<[u32]>) -> RunsReader<R> {
         let end = offset.saturating_add(section.bytes);
         RunsReader {
@@ -246,10 +240,7 @@ impl<R: ReadAt> RunsReader<R> {
         }
     }
 
-    /// Skips, without decoding, blocks that end at or before `page`.
-    ///
-    /// # Errors
-    /// [`Bad`] when they cannot be read.
+    /// Skips blocks that end at or before `page`, without decoding them.
     pub fn skip_to(&mut self, page: PageNo) -> Result<(), Bad> {
         while self.at < self.end && self.block.len() == 0 {
             let head = self.block_head()?;
@@ -332,7 +323,7 @@ fn decode_runs(raw: &[u8], head: &BlockHead, packs: &[u32]) -> Result<Vec<Run>, 
     let mut at = head.start;
     for gap in gaps {
         let start = at.checked_add(gap).ok_or_else(impossible)?;
-        // The column of lengths follows that of gaps; each start needs the length before it.
+        // Lengths are the column after the gaps.
         let len = fields.varint()?.checked_add(1).ok_or_else(impossible)?;
         at = start.checked_add(len).filter(|end| *end <= head.end).ok_or_else(impossible)?;
         runs.push(Run { pages: PageRange::new(start, at), source: Source::Hole });

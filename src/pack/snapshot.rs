@@ -1,25 +1,25 @@
-//! The snapshot file: what an image is, where its pages are, and everything known about how it was captured.
+//! The snapshot file: the metadata of an image, and the runs in which it differs from its parent and from a full map.
 
 use std::io::{self, Write};
 use std::sync::Arc;
 
 use super::kinds::{Grade, SnapshotKind};
-use super::map::{HashWriter, copy_all, numbers, read_ids};
+use super::map::{HashWriter, copy_all, read_ids};
 use super::packs::Packs;
 use super::runs::{RunsReader, Section};
 use super::wire::{Bad, Fields, FileKind, HEAD, ReadAt, prove, unless_damaged};
 use crate::page::{Digest, MAX_LEN, pages_of};
 
-/// Bytes of the numbers that every snapshot has, after the head.
+/// Bytes of the fixed fields after the head.
 const FIXED: usize = 304;
 /// Longest text or path.
 const MOST_TEXT: usize = 64 << 10;
 /// Most bytes of all extended attributes; Linux allows 64 KiB a value.
 const MOST_ATTRS: usize = 4 << 20;
-/// Most members of a set.
+/// Most members.
 const MOST_MEMBERS: usize = 4096;
 
-/// What changed since the parent, in numbers.
+/// How much changed since the parent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Changed {
     /// Pages whose content differs from the parent's.
@@ -28,41 +28,41 @@ pub struct Changed {
     pub bytes: u64,
 }
 
-/// Where the bytes are, in numbers.
+/// The files of a snapshot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stored {
-    /// The pack made for this snapshot; [`Digest::ZERO`] when none was needed.
+    /// The pack written for this snapshot, or [`Digest::ZERO`].
     pub pack: Digest,
-    /// Its bytes.
+    /// Bytes of that pack.
     pub pack_bytes: u64,
-    /// The full map that the image is a difference from; [`Digest::ZERO`] when it is one from holes only.
+    /// The full map from which the image differs, or [`Digest::ZERO`] for an image of holes.
     pub map: Digest,
     /// Bytes of that map.
     pub map_bytes: u64,
-    /// Bytes of differences written since that map, these included: when they outgrow the map, a new one is due.
+    /// Bytes of the differences since that map, including this one; a new map is due when they are more than the map.
     pub debt: u64,
 }
 
-/// Everything else a snapshot says.
+/// The metadata of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Meta {
     /// Length of the image in bytes.
     pub len: u64,
     /// The image digest.
     pub image: Digest,
-    /// The snapshot that changes are counted from; [`Digest::ZERO`] for the first.
+    /// The snapshot from which changes are counted; [`Digest::ZERO`] for the first.
     pub parent: Digest,
-    /// When it was made: nanoseconds since 1970, by the clock of that machine.
+    /// When it was taken, in nanoseconds since 1970.
     pub time_ns: i64,
     /// What changed since the parent.
     pub changed: Changed,
-    /// Where the bytes are.
+    /// The files that store it.
     pub stored: Stored,
     /// Modification time of the target, nanoseconds since 1970.
     pub mtime_ns: i128,
     /// Access time of the target, nanoseconds since 1970.
     pub atime_ns: i128,
-    /// Permission bits of the target, with set-uid and the like.
+    /// Permission bits of the target, with the set-uid, set-gid and sticky bits.
     pub mode: u32,
     /// Owner.
     pub uid: u32,
@@ -70,28 +70,28 @@ pub struct Meta {
     pub gid: u32,
     /// How far it is proven to be point-in-time.
     pub grade: Grade,
-    /// Why it was made.
+    /// Why it was taken.
     pub kind: SnapshotKind,
     /// Path of the target, absolute, as bytes.
     pub path: Vec<u8>,
-    /// What the user said of it.
+    /// The message of the user.
     pub message: String,
-    /// Why it has that grade.
+    /// The reason for the grade.
     pub reason: String,
-    /// Name of the machine.
+    /// Name of the host.
     pub host: String,
-    /// Version of memsnap that made it.
+    /// Version of memsnap that took it.
     pub version: String,
-    /// Extended attributes, by name.
+    /// Extended attributes, sorted by name.
     pub attrs: Vec<(Vec<u8>, Vec<u8>)>,
-    /// Ids of image digests captured together with this one.
+    /// Image digests that were captured together with this one.
     pub members: Vec<Digest>,
 }
 
-/// A snapshot file, proven and open.
+/// A snapshot file that is open, and matches its id.
 #[derive(Clone, Debug)]
 pub struct SnapshotFile<R> {
-    /// What it says.
+    /// The metadata.
     pub meta: Meta,
     file: R,
     packs: Arc<[u32]>,
@@ -101,7 +101,7 @@ pub struct SnapshotFile<R> {
 }
 
 impl<R: ReadAt + Clone> SnapshotFile<R> {
-    /// Opens a snapshot and proves that it is `id`, the BLAKE3 of its bytes.
+    /// Opens a snapshot, and checks that `id` is the BLAKE3 hash of its bytes.
     ///
     /// # Errors
     /// [`Bad::Damaged`] when it is not; [`Bad::Version`] when it is, and a newer version made it.
@@ -124,32 +124,32 @@ impl<R: ReadAt + Clone> SnapshotFile<R> {
             return Err(Bad::new("its parts do not add up"));
         }
         let ids = read_ids(&file, packs_at, sizes.packs)?;
-        // Only a file that is as long as it says is read to its end: one of holes may claim any size.
+        // As a sparse file may claim any size, only a file of the length that its head states is hashed.
         prove(&file, size, id)?;
         let mut rest = vec![0; variable];
         file.read_at(&mut rest, variable_at)?;
         take_variable(&mut Fields::new(&rest), &sizes, &mut meta)?;
-        Ok(SnapshotFile { meta, file, packs: numbers(ids, packs), runs_at, over: sizes.over, update: sizes.update })
+        Ok(SnapshotFile { meta, file, packs: packs.intern_all(ids), runs_at, over: sizes.over, update: sizes.update })
     }
 
-    /// The runs that differ from the full map.
+    /// Returns the runs that differ from the full map.
     pub fn over(&self) -> RunsReader<R> {
         RunsReader::new(self.file.clone(), self.runs_at, self.over, self.packs.clone())
     }
 
-    /// The runs that differ from the parent, with their new sources.
+    /// Returns the runs that differ from the parent.
     pub fn update(&self) -> RunsReader<R> {
         let at = self.runs_at + self.over.bytes;
         RunsReader::new(self.file.clone(), at, self.update, self.packs.clone())
     }
 
-    /// The packs that this file names itself (its full map may name more).
+    /// Returns the packs that this file names; its full map may name others.
     pub fn packs(&self) -> &[u32] {
         &self.packs
     }
 }
 
-/// Numbers that say how long the variable parts are.
+/// The lengths of the variable parts.
 #[derive(Debug, Default)]
 struct Sizes {
     texts: [u32; 5],
@@ -166,7 +166,7 @@ impl Sizes {
         let texts = self.texts.iter().all(|n| *n as usize <= MOST_TEXT);
         let fits = self.attrs_bytes as usize <= MOST_ATTRS && self.members as usize <= MOST_MEMBERS;
         if !(texts && fits && self.attrs as usize <= MOST_ATTRS / 8) {
-            return Err(Bad::new("it says more than a snapshot can"));
+            return Err(Bad::new("its parts are longer than a snapshot allows"));
         }
         Ok(self.texts.iter().sum::<u32>() as usize + self.attrs_bytes as usize + self.members as usize * 32)
     }
@@ -227,12 +227,12 @@ fn take_fixed(f: &mut Fields<'_>) -> Result<(Meta, Sizes), Bad> {
 
 const _: () = assert!(FIXED == 8 + 32 + 32 + 8 + 16 + 40 + 40 + 8 + 16 + 12 + 4 + 20 + 16 + 2 * Section::BYTES + 4);
 
-/// Whether a snapshot can hold this time of a target, in nanoseconds since 1970: some 19 million years either way.
+/// Whether a snapshot can store this time, in nanoseconds since 1970: 19 million years in both directions.
 pub fn fits_time(ns: i128) -> bool {
     join_time(ns as i64, high_of(ns)) == ns
 }
 
-/// What a time has beyond its low 64 bits, which are signed: nothing, from 1677 to 2262.
+/// The part of a time above its low 64 bits, which are signed. It is 0 from 1677 to 2262.
 fn high_of(ns: i128) -> u16 {
     (ns.wrapping_sub(i128::from(ns as i64)) >> 64) as u16
 }
@@ -267,31 +267,31 @@ fn take_variable(f: &mut Fields<'_>, sizes: &Sizes, meta: &mut Meta) -> Result<(
     f.end()
 }
 
-/// What a snapshot file is made from.
+/// The content of a snapshot file to be written.
 #[derive(Debug)]
 pub struct SnapshotWriter<'a> {
-    /// What it says.
+    /// The metadata.
     pub meta: &'a Meta,
-    /// The packs its runs name, in the order of their numbers in the file.
+    /// The packs that its runs name, in the order of their numbers in the file.
     pub packs: Vec<Digest>,
-    /// The runs that differ from the full map, coded.
+    /// The coded runs that differ from the full map.
     pub over: Section,
-    /// The runs that differ from the parent, coded.
+    /// The coded runs that differ from the parent.
     pub update: Section,
 }
 
 impl SnapshotWriter<'_> {
-    /// Writes the file: the head, then the coded runs that `over` and `update` give. Gives its id and size.
+    /// Writes the file with the coded runs of `over` and `update`, and returns its id and size.
     ///
     /// # Panics
-    /// When a text is longer than 64 KiB, there are attributes of more than 4 MiB, or a time does not fit
-    /// ([`fits_time`]).
+    /// When a text is longer than 64 KiB, the attributes are longer than 4 MiB, or a time does not [fit](fits_time).
     pub fn write(&self, over: &impl ReadAt, update: &impl ReadAt, out: &mut impl Write) -> io::Result<(Digest, u64)> {
         let mut out = HashWriter::new(out);
         out.write_all(&self.encode_head())?;
         copy_all(over, &mut out)?;
         copy_all(update, &mut out)?;
-        Ok(out.finish())
+        let (_, id, bytes) = out.into_parts();
+        Ok((id, bytes))
     }
 
     fn encode_head(&self) -> Vec<u8> {
@@ -348,7 +348,7 @@ fn put_fixed(out: &mut Vec<u8>, meta: &Meta) {
     for n in [meta.mode, meta.uid, meta.gid] {
         out.extend_from_slice(&n.to_le_bytes());
     }
-    out.extend_from_slice(&[meta.grade.code(), meta.kind.code(), 0, 0]);
+    out.extend_from_slice(&[meta.grade as u8, meta.kind as u8, 0, 0]);
 }
 
 #[cfg(test)]

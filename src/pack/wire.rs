@@ -1,8 +1,8 @@
-//! Fixed little-endian fields, the head of every file, and reading at an offset.
+//! Little-endian fields, the head of files, and reading at an offset.
 
 use std::fmt;
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 
 use crate::error::{Cause, Error};
@@ -15,9 +15,9 @@ pub enum Bad {
     Io(io::Error),
     /// They are not what the format says.
     Damaged(String),
-    /// They are whole, and use something that this version does not know: a newer one made them.
+    /// They match their check, and use something that this version does not know.
     Version(String),
-    /// They are whole, perhaps, and of another kind of file: of this one they say nothing.
+    /// They are not a delta.
     Foreign,
 }
 
@@ -26,12 +26,12 @@ impl Bad {
         Bad::Damaged(what.into())
     }
 
-    /// They use `what`, which this version does not know.
+    /// The error for bytes that use `what`, which this version does not know.
     pub(crate) fn newer(what: impl fmt::Display) -> Bad {
         Bad::Version(format!("made by a newer memsnap: {what} not known to this version"))
     }
 
-    /// The error for `path`.
+    /// The error for the file `path`.
     pub fn of(self, path: &Path) -> Error {
         match self {
             Bad::Io(source) if source.kind() == io::ErrorKind::UnexpectedEof => {
@@ -51,9 +51,9 @@ impl From<io::Error> for Bad {
     }
 }
 
-/// Bytes that can be read at any offset, by several threads at once.
+/// Bytes that several threads can read at any offset.
 pub trait ReadAt: Send + Sync {
-    /// Fills `buf` from `offset` on; an end before that is [`io::ErrorKind::UnexpectedEof`].
+    /// Fills `buf` from `offset` on, or fails with [`io::ErrorKind::UnexpectedEof`].
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()>;
     /// Number of bytes.
     fn size(&self) -> io::Result<u64>;
@@ -91,7 +91,7 @@ impl<R: ReadAt + ?Sized> ReadAt for std::sync::Arc<R> {
     }
 }
 
-/// A part of a larger thing, read as if it were all.
+/// A range of the bytes of `R`.
 #[derive(Clone, Debug)]
 pub struct RangeReader<R> {
     inner: R,
@@ -118,27 +118,33 @@ impl<R: ReadAt> ReadAt for RangeReader<R> {
     }
 }
 
-/// BLAKE3 of the first `len` bytes, in bounded memory.
-pub fn hash_file(file: &impl ReadAt, len: u64) -> io::Result<Digest> {
-    let mut hasher = blake3::Hasher::new();
+/// Copies the first `len` bytes, in bounded memory.
+pub(super) fn copy(from: &impl ReadAt, len: u64, out: &mut impl Write) -> io::Result<()> {
     let mut buf = vec![0; len.min(256 << 10) as usize];
     let mut at = 0;
     while at < len {
         let n = (len - at).min(buf.len() as u64) as usize;
-        file.read_at(&mut buf[..n], at)?;
-        hasher.update(&buf[..n]);
+        from.read_at(&mut buf[..n], at)?;
+        out.write_all(&buf[..n])?;
         at += n as u64;
     }
+    Ok(())
+}
+
+/// The BLAKE3 hash of the first `len` bytes.
+pub fn hash_file(file: &impl ReadAt, len: u64) -> io::Result<Digest> {
+    let mut hasher = blake3::Hasher::new();
+    copy(file, len, &mut hasher)?;
     Ok(Digest(hasher.finalize().into()))
 }
 
-/// Proves that a file is `id`, the BLAKE3 of its bytes.
+/// Checks that `id` is the BLAKE3 hash of a file.
 pub(super) fn prove(file: &impl ReadAt, size: u64, id: &Digest) -> Result<(), Bad> {
     if hash_file(file, size)? == *id { Ok(()) } else { Err(Bad::new("its bytes are not what its name says")) }
 }
 
-/// The error of a file named by its hash whose numbers cannot be used: a newer version made it only if its bytes are
-/// those of its name. One of unknown layout may claim any size; past what a snapshot takes it is not read.
+/// The error for a file named by its hash that cannot be decoded: a newer version made it only if the hash matches. As
+/// a sparse file may claim any size, one that is longer than a snapshot can be is not hashed.
 pub(super) fn unless_damaged(bad: Bad, file: &impl ReadAt, size: u64, id: &Digest) -> Bad {
     const MOST: u64 = 1 << 30;
     match bad {
@@ -147,7 +153,7 @@ pub(super) fn unless_damaged(bad: Bad, file: &impl ReadAt, size: u64, id: &Diges
     }
 }
 
-/// The files that begin with a head; the value is the letter in their magic.
+/// A kind of file that begins with a head. The number is the letter in its magic bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum FileKind {
@@ -167,12 +173,12 @@ pub enum FileKind {
 
 /// Bytes of the head of a file.
 pub(super) const HEAD: usize = 16;
-/// The format this version writes, and the only one it reads.
+/// The format that this version writes, and the only one that it reads.
 const FORMAT: u16 = 1;
 
 impl FileKind {
-    /// Magic (PNG's trick: a byte that is no text, both line ends and an end-of-file sign show what mangled the
-    /// file), format, flags, four zero bytes.
+    /// The head: magic, format, flags, four zero bytes. As in PNG, the magic has a byte that is not text, both line ends
+    /// and an end-of-file character, so that it shows what mangled the file.
     pub fn head(self, flags: u16) -> [u8; HEAD] {
         let mut out = [0; HEAD];
         out[..8].copy_from_slice(&[0x89, b'm', b's', self as u8, b'\r', b'\n', 0x1a, b'\n']);
@@ -181,11 +187,11 @@ impl FileKind {
         out
     }
 
-    /// Checks a head and gives its flags, of which only those in `known` may be set.
+    /// Checks a head, and returns its flags, of which only those in `known` may be set.
     ///
     /// # Errors
-    /// [`Bad::Damaged`] for another magic, [`Bad::Version`] for another format or flag: which is damage all the same
-    /// unless the check that covers the head matches.
+    /// [`Bad::Damaged`] for another magic, [`Bad::Version`] for another format or flag; that is damage too, unless the
+    /// check that covers the head matches.
     pub fn check(self, head: &[u8; HEAD], known: u16) -> Result<u16, Bad> {
         if head[..8] != self.head(0)[..8] {
             return Err(Bad::new("it does not begin with the right magic bytes"));
@@ -203,14 +209,14 @@ impl FileKind {
     }
 }
 
-/// Takes fields off a slice; everything it gives out has been bounded by what is there.
+/// Takes fields from a slice of bytes.
 #[derive(Debug)]
 pub struct Fields<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Fields<'a> {
-    /// From the start of `bytes`.
+    /// The fields of `bytes`.
     pub fn new(bytes: &'a [u8]) -> Fields<'a> {
         Fields { rest: bytes }
     }
@@ -258,12 +264,12 @@ impl<'a> Fields<'a> {
         Ok(Digest(self.array()?))
     }
 
-    /// Reserved bytes: zero, or the file is damaged.
+    /// Takes reserved bytes, which must be zero.
     pub fn zeros(&mut self, n: usize) -> Result<(), Bad> {
         if self.bytes(n)?.iter().all(|b| *b == 0) { Ok(()) } else { Err(Bad::new("reserved bytes are not zero")) }
     }
 
-    /// A number of 1 to 10 bytes, 7 bits each, lowest first; only the shortest form.
+    /// A number of 1 to 10 bytes, 7 bits each, lowest first, in its shortest form.
     pub fn varint(&mut self) -> Result<u64, Bad> {
         let mut value = 0u64;
         for shift in (0..64).step_by(7) {
@@ -277,10 +283,10 @@ impl<'a> Fields<'a> {
                 return Ok(value);
             }
         }
-        Err(Bad::new("a number is written wrongly"))
+        Err(Bad::new("a number has an invalid form"))
     }
 
-    /// Everything taken?
+    /// Checks that nothing is left.
     pub fn end(&self) -> Result<(), Bad> {
         if self.rest.is_empty() { Ok(()) } else { Err(Bad::new("there are bytes too many")) }
     }
@@ -300,12 +306,12 @@ pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
-/// Signed to unsigned with small values staying small: 0, -1, 1, -2...
+/// Maps 0, -1, 1, -2... to 0, 1, 2, 3...
 pub(super) fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
 }
 
-/// The other way.
+/// Reverses [`zigzag`].
 pub(super) fn unzigzag(value: u64) -> i64 {
     (value >> 1) as i64 ^ -((value & 1) as i64)
 }
@@ -334,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn heads_are_told_apart() {
+    fn heads_are_distinguished() {
         let head = FileKind::Pack.head(0);
         assert!(FileKind::Pack.check(&head, 0).is_ok());
         assert!(matches!(FileKind::Map.check(&head, 0), Err(Bad::Damaged(_))));

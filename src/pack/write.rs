@@ -1,7 +1,5 @@
-//! Writing a pack: frames in page order, a block of index after every 4096 pages, the directory last.
-//!
-//! Nothing is held back but the block being filled, so a pack of any length is written in bounded memory, and to
-//! anything that can be written to.
+//! Writing a pack: frames in page order, an index block after every 4096 pages, the directory last. A pack of any length
+//! takes one pass and bounded memory.
 
 use std::io::{self, Write};
 
@@ -11,16 +9,16 @@ use super::frame::{Frame, FrameCounts};
 use super::wire::{FileKind, HEAD};
 use crate::page::{Digest, PageNo};
 
-/// What was written.
+/// A pack that was written.
 #[derive(Clone, Copy, Debug)]
 pub struct PackSummary {
-    /// The pack's id: the hash of its list of (page, digest).
+    /// The id of the pack, a hash of its list of (page, digest).
     pub id: Digest,
     /// Number of pages.
     pub pages: u64,
     /// Number of bytes in total.
     pub bytes: u64,
-    /// How its frames are coded.
+    /// Its frames.
     pub frames: FrameCounts,
 }
 
@@ -51,8 +49,8 @@ impl<W: Write> PackWriter<W> {
         Ok(PackWriter { out, at: HEAD as u64, block, directory: Vec::new(), pages: 0, frames: FrameCounts::default() })
     }
 
-    /// Adds the pages of one frame. `frame` is `None` for pages whose bytes are left out (a pack written anew keeps
-    /// its list, and so its id, without the pages that are lost or no longer needed).
+    /// Adds the pages of one frame. `frame` is `None` for pages whose bytes are lost or not needed any more: a pack that
+    /// replaces another keeps their entries, and so the id.
     ///
     /// # Panics
     /// When pages do not ascend, a digest is of zeros, or there are more than 16 pages.
@@ -84,8 +82,8 @@ impl<W: Write> PackWriter<W> {
         Ok(())
     }
 
-    /// Ends the block of index being filled, if it has pages. Blocks end by themselves when they are full; a pack that
-    /// is written anew with other frames ends them where they ended before, for its id is derived from them.
+    /// Ends the current index block, if it has pages. A full block ends by itself; a pack that replaces another must end
+    /// its blocks at the same pages, as the id is derived from them.
     pub fn end_block(&mut self) -> io::Result<()> {
         let block = std::mem::take(&mut self.block);
         let (Some(first), Some(last)) = (block.entries.first(), block.entries.last()) else {
@@ -106,7 +104,7 @@ impl<W: Write> PackWriter<W> {
         Ok(())
     }
 
-    /// Ends the pack and gives back what it was written to.
+    /// Ends the pack, and returns its summary and the writer.
     pub fn finish(mut self) -> io::Result<(PackSummary, W)> {
         self.end_block()?;
         let mut tail = Vec::with_capacity(self.directory.len() * DirEntry::BYTES + 64);

@@ -1,34 +1,31 @@
-//! Digests of pages, groups and images, and the test for zeros. Public BLAKE3 API only.
+//! Digests of pages, groups and images, and the test for zeros.
 
 use std::fmt;
 
 use super::{GROUP, PAGE};
 
-/// A BLAKE3 hash. All zero bytes stand for "zeros": no page or group of zeros is ever hashed.
+/// A BLAKE3 hash. Zero bytes stand for a page or group of zeros, which is never hashed.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(pub [u8; 32]);
 
 impl Digest {
-    /// Stands for a page or group that holds only zeros (or is a hole).
+    /// The digest of a page or group of zeros.
     #[doc(hidden)]
     pub const ZERO: Digest = Digest([0; 32]);
 
-    /// Whether this stands for zeros.
+    /// Whether it is [`Digest::ZERO`].
     #[doc(hidden)]
     pub fn is_zero(&self) -> bool {
         *self == Digest::ZERO
     }
 
-    /// Hash of any bytes.
+    /// Hashes any bytes.
     #[doc(hidden)]
     pub fn of(bytes: &[u8]) -> Digest {
         Digest(*blake3::hash(bytes).as_bytes())
     }
 
-    /// From the first 32 bytes of `bytes`.
-    ///
-    /// # Panics
-    /// When there are fewer.
+    /// The digest in the first 32 bytes of `bytes`.
     #[doc(hidden)]
     pub fn from_slice(bytes: &[u8]) -> Digest {
         let mut out = [0; 32];

@@ -1,10 +1,10 @@
-//! The digest of an image of which some groups have changed.
+//! The digest of an image in which some groups have changed.
 
 use std::iter::Peekable;
 
 use super::{Digest, ImageHasher};
 
-/// Folds the groups of an image, some of which have other digests now.
+/// Folds the groups of an image, some of which have new digests.
 #[derive(Debug)]
 pub struct Refold<'a> {
     hasher: ImageHasher,
@@ -12,12 +12,12 @@ pub struct Refold<'a> {
 }
 
 impl<'a> Refold<'a> {
-    /// For an image of `len` bytes; `new` ascends.
+    /// A fold of an image of `len` bytes; `new` ascends.
     pub fn new(len: u64, new: &'a [(u64, Digest)]) -> Refold<'a> {
         Refold { hasher: ImageHasher::new(len), new: new.iter().peekable() }
     }
 
-    /// Adds a group as it was; groups ascend.
+    /// Adds the old digest of a group; groups ascend.
     pub fn push(&mut self, group: u64, digest: &Digest) {
         while let Some((before, new)) = self.new.next_if(|(new, _)| *new < group) {
             self.hasher.push(*before, new);

@@ -1,7 +1,7 @@
-//! Pages: pure arithmetic and digests. Nothing here knows a file, a path or the system.
+//! Arithmetic of pages, sets of pages, and digests; independent of files, paths and the system.
 //!
-//! An *image* is all bytes of a target at one instant. It is looked at in pages of 4096 bytes and groups of 16
-//! pages; past its length it counts as zeros, so that the last page and the last group are as long as any other.
+//! An *image* is all bytes of a target at one moment. It is divided into pages of 4096 bytes and groups of 16 pages. Past
+//! its length it counts as zeros, so that the last page and the last group are as long as any other.
 
 mod digest;
 mod fold;

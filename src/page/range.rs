@@ -1,8 +1,8 @@
-//! A run of neighbouring pages.
+//! Ranges of pages.
 
 use super::{GROUP_PAGES, PAGE64, PageNo, pages_of};
 
-/// Pages `start..end`; empty where they are equal.
+/// The pages `start..end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PageRange {
     /// First page.
@@ -12,7 +12,7 @@ pub struct PageRange {
 }
 
 impl PageRange {
-    /// Pages `start..end`.
+    /// Creates the range `start..end`.
     ///
     /// # Panics
     /// When `start` is past `end`.
@@ -44,12 +44,12 @@ impl PageRange {
         PageRange { start: group * GROUP_PAGES, end: (group + 1) * GROUP_PAGES }
     }
 
-    /// Number of pages.
+    /// Returns the number of pages.
     pub fn len(&self) -> u64 {
         self.end - self.start
     }
 
-    /// Whether it holds no page.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.start == self.end
     }
@@ -66,13 +66,13 @@ impl PageRange {
         self.end * PAGE64
     }
 
-    /// Whether `page` is one of them.
+    /// Whether `page` is in the range.
     #[doc(hidden)]
     pub fn contains(&self, page: PageNo) -> bool {
         self.start <= page && page < self.end
     }
 
-    /// The pages in both; empty (at the later start) when there are none.
+    /// Returns the pages that are in both ranges, or an empty range at the later start.
     #[doc(hidden)]
     pub fn intersect(&self, other: &PageRange) -> PageRange {
         let start = self.start.max(other.start);

@@ -1,4 +1,4 @@
-//! A set of pages, small whether they are few, all, or scattered.
+//! Sets of pages.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,13 +15,14 @@ enum Chunk {
     Some(Box<[u64; WORDS]>),
 }
 
-/// A set of pages. A full stretch costs one entry for 4096 pages, a scattered one a bit a page; empty ones nothing.
+/// A set of pages. Each aligned 4096 pages take one entry if all are in the set, a bit for each page if some are, and
+/// nothing if none is.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct PageSet {
     chunks: BTreeMap<u64, Chunk>,
 }
 
-/// As its runs: `{1..2, 5..9}`.
+/// Formats its runs: `{1..2, 5..9}`.
 impl fmt::Debug for PageSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.runs().map(|run| run.start..run.end)).finish()
@@ -29,7 +30,7 @@ impl fmt::Debug for PageSet {
 }
 
 impl PageSet {
-    /// The empty set.
+    /// Creates an empty set.
     #[doc(hidden)]
     pub fn new() -> PageSet {
         PageSet::default()
@@ -68,7 +69,7 @@ impl PageSet {
         }
     }
 
-    /// Whether `page` is in it.
+    /// Whether `page` is in the set.
     pub fn contains(&self, page: PageNo) -> bool {
         match self.chunks.get(&(page / CHUNK)) {
             None => false,
@@ -77,7 +78,7 @@ impl PageSet {
         }
     }
 
-    /// Whether any page of `range` is in it.
+    /// Whether any page of `range` is in the set.
     #[doc(hidden)]
     pub fn meets(&self, range: PageRange) -> bool {
         if range.is_empty() {
@@ -93,7 +94,7 @@ impl PageSet {
         })
     }
 
-    /// Number of pages.
+    /// Returns the number of pages.
     pub fn len(&self) -> u64 {
         self.chunks
             .values()
@@ -104,22 +105,22 @@ impl PageSet {
             .sum()
     }
 
-    /// Whether it has no page.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.chunks.is_empty()
     }
 
-    /// Its runs of neighbouring pages, ascending, as long as they can be.
+    /// Returns its runs of consecutive pages, ascending and as long as possible.
     pub fn runs(&self) -> impl Iterator<Item = PageRange> + '_ {
         self.runs_within(PageRange { start: 0, end: u64::MAX })
     }
 
-    /// Its pages, ascending.
+    /// Returns its pages, ascending.
     pub fn pages(&self) -> impl Iterator<Item = PageNo> + '_ {
         self.runs().flat_map(|run| run.start..run.end)
     }
 
-    /// The runs within `range`, cut to it.
+    /// Returns the parts of its runs within `range`.
     #[doc(hidden)]
     pub fn runs_within(&self, range: PageRange) -> impl Iterator<Item = PageRange> + '_ {
         let chunks = self.chunks.range(range.start / CHUNK..=range.end.max(range.start) / CHUNK);

@@ -1,4 +1,5 @@
-//! Giving a history to another target: it says whose it is to be, the directory is renamed, then it says whose it is.
+//! The move of a history to another target: the new target is announced in the history, the directory is renamed, then
+//! the label is replaced.
 
 use std::io;
 use std::path::Path;
@@ -11,15 +12,12 @@ use crate::error::{At, Cause, Error, Result};
 use crate::sys::{create, no_follow};
 
 impl History {
-    /// Makes this the history of `target` in `store`. The rename is the commit: what is left to do after it, the next
-    /// writer does. Gives the history under its new name.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] when `target` has snapshots already, or the two stores are on different file systems.
-    pub(crate) fn give(&self, _writing: &WriteLock, store: &Store, target: &Path) -> Result<History> {
+    /// Makes this the history of `target` in `store`, and returns it under its new name. The rename is the commit: the
+    /// next writer completes the rest. Refused if `target` has snapshots, or the stores are on different file systems.
+    pub(crate) fn give(&self, _lock: &WriteLock, store: &Store, target: &Path) -> Result<History> {
         let history = History::at(store, store.key(target), self.owner());
         if let Some(there) = History::find(store, store.key(target))? {
-            there.clear_out(store)?;
+            there.remove_without_snapshots(store)?;
         }
         self.announce(&history)?;
         let moved = no_follow::rename(self.dir(), history.dir());
@@ -45,10 +43,10 @@ impl History {
         self.dir().parent().unwrap_or(Path::new("."))
     }
 
-    /// Takes away a history that holds no snapshot; half of it is still one.
-    fn clear_out(&self, store: &Store) -> Result<()> {
-        let _writing = self.write_lock(Duration::from_secs(10))?;
-        if !self.snapshots()?.is_empty() {
+    /// Removes a history that has no snapshot. If that is interrupted, the rest is still such a history.
+    fn remove_without_snapshots(&self, store: &Store) -> Result<()> {
+        let _lock = self.write_lock(Duration::from_secs(10))?;
+        if !self.is_new()? {
             return Err(Error::refused(
                 format!("{} has snapshots of its own in {}", self.target().display(), store.dir().display()),
                 Cause::HasHistory(self.dir().into()),

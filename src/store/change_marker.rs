@@ -1,9 +1,9 @@
-//! The change marker: an extended attribute of a target while it is changed in place, so that no store captures a
-//! half-changed file unaware.
+//! The change marker: an extended attribute that a target has while it is changed in place, so that no store takes a
+//! snapshot of a half-changed file.
 //!
-//! It names the record of the change, the inode that is changed, and the history that has the record. The path of that
-//! history is only a hint: a file system may be mounted elsewhere later. So the record is also looked for in the
-//! history of the target's own path, and under the same name in the store that is in use.
+//! It names the record of the change, the inode, and the history that has the record. As the file system may be mounted
+//! elsewhere later, the record is also looked for in the history of the target's own path, and in the history of the
+//! same name in the store that is in use.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -19,7 +19,7 @@ use crate::sys::ext::{OsStrExt, OsStringExt};
 use crate::sys::open::{self, Stamp};
 use crate::sys::xattr::{self, CHANGE_MARKER as ATTR};
 
-/// The marker of a change that has not ended, or of one whose end nothing proves.
+/// The change marker of an unfinished change.
 #[derive(Clone, Debug)]
 pub struct ChangeMarker {
     /// The directory of the history that has, or had, the record.
@@ -34,16 +34,16 @@ enum RecordPlace {
     Own,
     /// In the history of another path, or in another store.
     Elsewhere,
-    /// It was removed, or is where nothing leads to.
+    /// It was removed, or cannot be found.
     Gone,
     /// The file is a copy: the change is that of another file.
     OfOriginal,
 }
 
-/// What a marker says.
+/// The content of the attribute.
 struct MarkerValue {
     label: Vec<u8>,
-    /// The inode, and when it was made, as far as that was known.
+    /// The inode and its birth time, as far as they were known.
     file: Option<(u64, Option<i128>)>,
     history: PathBuf,
 }
@@ -56,7 +56,7 @@ impl MarkerValue {
         value
     }
 
-    /// Markers without an inode have the path, which begins with a slash, in its place.
+    /// In a marker without an inode, the label is followed by the path, which begins with a slash.
     fn decode(bytes: &[u8]) -> Option<MarkerValue> {
         let (label, rest) = bytes.split_at_checked(LABEL_DIGITS)?;
         let rest = rest.strip_prefix(b" ")?;
@@ -70,33 +70,33 @@ impl MarkerValue {
         Some(MarkerValue { label: label.into(), file: Some((ino, born)), history: path(words.next()?) })
     }
 
-    /// Whether the file of this stamp is another one than that which was to be changed. Not by its device, whose number
-    /// may be another after a restart.
+    /// Whether the marker was set on another file than that with the stamp `now`. The device is not compared, as its
+    /// number may change with a restart.
     fn is_of_another(&self, now: &Stamp) -> bool {
         let differ = |born: Option<i128>| born.zip(now.born_ns).is_some_and(|(then, now)| then != now);
         self.file.is_some_and(|(ino, born)| ino != now.ino || differ(born))
     }
 
-    /// Whether the history in `dir` says that this very change was finished.
+    /// Whether the history in `dir` records that this change was finished.
     fn is_finished(&self, dir: &Path, now: &Stamp) -> bool {
         Intent::last_in(dir).is_some_and(|done| done.label().as_bytes() == self.label && done.file.1 == now.ino)
     }
 }
 
 impl ChangeMarker {
-    /// Puts the marker on. A file system without attributes goes without.
+    /// Sets the marker; does nothing on a file system without extended attributes.
     pub fn set(file: &File, path: &Path, history: &History, intent: &Intent) {
         let Ok(stamp) = open::stamp(file, path) else { return };
         let _ = xattr::set(file, ATTR, &MarkerValue::encode(history, intent, &stamp));
     }
 
-    /// Removes the marker. Only when the file was brought to the disk after that, no crash brings it back.
+    /// Removes the marker. A crash can bring it back until the file is flushed to disk.
     pub fn remove(file: &File, path: &Path) -> Result<()> {
         xattr::remove(file, ATTR).at("removing the change marker of", path)
     }
 
-    /// The marker of an unfinished change of `target`, a resolved path. `store`: the store in use; `None`: beside the
-    /// target. A marker is stale, and counts as none, only where a history says that this very change was finished.
+    /// Returns the marker of an unfinished change of `target`, a resolved path. `store` is the store in use, by default
+    /// the one beside the target. The marker of a change that a history records as finished is stale, and ignored.
     pub fn get(file: &File, target: &Path, store: Option<&Path>) -> Option<ChangeMarker> {
         let said = MarkerValue::decode(&xattr::get(file, ATTR).ok().flatten()?)?;
         let now = open::stamp(file, target).ok()?;
@@ -116,22 +116,22 @@ impl ChangeMarker {
         (!finished).then_some(ChangeMarker { history: said.history, record: RecordPlace::Gone })
     }
 
-    /// That of a change whose record is in the history of its target.
+    /// The marker of a change whose record is in the history of its target.
     pub fn own(history: &History) -> ChangeMarker {
         ChangeMarker { history: history.dir().into(), record: RecordPlace::Own }
     }
 
-    /// Whether an attribute of this name is the marker: it is no part of a target's history.
+    /// Whether `name` is that of the attribute, which is not part of a target's metadata.
     pub fn is_name(name: &[u8]) -> bool {
         name == ATTR
     }
 
-    /// Whether the change is under way at this moment: a process holds the lock of the history.
+    /// Whether the change is running: a process holds the lock of the history.
     pub fn is_busy(&self) -> bool {
         matches!(self.record, RecordPlace::Own | RecordPlace::Elsewhere) && is_being_written(&self.history)
     }
 
-    /// The error for a verb that only reads.
+    /// Returns the error for a verb that only reads.
     pub fn refusal_to_read(&self, target: &Path) -> Error {
         if self.is_busy() {
             return Error::busy(target, "another memsnap is changing it", "try again when that has ended");
@@ -139,7 +139,7 @@ impl ChangeMarker {
         self.refusal(target)
     }
 
-    /// The error for a verb that needs a whole file.
+    /// Returns the error for a verb that needs a consistent file.
     pub fn refusal(&self, target: &Path) -> Error {
         let (file, record) = (target.display(), self.history.display());
         match self.record {
@@ -158,6 +158,7 @@ impl ChangeMarker {
         }
     }
 
+    /// The cause of the error, for its hint.
     fn interrupted(&self, target: &Path) -> Cause {
         let store = self.history.parent().unwrap_or(&self.history);
         let opened = Store::open(store).ok();
@@ -173,7 +174,7 @@ impl ChangeMarker {
     }
 }
 
-/// Whether the history in `dir` records a change that has not ended; `None` when that cannot be seen.
+/// Whether the history in `dir` records an unfinished change; `None` if that cannot be determined.
 fn has_record(dir: &Path) -> Option<bool> {
     match fs::symlink_metadata(dir.join(NAME)) {
         Ok(_) => Some(true),

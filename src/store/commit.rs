@@ -1,4 +1,4 @@
-//! Making a snapshot of what a scan found: the pack and map appear first, the `.snap` that names them last.
+//! The commit of a snapshot: the pack and the map appear first, then the `.snap` that names them.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use super::history::History;
 use super::image::{Clipped, Image};
 use super::spool::Spool;
 use super::write_lock::WriteLock;
-use crate::error::{At, Error, Result};
+use crate::error::{At, Result};
 use crate::pack::{
     Meta, NO_PACK, Overlay, PackSummary, Packs, Run, RunStream, RunsReader, RunsWriter, Section, SnapshotWriter,
     Source, Stored, write_map,
@@ -17,52 +17,46 @@ use crate::page::{Digest, PageRange};
 use crate::planted::{Bug, planted};
 use crate::sys::create::Pending;
 
-/// Differences smaller than this are not worth a map of their own.
+/// A new map is not written for differences of fewer bytes than this.
 const SMALL: u64 = 4096;
+const SCRATCH: &str = "writing scratch space in";
 
-/// The runs of a snapshot in the making, in page order; pages of its own pack are [`Source::Pack`] of [`NO_PACK`].
+/// The runs in which a new snapshot differs from its parent, ascending; pages of its own pack are [`Source::Pack`] of
+/// [`NO_PACK`].
 #[derive(Debug)]
 pub struct UpdateRuns {
     runs: RunsWriter<Spool>,
 }
 
 impl UpdateRuns {
-    /// Nothing differs yet.
+    /// No runs.
     pub fn new(history: &History) -> UpdateRuns {
         UpdateRuns { runs: RunsWriter::new(Spool::new(history.dir())) }
     }
 
-    /// These pages differ.
-    ///
-    /// # Errors
-    /// When scratch space cannot be written.
+    /// Adds a run.
     pub fn push(&mut self, run: Run, history: &History) -> Result<()> {
-        self.runs.push(run).at("writing scratch space in", history.dir())
+        self.runs.push(run).at(SCRATCH, history.dir())
     }
 }
 
-/// Commits a snapshot: `draft` laid over `parent`. `meta` has all but [`Meta::stored`]. Gives its name and what was
-/// stored.
-///
-/// # Errors
-/// When anything cannot be written: then nothing has changed.
+/// Commits a snapshot whose image is `update` over that of `parent`, and returns its name and metadata. `meta` lacks
+/// only [`Meta::stored`]. After an error nothing has changed.
 pub fn commit(
     history: &History,
-    writing: &mut WriteLock,
+    lock: &mut WriteLock,
     parent: Option<&Image>,
     mut meta: Meta,
-    draft: UpdateRuns,
+    update: UpdateRuns,
     pack: Option<(Pending, PackSummary)>,
 ) -> Result<(SnapName, Meta)> {
     let packs = history.packs();
     let number = history.next_number()?;
-    let scratch =
-        |e: std::io::Error| Error::Io { doing: "writing scratch space in", path: history.dir().into(), source: e };
     let own = pack.as_ref().map(|(_, p)| packs.with_packs(|packs| packs.intern(p.id)));
-    let (update, order, spool) = draft.runs.finish().map_err(scratch)?;
+    let (section, order, spool) = update.runs.finish().at(SCRATCH, history.dir())?;
     let order: Vec<u32> = order.into_iter().map(|n| if n == NO_PACK { own.unwrap_or(n) } else { n }).collect();
-    let update = Runs { section: update, spool: Arc::new(spool), packs: order.clone().into() };
-    let mut all = Layers { history, parent, update: &update, len: meta.len };
+    let update = Runs { section, spool: Arc::new(spool), packs: order.clone().into() };
+    let layers = Layers { history, parent, update: &update, len: meta.len };
     meta.stored = Stored::default();
     let mut late = None;
     if let Some((pending, summary)) = pack {
@@ -72,12 +66,12 @@ pub fn commit(
         if planted(Bug::SnapBeforePack) {
             late = Some((pending, name));
         } else {
-            writing.publish(pending, &name)?;
+            lock.publish(pending, &name)?;
         }
     }
-    let (over, order) = all.place(&mut meta.stored, order, writing)?;
-    if !writing.is_clean() {
-        writing.sync()?;
+    let (over, order) = layers.place(&mut meta.stored, order, lock)?;
+    if !lock.is_clean() {
+        lock.sync()?;
     }
     let packs = packs.with_packs(|p: &mut Packs| order.iter().map(|n| p.id(*n)).collect());
     let file = history.pending()?;
@@ -87,18 +81,18 @@ pub fn commit(
     let (id, _) = written.at("writing a snapshot in", history.dir())?;
     drop(out);
     let name = SnapName { number, id };
-    writing.check()?;
-    writing.publish(file, &name.file_name())?;
+    lock.check()?;
+    lock.publish(file, &name.file_name())?;
     if let Some((pending, name)) = late {
-        writing.publish(pending, &name)?;
+        lock.publish(pending, &name)?;
     }
     history.record_number(number);
-    writing.sync()?;
-    writing.committed();
+    lock.sync()?;
+    lock.committed();
     Ok((name, meta))
 }
 
-/// Runs on scratch space.
+/// Coded runs in scratch space.
 struct Runs {
     section: Section,
     spool: Arc<Spool>,
@@ -111,7 +105,7 @@ impl Runs {
     }
 }
 
-/// What the new image consists of.
+/// The layers of a new image.
 struct Layers<'a> {
     history: &'a History,
     parent: Option<&'a Image>,
@@ -120,19 +114,18 @@ struct Layers<'a> {
 }
 
 impl Layers<'_> {
-    /// Decides between a difference from the parent's full map and a full map of its own, and writes it. A map is due
-    /// when the differences written since the last add up to more than it: then neither outweighs the other, and a
-    /// snapshot costs the square root of what a map each would.
-    fn place(&mut self, stored: &mut Stored, order: Vec<u32>, writing: &mut WriteLock) -> Result<(Runs, Vec<u32>)> {
+    /// Writes a difference from the parent's full map, or a full map if the differences since the last map add up to
+    /// more bytes than that map: n snapshots then cost about the square root of what n maps would.
+    fn place(&self, stored: &mut Stored, order: Vec<u32>, lock: &mut WriteLock) -> Result<(Runs, Vec<u32>)> {
         let before = self.parent.map_or(Stored::default(), |p| p.meta().stored);
         let over = self.difference(order.clone())?;
-        // What the parent says of sizes is only its word.
+        // Saturating, as nothing proves the sizes that the parent states.
         let debt = before.debt.saturating_add(over.0.section.bytes);
         if debt <= before.map_bytes.saturating_add(SMALL) {
             *stored = Stored { map: before.map, map_bytes: before.map_bytes, debt, ..*stored };
             return Ok(over);
         }
-        let (map, map_bytes) = self.full(writing)?;
+        let (map, map_bytes) = self.full(lock)?;
         *stored = Stored { map, map_bytes, debt: 0, ..*stored };
         let none =
             Runs { section: Section::default(), spool: Arc::new(Spool::new(self.history.dir())), packs: [].into() };
@@ -145,7 +138,7 @@ impl Layers<'_> {
             Some(parent) => self.copy(&mut Overlay::new(parent.over(), self.update.read()), &mut writer)?,
             None => self.copy(&mut self.update.read(), &mut writer)?,
         }
-        let (section, order, spool) = writer.finish().at("writing scratch space in", self.history.dir())?;
+        let (section, order, spool) = writer.finish().at(SCRATCH, self.history.dir())?;
         let packs = order.clone().into();
         Ok((Runs { section, spool: Arc::new(spool), packs }, order))
     }
@@ -154,19 +147,18 @@ impl Layers<'_> {
         let all = PageRange::of_len(self.len);
         for run in runs {
             let run = run.map_err(|e| e.of(self.history.dir()))?;
-            writer.push(run.clip(&all)).at("writing scratch space in", self.history.dir())?;
+            writer.push(run.clip(&all)).at(SCRATCH, self.history.dir())?;
         }
         Ok(())
     }
 
-    fn full(&self, writing: &mut WriteLock) -> Result<(Digest, u64)> {
+    fn full(&self, lock: &mut WriteLock) -> Result<(Digest, u64)> {
         let file = self.history.pending()?;
         let mut out = std::io::BufWriter::new(file.file());
         let all = PageRange::of_len(self.len);
         let holes = (!all.is_empty()).then_some(Ok(Run { pages: all, source: Source::Hole })).into_iter();
         let spool = Spool::new(self.history.dir());
-        // The numbers of packs are only looked up once all runs are there, so the pack cache is free while they are
-        // read.
+        // A copy, as reading the runs locks the pack cache.
         let packs = self.history.packs().with_packs(|p| p.clone());
         let parent: Box<dyn Iterator<Item = _>> = match self.parent {
             Some(parent) => Box::new(parent.runs()),
@@ -177,7 +169,7 @@ impl Layers<'_> {
         let (id, bytes) = written.map_err(|e| e.of(self.history.dir()))?;
         out.flush().at("writing a map in", self.history.dir())?;
         drop(out);
-        writing.publish(file, &format!("{id}.map"))?;
+        lock.publish(file, &format!("{id}.map"))?;
         Ok((id, bytes))
     }
 }

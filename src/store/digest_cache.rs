@@ -1,8 +1,8 @@
-//! The digest cache: what the target was when memsnap last knew it, group by group, in a file that may be lost.
+//! The digest cache: the group and page digests of the image that the target was last known to hold. It is disposable.
 //!
-//! It is believed only where it proves itself: its groups must fold to the image digest of the snapshot that it
-//! names, and the page digests of a group must match the check beside them. It is the one file changed in place:
-//! first its head is wiped, then groups are written, then the head; so a crash between leaves a cache that says so.
+//! It is used only if its groups fold to the image digest of the snapshot that it names, and a group's page digests
+//! only if they match the check beside them. It is the one file that is changed in place: first the head is zeroed,
+//! then groups are written, then the head. So a crash in between leaves a cache without a valid head.
 
 use std::fs::File;
 use std::io;
@@ -17,17 +17,16 @@ use crate::sys::ext::FileExt as _;
 use crate::sys::open::{OpenMode, Stamp};
 use crate::sys::{create, meta, no_follow, sparse};
 
-/// Name of the file.
 const NAME: &str = "digests";
-/// Bytes of the head, with its check; the first page of the file.
+/// Bytes of the head and its check, at the start of the first page.
 const HEAD: usize = 16 + 32 + 32 + 8 + 32;
-/// Groups in a stretch, 64 MiB of the target: the digests of groups are read together.
+/// Groups in a stretch, 64 MiB of the target. The file stores the group digests of a stretch side by side.
 const STRETCH: u64 = 1024;
-/// Bytes of the digests of a stretch.
+/// Bytes of the group digests of a stretch.
 const DIGESTS: usize = STRETCH as usize * 32;
 /// Bytes of a leaf: 16 page digests and their check.
 const LEAF: usize = 16 * 32 + 32;
-/// Bytes of a stretch: the digests of its groups, then their leaves.
+/// Bytes of a stretch: the group digests, then the leaves.
 const STRETCH_BYTES: u64 = DIGESTS as u64 + STRETCH * LEAF as u64;
 
 fn stretch_at(group: u64) -> u64 {
@@ -74,25 +73,25 @@ fn leaf_check(group: u64, digest: &Digest, pages: &[u8]) -> Digest {
     Digest(hasher.finalize().into())
 }
 
-/// A cache that has proven itself. A shared flock keeps others from changing it while this lives.
+/// A digest cache that was checked. While it is open, a shared flock keeps others from changing it.
 #[derive(Debug)]
 pub struct DigestCache {
     file: File,
     path: PathBuf,
-    /// The snapshot it describes.
+    /// The id of the snapshot that it describes.
     pub snapshot: Digest,
-    /// That snapshot's image digest.
+    /// The image digest of that snapshot.
     pub image: Digest,
-    /// Its length.
+    /// The length of that image.
     pub len: u64,
 }
 
 impl DigestCache {
-    /// Opens and proves the cache of `history`. `None` when there is none, or none to be believed: it is only a cache.
+    /// Opens and checks the cache of `history`. `None` if there is none, or it cannot be used.
     pub fn open(history: &History) -> Option<DigestCache> {
         let path = history.dir().join(NAME);
         let file = create::open_own(&path).ok()?;
-        // It would be changed in place: what has another name elsewhere is not only ours. A new one takes its place.
+        // A file with other hard links must not be changed in place; it is replaced.
         if meta::links(&file).ok()? > 1 {
             return None;
         }
@@ -103,15 +102,15 @@ impl DigestCache {
         let image = Digest::from_slice(&head[48..80]);
         let len = u64::from_le_bytes(head[80..88].try_into().ok()?);
         let cache = DigestCache { file, path, snapshot, image, len };
-        // Where only zeros are cut off, the fold is the same, and what reads them would fail.
+        // The fold does not change when only zeros are cut off, but reading them would fail.
         let whole = cache.file.size().ok()? >= end_of(len);
         let sound =
             whole && head == encode_head(&snapshot, &image, len) && cache.fold(len, groups_of(len), &[]).ok()? == image;
         sound.then_some(cache)
     }
 
-    /// Folds the digests of the first `known` groups, and in their place those that `changed` gives (ascending), into
-    /// the digest of an image of `len` bytes.
+    /// Folds the digests of the first `known` groups, replaced by those in `changed` (ascending), into the digest of an
+    /// image of `len` bytes.
     fn fold(&self, len: u64, known: u64, changed: &[(u64, Digest)]) -> io::Result<Digest> {
         let mut fold = Refold::new(len, changed);
         let size = self.file.size()?;
@@ -119,7 +118,7 @@ impl DigestCache {
         let mut stretch = 0;
         while stretch * STRETCH < known {
             let at = stretch_at(stretch * STRETCH);
-            // Stretches of zeros are holes here too: go on where there is something.
+            // Stretches of zeros are holes of this file: skip to the next data.
             match sparse::next_data(&self.file, at, size.max(at))? {
                 None => break,
                 Some((data, _)) if data >= at + STRETCH_BYTES => {
@@ -136,7 +135,7 @@ impl DigestCache {
         Ok(fold.finish())
     }
 
-    /// The first group from `group` on whose digest may be other than zero. Moves the file's position.
+    /// The first group from `group` on whose digest may not be zero. Moves the file's position.
     fn group_from(&self, group: u64) -> io::Result<u64> {
         let (at, size) = (stretch_at(group), self.file.size()?);
         Ok(match sparse::next_data(&self.file, at, size.max(at))? {
@@ -148,37 +147,34 @@ impl DigestCache {
 
     /// The digests of `groups` groups from `first` on.
     fn groups(&self, first: u64, groups: u64) -> Result<Vec<Digest>> {
-        let mut out = vec![Digest::ZERO; groups as usize];
-        let known = groups_of(self.len);
-        let mut group = first;
-        while group < (first + groups).min(known) {
-            let end = (group / STRETCH + 1) * STRETCH;
-            let n = end.min(first + groups).min(known) - group;
+        let mut out = Vec::with_capacity(groups as usize);
+        let (mut group, known) = (first, (first + groups).min(groups_of(self.len)));
+        while group < known {
+            let n = known.min((group / STRETCH + 1) * STRETCH) - group;
             let mut bytes = vec![0; n as usize * 32];
-            ReadAt::read_at(&self.file, &mut bytes, stretch_at(group) + group % STRETCH * 32)
-                .at("reading", &self.path)?;
-            for (i, digest) in bytes.chunks_exact(32).enumerate() {
-                out[(group - first) as usize + i] = Digest::from_slice(digest);
-            }
+            let at = stretch_at(group) + group % STRETCH * 32;
+            ReadAt::read_at(&self.file, &mut bytes, at).at("reading", &self.path)?;
+            out.extend(bytes.chunks_exact(32).map(Digest::from_slice));
             group += n;
         }
+        out.resize(groups as usize, Digest::ZERO);
         Ok(out)
     }
 
-    /// Folds the digests of all groups, with those that `changed` gives (ascending) in their place, into the digest
-    /// of an image of `len` bytes.
+    /// Folds the digests of all groups, replaced by those in `changed` (ascending), into the digest of an image of
+    /// `len` bytes.
     pub fn fold_with(&self, len: u64, changed: &[(u64, Digest)]) -> Result<Digest> {
         let known = groups_of(len).min(groups_of(self.len));
         self.fold(len, known, changed).at("reading", &self.path)
     }
 
-    /// The error that says this cache is not to be believed after all; it was removed.
+    /// Removes this cache, which has turned out to be damaged, and returns the error.
     fn broken(&self) -> Error {
         let _ = no_follow::remove_file(&self.path);
         Error::damaged(&self.path, "its page digests do not match their check; it is only a cache and was removed")
     }
 
-    /// Whether `error` came from [`DigestCache`]'s file: then trying again goes without it.
+    /// Whether the digest cache caused `error`: then the scan can be repeated without it.
     pub fn is_cause(history: &History, error: &Error) -> bool {
         matches!(error, Error::Damaged { path, .. } | Error::Io { path, .. } if *path == history.dir().join(NAME))
     }
@@ -219,8 +215,8 @@ impl Base for DigestCache {
     }
 }
 
-/// Changes the cache, or makes a new one, while a target is scanned. Nothing here can fail the verb it serves: when
-/// something goes wrong the cache is gone, and the next scan does without.
+/// An update of the digest cache, or a new cache, written while a target is scanned. It cannot fail the verb: after an
+/// error the cache is removed, and the next scan works without it.
 #[derive(Debug)]
 pub struct DigestCacheUpdate {
     dir: PathBuf,
@@ -230,50 +226,49 @@ pub struct DigestCacheUpdate {
 
 #[derive(Debug)]
 enum Out {
-    /// The file itself.
-    Own(Own),
-    Fresh(create::Pending),
+    InPlace(InPlace),
+    New(create::Pending),
 }
 
-/// The cache, to be changed in place.
+/// The existing cache, to be changed in place.
 #[derive(Debug)]
-struct Own {
+struct InPlace {
     file: File,
     /// The descriptor that holds the flock.
     lock: File,
-    wiped: bool,
+    head_is_zeroed: bool,
 }
 
-impl Own {
-    fn open(cache: &DigestCache) -> Option<Own> {
+impl InPlace {
+    fn open(cache: &DigestCache) -> Option<InPlace> {
         let file = no_follow::open(&cache.path, OpenMode::Both).ok()?;
         let lock = cache.file.try_clone().ok()?;
-        // What was proven is what is changed.
-        let (found, proven) = (Stamp::from(&file.metadata().ok()?), Stamp::from(&lock.metadata().ok()?));
-        if !found.same_file(&proven) || meta::links(&file).ok()? > 1 {
+        // It must be the file that was checked.
+        let (found, checked) = (Stamp::from(&file.metadata().ok()?), Stamp::from(&lock.metadata().ok()?));
+        if !found.same_file(&checked) || meta::links(&file).ok()? > 1 {
             return None;
         }
-        Some(Own { file, lock, wiped: false })
+        Some(InPlace { file, lock, head_is_zeroed: false })
     }
 
-    /// Wipes the head before anything else is changed. Fails while another process reads the file: it is left to them.
-    fn take_over(&mut self) -> io::Result<()> {
-        if !self.wiped {
+    /// Zeroes the head before the first change. Fails while another process reads the cache.
+    fn begin(&mut self) -> io::Result<()> {
+        if !self.head_is_zeroed {
             self.lock.try_lock().map_err(io::Error::from)?;
             self.file.write_all_at(&[0; HEAD], 0)?;
-            self.wiped = true;
+            self.head_is_zeroed = true;
         }
         Ok(())
     }
 }
 
 impl DigestCacheUpdate {
-    /// Changes `cache`, which describes the image that leaves will differ from; without one, makes a new cache.
+    /// Begins to change `cache`, which describes the image with which the scan compares, or a new cache.
     pub fn new(history: &History, cache: Option<&DigestCache>) -> DigestCacheUpdate {
         let dir = history.dir().to_path_buf();
         let (old_len, out) = match cache {
-            Some(cache) => (cache.len, Own::open(cache).map(Out::Own)),
-            None => (0, history.pending().ok().map(Out::Fresh)),
+            Some(cache) => (cache.len, InPlace::open(cache).map(Out::InPlace)),
+            None => (0, history.pending().ok().map(Out::New)),
         };
         DigestCacheUpdate { dir, old_len, out }
     }
@@ -283,20 +278,20 @@ impl DigestCacheUpdate {
         let done = match &mut self.out {
             None => return,
             Some(_) if leaves.is_empty() => return,
-            Some(Out::Own(own)) => own.take_over().and_then(|()| write_leaves(&own.file, leaves)),
-            Some(Out::Fresh(pending)) => write_leaves(pending.file(), leaves),
+            Some(Out::InPlace(cache)) => cache.begin().and_then(|()| write_leaves(&cache.file, leaves)),
+            Some(Out::New(pending)) => write_leaves(pending.file(), leaves),
         };
         if done.is_err() {
-            self.lose();
+            self.remove();
         }
     }
 
-    /// Ends: the cache describes snapshot `id` now.
+    /// Completes the cache, which describes snapshot `id` from now on.
     pub fn finish(mut self, id: &Digest, image: &Digest, len: u64) {
         let groups = groups_of(len);
         let end = end_of(len);
         let close = |file: &File| {
-            // What lies past the end must not come back when the image grows again.
+            // Digests past the end must not reappear when the image grows again.
             if groups < groups_of(self.old_len) {
                 file.set_len(end)?;
                 let tail = (groups % STRETCH) as usize;
@@ -310,47 +305,43 @@ impl DigestCacheUpdate {
         };
         let done = match self.out.take() {
             None => return,
-            Some(Out::Own(mut own)) => own.take_over().and_then(|()| close(&own.file)),
-            Some(Out::Fresh(pending)) => {
+            Some(Out::InPlace(mut cache)) => cache.begin().and_then(|()| close(&cache.file)),
+            Some(Out::New(pending)) => {
                 close(pending.file()).and_then(|()| pending.replace_unsynced(NAME.as_ref()).map_err(io::Error::other))
             }
         };
         if done.is_err() {
-            self.lose();
+            self.remove();
         }
     }
 
-    /// The digest of an image of `len` bytes, of all that `cache` and this update say; `None` when the cache was lost.
+    /// Folds all groups of `cache`, which this update has changed, into the digest of an image of `len` bytes. `None`
+    /// after an error.
     pub fn fold(&mut self, cache: &DigestCache, len: u64) -> Option<Digest> {
-        // A stretch past the file's end is holes: make it long enough to be read.
-        match &mut self.out {
-            Some(Out::Own(own)) => {
-                own.take_over().ok()?;
-                let end = stretch_at(groups_of(len).max(1) - 1) + STRETCH_BYTES;
-                if own.file.size().ok()? < end {
-                    own.file.set_len(end).ok()?;
-                }
-                cache.fold(len, groups_of(len), &[]).ok()
-            }
-            _ => None,
+        let Some(Out::InPlace(changed)) = &mut self.out else { return None };
+        changed.begin().ok()?;
+        // Make the file long enough for its last stretch to be read whole.
+        let end = stretch_at(groups_of(len).max(1) - 1) + STRETCH_BYTES;
+        if changed.file.size().ok()? < end {
+            changed.file.set_len(end).ok()?;
         }
+        cache.fold(len, groups_of(len), &[]).ok()
     }
 
-    /// Ends where nothing changed: a new cache is kept, one that is there already stays as it is.
+    /// Completes a new cache of an unchanged target; an existing cache stays as it is.
     pub fn keep(self, id: &Digest, image: &Digest, len: u64) {
-        if matches!(self.out, Some(Out::Fresh(_))) {
+        if matches!(self.out, Some(Out::New(_))) {
             self.finish(id, image, len);
         }
     }
 
-    /// Gives the cache up.
-    fn lose(&mut self) {
+    fn remove(&mut self) {
         self.out = None;
         let _ = no_follow::remove_file(&self.dir.join(NAME));
     }
 }
 
-/// Writes group digests and leaves; neighbours go together.
+/// Writes group digests and leaves; those of adjacent groups in one call.
 fn write_leaves(file: &File, leaves: &[Leaf]) -> io::Result<()> {
     let follow = |a: &Leaf, b: &Leaf| a.group + 1 == b.group && a.group / STRETCH == b.group / STRETCH;
     for run in leaves.chunk_by(follow) {

@@ -1,4 +1,4 @@
-//! A cache that was cut short.
+//! A truncated cache.
 
 use super::*;
 use crate::page::ImageHasher;
@@ -26,9 +26,9 @@ fn a_cache_is_read_to_its_end() {
     assert_eq!(cache.fold_with(len, &[]).unwrap(), cache.image);
 }
 
-/// Where only zeros are missing the fold would not notice; what reads them would fail the verb.
+/// The fold does not change when only zeros are cut off, but reading them would fail the verb.
 #[test]
-fn a_cache_that_was_cut_is_not_believed() {
+fn a_truncated_cache_is_not_used() {
     let (_dir, history, _) = cache();
     let file = std::fs::OpenOptions::new().write(true).open(history.dir().join(NAME)).unwrap();
     let whole = file.metadata().unwrap().len();

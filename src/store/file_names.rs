@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 
 use crate::page::Digest;
 
-/// The last number a snapshot can have: more than are ever made, and far from what a number can hold.
+/// The last number that a snapshot can have.
 pub(super) const MOST_NUMBER: u64 = 1_000_000_000_000_000;
 
 /// A snapshot's file name: its number here, and its id.
@@ -17,13 +17,13 @@ pub struct SnapName {
 }
 
 impl SnapName {
-    /// The file's name.
+    /// Returns the file name.
     #[doc(hidden)]
     pub fn file_name(&self) -> String {
         format!("{:08}-{}.snap", self.number, self.id)
     }
 
-    /// From a file's name; only names that [`SnapName::file_name`] gives.
+    /// Parses a file name; accepts only what [`SnapName::file_name`] returns.
     #[doc(hidden)]
     pub fn parse(name: &OsStr) -> Option<SnapName> {
         let (number, id) = name.to_str()?.strip_suffix(".snap")?.split_once('-')?;
@@ -33,7 +33,7 @@ impl SnapName {
     }
 }
 
-/// A file's name that stands for a pack or a map.
+/// Parses the file name of a pack or map: its id, and whether it is a pack.
 pub(super) fn stored_id(name: &OsStr) -> Option<(Digest, bool)> {
     let name = name.to_str()?;
     let (id, pack) = match name.strip_suffix(".pack") {
@@ -43,7 +43,7 @@ pub(super) fn stored_id(name: &OsStr) -> Option<(Digest, bool)> {
     Some((id.parse().ok()?, pack))
 }
 
-/// How the name of a record begins.
+/// Prefix of the name of the file that records the next number.
 const PREFIX: &str = "next-";
 
 /// The name of the file that records `number` as the next.
@@ -51,7 +51,7 @@ pub(super) fn record_name(number: u64) -> String {
     format!("{PREFIX}{number:08}")
 }
 
-/// The number that the name of a file records; only names that [`record_name`] gives.
+/// The number that a file name records; accepts only what [`record_name`] returns.
 pub(super) fn recorded(name: &OsStr) -> Option<u64> {
     let number = name.to_str()?.strip_prefix(PREFIX)?.parse().ok()?;
     (number <= MOST_NUMBER + 1 && record_name(number).as_str() == name).then_some(number)

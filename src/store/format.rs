@@ -1,4 +1,4 @@
-//! The file `format` of a store: one line that says what a reader must know to use it.
+//! The file `format` of a store: one line with the format and the features that a reader must know.
 
 use std::ffi::OsStr;
 use std::io::Write;
@@ -13,11 +13,11 @@ use crate::sys::{create, id};
 const FORMAT: &str = "1";
 /// The lowest version of memsnap that reads what this one writes.
 const LOWEST: &str = "0.1.0";
-/// What a store may require of its readers beyond format 1, by name. A version that writes something new into a store
-/// adds its name to the line of that store first.
+/// Names of the features beyond format 1 that this version knows. A version that writes something new into a store
+/// first adds the name of that feature to the line.
 const FEATURES: [&str; 0] = [];
 
-/// Writes the file `format` with a new id, and has it named by `publish`.
+/// Writes the file `format` with a new id; `publish` gives it its name.
 pub(super) fn put(dir: &Path, owner: Owner, publish: impl FnOnce(create::Pending, &OsStr) -> Result<()>) -> Result<()> {
     let store_id: String = id::random16().iter().map(|b| format!("{b:02x}")).collect();
     let line = format!("memsnap {FORMAT} {store_id} {LOWEST}");
@@ -28,9 +28,8 @@ pub(super) fn put(dir: &Path, owner: Owner, publish: impl FnOnce(create::Pending
     create::sync_dir(dir)
 }
 
-/// Reads the line of a store: the format, the store's id, the lowest version of memsnap that reads the store, the
-/// features that it requires, the digest of all before. `None` where it is damaged; else what a newer version has put
-/// in it, if anything.
+/// Checks the line: the format, the id of the store, the lowest version of memsnap that reads it, the required
+/// features, and the digest of all before. `None` if it is damaged, `Err` with what a newer version has put in it.
 pub(super) fn read(bytes: &[u8]) -> Option<Result<(), String>> {
     let (line, digest) = std::str::from_utf8(bytes).ok()?.strip_suffix('\n')?.rsplit_once(' ')?;
     if Digest::of(line.as_bytes()).to_string() != digest {

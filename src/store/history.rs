@@ -1,7 +1,6 @@
 //! A history: the directory of one target.
 
 use std::ffi::OsStr;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,10 +13,10 @@ use crate::page::Digest;
 use crate::sys::create::{Owner, Pending};
 use crate::sys::{create, no_follow};
 
-/// Longest part of a target's name in its history's name.
+/// Most bytes of a target's name in its history's name.
 const NAME_BYTES: usize = 40;
 
-/// The directory of one target.
+/// The history of one target: a directory in a store.
 #[derive(Clone, Debug)]
 pub struct History {
     dir: PathBuf,
@@ -25,16 +24,15 @@ pub struct History {
     target: PathBuf,
     /// The target and the store as the user named them, for errors.
     pub(super) named: FileInStore,
-    /// Whose it is: root gives to them what it makes here.
+    /// Its owner, to whom also the files belong that root creates in it.
     owner: Owner,
-    /// Whose the store is.
-    keeper: Owner,
-    /// Its packs, opened as they are needed.
+    /// The owner of the store.
+    store_owner: Owner,
     packs: Arc<PackCache>,
 }
 
 impl History {
-    /// The directory's name for a target known by `key`.
+    /// The name of the directory for the target with this key.
     pub(super) fn name_of(key: &[u8]) -> String {
         let name = key.rsplit(|b| *b == b'/').next().unwrap_or(key);
         let plain = |b: &u8| if b.is_ascii_alphanumeric() || b"._-".contains(b) { *b as char } else { '_' };
@@ -46,26 +44,23 @@ impl History {
         let dir = store.dir().join(History::name_of(&key));
         let target = store.target(&key);
         let packs = Arc::new(PackCache::new(&dir));
-        History { dir, named: FileInStore::new(&target, None), target, key, owner, keeper: store.owner, packs }
+        History { dir, named: FileInStore::new(&target, None), target, key, owner, store_owner: store.owner, packs }
     }
 
-    /// The same, for which errors name the target and the store so.
+    /// Sets how errors name the target and the store.
     pub(crate) fn named(self, target: &Path, store: Option<&Path>) -> History {
         History { named: FileInStore::new(target, store), ..self }
     }
 
     pub(super) fn find(store: &Store, key: Vec<u8>) -> Result<Option<History>> {
         let dir = store.dir().join(History::name_of(&key));
-        match fs::symlink_metadata(&dir) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            found => {
-                found.at("inspecting", &dir)?;
-                Ok(Some(History::at(store, key, check_private(&dir)?)))
-            }
+        match no_follow::metadata_if_any(&dir)? {
+            None => Ok(None),
+            Some(_) => Ok(Some(History::at(store, key, check_private(&dir)?))),
         }
     }
 
-    /// Opens it, making it when there is none: made by root, it belongs to `owner`.
+    /// Opens it, and creates it if there is none; one that root creates belongs to `owner`.
     pub(super) fn make(store: &Store, key: Vec<u8>, owner: Owner) -> Result<History> {
         let dir = store.dir().join(History::name_of(&key));
         create::make_dir_for(&dir, Some(owner))?;
@@ -75,71 +70,65 @@ impl History {
         Ok(history)
     }
 
-    /// Makes the directory of names, if there is none.
+    /// Creates the directory of names if there is none.
     pub(super) fn make_names(&self) -> Result<PathBuf> {
         let names = self.dir.join("names");
         create::make_dir_for(&names, Some(self.owner))?;
         Ok(names)
     }
 
-    /// Where it is.
+    /// Returns the path of its directory.
     #[doc(hidden)]
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// Whose it is.
     pub(super) fn owner(&self) -> Owner {
         self.owner
     }
 
-    /// Whose the store is.
-    pub(super) fn keeper(&self) -> Owner {
-        self.keeper
+    pub(super) fn store_owner(&self) -> Owner {
+        self.store_owner
     }
 
-    /// A new file in it.
-    ///
-    /// # Errors
-    /// When it cannot be made.
+    /// Creates a file in it that has no name yet.
     pub(crate) fn pending(&self) -> Result<Pending> {
         Pending::owned(&self.dir, self.owner)
     }
 
-    /// Puts a small file in the place of `name`, durable.
+    /// Writes or replaces the small file `name`, durably.
     pub(super) fn put_small(&self, name: &str, bytes: &[u8]) -> Result<()> {
         create::write_small_for(&self.dir, self.owner, OsStr::new(name), bytes)
     }
 
-    /// By what the store knows the target.
+    /// The bytes by which the store identifies the target.
     pub(super) fn key(&self) -> &[u8] {
         &self.key
     }
 
-    /// The target's path.
+    /// Returns the path of its target.
     pub fn target(&self) -> &Path {
         &self.target
     }
 
-    /// The target's name, for people.
+    /// Returns the file name of its target, for display.
     #[doc(hidden)]
     pub fn label(&self) -> String {
         self.target.file_name().unwrap_or(self.target.as_os_str()).to_string_lossy().into_owned()
     }
 
-    /// Its packs, which all that is read of this history shares.
+    /// Returns its pack cache, which all snapshots and images opened from this handle share.
     #[doc(hidden)]
     pub fn packs(&self) -> &Arc<PackCache> {
         &self.packs
     }
 
-    /// The same, with no pack opened yet.
-    pub(super) fn afresh(&self) -> History {
+    /// A handle with an empty pack cache of its own.
+    pub(super) fn with_own_cache(&self) -> History {
         History { packs: Arc::new(PackCache::new(&self.dir)), ..self.clone() }
     }
 
-    /// The same, which shares the packs of `other`, if that is a handle of the same history: then a pack has one number
-    /// in both.
+    /// Shares the pack cache of `other` if both are handles of the same history: then a pack has one number in both.
     pub(crate) fn sharing(self, other: &History) -> History {
         match self.dir == other.dir {
             true => History { packs: other.packs.clone(), ..self },
@@ -147,10 +136,10 @@ impl History {
         }
     }
 
-    /// Opens the snapshot `name`: what it says, and what changed since its parent.
+    /// Opens the snapshot `name`: its metadata, and what changed since its parent.
     ///
     /// # Errors
-    /// [`Error::Damaged`] when it is not what its name says.
+    /// [`Error::Damaged`] when its bytes do not match its name.
     #[doc(hidden)]
     pub fn snapshot(&self, name: SnapName) -> Result<Snapshot> {
         Snapshot::open(&self.dir, &self.packs, name)
@@ -159,17 +148,17 @@ impl History {
     /// Opens the image of the snapshot `name`.
     ///
     /// # Errors
-    /// [`Error::Damaged`] when the snapshot, or its map, is not what its name says.
+    /// [`Error::Damaged`] when the bytes of the snapshot, or of its map, do not match their name.
     pub fn image(&self, name: SnapName) -> Result<Image> {
         Image::open(&self.dir, &self.packs, name)
     }
 
-    /// Its snapshots, in the order of their numbers.
+    /// Returns the names of its snapshots, sorted by number.
     pub fn snapshots(&self) -> Result<Vec<SnapName>> {
         Ok(self.listed()?.0)
     }
 
-    /// As [`History::snapshots`], with the number that is recorded for the next; 0 where none is.
+    /// As [`History::snapshots`], with the number that is recorded for the next snapshot, or 0.
     fn listed(&self) -> Result<(Vec<SnapName>, u64)> {
         let (mut names, mut next) = (Vec::new(), 0);
         for entry in no_follow::read_dir(&self.dir).at("listing", &self.dir)? {
@@ -181,11 +170,8 @@ impl History {
         Ok((names, next))
     }
 
-    /// As [`History::listed`], for what must not go by a listing that was cut short, as the C library takes some
-    /// errors for its end: listed until two agree.
-    ///
-    /// # Errors
-    /// When the directory cannot be listed, or does not come to rest.
+    /// As [`History::listed`], but lists until two listings agree: the C library reports some errors as the end of the
+    /// directory. Fails if no two of 17 agree.
     pub(crate) fn listed_agreed(&self) -> Result<(Vec<SnapName>, u64)> {
         let mut found = self.listed()?;
         for _ in 0..16 {
@@ -195,30 +181,25 @@ impl History {
             }
             found = again;
         }
-        Err(Error::Changed { path: self.dir.clone(), what: "it lists other files each time that it is asked".into() })
+        Err(Error::Changed { path: self.dir.clone(), what: "each listing of it is different".into() })
     }
 
     /// Whether it has no snapshot yet.
     #[doc(hidden)]
     pub fn is_new(&self) -> Result<bool> {
-        for entry in no_follow::read_dir(&self.dir).at("listing", &self.dir)? {
-            if SnapName::parse(&entry.at("listing", &self.dir)?.file_name()).is_some() {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        Ok(self.snapshots()?.is_empty())
     }
 }
 
-/// Whether no other user can write to the history at `dir`, nor to the directory of names in it: both are listed, and
-/// litter in them is removed, so neither may lead elsewhere.
+/// Checks that no other user can write to the history at `dir`, nor to its directory of names, and returns the owner.
+/// Leftover files in both are removed, so neither may be a link to another directory.
 pub(super) fn check_private(dir: &Path) -> Result<Owner> {
     let owner = create::check_private(dir)?;
     let names = dir.join("names");
-    match fs::symlink_metadata(&names) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(owner),
-        _ => create::check_private(&names).map(|_| owner),
+    if no_follow::metadata_if_any(&names)?.is_some() {
+        create::check_private(&names)?;
     }
+    Ok(owner)
 }
 
 #[cfg(test)]

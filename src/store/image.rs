@@ -1,4 +1,4 @@
-//! A stored image: its snapshot and its full map, opened, proven, and kept from being removed.
+//! Stored snapshots and images: opened, checked, and locked so that they are not removed.
 
 use std::fs::File;
 use std::iter::Flatten;
@@ -6,46 +6,44 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::file_names::SnapName;
-use super::pack_cache::PackCache;
-use crate::error::{Error, Result};
+use super::pack_cache::{PackCache, open_stored};
+use crate::error::Result;
 use crate::pack::{Bad, Cursor, MapFile, Meta, Overlay, Run, RunStream, RunsReader, SnapshotFile, Source, Differences};
 use crate::page::{Digest, PageNo, PageRange, PageSet, pages_of};
-use crate::sys::create;
 
-/// A snapshot: what it says of its image.
+/// A stored snapshot: the metadata of an image, and what changed since its parent.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    /// Its name.
+    /// Its number and id.
     pub name: SnapName,
     path: PathBuf,
     file: SnapshotFile<Arc<File>>,
 }
 
 impl Snapshot {
-    /// Opens the snapshot `name` of the history at `dir`. A shared flock on it keeps it from being removed while this
-    /// lives.
+    /// Opens the snapshot `name` of the history at `dir`. While it is open, a shared flock keeps it from being removed.
     pub(super) fn open(dir: &Path, packs: &PackCache, name: SnapName) -> Result<Snapshot> {
         let path = dir.join(name.file_name());
         let file = open_stored(&path)?;
-        // On file systems without flock no process can take the exclusive one either.
+        // On a file system without flock, no process can take the exclusive lock either.
         let _ = file.try_lock_shared();
         let opened = packs.with_packs(|p| SnapshotFile::open(Arc::new(file), &name.id, p));
         let file = opened.map_err(|e| e.of(&path))?;
         Ok(Snapshot { name, path, file })
     }
 
-    /// What it says.
+    /// Returns its metadata.
     pub fn meta(&self) -> &Meta {
         &self.file.meta
     }
 
-    /// Its file.
+    /// Returns the path of its file.
     #[doc(hidden)]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The runs that differ from its parent.
+    /// Returns the runs that differ from its parent.
     #[doc(hidden)]
     pub fn update(&self) -> RunsReader<Arc<File>> {
         self.file.update()
@@ -55,7 +53,7 @@ impl Snapshot {
 /// A stored image.
 #[derive(Clone, Debug)]
 pub struct Image {
-    /// Its name.
+    /// The number and id of its snapshot.
     pub name: SnapName,
     snap: Snapshot,
     map: Option<MapFile<Arc<File>>>,
@@ -83,13 +81,13 @@ impl Image {
         Ok(Image { name, snap, map, packs })
     }
 
-    /// The packs of its history.
+    /// Returns the pack cache of its history.
     #[doc(hidden)]
     pub fn packs(&self) -> &Arc<PackCache> {
         &self.packs
     }
 
-    /// The packs that it may take pages from, ascending.
+    /// Returns the numbers of the packs that its runs may name, ascending.
     #[doc(hidden)]
     pub fn pack_numbers(&self) -> Vec<u32> {
         let of_map = self.map.as_ref().map_or(&[][..], MapFile::packs);
@@ -99,65 +97,65 @@ impl Image {
         packs
     }
 
-    /// What the snapshot says.
+    /// Returns the metadata of its snapshot.
     #[doc(hidden)]
     pub fn meta(&self) -> &Meta {
         self.snap.meta()
     }
 
-    /// Length in bytes.
+    /// Returns its length in bytes.
     pub fn len(&self) -> u64 {
         self.meta().len
     }
 
-    /// Whether it has no bytes.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The image digest.
+    /// Returns the image digest.
     pub fn digest(&self) -> Digest {
         self.meta().image
     }
 
-    /// The snapshot's file.
+    /// Returns the path of the snapshot's file.
     #[doc(hidden)]
     pub fn path(&self) -> &Path {
         self.snap.path()
     }
 
-    /// All its runs, from the first page to the last, without a gap.
+    /// Returns all its runs, ascending and without gaps.
     #[doc(hidden)]
     pub fn runs(&self) -> ImageRuns {
         self.runs_from(0)
     }
 
-    /// As [`Image::runs`], but what lies before `page` may be left out.
+    /// As [`Image::runs`], but may omit runs before `page`.
     #[doc(hidden)]
     pub fn runs_from(&self, page: PageNo) -> ImageRuns {
         let all = PageRange::of_len(self.len());
         let holes = (!all.is_empty()).then_some(Run { pages: all, source: Source::Hole });
         let mut map = self.map.as_ref().map(MapFile::runs);
         let mut over = self.snap.file.over();
-        // A block that cannot be read is found again, and reported, when its turn comes.
+        // An error is ignored here: iteration reaches the same block and reports it.
         let _ = map.as_mut().map_or(Ok(()), |m| m.skip_to(page)).and_then(|()| over.skip_to(page));
         let base = Overlay::new(holes.map(Ok).into_iter(), map.into_iter().flatten());
         Clipped { runs: Overlay::new(base, over), to: PageRange { start: page.min(all.end), end: all.end } }
     }
 
-    /// The runs that differ from its full map.
+    /// Returns the runs that differ from its full map.
     #[doc(hidden)]
     pub fn over(&self) -> Clipped<RunsReader<Arc<File>>> {
         Clipped { runs: self.snap.file.over(), to: PageRange::of_len(self.len()) }
     }
 
-    /// The runs that differ from its parent.
+    /// Returns the runs that differ from its parent.
     #[doc(hidden)]
     pub fn update(&self) -> RunsReader<Arc<File>> {
         self.snap.update()
     }
 
-    /// Its runs within `wanted`, which ascends, cut to it.
+    /// Returns the parts of its runs within `wanted`, which ascends.
     #[doc(hidden)]
     pub fn runs_in<'a, W>(&'a self, wanted: W) -> impl Iterator<Item = Result<Run>> + use<'a, W>
     where
@@ -176,14 +174,14 @@ impl Image {
         })
     }
 
-    /// The pages of `within` in which it differs from `other`; past its length, each counts as zeros.
+    /// Returns the pages of `within` in which it differs from `other`. Past its length, an image counts as zeros.
     ///
     /// # Errors
-    /// When the runs of either cannot be read, or the index of a pack.
+    /// When the runs of an image, or the index of a pack, cannot be read.
     #[doc(hidden)]
     pub fn changed(&self, other: &Image, within: PageRange) -> Result<PageSet> {
         let mut set = PageSet::new();
-        // Two histories number their packs each in their own way: then no two numbers may look the same.
+        // In two pack caches, equal numbers mean different packs, so those of one are shifted.
         let shift = if Arc::ptr_eq(&self.packs, &other.packs) { 0 } else { OTHER };
         let theirs = other.runs().map(|run| run.map(|run| Run { source: renumber(run.source, shift), ..run }));
         for step in Differences::new(self.runs(), theirs) {
@@ -200,23 +198,14 @@ impl Image {
         Ok(set)
     }
 
-    /// Number of pages.
+    /// Returns the number of its pages.
     #[doc(hidden)]
     pub fn pages(&self) -> u64 {
         pages_of(self.len())
     }
 }
 
-fn open_stored(path: &Path) -> Result<File> {
-    match create::open_own(path) {
-        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-            Err(Error::damaged(path, "it is missing"))
-        }
-        file => file,
-    }
-}
-
-/// Added (and, being half of all numbers, taken away again by adding) to the pack numbers of the other history.
+/// The bit that distinguishes the pack numbers of the other history.
 const OTHER: u32 = 1 << 31;
 
 fn renumber(source: Source, shift: u32) -> Source {
@@ -226,7 +215,7 @@ fn renumber(source: Source, shift: u32) -> Source {
     }
 }
 
-/// Runs within a range.
+/// The parts of runs within a range.
 #[derive(Debug)]
 pub struct Clipped<S> {
     pub(super) runs: S,

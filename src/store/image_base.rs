@@ -1,4 +1,4 @@
-//! A stored image as what a target is compared with, by its page digests.
+//! A stored image as the [`Base`] with which a scan compares a target.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::pack::{Bad, Cursor, Run, Source};
 use crate::page::{Digest, GROUP_PAGES, PageNo, PageRange, pages_of};
 
-/// Walks an image's runs in step with a scan.
+/// The page digests of an image, for one scan from the start.
 #[derive(Debug)]
 pub struct ImageBase<'a> {
     image: &'a Image,
@@ -17,7 +17,7 @@ pub struct ImageBase<'a> {
 }
 
 impl<'a> ImageBase<'a> {
-    /// For one scan from the start.
+    /// The page digests of `image`.
     pub fn new(image: &'a Image) -> ImageBase<'a> {
         ImageBase { image, runs: Mutex::new(Cursor::new(image.runs())) }
     }

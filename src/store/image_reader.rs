@@ -1,4 +1,4 @@
-//! The bytes of a stored image, at any offset.
+//! Reading the bytes of a stored image at any offset.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
@@ -9,31 +9,31 @@ use crate::error::Result;
 use crate::pack::{Cursor, Run, Source};
 use crate::page::{PAGE, PAGE64, PageNo, PageRange};
 
-/// Pages up to which it is worth going on from where the runs are: else they are looked up anew.
+/// The runs are walked over gaps of up to this many pages; over longer gaps they are searched from the start.
 const NEAR: u64 = 1 << 16;
 
-/// Reads the bytes of an image, each page proven by its digest. Past the image's length they count as zeros.
+/// Reads the bytes of an image, and checks each page against its digest. Past the length of the image it reads zeros.
 #[derive(Debug)]
 pub struct ImageReader<'a> {
     image: &'a Image,
-    /// Opened at the first page that is read.
+    /// `None` until the first page is read.
     runs: Option<Cursor<ImageRuns>>,
     pages: PageReader<'a>,
-    /// The runs before this page have been passed.
+    /// `runs` has passed the runs before this page.
     passed: PageNo,
-    /// Where [`Read`] goes on.
+    /// The offset of the next [`Read`].
     position: u64,
 }
 
 impl Image {
-    /// Reads its bytes.
+    /// Returns a reader of its bytes.
     pub fn reader(&self) -> ImageReader<'_> {
         ImageReader { image: self, runs: None, pages: self.packs().pages(), passed: 0, position: 0 }
     }
 }
 
 impl ImageReader<'_> {
-    /// What the pages from the start of `range` on come from, as far as it is of one run.
+    /// The source of the first page of `range`, and the pages of `range` that continue from there.
     fn run_at(&mut self, range: PageRange) -> Result<Run> {
         let near = self.passed..=self.passed + NEAR;
         let runs = match &mut self.runs {
@@ -41,17 +41,17 @@ impl ImageReader<'_> {
             runs => runs.insert(Cursor::new(self.image.runs_from(range.start))),
         };
         self.passed = range.start;
-        let source = runs.source(range.start).map_err(|e| e.of(self.image.path()))?;
-        let next = runs.peek().map_err(|e| e.of(self.image.path()))?;
+        let found = runs.source(range.start).and_then(|source| Ok((source, runs.peek()?)));
+        let (source, next) = found.map_err(|e| e.of(self.image.path()))?;
         let end =
             next.map_or(range.end, |run| if run.pages.contains(range.start) { run.pages.end } else { run.pages.start });
         Ok(Run { pages: PageRange { start: range.start, end: end.min(range.end) }, source })
     }
 
-    /// Fills `buf` with the bytes from `offset` on.
+    /// Fills `buf` with bytes from `offset` on; zeros past the length of the image.
     ///
     /// # Errors
-    /// [`crate::Error::Damaged`] when a page is not there or not what it was.
+    /// [`crate::Error::Damaged`] when a page is missing or does not match its digest.
     pub fn read_at(&mut self, buf: &mut [u8], offset: u64) -> Result<()> {
         let (mut at, mut rest) = (offset, buf);
         while !rest.is_empty() {
@@ -65,7 +65,7 @@ impl ImageReader<'_> {
             };
             let mut skip = ((at - n as u64) % PAGE64) as usize;
             while !out.is_empty() {
-                // Whole pages go to their place at once.
+                // Whole pages are read in place.
                 let whole = if skip == 0 { out.len() / PAGE * PAGE } else { 0 };
                 let (now, later) = out.split_at_mut(if whole > 0 { whole } else { out.len().min(PAGE - skip) });
                 if whole > 0 {
@@ -82,10 +82,7 @@ impl ImageReader<'_> {
         Ok(())
     }
 
-    /// How many bytes from the start of `span` on are zeros that need no reading.
-    ///
-    /// # Errors
-    /// When the runs cannot be read.
+    /// Returns how many bytes from the start of `span` on are known to be zeros without reading a page.
     #[doc(hidden)]
     pub fn zeros_in(&mut self, span: Range<u64>) -> Result<u64> {
         let mut at = span.start;

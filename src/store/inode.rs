@@ -1,26 +1,24 @@
-//! The file `inode` of a history: which file its last snapshot was taken of. Only a hint, by which a file that was
-//! renamed is recognized; it may be missing or wrong, and is not brought to the disk.
+//! The file `inode` of a history identifies the file of its last snapshot, so that a renamed file is recognized. It is
+//! a hint: it may be missing or wrong, and is not flushed to disk.
 
 use std::ffi::OsStr;
 use std::io::Write;
 
 use super::history::History;
 use super::write_lock::WriteLock;
-use crate::error::{At, Result};
 use crate::page::Digest;
 use crate::sys::create;
 use crate::sys::open::FileId;
 
 const NAME: &str = "inode";
 const MOST: usize = 256;
-const CHECK_DIGITS: usize = 16;
 
 impl FileId {
     fn line(&self) -> String {
         let born = self.born_ns.map_or("-".into(), |ns| ns.to_string());
         let words = format!("{} {} {born}", self.dev, self.ino);
         let check = Digest::of(format!("memsnap inode 1\n{words}").as_bytes()).to_string();
-        format!("{words} {}\n", &check[..CHECK_DIGITS])
+        format!("{words} {}\n", &check[..16])
     }
 
     fn parse(line: &str) -> Option<FileId> {
@@ -32,24 +30,21 @@ impl FileId {
 }
 
 impl History {
-    /// The file of the last snapshot, as far as it is known.
+    /// Returns the file of the last snapshot, if it is known.
     #[doc(hidden)]
     pub fn known_file(&self) -> Option<FileId> {
         let bytes = create::read_small(&self.dir().join(NAME), MOST).ok()?;
         FileId::parse(std::str::from_utf8(&bytes).ok()?)
     }
 
-    /// Remembers the file that a snapshot is taken of; where that fails, a rename is not recognized, no more.
-    pub(crate) fn remember_file(&self, _writing: &WriteLock, id: FileId) {
-        if self.known_file() != Some(id) {
-            let _ = self.put_file(&id);
+    /// Records the file of a snapshot. If that fails, a rename will not be recognized.
+    pub(crate) fn remember_file(&self, _lock: &WriteLock, id: FileId) {
+        if self.known_file() != Some(id)
+            && let Ok(pending) = self.pending()
+            && pending.file().write_all(id.line().as_bytes()).is_ok()
+        {
+            let _ = pending.replace_unsynced(OsStr::new(NAME));
         }
-    }
-
-    fn put_file(&self, id: &FileId) -> Result<()> {
-        let pending = self.pending()?;
-        pending.file().write_all(id.line().as_bytes()).at("writing", &self.dir().join(NAME))?;
-        pending.replace_unsynced(OsStr::new(NAME))
     }
 }
 
@@ -58,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_whole_lines_are_believed() {
+    fn only_whole_lines_are_accepted() {
         for born_ns in [None, Some(-5), Some(i128::MAX)] {
             let id = FileId { dev: 7, ino: u64::MAX, born_ns };
             let line = id.line();

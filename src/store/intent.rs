@@ -1,4 +1,4 @@
-//! The intent: the record that lets an interrupted change of a target be finished or rolled back.
+//! The intent: the record with which an interrupted change of a target is finished or rolled back.
 
 use std::io;
 use std::path::Path;
@@ -11,59 +11,51 @@ use crate::page::Digest;
 use crate::planted::{Bug, planted};
 use crate::sys::{create, no_follow};
 
-/// The record of a change that was begun and has not ended.
+/// The record of an unfinished change.
 pub(super) const NAME: &str = "intent";
-/// The record of the last change that was finished: what `undo` reverts.
+/// The record of the last finished change, which `undo` reverts.
 const UNDO: &str = "undo";
 const MOST: usize = 256 << 10;
-/// Digits of its digest by which a change marker names a record.
+/// Hexadecimal digits of the digest of a record in a change marker.
 pub(super) const LABEL_DIGITS: usize = 16;
 /// Prefix of the verb of a change that rolls back an interrupted one.
-const WAY_BACK: &str = "rollback of ";
+const ROLLBACK: &str = "rollback of ";
 
-/// "Bring the target from image X to image Y." Both are snapshots of the history; the pages to write follow from their
-/// maps, so they are not listed again.
+/// The record of a change of the target from one snapshot to another. The pages to write follow from their maps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Intent {
-    /// The snapshot that the target held before; zeros when that was not stored.
+    /// The snapshot of the content before; zeros if that was not stored.
     pub from: Digest,
-    /// Its image digest; or zeros.
+    /// The image digest of `from`, or zeros.
     pub from_image: Digest,
-    /// The snapshot that it is to hold.
+    /// The snapshot of the content after.
     pub to: Digest,
-    /// Its image digest.
+    /// The image digest of `to`.
     pub to_image: Digest,
-    /// Device and inode of the target. After a restart, a device may have another number.
+    /// Device and inode of the target. The number of a device may change with a restart.
     pub file: (u64, u64),
-    /// When it was begun, nanoseconds since 1970.
+    /// When the change began, in nanoseconds since 1970.
     pub time_ns: i64,
-    /// The verb: "revert", "undo", "apply"; "rollback of revert" when that was interrupted and is taken back.
+    /// The verb, such as "revert"; "rollback of revert" for the rollback of an interrupted one.
     pub verb: String,
 }
 
 impl Intent {
-    /// Whether this takes back a change that was interrupted.
-    pub fn is_way_back(&self) -> bool {
-        self.verb.starts_with(WAY_BACK)
+    /// Whether it is the rollback of an interrupted change.
+    pub fn is_rollback(&self) -> bool {
+        self.verb.starts_with(ROLLBACK)
     }
 
-    /// Whether what the target held before was not stored: it can only be finished.
+    /// Whether the content before was not stored, so that the change cannot be rolled back.
     pub fn is_final(&self) -> bool {
         self.from.is_zero()
     }
 
-    /// The change the other way round, begun at this time.
-    pub fn turned(&self, time_ns: i64) -> Intent {
-        let verb = self.verb.strip_prefix(WAY_BACK).map_or_else(|| format!("{WAY_BACK}{}", self.verb), String::from);
-        Intent {
-            from: self.to,
-            from_image: self.to_image,
-            to: self.from,
-            to_image: self.from_image,
-            file: self.file,
-            time_ns,
-            verb,
-        }
+    /// The change in the opposite direction, begun at `time_ns`.
+    pub fn reversed(&self, time_ns: i64) -> Intent {
+        let verb = self.verb.strip_prefix(ROLLBACK).map_or_else(|| format!("{ROLLBACK}{}", self.verb), String::from);
+        let (from, from_image) = (self.to, self.to_image);
+        Intent { from, from_image, to: self.from, to_image: self.from_image, file: self.file, time_ns, verb }
     }
 
     fn encode(&self) -> Vec<u8> {
@@ -71,22 +63,21 @@ impl Intent {
         for digest in [&self.from, &self.from_image, &self.to, &self.to_image] {
             out.extend_from_slice(&digest.0);
         }
-        out.extend_from_slice(&self.file.0.to_le_bytes());
-        out.extend_from_slice(&self.file.1.to_le_bytes());
-        out.extend_from_slice(&self.time_ns.to_le_bytes());
-        out.extend_from_slice(&(self.verb.len() as u64).to_le_bytes());
+        for n in [self.file.0, self.file.1, self.time_ns.cast_unsigned(), self.verb.len() as u64] {
+            out.extend_from_slice(&n.to_le_bytes());
+        }
         out.extend_from_slice(self.verb.as_bytes());
         let check = Digest::of(&out);
         out.extend_from_slice(&check.0);
         out
     }
 
-    /// What a change marker calls it.
+    /// Its identifier in a change marker.
     pub(super) fn label(&self) -> String {
         Digest::of(&self.encode()).to_string()[..LABEL_DIGITS].into()
     }
 
-    /// The last change that was finished according to the history in `dir`.
+    /// The last finished change in the history in `dir`.
     pub(super) fn last_in(dir: &Path) -> Option<Intent> {
         Intent::decode(&create::read_small(&dir.join(UNDO), MOST).ok()?).ok()
     }
@@ -121,36 +112,27 @@ impl History {
         Intent::decode(&bytes).map(Some).map_err(|e| e.of(&path))
     }
 
-    /// The change that was begun and not finished, if there is one.
-    ///
-    /// # Errors
-    /// When its record cannot be read or believed.
+    /// Returns the unfinished change, if there is one.
     #[doc(hidden)]
     pub fn intent(&self) -> Result<Option<Intent>> {
         self.read_intent(NAME)
     }
 
-    /// The last change that was finished, if there was one.
-    ///
-    /// # Errors
-    /// When its record cannot be read or believed.
+    /// Returns the last finished change, if there is one.
     #[doc(hidden)]
     pub fn last_change(&self) -> Result<Option<Intent>> {
         let last = self.read_intent(UNDO)?;
         if last.as_ref().is_some_and(Intent::is_final) {
-            return Err(Error::damaged(&self.dir().join(UNDO), "it says nothing of what the target held before"));
+            return Err(Error::damaged(&self.dir().join(UNDO), "it does not name the snapshot before the change"));
         }
         Ok(last)
     }
 
-    /// Begins a change: the record is on disk when this returns.
-    ///
-    /// # Errors
-    /// What writing says; [`Error::Busy`] when the history's lock is not ours any more.
+    /// Records the beginning of a change: the record is on disk when this returns.
     #[doc(hidden)]
-    pub fn begin_change(&self, writing: &WriteLock, intent: &Intent) -> Result<()> {
-        writing.check()?;
-        // Its place is taken at the end.
+    pub fn begin_change(&self, lock: &WriteLock, intent: &Intent) -> Result<()> {
+        lock.check()?;
+        // The end of the change would replace the record of a newer version.
         if let Err(newer @ Error::Version { .. }) = self.last_change() {
             return Err(newer);
         }
@@ -160,10 +142,10 @@ impl History {
         self.put_small(NAME, &intent.encode())
     }
 
-    /// Ends a change: its record becomes that of the last one. With `None` it is forgotten. After one without undo
-    /// there is none: an earlier one could not be taken back any more.
+    /// Removes the record of the unfinished change; `done` becomes the last finished change. After a change without
+    /// undo there is no last change, as earlier ones can no longer be undone.
     #[doc(hidden)]
-    pub fn end_change(&self, _writing: &WriteLock, done: Option<&Intent>) -> Result<()> {
+    pub fn end_change(&self, _lock: &WriteLock, done: Option<&Intent>) -> Result<()> {
         let path = self.dir().join(NAME);
         if done.is_some_and(Intent::is_final) {
             let undo = self.dir().join(UNDO);
@@ -173,7 +155,7 @@ impl History {
             }
             create::sync_dir(self.dir())?; // before the record of this change goes
         } else if let Some(intent) = done {
-            // Written anew, not renamed: a rollback ends a change other than the one that was begun.
+            // Not renamed from the intent: a rollback ends with another record than it began with.
             self.put_small(UNDO, &intent.encode())?;
         }
         match no_follow::remove_file(&path) {

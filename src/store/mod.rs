@@ -1,8 +1,8 @@
-//! The store: a directory of histories, one for each target, with everything that is remembered of it.
+//! The store: a directory of histories, one for each target.
 //!
-//! Layout and bytes are written down in memsnap-store(5). The rules that keep it whole:
-//! * a file appears under its name complete and on disk, or not at all; none is changed in place but `digests`;
-//! * the appearance of a `.snap` is the commit; what no `.snap` names is garbage;
+//! memsnap-store(5) defines the layout and the bytes. The rules that keep it consistent:
+//! * a file appears under its name complete and on disk, or not at all; only `digests` is changed in place;
+//! * the appearance of a `.snap` is the commit; a pack or map that no `.snap` names is garbage;
 //! * a writer holds the flock on the history's `lock`; a reader of an image holds a shared one on its `.snap`.
 
 mod adopt;
@@ -26,7 +26,6 @@ mod refs;
 mod spool;
 mod sweep;
 mod tags;
-mod take_lock;
 mod write_lock;
 
 pub use crate::sys::open::FileId;
@@ -49,7 +48,7 @@ pub use write_lock::WriteLock;
 use crate::sys::ext::OsStrExt;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use place::{above, key_in};
@@ -65,77 +64,67 @@ impl Store {
     /// [`Error::Missing`] when there is none, [`Error::Version`] for a newer format, [`Error::Refused`] when others
     /// could write to it.
     pub fn open(dir: &Path) -> Result<Store> {
-        let dir = &placed(dir);
-        match fs::symlink_metadata(dir) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                return Err(Error::missing(
-                    format!("there is no store at {}", dir.display()),
-                    Cause::NoStore,
-                ));
-            }
-            found => found.at("inspecting", dir)?,
-        };
+        let dir = &resolved(dir);
+        if no_follow::metadata_if_any(dir)?.is_none() {
+            return Err(Error::missing(format!("there is no store at {}", dir.display()), Cause::NoStore));
+        }
         let store = Store::at(dir, create::check_private(dir)?);
         check_format(&store)?;
         Ok(store)
     }
 
-    /// Opens a store even when its `format` is damaged, to see what else is: the store, and that error.
-    ///
-    /// # Errors
-    /// As [`Store::open`], but for the damage.
+    /// As [`Store::open`], but opens a store even if its `format` is damaged, and returns that error with it.
     pub(crate) fn open_despite(dir: &Path) -> Result<(Store, Option<Error>)> {
         match Store::open(dir) {
             Ok(store) => Ok((store, None)),
             Err(e @ Error::Damaged { .. }) => {
-                let dir = placed(dir);
+                let dir = resolved(dir);
                 Ok((Store::at(&dir, create::check_private(&dir)?), Some(e)))
             }
             Err(e) => Err(e),
         }
     }
 
-    /// Makes `format` again, where it is damaged or missing, for a store that was seen to be of the format of this
-    /// version. Of several who do so, one is as good as another.
+    /// Writes a missing or damaged `format` again, for a store whose histories have the format of this version. It
+    /// does not matter which of several concurrent processes wins.
     pub(crate) fn renew_format(&self) -> Result<()> {
         format::put(&self.dir, self.owner, |format, name| format.replace(name))
     }
 
-    /// The file that says which format the store has.
+    /// The path of the file `format`.
     pub(crate) fn format_path(&self) -> PathBuf {
         self.dir.join("format")
     }
 
-    /// Whether a directory in it proves to be a history, as none is in a directory that never was a store.
+    /// Whether it contains a valid history; a directory that never was a store contains none.
     fn has_histories(&self) -> bool {
         self.histories().is_ok_and(|(histories, _)| !histories.is_empty())
     }
 
-    /// The directories of the store that is in use for `target`, and of its history there; neither need be there.
+    /// The directories of the store in use for `target` and of the target's history in it; they may not exist.
     pub(super) fn places(chosen: Option<&Path>, target: &Path) -> (PathBuf, PathBuf) {
-        let dir = placed(&Store::place(chosen, target));
+        let dir = resolved(&Store::place(chosen, target));
         let history = dir.join(History::name_of(&key_in(above(&dir), target)));
         (dir, history)
     }
 
-    /// Opens the store in `dir`, making it, for the caller, when there is none.
+    /// Opens the store in `dir`, and creates it, owned by the caller, if there is none.
     ///
     /// # Errors
-    /// As [`Store::open`]; or when it cannot be made; [`Error::Refused`] inside of another store.
+    /// As [`Store::open`]; when it cannot be created; [`Error::Refused`] inside another store.
     #[doc(hidden)]
     pub fn open_or_create(dir: &Path) -> Result<Store> {
         Store::open_or_create_for(dir, None, &|_, _| Ok(()))
     }
 
-    /// As [`Store::open_or_create`]; made by root, it belongs to `owner`. `check` is asked about the owner that it has
-    /// before anything is made in it.
+    /// As [`Store::open_or_create`], but a store that root creates belongs to `owner`. `check` may refuse the owner of
+    /// the directory before any file is created in it.
     fn open_or_create_for(
         dir: &Path,
         owner: Option<Owner>,
         check: &dyn Fn(&Path, Owner) -> Result<()>,
     ) -> Result<Store> {
-        let dir = &placed(dir);
-        let parent = dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let dir = &resolved(dir);
         if fs::symlink_metadata(dir).is_err() {
             refuse_stored(dir)?;
         }
@@ -143,11 +132,11 @@ impl Store {
         let owner = create::check_private(dir)?;
         check(dir, owner)?;
         let format = dir.join("format");
-        let is_new = || fs::symlink_metadata(&format).map_or_else(is_missing, |found| is_claimed(&found));
+        let is_new = || no_follow::metadata_if_any(&format).is_ok_and(|found| found.is_none_or(|m| is_claimed(&m)));
         if is_new() {
             match check_empty(dir) {
-                Ok(()) => begin(dir, owner, parent)?,
-                // What is in it may be of a process that has begun this store meanwhile.
+                Ok(()) => begin(dir, owner)?,
+                // Its files may be those of a process that has begun to create this store meanwhile.
                 Err(e) if is_new() && !Store::at(dir, owner).has_histories() => return Err(e),
                 Err(_) => {}
             }
@@ -155,44 +144,36 @@ impl Store {
         Store::open(dir)
     }
 
-    /// The history of `target`, if it has one.
+    /// Returns the history of `target`, if it has one.
     ///
     /// # Errors
-    /// When it cannot be looked at, or is no history.
+    /// When it cannot be inspected, or is not a history.
     pub fn history(&self, target: &Path) -> Result<Option<History>> {
         History::find(self, self.key(target))
     }
 
-    /// The history of `target`, if it has one; where its owner cannot enter it, its mode is mended first.
-    ///
-    /// # Errors
-    /// As [`Store::make_history`].
+    /// As [`Store::history`], but first restores a mode that does not let the owner enter the history.
     pub(crate) fn history_to_write(&self, target: &Path) -> Result<Option<History>> {
-        match fs::symlink_metadata(self.dir.join(History::name_of(&self.key(target)))) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        match no_follow::metadata_if_any(&self.dir.join(History::name_of(&self.key(target)))) {
+            Ok(None) => Ok(None),
             _ => self.make_history(target).map(Some),
         }
     }
 
-    /// The history of the target known by `key`, if it has one.
-    ///
-    /// # Errors
-    /// As [`Store::history`].
+    /// As [`Store::history`], of the target with this key.
     pub(crate) fn history_of_key(&self, key: &[u8]) -> Result<Option<History>> {
         History::find(self, key.to_vec())
     }
 
-    /// The history of `target`, made when it has none.
-    ///
-    /// # Errors
-    /// When it cannot be made; [`Error::Refused`] for a file inside of a store.
+    /// Returns the history of `target`, and creates it if it has none. Refuses a file inside a store.
     #[doc(hidden)]
     pub fn make_history(&self, target: &Path) -> Result<History> {
         refuse_stored(target)?;
         History::make(self, self.key(target), owner::owner_at(target)?)
     }
 
-    /// All histories, by name, and what is wrong with directories that look like histories and are none.
+    /// Returns all histories, sorted by name, and the errors of directories that have the name of a history and cannot
+    /// be opened as one.
     ///
     /// # Errors
     /// When the store cannot be listed.
@@ -207,14 +188,14 @@ impl Store {
             if kind.is_dir() {
                 names.push(entry.file_name());
             } else if is_history_name(&entry.file_name(), kind.is_file()) {
-                faults.push(Error::damaged(&path, "it has the name of a target's directory, and is none"));
+                faults.push(Error::damaged(&path, "it has the name of a history, but is not a directory"));
             }
         }
         names.sort();
         for name in names {
             match History::open_named(self, &name) {
                 Ok(history) => histories.push(history),
-                // Its maker was killed before it had a target: there is nothing in it.
+                // The process that created it was killed before it wrote the label: it holds nothing.
                 Err(_) if History::is_unfinished(&self.dir.join(&name)) => {}
                 Err(e) => faults.push(e),
             }
@@ -223,27 +204,23 @@ impl Store {
     }
 }
 
-/// Makes an empty directory a store. Of two who do so at once, the first gives it its id.
-fn begin(dir: &Path, owner: Owner, parent: &Path) -> Result<()> {
+/// Makes an empty directory a store. Of two processes that do so at once, the first determines its id.
+fn begin(dir: &Path, owner: Owner) -> Result<()> {
     create::write_small_for(dir, owner, OsStr::new(".gitignore"), b"*\n")?;
     format::put(dir, owner, |format, name| {
-        // Where files have one name each, being killed may leave the name of an empty one.
+        // On a file system without hard links, a killed process may have left an empty file of this name.
         let claimed = fs::symlink_metadata(dir.join(name)).is_ok_and(|found| is_claimed(&found));
         if claimed { format.replace(name) } else { format.publish(name).map(drop) }
     })?;
-    create::sync_dir(parent)
+    create::sync_dir(no_follow::parent(dir))
 }
 
-fn is_missing(e: io::Error) -> bool {
-    e.kind() == io::ErrorKind::NotFound
-}
-
-/// Whether a file is only a name that a process was to fill.
+/// Whether it is an empty file that only reserves its name.
 fn is_claimed(found: &fs::Metadata) -> bool {
     found.is_file() && found.len() == 0
 }
 
-/// Whether something has a name as [`History::name_of`] gives it. Files with a temporary name look much the same.
+/// Whether `name` has the form of [`History::name_of`]. A temporary name of a file has nearly the same form.
 fn is_history_name(name: &OsStr, file: bool) -> bool {
     let name = name.as_bytes();
     let hex = |b: &u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
@@ -252,11 +229,8 @@ fn is_history_name(name: &OsStr, file: bool) -> bool {
     !unfinished && tail.is_some_and(|tail| tail[0] == b'-' && tail[1..].iter().all(hex))
 }
 
-/// Refuses a target, an output, or a new store, that is itself part of a store: a store of it would be made inside of a
-/// history, and changing it would break the store that it is of.
-///
-/// # Errors
-/// [`Error::Refused`], naming that store.
+/// Refuses a target, an output, or a new store that is itself part of a store: its own store would be created inside a
+/// history, and changing it would damage the outer store.
 pub(crate) fn refuse_stored(target: &Path) -> Result<()> {
     const FIRST: &[u8] = b"memsnap ";
     let is_store = |dir: &&Path| {
@@ -266,16 +240,16 @@ pub(crate) fn refuse_stored(target: &Path) -> Result<()> {
     };
     match target.ancestors().skip(1).find(is_store) {
         Some(dir) => Err(Error::refused(
-            format!("{} is inside of the store {}", target.display(), dir.display()),
-            "nothing in a store is a target, an output or another store: name another file",
+            format!("{} is inside the store {}", target.display(), dir.display()),
+            "a file in a store cannot be a target, an output or another store: name another file",
         )),
         None => Ok(()),
     }
 }
 
-/// The path of a store: what leads to it is resolved, once; it itself is never a link. What cannot be resolved stays as
-/// it is, for the error of the call that opens it.
-fn placed(dir: &Path) -> PathBuf {
+/// The path of a store with links in its parents resolved; the store itself is never a link. A path that cannot be
+/// resolved stays as it is: the call that opens it reports the error.
+fn resolved(dir: &Path) -> PathBuf {
     let found = match dir.file_name() {
         Some(_) => open::resolve_new(dir),
         None => open::resolve(dir), // `.`, `..`
@@ -283,14 +257,13 @@ fn placed(dir: &Path) -> PathBuf {
     found.unwrap_or_else(|_| dir.into())
 }
 
-/// `format` must be one line, as [`format::read`] says.
 fn check_format(store: &Store) -> Result<()> {
-    let dir = store.dir();
-    let path = dir.join("format");
-    let found = fs::symlink_metadata(&path);
-    if found.as_ref().is_ok_and(is_claimed) && !store.has_histories() || found.is_err_and(is_missing) {
+    let (dir, path) = (store.dir(), store.format_path());
+    let found = no_follow::metadata_if_any(&path);
+    let unfinished = |m: &fs::Metadata| is_claimed(m) && !store.has_histories();
+    if found.is_ok_and(|found| found.as_ref().is_none_or(unfinished)) {
         if check_empty(dir).is_ok() {
-            let what = format!("there is no store at {} yet: making it was cut short", dir.display());
+            let what = format!("there is no store at {} yet: its creation was interrupted", dir.display());
             return Err(Error::missing(what, Cause::EmptyStore));
         }
         if store.has_histories() {
@@ -304,11 +277,11 @@ fn check_format(store: &Store) -> Result<()> {
     match format::read(&create::read_small(&path, 4096)?) {
         Some(Ok(())) => Ok(()),
         Some(Err(what)) => Err(Error::Version { path, what }),
-        None => Err(Error::damaged(&path, "its line is not what it must be")),
+        None => Err(Error::damaged(&path, "its line is invalid")),
     }
 }
 
-/// A store is only made in a directory that holds nothing else.
+/// Refuses to create a store in a directory that holds anything else.
 fn check_empty(dir: &Path) -> Result<()> {
     for entry in no_follow::read_dir(dir).at("listing", dir)? {
         let name = entry.at("listing", dir)?.file_name();

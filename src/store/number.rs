@@ -1,9 +1,9 @@
-//! The numbers of snapshots. The next one is recorded in the name of an empty file, so that a number is not given again
-//! when the newest snapshot is removed.
+//! The numbers of snapshots. The next number is recorded in the name of an empty file, so that no number is used again
+//! after the newest snapshot was removed.
 //!
-//! A name changes at once, cannot be half-written, and is brought to the disk together with the name of the snapshot:
-//! the record costs a rename, and no fsync. It is renamed after the snapshot appeared and before it is reported.
-//! Who is killed between the two leaves the old record, behind the snapshot that is there; then that one counts.
+//! A rename is atomic, and becomes durable together with the name of the snapshot: the record needs no fsync. It is
+//! renamed after the snapshot appeared and before it is reported. A kill in between leaves a record that is behind; then
+//! the number of the newest snapshot counts.
 
 use std::path::PathBuf;
 
@@ -13,10 +13,7 @@ use crate::error::{Cause, Error, Result};
 use crate::sys::no_follow;
 
 impl History {
-    /// The number of the next snapshot: the one recorded, and at least the one after the highest.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] when there is none left; when the directory cannot be listed.
+    /// The number of the next snapshot: the recorded one, and at least the one after the highest.
     pub(super) fn next_number(&self) -> Result<u64> {
         let (names, recorded) = self.listed_agreed()?;
         let next = names.last().map_or(1, |last| last.number + 1).max(recorded);
@@ -24,7 +21,7 @@ impl History {
             return Ok(next);
         }
         Err(Error::refused(
-            format!("{} has given number {}, and no number is higher", self.dir().display(), next - 1),
+            format!("{} has used number {}, and there is no higher one", self.dir().display(), next - 1),
             Cause::NoNumberLeft,
         ))
     }
@@ -33,13 +30,13 @@ impl History {
         self.dir().join(record_name(next))
     }
 
-    /// Records that `number` was given to a snapshot that is there now. Where that fails, the snapshot itself says it.
+    /// Records that a snapshot has `number`. If that fails, the name of the snapshot still shows it.
     pub(super) fn record_number(&self, number: u64) {
         let next = self.record_path(number + 1);
         if no_follow::rename(&self.record_path(number), &next).is_ok() {
             return;
         }
-        // There is none yet, or it was lost, or is behind.
+        // The record is missing or behind.
         let made = self.pending().and_then(|file| file.replace_unsynced(record_name(number + 1).as_ref()));
         let others = no_follow::read_dir(self.dir()).into_iter().flatten().flatten().map(|entry| entry.file_name());
         for name in others.filter(|name| made.is_ok() && recorded(name).is_some_and(|other| other <= number)) {
@@ -47,8 +44,8 @@ impl History {
         }
     }
 
-    /// Takes back that `number` was given, if it was the last and was not reported. Before the snapshot is removed,
-    /// so that a kill between the two leaves no gap.
+    /// Makes `number`, which was the last and was not reported, the next again. Called before the snapshot is removed,
+    /// so that a kill in between leaves no gap.
     pub(super) fn give_back(&self, number: u64) {
         let _ = no_follow::rename(&self.record_path(number + 1), &self.record_path(number));
     }

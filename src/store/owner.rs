@@ -1,5 +1,5 @@
-//! Whose store and history may hold what of a target: no user may read from them what he could not read from the
-//! target. Only root can break that, as only root gives away what it makes. The rule is in docs/security.md.
+//! Who may own the store and the history of a target: no user may read more from them than from the target. Only root
+//! has to check this, as only root creates files for others. docs/security.md has the rule.
 
 use std::fs::{self, File, Metadata};
 use std::path::Path;
@@ -11,24 +11,25 @@ use crate::sys::create::Owner;
 use crate::sys::ext::MetadataExt;
 use crate::sys::{create, id, no_follow};
 
-/// The owner of what is at `path`, a link not followed; where nothing is, of the directory, who decides what will be.
+/// The owner of the file or link at `path`; if there is none, the owner of the directory, who can create it.
 pub(super) fn owner_at(path: &Path) -> Result<Owner> {
-    match fs::symlink_metadata(path) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            let dir = no_follow::parent(path);
-            fs::symlink_metadata(dir).at("inspecting", dir).map(|found| Owner::from(&found))
-        }
-        found => found.at("inspecting", path).map(|found| Owner::from(&found)),
-    }
+    let found = match no_follow::metadata_if_any(path)? {
+        None => look(no_follow::parent(path))?,
+        Some(found) => found,
+    };
+    Ok(Owner::from(&found))
 }
 
-/// Whether a directory of `owner` may hold content of a file of `target`. Only root has to ask: others own what they
-/// make.
+fn look(path: &Path) -> Result<Metadata> {
+    fs::symlink_metadata(path).at("inspecting", path)
+}
+
+/// Whether a directory of `owner` may hold content of a file of `target`. Always true for other users than root.
 fn may_hold(owner: Owner, target: Owner) -> bool {
     id::euid() != 0 || owner.uid == 0 || owner.uid == target.uid
 }
 
-/// The error when it may not.
+/// The error of [`may_hold`].
 fn foreign(dir: &Path, owner: Owner, target: &Path, theirs: Owner, cause: Cause) -> Error {
     let what = format!(
         "{} belongs to user {}, who is neither you nor the owner of {} (user {})",
@@ -41,8 +42,8 @@ fn foreign(dir: &Path, owner: Owner, target: &Path, theirs: Owner, cause: Cause)
 }
 
 impl Store {
-    /// Opens the store of `target`: `chosen`, or the one beside it, which must belong to the caller, root or the owner
-    /// of the target.
+    /// Opens the store of `target`: `chosen`, or the one beside the target, which must belong to the caller, root or
+    /// the owner of the target.
     ///
     /// # Errors
     /// As [`Store::open`]; [`Error::Refused`] when it belongs to another user.
@@ -54,7 +55,7 @@ impl Store {
         Ok(store)
     }
 
-    /// Whether this store, which was not chosen, belongs to a user who may say what happened to one of `targets`.
+    /// Refuses this store, which stands beside `targets`, if its owner may not own the history of any of them.
     pub(crate) fn check_beside(&self, targets: &[&Path]) -> Result<()> {
         let known = || targets.iter().filter_map(|target| Some((*target, owner_at(target).ok()?)));
         if known().any(|(_, theirs)| may_hold(self.owner, theirs)) {
@@ -66,11 +67,8 @@ impl Store {
         }
     }
 
-    /// Opens the store for `target` as [`Store::find`] does, making it when there is none: one that is `chosen` belongs
-    /// to the caller, one beside the target to the owner of the target.
-    ///
-    /// # Errors
-    /// As [`Store::open_or_create`]; [`Error::Refused`] when it belongs to a user who may not read the target.
+    /// As [`Store::find`], but creates the store if there is none: a `chosen` one belongs to the caller, one beside the
+    /// target to the owner of the target.
     #[doc(hidden)]
     pub fn find_or_create(chosen: Option<&Path>, target: &Path) -> Result<Store> {
         let theirs = owner_at(target)?;
@@ -84,37 +82,30 @@ impl Store {
 }
 
 impl History {
-    /// Whether content of `live`, the opened target, may be stored here: asked under the lock, before any is. What the
-    /// path led to earlier does not count.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] when a user who may not read `live` could read it here.
+    /// Refuses to store content of `live`, the opened target, if a user who may not read it could read the history.
+    /// Checked under the lock; the file to which the path led earlier does not count.
     pub(crate) fn admit(&self, live: &File) -> Result<()> {
         let live = live.metadata().at("inspecting", self.target())?;
         self.admit_from(Owner::from(&live))?;
         self.check_readers(&live)
     }
 
-    /// As [`History::admit`], for content of the target that comes from elsewhere.
-    ///
-    /// # Errors
-    /// As [`History::admit`]; when the target cannot be looked at.
+    /// As [`History::admit`], for content of the target that was not read from the opened file.
     pub(crate) fn admit_path(&self) -> Result<()> {
         self.admit_from(owner_at(self.target())?)
     }
 
-    /// Where files are not as private as they were made, as on file systems without modes, those who can read them must
-    /// be able to read the target. The lock stands for all files.
+    /// On file systems without modes, files are less private than they were created. All who can read them must be able
+    /// to read the target. The lock is checked for all files.
     fn check_readers(&self, live: &Metadata) -> Result<()> {
-        let look = |path: &Path| fs::symlink_metadata(path).at("inspecting", path);
         let reach = look(no_follow::parent(self.dir()))?.mode() & look(self.dir())?.mode();
         let (lock, may) = (look(&self.dir().join("lock"))?, live.mode());
-        // Each class: what it needs of the directories, what of the file.
+        // For a class of users: the bit that it needs of the directories, and of the file.
         let open_to = |enter: u32, read: u32| reach & enter != 0 && lock.mode() & read != 0;
         let group_may = may & 0o040 != 0 && live.gid() == lock.gid();
         if may & 0o004 == 0 && (open_to(0o001, 0o004) || open_to(0o010, 0o040) && !group_may) {
             let what = format!(
-                "others can read what is stored in {}, and not {} (mode {:o})",
+                "others can read the content stored in {}, but not {} (mode {:o})",
                 self.dir().display(),
                 self.target().display(),
                 may & 0o7777
@@ -125,9 +116,9 @@ impl History {
     }
 
     fn admit_from(&self, theirs: Owner) -> Result<()> {
-        let (store, keeper) = (no_follow::parent(self.dir()), self.keeper());
-        if !may_hold(keeper, theirs) {
-            return Err(foreign(store, keeper, self.target(), theirs, Cause::ForeignStore));
+        let (store, store_owner) = (no_follow::parent(self.dir()), self.store_owner());
+        if !may_hold(store_owner, theirs) {
+            return Err(foreign(store, store_owner, self.target(), theirs, Cause::ForeignStore));
         }
         if !may_hold(self.owner(), theirs) {
             let cause = Cause::ForeignHistory { dir: self.dir().into(), owner: (theirs.uid, theirs.gid) };
@@ -143,9 +134,9 @@ mod tests {
     use crate::sys::ext::chown;
     use std::time::Duration;
 
-    /// While the path led to a file of another user, that user got a history; what was opened then is root's.
+    /// The history was created while the path led to a file of another user; the opened file belongs to root.
     #[test]
-    fn the_opened_file_counts_and_not_what_the_path_led_to() {
+    fn the_owner_of_the_opened_file_counts() {
         if id::euid() != 0 {
             return crate::sys::skipped("not root");
         }
@@ -159,7 +150,7 @@ mod tests {
             let store = Store::find_or_create(chosen.as_deref(), &target).unwrap();
             let history = store.make_history(&target).unwrap();
             drop(history.write_lock(Duration::ZERO).unwrap());
-            assert_eq!((history.owner().uid, history.keeper().uid), (1234, if chosen.is_none() { 1234 } else { 0 }));
+            assert_eq!((history.owner().uid, history.store_owner().uid), (1234, if chosen.is_none() { 1234 } else { 0 }));
             history.admit(&File::open(&target).unwrap()).unwrap();
             history.admit_path().unwrap();
             let refused = history.admit(&File::open(&secret).unwrap()).unwrap_err();
@@ -167,9 +158,8 @@ mod tests {
         }
     }
 
-    /// A history that was replaced by a directory of another user gets no file.
     #[test]
-    fn what_took_the_place_of_a_history_is_not_written_to() {
+    fn a_directory_of_another_user_in_place_of_a_history_is_not_written_to() {
         if id::euid() != 0 {
             return crate::sys::skipped("not root");
         }

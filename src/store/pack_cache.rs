@@ -1,22 +1,22 @@
-//! The packs of a history, opened as they are needed: few files open at once, few blocks of index in memory.
+//! The pack cache of a history: a bounded number of open packs, and of index blocks in memory.
 
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::sys::create;
 use crate::error::{Error, Result};
 use crate::pack::{Block, PackReader, Packs, Source};
 use crate::page::{Digest, PAGE, PageNo, page_digest};
 use crate::planted::{Bug, planted};
-use crate::sys::create;
 
 /// Most packs open at once.
 const MOST_OPEN: usize = 64;
 /// Most bytes of index kept in memory: enough for 6000 snapshots of 100 pages, or 4 GiB of dense image.
 const MOST_INDEX: usize = 24 << 20;
 
-/// The packs of one history. Shared by threads.
+/// The packs of one history, opened when they are needed. Threads can share it.
 #[derive(Debug)]
 pub struct PackCache {
     dir: PathBuf,
@@ -28,11 +28,11 @@ struct State {
     packs: Packs,
     open: Cache<u32, Arc<PackReader<File>>>,
     blocks: Cache<(u32, usize), Arc<Block>>,
-    /// The only block of small packs, found without opening the pack.
+    /// First and last page of packs with one block, which is then found without opening the pack.
     spans: HashMap<u32, (PageNo, PageNo)>,
 }
 
-/// Values by key; when they weigh too much, those not asked for lately go.
+/// Values by key. If they weigh too much, those that were not used lately are dropped.
 #[derive(Debug)]
 struct Cache<K, V> {
     values: HashMap<K, (V, u64, usize)>,
@@ -57,7 +57,7 @@ impl<K: Copy + Eq + std::hash::Hash, V: Clone> Cache<K, V> {
     fn put(&mut self, key: K, value: V, weight: usize, most: usize) {
         self.clock += 1;
         if self.weight + weight > most {
-            // The older half goes at once: dropping one at a time would look at all of them every time.
+            // The older half is dropped at once: to drop one, all would have to be compared each time.
             let mut ages: Vec<u64> = self.values.values().map(|(_, used, _)| *used).collect();
             ages.sort_unstable();
             let limit = ages.get(ages.len() / 2).copied().unwrap_or(0);
@@ -70,7 +70,7 @@ impl<K: Copy + Eq + std::hash::Hash, V: Clone> Cache<K, V> {
 }
 
 impl PackCache {
-    /// The packs in `dir`.
+    /// A cache of the packs in `dir`.
     pub fn new(dir: &Path) -> PackCache {
         PackCache { dir: dir.into(), state: Mutex::default() }
     }
@@ -79,7 +79,7 @@ impl PackCache {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs `f` on the numbers of packs.
+    /// Calls `f` with the numbers of packs.
     pub fn with_packs<R>(&self, f: impl FnOnce(&mut Packs) -> R) -> R {
         f(&mut self.lock().packs)
     }
@@ -89,12 +89,16 @@ impl PackCache {
         self.lock().packs.id(number)
     }
 
-    /// The file of pack `number`.
+    /// The path of pack `number`.
     pub fn pack_path(&self, number: u32) -> PathBuf {
         self.dir.join(format!("{}.pack", self.pack_id(number)))
     }
 
-    /// Forgets what is open of pack `number`: it has been replaced.
+    fn lacks(&self, number: u32, page: PageNo) -> Error {
+        Error::damaged(&self.pack_path(number), format!("it does not hold page {page}"))
+    }
+
+    /// Drops what is cached of pack `number`, whose file was replaced.
     pub fn forget(&self, number: u32) {
         let mut state = self.lock();
         state.open.values.remove(&number);
@@ -103,29 +107,18 @@ impl PackCache {
     }
 
     /// Opens pack `number`.
-    ///
-    /// # Errors
-    /// [`Error::Damaged`] when it is missing or not what its name says.
     pub fn pack(&self, number: u32) -> Result<Arc<PackReader<File>>> {
         if let Some(pack) = self.lock().open.get(&number) {
             return Ok(pack);
         }
         let path = self.pack_path(number);
-        let file = match create::open_own(&path) {
-            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-                return Err(Error::damaged(&path, "it is missing"));
-            }
-            file => file?,
-        };
-        let pack = Arc::new(PackReader::open(file, &self.pack_id(number)).map_err(|e| e.of(&path))?);
+        let pack = PackReader::open(open_stored(&path)?, &self.pack_id(number)).map_err(|e| e.of(&path))?;
+        let pack = Arc::new(pack);
         self.lock().open.put(number, pack.clone(), 1, MOST_OPEN);
         Ok(pack)
     }
 
-    /// The block of pack `number` that holds `page`.
-    ///
-    /// # Errors
-    /// [`Error::Damaged`] when it does not, or cannot be believed.
+    /// The block of the index of pack `number` that holds `page`, and its place in the index.
     pub fn block(&self, number: u32, page: PageNo) -> Result<(usize, Arc<Block>)> {
         let index = {
             let mut state = self.lock();
@@ -140,8 +133,7 @@ impl PackCache {
             }
         };
         let pack = self.pack(number)?;
-        let lacks = || Error::damaged(&self.pack_path(number), format!("it does not hold page {page}"));
-        let index = index.or_else(|| pack.block_of(page)).ok_or_else(lacks)?;
+        let index = index.or_else(|| pack.block_of(page)).ok_or_else(|| self.lacks(number, page))?;
         if let Some(block) = self.lock().blocks.get(&(number, index)) {
             return Ok((index, block));
         }
@@ -155,20 +147,11 @@ impl PackCache {
     }
 
     /// The digest of `page` of pack `number`.
-    ///
-    /// # Errors
-    /// [`Error::Damaged`] when it is not there.
     pub fn digest(&self, number: u32, page: PageNo) -> Result<Digest> {
-        let (_, block) = self.block(number, page)?;
-        block
-            .digest(page)
-            .ok_or_else(|| Error::damaged(&self.pack_path(number), format!("it does not hold page {page}")))
+        self.block(number, page)?.1.digest(page).ok_or_else(|| self.lacks(number, page))
     }
 
     /// The digest of the page that `source` names.
-    ///
-    /// # Errors
-    /// [`Error::Damaged`] when the index of its pack is.
     pub fn page_digest(&self, source: Source) -> Result<Digest> {
         match source {
             Source::Hole | Source::Zero => Ok(Digest::ZERO),
@@ -176,13 +159,23 @@ impl PackCache {
         }
     }
 
-    /// Reads pages one after the other.
+    /// A reader of pages.
     pub fn pages(&self) -> PageReader<'_> {
         PageReader { packs: self, last: None }
     }
 }
 
-/// Reads pages; remembers the frame it decoded last, for the page after.
+/// Opens a file of the store that must exist.
+pub(super) fn open_stored(path: &Path) -> Result<File> {
+    match create::open_own(path) {
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            Err(Error::damaged(path, "it is missing"))
+        }
+        file => file,
+    }
+}
+
+/// Reads pages, and keeps the last decoded frame for the pages that follow.
 #[derive(Debug)]
 pub struct PageReader<'a> {
     packs: &'a PackCache,
@@ -197,21 +190,12 @@ struct DecodedFrame {
 }
 
 impl PageReader<'_> {
-    /// Reads `page` of pack `number` into `out`, holds it against its digest, and gives that.
-    ///
-    /// # Errors
-    /// [`Error::Damaged`] when the page is not there or not what it was.
+    /// Reads `page` of pack `number` into `out`, checks it against its digest, and returns the digest.
     pub fn read(&mut self, number: u32, page: PageNo, out: &mut [u8; PAGE]) -> Result<Digest> {
         Ok(self.read_some(number, page, std::slice::from_mut(out))?.1)
     }
 
-    /// Reads pages of pack `number` from `page` on, as many as `out` has room for, and holds each against its digest.
-    ///
-    /// # Errors
-    /// [`Error::Damaged`] when one of them is not there or not what it was.
-    ///
-    /// # Panics
-    /// When `out` is not whole pages.
+    /// Fills `out`, whole pages, with pages of pack `number` from `page` on, and checks each against its digest.
     pub fn read_run(&mut self, number: u32, page: PageNo, out: &mut [u8]) -> Result<()> {
         let (pages, rest) = out.as_chunks_mut::<PAGE>();
         assert!(rest.is_empty(), "pages are read whole");
@@ -222,8 +206,8 @@ impl PageReader<'_> {
         Ok(())
     }
 
-    /// Reads the pages from `page` on that lie in its frame, as far as `out` has room and none is left out: how many,
-    /// and the digest of the first. Raw ones are read from the disk at once, and no others of their frame.
+    /// Reads consecutive pages from `page` on that are in one frame, at most as many as `out` holds. Returns their
+    /// number, and the digest of the first. Of a raw frame only these pages are read from disk.
     fn read_some(&mut self, number: u32, page: PageNo, out: &mut [[u8; PAGE]]) -> Result<(usize, Digest)> {
         let path = || self.packs.pack_path(number);
         let held = |last: &DecodedFrame| last.pack == number && last.place(page).is_some();
@@ -234,7 +218,7 @@ impl PageReader<'_> {
                 .ok_or_else(|| Error::damaged(&path(), format!("the bytes of page {page} are missing")))?;
             let pack = self.packs.pack(number)?;
             let pages = block.frame_pages(frame);
-            let n = side_by_side(&pages, page, out.len());
+            let n = consecutive(&pages, page, out.len());
             if pack.raw_page(&block, frame, page, out[..n].as_flattened_mut()).map_err(|e| e.of(&path()))? {
                 return self.prove(number, &pages, page, &out[..n]);
             }
@@ -243,13 +227,14 @@ impl PageReader<'_> {
             self.last = Some(DecodedFrame { pack: number, pages, bytes });
         }
         let last = self.last.as_ref().expect("the frame was decoded");
-        let n = side_by_side(&last.pages, page, out.len());
+        let n = consecutive(&last.pages, page, out.len());
         let at = last.place(page).expect("the frame holds the page") * PAGE;
         out[..n].as_flattened_mut().copy_from_slice(&last.bytes[at..at + n * PAGE]);
         self.prove(number, &last.pages, page, &out[..n])
     }
 
-    /// Holds pages from `page` on against the digests in `pages`: how many they are, and the first digest.
+    /// Checks the pages in `out`, from `page` on, against the digests in `pages`. Returns their number, and the first
+    /// digest.
     fn prove(
         &self,
         number: u32,
@@ -278,8 +263,8 @@ fn place_of(pages: &[(PageNo, Digest)], page: PageNo) -> Option<usize> {
     pages.binary_search_by_key(&page, |(p, _)| *p).ok()
 }
 
-/// How many pages follow each other in `pages` from `page` on, at most `most`.
-fn side_by_side(pages: &[(PageNo, Digest)], page: PageNo, most: usize) -> usize {
+/// The number of consecutive pages in `pages` from `page` on, at most `most`.
+fn consecutive(pages: &[(PageNo, Digest)], page: PageNo, most: usize) -> usize {
     let from = &pages[pages.partition_point(|(p, _)| *p < page)..];
     from.iter().zip(page..).take(most).take_while(|((p, _), next)| p == next).count()
 }

@@ -1,4 +1,4 @@
-//! The place of a store, and what targets are known by there.
+//! The location of a store, and the keys of targets in it.
 
 use crate::sys::ext::{OsStrExt, OsStringExt};
 use std::ffi::OsString;
@@ -13,14 +13,14 @@ pub const STORE_NAME: &str = ".memsnap";
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(super) dir: PathBuf,
-    /// The directory it is in: targets below it are known by their path from here, so that both may move together.
+    /// Its parent directory. The key of a target below it is the relative path, so that store and target can be moved
+    /// together.
     pub(super) above: PathBuf,
-    /// Whose it is.
     pub(super) owner: Owner,
 }
 
 impl Store {
-    /// The directory of the store for `target`: `chosen`, or [`STORE_NAME`] beside it.
+    /// Returns the directory of the store for `target`: `chosen`, or [`STORE_NAME`] beside it.
     #[doc(hidden)]
     pub fn place(chosen: Option<&Path>, target: &Path) -> PathBuf {
         match chosen {
@@ -29,35 +29,35 @@ impl Store {
         }
     }
 
-    /// The store in `dir`, which is of `owner`.
+    /// The store in `dir`, which belongs to `owner`.
     pub(super) fn at(dir: &Path, owner: Owner) -> Store {
         Store { dir: dir.into(), above: above(dir).into(), owner }
     }
 
-    /// Where it is.
+    /// Returns the path of its directory.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// The bytes that `target`, an absolute path, is known by here: relative when it is below the store's directory.
+    /// Returns the key of `target`, an absolute path: relative if it is below the parent directory of the store.
     #[doc(hidden)]
     pub fn key(&self, target: &Path) -> Vec<u8> {
         key_in(&self.above, target)
     }
 
-    /// The absolute path of the target known by `key`.
+    /// Returns the absolute path of the target with this key.
     #[doc(hidden)]
     pub fn target(&self, key: &[u8]) -> PathBuf {
         self.above.join(OsString::from_vec(key.to_vec()))
     }
 }
 
-/// The directory that the paths in a store are relative to.
+/// The directory to which keys in a store are relative.
 pub(super) fn above(store: &Path) -> &Path {
     store.parent().unwrap_or(store)
 }
 
-/// The bytes that `target` is known by in a store in the directory `above`.
+/// The key of `target` in a store in the directory `above`.
 pub(super) fn key_in(above: &Path, target: &Path) -> Vec<u8> {
     target.strip_prefix(above).unwrap_or(target).as_os_str().as_bytes().to_vec()
 }

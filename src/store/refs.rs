@@ -1,4 +1,4 @@
-//! The ways to name a snapshot, which one is meant, and what may be a tag.
+//! References to snapshots, and the rules for tags.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,23 +9,23 @@ use crate::error::{Cause, Error, Result, acts};
 
 /// Longest tag, in bytes: it is also a file name in the store.
 const TAG_MAX: usize = 64;
-/// Digits of a full id.
+/// Digits of an id.
 const ID_DIGITS: usize = 64;
-/// Fewest digits that may stand for an id.
+/// Fewest digits of an id in a reference.
 const PREFIX_MIN: usize = 4;
 
-/// Which image of a file is meant.
+/// A reference to a snapshot of a file, or to the file itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ref {
     /// `@latest`: the newest snapshot.
     Latest,
-    /// `@3`: the snapshot of that number.
+    /// `@3`: the snapshot with this number.
     Number(u64),
-    /// `@-1`: so many before the newest.
+    /// `@-1`: the snapshot this many before the newest.
     Back(u64),
-    /// `@1a2b`: the snapshot whose id starts so; in lower case.
+    /// `@1a2b`: the snapshot whose id begins with these digits, in lower case.
     Prefix(String),
-    /// `@before-upgrade`: the snapshot that bears this tag.
+    /// `@before-upgrade`: the snapshot with this tag.
     Tag(String),
     /// `@now`: the file as it is.
     Now,
@@ -42,7 +42,7 @@ impl FromStr for Ref {
             _ => {}
         }
         if let Some(back) = text.strip_prefix('-') {
-            return number(back).map(Ref::Back).ok_or_else(|| no_ref(text, "it counts no snapshots"));
+            return number(back).map(Ref::Back).ok_or_else(|| no_ref(text, "a number must follow the -"));
         }
         if is_digits(text) && text.len() != ID_DIGITS {
             return match number(text) {
@@ -53,7 +53,7 @@ impl FromStr for Ref {
         }
         if is_hex(text) {
             return match text.len() {
-                ..PREFIX_MIN => Err(no_ref(text, "an id is named by at least 4 of its digits")),
+                ..PREFIX_MIN => Err(no_ref(text, "an id needs at least 4 digits")),
                 PREFIX_MIN..=ID_DIGITS => Ok(Ref::Prefix(text.to_ascii_lowercase())),
                 _ => Err(no_ref(text, "an id has 64 digits")),
             };
@@ -62,7 +62,7 @@ impl FromStr for Ref {
             return Err(no_ref(text, "snapshots are counted back with -"));
         }
         if !text.starts_with(char::is_alphabetic) {
-            return Err(no_ref(text, "it is no number, no id, and no tag, which starts with a letter"));
+            return Err(no_ref(text, "it is not a number or an id, and a tag starts with a letter"));
         }
         tag_fault(text).map_or_else(|| Ok(Ref::Tag(text.into())), |why| Err(no_ref(text, why)))
     }
@@ -80,7 +80,7 @@ impl fmt::Display for Ref {
     }
 }
 
-/// Whether `tag` may name a snapshot; the error says what is wrong with it.
+/// Checks that `tag` can be a tag.
 #[doc(hidden)]
 pub fn check_tag(tag: &str) -> Result<()> {
     let why = match tag.contains(acts) {
@@ -91,15 +91,15 @@ pub fn check_tag(tag: &str) -> Result<()> {
         None => Ok(()),
         Some(why) => Err(Error::refused(
             format!("`{tag}` cannot be a tag: {why}"),
-            "a tag starts with a letter, is no hexadecimal number, has at most 64 bytes and none of @ : / ~ or ..",
+            "a tag starts with a letter, is not a hexadecimal number, has at most 64 bytes and none of @ : / ~ or ..",
         )),
     }
 }
 
-/// Why no store has such a tag, of whichever version: those from 0.1 may have invisible characters.
+/// As [`tag_fault`], for tags in stores of all versions: tags made by 0.1 may contain invisible characters.
 pub(super) fn known_tag_fault(tag: &str) -> Option<&'static str> {
     let reserved = ["latest", "now"].contains(&tag);
-    reserved.then_some("it has a meaning of its own").or_else(|| tag_fault(tag))
+    reserved.then_some("it is a reserved name").or_else(|| tag_fault(tag))
 }
 
 fn tag_fault(tag: &str) -> Option<&'static str> {
@@ -118,7 +118,7 @@ fn tag_fault(tag: &str) -> Option<&'static str> {
     }
 }
 
-/// The error for a text that names no snapshot.
+/// The error for a reference that names no snapshot.
 pub(crate) fn no_ref(text: &str, why: &str) -> Error {
     Error::refused(format!("`@{text}` names no snapshot: {why}"), Cause::NoRef)
 }
@@ -136,23 +136,24 @@ fn is_hex(text: &str) -> bool {
 }
 
 impl History {
-    /// The snapshot `back` before the latest, of those that a user asked for: what memsnap made by itself, to undo
-    /// a change or to make one, has a number but is not the latest. It counts where there are no others.
+    /// The snapshot `back` before the latest of those that a user asked for. Automatic snapshots have a number, but
+    /// count here only if there are no others.
     fn asked(&self, all: &[SnapName], back: u64) -> Option<SnapName> {
         let back = usize::try_from(back).ok()?;
-        // One that cannot be read counts: the verb that opens it says what is wrong.
-        let by_us = |name: &SnapName| self.snapshot(*name).is_ok_and(|s| s.meta().kind.is_automatic());
-        let mut asked = all.iter().rev().filter(|name| !by_us(name)).peekable();
+        // A snapshot that cannot be read counts: the verb that opens it reports the error.
+        let is_automatic = |name: &SnapName| self.snapshot(*name).is_ok_and(|s| s.meta().kind.is_automatic());
+        let mut asked = all.iter().rev().filter(|name| !is_automatic(name)).peekable();
         if asked.peek().is_none() {
             return all.iter().rev().nth(back).copied();
         }
         asked.nth(back).copied()
     }
 
-    /// The snapshot that `reference` names.
+    /// Returns the snapshot that `reference` names.
     ///
     /// # Errors
-    /// [`Error::Missing`] when there is none, or more than one id begins so; [`Error::Damaged`] for a broken tag.
+    /// [`Error::Missing`] when there is none, or several ids begin with the prefix; [`Error::Damaged`] for a damaged
+    /// tag.
     pub fn resolve(&self, reference: &Ref) -> Result<SnapName> {
         let all = self.snapshots()?;
         if all.is_empty() {
@@ -167,7 +168,7 @@ impl History {
             Ref::Number(n) => all.iter().find(|s| s.number == *n).copied().ok_or_else(none),
             Ref::Tag(tag) => {
                 let id = self.tagged(tag)?.ok_or_else(none)?;
-                let gone = || missing(format!("tag {tag} names snapshot {id}, which is not there"));
+                let gone = || missing(format!("tag {tag} names snapshot {id}, which does not exist"));
                 all.iter().find(|s| s.id == id).copied().ok_or_else(gone)
             }
             Ref::Prefix(prefix) => {
@@ -177,7 +178,7 @@ impl History {
                     [] => Err(none()),
                     _ => {
                         let ids: Vec<_> = found.iter().map(|s| format!("@{}", s.number)).collect();
-                        Err(missing(format!("{prefix} begins the ids of several snapshots: {}", ids.join(", "))))
+                        Err(missing(format!("several snapshots have ids that begin with {prefix}: {}", ids.join(", "))))
                     }
                 }
             }

@@ -1,4 +1,4 @@
-//! Scratch bytes: in memory while they are few, in an unnamed file in the history when they are many.
+//! Temporary bytes: in memory while they are few, then in an unnamed file in the history.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -19,7 +19,7 @@ pub struct Spool {
 }
 
 impl Spool {
-    /// Empty; on disk it will be in `dir`.
+    /// An empty spool, whose file will be in `dir`.
     pub fn new(dir: &Path) -> Spool {
         Spool { memory: Vec::new(), disk: None, dir: dir.into(), len: 0 }
     }
@@ -29,7 +29,7 @@ impl Spool {
         self.len
     }
 
-    /// Whether there are none.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }

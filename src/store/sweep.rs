@@ -1,4 +1,4 @@
-//! Clearing away what a killed writer left: files of our own pattern that no snapshot names.
+//! Removing the leftover files of a killed writer: unfinished files, and packs and maps that no snapshot names.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -14,12 +14,12 @@ use crate::page::Digest;
 use crate::sys::{create, no_follow};
 
 impl History {
-    /// Packs and maps that some snapshot names; `None` when a snapshot cannot be read, so that it is unknown.
+    /// Returns the packs and maps that snapshots name; `None` if a snapshot cannot be read.
     pub(crate) fn needed(&self) -> Result<Option<HashSet<Digest>>> {
         let mut needed = HashSet::new();
         for name in self.listed_agreed()?.0 {
-            // Each with a pack cache of its own, which then has the packs of this snapshot and no others.
-            let Ok(image) = self.afresh().image(name) else {
+            // With its own pack cache, which then numbers only the packs of this snapshot.
+            let Ok(image) = self.with_own_cache().image(name) else {
                 return Ok(None);
             };
             needed.insert(image.meta().stored.map);
@@ -29,24 +29,10 @@ impl History {
         Ok(Some(needed))
     }
 
-    /// Files here that no snapshot needs. Without a full list of what is needed: only unfinished files.
-    pub(crate) fn garbage(&self) -> Result<Vec<PathBuf>> {
-        self.litter(self.needed()?.as_ref())
-    }
-
-    /// As [`History::garbage`], with the list of what is needed at hand.
-    pub(crate) fn litter(&self, needed: Option<&HashSet<Digest>>) -> Result<Vec<PathBuf>> {
-        let (out, _) = self.left_over(needed)?;
-        Ok(out)
-    }
-
-    /// What has the name of such a file, and is none: never made by us, and never removed.
-    pub(crate) fn impostors(&self, needed: Option<&HashSet<Digest>>) -> Result<Vec<PathBuf>> {
-        let (_, others) = self.left_over(needed)?;
-        Ok(others)
-    }
-
-    fn left_over(&self, needed: Option<&HashSet<Digest>>) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+    /// Returns the leftover files, given the packs and maps that are [needed](History::needed), and the paths that have
+    /// the name of a leftover file but are not regular files: memsnap did not create these, and never removes them. If
+    /// it is unknown what is needed, only unfinished files are leftover files.
+    pub(crate) fn left_over(&self, needed: Option<&HashSet<Digest>>) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
         let (mut out, mut others) = unfinished(&self.dir().join("names"));
         for entry in no_follow::read_dir(self.dir()).at("listing", self.dir())? {
             let entry = entry.at("listing", self.dir())?;
@@ -62,13 +48,10 @@ impl History {
         Ok((out, others))
     }
 
-    /// Removes the snapshot `name`, which was not reported yet, unless the record of a change names it. The next one
-    /// gets its number.
-    ///
-    /// # Errors
-    /// When it cannot be removed, or a record cannot be read.
-    pub(crate) fn remove_unused(&self, writing: &WriteLock, name: &SnapName) -> Result<()> {
-        writing.check()?;
+    /// Removes the snapshot `name`, which was not reported yet, unless the record of a change names it. The next
+    /// snapshot gets its number.
+    pub(crate) fn remove_unused(&self, lock: &WriteLock, name: &SnapName) -> Result<()> {
+        lock.check()?;
         let names = |change: Option<Intent>| change.is_some_and(|change| [change.from, change.to].contains(&name.id));
         if names(self.intent()?) || names(self.last_change()?) {
             return Ok(());
@@ -77,35 +60,27 @@ impl History {
         let path = self.dir().join(name.file_name());
         no_follow::remove_file(&path).at("removing", &path)?;
         create::sync_dir(self.dir())?;
-        self.sweep(writing)
+        self.sweep(lock)
     }
 
-    /// Removes what no snapshot needs, now.
-    ///
-    /// # Errors
-    /// When something of it cannot be removed.
-    pub(crate) fn sweep(&self, _writing: &WriteLock) -> Result<()> {
-        sweep(self)
+    /// Removes the leftover files.
+    pub(crate) fn sweep(&self, _lock: &WriteLock) -> Result<()> {
+        for path in self.left_over(self.needed()?.as_ref())?.0 {
+            no_follow::remove_file(&path).at("removing", &path)?;
+        }
+        Ok(())
     }
 }
 
-/// A file that was being written under a temporary name.
+/// Whether `name` is a temporary name, under which a file is written.
 fn is_unfinished(name: &OsStr) -> bool {
     name.to_str().is_some_and(|n| n.starts_with(create::TMP_PREFIX))
 }
 
-/// Such files in `dir`, as far as it can be listed, and what has such a name and is no file.
+/// The unfinished files in `dir`, as far as it can be listed, and other things with such names.
 fn unfinished(dir: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
     let entries = no_follow::read_dir(dir).into_iter().flatten().flatten().filter(|e| is_unfinished(&e.file_name()));
     let (files, others): (Vec<_>, Vec<_>) = entries.partition(|e| e.file_type().is_ok_and(|kind| kind.is_file()));
     let paths = |entries: Vec<fs::DirEntry>| entries.iter().map(|entry| dir.join(entry.file_name())).collect();
     (paths(files), paths(others))
-}
-
-/// Removes the garbage of a history. The caller holds its lock.
-pub(super) fn sweep(history: &History) -> Result<()> {
-    for path in history.garbage()? {
-        no_follow::remove_file(&path).at("removing", &path)?;
-    }
-    Ok(())
 }

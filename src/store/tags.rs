@@ -1,4 +1,4 @@
-//! Names for snapshots: one small file each, replaced atomically.
+//! Tags: names for snapshots, each in a small file that is replaced atomically.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -10,10 +10,10 @@ use crate::error::{At, Error, Result};
 use crate::page::Digest;
 use crate::sys::{create, no_follow};
 
-/// What the names of tag files begin with; pins and notes will have their own.
+/// Prefix of the names of tag files.
 const PREFIX: &str = "tag-";
 
-/// What a tag file holds: the id, and a check that is bound to the name.
+/// The content of a tag file: the id, and a check over the name and the id.
 fn line(tag: &str, id: &Digest) -> String {
     let check = Digest::of(format!("memsnap tag 1\n{tag}\n{id}").as_bytes());
     format!("{id} {}\n", &check.to_string()[..16])
@@ -24,21 +24,15 @@ impl History {
         self.dir().join("names").join(format!("{PREFIX}{tag}"))
     }
 
-    /// Names snapshot `id`; a tag that another has moves.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] for a name that cannot be a tag; what writing says.
+    /// Sets `tag` to snapshot `id`; a tag of another snapshot moves.
     #[doc(hidden)]
-    pub fn tag(&self, _writing: &WriteLock, tag: &str, id: &Digest) -> Result<()> {
+    pub fn tag(&self, _lock: &WriteLock, tag: &str, id: &Digest) -> Result<()> {
         check_tag(tag)?;
         let dir = self.make_names()?;
         create::write_small_for(&dir, self.owner(), OsStr::new(&format!("{PREFIX}{tag}")), line(tag, id).as_bytes())
     }
 
-    /// The id that `tag` names, if there is such a tag.
-    ///
-    /// # Errors
-    /// [`Error::Damaged`] when its file does not hold together.
+    /// Returns the id that `tag` names, if there is such a tag.
     #[doc(hidden)]
     pub fn tagged(&self, tag: &str) -> Result<Option<Digest>> {
         let path = self.tag_path(tag);
@@ -48,7 +42,7 @@ impl History {
         id.map(Some).ok_or_else(|| Error::damaged(&path, "it does not hold an id with its check"))
     }
 
-    /// All tags with what they name, by name; those that do not hold together are errors.
+    /// Returns all tags with the ids that they name, sorted; an error for each damaged one.
     #[doc(hidden)]
     pub fn tags(&self) -> Result<Vec<(String, Result<Digest>)>> {
         let dir = self.dir().join("names");

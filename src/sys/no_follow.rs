@@ -12,6 +12,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, mkdirat, openat, re
 use rustix::io::{Errno, retry_on_intr};
 
 use super::open_mode::OpenMode;
+use crate::error::At;
 
 /// open(2). Links in a relative path are followed; an absolute path must have none, else it fails with ELOOP.
 ///
@@ -149,7 +150,15 @@ pub(super) fn directory_of(path: &Path) -> Result<File, Errno> {
     directory(parent(path))
 }
 
-/// The path of the parent directory of `path`.
+/// Returns the metadata of what is at `path`, or `None` if nothing is there.
+pub(crate) fn metadata_if_any(path: &Path) -> Result<Option<std::fs::Metadata>, crate::Error> {
+    match std::fs::symlink_metadata(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        found => found.map(Some).at("inspecting", path),
+    }
+}
+
+/// The path of the directory that `path` is in.
 pub(crate) fn parent(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::case::{Case, PAGE};
+use super::case::{Case, PAGE, finish_with};
 use super::forge::{Forge, put};
 
 /// All files of a store that a verb could touch, with their bytes and the time of their last change.
@@ -102,6 +102,10 @@ fn deltas() {
             case.exits(&format!("{verb} forged"), 2).says("made by a newer memsnap");
             case.exits(&format!("{verb} flipped"), 4);
         }
+        // A stream is judged by its end marker too.
+        let stat = |name: &str| finish_with(&mut case.memsnap(["delta", "stat", "-"]), &case.read(name));
+        stat("forged").exits(2).says("made by a newer memsnap");
+        stat("flipped").exits(4);
         assert!(case.read("base") == forge.images[0]);
     }
 }

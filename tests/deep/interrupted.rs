@@ -263,7 +263,7 @@ fn to_finish_and_to_roll_back_mean_the_first_change() {
             let writing = history.write_lock(Duration::ZERO).unwrap();
             history.end_change(&writing, None).unwrap();
             for turn in 0..turns {
-                intent = intent.turned(2 + turn);
+                intent = intent.reversed(2 + turn);
             }
             history.begin_change(&writing, &intent).unwrap();
             drop(writing);

@@ -171,6 +171,7 @@ fn kind(format: Option<&Format>) -> String {
         None => "-",
         Some(Format::Vec { .. }) => "vector",
         Some(Format::BrokenVec(_)) => "broken vector",
+        Some(Format::NewerVec(_)) => "newer vector",
         Some(Format::Delta) => "delta",
         Some(Format::Stored(what)) => what,
     }

@@ -212,6 +212,7 @@ impl Sheet<'_> {
             Format::Vec { kind, len } => {
                 self.put("holds", &format!("a persistent vector: {} of {}", count(*len, "element"), kind.describe()));
             }
+            Format::NewerVec(what) => self.put("holds", &format!("a persistent vector of a newer memsnap: {what}")),
             Format::BrokenVec(what) => self.put("holds", &format!("a persistent vector that cannot be used: {what}")),
             Format::Delta => self.put("holds", "a delta; `memsnap delta stat` describes it"),
             Format::Stored(what) => self.put("holds", &format!("a {what} of a store")),

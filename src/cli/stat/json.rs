@@ -153,7 +153,7 @@ fn openers(openers: &Openers) -> Option<impl Serialize> {
 fn format(format: &Format) -> impl Serialize {
     let (kind, elements, broken) = match format {
         Format::Vec { kind, len } => ("vector", Some((kind.describe(), *len)), None),
-        Format::BrokenVec(what) => ("vector", None, Some(what)),
+        Format::BrokenVec(what) | Format::NewerVec(what) => ("vector", None, Some(what)),
         Format::Delta => ("delta", None, None),
         Format::Stored(what) => (*what, None, None),
     };

@@ -74,7 +74,7 @@ impl Interrupted {
         let checked = work.if_alone(Ok(checked))?;
         // To finish or to roll back means the change that was begun first, also when its rollback was interrupted: the
         // same option always leads to the same image.
-        let forward = how.is_none_or(|how| (how == Resolution::Finish) != intent.is_way_back());
+        let forward = how.is_none_or(|how| (how == Resolution::Finish) != intent.is_rollback());
         let mut pages = if forward { written } else { to.changed(&from, PageRange::of_len(from.len()))? };
         let strange = checked.is_err();
         let found = match how {
@@ -108,7 +108,7 @@ impl Interrupted {
             notes.push(Note::warning(format!("{what} @{number}")));
         }
         // A rollback is a change of its own: an interrupted one must continue as a rollback.
-        let new = if self.forward { intent.clone() } else { intent.turned(id::now_ns()) };
+        let new = if self.forward { intent.clone() } else { intent.reversed(id::now_ns()) };
         let step = Step { intent: &new, recorded: Some(intent), from: Some(from), to, pages: &self.pages };
         let bytes = carry_out(work, &step, progress)?;
         Ok(Report { undo, notes, ..Report::done(self.changes, bytes) })

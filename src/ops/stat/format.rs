@@ -24,6 +24,8 @@ pub enum Format {
     },
     /// A persistent vector that cannot be used, and why. A process may be writing to it.
     BrokenVec(String),
+    /// A persistent vector that a newer version made, and how that shows.
+    NewerVec(String),
     /// A delta.
     Delta,
     /// A file of a store.
@@ -58,7 +60,8 @@ impl Format {
     fn of_vec(file: &File, len: u64) -> Option<Format> {
         match vec::Content::read(&VecSource::of_file(file, Path::new("")), len) {
             Ok(content) => Some(Format::Vec { kind: *content.element_type(), len: content.len() }),
-            Err(Error::Damaged { what, .. } | Error::Version { what, .. }) => Some(Format::BrokenVec(what)),
+            Err(Error::Damaged { what, .. }) => Some(Format::BrokenVec(what)),
+            Err(Error::Version { what, .. }) => Some(Format::NewerVec(what)),
             Err(_) => None,
         }
     }

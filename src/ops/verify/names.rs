@@ -1,6 +1,6 @@
 //! The names in a history: each snapshot has one number, each number one snapshot, and no other file has such a name.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::report::{Check, Fault, Report};
 use crate::error::{At, Result};
@@ -44,14 +44,6 @@ impl Check<'_> {
                 fault(format!("it is the same snapshot as @{other} under another number"));
             }
         }
-        Ok(())
-    }
-
-    /// What has the name of a file to be removed, and is no file.
-    pub(super) fn impostors(&self, needed: Option<&HashSet<Digest>>, report: &mut Report) -> Result<()> {
-        let mut paths = self.history.impostors(needed)?;
-        paths.sort();
-        report.faults.extend(paths.iter().map(|path| Fault::new(path, "it is not a regular file")));
         Ok(())
     }
 }

@@ -44,9 +44,11 @@ impl Check<'_> {
             maps.extend(packs);
             // A snapshot that cannot be read may need anything.
             let needed = (sound.len() == all).then_some(&maps);
-            leftovers = self.history.litter(needed)?.len() as u64;
+            let (leftover, mut others) = self.history.left_over(needed)?;
+            leftovers = leftover.len() as u64;
             report.garbage += leftovers;
-            self.impostors(needed, report)?;
+            others.sort();
+            report.faults.extend(others.iter().map(|path| Fault::new(path, "it is not a regular file")));
         }
         Ok(Structure { sound, broken, newer, bytes, leftovers })
     }

@@ -1,7 +1,5 @@
 use super::super::Store;
-use super::super::write_lock::is_being_written;
 use super::*;
-use std::fs::File;
 
 fn history() -> (tempfile::TempDir, History) {
     let dir = tempfile::tempdir().unwrap();
@@ -14,17 +12,17 @@ fn history() -> (tempfile::TempDir, History) {
 fn a_writer_is_seen() {
     let (_dir, history) = history();
     assert!(!is_being_written(history.dir()), "there is no lock yet");
-    let writing = history.write_lock(Duration::ZERO).unwrap();
+    let lock = history.write_lock(Duration::ZERO).unwrap();
     assert!(is_being_written(history.dir()));
-    drop(writing);
+    drop(lock);
     assert!(!is_being_written(history.dir()));
     let reader = File::open(history.dir().join("lock")).unwrap();
     reader.lock_shared().unwrap();
-    assert!(!is_being_written(history.dir()), "who only reads does not write");
+    assert!(!is_being_written(history.dir()), "a reader holds a shared lock");
 }
 
 #[test]
-fn a_sweep_is_asked_for_where_nobody_writes() {
+fn a_sweep_can_be_asked_for_while_no_process_writes() {
     let (_dir, history) = history();
     history.ask_for_sweep();
     assert!(!history.dir().join("lock").exists());
