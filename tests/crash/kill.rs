@@ -78,7 +78,7 @@ fn killed_everywhere(name: &str) {
         return;
     }
     let began = Instant::now();
-    let step = by_size(5, 1, 1);
+    let step = by_size(6, 1, 1);
     let found = killed(&Subject::sound(), &scene(name), step);
     let kills = found.points - found.failures.len();
     eprintln!("{name}: {} points, {kills} kills survived, {:.1} s", found.points, began.elapsed().as_secs_f64());

@@ -42,9 +42,9 @@ pub(crate) fn by_size<T>(sample: T, ci: T, full: T) -> T {
     }
 }
 
-/// Whether number `n` of many combinations is tried: by default a third of them.
+/// Whether number `n` of many combinations is tried: by default a fifth of them.
 pub(crate) fn is_tried(n: usize) -> bool {
-    n.is_multiple_of(by_size(3, 1, 1))
+    n.is_multiple_of(by_size(5, 1, 1))
 }
 
 /// Says why a test does not run here; where all must run, that is a failure.
