@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::attack::{Pattern, Plant, Victim, bounded, clear};
 use super::case::{Case, UNPRIVILEGED, finish, has, is_root, program, skip};
-use super::util::chmod;
+use super::util::{chmod, is_tried};
 
 /// Every verb that reads or writes in a store. Those that write come first: they do most harm.
 const VERBS: [&str; 13] = [
@@ -25,16 +25,21 @@ const VERBS: [&str; 13] = [
     "verify",
 ];
 
-/// Plants `plant` at every place in turn, and runs every verb there.
+/// The verbs that are tried at a place; between them, all kinds of plants try every verb at every place.
+fn verbs(number: usize) -> impl Iterator<Item = &'static str> {
+    VERBS.into_iter().enumerate().filter(move |(i, _)| is_tried(number + i)).map(|(_, verb)| verb)
+}
+
+/// Plants `plant` at every place in turn, and runs verbs there.
 fn everywhere(plant: Plant) {
     let pattern = Pattern::new();
     let case = &pattern.case;
     let victim = Victim::new(case);
-    for place in pattern.places() {
+    for (number, place) in pattern.places().into_iter().enumerate() {
         pattern.renew();
         let path = pattern.at(&place);
         let what = format!("{plant:?} at {}", place.display());
-        for verb in VERBS {
+        for verb in verbs(number + plant as usize) {
             // A verb may put a file of ours in its place, which is as good; here the attacker does not give up.
             if !plant.is_at(&path, &victim) && path.parent().is_some_and(Path::exists) {
                 plant.put(&path, &victim);
@@ -89,13 +94,13 @@ fn hard_links() {
     let pattern = Pattern::new();
     let case = &pattern.case;
     let victim = Victim::new(case);
-    for place in pattern.places() {
+    for (number, place) in pattern.places().into_iter().enumerate() {
         pattern.renew();
         let path = pattern.at(&place);
         if path.is_dir() {
             continue;
         }
-        for verb in VERBS {
+        for verb in verbs(number + Plant::HardLink as usize) {
             if !Plant::HardLink.is_at(&path, &victim) {
                 Plant::HardLink.put(&path, &victim);
             }

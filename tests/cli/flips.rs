@@ -98,7 +98,7 @@ fn every_bit() {
         }
     }
     eprintln!("{flips} flips in {} files", paths.len());
-    assert!(flips > by_size(100, 300, 300));
+    assert!(flips > by_size(60, 300, 300));
     assert_eq!(case.ok("restore f@gold -o -").bytes, text);
     case.ok("verify").shows("all good");
 }
