@@ -86,7 +86,7 @@ fn root_gives_to_the_owner_that_is_named() {
     let theirs = Owner { uid: 1234, gid: 5678 };
     let path = |name: &str| dir.path().join(name);
     std::os::unix::fs::chown(dir.path(), Some(theirs.uid), Some(theirs.gid)).unwrap();
-    // Without an owner, what is made belongs to the caller, whoever owns the directory.
+    // Without an owner, what is made belongs to the caller, whatever the owner of the directory.
     assert_eq!(Pending::new(dir.path()).unwrap().publish("ours".as_ref()).unwrap(), Published::New);
     make_dir_for(&path("our dir"), None).unwrap();
     assert!(["ours", "our dir"].iter().all(|name| owner_of(&path(name)).uid == 0));

@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// The lease, once nobody is between fork and exec with a writer of ours.
+/// The lease, once no process is between fork and exec with a writer of ours.
 fn granted<'a>(ask: impl Fn() -> io::Result<LeaseAnswer<'a>>) -> Option<Lease<'a>> {
     let mut answer = ask().unwrap();
     eventually(|| {
@@ -32,7 +32,7 @@ fn target() -> tempfile::TempPath {
 }
 
 #[test]
-fn nobody_writes_while_it_is_held() {
+fn no_process_writes_while_it_is_held() {
     let path = target();
     let file = File::open(&path).unwrap();
     let Some(lease) = granted(|| Lease::read(&file)) else { return };
@@ -88,7 +88,7 @@ fn kept_it_lets_them_wait() {
     assert!(lease.keep());
     let at_once = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&path);
     assert_eq!(at_once.unwrap_err().kind(), io::ErrorKind::WouldBlock);
-    assert!(!lease.is_broken(), "nobody has got it");
+    assert!(!lease.is_broken(), "no process has it open");
     std::thread::scope(|scope| {
         let (opened, open) = channel();
         let path = &path;
@@ -104,7 +104,7 @@ fn kept_it_lets_them_wait() {
     let lease = granted(|| Lease::write(&file)).unwrap();
     assert!(lease.keep());
     lease.give_way();
-    assert!(!lease.is_broken(), "nobody wanted it");
+    assert!(!lease.is_broken(), "no process opened it");
     assert!(lease.keep() && lease.release());
 }
 
