@@ -219,14 +219,14 @@ fn a_reader_that_goes_away_is_an_error() {
 
 #[test]
 fn a_page_that_changes_after_the_scan_is_noticed() {
-    use super::super::delta::encode::{encode, facets};
+    use super::super::delta::encode::{delta_images, encode};
     use super::super::input::image::OpenImage;
     use crate::pack::{DeltaHead, DeltaWriter};
 
     let bench = Bench::new();
     let (a, b) = (bench.write("a", &[1; 20_000], false), bench.write("b", &[2; 20_000], false));
     let (x, y) = OpenImage::open_both(&operand(&a, None), &operand(&b, None), None).unwrap();
-    let (set, base, result) = facets((&x, &y), &Reading::default(), bench.dir.path(), &Quiet).unwrap();
+    let (set, base, result) = delta_images((&x, &y), &Reading::default(), bench.dir.path(), &Quiet).unwrap();
     let head = DeltaHead { base: base.id, result: result.id, reversible: false, name: Vec::new() };
     for (changed, sound) in [(None, true), (Some(&b), false), (Some(&a), false)] {
         if let Some(path) = changed {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use self::encode::Stat;
-use self::encode::{facets, write_delta};
+use self::encode::{delta_images, write_delta};
 use super::input::image::OpenImage;
 use super::input::operand::Operand;
 use super::options::options;
@@ -80,7 +80,7 @@ fn make_into(
     let reading = &options.reading;
     let before = [hold(&mut a, reading)?, hold(&mut b, reading)?];
     let (a, b) = (&a, &b);
-    let (set, base, result) = facets((a, b), reading, scratch, progress)?;
+    let (set, base, result) = delta_images((a, b), reading, scratch, progress)?;
     for (side, before) in [a, b].into_iter().zip(before) {
         unchanged(side, before)?;
     }

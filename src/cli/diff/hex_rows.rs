@@ -184,6 +184,9 @@ impl HexRows<'_> {
 
     /// Shows rows that did not change.
     fn same_rows(&self, span: Range<u64>, screen: &mut Screen) -> anyhow::Result<()> {
+        if span.is_empty() {
+            return Ok(());
+        }
         let [a, b] = self.compared.read(span.clone())?;
         let offsets = (span.start..).step_by(self.width as usize);
         rows_of(&a, &b, self.width as usize).zip(offsets).try_for_each(|((x, y), at)| self.row(at, x, y, screen))

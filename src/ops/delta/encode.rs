@@ -85,6 +85,11 @@ impl<'a> DeltaImage<'a> {
         DeltaImage { id: ImageId { len: side.len, digest }, pages: Pages::Live(side, seen) }
     }
 
+    /// Reads the packs of a stored image.
+    fn packs(&self) -> Option<PageReader<'a>> {
+        if let Pages::Stored(image) = self.pages { Some(image.packs().pages()) } else { None }
+    }
+
     /// The image `id`, of which the pages of the set are in memory, in order.
     pub(crate) fn memory(id: ImageId, pages: Vec<&'a [u8]>) -> DeltaImage<'a> {
         DeltaImage { id, pages: Pages::Memory(pages) }
@@ -93,7 +98,7 @@ impl<'a> DeltaImage<'a> {
 
 /// Compares two sides: the pages in which they differ, and both sides as they were when these were found. Live files
 /// must not change meanwhile.
-pub(crate) fn facets<'a>(
+pub(crate) fn delta_images<'a>(
     (a, b): (&'a OpenImage, &'a OpenImage),
     reading: &Reading,
     scratch: &Path,
@@ -153,47 +158,71 @@ enum PagePlace<'a> {
     Zeros(Source),
     /// In a pack.
     Pack(u32, PageNo),
-    /// In the live file, and they must have this digest.
-    Live(Digest),
+    /// In a live file, and they must have this digest.
+    Live(&'a LiveFile, Digest),
     /// In memory.
     Memory(&'a [u8]),
 }
 
+impl PagePlace<'_> {
+    /// Reads a page, checks it against its digest, and returns that. `packs` are those of a stored image.
+    fn read(self, packs: &mut Option<PageReader<'_>>, page: PageNo, out: &mut [u8; PAGE]) -> Result<Digest> {
+        match self {
+            PagePlace::Pack(pack, source) => packs.as_mut().expect("a stored image has packs").read(pack, source, out),
+            PagePlace::Live(live, digest) => {
+                *out = *read_zero_extended(&live.file, page * PAGE64, live.len).at("reading", &live.path)?;
+                if page_digest(out) == digest {
+                    return Ok(digest);
+                }
+                let what = format!("page {page} is not what it was when the file was scanned");
+                Err(Error::Changed { path: live.path.clone(), what })
+            }
+            PagePlace::Memory(bytes) => {
+                out.fill(0);
+                out[..bytes.len()].copy_from_slice(bytes);
+                Ok(page_digest(out))
+            }
+            PagePlace::Zeros(_) => {
+                out.fill(0);
+                Ok(Digest::ZERO)
+            }
+        }
+    }
+}
+
 /// Finds the pages of one image: all those of the set, in order.
-struct Finder<'a> {
-    facet: &'a DeltaImage<'a>,
-    runs: Option<Cursor<ImageRuns>>,
-    /// How many pages have been asked for.
-    asked: u64,
+enum Finder<'a> {
+    Stored(&'a Image, Cursor<ImageRuns>),
+    /// With the number of pages found so far.
+    Live(&'a LiveFile, &'a PageDigests, u64),
+    Memory(std::slice::Iter<'a, &'a [u8]>),
 }
 
 impl<'a> Finder<'a> {
-    fn new(facet: &'a DeltaImage<'a>) -> Finder<'a> {
-        let runs = match facet.pages {
-            Pages::Stored(image) => Some(Cursor::new(image.runs())),
-            _ => None,
-        };
-        Finder { facet, runs, asked: 0 }
+    fn new(image: &'a DeltaImage<'a>) -> Finder<'a> {
+        match &image.pages {
+            Pages::Stored(image) => Finder::Stored(image, Cursor::new(image.runs())),
+            Pages::Live(live, digests) => Finder::Live(live, digests, 0),
+            Pages::Memory(pages) => Finder::Memory(pages.iter()),
+        }
     }
 
     fn at(&mut self, page: PageNo) -> Result<PagePlace<'a>> {
-        let place = self.asked;
-        self.asked += 1;
-        match (&self.facet.pages, &mut self.runs) {
-            (Pages::Stored(image), Some(runs)) => Ok(match runs.source(page).map_err(|e| e.of(image.path()))? {
+        Ok(match self {
+            Finder::Stored(image, runs) => match runs.source(page).map_err(|e| e.of(image.path()))? {
                 Source::Pack(pack, page) => PagePlace::Pack(pack, page),
                 zeros => PagePlace::Zeros(zeros),
-            }),
-            (Pages::Live(live, seen), _) => {
-                let digest = seen.get(place)?;
-                Ok(if digest.is_zero() { PagePlace::Zeros(zeros_in(live, page)?) } else { PagePlace::Live(digest) })
+            },
+            Finder::Live(live, digests, found) => {
+                let digest = digests.get(*found)?;
+                *found += 1;
+                if digest.is_zero() { PagePlace::Zeros(zeros_in(live, page)?) } else { PagePlace::Live(live, digest) }
             }
-            (Pages::Memory(pages), _) => {
-                let bytes = pages[place as usize];
-                Ok(if is_zero(bytes) { PagePlace::Zeros(Source::Zero) } else { PagePlace::Memory(bytes) })
-            }
-            (Pages::Stored(_), None) => unreachable!("a stored image has runs"),
-        }
+            Finder::Memory(pages) => match *pages.next().expect("all pages of the set are in memory") {
+                bytes if is_zero(bytes) => PagePlace::Zeros(Source::Zero),
+                bytes => PagePlace::Memory(bytes),
+            },
+        })
     }
 }
 
@@ -239,45 +268,13 @@ struct Coded {
     frame: Option<Frame>,
 }
 
-/// Reads pages of one image.
-struct Reader<'a> {
-    facet: &'a DeltaImage<'a>,
-    packs: Option<PageReader<'a>>,
-}
-
-impl<'a> Reader<'a> {
-    fn new(facet: &'a DeltaImage<'a>) -> Reader<'a> {
-        let packs = match facet.pages {
-            Pages::Stored(image) => Some(image.packs().pages()),
-            _ => None,
-        };
-        Reader { facet, packs }
-    }
-
-    /// Reads a page, checks it against its digest, and returns that.
-    fn read(&mut self, page: PageNo, from: PagePlace<'_>, out: &mut [u8; PAGE]) -> Result<Digest> {
-        match (from, &self.facet.pages, &mut self.packs) {
-            (PagePlace::Pack(pack, source), _, Some(packs)) => return packs.read(pack, source, out),
-            (PagePlace::Live(digest), Pages::Live(live, _), _) => {
-                *out = *read_zero_extended(&live.file, page * PAGE64, live.len).at("reading", &live.path)?;
-                if page_digest(out) != digest {
-                    let what = format!("page {page} is not what it was when the file was scanned");
-                    return Err(Error::Changed { path: live.path.clone(), what });
-                }
-                return Ok(digest);
-            }
-            (PagePlace::Memory(bytes), ..) => {
-                out.fill(0);
-                out[..bytes.len()].copy_from_slice(bytes);
-                return Ok(page_digest(out));
-            }
-            _ => out.fill(0),
-        }
-        Ok(Digest::ZERO)
-    }
-}
-
-fn code(job: &[Change<'_>], old: &mut Reader<'_>, new: &mut Reader<'_>, level: i32) -> Result<Coded> {
+/// Reads and codes the pages of a job; `old` and `new` are the packs of stored images.
+fn code(
+    job: &[Change<'_>],
+    old: &mut Option<PageReader<'_>>,
+    new: &mut Option<PageReader<'_>>,
+    level: i32,
+) -> Result<Coded> {
     let mut coded = Coded { zeros: Vec::new(), pages: Vec::new(), frame: None };
     let (mut before, mut now) = (Vec::new(), Vec::new());
     let mut bytes = [0; PAGE];
@@ -286,14 +283,13 @@ fn code(job: &[Change<'_>], old: &mut Reader<'_>, new: &mut Reader<'_>, level: i
             coded.zeros.push(Run { pages: PageRange::new(change.page, change.page + 1), source });
             continue;
         }
-        coded.pages.push((change.page, new.read(change.page, change.new, &mut bytes)?));
+        coded.pages.push((change.page, change.new.read(new, change.page, &mut bytes)?));
         now.extend_from_slice(&bytes);
-        old.read(change.page, change.old, &mut bytes)?;
+        change.old.read(old, change.page, &mut bytes)?;
         before.extend_from_slice(&bytes);
     }
     if !now.is_empty() {
-        let alone = is_zero(&before);
-        coded.frame = Some(match alone {
+        coded.frame = Some(match is_zero(&before) {
             true => encode_frame(&now, Compress::Zstd(level)),
             false => encode_frame_against(&now, &before, level),
         });
@@ -312,9 +308,9 @@ pub(crate) fn write_delta(
 ) -> Result<Stat> {
     let failed = |e| Error::Io { doing: "writing", path: path.into(), source: e };
     let mut writer = DeltaWriter::new(out, head).map_err(failed)?;
-    for facets in [(base, result), (result, base)].into_iter().take(1 + usize::from(head.reversible)) {
+    for delta_images in [(base, result), (result, base)].into_iter().take(1 + usize::from(head.reversible)) {
         let mut direction = writer.direction(Spool::new(scratch)).map_err(failed)?;
-        encode(facets, set, level, &mut direction, path, progress)?;
+        encode(delta_images, set, level, &mut direction, path, progress)?;
         writer = direction.finish().map_err(failed)?;
     }
     let bytes = writer.finish().map_err(failed)?;
@@ -335,7 +331,7 @@ pub(crate) fn encode<W: Write, S: Write + ReadAt>(
     let mut feed =
         Feed { pages: set.pages().take_while(|page| *page < end), old: Finder::new(old), new: Finder::new(new) };
     let worker = || {
-        let (mut before, mut now) = (Reader::new(old), Reader::new(new));
+        let (mut before, mut now) = (old.packs(), new.packs());
         move |job: Vec<Change<'_>>| code(&job, &mut before, &mut now, level)
     };
     progress.begin("coding", set.len() * PAGE64);
