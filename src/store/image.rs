@@ -109,6 +109,7 @@ impl Image {
     }
 
     /// Whether it is empty.
+    #[doc(hidden)]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

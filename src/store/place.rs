@@ -35,6 +35,7 @@ impl Store {
     }
 
     /// Returns the path of its directory.
+    #[doc(hidden)]
     pub fn dir(&self) -> &Path {
         &self.dir
     }

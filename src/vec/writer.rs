@@ -172,6 +172,7 @@ impl<T: Plain> PersistentVec<T> {
     }
 
     /// Returns the number of elements of the last commit.
+    #[doc(hidden)]
     pub fn committed_len(&self) -> u64 {
         self.file.len()
     }
