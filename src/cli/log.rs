@@ -155,7 +155,7 @@ fn blocks(listing: &Listing, now: i64, screen: &mut Screen) -> anyhow::Result<()
         if i > 0 {
             screen.line("")?;
         }
-        screen.heading(&format!("snapshot {}  {}", entry.number, entry.id.to_string()))?;
+        screen.heading(&format!("snapshot {}  {}", entry.number, entry.id))?;
         for (label, text) in block(entry, now, screen) {
             screen.line(&format!("  {label:<8}  {text}"))?;
         }

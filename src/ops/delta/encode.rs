@@ -192,7 +192,7 @@ impl PagePlace<'_> {
 
 /// Finds the pages of one image: all those of the set, in order.
 enum Finder<'a> {
-    Stored(&'a Image, Cursor<ImageRuns>),
+    Stored(&'a Image, Box<Cursor<ImageRuns>>),
     /// With the number of pages found so far.
     Live(&'a LiveFile, &'a PageDigests, u64),
     Memory(std::slice::Iter<'a, &'a [u8]>),
@@ -201,7 +201,7 @@ enum Finder<'a> {
 impl<'a> Finder<'a> {
     fn new(image: &'a DeltaImage<'a>) -> Finder<'a> {
         match &image.pages {
-            Pages::Stored(image) => Finder::Stored(image, Cursor::new(image.runs())),
+            Pages::Stored(image) => Finder::Stored(image, Box::new(Cursor::new(image.runs()))),
             Pages::Live(live, digests) => Finder::Live(live, digests, 0),
             Pages::Memory(pages) => Finder::Memory(pages.iter()),
         }
