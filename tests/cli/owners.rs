@@ -37,13 +37,13 @@ fn as_user(case: &Case, uid: u32, words: &str) -> Ran {
 /// A file of noise for `uid`, which only they can read.
 fn file(case: &Case, name: &str, uid: u32) {
     case.write(name, &noise(u64::from(uid), 3 * PAGE));
-    chmod(&case.path(name), 0o600);
+    chmod(case.path(name), 0o600);
     chown(case.path(name), Some(uid), Some(uid)).unwrap();
 }
 
 fn dir(case: &Case, name: &str, uid: u32, bits: u32) {
     fs::create_dir(case.path(name)).unwrap();
-    chmod(&case.path(name), bits);
+    chmod(case.path(name), bits);
     chown(case.path(name), Some(uid), Some(uid)).unwrap();
 }
 
@@ -171,7 +171,7 @@ fn a_store_of_root_for_files_of_many() {
     as_user(&case, ONE, "--store all log a").exits(2);
     // Root may let them in, each to their own.
     chmod(&store, 0o711);
-    chmod(&store.join("format"), 0o644);
+    chmod(store.join("format"), 0o644);
     as_user(&case, ONE, "--store all snap --always a").exits(0);
     as_user(&case, ONE, "--store all restore a@gold -o -").exits(0);
     as_user(&case, ONE, "--store all restore b@gold -o -").exits(2);
@@ -211,10 +211,10 @@ fn outputs_belong_to_the_caller() {
     let Some(case) = shared() else { return };
     dir(&case, "home", ONE, 0o755);
     file(&case, "home/f", TWO);
-    chmod(&case.path("home/f"), 0o646);
+    chmod(case.path("home/f"), 0o646);
     case.ok("--store own snap home/f");
     case.write("new", &noise(9, 3 * PAGE));
-    chmod(&case.path("new"), 0o664);
+    chmod(case.path("new"), 0o664);
     let owner = |name: &str| {
         let meta = case.path(name).metadata().unwrap();
         (meta.uid(), meta.mode() & 0o7777)
@@ -248,12 +248,12 @@ fn outputs_are_private_until_they_are_complete() {
         return;
     }
     let case = Case::with_pages(3);
-    chmod(&case.path("f"), 0o666);
+    chmod(case.path("f"), 0o666);
     case.ok("snap f");
     case.write("new", &noise(9, 3 * PAGE));
-    chmod(&case.path("new"), 0o666);
+    chmod(case.path("new"), 0o666);
     case.ok("delta make --reversible f new -o d");
-    chmod(&case.path("d"), 0o666);
+    chmod(case.path("d"), 0o666);
     let verbs = [
         "restore f@1 -o out",
         "apply --yes f d -o out",
@@ -289,10 +289,10 @@ fn who_opens_a_target_as_it_becomes_private_reads_nothing_private() {
     }
     let secret = noise(1, 3 * PAGE);
     case.write("f", &secret);
-    chmod(&case.path("f"), 0o600);
+    chmod(case.path("f"), 0o600);
     case.ok("snap f");
     case.patch("f", 0, &noise(2, 2 * PAGE));
-    chmod(&case.path("f"), 0o644);
+    chmod(case.path("f"), 0o644);
     case.ok("snap f");
     let public = case.read("f");
     let delay = ["-e", "trace=fchmod", "-e", "inject=fchmod:delay_enter=700000"];
@@ -319,7 +319,7 @@ fn who_opens_a_target_as_it_becomes_private_reads_nothing_private() {
 fn a_restored_file_has_no_access_list_from_its_directory() {
     let Some(case) = shared() else { return };
     file(&case, "f", 0);
-    chmod(&case.path("f"), 0o640);
+    chmod(case.path("f"), 0o640);
     case.ok("snap f");
     dir(&case, "d", 0, 0o755);
     let list = list_for_unprivileged();

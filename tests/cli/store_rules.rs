@@ -78,8 +78,8 @@ fn directories_that_their_owner_cannot_use_are_mended() {
     let case = Case::with_pages(3);
     let script = "\"$M\" snap f && chmod 500 .memsnap .memsnap/f-* && { \"$M\" snap --always f; stat -c %a .memsnap; }";
     finish(&mut bound_by_modes(&case, script)).exits(0).shows("\n500\n").says("ermission denied");
-    chmod(&case.path(".memsnap"), 0o700);
-    chmod(&case.history(), 0o700);
+    chmod(case.path(".memsnap"), 0o700);
+    chmod(case.history(), 0o700);
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn a_store_of_another_user_is_refused() {
     let case = Case::with_pages(3);
     case.ok("snap f");
     chmod(case.dir(), 0o755);
-    chmod(&case.path("f"), 0o644);
+    chmod(case.path("f"), 0o644);
     let copy = case.path("memsnap");
     std::fs::copy(program(), &copy).unwrap();
     for verb in [["snap", "f"], ["log", "f"]] {
@@ -131,7 +131,7 @@ fn one_that_is_missing() {
     case.exits("--store file snap f", 2);
     std::fs::create_dir(case.path("full")).unwrap();
     case.write("full/mine", b"x");
-    chmod(&case.path("full"), 0o700);
+    chmod(case.path("full"), 0o700);
     case.exits("--store full snap f", 2).says("neither empty nor a store");
     assert_eq!(case.read("full/mine"), b"x");
 }
@@ -155,7 +155,7 @@ fn one_that_can_only_be_read() {
         command.args(["-m", "sh", "-c", &format!("{bind}{script}")]);
         command
     } else {
-        chmod(&case.history(), 0o500);
+        chmod(case.history(), 0o500);
         let mut command = case.command("sh");
         command.args(["-c", script]);
         command
@@ -163,7 +163,7 @@ fn one_that_can_only_be_read() {
     let before = case.read("f");
     let ran = finish(command.env("M", program()));
     if !is_root() {
-        chmod(&case.history(), 0o700);
+        chmod(case.history(), 0o700);
     }
     if matches!(ran.code, Some(1 | 99)) && ran.err.contains("mount") || ran.err.contains("unshare") {
         return skip(&format!("nothing can be mounted here: {}", ran.err.trim()));
@@ -177,7 +177,7 @@ fn a_newer_format() {
     let case = Case::with_pages(3);
     case.ok("snap f");
     let line = format!("memsnap 2 {}", "0".repeat(32));
-    let line = format!("{line} {}\n", memsnap::page::Digest::of(line.as_bytes()).to_string());
+    let line = format!("{line} {}\n", memsnap::page::Digest::of(line.as_bytes()));
     case.write(".memsnap/format", line.as_bytes());
     for verb in ["snap f", "log f", "verify", "restore f@1 -o out", "revert --yes f"] {
         case.exits(verb, 2).says("format 2");
