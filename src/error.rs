@@ -124,7 +124,7 @@ impl Error {
         match self {
             Error::Base { path, expected, found, .. } => {
                 Error::Base { cause: Box::new(of(&expected)), path, expected, found }
-            },
+            }
             e => e,
         }
     }

@@ -11,8 +11,8 @@ use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-pub use aspects::{Aspects, Cell, Options, Aspect, Unseen};
-pub use changes::{SinceLatest, Latest};
+pub use aspects::{Aspect, Aspects, Cell, Options, Unseen};
+pub use changes::{Latest, SinceLatest};
 pub use content::Content;
 pub use format::Format;
 pub use layout::{Extents, Fs, Layout, MOST_LISTED};
@@ -22,9 +22,9 @@ use crate::error::{Error, Result};
 use crate::store::ChangeMarker;
 use crate::sys::cache::{self, Counts};
 use crate::sys::kernel_locks::{self, LockKind, Locks};
-use crate::sys::proc_maps::{Mappers, mappers};
 use crate::sys::open::{self, Stamp};
 use crate::sys::openers::{self, FileUse, Openers};
+use crate::sys::proc_maps::{Mappers, mappers};
 use crate::sys::region;
 
 /// The result of [`Subject::look`]. An aspect is `None` if it was not asked for.

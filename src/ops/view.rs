@@ -5,8 +5,8 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::input::operand::Operand;
 use super::input::image::{LiveFile, OpenImage, StoredImage};
+use super::input::operand::Operand;
 use crate::error::{At, Cause, Error, Result, shown};
 use crate::store::Ref;
 use crate::sys::ext::FileTypeExt;

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufWriter, Write};
 
-use super::delta::{DeltaHead, DeltaReader, END_MAGIC, Direction};
+use super::delta::{DeltaHead, DeltaReader, Direction, END_MAGIC};
 use super::frame::Frame;
 use super::map::{HashWriter, copy_all};
 use super::runs::{Run, RunsWriter, Source};

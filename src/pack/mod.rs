@@ -21,12 +21,14 @@ mod write;
 
 pub use block::BLOCK_ENTRIES;
 pub use cursor::Cursor;
-pub use delta::{DeltaHead, DeltaReader, DirectionReader, ImageId, PageChange, MOST_HEAD, MOST_NAME, MOST_NEWER, OldPage};
+pub use delta::{
+    DeltaHead, DeltaReader, DirectionReader, ImageId, MOST_HEAD, MOST_NAME, MOST_NEWER, OldPage, PageChange,
+};
 pub use delta_write::{DeltaWriter, DirectionWriter, invert};
 pub use frame::{FRAME_PAGES, Frame, FrameCounts, FrameKind, decode_frame, encode_frame, encode_frame_against};
 pub use kinds::{Compress, Grade, SnapshotKind};
 pub use map::{MapFile, write_map};
-pub use overlay::{Overlay, Difference, Differences};
+pub use overlay::{Difference, Differences, Overlay};
 pub use packs::{NO_PACK, Packs};
 pub use read::{Block, PackReader};
 pub use runs::{Run, RunStream, RunsReader, RunsWriter, Section, Source};

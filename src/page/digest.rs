@@ -32,7 +32,6 @@ impl Digest {
         out.copy_from_slice(&bytes[..32]);
         Digest(out)
     }
-
 }
 
 /// 64 hexadecimal digits; with a precision, so many of them.

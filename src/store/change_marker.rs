@@ -163,8 +163,9 @@ impl ChangeMarker {
         let store = self.history.parent().unwrap_or(&self.history);
         let opened = Store::open(store).ok();
         let of = opened.zip(self.history.file_name()).and_then(|(store, name)| History::open_named(&store, name).ok());
-        let of =
-            of.map(|history| history.target().to_path_buf()).filter(|of| self.record != RecordPlace::Own && of != target);
+        let of = of
+            .map(|history| history.target().to_path_buf())
+            .filter(|of| self.record != RecordPlace::Own && of != target);
         let is_beside = Store::places(None, of.as_deref().unwrap_or(target)).0 == store;
         let named = |file: &Path| FileInStore::new(file, (!is_beside).then_some(store));
         match of {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::file_names::SnapName;
 use super::pack_cache::{PackCache, open_stored};
 use crate::error::Result;
-use crate::pack::{Bad, Cursor, MapFile, Meta, Overlay, Run, RunStream, RunsReader, SnapshotFile, Source, Differences};
+use crate::pack::{Bad, Cursor, Differences, MapFile, Meta, Overlay, Run, RunStream, RunsReader, SnapshotFile, Source};
 use crate::page::{Digest, PageNo, PageRange, PageSet, pages_of};
 
 /// A stored snapshot: the metadata of an image, and what changed since its parent.

@@ -29,17 +29,17 @@ mod tags;
 mod write_lock;
 
 pub use crate::sys::open::FileId;
-pub use image_base::ImageBase;
 pub use change_marker::ChangeMarker;
 pub use commit::{UpdateRuns, commit};
 pub use digest_cache::{DigestCache, DigestCacheUpdate};
 pub use file_names::SnapName;
 pub use history::History;
 pub use image::{Image, ImageRuns, Snapshot};
+pub use image_base::ImageBase;
+pub use image_reader::ImageReader;
 pub use intent::Intent;
 pub use pack_cache::{PackCache, PageReader};
 pub use place::{STORE_NAME, Store};
-pub use image_reader::ImageReader;
 pub(crate) use refs::no_ref;
 pub use refs::{Ref, check_tag};
 pub use spool::Spool;
@@ -286,10 +286,7 @@ fn check_empty(dir: &Path) -> Result<()> {
     for entry in no_follow::read_dir(dir).at("listing", dir)? {
         let name = entry.at("listing", dir)?.file_name();
         if name != ".gitignore" && name != "format" && !name.as_bytes().starts_with(create::TMP_PREFIX.as_bytes()) {
-            return Err(Error::refused(
-                format!("{} is neither empty nor a store", dir.display()),
-                Cause::NotEmpty,
-            ));
+            return Err(Error::refused(format!("{} is neither empty nor a store", dir.display()), Cause::NotEmpty));
         }
     }
     Ok(())

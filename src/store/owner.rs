@@ -150,7 +150,10 @@ mod tests {
             let store = Store::find_or_create(chosen.as_deref(), &target).unwrap();
             let history = store.make_history(&target).unwrap();
             drop(history.write_lock(Duration::ZERO).unwrap());
-            assert_eq!((history.owner().uid, history.store_owner().uid), (1234, if chosen.is_none() { 1234 } else { 0 }));
+            assert_eq!(
+                (history.owner().uid, history.store_owner().uid),
+                (1234, if chosen.is_none() { 1234 } else { 0 })
+            );
             history.admit(&File::open(&target).unwrap()).unwrap();
             history.admit_path().unwrap();
             let refused = history.admit(&File::open(&secret).unwrap()).unwrap_err();

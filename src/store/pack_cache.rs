@@ -5,11 +5,11 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::sys::create;
 use crate::error::{Error, Result};
 use crate::pack::{Block, PackReader, Packs, Source};
 use crate::page::{Digest, PAGE, PageNo, page_digest};
 use crate::planted::{Bug, planted};
+use crate::sys::create;
 
 /// Most packs open at once.
 const MOST_OPEN: usize = 64;

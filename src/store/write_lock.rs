@@ -162,7 +162,9 @@ fn open_lock(path: &Path, owner: Owner) -> Result<File> {
     let found = file.metadata().at("inspecting", path)?;
     match () {
         () if !found.is_file() => Err(refused("is not a regular file")),
-        () if meta::links(&file).at("inspecting", path)? > 1 => Err(refused("has another name elsewhere (a hard link)")),
+        () if meta::links(&file).at("inspecting", path)? > 1 => {
+            Err(refused("has another name elsewhere (a hard link)"))
+        }
         () if found.len() > 1 => Err(refused("holds something that memsnap did not write")),
         () => Ok(file),
     }

@@ -4,12 +4,12 @@ use std::io;
 use std::ops::Range;
 use std::path::Path;
 
+use crate::error::{Cause, Error, Result};
 use crate::ops::Progress;
 use crate::ops::compare::compare;
 use crate::ops::diff::{Options, Side, sides};
-use crate::ops::input::operand::Operand;
 use crate::ops::input::image::OpenImage;
-use crate::error::{Cause, Error, Result};
+use crate::ops::input::operand::Operand;
 use crate::page::{PageRange, PageSet};
 use crate::vec::{Content, ELEMENTS, ElementType, VecSource};
 

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::path::Path;
 
-use crate::capture::{ScannedWindow, NoBase, scan};
+use crate::capture::{NoBase, ScannedWindow, scan};
 use crate::error::{At, Result};
 use crate::ops::{Progress, Reading};
 use crate::pack::{Compress, encode_frame};

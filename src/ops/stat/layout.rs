@@ -4,7 +4,7 @@ use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::aspects::{Cell, Aspect, Unseen};
+use super::aspects::{Aspect, Cell, Unseen};
 use crate::error::{At, Error};
 use crate::sys::{extents, fs, mount, reflink, sparse};
 
