@@ -21,7 +21,7 @@ pub(crate) enum Bug {
     NoPageCheck,
     /// A persistent vector is not brought to the disk.
     NoVecSync,
-    /// A failed fsync is tried again, and the second answer believed.
+    /// A failed fsync is tried again, and the second answer trusted.
     SyncAgain,
     /// What was written to a target is not read back.
     NoReadBack,

@@ -14,7 +14,7 @@ const LEAVES: usize = DIGESTS + 1024 * 32;
 const LEAF: usize = 17 * 32;
 const HEAD: usize = 88;
 
-/// A cache is not believed, or all that it says holds together, and nothing that it is asked makes it panic.
+/// A cache is rejected, or all that it says is consistent; no question makes it panic.
 pub fn check(input: &[u8]) {
     let Some((how, rest)) = input.split_first() else { return };
     let Some((len, patches)) = rest.split_first_chunk::<8>() else { return };

@@ -1,4 +1,4 @@
-//! Persistent vectors: header, slots, redo log, and finishing a commit that was cut short.
+//! Persistent vectors: header, slots, redo log, and finishing an interrupted commit.
 //!
 //! The first byte says whether to seal. Then come the 64 bytes of the header, 32 of each slot, the number of bytes of
 //! elements (two bytes), these, and what lies on the next page: a log.

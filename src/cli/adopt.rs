@@ -19,7 +19,7 @@ use super::{escape, help};
 ///
 /// Snapshots belong to a path. If a file was moved or renamed, or its store
 /// comes from elsewhere, adopt moves the snapshots of OLD to NEW. OLD need not
-/// exist any more.
+/// exist.
 ///
 /// Never writes to either file, and never merges two histories: NEW must have
 /// no snapshots of its own. Asks first if NEW holds no page of the snapshots.

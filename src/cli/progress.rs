@@ -152,9 +152,9 @@ impl Now {
 
 /// Columns of the terminal that stderr is.
 fn width() -> usize {
-    let told = terminal::size(std::io::stderr()).and_then(|size| size.columns);
+    let size = terminal::size(std::io::stderr()).and_then(|size| size.columns);
     // The last column is left free: some terminals wrap when it is written.
-    told.map_or(COLUMNS, |columns| columns - 1)
+    size.map_or(COLUMNS, |columns| columns - 1)
 }
 
 impl Progress for Bar {

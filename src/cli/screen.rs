@@ -363,8 +363,8 @@ fn pager() -> Option<String> {
 
 /// Rows and columns of the terminal that stdout is, or the usual ones if it does not report them.
 fn size_of_stdout() -> (usize, usize) {
-    let told = terminal::size(io::stdout());
-    told.map_or(SIZE, |size| (size.rows.unwrap_or(SIZE.0), size.columns.unwrap_or(SIZE.1)))
+    let size = terminal::size(io::stdout());
+    size.map_or(SIZE, |size| (size.rows.unwrap_or(SIZE.0), size.columns.unwrap_or(SIZE.1)))
 }
 
 pub(super) fn paint(on: bool, code: &str, text: &str) -> String {

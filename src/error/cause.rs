@@ -77,7 +77,7 @@ pub enum Cause {
     // What was looked for.
     /// There is no store at that path.
     NoStore,
-    /// Making the store was cut short: it has no snapshots.
+    /// Making the store was interrupted: it has no snapshots.
     EmptyStore,
     /// The directory has files, but is not a store.
     NotAStore,

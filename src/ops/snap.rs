@@ -166,7 +166,7 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
         preflight(&history, target, options)?;
     }
     let taken = take(&history, &writing, target, &how, progress)?;
-    // Once more: a change from another store may have been cut short while we waited for the lock.
+    // Once more: a change from another store may have been interrupted while we waited for the lock.
     refuse_unfinished(&history, &live)?;
     let mut report = Report {
         metadata: taken.parent.as_ref().map_or_else(Vec::new, |parent| taken.metadata_since(parent)),

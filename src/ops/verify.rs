@@ -198,9 +198,9 @@ impl Check<'_> {
                     (true, _) => String::new(),
                     (_, true) => "without its index it is not known which pages it held".into(),
                     _ if healed.unread => {
-                        "it cannot be read, and the file does not hold all of its pages any more".into()
+                        "it cannot be read, and the file no longer holds all of its pages".into()
                     }
-                    (_, false) => "the file does not hold these pages any more".into(),
+                    (_, false) => "the file no longer holds these pages".into(),
                 };
             }
             if healed.pages > 0 && !whole {

@@ -148,7 +148,7 @@ impl ChangeMarker {
                 self.interrupted(target),
             ),
             RecordPlace::Gone => Error::refused(
-                format!("a change of {file} was interrupted, and its record is not in {record} any more"),
+                format!("a change of {file} was interrupted, and its record is no longer in {record}"),
                 Cause::RecordGone(target.into()),
             ),
             RecordPlace::OfOriginal => Error::refused(

@@ -45,7 +45,7 @@ fn target() -> tempfile::NamedTempFile {
 /// Kind, exclusive, start, end, waiting, holders.
 type Short = (LockKind, bool, u64, Option<u64>, bool, Vec<u32>);
 
-/// The locks in short, with those who have them; this process is 0. Nobody else may hold on to what we have open.
+/// The locks in short, with those who have them; this process is 0. No other process may keep what we have open.
 fn seen(file: &File) -> Vec<Short> {
     let us = std::process::id();
     let pids = |l: &Lock| l.holders.iter().map(|h| if h.pid == us { 0 } else { h.pid }).collect();
@@ -88,8 +88,8 @@ fn lines_that_come_twice() {
         line(LockKind::Flock, false),
         line(LockKind::Flock, false),
     ];
-    let told: Vec<_> = once(lines.clone().into_iter()).collect();
-    assert_eq!(told, lines[1..]);
+    let read: Vec<_> = once(lines.clone().into_iter()).collect();
+    assert_eq!(read, lines[1..]);
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn heirs_are_named() {
 
 /// Two shared locks look the same in the table: comparing the descriptions shows whose is which.
 #[test]
-fn equal_locks_are_told_apart() {
+fn equal_locks_are_read_apart() {
     let file = target();
     let code = format!("lock({OFD_SETLK},fcntl.F_RDLCK,0,0)\nready()");
     let (Some(one), Some(two)) = (peer(&code, &file), peer(&code, &file)) else { return };
@@ -193,7 +193,7 @@ fn equal_locks_are_told_apart() {
 }
 
 #[test]
-fn who_waits_is_told() {
+fn who_waits_is_read() {
     let file = target();
     let other = File::open(file.path()).unwrap();
     other.lock().unwrap();

@@ -15,7 +15,7 @@ const STEP: usize = 61;
 enum Role {
     /// Nothing can be read without it, or it is part of what is kept: it is noticed.
     Kept,
-    /// It is believed only as far as it proves itself, or not read at all: nothing is lost.
+    /// It is used only as far as it proves itself, or not read at all: nothing is lost.
     Disposable,
 }
 

@@ -258,7 +258,7 @@ fn a_file_that_was_replaced_while_its_lock_was_waited_for_is_not_read() {
     }
 }
 
-/// A change from another store that is cut short while we wait.
+/// A change from another store that is interrupted while we wait.
 #[test]
 fn a_change_marker_that_appears_while_a_lock_is_waited_for_is_seen() {
     if !has("flock") || !has("python3") {

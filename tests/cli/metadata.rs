@@ -162,7 +162,7 @@ fn a_killed_revert_is_finished_with_its_metadata() {
     }
 }
 
-/// Old content that was private is never where others can read it, also when the change is cut short.
+/// Old content that was private is never where others can read it, also when the change is interrupted.
 #[test]
 fn the_mode_is_narrowed_before_old_content_comes() {
     if !needs_strace() {

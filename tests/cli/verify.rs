@@ -76,7 +76,7 @@ fn why_nothing_could_be_repaired() {
     flip(&first_pack(&case), 3 * PAGE);
     case.touch(2, 77);
     case.touch(3, 77);
-    case.exits("verify --repair f", 4).shows("; not repaired: the file does not hold these pages any more");
+    case.exits("verify --repair f", 4).shows("; not repaired: the file no longer holds these pages");
     let small = case.stored(".pack").into_iter().find(|path| *path != first_pack(&case)).unwrap();
     std::fs::remove_file(small).unwrap();
     let ran = case.exits("verify --repair f", 4).shows("; not repaired: without its index");

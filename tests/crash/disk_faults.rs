@@ -51,7 +51,7 @@ pub(crate) fn a_disk_that_lies(subject: &Subject) -> Findings {
         let ran = subject.inject(&case, scene.words, "pwrite64", &format!("retval={claimed}:when={}", i + 1));
         let result = match ran.code {
             Some(2) if ran.err.contains("read back") => Ok(()),
-            _ => Err(format!("it was believed: {ran:?}")),
+            _ => Err(format!("it was accepted: {ran:?}")),
         };
         found.note(format!("write {}", i + 1), result);
     }

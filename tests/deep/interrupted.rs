@@ -251,7 +251,7 @@ fn a_device_with_another_number() {
     }
 }
 
-/// A rollback that was cut short still is a rollback: running it again does not finish the change.
+/// An interrupted rollback still is a rollback: running it again does not finish the change.
 #[test]
 fn to_finish_and_to_roll_back_mean_the_first_change() {
     let ends = Ends::new(0);

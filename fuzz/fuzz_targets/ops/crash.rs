@@ -4,7 +4,7 @@
 //! make them, and the linker takes these in place of those of libc. So memsnap knows nothing of it, and no place that
 //! writes can be forgotten. A dead process goes on, but each of its steps fails: nothing that it does while it returns
 //! its errors and drops what it has reaches a file. To kill a real one for each input would take ten times as long.
-#![allow(unsafe_code, reason = "functions of libc are defined anew, with their raw arguments")]
+#![allow(unsafe_code, reason = "functions of libc are defined again, with their raw arguments")]
 
 use std::ffi::{c_char, c_int, c_uint, c_void};
 use std::sync::atomic::{AtomicI64, AtomicU8, Ordering::SeqCst};
@@ -118,7 +118,7 @@ fn part(blow: Blow, at: Option<off64_t>, len: usize) -> usize {
     }
 }
 
-/// A write that nobody counts, or its part and an error.
+/// A write that is not counted, or its part and an error.
 fn write_at(file: c_int, from: *const c_void, len: size_t, at: Option<off64_t>) -> ssize_t {
     let put = |len: size_t| match at {
         // SAFETY: the caller answers for so many bytes from there on, as it would to libc.

@@ -76,11 +76,11 @@ impl Model {
         match step {
             Step::Write { at, len, seed } => {
                 let bytes = noise(seed, len);
-                self.ground.open().write_all_at(&bytes, at).expect("somebody writes");
+                self.ground.open().write_all_at(&bytes, at).expect("another process writes");
                 overwrite(&mut self.live, at, &bytes);
             }
             Step::SetLen(len) => {
-                self.ground.open().set_len(len).expect("somebody cuts");
+                self.ground.open().set_len(len).expect("another process cuts");
                 self.live.resize(len as usize, 0);
             }
             Step::Punch { at, len } => {
@@ -223,7 +223,7 @@ impl Model {
         assert!(self.ground.bytes() == self.live && !self.ground.is_begun(), "the target is whole");
         let live = self.live.clone();
         let from = self.last.as_ref().map_or(&live, |last| &last.0).clone();
-        // Whoever says which way a torn page is to go gets a snapshot of what there was.
+        // A recovery with a direction for torn pages stores a snapshot of what there was.
         let torn = if torn && begun { &now } else { &live };
         self.catch_up(&[&live, &from, goal.unwrap_or(&live), torn]);
         self.verify();
@@ -231,7 +231,7 @@ impl Model {
     }
 
     /// Another blow may fall on the recovery; the next one goes to its end. A page that was torn is neither old nor new:
-    /// then somebody must say that it is to be finished.
+    /// then the user must say that it is to be finished.
     fn recover(&self, torn: bool) {
         let (first, struck) = during(self.blows.again, self.blows.blow, || self.ground.recover(None));
         match first {

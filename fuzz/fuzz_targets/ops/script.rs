@@ -26,15 +26,15 @@ pub(crate) struct Script {
 /// One step. Offsets and lengths are bytes; snapshots and elements are counted round.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Step {
-    /// Somebody writes to the target, in place.
+    /// Another process writes to the target, in place.
     Write {
         at: u64,
         len: u64,
         seed: u8,
     },
-    /// Somebody makes it longer or shorter.
+    /// Another process makes it longer or shorter.
     SetLen(u64),
-    /// Somebody makes a hole.
+    /// Another process makes a hole.
     Punch {
         at: u64,
         len: u64,

@@ -61,7 +61,7 @@ impl Vector {
         vec.commit(&edits, new.len() as u64 / 2)
     }
 
-    /// Whoever opens it after the blow finds the old or the new, and the same after each further blow.
+    /// After the crash it opens with the old content or the new, and the same after each further crash.
     fn settle(&mut self, old: Option<Vec<u8>>, new: Vec<u8>, done: bool, blows: Blows) {
         let found = match self.read() {
             Ok(found) => found,

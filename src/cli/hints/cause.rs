@@ -145,7 +145,7 @@ pub(crate) fn hint(cause: &Cause) -> String {
         }
         PastEnd => "choose another offset, or make the file longer with --grow",
         RangePastEnd => "choose a range that both have, or revert without --range",
-        OddTimes(path) => return format!("set them anew: touch {}", shell(path)),
+        OddTimes(path) => return format!("set them again: touch {}", shell(path)),
         LogBesideTarget(log) => return format!("{}; --force overrides this", cold(log)),
         LogBesideHalfChanged(log) => {
             return format!("move the log away (mv {} ELSEWHERE), or add --force", shell(&log.path));

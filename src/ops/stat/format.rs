@@ -47,7 +47,7 @@ impl Format {
         let mut magic = [0; 8];
         cache::in_passing(file, 0, len.min(BEGINNING), || file.read_exact_at(&mut magic, 0)).ok()?;
         if vec::is_vec(&magic) {
-            // Of a vector that was cut short while it was changed, the log behind all elements is read too.
+            // Of a vector whose change was interrupted, the log behind all elements is read too.
             return cache::in_passing(file, 0, len, || Format::of_vec(file, len));
         }
         let is = |kind: FileKind| kind.head(0)[..8] == magic;
