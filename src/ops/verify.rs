@@ -197,9 +197,7 @@ impl Check<'_> {
                 fault.unrepaired = match (whole, healed.broken) {
                     (true, _) => String::new(),
                     (_, true) => "without its index it is not known which pages it held".into(),
-                    _ if healed.unread => {
-                        "it cannot be read, and the file no longer holds all of its pages".into()
-                    }
+                    _ if healed.unread => "it cannot be read, and the file no longer holds all of its pages".into(),
                     (_, false) => "the file no longer holds these pages".into(),
                 };
             }

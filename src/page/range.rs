@@ -50,6 +50,7 @@ impl PageRange {
     }
 
     /// Whether it is empty.
+    #[doc(hidden)]
     pub fn is_empty(&self) -> bool {
         self.start == self.end
     }

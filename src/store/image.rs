@@ -179,7 +179,6 @@ impl Image {
     ///
     /// # Errors
     /// When the runs of an image, or the index of a pack, cannot be read.
-    #[doc(hidden)]
     pub fn changed(&self, other: &Image, within: PageRange) -> Result<PageSet> {
         let mut set = PageSet::new();
         // In two pack caches, equal numbers mean different packs, so those of one are shifted.

@@ -267,7 +267,7 @@ fn a_store_whose_making_was_cut_short_is_made_on() {
         std::fs::create_dir(case.path(".memsnap")).unwrap();
         chmod(case.path(".memsnap"), 0o700);
         made.iter().for_each(|name| case.write(format!(".memsnap/{name}"), b"*\n"));
-        case.exits("log f", 2).says("cut short");
+        case.exits("log f", 2).says("was interrupted");
         case.ok("edit --yes f --at 0 --hex 00");
         case.ok("undo --yes f");
     }

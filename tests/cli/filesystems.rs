@@ -178,7 +178,7 @@ fn a_store_whose_making_was_cut_short() {
         if !name.is_empty() {
             case.write(".memsnap/format", b"");
         }
-        case.exits("log f", 2).says("cut short");
+        case.exits("log f", 2).says("was interrupted");
         case.ok("snap f");
         case.ok("verify");
     }

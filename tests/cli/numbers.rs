@@ -91,7 +91,7 @@ fn the_last_number() {
     case.touch(5, 50);
     case.ok("snap f");
     case.touch(6, 60);
-    case.exits("snap f", 2).says("no number is higher");
+    case.exits("snap f", 2).says("there is no higher one");
     assert_eq!(case.snapshots(), 4);
 }
 

@@ -321,10 +321,10 @@ fn a_history_that_is_a_link_is_a_fault() {
     let moved = case.path("r");
     std::fs::rename(&history, &moved).unwrap();
     std::os::unix::fs::symlink(&moved, &history).unwrap();
-    case.exits("verify", 4).shows("target's directory");
+    case.exits("verify", 4).shows("it has the name of a history, but is not a directory");
     std::fs::remove_file(&history).unwrap();
     std::fs::write(&history, b"x").unwrap();
-    case.exits("verify", 4).shows("target's directory");
+    case.exits("verify", 4).shows("it has the name of a history, but is not a directory");
     std::fs::remove_file(&history).unwrap();
     std::fs::rename(&moved, &history).unwrap();
     // What a killed writer left in the store's own directory is none.

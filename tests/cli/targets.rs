@@ -156,17 +156,17 @@ fn what_is_inside_of_a_store() {
     let history = case.history();
     for path in [case.path(".memsnap/format"), case.stored(".snap").remove(0), history.join("target")] {
         let path = path.to_str().unwrap();
-        case.exits(&format!("snap {path}"), 2).says("inside of the store");
-        case.exits(&format!("--store other snap {path}"), 2).says("inside of the store");
-        case.exits(&format!("adopt f {path}"), 2).says("inside of the store");
+        case.exits(&format!("snap {path}"), 2).says("inside the store");
+        case.exits(&format!("--store other snap {path}"), 2).says("inside the store");
+        case.exits(&format!("adopt f {path}"), 2).says("inside the store");
     }
     let (label, store) = (history.join("target"), history.join("store"));
     let (label, store) = (label.to_str().unwrap(), store.to_str().unwrap());
     case.ok(&format!("delta make {label} f -o d"));
     let good = std::fs::read(label).unwrap();
-    case.exits(&format!("apply --yes {label} d"), 2).says("inside of the store");
+    case.exits(&format!("apply --yes {label} d"), 2).says("inside the store");
     assert!(std::fs::read(label).unwrap() == good);
-    case.exits(&format!("--store {store} snap d"), 2).says("inside of the store");
+    case.exits(&format!("--store {store} snap d"), 2).says("inside the store");
     assert!(!history.join("store").exists());
     assert!(!case.path("other").exists());
     assert!(!case.path(".memsnap/.memsnap").exists() && !history.join(".memsnap").exists());

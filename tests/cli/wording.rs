@@ -98,7 +98,7 @@ fn what_no_reference_is() {
     let case = Case::with_pages(3);
     case.ok("snap f");
     case.exits("diff f@~1", 2).says("counted back with -").says("FILE@-1");
-    case.exits("diff f@?", 2).says("no number, no id, and no tag");
+    case.exits("diff f@?", 2).says("it is not a number or an id");
     case.write("g", b"g");
     case.ok("snap g");
     case.exits("undo --yes g", 2).says("`memsnap revert g@latest`");

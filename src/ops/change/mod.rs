@@ -18,17 +18,18 @@
 //! | 6 intent and change marker; their withdrawal | `record` |
 //! | 7 pages, holes and length are written | `write` |
 //! | 8, 9 flush, read back | `check` |
-//! | 10, 11 metadata, record of the last change | `steps` (`finish`), `metadata`, `set_uid` |
+//! | 10, 11 metadata, record of the last change | `finish`, `metadata`, `set_uid` |
 //! | the steps from 4 on, in order | `steps` |
 //! | a change without undo | `unstored` |
 //! | a change that was interrupted | `interrupted`, `recover` |
 //!
 //! At any moment the target is X, or Y, or known to be between. A file imports only from those further down in the
-//! order `in_place`, `recover`, `interrupted`, `unstored`, `steps`, `write`, `record`, `check`, `prove`,
+//! order `in_place`, `recover`, `interrupted`, `unstored`, `steps`, `finish`, `write`, `record`, `check`, `prove`,
 //! `capture`, `hold`, `space`, `request`, `plan`, `metadata`, `set_uid`.
 
 mod capture;
 mod check;
+mod finish;
 pub(crate) mod hold;
 pub(crate) mod in_place;
 mod interrupted;

@@ -6,6 +6,7 @@
 //! reads back.
 
 use super::check::{flush, read_back};
+use super::finish::finish;
 use super::hold::Work;
 use super::plan::{Report, Summary};
 use super::prove::prove_both;
@@ -16,7 +17,7 @@ use super::{metadata, set_uid};
 use crate::error::{Error, Result};
 use crate::ops::Progress;
 use crate::page::{Digest, PageRange};
-use crate::store::{ChangeMarker, Image, Intent};
+use crate::store::{Image, Intent};
 use crate::sys::{id, open};
 
 /// Brings the target, which holds `from`, to `to`. Only pages that differ are written.
@@ -109,15 +110,6 @@ fn write_and_check(work: &mut Work<'_>, step: &Step<'_>, progress: &dyn Progress
     flush(work.target)?;
     read_back(work, step.from, step.to, step.pages)?;
     Ok(written)
-}
-
-/// Ends a change whose pages are written. The change marker is removed first: the new mode may not allow that.
-fn finish(work: &mut Work<'_>, intent: &Intent, to: &Image) -> Result<()> {
-    ChangeMarker::remove(work.target.file, work.target.path)?;
-    let notes = metadata::bring(work.target, to, work.had_set_uid)?;
-    work.notes.extend(notes);
-    flush(work.target)?;
-    work.history.end_change(work.writing, Some(intent))
 }
 
 /// The error of a change that stopped on its way.
