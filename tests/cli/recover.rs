@@ -178,7 +178,7 @@ fn the_record_was_removed() {
     let half = case.read("f");
     std::fs::remove_dir_all(case.path(".memsnap")).unwrap();
     for words in ["snap f", "recover --yes f", "recover --yes --finish f", "diff f /dev/null", "log f"] {
-        case.exits(words, 2).says("its record is not in").says("recover --abandon");
+        case.exits(words, 2).says("its record is no longer in").says("recover --abandon");
     }
     case.exits("recover --abandon f", 2).says("--yes");
     case.ok("recover -n --abandon f");
