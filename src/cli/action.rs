@@ -20,6 +20,8 @@ pub(crate) struct Action {
     pub(crate) stdin_free: bool,
     /// It is about a change that was interrupted.
     pub(crate) recovers: bool,
+    /// An interrupted change is forgotten, and the file left as it is.
+    pub(crate) abandons: bool,
     /// The change, once begun, can only be finished.
     pub(crate) is_final: bool,
 }
@@ -36,6 +38,7 @@ impl Action {
             in_place: true,
             stdin_free: true,
             recovers: false,
+            abandons: false,
             is_final: false,
         }
     }

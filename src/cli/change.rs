@@ -151,7 +151,7 @@ impl ChangeFlags {
     }
 
     fn consent(&self, changes: &Summary, action: &Action, screen: &mut Screen) -> Consent {
-        if action.stdin_free && screen.terminals.stdin && !screen.is_json() {
+        if action.stdin_free && !action.abandons && screen.terminals.stdin && !screen.is_json() {
             plan_lines(changes, action, screen).iter().for_each(|line| screen.tell(line));
         }
         let question = task(changes, action, screen).1;
@@ -167,6 +167,11 @@ impl ChangeFlags {
             screen.say(&format!("{}: nothing to change", action.name));
         } else if action.recovers && !report.needed {
             // A note reports that.
+        } else if action.abandons {
+            match self.dry_run {
+                true => screen.line(&format!("{}: would be left as it is, and its change forgotten", action.name))?,
+                false => screen.say(&format!("{}: left as it is; its interrupted change is forgotten", action.name)),
+            }
         } else if self.dry_run {
             for line in plan_lines(changes, action, screen) {
                 screen.line(&line)?;

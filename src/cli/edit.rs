@@ -184,7 +184,7 @@ impl EditFlags {
             [] => unreachable!("chunks are not empty"),
         });
         let edits: Vec<_> = pairs.collect::<anyhow::Result<_>>()?;
-        if edits.is_empty() { Err(refused("there is no edit")) } else { Ok(edits) }
+        if edits.is_empty() { Err(refused("no edits are given")) } else { Ok(edits) }
     }
 }
 

@@ -56,7 +56,7 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
         let action = Action::new("memsnap.recover.1", "recovering", &self.file);
-        let action = Action { recovers: true, is_final: self.finish, ..action };
+        let action = Action { recovers: true, abandons: self.abandon, is_final: self.finish, ..action };
         self.change.run(global, screen, &action, |options| {
             recover(&self.file, self.how(), options).map_err(|e| without_ref(e, &self.file, "recover"))
         })

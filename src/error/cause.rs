@@ -115,7 +115,7 @@ pub enum Cause {
         owner: (u32, u32),
     },
     /// The path of the store is not a directory.
-    StoreNotDirectory,
+    StoreNotDirectory(PathBuf),
     /// The mode of a store lets its owner not enter it.
     CannotEnter(PathBuf),
     /// The mode of a store lets others write to it.

@@ -212,7 +212,7 @@ impl Words<'_> {
         self.ready.clear();
         let read = match self.from.take(LONGEST_LINE).read_line(&mut line) {
             Err(e) if e.kind() == io::ErrorKind::InvalidData => {
-                let what = format!("line {} of {name} is no text", self.line);
+                let what = format!("line {} of {name} is not text", self.line);
                 return Err(Error::refused(what, Cause::InputNotText));
             }
             read => read.at("reading", self.name)?,
@@ -240,7 +240,7 @@ fn parse(scalar: Scalar, words: &[String]) -> Result<Vec<u8>> {
 fn scalar(vec: &VecFile) -> Result<Scalar> {
     let kind = vec.element_type();
     kind.scalar.ok_or_else(|| {
-        let what = format!("{} has {}, which are no numbers", vec.path().display(), kind.describe());
+        let what = format!("{} has {}, which are not numbers", vec.path().display(), kind.describe());
         Error::refused(what, Cause::NotNumbers)
     })
 }

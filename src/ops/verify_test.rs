@@ -240,3 +240,16 @@ fn branches_and_cuts_add_up() {
     let report = full(&f);
     assert!(report.faults.is_empty() && report.snapshots == 3, "{report:?}");
 }
+
+/// A change that ends before its first byte removes the snapshot that it composed, also between two steps of a check.
+#[test]
+fn a_snapshot_that_is_removed_meanwhile_is_not_missing() {
+    let f = three();
+    let history = f.history();
+    let names = history.snapshots().unwrap();
+    let options = Options::default();
+    let check = Check { history: &history, only: None, options: &options, progress: &Quiet };
+    fs::remove_file(history.dir().join(names[1].file_name())).unwrap();
+    let wrong = check.pages(&names, &mut Losses::default(), &mut Report::default()).unwrap();
+    assert!(wrong.is_empty());
+}

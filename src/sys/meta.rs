@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use rustix::fs::{Gid, Mode, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
@@ -53,10 +54,33 @@ pub fn links(file: &File) -> io::Result<u64> {
     if seen > 1 { imp::links(file).or(Ok(seen)) } else { Ok(seen) }
 }
 
+/// The creation time of a file in nanoseconds since 1970, which std knows with the GNU C library alone.
+pub(super) fn created(file: &File) -> Option<i128> {
+    imp::created(file)
+}
+
+/// The same of what `path` names; a symbolic link is not followed.
+pub(super) fn created_path(path: &Path) -> Option<i128> {
+    imp::created_path(path)
+}
+
 #[cfg(target_os = "linux")]
 mod imp {
-    use super::{File, io};
-    use rustix::fs::{AtFlags, StatxFlags, statx};
+    use super::{File, Path, io};
+    use rustix::fs::{AtFlags, CWD, Statx, StatxFlags, statx};
+
+    pub(super) fn created(file: &File) -> Option<i128> {
+        nanos(&statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::BTIME).ok()?)
+    }
+
+    pub(super) fn created_path(path: &Path) -> Option<i128> {
+        nanos(&statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BTIME).ok()?)
+    }
+
+    fn nanos(found: &Statx) -> Option<i128> {
+        let nanos = i128::from(found.stx_btime.tv_sec) * 1_000_000_000 + i128::from(found.stx_btime.tv_nsec);
+        (found.stx_mask & StatxFlags::BTIME.bits() != 0).then_some(nanos)
+    }
 
     /// From the file system itself.
     pub(super) fn links(file: &File) -> io::Result<u64> {
@@ -67,7 +91,15 @@ mod imp {
 
 #[cfg(not(target_os = "linux"))]
 mod imp {
-    use super::{File, io};
+    use super::{File, Path, io};
+
+    pub(super) fn created(_file: &File) -> Option<i128> {
+        None
+    }
+
+    pub(super) fn created_path(_path: &Path) -> Option<i128> {
+        None
+    }
 
     pub(super) fn links(_file: &File) -> io::Result<u64> {
         Err(io::ErrorKind::Unsupported.into())
@@ -97,6 +129,15 @@ pub fn set_owner(file: &File, uid: u32, gid: u32) -> io::Result<()> {
 mod tests {
     use super::*;
     use crate::sys::open::Stamp;
+
+    /// A program that is linked with another C library takes files for the same that one with GNU's does.
+    #[cfg(target_env = "gnu")]
+    #[test]
+    fn files_are_created_when_std_says() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let std = Stamp::from(&file.as_file().metadata().unwrap()).born_ns;
+        assert_eq!((created(file.as_file()), created_path(file.path())), (std, std));
+    }
 
     #[test]
     fn what_is_set_is_read_back() {

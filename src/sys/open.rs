@@ -180,7 +180,8 @@ impl From<&Metadata> for Stamp {
 /// # Errors
 /// As fstat(2).
 pub fn stamp(file: &File, path: &Path) -> Result<Stamp> {
-    Ok(Stamp::from(&file.metadata().at("inspecting", path)?))
+    let stamp = Stamp::from(&file.metadata().at("inspecting", path)?);
+    Ok(Stamp { born_ns: stamp.born_ns.or_else(|| imp::created(file)), ..stamp })
 }
 
 /// The stamp of what `path` names; a symbolic link is not followed.
@@ -188,7 +189,8 @@ pub fn stamp(file: &File, path: &Path) -> Result<Stamp> {
 /// # Errors
 /// As lstat(2).
 pub fn stamp_path(path: &Path) -> io::Result<Stamp> {
-    Ok(Stamp::from(&std::fs::symlink_metadata(path)?))
+    let stamp = Stamp::from(&std::fs::symlink_metadata(path)?);
+    Ok(Stamp { born_ns: stamp.born_ns.or_else(|| imp::created_path(path)), ..stamp })
 }
 
 /// Whether both paths lead to the same file, links followed.
@@ -207,6 +209,7 @@ mod imp {
     use rustix::io::Errno;
 
     use crate::sys::id::since_epoch;
+    pub(super) use crate::sys::meta::{created, created_path};
     use crate::sys::{no_follow, proc_maps};
 
     /// How long opening waits for a lease: a `memsnap` that captures gives its lease back within 50 ms.
@@ -337,6 +340,14 @@ mod imp {
     /// A symbolic link is opened itself, and then refused.
     const FILE_FLAG_OPEN_REPARSE_POINT: u32 = 0x0020_0000;
     const FILE_SHARE_READ_WRITE: u32 = 3;
+
+    pub(super) fn created(_: &File) -> Option<i128> {
+        None
+    }
+
+    pub(super) fn created_path(_: &Path) -> Option<i128> {
+        None
+    }
 
     /// As long as it is open, no process can rename or remove it, so its path leads to it.
     pub(super) fn open(path: &Path, mode: OpenMode) -> Result<File> {

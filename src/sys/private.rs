@@ -132,7 +132,7 @@ fn must_be_dir(dir: &Path) -> Result<Metadata> {
     if !metadata.is_dir() {
         let what = if metadata.is_symlink() { "a symbolic link" } else { "a file" };
         let what = format!("{} is {what}, not a directory", dir.display());
-        return Err(Error::refused(what, Cause::StoreNotDirectory));
+        return Err(Error::refused(what, Cause::StoreNotDirectory(dir.into())));
     }
     Ok(metadata)
 }

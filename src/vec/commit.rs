@@ -177,7 +177,7 @@ impl VecFileMut {
             }
             vec.must_be_unchanged(ELEMENTS + end)?;
             if (end - old_end) % kind.size != 0 {
-                let what = format!("{} bytes are no whole number of elements of {}", end - old_end, kind.size);
+                let what = format!("{} bytes are not a multiple of the element size, {}", end - old_end, kind.size);
                 return Err(Error::refused(what, "check that the input is of the type of the vector"));
             }
             vec.sync_staged()?;

@@ -113,7 +113,7 @@ fn a_full_disk_changes_nothing() {
         block[..bytes.len()].copy_from_slice(&bytes);
         Ok(bytes.len())
     });
-    assert!(odd.unwrap_err().to_string().contains("no whole number"));
+    assert!(odd.unwrap_err().to_string().contains("not a multiple"));
     assert_eq!(all(&vec), [7; 5000]);
     store(&mut vec, &[9; 6000]);
     assert_eq!(all(&vec), [9; 6000]);

@@ -77,7 +77,7 @@ impl PersistenceFile {
 fn check(from: &VecSource<'_>, len: u64, size: u64, magic: Option<[u8; 8]>, version: Option<[u8; 3]>) -> Result<u64> {
     let bad = |what: String| {
         let hint = "name a file of that crate, and a vector whose elements are of its type";
-        Err(from.refused(format!("it is no file of persistence 0.0.5 with such elements: {what}"), hint))
+        Err(from.refused(format!("it is not a file of persistence 0.0.5 with such elements: {what}"), hint))
     };
     let header = header_len(size);
     if len < FIELDS + size {
@@ -115,7 +115,7 @@ fn check(from: &VecSource<'_>, len: u64, size: u64, magic: Option<[u8; 8]>, vers
     match len.checked_sub(header) {
         None => bad(format!("it ends within its padding: it has {len} bytes, and elements begin at {header}")),
         Some(body) if body % size != 0 => {
-            bad(format!("its body of {body} bytes is no whole number of elements of {size}"))
+            bad(format!("its body of {body} bytes is not a multiple of the element size, {size}"))
         }
         Some(body) => Ok(body),
     }

@@ -48,7 +48,7 @@ fn every_field_has_its_own_message() {
         assert!(said.contains(expected), "{said}");
     }
     assert!(open(&file(&[1, 2]), 4).unwrap_err().to_string().contains("another type"));
-    assert!(open(&file(&[1, 2, 3]), 2).unwrap_err().to_string().contains("no whole number"));
+    assert!(open(&file(&[1, 2, 3]), 2).unwrap_err().to_string().contains("not a multiple"));
     for len in 0..4096 {
         let said = open(&file(&[])[..len], 2).unwrap_err().to_string();
         assert!(said.contains("too short") || said.contains("within its padding"), "{len}: {said}");

@@ -114,7 +114,7 @@ impl Scalar {
                 let (min, max) = self.limits();
                 let value = whole(text).filter(|value| (min..=max).contains(value));
                 let value = value.ok_or_else(|| {
-                    format!("`{text}` is no {}: write a whole number from {min} to {max}", self.name())
+                    format!("`{text}` is not a {}: write a whole number from {min} to {max}", self.name())
                 })?;
                 let mut bytes = value.to_le_bytes()[..self.size()].to_vec();
                 if cfg!(target_endian = "big") {
@@ -127,7 +127,7 @@ impl Scalar {
     }
 
     fn no_float(self, text: &str) -> String {
-        format!("`{text}` is no {}: write a number such as 1.5 or -2e9, or nan, inf or -inf", self.name())
+        format!("`{text}` is not a {}: write a number such as 1.5 or -2e9, or nan, inf or -inf", self.name())
     }
 
     fn not_too_large(self, text: &str, infinite: bool, max: f64) -> Result<(), String> {

@@ -154,7 +154,7 @@ fn a_delta_applied_is_the_edit_made() {
 fn what_is_said_wrong() {
     let case = Case::with_pages(1);
     for (words, why) in [
-        ("edit f", "there is no edit"),
+        ("edit f", "no edits are given"),
         ("edit f --at 4", "nothing says what is to be at 4"),
         ("edit f --hex 00", "no --at says where"),
         ("edit f --at 1 --hex 0", "`0` at position 1 has no second digit"),

@@ -112,7 +112,7 @@ fn bytes_and_text_are_imported_and_dumped() {
     case.ok("vec import w text");
     assert!(case.read("v") == case.read("w") || case.read("v")[4096..] == case.read("w")[4096..]);
     case.write("odd", &[1; 7]);
-    case.exits("vec import v odd --raw", 2).says("no whole number of elements");
+    case.exits("vec import v odd --raw", 2).says("not a multiple of the element size");
     assert_eq!(case.read("v").len(), 4096 + (1 << 20), "nothing of it stays");
     piped(&case, "vec import v - --raw", &[1, 0, 0, 0]).exits(0);
     assert_eq!(case.ok("vec pop v").out, if cfg!(target_endian = "little") { "1\n" } else { "16777216\n" });
@@ -225,7 +225,7 @@ fn a_vector_is_not_taken_for_its_elements() {
         case.exits(&format!("vec import w v{how}"), 2).says("v is a persistent vector itself").says("vec dump");
     }
     case.write("bytes", &[0xff; 40]);
-    case.exits("vec import w bytes", 2).says("line 1 of bytes is no text").says("--raw");
+    case.exits("vec import w bytes", 2).says("line 1 of bytes is not text").says("--raw");
     case.exits("vec import w bytes --persistence", 2).says("no file of persistence 0.0.5");
     assert_eq!(case.ok("vec len w").out, "0\n");
 }

@@ -55,7 +55,8 @@ pub(crate) fn hint(cause: &Cause) -> String {
             let chown = format!("chown -R {user}:{group} {}", shell(dir));
             return format!("give what is stored of it to the owner of the file: {chown}");
         }
-        StoreNotDirectory => "move it away, or use --store with another directory",
+        StoreNotDirectory(path) if path.ends_with(".memsnap") => "move it away, or use --store with another directory",
+        StoreNotDirectory(_) => "name a directory with --store",
         CannotEnter(dir) => return format!("chmod u+rwx {}", shell(dir)),
         OthersCanWrite(dir) => return format!("chmod go-w {}", shell(dir)),
         OthersHaveRights(dir) => return format!("chmod -R go= {}", shell(dir)),
@@ -122,7 +123,7 @@ pub(crate) fn hint(cause: &Cause) -> String {
         Leased => "see who has it open with `memsnap stat`, or try again later",
         Executed => "end it first, or make a new file and put it in the place of this one with mv(1)",
         Marked { file, letter } => {
-            return format!("if it is to be changed all the same: chattr -{letter} {}", shell(file));
+            return format!("to change it anyway: chattr -{letter} {}", shell(file));
         }
         ChangedSince(file) => {
             return format!(

@@ -13,6 +13,7 @@ use std::path::Path;
 use memsnap::ops::Note;
 use memsnap::ops::change::Obstacle;
 use memsnap::ops::log::{Options, log};
+use memsnap::ops::stat::Format;
 use memsnap::ops::verify::Fault;
 use memsnap::{Cause, Error, FileInStore};
 
@@ -76,7 +77,11 @@ fn of_library(error: &Error) -> String {
         | Error::Busy { cause, .. }
         | Error::Refused { cause, .. }
         | Error::Base { cause, .. } => return of_cause(cause),
-        Error::Damaged { path, .. } if is_stored(path) => "run `memsnap verify` to see what is affected",
+        Error::Damaged { path, .. } if is_stored(path) => {
+            let store = store_of(path).map(|dir| format!(" --store {}", shell(dir))).unwrap_or_default();
+            return format!("run `memsnap verify{store}` to see what is affected");
+        }
+        Error::Damaged { path, .. } if is_vector(path) => "restore it from a snapshot, or from a backup",
         Error::Damaged { .. } => "make the delta again, or fetch it again",
         Error::Unfinished { source, .. } => {
             let first = of_library(source);
@@ -151,7 +156,13 @@ fn of_gone(error: &Error, store: Option<&Path>) -> Option<String> {
         return None;
     }
     let options = Options::default().store(store.map(Path::to_path_buf));
-    let exists = log(Some(path), &options).ok()?.iter().any(|history| !history.snapshots.is_empty());
+    let history = log(Some(path), &options).ok()?.into_iter().next()?;
+    if history.interrupted {
+        // Restoring it would take the place of the half-changed file, which alone can be finished or rolled back.
+        let recover = command("recover", &FileInStore { file: path.clone(), store: store.map(Into::into) });
+        return Some(format!("a change of it was interrupted: move the file back to this path, and run `{recover}`"));
+    }
+    let exists = !history.snapshots.is_empty();
     let mut latest = path.clone().into_os_string();
     latest.push("@latest");
     let restore = command("restore", &FileInStore { file: latest.into(), store: store.map(Into::into) });
@@ -169,6 +180,20 @@ fn is_stored(path: &Path) -> bool {
         .file_name()
         .is_some_and(|n| ["format", "target", "digests", "intent", "undo", ".gitignore"].iter().any(|s| n == *s));
     suffix || name || path.parent().is_some_and(|p| p.ends_with("names"))
+}
+
+/// The store that a file of a store is in, unless it is the one that is used without `--store`.
+fn store_of(path: &Path) -> Option<&Path> {
+    let dir = path.ancestors().skip(1).find(|dir| dir.join("format").is_file())?;
+    let usual = std::env::current_dir().is_ok_and(|here| dir == here.join(".memsnap"));
+    (!usual).then_some(dir)
+}
+
+/// Whether a file begins as a persistent vector does.
+fn is_vector(path: &Path) -> bool {
+    let look = |file: std::fs::File| Format::look(&file, file.metadata().ok()?.len());
+    let format = std::fs::File::open(path).ok().and_then(look);
+    matches!(format, Some(Format::Vec { .. } | Format::BrokenVec(_)))
 }
 
 /// Whether a path is within a store, or within one that will be created.

@@ -162,8 +162,7 @@ fn forget(target: Target<'_>, record: bool) -> Result<(Todo, RecoveryBasis)> {
 
 fn forgotten(target: Target<'_>) -> Result<Summary> {
     let len = open::stamp(target.file, target.path)?.len;
-    let to = "it is, without the record of the interrupted change";
-    Ok(Summary::new(target.path, ("half-written", len), (to, len), &PageSet::new()))
+    Ok(Summary::new(target.path, ("half-written", len), ("half-written", len), &PageSet::new()))
 }
 
 fn remove_marker(target: Target<'_>) -> Result<()> {

@@ -66,8 +66,8 @@ impl Unstored {
 pub(crate) fn only_forward(work: &Work<'_>, intent: &Intent) -> Error {
     Error::refused(
         format!(
-            "an interrupted {} of {} was begun without undo: what the file held before was not stored, and it cannot be \
-             rolled back",
+            "an interrupted {} of {} was begun without undo: the content before was not stored, so it can only be \
+             finished",
             intent.verb,
             work.target.path.display()
         ),

@@ -43,7 +43,7 @@ const STORED: [(FileKind, &str); 5] = [
 impl Format {
     /// The format of `file` of `len` bytes, by its first bytes; `None` for all other files, and on errors. Leaves the
     /// page cache as it was, because `stat` reports it.
-    pub(crate) fn look(file: &File, len: u64) -> Option<Format> {
+    pub fn look(file: &File, len: u64) -> Option<Format> {
         let mut magic = [0; 8];
         cache::in_passing(file, 0, len.min(BEGINNING), || file.read_exact_at(&mut magic, 0)).ok()?;
         if vec::is_vec(&magic) {

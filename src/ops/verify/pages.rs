@@ -66,28 +66,43 @@ impl Check<'_> {
         let mut wrong = Vec::new();
         let mut rest = names;
         while !rest.is_empty() {
-            let row = self.row(rest)?;
-            rest = &rest[row.len()..];
+            let (row, names) = self.row(rest)?;
+            rest = &rest[names..];
             self.check_row(row, bad, report, &mut wrong)?;
         }
         Ok(wrong)
     }
 
-    /// As many snapshots as can be checked at once; at least one.
-    fn row(&self, names: &[SnapName]) -> Result<Vec<Leg>> {
+    /// As many snapshots as can be checked at once, and how many names these are; at least one.
+    fn row(&self, names: &[SnapName]) -> Result<(Vec<Leg>, usize)> {
         let mut load = Load { streams: 1, ..Load::default() };
-        let mut before = self.history.image(names[0])?;
-        let mut row = vec![Leg::new(&before, Box::new(before.runs()))];
-        for name in names.iter().skip(1).take(MOST_LEGS - 1) {
-            let image = self.history.image(*name)?;
-            if load.is_full() {
-                break;
+        let mut before: Option<Image> = None;
+        let mut row = Vec::new();
+        for (i, name) in names.iter().enumerate() {
+            if row.len() == MOST_LEGS || load.is_full() {
+                return Ok((row, i));
             }
-            let Some(runs) = changes(&before, &image, &mut load)? else { break };
+            let image = match self.history.image(*name) {
+                Err(Error::Damaged { .. }) if self.is_removed(*name) => continue,
+                image => image?,
+            };
+            let runs: Runs = match &before {
+                None => Box::new(image.runs()),
+                Some(before) => match changes(before, &image, &mut load)? {
+                    Some(runs) => runs,
+                    None => return Ok((row, i)),
+                },
+            };
             row.push(Leg::new(&image, runs));
-            before = image;
+            before = Some(image);
         }
-        Ok(row)
+        Ok((row, names.len()))
+    }
+
+    /// Whether a snapshot that was listed is gone: a change that ends before its first byte removes the snapshot that
+    /// it composed.
+    pub(super) fn is_removed(&self, name: SnapName) -> bool {
+        self.history.snapshots().is_ok_and(|names| !names.contains(&name))
     }
 
     fn check_row(&self, row: Vec<Leg>, bad: &mut Losses, report: &mut Report, wrong: &mut Vec<SnapName>) -> Result<()> {

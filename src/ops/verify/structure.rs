@@ -122,6 +122,11 @@ impl Check<'_> {
                     sound.push(*name);
                     continue;
                 }
+                Err(Error::Damaged { .. }) if self.is_removed(*name) => {
+                    report.files -= 1;
+                    report.snapshots -= 1;
+                    continue;
+                }
                 Err(e @ (Error::Damaged { .. } | Error::Version { .. } | Error::Io { .. })) => e,
                 Err(e) => return Err(e),
             };
