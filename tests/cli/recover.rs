@@ -73,7 +73,8 @@ fn without_undo_there_is_one_way() {
             1 => case.ok("recover --finish --yes f"),
             2 => case.ok(words),
             _ => {
-                case.ok("recover --abandon --yes f");
+                case.ok("recover -n --abandon f").shows("f: would be left as it is, and its change forgotten");
+                case.ok("recover --abandon --yes f").says("f: left as it is; its interrupted change is forgotten");
                 assert!(case.read("f") == half);
                 case.ok(words)
             }
