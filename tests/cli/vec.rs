@@ -226,7 +226,7 @@ fn a_vector_is_not_taken_for_its_elements() {
     }
     case.write("bytes", &[0xff; 40]);
     case.exits("vec import w bytes", 2).says("line 1 of bytes is not text").says("--raw");
-    case.exits("vec import w bytes --persistence", 2).says("no file of persistence 0.0.5");
+    case.exits("vec import w bytes --persistence", 2).says("not a file of persistence 0.0.5");
     assert_eq!(case.ok("vec len w").out, "0\n");
 }
 
