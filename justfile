@@ -7,9 +7,10 @@ _list:
 ci:
     .ci/run
 
-# While you work: unit tests and those of the program, but for attacks and file systems that are mounted.
+# While you work: unit tests and those of the program, but for attacks and file systems that are mounted. Tests wait more
+# than they compute, so more run at once than there are cores.
 fast:
-    cargo test --quiet --lib --bin memsnap --test cli --test readme -- --skip attack --skip filesystems
+    cargo test --quiet --lib --bin memsnap --test cli --test readme -- --test-threads 6 --skip attack --skip filesystems
 
 # Everything at full size: hours.
 nightly:
