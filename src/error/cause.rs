@@ -41,13 +41,13 @@ pub struct HotLog {
     pub database: PathBuf,
 }
 
-/// The situation behind an [`Error`](crate::Error) or a [note](crate::ops::Note): what is the case, as data, and not
-/// what to do about it. A program that advises its users chooses by it.
+/// The situation behind an [`Error`](crate::Error) or a [note](crate::ops::Note), as data. A program chooses its advice
+/// by it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// Nothing that the message does not say.
+    /// The message says everything.
     Stated,
-    /// What helps is the same for every program: this, in words.
+    /// The remedy, in words that name no program, verb or option.
     Remedy(Cow<'static, str>),
 
     // What was named.
@@ -57,7 +57,7 @@ pub enum Cause {
     HistoryNamedSecond {
         /// The path that has the history, named as the new one.
         history: FileInStore,
-        /// The file, named as the old one.
+        /// The file, which was named first.
         file: PathBuf,
     },
     /// The file and the delta were named in the wrong order.
