@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 
 use super::companion::Companion;
+use super::watch::Watched;
 use crate::error::{At, Error, Result};
 use crate::pack::Grade;
 use crate::sys::fs;
@@ -28,29 +29,32 @@ pub(crate) fn settled(file: &File, path: &Path, before: &Stamp) -> Result<Stamp>
     }
 }
 
-/// Returns how far the image of `file` is proven to be consistent, and the reason. `kept`: no process could write while
-/// it was read; otherwise `reason` says why that is not known. `moved`: the stamp changed.
-pub(crate) fn grade(
-    file: &File,
-    path: &Path,
-    locked: bool,
-    (kept, reason): (bool, String),
-    moved: bool,
-) -> (Grade, String) {
+/// Returns how far the image of `file` is proven to be consistent, and the reason. `moved`: the stamp changed.
+pub(crate) fn grade(file: &File, path: &Path, locked: bool, watched: Watched, moved: bool) -> (Grade, String) {
     if let Some(log) = Companion::hot_beside(path) {
         return (Grade::Unproven, log.reason());
     }
-    match (kept, locked) {
+    let why = match watched {
         // A lease does not exclude this: truncate(2) through an overlayfs mount does not break that of the file below.
-        (true, _) if moved => (Grade::Unproven, "its length or times changed while it was read".into()),
-        (false, true) if moved => (Grade::Unproven, format!("it changed while it was read under its lock; {reason}")),
-        (true, _) if !fs::kind(file).is_ok_and(|kind| kind.lease_proves_no_writes()) => {
+        Watched::Excluded if moved => {
+            return (Grade::Unproven, "its length or times changed while it was read".into());
+        }
+        Watched::Excluded if !fs::kind(file).is_ok_and(|kind| kind.lease_proves_no_writes()) => {
             let reason =
                 "no process had it open for writing; on tmpfs, pages that a program has pinned can still be written";
-            (Grade::Claimed, reason.into())
+            return (Grade::Claimed, reason.into());
         }
-        (true, _) => (Grade::Proven, "no process had it open for writing".into()),
-        (false, true) => (Grade::Claimed, "read under its lock".into()),
-        (false, false) => (Grade::Unproven, reason),
+        Watched::Excluded => return (Grade::Proven, "no process had it open for writing".into()),
+        Watched::Quiet(open) if !moved => {
+            let reason = format!("no change was seen while it was read (change time, dirty pages); {open}");
+            return (Grade::Observed, reason);
+        }
+        Watched::Quiet(open) | Watched::Written(open) => format!("{open}; it was written while it was read"),
+        Watched::Unknown(why) => why,
+    };
+    match locked {
+        true if moved => (Grade::Unproven, format!("it changed while it was read under its lock; {why}")),
+        true => (Grade::Claimed, "read under its lock".into()),
+        false => (Grade::Unproven, why),
     }
 }

@@ -5,6 +5,7 @@
 
 mod companion;
 mod grade;
+mod quiet;
 mod read;
 mod scan;
 mod watch;
@@ -12,7 +13,8 @@ mod window;
 
 pub use companion::Companion;
 pub(crate) use grade::{grade, settled};
+pub use quiet::{NotQuiet, QuietWindow};
 pub use read::Io;
 pub use scan::{Base, KnownDigests, Leaf, NoBase, ScanOptions, ScannedWindow, scan};
-pub use watch::CaptureWatch;
+pub(crate) use watch::{CaptureWatch, Patience, Watched};
 pub(crate) use window::Rate;

@@ -1,62 +1,128 @@
-//! Proving that no process writes to a target while it is read, by a lease.
+//! Watching a target while it is read: what keeps processes from writing to it, or shows that none does.
 
 use std::fs::File;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::quiet::{NotQuiet, QuietWindow};
 use crate::error::Result;
 use crate::sys::lease::{Lease, LeaseAnswer};
 use crate::sys::lock::{self, LockMode};
 use crate::sys::{fs as sysfs, openers};
 
-/// The lease on a target from before it is read until after.
+/// The first pause before the file is tried again, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+
+/// A watch over a target from before it is read until after.
 #[derive(Debug)]
-pub struct CaptureWatch<'a> {
-    lease: Option<Lease<'a>>,
+pub(crate) struct CaptureWatch<'a> {
+    means: Means<'a>,
+    /// Why there is no lease.
     reason: String,
 }
 
+#[derive(Debug)]
+enum Means<'a> {
+    /// While it is held no process can write.
+    Lease(Lease<'a>),
+    /// A write shows.
+    Quiet(QuietWindow<'a>),
+    None,
+}
+
+/// What a watch says of a reading when it ends.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Watched {
+    /// No process could write.
+    Excluded,
+    /// No write was seen; why none was excluded.
+    Quiet(String),
+    /// It was written, and may be quiet another time; why no write was excluded.
+    Written(String),
+    /// Nothing is known; why.
+    Unknown(String),
+}
+
+/// How long to wait for what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// For a shared flock, if one is wanted.
+    pub(crate) lock: Option<Duration>,
+    /// For the file to be quiet.
+    pub(crate) until: Instant,
+}
+
 impl<'a> CaptureWatch<'a> {
-    /// Takes a read lease and, with `lock`, a shared flock, waiting at most `wait` for it. Closing `file` releases the
-    /// flock.
+    /// Begins: asks for a read lease, and where it is not granted for a quiet window, again with growing pauses while
+    /// the file is being written. `dirs` as for [`quiet::check`](crate::sys::quiet::check). A flock is let go when
+    /// `file` is closed.
     ///
     /// # Errors
-    /// [`crate::Error::Busy`] when another process holds the flock.
-    pub fn begin(file: &'a File, path: &Path, lock: bool, wait: Duration) -> Result<CaptureWatch<'a>> {
-        if lock {
-            // Held by this process or by an ancestor: in both cases by no writer.
+    /// [`crate::Error::Busy`] when another process keeps the flock.
+    pub(crate) fn begin(file: &'a File, path: &Path, dirs: &[&Path], patience: Patience) -> Result<CaptureWatch<'a>> {
+        if let Some(wait) = patience.lock {
+            // Held by us or by a process that runs us: either way no writer has it.
             let _ = lock::flock(file, path, LockMode::Shared, wait)?;
         }
-        let mut watch = CaptureWatch { lease: None, reason: String::new() };
-        match sysfs::kind(file) {
-            Ok(kind) if kind.lease_blocks_opening() => match Lease::read(file) {
-                Ok(LeaseAnswer::Granted(lease)) => watch.lease = Some(lease),
-                Ok(LeaseAnswer::Refused) => watch.reason = writers(file),
-                Ok(LeaseAnswer::NotOwner) => {
-                    watch.reason = "not the owner, nor root: who else has it open is not known".into()
+        let (mut pause, longest) = PAUSES;
+        loop {
+            let reason = match lease(file) {
+                Ok(lease) => return Ok(CaptureWatch { means: Means::Lease(lease), reason: String::new() }),
+                Err(reason) => reason,
+            };
+            match QuietWindow::begin(file, dirs) {
+                Ok(window) => return Ok(CaptureWatch { means: Means::Quiet(window), reason }),
+                Err(NotQuiet::Blind(why)) => {
+                    return Ok(CaptureWatch { means: Means::None, reason: format!("{reason}; {why}") });
                 }
-                Ok(LeaseAnswer::Unsupported) => watch.reason = "this system has no leases".into(),
-                Err(e) => watch.reason = format!("no lease: {e}"),
-            },
-            Ok(kind) => watch.reason = format!("leases prove nothing on {}", kind.name()),
-            Err(e) => watch.reason = format!("its file system is not known: {e}"),
+                Err(NotQuiet::Written) if Instant::now() + pause > patience.until => {
+                    return Ok(CaptureWatch { means: Means::None, reason: format!("{reason}; it was being written") });
+                }
+                Err(NotQuiet::Written) => std::thread::sleep(pause),
+            }
+            pause = (2 * pause).min(longest);
         }
-        Ok(watch)
     }
 
-    /// Ends it. Returns whether the lease was held all the time, and if not, the reason.
-    pub fn end(self, file: &File) -> (bool, String) {
-        match self.lease {
-            None => (false, self.reason),
-            Some(lease) => {
+    /// Whether something may come of it.
+    pub(crate) fn sees(&self) -> bool {
+        !matches!(self.means, Means::None)
+    }
+
+    /// Ends, after the last byte was read.
+    pub(crate) fn end(self, file: &File) -> Watched {
+        match self.means {
+            Means::None => Watched::Unknown(self.reason),
+            Means::Quiet(window) => match window.end() {
+                Ok(_) => Watched::Quiet(self.reason),
+                Err(NotQuiet::Written) => Watched::Written(self.reason),
+                Err(NotQuiet::Blind(why)) => Watched::Unknown(format!("{}; {why}", self.reason)),
+            },
+            Means::Lease(lease) => {
                 let stopped = lease.is_broken() && lease.was_stopped();
-                let kept = lease.release();
-                if stopped {
-                    return (false, "it was stopped while it was read, and gave its lease back".into());
+                match (stopped, lease.release()) {
+                    (true, _) => Watched::Unknown("it was stopped while it was read, and gave its lease back".into()),
+                    (_, true) => Watched::Excluded,
+                    (_, false) => Watched::Written(writers(file)),
                 }
-                (kept, if kept { String::new() } else { format!("{} while it was read", writers(file)) })
             }
         }
+    }
+}
+
+/// A read lease, or why there is none.
+fn lease(file: &File) -> Result<Lease<'_>, String> {
+    match sysfs::kind(file) {
+        Ok(kind) if !kind.lease_blocks_opening() => return Err(format!("leases prove nothing on {}", kind.name())),
+        Err(e) => return Err(format!("its file system is not known: {e}")),
+        Ok(_) => {}
+    }
+    match Lease::read(file) {
+        Ok(LeaseAnswer::Granted(lease)) => Ok(lease),
+        Ok(LeaseAnswer::Refused) => Err(writers(file)),
+        Ok(LeaseAnswer::NotOwner) => Err("not the owner, nor root: who else has it open is not known".into()),
+        Ok(LeaseAnswer::Unsupported) => Err("this system has no leases".into()),
+        Err(e) => Err(format!("no lease: {e}")),
     }
 }
 

@@ -84,7 +84,7 @@ pub(crate) struct ReadingFlags {
     /// Read at most SIZE bytes a second
     #[arg(long, value_name = "SIZE", help_heading = READING, value_parser = units::rate)]
     limit_rate: Option<u64>,
-    /// Wait up to SECS seconds for locks; 0 fails at once
+    /// Wait up to SECS seconds for locks, and for a file that is being written to be quiet
     #[arg(long, value_name = "SECS", default_value = "10", help_heading = READING, value_parser = units::seconds)]
     #[arg(allow_negative_numbers = true)]
     wait: Duration,

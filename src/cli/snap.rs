@@ -36,12 +36,18 @@ use super::{escape, help, hints, units};
 ///
 ///   proven     guaranteed by the kernel (a lease): no process could write
 ///              while the file was read
+///   observed   a process had the file open for writing, and no change was
+///              seen while it was read (ext4, xfs, btrfs; Linux 6.13)
 ///   claimed    asserted by you (--lock: all writers use flock); on tmpfs,
 ///              by a lease, which does not exclude writes to pinned pages
-///   unproven   a process had the file open for writing, or this cannot be
-///              determined
+///   unproven   a process wrote to the file while it was read, or this cannot
+///              be determined
 ///
-/// Never writes to the file, changes its times or waits for its writers.
+/// While the file is being written, it is tried again for up to --wait. Then
+/// the last reading is kept, as unproven.
+///
+/// Never writes to the file, changes its times or stops its writers. What they
+/// have written is flushed to the disk.
 /// Compares pages by their bytes, never by the time of the file.
 ///
 /// Examples:
@@ -73,7 +79,7 @@ pub(crate) struct Args {
     new: bool,
     /// Exit with 3 if the grade is below this one
     #[arg(long, value_name = "GRADE", default_value = "claimed")]
-    #[arg(value_parser = PossibleValuesParser::new(["none", "claimed", "proven"]).try_map(|grade| units::grade(&grade)))]
+    #[arg(value_parser = PossibleValuesParser::new(["none", "claimed", "observed", "proven"]).try_map(|grade| units::grade(&grade)))]
     require: Grade,
     /// Store nothing if the grade is below the required one
     #[arg(long)]
@@ -240,9 +246,10 @@ fn below(report: &Report) -> String {
             format!("{run}, or accept it with --require none")
         }
         (Grade::Unproven, None) => {
-            "stop the writers, use --lock if all of them use flock, or accept it with --require none".into()
+            "stop the writers, wait longer with --wait, use --lock if all of them use flock, or accept it with --require none"
+                .into()
         }
-        _ => "stop the writers, or accept it with --require claimed".into(),
+        (grade, _) => format!("stop the writers, or accept it with --require {grade}"),
     };
     format!("below the required grade, {outcome}: {remedy}")
 }

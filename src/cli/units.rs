@@ -136,8 +136,9 @@ pub(crate) fn grade(text: &str) -> Result<Grade, String> {
     match text {
         "none" => Ok(Grade::Unproven),
         "claimed" => Ok(Grade::Claimed),
+        "observed" => Ok(Grade::Observed),
         "proven" => Ok(Grade::Proven),
-        _ => Err("use none, claimed or proven".into()),
+        _ => Err("use none, claimed, observed or proven".into()),
     }
 }
 

@@ -159,6 +159,7 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
         compress: options.compress,
         reserve: options.reserve,
         exclusive: false,
+        patience: options.reading.wait,
     };
     let target = Target { file: &live, path: &path };
     let is_first = history.is_new()?;

@@ -2,20 +2,29 @@
 
 use std::fmt;
 
-/// How far an image is proven to be point-in-time. The numbers are those in snapshots.
+/// How far an image is proven to be point-in-time, ascending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Grade {
     /// A program may have written while it was read.
-    Unproven = 0,
+    Unproven,
     /// The caller asserts that every writer honours the lock that was held.
-    Claimed = 1,
+    Claimed,
+    /// A program had it open for writing, and no change was seen while it was read.
+    Observed,
     /// Guaranteed by the kernel: no process had it open for writing while it was read.
-    Proven = 2,
+    Proven,
 }
 
 impl Grade {
+    /// By their number in snapshots.
+    const BY_CODE: [Grade; 4] = [Grade::Unproven, Grade::Claimed, Grade::Proven, Grade::Observed];
+
+    pub(super) fn code(self) -> u8 {
+        Grade::BY_CODE.iter().position(|grade| *grade == self).expect("each grade has a number") as u8
+    }
+
     pub(super) fn from_code(code: u8) -> Option<Grade> {
-        [Grade::Unproven, Grade::Claimed, Grade::Proven].get(usize::from(code)).copied()
+        Grade::BY_CODE.get(usize::from(code)).copied()
     }
 }
 
@@ -24,6 +33,7 @@ impl fmt::Display for Grade {
         f.write_str(match self {
             Grade::Unproven => "unproven",
             Grade::Claimed => "claimed",
+            Grade::Observed => "observed",
             Grade::Proven => "proven",
         })
     }

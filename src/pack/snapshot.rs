@@ -348,7 +348,7 @@ fn put_fixed(out: &mut Vec<u8>, meta: &Meta) {
     for n in [meta.mode, meta.uid, meta.gid] {
         out.extend_from_slice(&n.to_le_bytes());
     }
-    out.extend_from_slice(&[meta.grade as u8, meta.kind as u8, 0, 0]);
+    out.extend_from_slice(&[meta.grade.code(), meta.kind as u8, 0, 0]);
 }
 
 #[cfg(test)]

@@ -66,6 +66,7 @@ pub mod proc_maps; // who has a file mapped, and which parts
 mod process; // processes as /proc shows them
 #[cfg(all(unix, feature = "program"))]
 pub mod program; // what only a program may do to its process
+pub mod quiet; // whether a file shows each write to it
 pub mod reflink; // whether a file system can share blocks
 pub(crate) mod region; // private memory with files laid in it
 pub(crate) mod sealed; // files that cannot change

@@ -12,6 +12,7 @@ mod measure;
 #[allow(dead_code, reason = "shared")]
 #[path = "../util/mount.rs"]
 mod mount;
+mod quiet;
 mod replaced;
 mod serial;
 mod soak;

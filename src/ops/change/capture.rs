@@ -1,6 +1,8 @@
 //! Step 2: captures the content of the target, and makes it an automatic snapshot, for undo, unless a snapshot holds
 //! it.
 
+use std::time::Duration;
+
 use super::hold::Work;
 use crate::error::{Cause, Result};
 use crate::ops::save::capture::{CaptureOptions, CapturedImage, take};
@@ -22,6 +24,7 @@ pub(crate) fn capture(work: &mut Work<'_>, progress: &dyn Progress) -> Result<Ca
         compress: options.compress,
         reserve: options.reserve,
         exclusive: work.lease.is_some(),
+        patience: Duration::ZERO,
     };
     let taken = take(work.history, work.writing, work.target, &how, progress);
     // With a lease the capture counts as proven: only if it is held to this moment.

@@ -1,18 +1,18 @@
 //! Captures the image of a live target: the scan, the new pack, and the draft of a snapshot. Nothing appears in the
 //! store before [`CapturedImage::commit`].
 
-use crate::capture::{Base, CaptureWatch, Leaf, NoBase, ScannedWindow, grade, scan, settled};
+use std::time::{Duration, Instant};
+
+use crate::capture::{Base, CaptureWatch, NoBase, Patience, ScannedWindow, Watched, grade, scan, settled};
 use crate::error::{At, Cause, Error, Result};
 use crate::ops::change::metadata::{Metadata, MetadataChange};
 use crate::ops::input::Target;
+use crate::ops::save::coded_window::{CodedWindow, prepare};
 use crate::ops::save::heal::{Healed, heal, suspects};
 use crate::ops::save::new_pack::NewPack;
 use crate::ops::{Progress, Reading, Reserve, head};
-use crate::pack::{
-    Changed, Compress, FRAME_PAGES, Frame, FrameCounts, Grade, Meta, NO_PACK, Overlay, PackSummary, Run, RunStream,
-    SnapshotKind, Source, encode_frame, fits_time,
-};
-use crate::page::{Digest, ImageHasher, MAX_LEN, PAGE, PAGE64, PageNo, PageRange, pages_of};
+use crate::pack::{Changed, Compress, FrameCounts, Grade, Meta, PackSummary, SnapshotKind, Source, fits_time};
+use crate::page::{Digest, ImageHasher, MAX_LEN, pages_of};
 use crate::store::{
     ChangeMarker, DigestCache, DigestCacheUpdate, FileId, History, Image, ImageBase, SnapName, UpdateRuns, WriteLock,
     commit,
@@ -29,6 +29,8 @@ pub(crate) struct CaptureOptions<'a> {
     pub(crate) reserve: Reserve,
     /// The caller keeps all other processes from writing (a write lease): the capture is proven.
     pub(crate) exclusive: bool,
+    /// How long to try again for a reading during which the file is not written.
+    pub(crate) patience: Duration,
 }
 
 /// An image that was taken and not yet committed.
@@ -50,6 +52,8 @@ pub(crate) struct CapturedImage {
     pub(crate) repaired: u64,
     /// Damage to earlier snapshots that was seen and could not be repaired.
     pub(crate) damage: Vec<String>,
+    /// It was written while it was read.
+    was_written: bool,
     stamp: Stamp,
     attrs: Vec<(Vec<u8>, Vec<u8>)>,
     draft: UpdateRuns,
@@ -76,7 +80,7 @@ pub(crate) fn take(
         // No snapshot may use a pack that is missing or has a damaged index: all pages are stored again.
         parent = None;
     }
-    let mut taken = take_from(history, &parent, target, how, progress)?;
+    let mut taken = Capture { history, target, how, progress }.quiet(&parent)?;
     taken.repaired = healed.pages;
     if known && taken.parent.is_none() {
         damage.push("earlier snapshots use a pack that is missing or damaged: all pages were stored again".into());
@@ -102,154 +106,126 @@ fn damaged_latest(history: &History, head: Option<SnapName>) -> Result<Vec<Strin
     }
 }
 
-fn take_from(
-    history: &History,
-    parent: &Option<(Image, Option<DigestCache>)>,
-    target: Target<'_>,
-    how: &CaptureOptions<'_>,
-    progress: &dyn Progress,
-) -> Result<CapturedImage> {
-    if let Some((image, Some(cache))) = parent {
-        match attempt(history, target, Some(image), cache, Some(cache), how, progress) {
-            // The cache is damaged, and was removed: once more without it.
-            Err(e) if DigestCache::is_cause(history, &e) => {}
-            taken => return taken,
+/// The capture of one target.
+#[derive(Clone, Copy)]
+struct Capture<'a> {
+    history: &'a History,
+    target: Target<'a>,
+    how: &'a CaptureOptions<'a>,
+    progress: &'a dyn Progress,
+}
+
+impl Capture<'_> {
+    /// Reads the target; again while it is written meanwhile, as long as there is patience. The last full reading
+    /// counts if no other begins.
+    fn quiet(&self, parent: &Option<(Image, Option<DigestCache>)>) -> Result<CapturedImage> {
+        let until = Instant::now() + self.how.patience;
+        let mut last = None;
+        loop {
+            let mut watch = if self.how.exclusive { None } else { Some(self.watch(until)?) };
+            if let Some(taken) = last.take().filter(|_| watch.as_ref().is_some_and(|watch| !watch.sees())) {
+                return Ok(taken);
+            }
+            let taken = self.read(parent, &mut watch)?;
+            if !taken.was_written || Instant::now() >= until {
+                return Ok(taken);
+            }
+            last = Some(taken);
         }
     }
-    if let Some((image, _)) = parent {
-        match attempt(history, target, Some(image), &ImageBase::new(image), None, how, progress) {
-            // The index of a pack is damaged, so it is not known what its snapshots hold: all pages are stored again.
-            Err(Error::Damaged { .. }) => {}
-            taken => return taken,
+
+    fn watch(&self, until: Instant) -> Result<CaptureWatch<'_>> {
+        let Target { file, path } = self.target;
+        let (reading, dirs) = (self.how.reading, [path.parent().unwrap_or(path), self.history.dir()]);
+        CaptureWatch::begin(file, path, &dirs, Patience { lock: reading.lock.then_some(reading.wait), until })
+    }
+
+    /// Reads it once, compared with `parent`.
+    fn read(
+        &self,
+        parent: &Option<(Image, Option<DigestCache>)>,
+        watch: &mut Option<CaptureWatch<'_>>,
+    ) -> Result<CapturedImage> {
+        if let Some((image, Some(cache))) = parent {
+            match self.attempt(Some(image), cache, Some(cache), watch) {
+                // The cache is damaged, and was removed: once more without it.
+                Err(e) if DigestCache::is_cause(self.history, &e) => {}
+                taken => return taken,
+            }
         }
+        if let Some((image, _)) = parent {
+            match self.attempt(Some(image), &ImageBase::new(image), None, watch) {
+                // The index of a pack is damaged, so it is not known what its snapshots hold: all pages are stored
+                // again.
+                Err(Error::Damaged { .. }) => {}
+                taken => return taken,
+            }
+        }
+        self.attempt(None, &NoBase, None, watch)
     }
-    attempt(history, target, None, &NoBase, None, how, progress)
-}
 
-fn attempt(
-    history: &History,
-    target: Target<'_>,
-    parent: Option<&Image>,
-    base: &dyn Base,
-    cache: Option<&DigestCache>,
-    how: &CaptureOptions<'_>,
-    progress: &dyn Progress,
-) -> Result<CapturedImage> {
-    let watch = if how.exclusive {
-        None
-    } else {
-        Some(CaptureWatch::begin(target.file, target.path, how.reading.lock, how.reading.wait)?)
-    };
-    // Only now: the previous holder of the lock may have changed the file.
-    let before = open::stamp(target.file, target.path)?;
-    if before.len > MAX_LEN {
-        let what = format!(
-            "{} is {} bytes long, and no image may be longer than {MAX_LEN}",
-            target.path.display(),
-            before.len
-        );
-        return Err(Error::refused(what, "cut it: the end of a file of that length can only be a hole"));
-    }
-    if !fits_time(before.mtime_ns) || !fits_time(before.atime_ns) {
-        let what = format!("the times of {} are beyond what a snapshot can hold", target.path.display());
-        return Err(Error::refused(what, Cause::OddTimes(target.path.into())));
-    }
-    let mut attrs = xattr::list(target.file).at("reading the attributes of", target.path)?;
-    attrs.retain(|(name, _)| !ChangeMarker::is_name(name));
-    let mut taking = WindowCollector {
-        history,
-        len: before.len,
-        parent_pages: parent.map(Image::pages),
-        hasher: ImageHasher::new(before.len),
-        draft: UpdateRuns::new(history),
-        cache: DigestCacheUpdate::new(history, cache),
-        pack: NewPack::new(history, how.reserve),
-        changed: Changed::default(),
-    };
-    progress.begin("reading", before.len);
-    let prepare = |found: ScannedWindow| Ok(prepare(found, how.compress, before.len));
-    let advance = |bytes: u64| progress.advance(bytes);
-    let read = (target.file, target.path, before.len);
-    let scanned = scan(read, base, how.reading.how(true), &advance, &prepare, |part| taking.take(part));
-    progress.end();
-    let kept = watch.map_or((true, String::new()), |w| w.end(target.file));
-    scanned?;
-    let moved = !settled(target.file, target.path, &before)?.same_state(&before);
-    let (grade, reason) = grade(target.file, target.path, how.reading.lock, kept, moved);
-    Ok(CapturedImage {
-        parent: parent.cloned(),
-        image: taking.hasher.finish(),
-        len: before.len,
-        changed: taking.changed,
-        grade,
-        reason,
-        repaired: 0,
-        damage: Vec::new(),
-        stamp: before,
-        attrs,
-        draft: taking.draft,
-        pack: taking.pack.finish()?,
-        cache: taking.cache,
-    })
-}
-
-/// The content of one window, coded by the thread that read it.
-struct CodedWindow {
-    window: PageRange,
-    groups: Vec<(u64, Digest)>,
-    leaves: Vec<Leaf>,
-    runs: Vec<Run>,
-    frames: Vec<(Vec<(PageNo, Digest)>, Frame)>,
-    changed: Changed,
-    holes: Vec<PageRange>,
-}
-
-impl CodedWindow {
-    /// Its runs, and in the place of what lies between them past the end of the parent, zeros: the parent's map may
-    /// have any runs there.
-    fn runs(&self, parent_pages: PageNo, end: PageNo) -> impl RunStream {
-        let start = self.window.start.max(parent_pages);
-        let grown = PageRange { start, end: self.window.end.min(end).max(start) };
-        let zeros = (!grown.is_empty()).then_some(Ok(Run { pages: grown, source: Source::Zero }));
-        let holes = self.holes.iter().map(move |hole| Run { pages: hole.intersect(&grown), source: Source::Hole });
-        let zeros = Overlay::new(zeros.into_iter(), holes.filter(|run| !run.pages.is_empty()).map(Ok));
-        Overlay::new(zeros, self.runs.iter().copied().map(Ok))
-    }
-}
-
-fn prepare(found: ScannedWindow, compress: Compress, len: u64) -> CodedWindow {
-    let end = pages_of(len);
-    let mut part = CodedWindow {
-        window: found.window.unwrap_or(PageRange { start: 0, end: 0 }),
-        groups: Vec::new(),
-        leaves: Vec::new(),
-        runs: Vec::new(),
-        frames: Vec::new(),
-        changed: Changed::default(),
-        holes: Vec::new(),
-    };
-    let mut stored = Vec::new();
-    for (page, digest) in found.changed.iter().filter(|(page, _)| *page < end) {
-        part.changed.pages += 1;
-        part.changed.bytes += PAGE64.min(len - page * PAGE64);
-        let source = match digest.is_zero() {
-            true if found.is_hole(*page) => Source::Hole,
-            true => Source::Zero,
-            false => Source::Pack(NO_PACK, *page),
+    fn attempt(
+        &self,
+        parent: Option<&Image>,
+        base: &dyn Base,
+        cache: Option<&DigestCache>,
+        watch: &mut Option<CaptureWatch<'_>>,
+    ) -> Result<CapturedImage> {
+        let Capture { history, target, how, progress } = *self;
+        // Only now: the previous holder of the lock may have changed the file.
+        let before = open::stamp(target.file, target.path)?;
+        if before.len > MAX_LEN {
+            let what = format!(
+                "{} is {} bytes long, and no image may be longer than {MAX_LEN}",
+                target.path.display(),
+                before.len
+            );
+            return Err(Error::refused(what, "cut it: the end of a file of that length can only be a hole"));
+        }
+        if !fits_time(before.mtime_ns) || !fits_time(before.atime_ns) {
+            let what = format!("the times of {} are beyond what a snapshot can hold", target.path.display());
+            return Err(Error::refused(what, Cause::OddTimes(target.path.into())));
+        }
+        let mut attrs = xattr::list(target.file).at("reading the attributes of", target.path)?;
+        attrs.retain(|(name, _)| !ChangeMarker::is_name(name));
+        let mut taking = WindowCollector {
+            history,
+            len: before.len,
+            parent_pages: parent.map(Image::pages),
+            hasher: ImageHasher::new(before.len),
+            draft: UpdateRuns::new(history),
+            cache: DigestCacheUpdate::new(history, cache),
+            pack: NewPack::new(history, how.reserve),
+            changed: Changed::default(),
         };
-        let run = Run { pages: PageRange::new(*page, page + 1), source };
-        match part.runs.last_mut().and_then(|last| last.join(&run).map(|joined| (last, joined))) {
-            Some((last, joined)) => *last = joined,
-            None => part.runs.push(run),
-        }
-        if !digest.is_zero() {
-            stored.push((*page, *digest));
-        }
+        progress.begin("reading", before.len);
+        let prepare = |found: ScannedWindow| Ok(prepare(found, how.compress, before.len));
+        let advance = |bytes: u64| progress.advance(bytes);
+        let read = (target.file, target.path, before.len);
+        let scanned = scan(read, base, how.reading.how(true), &advance, &prepare, |part| taking.take(part));
+        progress.end();
+        scanned?;
+        let watched = watch.take().map_or(Watched::Excluded, |watch| watch.end(target.file));
+        let moved = !settled(target.file, target.path, &before)?.same_state(&before);
+        let was_written = moved || matches!(watched, Watched::Written(_));
+        let (grade, reason) = grade(target.file, target.path, how.reading.lock, watched, moved);
+        Ok(CapturedImage {
+            parent: parent.cloned(),
+            image: taking.hasher.finish(),
+            len: before.len,
+            changed: taking.changed,
+            grade,
+            reason,
+            repaired: 0,
+            damage: Vec::new(),
+            was_written,
+            stamp: before,
+            attrs,
+            draft: taking.draft,
+            pack: taking.pack.finish()?,
+            cache: taking.cache,
+        })
     }
-    for (pages, bytes) in stored.chunks(FRAME_PAGES).zip(found.bytes.chunks(FRAME_PAGES * PAGE)) {
-        part.frames.push((pages.to_vec(), encode_frame(bytes, compress)));
-    }
-    CodedWindow { groups: found.groups, leaves: found.leaves, holes: found.holes, ..part }
 }
 
 /// Collects the windows of an image, in page order.

@@ -1,6 +1,7 @@
 //! Making a snapshot: the image is captured or composed, its pages go to a new pack, damaged ones are stored again.
 
 pub(crate) mod capture;
+mod coded_window;
 pub(crate) mod compose;
 pub(crate) mod heal;
 pub(crate) mod new_pack;
