@@ -13,7 +13,7 @@ mod window;
 
 pub use companion::Companion;
 pub(crate) use grade::{grade, settled};
-pub use quiet::{NotQuiet, QuietWindow};
+pub use quiet::{GRACE, NotQuiet, QuietWindow};
 pub use read::Io;
 pub use scan::{Base, KnownDigests, Leaf, NoBase, ScanOptions, ScannedWindow, scan};
 pub(crate) use watch::{CaptureWatch, Patience, Watched};

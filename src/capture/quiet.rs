@@ -7,7 +7,7 @@
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::sys::open::Stamp;
@@ -15,7 +15,7 @@ use crate::sys::{cache, quiet};
 
 /// How long nothing may change before the file is read. 2 ms were enough in 9,855 windows on 12 mounts, none in 1 of
 /// 6,043.
-const GRACE: Duration = Duration::from_millis(20);
+pub const GRACE: Duration = Duration::from_millis(20);
 
 /// Why there was no quiet window.
 #[derive(Debug)]
@@ -41,11 +41,11 @@ struct State {
 }
 
 impl<'a> QuietWindow<'a> {
-    /// Begins: flushes the file and pauses for 20 ms. `dirs` as for [`quiet::check`].
+    /// Begins: flushes the file. `dirs` as for [`quiet::check`]. Nothing may be read before [`QuietWindow::open`].
     ///
     /// # Errors
     /// Why there is none.
-    pub fn begin(file: &'a File, dirs: &[&Path]) -> Result<QuietWindow<'a>, NotQuiet> {
+    pub fn begin(file: &'a File, dirs: &[PathBuf]) -> Result<QuietWindow<'a>, NotQuiet> {
         quiet::check(file, dirs).map_err(|why| NotQuiet::Blind(why.to_string()))?;
         if !is_clean(file)? {
             flush(file)?;
@@ -54,12 +54,17 @@ impl<'a> QuietWindow<'a> {
         // Once more, on a file that looks clean: on a file system that an error has made read-only it stays dirty.
         window.must_be_clean()?;
         flush(file)?;
-        for pause in [Duration::ZERO, GRACE] {
-            std::thread::sleep(pause);
-            window.must_be_unmoved()?;
-            window.must_be_clean()?;
-        }
+        window.open()?;
         Ok(window)
+    }
+
+    /// Opens it, [`GRACE`] after it began: from now on the file can be read.
+    ///
+    /// # Errors
+    /// [`NotQuiet::Written`] when the file was written meanwhile.
+    pub fn open(&self) -> Result<(), NotQuiet> {
+        self.must_be_unmoved()?;
+        self.must_be_clean()
     }
 
     /// Ends, after the last byte was read: the time of the last change, by the file system's clock, in nanoseconds since

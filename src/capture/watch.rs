@@ -1,10 +1,10 @@
 //! Watching a target while it is read: what keeps processes from writing to it, or shows that none does.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::quiet::{NotQuiet, QuietWindow};
+use super::quiet::{GRACE, NotQuiet, QuietWindow};
 use crate::error::Result;
 use crate::sys::lease::{Lease, LeaseAnswer};
 use crate::sys::lock::{self, LockMode};
@@ -27,6 +27,9 @@ enum Means<'a> {
     Lease(Lease<'a>),
     /// A write shows.
     Quiet(QuietWindow<'a>),
+    /// It was being written when the watch began.
+    Written,
+    /// Nothing shows whether it is written.
     None,
 }
 
@@ -52,47 +55,81 @@ pub(crate) struct Patience {
     pub(crate) until: Instant,
 }
 
+/// A file to watch: its path, and directories as for [`quiet::check`](crate::sys::quiet::check).
+pub(crate) type Watchable<'a, 'b> = (&'a File, &'b Path, &'b [PathBuf; 2]);
+
 impl<'a> CaptureWatch<'a> {
-    /// Begins: asks for a read lease, and where it is not granted for a quiet window, again with growing pauses while
-    /// the file is being written. `dirs` as for [`quiet::check`](crate::sys::quiet::check). A flock is let go when
-    /// `file` is closed.
+    /// Begins a watch over each file: asks for a read lease, and where it is not granted for a quiet window; again with
+    /// growing pauses while one of the files is being written. A flock is let go when its file is closed.
     ///
     /// # Errors
     /// [`crate::Error::Busy`] when another process keeps the flock.
-    pub(crate) fn begin(file: &'a File, path: &Path, dirs: &[&Path], patience: Patience) -> Result<CaptureWatch<'a>> {
+    pub(crate) fn begin(files: &[Watchable<'a, '_>], patience: Patience) -> Result<Vec<CaptureWatch<'a>>> {
         if let Some(wait) = patience.lock {
-            // Held by us or by a process that runs us: either way no writer has it.
-            let _ = lock::flock(file, path, LockMode::Shared, wait)?;
+            for (file, path, _) in files {
+                // Held by us or by a process that runs us: either way no writer has it.
+                let _ = lock::flock(file, path, LockMode::Shared, wait)?;
+            }
         }
         let (mut pause, longest) = PAUSES;
         loop {
-            let reason = match lease(file) {
-                Ok(lease) => return Ok(CaptureWatch { means: Means::Lease(lease), reason: String::new() }),
-                Err(reason) => reason,
-            };
-            match QuietWindow::begin(file, dirs) {
-                Ok(window) => return Ok(CaptureWatch { means: Means::Quiet(window), reason }),
-                Err(NotQuiet::Blind(why)) => {
-                    return Ok(CaptureWatch { means: Means::None, reason: format!("{reason}; {why}") });
-                }
-                Err(NotQuiet::Written) if Instant::now() + pause > patience.until => {
-                    return Ok(CaptureWatch { means: Means::None, reason: format!("{reason}; it was being written") });
-                }
-                Err(NotQuiet::Written) => std::thread::sleep(pause),
+            let mut watches: Vec<_> =
+                files.iter().map(|(file, _, dirs)| CaptureWatch::try_begin(file, *dirs)).collect();
+            CaptureWatch::open_all(&mut watches);
+            let written = watches.iter().any(|watch| matches!(watch.means, Means::Written));
+            if !written || Instant::now() + pause > patience.until {
+                return Ok(watches);
             }
+            drop(watches);
+            std::thread::sleep(pause);
             pause = (2 * pause).min(longest);
+        }
+    }
+
+    fn try_begin(file: &'a File, dirs: &[PathBuf]) -> CaptureWatch<'a> {
+        let reason = match lease(file) {
+            Ok(lease) => return CaptureWatch { means: Means::Lease(lease), reason: String::new() },
+            Err(reason) => reason,
+        };
+        match QuietWindow::begin(file, dirs) {
+            Ok(window) => CaptureWatch { means: Means::Quiet(window), reason },
+            Err(why) => CaptureWatch::none(reason, why),
+        }
+    }
+
+    fn none(reason: String, why: NotQuiet) -> CaptureWatch<'a> {
+        match why {
+            NotQuiet::Blind(why) => CaptureWatch { means: Means::None, reason: format!("{reason}; {why}") },
+            NotQuiet::Written => {
+                CaptureWatch { means: Means::Written, reason: format!("{reason}; it was being written") }
+            }
+        }
+    }
+
+    /// Opens the quiet windows among them, after one pause for all.
+    fn open_all(watches: &mut [CaptureWatch<'a>]) {
+        if !watches.iter().any(|watch| matches!(watch.means, Means::Quiet(_))) {
+            return;
+        }
+        std::thread::sleep(GRACE);
+        for watch in watches {
+            if let Means::Quiet(window) = &watch.means
+                && let Err(why) = window.open()
+            {
+                *watch = CaptureWatch::none(std::mem::take(&mut watch.reason), why);
+            }
         }
     }
 
     /// Whether something may come of it.
     pub(crate) fn sees(&self) -> bool {
-        !matches!(self.means, Means::None)
+        !matches!(self.means, Means::None | Means::Written)
     }
 
     /// Ends, after the last byte was read.
     pub(crate) fn end(self, file: &File) -> Watched {
         match self.means {
-            Means::None => Watched::Unknown(self.reason),
+            Means::None | Means::Written => Watched::Unknown(self.reason),
             Means::Quiet(window) => match window.end() {
                 Ok(_) => Watched::Quiet(self.reason),
                 Err(NotQuiet::Written) => Watched::Written(self.reason),

@@ -11,7 +11,7 @@
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::PathBuf;
 
 /// Why ctime and dirty pages show nothing of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl std::fmt::Display for Blind {
 ///
 /// # Errors
 /// Why they do not.
-pub fn check(file: &File, dirs: &[&Path]) -> Result<(), Blind> {
+pub fn check(file: &File, dirs: &[PathBuf]) -> Result<(), Blind> {
     imp::check(file, dirs)
 }
 
@@ -65,12 +65,11 @@ pub fn flush(file: &File) -> io::Result<()> {
 
 #[cfg(target_os = "linux")]
 mod imp {
-    use super::{Blind, File, Path, io};
+    use super::{Blind, File, PathBuf, io};
     use std::ffi::OsString;
     use std::io::Write;
     use std::os::unix::ffi::OsStringExt;
     use std::os::unix::fs::MetadataExt;
-    use std::path::PathBuf;
 
     use rustix::fs::{AtFlags, StatVfsMountFlags, StatxAttributes, StatxFlags, fstatvfs, statx};
 
@@ -84,7 +83,7 @@ mod imp {
     /// How often the time stamps are tried.
     const TRIES: usize = 3;
 
-    pub(super) fn check(file: &File, dirs: &[&Path]) -> Result<(), Blind> {
+    pub(super) fn check(file: &File, dirs: &[PathBuf]) -> Result<(), Blind> {
         let kind = mount::of(file).map_or_else(|| "an unknown file system".into(), |mount| mount.kind);
         if !SHOWN.contains(&kind.as_str()) {
             return Err(Blind::FileSystem(kind));
@@ -131,7 +130,7 @@ mod imp {
     }
 
     /// Each of several writes that follow a look must move ctime.
-    fn try_stamps(dev: u64, dirs: &[&Path]) -> Result<(), Blind> {
+    fn try_stamps(dev: u64, dirs: &[PathBuf]) -> Result<(), Blind> {
         let mut why = Blind::Untried("no directory of it is known".into());
         for dir in dirs.iter().filter(|dir| dir.metadata().is_ok_and(|dir| dir.dev() == dev)) {
             match tempfile::tempfile_in(dir).and_then(stamps_are_fine) {
@@ -160,9 +159,9 @@ mod imp {
 
 #[cfg(not(target_os = "linux"))]
 mod imp {
-    use super::{Blind, File, Path};
+    use super::{Blind, File, PathBuf};
 
-    pub(super) fn check(_file: &File, _dirs: &[&Path]) -> Result<(), Blind> {
+    pub(super) fn check(_file: &File, _dirs: &[PathBuf]) -> Result<(), Blind> {
         Err(Blind::FileSystem("this system".into()))
     }
 }
@@ -181,6 +180,6 @@ mod tests {
     #[test]
     fn memory_shows_nothing() {
         let Ok(file) = tempfile::tempfile_in("/dev/shm") else { return crate::sys::skipped("no /dev/shm") };
-        assert_eq!(check(&file, &[Path::new("/dev/shm")]), Err(Blind::FileSystem("tmpfs".into())));
+        assert_eq!(check(&file, &[PathBuf::from("/dev/shm")]), Err(Blind::FileSystem("tmpfs".into())));
     }
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use memmap2::MmapMut;
-use memsnap::capture::{NotQuiet, QuietWindow};
+use memsnap::capture::{GRACE, NotQuiet, QuietWindow};
 use rustix::fs::{FallocateFlags, fallocate};
 
 use super::mount::{Fs, Mount, needs_btrfs, needs_mounts};
@@ -75,7 +75,11 @@ fn torture(dir: &Path, wanted: usize) -> (usize, usize) {
         }
         let file = File::open(&path).unwrap();
         while quiet < wanted && began.elapsed() < MOST {
-            let (first, second, seen) = match QuietWindow::begin(&file, &[dir]) {
+            let opened = QuietWindow::begin(&file, &[dir.into()]).and_then(|window| {
+                std::thread::sleep(GRACE);
+                window.open().map(|()| window)
+            });
+            let (first, second, seen) = match opened {
                 Ok(window) => (read(&file), read(&file), window.end()),
                 Err(why) => (Vec::new(), Vec::new(), Err(why)),
             };

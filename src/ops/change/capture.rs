@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::hold::Work;
 use crate::error::{Cause, Result};
-use crate::ops::save::capture::{CaptureOptions, CapturedImage, take};
+use crate::ops::save::capture::{CaptureOptions, CapturedImage};
+use crate::ops::save::moment::take;
 use crate::ops::{Note, Progress};
 use crate::pack::SnapshotKind;
 use crate::store::Image;

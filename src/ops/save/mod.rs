@@ -4,4 +4,6 @@ pub(crate) mod capture;
 mod coded_window;
 pub(crate) mod compose;
 pub(crate) mod heal;
+pub(crate) mod moment;
 pub(crate) mod new_pack;
+mod read_target;

@@ -1,0 +1,181 @@
+//! The moment at which targets are captured: a watch over all of them begins before the first byte is read, and ends
+//! after the last.
+
+use std::time::Instant;
+
+use super::capture::{CaptureOptions, CapturedImage};
+use super::heal::{Healed, heal, suspects};
+use super::read_target::{FullReading, Parent, Reader};
+use crate::capture::{CaptureWatch, Patience, Watched, grade, settled};
+use crate::error::{Error, Result};
+use crate::ops::input::Target;
+use crate::ops::{Progress, head};
+use crate::pack::Grade;
+use crate::store::{FileId, History, SnapName, WriteLock};
+
+/// A target to capture.
+#[derive(Clone, Copy)]
+pub(crate) struct Member<'a> {
+    pub(crate) history: &'a History,
+    pub(crate) writing: &'a WriteLock,
+    pub(crate) target: Target<'a>,
+}
+
+/// Takes an image of `target`, compared with what `history` last knew of it.
+pub(crate) fn take(
+    history: &History,
+    writing: &WriteLock,
+    target: Target<'_>,
+    how: &CaptureOptions<'_>,
+    progress: &dyn Progress,
+) -> Result<CapturedImage> {
+    let mut taken = take_all(&[Member { history, writing, target }], how, progress)?;
+    Ok(taken.pop().expect("an image for each member"))
+}
+
+/// Takes an image of each member, all at one moment.
+pub(crate) fn take_all(
+    members: &[Member<'_>],
+    how: &CaptureOptions<'_>,
+    progress: &dyn Progress,
+) -> Result<Vec<CapturedImage>> {
+    let ready = members.iter().map(|member| Ready::new(*member)).collect::<Result<Vec<_>>>()?;
+    let taken = Moment { members: &ready, how, progress }.take()?;
+    let finish = |(ready, (reading, grade))| Ready::finish(ready, reading, grade);
+    Ok(ready.into_iter().zip(taken).map(finish).collect())
+}
+
+/// A member that can be read.
+struct Ready<'a> {
+    member: Member<'a>,
+    parent: Parent,
+    healed: Healed,
+    damage: Vec<String>,
+}
+
+impl Ready<'_> {
+    /// Heals what of its history is damaged, as far as the target holds it.
+    fn new(member: Member<'_>) -> Result<Ready<'_>> {
+        let Member { history, writing, target } = member;
+        let mut parent = head(history)?;
+        let mut damage = damaged_latest(history, parent.as_ref().map(|(image, _)| image.name))?;
+        let healed = match &parent {
+            Some((image, _)) => heal(history, writing, &suspects(image)?, target.file)?,
+            None => Healed::default(),
+        };
+        if healed.broken {
+            // No snapshot may use a pack that is missing or has a damaged index: all pages are stored again.
+            parent = None;
+        }
+        let lost: u64 = healed.lost.iter().map(|(_, pages)| pages.len()).sum();
+        if lost > 0 {
+            let also = if healed.unread { ", or that cannot be read" } else { "" };
+            damage.push(format!("damaged pages of earlier snapshots that the file holds no more{also}: {lost}"));
+        }
+        Ok(Ready { member, parent, healed, damage })
+    }
+
+    fn finish(mut self, reading: FullReading, (grade, reason): (Grade, String)) -> CapturedImage {
+        if self.healed.broken || self.parent.is_some() && reading.parent.is_none() {
+            let what = "earlier snapshots use a pack that is missing or damaged: all pages were stored again";
+            self.damage.insert(0, what.into());
+        }
+        self.member.history.remember_file(self.member.writing, FileId::of(&reading.stamp));
+        CapturedImage {
+            parent: reading.parent,
+            image: reading.image,
+            len: reading.stamp.len,
+            changed: reading.changed,
+            grade,
+            reason,
+            repaired: self.healed.pages,
+            damage: self.damage,
+            stamp: reading.stamp,
+            attrs: reading.attrs,
+            draft: reading.draft,
+            pack: reading.pack,
+            cache: reading.cache,
+        }
+    }
+}
+
+/// That the latest snapshot is damaged, and so not the one to compare with: otherwise a user who only runs snap would
+/// not know.
+fn damaged_latest(history: &History, head: Option<SnapName>) -> Result<Vec<String>> {
+    let Some(latest) = history.snapshots()?.pop().filter(|latest| Some(*latest) != head) else { return Ok(Vec::new()) };
+    match history.image(latest) {
+        Err(Error::Damaged { .. }) => Ok(vec![format!("snapshot @{} is damaged", latest.number)]),
+        Err(newer @ Error::Version { .. }) => Err(newer),
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// A reading of each member, with the grade and its reason.
+type Graded = Vec<(FullReading, (Grade, String))>;
+
+/// The capture of all members.
+struct Moment<'a> {
+    members: &'a [Ready<'a>],
+    how: &'a CaptureOptions<'a>,
+    progress: &'a dyn Progress,
+}
+
+impl Moment<'_> {
+    /// Reads all; again while one of them is written meanwhile, as long as there is patience. The last full reading
+    /// counts if no other begins.
+    fn take(&self) -> Result<Graded> {
+        let until = Instant::now() + self.how.patience;
+        let mut last = None;
+        loop {
+            let watches = if self.how.exclusive { None } else { Some(self.watch(until)?) };
+            let sees = watches.as_ref().is_none_or(|watches| watches.iter().all(CaptureWatch::sees));
+            if let Some(taken) = last.take().filter(|_| !sees) {
+                return Ok(taken);
+            }
+            let (taken, was_written) = self.read(watches)?;
+            if !was_written || Instant::now() >= until {
+                return Ok(taken);
+            }
+            last = Some(taken);
+        }
+    }
+
+    fn watch(&self, until: Instant) -> Result<Vec<CaptureWatch<'_>>> {
+        let reading = self.how.reading;
+        let dirs = |ready: &Ready<'_>| {
+            let path = ready.member.target.path;
+            [path.parent().unwrap_or(path).to_path_buf(), ready.member.history.dir().to_path_buf()]
+        };
+        let dirs: Vec<_> = self.members.iter().map(dirs).collect();
+        let targets = self.members.iter().map(|ready| ready.member.target);
+        let files: Vec<_> = targets.zip(&dirs).map(|(target, dirs)| (target.file, target.path, dirs)).collect();
+        CaptureWatch::begin(&files, Patience { lock: reading.lock.then_some(reading.wait), until })
+    }
+
+    /// Reads each, and ends its watch. Also returns whether one was written meanwhile.
+    fn read(&self, watches: Option<Vec<CaptureWatch<'_>>>) -> Result<(Graded, bool)> {
+        let mut readings = Vec::new();
+        for ready in self.members {
+            let Member { history, target, .. } = ready.member;
+            let reader = Reader { history, target, source: target.file, how: self.how, progress: self.progress };
+            readings.push(reader.read(&ready.parent)?);
+        }
+        let watched: Vec<Watched> = match watches {
+            None => self.members.iter().map(|_| Watched::Excluded).collect(),
+            Some(watches) => {
+                let files = self.members.iter().map(|ready| ready.member.target.file);
+                watches.into_iter().zip(files).map(|(watch, file)| watch.end(file)).collect()
+            }
+        };
+        let mut was_written = false;
+        let mut taken = Vec::new();
+        for ((ready, reading), watched) in self.members.iter().zip(readings).zip(watched) {
+            let Target { file, path } = ready.member.target;
+            let moved = !settled(file, path, &reading.stamp)?.same_state(&reading.stamp);
+            was_written |= moved || matches!(watched, Watched::Written(_));
+            let grade = grade(file, path, self.how.reading.lock, watched, moved);
+            taken.push((reading, grade));
+        }
+        Ok((taken, was_written))
+    }
+}
