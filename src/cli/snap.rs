@@ -40,14 +40,15 @@ use super::{escape, help, hints, units};
 ///              seen while it was read (ext4, xfs, btrfs; Linux 6.13)
 ///   claimed    asserted by you (--lock: all writers use flock); on tmpfs,
 ///              by a lease, which does not exclude writes to pinned pages
-///   unproven   a process wrote to the file while it was read, or this cannot
-///              be determined
+///   unproven   a process wrote to the file while it was read, or whether
+///              one did cannot be determined
 ///
 /// While the file is being written, it is tried again for up to --wait. Then
 /// the last reading is kept, as unproven.
 ///
 /// Never writes to the file, changes its times or stops its writers. What they
 /// have written is flushed to the disk.
+///
 /// Compares pages by their bytes, never by the time of the file.
 ///
 /// Examples:

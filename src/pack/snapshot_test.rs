@@ -65,7 +65,7 @@ fn unknown_flags_grades_and_kinds_are_newer() {
     let (id, snap) = write(&meta, &[], &packs);
     let mut map = Vec::new();
     let (map_id, _) = write_map(9, &mut std::iter::empty(), &packs, Vec::new(), &mut map).unwrap();
-    for (at, byte) in [(8, 2), (10, 1), (11, 0x80), (228, 3), (229, 3)] {
+    for (at, byte) in [(8, 2), (10, 1), (11, 0x80), (228, 4), (229, 3)] {
         let mut bytes = snap.clone();
         bytes[at] = byte;
         let new = Digest::of(&bytes);

@@ -342,7 +342,7 @@ fn a_first_snapshot_that_was_not_made() {
     let case = Case::with_pages(3);
     {
         let _writer = std::fs::File::options().write(true).open(case.path("f")).unwrap();
-        case.exits("snap --strict f", 3).says("not stored");
+        case.exits("snap --strict --require proven f", 3).says("not stored");
     }
     for words in ["diff f", "verify f", "restore f@latest -o x", "revert --yes f"] {
         let ran = case.exits(words, 2).says("has no snapshots yet").says("take one with");

@@ -40,7 +40,7 @@ fn is_left_alone(forge: &Forge, what: &str) {
 #[test]
 fn snapshots() {
     let forge = Forge::new();
-    for (at, byte, what) in [(8, 2, "format"), (10, 1, "flag"), (11, 0x80, "flag"), (228, 3, "grade"), (229, 3, "kind")]
+    for (at, byte, what) in [(8, 2, "format"), (10, 1, "flag"), (11, 0x80, "flag"), (228, 4, "grade"), (229, 3, "kind")]
     {
         forge.renew();
         forge.snapshot(&forge.second(), |snap| snap[at] = byte);

@@ -35,7 +35,7 @@ fn write_meanwhile(case: &Case, child: Child, words: &str) -> Ran {
 #[test]
 fn a_snapshot_that_is_stopped_gives_its_lease_back() {
     let case = Case::with_pages(4096);
-    let snap = "snap --limit-rate 6M f";
+    let snap = "snap --limit-rate 6M --wait 0 f";
     let child = stopped(&case, snap);
     write_meanwhile(&case, child, snap).exits(3).says("unproven: it was stopped while it was read");
     assert!(case.read("f").starts_with(b"WRITTEN"));

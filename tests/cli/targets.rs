@@ -84,11 +84,11 @@ fn without_permission_to_read() {
     assert!(!case.path(".memsnap").exists() || case.snapshots() == 0);
 }
 
-/// Runs `snap` so slowly that `f` can be changed meanwhile by `change`.
+/// Runs `snap` so slowly that `f` can be changed meanwhile by `change`. It is read once.
 fn meanwhile(io: &str, extra: &[&str], change: impl FnOnce(&Case)) -> (Case, Ran) {
     let case = Case::new();
     case.write("f", &noise(1, 8 << 20));
-    let mut command = case.memsnap(["snap", "--io", io, "--limit-rate", "6M", "--require", "none", "f"]);
+    let mut command = case.memsnap(["snap", "--io", io, "--limit-rate", "6M", "--wait", "0", "--require", "none", "f"]);
     command.args(extra).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = start(&mut command);
     std::thread::sleep(Duration::from_millis(500));
