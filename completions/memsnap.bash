@@ -996,7 +996,7 @@ _memsnap() {
                     return 0
                     ;;
                 --require)
-                    COMPREPLY=($(compgen -W "none claimed proven" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "none claimed observed proven" -- "${cur}"))
                     return 0
                     ;;
                 --compress)

@@ -59,6 +59,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -s m -l message -d
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -s t -l tag -d 'Tag the snapshot, to name it as FILE@TAG; may be repeated' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l require -d 'Exit with 3 if the grade is below this one' -r -f -a "none\t''
 claimed\t''
+observed\t''
 proven\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l compress -d 'Compress stored pages: none, zstd or zstd:LEVEL (1 to 19)' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l reserve -d 'Leave SIZE of the store\'s disk free: bytes, or a percentage' -r
@@ -66,7 +67,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l io -d 'Read by 
 map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l limit-rate -d 'Read at most SIZE bytes a second' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l wait -d 'Wait up to SECS seconds for locks; 0 fails at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l wait -d 'Wait up to SECS seconds for locks, and for a file that is being written to be quiet' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
@@ -108,7 +109,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l io -d 'Read by 
 map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l limit-rate -d 'Read at most SIZE bytes a second' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l wait -d 'Wait up to SECS seconds for locks; 0 fails at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l wait -d 'Wait up to SECS seconds for locks, and for a file that is being written to be quiet' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
@@ -157,7 +158,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l io -d 'Read by 
 map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l limit-rate -d 'Read at most SIZE bytes a second' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l wait -d 'Wait up to SECS seconds for locks; 0 fails at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l wait -d 'Wait up to SECS seconds for locks, and for a file that is being written to be quiet' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
@@ -182,7 +183,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l io -d 'Read b
 map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l limit-rate -d 'Read at most SIZE bytes a second' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l wait -d 'Wait up to SECS seconds for locks; 0 fails at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l wait -d 'Wait up to SECS seconds for locks, and for a file that is being written to be quiet' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
@@ -206,7 +207,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l io -d 'Read by 
 map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l limit-rate -d 'Read at most SIZE bytes a second' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l wait -d 'Wait up to SECS seconds for locks; 0 fails at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l wait -d 'Wait up to SECS seconds for locks, and for a file that is being written to be quiet' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
@@ -235,7 +236,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l io -d 'Read by 
 map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l limit-rate -d 'Read at most SIZE bytes a second' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l wait -d 'Wait up to SECS seconds for locks; 0 fails at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l wait -d 'Wait up to SECS seconds for locks, and for a file that is being written to be quiet' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
@@ -259,7 +260,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l io -d 'Read 
 map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l limit-rate -d 'Read at most SIZE bytes a second' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l wait -d 'Wait up to SECS seconds for locks; 0 fails at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l wait -d 'Wait up to SECS seconds for locks, and for a file that is being written to be quiet' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
@@ -320,7 +321,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_s
 map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l limit-rate -d 'Read at most SIZE bytes a second' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l wait -d 'Wait up to SECS seconds for locks; 0 fails at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l wait -d 'Wait up to SECS seconds for locks, and for a file that is being written to be quiet' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
@@ -369,7 +370,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l io -d 'Read by
 map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l limit-rate -d 'Read at most SIZE bytes a second' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l wait -d 'Wait up to SECS seconds for locks; 0 fails at once' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l wait -d 'Wait up to SECS seconds for locks, and for a file that is being written to be quiet' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
