@@ -25,6 +25,8 @@ pub(crate) enum Bug {
     SyncAgain,
     /// What was written to a target is not read back.
     NoReadBack,
+    /// A set appears before the snapshots that it names.
+    SetBeforeParts,
     /// The right to write in a history is not waited for.
     NoLock,
 }

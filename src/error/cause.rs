@@ -126,6 +126,10 @@ pub enum Cause {
     ModesOfMount,
     /// The numbers of a history are used up.
     NoNumberLeft,
+    /// There is no set with this id.
+    NoSet,
+    /// A snapshot that a set names is gone.
+    NoSnapshotOfSet,
     /// A history cannot be moved to a store on another file system; this is its store.
     OtherFileSystem(PathBuf),
     /// The new path has a history with snapshots, in this directory.

@@ -127,7 +127,7 @@ fn listing(history: &History, range: Option<(u64, u64)>) -> Result<Listing> {
         match touched {
             Ok((touches, meta)) => {
                 let map = if maps.insert(meta.stored.map) { meta.stored.map_bytes } else { 0 };
-                let own = open::stamp_path(&history.dir().join(name.file_name())).map_or(0, |stamp| stamp.len);
+                let own = open::stamp_path(&history.snapshot_path(&name)).map_or(0, |stamp| stamp.len);
                 // The sizes that a snapshot claims may be forged.
                 let stored = meta.stored.pack_bytes.saturating_add(map).saturating_add(own);
                 let now = Metadata::stored(&meta);

@@ -121,7 +121,7 @@ impl Report {
         old_map: Option<Digest>,
         frames: FrameCounts,
     ) -> Result<()> {
-        let path = history.dir().join(name.file_name());
+        let path = history.snapshot_path(&name);
         let own = std::fs::metadata(&path).at("inspecting", &path)?.len();
         let map = if old_map == Some(meta.stored.map) { 0 } else { meta.stored.map_bytes };
         (self.number, self.id, self.new, self.frames) = (name.number, Some(name.id), true, frames);

@@ -136,7 +136,7 @@ impl Check<'_> {
         report.faults.extend(faults);
         let whole = wrong.into_iter().filter(|name| !lost.contains(&name.number));
         report.faults.extend(whole.map(|name| {
-            let path = self.history.dir().join(name.file_name());
+            let path = self.history.snapshot_path(&name);
             let fault = Fault::new(&path, "its pages do not match its image digest");
             Fault { snapshots: vec![name.number], ..fault }
         }));

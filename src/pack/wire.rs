@@ -169,6 +169,8 @@ pub enum FileKind {
     DigestCache = b't',
     /// An intent.
     Intent = b'i',
+    /// A set.
+    Set = b'e',
 }
 
 /// Bytes of the head of a file.

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use super::file_names::SnapName;
+use super::file_names::{SnapName, part_name};
 use super::history::History;
 use super::image::{Clipped, Image};
 use super::spool::Spool;
@@ -40,16 +40,40 @@ impl UpdateRuns {
     }
 }
 
+/// A snapshot that is complete but for its name: all that it needs is in the history.
+#[derive(Debug)]
+pub struct UnnamedSnapshot {
+    /// Its number and id.
+    pub name: SnapName,
+    /// Its metadata.
+    pub meta: Meta,
+    file: Pending,
+    /// A pack that a planted bug publishes too late.
+    late: Option<(Pending, String)>,
+}
+
 /// Commits a snapshot whose image is `update` over that of `parent`, and returns its name and metadata. `meta` lacks
 /// only [`Meta::stored`]. After an error nothing has changed.
 pub fn commit(
     history: &History,
     lock: &mut WriteLock,
     parent: Option<&Image>,
-    mut meta: Meta,
+    meta: Meta,
     update: UpdateRuns,
     pack: Option<(Pending, PackSummary)>,
 ) -> Result<(SnapName, Meta)> {
+    prepare(history, lock, parent, meta, update, pack)?.commit(history, lock)
+}
+
+/// The first part of [`commit`]: pack and map appear, and are garbage until the snapshot does.
+pub fn prepare(
+    history: &History,
+    lock: &mut WriteLock,
+    parent: Option<&Image>,
+    mut meta: Meta,
+    update: UpdateRuns,
+    pack: Option<(Pending, PackSummary)>,
+) -> Result<UnnamedSnapshot> {
     let packs = history.packs();
     let number = history.next_number()?;
     let own = pack.as_ref().map(|(_, p)| packs.with_packs(|packs| packs.intern(p.id)));
@@ -80,16 +104,31 @@ pub fn commit(
     let written = writer.write(&*over.spool, &*update.spool, &mut out).and_then(|done| out.flush().map(|()| done));
     let (id, _) = written.at("writing a snapshot in", history.dir())?;
     drop(out);
-    let name = SnapName { number, id };
-    lock.check()?;
-    lock.publish(file, &name.file_name())?;
-    if let Some((pending, name)) = late {
-        lock.publish(pending, &name)?;
+    Ok(UnnamedSnapshot { name: SnapName { number, id }, meta, file, late })
+}
+
+impl UnnamedSnapshot {
+    /// It appears in the history.
+    pub fn commit(self, history: &History, lock: &mut WriteLock) -> Result<(SnapName, Meta)> {
+        let UnnamedSnapshot { name, meta, file, late } = self;
+        lock.check()?;
+        lock.publish(file, &name.file_name())?;
+        if let Some((pending, name)) = late {
+            lock.publish(pending, &name)?;
+        }
+        history.record_number(name.number);
+        lock.sync()?;
+        lock.committed();
+        Ok((name, meta))
     }
-    history.record_number(number);
-    lock.sync()?;
-    lock.committed();
-    Ok((name, meta))
+
+    /// It appears as a member of `set`, and is garbage until that set does.
+    pub(super) fn commit_part(self, lock: &mut WriteLock, set: &Digest) -> Result<(SnapName, Meta)> {
+        lock.check()?;
+        lock.publish(self.file, &part_name(&self.name, set))?;
+        lock.sync()?;
+        Ok((self.name, self.meta))
+    }
 }
 
 /// Coded runs in scratch space.

@@ -33,6 +33,18 @@ impl SnapName {
     }
 }
 
+/// The name of the snapshot `name` of a member of `set`, before that set is known to be complete.
+pub(super) fn part_name(name: &SnapName, set: &Digest) -> String {
+    format!("{:08}-{}.{set}.part", name.number, name.id)
+}
+
+/// Parses what [`part_name`] returns.
+pub(super) fn part(name: &OsStr) -> Option<(SnapName, Digest)> {
+    let (snap, set) = name.to_str()?.strip_suffix(".part")?.split_once('.')?;
+    let found = (SnapName::parse(format!("{snap}.snap").as_ref())?, set.parse().ok()?);
+    (part_name(&found.0, &found.1).as_str() == name).then_some(found)
+}
+
 /// Parses the file name of a pack or map: its id, and whether it is a pack.
 pub(super) fn stored_id(name: &OsStr) -> Option<(Digest, bool)> {
     let name = name.to_str()?;

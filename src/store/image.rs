@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::file_names::SnapName;
+use super::history::snapshot_path;
 use super::pack_cache::{PackCache, open_stored};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::pack::{Bad, Cursor, Differences, MapFile, Meta, Overlay, Run, RunStream, RunsReader, SnapshotFile, Source};
 use crate::page::{Digest, PageNo, PageRange, PageSet, pages_of};
 
@@ -23,8 +24,14 @@ pub struct Snapshot {
 impl Snapshot {
     /// Opens the snapshot `name` of the history at `dir`. While it is open, a shared flock keeps it from being removed.
     pub(super) fn open(dir: &Path, packs: &PackCache, name: SnapName) -> Result<Snapshot> {
-        let path = dir.join(name.file_name());
-        let file = open_stored(&path)?;
+        let path = snapshot_path(dir, &name);
+        let file = match open_stored(&path) {
+            // It got its name meanwhile.
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                open_stored(&dir.join(name.file_name()))?
+            }
+            opened => opened?,
+        };
         // On a file system without flock, no process can take the exclusive lock either.
         let _ = file.try_lock_shared();
         let opened = packs.with_packs(|p| SnapshotFile::open(Arc::new(file), &name.id, p));

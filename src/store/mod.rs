@@ -23,6 +23,7 @@ mod owner;
 mod pack_cache;
 mod place;
 mod refs;
+mod set;
 mod spool;
 mod sweep;
 mod tags;
@@ -30,7 +31,7 @@ mod write_lock;
 
 pub use crate::sys::open::FileId;
 pub use change_marker::ChangeMarker;
-pub use commit::{UpdateRuns, commit};
+pub use commit::{UnnamedSnapshot, UpdateRuns, commit, prepare};
 pub use digest_cache::{DigestCache, DigestCacheUpdate};
 pub use file_names::SnapName;
 pub use history::History;
@@ -42,6 +43,7 @@ pub use pack_cache::{PackCache, PageReader};
 pub use place::{STORE_NAME, Store};
 pub(crate) use refs::no_ref;
 pub use refs::{Ref, check_tag};
+pub use set::{MOST_MEMBERS, NewPart, Set, SetMember};
 pub use spool::Spool;
 pub use write_lock::WriteLock;
 
@@ -185,7 +187,8 @@ impl Store {
             let entry = entry.at("listing", &self.dir)?;
             let path = self.dir.join(entry.file_name());
             let kind = entry.file_type().at("inspecting", &path)?;
-            if kind.is_dir() {
+            if entry.file_name() == set::DIR {
+            } else if kind.is_dir() {
                 names.push(entry.file_name());
             } else if is_history_name(&entry.file_name(), kind.is_file()) {
                 faults.push(Error::damaged(&path, "it has the name of a history, but is not a directory"));

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::file_names::{SnapName, stored_id};
+use super::file_names::{SnapName, part, stored_id};
 use super::history::History;
 use super::intent::Intent;
 use super::write_lock::WriteLock;
@@ -37,7 +37,7 @@ impl History {
         for entry in no_follow::read_dir(self.dir()).at("listing", self.dir())? {
             let entry = entry.at("listing", self.dir())?;
             let name = entry.file_name();
-            let unfinished = is_unfinished(&name);
+            let unfinished = is_unfinished(&name) || part(&name).is_some_and(|(_, set)| !self.has_set(&set));
             let unnamed = stored_id(&name).is_some_and(|(id, _)| needed.is_some_and(|n| !n.contains(&id)));
             if unfinished || unnamed {
                 let path = self.dir().join(name);
@@ -57,14 +57,15 @@ impl History {
             return Ok(());
         }
         self.give_back(name.number);
-        let path = self.dir().join(name.file_name());
+        let path = self.snapshot_path(name);
         no_follow::remove_file(&path).at("removing", &path)?;
         create::sync_dir(self.dir())?;
         self.sweep(lock)
     }
 
     /// Removes the leftover files.
-    pub(crate) fn sweep(&self, _lock: &WriteLock) -> Result<()> {
+    pub(crate) fn sweep(&self, lock: &WriteLock) -> Result<()> {
+        self.name_parts(lock)?;
         for path in self.left_over(self.needed()?.as_ref())?.0 {
             no_follow::remove_file(&path).at("removing", &path)?;
         }
