@@ -8,6 +8,8 @@ mod grade;
 mod quiet;
 mod read;
 mod scan;
+mod scope;
+mod shared;
 mod watch;
 mod window;
 
@@ -16,5 +18,7 @@ pub(crate) use grade::{grade, settled};
 pub use quiet::{GRACE, NotQuiet, QuietWindow};
 pub use read::Io;
 pub use scan::{Base, KnownDigests, Leaf, NoBase, ScanOptions, ScannedWindow, scan};
+pub use scope::Scope;
+pub use shared::{NotCompared, differences};
 pub(crate) use watch::{CaptureWatch, Patience, Watched};
 pub(crate) use window::Rate;

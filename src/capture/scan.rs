@@ -5,6 +5,7 @@ use std::fs::File;
 use std::path::Path;
 
 use super::read::{Io, WindowReader};
+use super::scope::Scope;
 use super::window::{Window, Windows};
 use crate::error::{At, Result};
 use crate::page::{Digest, GROUP, GROUP_PAGES, GROUP64, PAGE, PAGE64, PageNo, PageRange, group_digest, page_digest};
@@ -118,24 +119,34 @@ pub struct ScanOptions {
     pub keep: bool,
 }
 
-/// Scans `len` bytes of `file`. `prepare` is called on many threads with the result of each window, `take` on this one
+/// Scans `len` bytes of `file`, or the groups of them in `scope`. `prepare` is called on many threads with the result of each window, `take` on this one
 /// with what `prepare` returned, in page order, and `advance` with the number of bytes that were scanned.
 ///
 /// # Errors
 /// [`crate::Error::Changed`] when the file shrinks meanwhile; those of the base, `prepare` and `take`.
 pub fn scan<T: Send>(
     (file, path, len): (&File, &Path, u64),
+    scope: Option<&Scope>,
     base: &dyn Base,
     how: ScanOptions,
     advance: &(dyn Fn(u64) + Sync),
     prepare: &(dyn Fn(ScannedWindow) -> Result<T> + Sync),
     take: impl FnMut(T) -> Result<()>,
 ) -> Result<()> {
-    // For the whole target at the start: readahead makes the next window look cached.
-    let allocated = file.metadata().at("inspecting", path)?.blocks() * 512;
-    let before = cache::Before::look_sparse(file, len, allocated);
+    // For all that is read at the start: readahead makes the next window look cached.
+    let before = match scope {
+        None => {
+            let allocated = file.metadata().at("inspecting", path)?.blocks() * 512;
+            cache::Before::look_sparse(file, len, allocated)
+        }
+        Some(scope) => {
+            let ranges = scope.ranges().iter();
+            let bytes = ranges.map(|pages| (pages.offset(), pages.end_offset().min(len) - pages.offset()));
+            cache::Before::look_at(file, bytes)
+        }
+    };
     let source = WindowReader::new(file, path, len, how.io)?;
-    let mut feed = Feed { windows: Windows::new(file, path, len, how.rate), base, next: 0 };
+    let mut feed = Feed { windows: Windows::new((file, path, len), scope, how.rate), base, next: 0 };
     let worker = || {
         let mut scanner =
             Scanner { file, source: &source, before: &before, base, keep: how.keep, buf: Vec::new(), copy: Vec::new() };
@@ -146,7 +157,7 @@ pub fn scan<T: Send>(
             Ok(result)
         }
     };
-    let workers = if len <= SMALL { 1 } else { pool::workers() };
+    let workers = if scope.map_or(len, Scope::bytes) <= SMALL { 1 } else { pool::workers() };
     pool::in_order((workers, AHEAD), path, || feed.next(), worker, take).inspect(|()| before.restore(file))
 }
 

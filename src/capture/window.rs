@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::scope::Scope;
 use crate::error::{At, Result};
 use crate::page::{GROUP64, PAGE64, PageNo, PageRange};
 use crate::sys::sparse;
@@ -31,14 +32,35 @@ pub(super) struct Windows<'a> {
     path: &'a Path,
     len: u64,
     at: u64,
+    /// Where the range of bytes ends that is gone through: whole groups.
+    end: u64,
+    /// The ranges after it.
+    rest: std::vec::IntoIter<PageRange>,
     /// The range of data that was found last.
     next: Option<(u64, u64)>,
     rate: Option<Rate>,
 }
 
 impl<'a> Windows<'a> {
-    pub(super) fn new(file: &'a File, path: &'a Path, len: u64, rate: Option<u64>) -> Windows<'a> {
-        Windows { file, path, len, at: 0, next: None, rate: rate.map(Rate::new) }
+    /// Over all groups of a file of `len` bytes, or those of `scope`.
+    pub(super) fn new(
+        (file, path, len): (&'a File, &'a Path, u64),
+        scope: Option<&Scope>,
+        rate: Option<u64>,
+    ) -> Windows<'a> {
+        let all = PageRange { start: 0, end: len.next_multiple_of(GROUP64) / PAGE64 };
+        let ranges = scope.map_or_else(|| vec![all], |scope| scope.ranges().to_vec());
+        let rest = ranges.into_iter();
+        Windows { file, path, len, at: 0, end: 0, rest, next: None, rate: rate.map(Rate::new) }
+    }
+
+    /// Goes on to the next range when one is done; false after the last.
+    fn proceed(&mut self) -> bool {
+        while self.at >= self.end {
+            let Some(range) = self.rest.next() else { return false };
+            (self.at, self.end) = (range.offset(), range.end_offset());
+        }
+        true
     }
 
     /// The next data at or after `from`.
@@ -54,8 +76,11 @@ impl<'a> Windows<'a> {
 
     /// Returns the hole at which the next window would begin, in whole spans; none when it is shorter.
     pub(super) fn gap(&mut self) -> Result<Option<PageRange>> {
-        let end = self.len.next_multiple_of(GROUP64);
-        let data = self.extent(self.at)?.map_or(end, |(data, _)| data / SPAN * SPAN);
+        if !self.proceed() {
+            return Ok(None);
+        }
+        let end = self.end;
+        let data = self.extent(self.at)?.map_or(end, |(data, _)| (data / SPAN * SPAN).min(end));
         Ok((data > self.at).then(|| PageRange::new(self.at / PAGE64, data / PAGE64)))
     }
 
@@ -69,11 +94,10 @@ impl<'a> Windows<'a> {
 
     /// Returns the next window, after waiting as the rate limit requires.
     pub(super) fn next(&mut self) -> Result<Option<Window>> {
-        if self.at >= self.len {
+        if !self.proceed() {
             return Ok(None);
         }
-        let end = self.len.next_multiple_of(GROUP64);
-        let mut stop = end.min((self.at / SPAN + 1) * SPAN);
+        let mut stop = self.end.min((self.at / SPAN + 1) * SPAN);
         let (mut data, mut holes): (Vec<PageRange>, Vec<PageRange>) = (Vec::new(), Vec::new());
         let (mut seen, mut left) = (self.at, WINDOW);
         while let Some((from, to)) = self.extent(seen)?.filter(|(from, _)| *from < stop) {
@@ -149,22 +173,30 @@ mod tests {
         fn windows_cover_the_target_and_miss_no_data(
             writes in prop::collection::vec((prop_oneof![0u64..6000, 0u64..100_000], 1u64..40), 0..12),
             len in 1u64..100_000 * 4096,
+            scope in prop::option::of(prop::collection::vec((0u64..100_000, 1u64..3000), 0..6)),
             whole in any::<bool>())
         {
+            let scope = scope.map(|ranges| {
+                Scope::new(ranges.into_iter().map(|(page, n)| page * PAGE64..(page + n) * PAGE64), len, len)
+            });
             let file = tempfile::tempfile().unwrap();
             for (page, n) in &writes {
                 file.write_all_at(&vec![1; (*n * PAGE64) as usize], page * PAGE64).unwrap();
             }
             file.set_len(len).unwrap();
             let path = Path::new("target");
-            let mut windows = Windows::new(&file, path, len, None);
-            let mut at = 0;
+            let mut windows = Windows::new((&file, path, len), scope.as_ref(), None);
+            let all = Scope::new([0..len], len, len);
+            let scope = scope.unwrap_or(all);
+            let (mut at, mut seen) = (0, 0);
             let mut step = || match windows.gap().unwrap() {
                 Some(gap) if whole => Some(windows.skip(gap.end)),
                 _ => windows.next().unwrap(),
             };
             while let Some(window) = step() {
-                prop_assert_eq!(window.pages.start, at);
+                prop_assert!(window.pages.start >= at);
+                prop_assert!((window.pages.start / 16..window.pages.end / 16).all(|group| scope.holds(group)));
+                seen += window.pages.len();
                 prop_assert!(!window.pages.is_empty() && window.pages.start % 16 == 0);
                 prop_assert!(window.data.iter().all(|d| d.start % 16 == 0 && d.end % 16 == 0));
                 prop_assert!(window.data.windows(2).all(|w| w[0].end < w[1].start));
@@ -180,7 +212,7 @@ mod tests {
                 }
                 prop_assert!(window.data.iter().map(|d| d.len() * PAGE64).sum::<u64>() <= WINDOW);
             }
-            prop_assert_eq!(at, len.next_multiple_of(GROUP64) / PAGE64);
+            prop_assert_eq!(seen * PAGE64, scope.bytes(), "every page of it, and once");
         }
     }
 }

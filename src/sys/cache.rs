@@ -125,6 +125,20 @@ impl Before {
         before
     }
 
+    /// As [`Before::look`], of several ranges: offsets and lengths, ascending. All else counts as cached.
+    pub fn look_at(file: &File, ranges: impl Iterator<Item = (u64, u64)>) -> Before {
+        let mut before = Before::default();
+        for (off, len) in ranges {
+            if before.is_full() {
+                break;
+            }
+            for (off, more) in Before::look(file, off, len).absent {
+                before.note(off, more);
+            }
+        }
+        before
+    }
+
     /// As [`Before::look`], of all `len` bytes of a file of which only `allocated` are on the disk. Holes count as not
     /// cached: reading them brought in zeros, which need not be read again. Moves the file's position.
     pub fn look_sparse(file: &File, len: u64, allocated: u64) -> Before {

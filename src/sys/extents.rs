@@ -18,14 +18,20 @@ pub struct Extent {
 }
 
 impl Extent {
-    #[cfg(target_os = "linux")]
     const LAST: u32 = 0x1;
     const UNKNOWN: u32 = 0x2;
     const DELALLOC: u32 = 0x4;
     const ENCODED: u32 = 0x8;
     const INLINE: u32 = 0x200;
     const UNWRITTEN: u32 = 0x800;
+    const MERGED: u32 = 0x1000;
     const SHARED: u32 = 0x2000;
+
+    /// Whether its bytes are just those of the device, from [`Extent::physical`] on: nothing is known of it but that it
+    /// is the last one, shared, or joined from several blocks.
+    pub fn is_plain(&self) -> bool {
+        self.flags & !(Extent::LAST | Extent::MERGED | Extent::SHARED) == 0
+    }
 
     /// Whether other files, or other offsets, share its blocks: reflinks.
     pub fn is_shared(&self) -> bool {
@@ -61,12 +67,28 @@ impl Extent {
     }
 }
 
+/// Whether `file` has more than `most` extents; none are counted past that.
+///
+/// # Errors
+/// As [`each`].
+pub fn are_more_than(file: &File, most: u64) -> io::Result<bool> {
+    let mut count = 0;
+    imp::each(file, &mut |_| {
+        count += 1;
+        count <= most
+    })?;
+    Ok(count > most)
+}
+
 /// Calls `each` with every extent of `file`, ascending. Nothing is flushed: what has no place yet is reported as such.
 ///
 /// # Errors
 /// `Unsupported` where the file system does not report it, as tmpfs; as ioctl(2).
 pub fn each(file: &File, each: &mut dyn FnMut(Extent)) -> io::Result<()> {
-    imp::each(file, each)
+    imp::each(file, &mut |extent| {
+        each(extent);
+        true
+    })
 }
 
 #[cfg(target_os = "linux")]
@@ -107,12 +129,17 @@ mod imp {
         extents: [Raw; MANY],
     }
 
-    pub(super) fn each(file: &File, each: &mut dyn FnMut(Extent)) -> io::Result<()> {
+    /// Until `each` returns false.
+    pub(super) fn each(file: &File, each: &mut dyn FnMut(Extent) -> bool) -> io::Result<()> {
         let mut start = 0;
         loop {
             let found = ask(file, start)?;
             for raw in &found {
-                each(Extent { logical: raw.logical, physical: raw.physical, len: raw.length, flags: raw.flags });
+                let extent =
+                    Extent { logical: raw.logical, physical: raw.physical, len: raw.length, flags: raw.flags };
+                if !each(extent) {
+                    return Ok(());
+                }
             }
             let Some(last) = found.last() else { return Ok(()) };
             let next = last.logical.saturating_add(last.length);
@@ -138,7 +165,7 @@ mod imp {
 
 #[cfg(not(target_os = "linux"))]
 mod imp {
-    pub(super) fn each(_file: &super::File, _each: &mut dyn FnMut(super::Extent)) -> super::io::Result<()> {
+    pub(super) fn each(_file: &super::File, _each: &mut dyn FnMut(super::Extent) -> bool) -> super::io::Result<()> {
         Err(super::io::ErrorKind::Unsupported.into())
     }
 }
@@ -173,6 +200,7 @@ mod tests {
             return crate::sys::skipped("blocks larger than a page");
         }
         assert_eq!(found.iter().map(|e| e.len).sum::<u64>(), 600 * 4096);
+        assert!(are_more_than(&file, 599).unwrap() && !are_more_than(&file, 600).unwrap());
         assert!(!found.iter().any(|e| e.is_shared() || e.is_unplaced()), "{found:?}");
     }
 

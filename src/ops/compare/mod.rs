@@ -122,7 +122,7 @@ pub(crate) fn scan_file(
     let mut hasher = ImageHasher::new(file.2);
     progress.begin(doing, file.2);
     let advance = |bytes: u64| progress.advance(bytes);
-    let scanned = scan(file, base, reading.how(false), &advance, &Ok, |found: ScannedWindow| {
+    let scanned = scan(file, None, base, reading.how(false), &advance, &Ok, |found: ScannedWindow| {
         found.groups.iter().for_each(|(group, digest)| hasher.push(*group, digest));
         each(&found)
     });

@@ -85,7 +85,7 @@ impl Reader<'_> {
         let prepare = |found: ScannedWindow| Ok(prepare(found, how.compress, stamp.len));
         let advance = |bytes: u64| progress.advance(bytes);
         let read = (source, target.path, stamp.len);
-        let scanned = scan(read, base, how.reading.how(true), &advance, &prepare, |part| taking.take(part));
+        let scanned = scan(read, None, base, how.reading.how(true), &advance, &prepare, |part| taking.take(part));
         progress.end();
         scanned?;
         Ok(FullReading {

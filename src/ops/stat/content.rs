@@ -69,6 +69,7 @@ impl Content {
         progress.begin("reading", len);
         let scanned = scan(
             (file, path, len),
+            None,
             &NoBase,
             reading.how(true),
             &|bytes| progress.advance(bytes),
