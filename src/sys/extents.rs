@@ -135,8 +135,7 @@ mod imp {
         loop {
             let found = ask(file, start)?;
             for raw in &found {
-                let extent =
-                    Extent { logical: raw.logical, physical: raw.physical, len: raw.length, flags: raw.flags };
+                let extent = Extent { logical: raw.logical, physical: raw.physical, len: raw.length, flags: raw.flags };
                 if !each(extent) {
                     return Ok(());
                 }
