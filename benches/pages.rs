@@ -70,7 +70,7 @@ fn scans(c: &mut Criterion) {
 /// Every digest of a file.
 fn all_digests(file: &File, path: &Path, len: u64) -> usize {
     let mut groups = 0;
-    scan((file, path, len), &NoBase, ScanOptions::default(), &|_| (), &Ok, |found: ScannedWindow| {
+    scan((file, path, len), None, &NoBase, ScanOptions::default(), &|_| (), &Ok, |found: ScannedWindow| {
         groups += found.groups.len();
         Ok(())
     })
