@@ -11,6 +11,10 @@ use memsnap::program::heap::{self, Heap};
 static HEAP: Heap = Heap;
 
 fn main() -> ExitCode {
+    let args: Vec<_> = std::env::args_os().collect();
+    if memsnap::program::watchdog::run_if_asked(&args) {
+        return ExitCode::SUCCESS;
+    }
     // A file that reaches `ulimit -f` is an error to report; the signal would end the process.
     memsnap::program::signal::ignore_sigxfsz();
     // Ctrl-Z must not leave other programs waiting for a lease.
@@ -23,5 +27,5 @@ fn main() -> ExitCode {
         let _ = std::io::stderr().write_all(message.as_bytes());
         return ExitCode::from(2); // trouble, as in memsnap(1)
     }
-    cli::main(std::env::args_os().collect()).into()
+    cli::main(args).into()
 }

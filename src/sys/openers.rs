@@ -21,6 +21,13 @@ pub enum FileUse {
     MappedRead,
 }
 
+impl FileUse {
+    /// Whether the file may be written to in this way.
+    pub fn writes(self) -> bool {
+        matches!(self, FileUse::OpenWrite | FileUse::MappedWrite)
+    }
+}
+
 /// A process that has a file open or mapped.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Opener {
@@ -51,14 +58,24 @@ pub struct Openers {
 impl Openers {
     /// Whether one of those visible can write to the file.
     pub fn any_writer(&self) -> bool {
-        self.list.iter().any(|o| matches!(o.how, FileUse::OpenWrite | FileUse::MappedWrite))
+        self.list.iter().any(|o| o.how.writes())
     }
 }
 
 /// All other processes that have `file` open or mapped, loop devices and swap space too: a walk over /proc, some 10 ms
 /// for 100 processes.
 pub fn of(file: &File) -> Openers {
-    imp::of(file)
+    imp::of_all(&[file])
+}
+
+/// As [`of`], of several files in one walk.
+pub fn of_all(files: &[&File]) -> Openers {
+    imp::of_all(files)
+}
+
+/// Whether the process `pid` has one of the files open or mapped for writing.
+pub(super) fn is_writer(pid: u32, files: &[&File]) -> bool {
+    imp::is_writer(pid, files)
 }
 
 #[cfg(target_os = "linux")]
@@ -70,20 +87,17 @@ mod imp {
     use crate::sys::proc_maps;
     use crate::sys::process::{Identity, Inspected, living, pids, scan_fds, unseen_from_here};
 
-    pub(super) fn of(file: &File) -> Openers {
-        let (Some(identity), Ok(pids)) = (Identity::of(file), pids()) else {
+    pub(super) fn of_all(files: &[&File]) -> Openers {
+        let (Some(identity), Ok(pids)) = (Identity::of_all(files), pids()) else {
             return Openers { list: Vec::new(), unseen: Unseen::all() };
         };
         let us = std::process::id();
         let mut ways = BTreeSet::new();
         let mut unseen = unseen_from_here();
         for pid in pids.into_iter().filter(|pid| *pid != us) {
-            let fds = scan_fds(pid, &identity, |_, info| ways.extend(how_open(info).map(|how| (pid, how))));
-            let maps = proc_maps::scan(pid, &identity, |range| {
-                let how = if range.changes_file() { FileUse::MappedWrite } else { FileUse::MappedRead };
-                ways.insert((pid, how));
-            });
-            if fds == Inspected::No || maps == Inspected::No {
+            let (found, inspected) = uses(pid, &identity);
+            ways.extend(found.into_iter().map(|how| (pid, how)));
+            if inspected == Inspected::No {
                 unseen.pids.insert(pid);
             }
         }
@@ -96,6 +110,20 @@ mod imp {
         let mut list: Vec<_> = kernel_users::of(&identity).into_iter().map(of_kernel).collect();
         list.extend(ways.into_iter().filter_map(opener));
         Openers { list, unseen }
+    }
+
+    /// How one process uses the files.
+    fn uses(pid: u32, files: &Identity) -> (BTreeSet<FileUse>, Inspected) {
+        let mut ways = BTreeSet::new();
+        let fds = scan_fds(pid, files, |_, info| ways.extend(how_open(info)));
+        let maps = proc_maps::scan(pid, files, |range| {
+            ways.insert(if range.changes_file() { FileUse::MappedWrite } else { FileUse::MappedRead });
+        });
+        (ways, if fds == Inspected::No { fds } else { maps })
+    }
+
+    pub(super) fn is_writer(pid: u32, files: &[&File]) -> bool {
+        Identity::of_all(files).is_some_and(|files| uses(pid, &files).0.iter().any(|how| how.writes()))
     }
 
     fn how_open(info: &str) -> Option<FileUse> {
@@ -128,8 +156,12 @@ mod imp {
 mod imp {
     use super::{File, Openers, Unseen};
 
-    pub(super) fn of(_file: &File) -> Openers {
+    pub(super) fn of_all(_files: &[&File]) -> Openers {
         Openers { list: Vec::new(), unseen: Unseen::all() }
+    }
+
+    pub(super) fn is_writer(_pid: u32, _files: &[&File]) -> bool {
+        false
     }
 }
 

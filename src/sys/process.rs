@@ -16,7 +16,7 @@ pub fn command_of(pid: u32) -> Option<String> {
 
 #[cfg(target_os = "linux")]
 pub(super) use imp::{
-    Identity, Inspected, in_initial_namespace, living, pids, scan_fds, stat_fields, unless_gone, unseen_from_here,
+    Identity, Inspected, in_initial_namespace, is_stopped, living, pids, scan_fds, stat_fields, unless_gone, unseen_from_here,
 };
 
 #[cfg(target_os = "linux")]
@@ -32,8 +32,10 @@ mod imp {
     use crate::sys::unseen::Unseen;
     use rustix::fs::{AtFlags, CWD, StatxFlags, major, makedev, minor, statx};
 
-    /// A file as the tables of /proc name it.
-    pub(in crate::sys) struct Identity {
+    /// Files as the tables of /proc name them.
+    pub(in crate::sys) struct Identity(Vec<OneFile>);
+
+    struct OneFile {
         dev: u64,
         ino: u64,
         /// Its number in /proc/locks and maps: on overlayfs not always that of stat(2).
@@ -45,29 +47,42 @@ mod imp {
 
     impl Identity {
         pub(in crate::sys) fn of(file: &File) -> Option<Identity> {
+            Identity::of_all(&[file])
+        }
+
+        pub(in crate::sys) fn of_all(files: &[&File]) -> Option<Identity> {
+            files.iter().map(|file| OneFile::of(file)).collect::<Option<Vec<_>>>().map(Identity)
+        }
+
+        /// Whether `device` ("fe:00", hex) and `ino` (decimal) name one of these files.
+        pub(in crate::sys) fn is(&self, device: &str, ino: &str) -> bool {
+            let number = |text| u32::from_str_radix(text, 16).ok();
+            let Some((major, minor)) = device.split_once(':') else { return false };
+            let (Some(major), Some(minor), Ok(ino)) = (number(major), number(minor), ino.parse::<u64>()) else { return false };
+            let is = |file: &OneFile| {
+                (ino == file.ino || ino == file.own_ino) && file.devices.contains(&(major, minor))
+            };
+            self.0.iter().any(is)
+        }
+
+        /// Whether one of them is what `path` names.
+        pub(in crate::sys) fn is_at(&self, path: &Path) -> bool {
+            // Not synced: a server that does not answer, behind another descriptor, must not block us.
+            let Ok(stat) = statx(CWD, path, AtFlags::STATX_DONT_SYNC, StatxFlags::INO) else { return false };
+            let dev = makedev(stat.stx_dev_major, stat.stx_dev_minor);
+            self.0.iter().any(|file| (file.dev, file.ino) == (dev, stat.stx_ino))
+        }
+    }
+
+    impl OneFile {
+        fn of(file: &File) -> Option<OneFile> {
             let metadata = file.metadata().ok()?;
             let (dev, ino) = (metadata.dev(), metadata.ino());
             let mut devices = vec![(major(dev), minor(dev))];
             devices.extend(mount::of(file).map(|mount| mount.device));
             let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).unwrap_or_default();
             let own_ino = info.lines().find_map(|line| line.strip_prefix("ino:")?.trim().parse().ok()); // Linux 5.14
-            Some(Identity { dev, ino, own_ino: own_ino.unwrap_or(ino), devices })
-        }
-
-        /// Whether `device` ("fe:00", hex) and `ino` (decimal) name this file.
-        pub(in crate::sys) fn is(&self, device: &str, ino: &str) -> bool {
-            let number = |text| u32::from_str_radix(text, 16).ok();
-            let Some((major, minor)) = device.split_once(':') else { return false };
-            let (Some(major), Some(minor)) = (number(major), number(minor)) else { return false };
-            ino.parse().is_ok_and(|ino: u64| ino == self.ino || ino == self.own_ino)
-                && self.devices.contains(&(major, minor))
-        }
-
-        /// Whether it is what `path` names.
-        pub(in crate::sys) fn is_at(&self, path: &Path) -> bool {
-            // Not synced: a server that does not answer, behind another descriptor, must not block us.
-            let Ok(stat) = statx(CWD, path, AtFlags::STATX_DONT_SYNC, StatxFlags::INO) else { return false };
-            stat.stx_ino == self.ino && makedev(stat.stx_dev_major, stat.stx_dev_minor) == self.dev
+            Some(OneFile { dev, ino, own_ino: own_ino.unwrap_or(ino), devices })
         }
     }
 
@@ -115,9 +130,21 @@ mod imp {
 
     /// The fields of /proc/PID/stat after the name, which may contain anything: state, parent, ...
     pub(in crate::sys) fn stat_fields(pid: u32) -> Option<Vec<String>> {
-        let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+        fields_after_name(&std::fs::read(format!("/proc/{pid}/stat")).ok()?)
+    }
+
+    fn fields_after_name(stat: &[u8]) -> Option<Vec<String>> {
         let after = stat.iter().rposition(|b| *b == b')')? + 1;
         Some(String::from_utf8_lossy(&stat[after..]).split_ascii_whitespace().map(str::to_owned).collect())
+    }
+
+    /// Whether no thread of a process can run on its own: all are stopped or traced, or it has ended.
+    pub(in crate::sys) fn is_stopped(pid: u32) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().filter_map(Result::ok);
+        threads.map(|thread| std::fs::read(thread.path().join("stat")).unwrap_or_default()).all(|stat| {
+            let state = fields_after_name(&stat).and_then(|fields| fields.into_iter().next());
+            state.is_none_or(|state| ["T", "t", "Z", "X"].contains(&&*state))
+        })
     }
 
     pub(super) fn ancestors() -> Vec<u32> {
@@ -173,12 +200,12 @@ mod imp {
         fn the_mount_knows_its_device() {
             let file = tempfile::tempfile().unwrap();
             let dev = file.metadata().unwrap().dev();
-            let identity = Identity::of(&file).unwrap();
-            assert_eq!(identity.devices.len(), 2);
-            assert!(identity.is(&format!("{:02x}:{:02x}", major(dev), minor(dev)), &identity.ino.to_string()));
-            assert!(
-                !identity.is("ff:ff", &identity.ino.to_string()) && !identity.is("", "") && !identity.is("0:", "x")
-            );
+            let other = tempfile::tempfile().unwrap();
+            let identity = Identity::of_all(&[&other, &file]).unwrap();
+            assert_eq!(identity.0[1].devices.len(), 2);
+            let (device, ino) = (format!("{:02x}:{:02x}", major(dev), minor(dev)), identity.0[1].ino.to_string());
+            assert!(identity.is(&device, &ino) && !Identity::of(&other).unwrap().is(&device, &ino));
+            assert!(!identity.is("ff:ff", &ino) && !identity.is("", "") && !identity.is("0:", "x"));
         }
     }
 }

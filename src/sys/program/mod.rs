@@ -10,5 +10,6 @@ pub mod signal; // signals that must not kill, end a wait, or are for others
 mod start; // how this process was started
 pub mod stop; // SIGTSTP while a lease is held
 pub mod terminal; // its size
+pub mod watchdog; // a process that lets stopped ones go on
 
 pub use super::ext;

@@ -84,6 +84,8 @@ impl MessageOnSignal {
 /// By SA_RESETHAND the signal has its default action again, which is to end the process: it is raised once more, and
 /// arrives when this returns.
 extern "C" fn write_and_end(signal: c_int) {
+    // The reader of the message may be among those that are stopped.
+    super::watchdog::let_go();
     let message = MESSAGE.load(Ordering::Acquire);
     // SAFETY: null, or from `Box::into_raw` in `new`, and never freed nor written to since.
     if let Some(message) = unsafe { message.as_ref() } {
@@ -138,6 +140,15 @@ pub(super) fn set_of(signals: &[c_int]) -> sigset_t {
         // SAFETY: the set is valid; a number that is no signal is an error.
         unsafe { libc::sigaddset(&raw mut set, *signal) };
     }
+    set
+}
+
+/// All signals.
+#[cfg(target_os = "linux")]
+pub(super) fn all() -> sigset_t {
+    let mut set = set_of(&[]);
+    // SAFETY: sigfillset(3) writes to a valid set.
+    unsafe { libc::sigfillset(&raw mut set) };
     set
 }
 

@@ -1,7 +1,7 @@
 //! Stopping (SIGTSTP, Ctrl-Z) only without a lease: otherwise a process that opens the file would wait all that time.
 //!
 //! A lease that may be given back is given back first, by its thread; one that must be kept, while a target is changed,
-//! delays the stop until it is released. SIGSTOP cannot be handled.
+//! delays the stop until it is released. So do processes that this one has stopped. SIGSTOP cannot be handled.
 #![allow(unsafe_code, reason = "raise(3) has no safe wrapper")]
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,7 +10,7 @@ use libc::c_int;
 
 use super::signal;
 
-/// Number of leases that this process holds, or is about to request.
+/// Number of leases that this process holds, or is about to request; and one while it has stopped other processes.
 static LEASES: AtomicUsize = AtomicUsize::new(0);
 /// A stop is delayed by them.
 static WANTED: AtomicBool = AtomicBool::new(false);
