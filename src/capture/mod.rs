@@ -20,5 +20,5 @@ pub use read::Io;
 pub use scan::{Base, KnownDigests, Leaf, NoBase, ScanOptions, ScannedWindow, scan};
 pub use scope::Scope;
 pub use shared::{NotCompared, differences};
-pub(crate) use watch::{CaptureWatch, Patience, Watched};
+pub(crate) use watch::{CaptureWatch, Patience, Watchable, Watched};
 pub(crate) use window::Rate;

@@ -86,11 +86,23 @@ impl<'a> CaptureWatch<'a> {
         }
     }
 
+    /// Begins a quiet window over each file, once, and without asking for a lease: its writers are stopped, as `reason`
+    /// says.
+    pub(crate) fn begin_quiet(files: &[Watchable<'a, '_>], reason: &str) -> Vec<CaptureWatch<'a>> {
+        let mut watches: Vec<_> =
+            files.iter().map(|(file, _, dirs)| CaptureWatch::try_quiet(file, *dirs, reason.into())).collect();
+        CaptureWatch::open_all(&mut watches);
+        watches
+    }
+
     fn try_begin(file: &'a File, dirs: &[PathBuf]) -> CaptureWatch<'a> {
-        let reason = match lease(file) {
-            Ok(lease) => return CaptureWatch { means: Means::Lease(lease), reason: String::new() },
-            Err(reason) => reason,
-        };
+        match lease(file) {
+            Ok(lease) => CaptureWatch { means: Means::Lease(lease), reason: String::new() },
+            Err(reason) => CaptureWatch::try_quiet(file, dirs, reason),
+        }
+    }
+
+    fn try_quiet(file: &'a File, dirs: &[PathBuf], reason: String) -> CaptureWatch<'a> {
         match QuietWindow::begin(file, dirs) {
             Ok(window) => CaptureWatch { means: Means::Quiet(window), reason },
             Err(why) => CaptureWatch::none(reason, why),
@@ -124,6 +136,11 @@ impl<'a> CaptureWatch<'a> {
     /// Whether something may come of it.
     pub(crate) fn sees(&self) -> bool {
         !matches!(self.means, Means::None | Means::Written)
+    }
+
+    /// Whether the file was being written when the watch began.
+    pub(crate) fn is_written(&self) -> bool {
+        matches!(self.means, Means::Written)
     }
 
     /// Ends, after the last byte was read.

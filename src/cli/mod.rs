@@ -27,6 +27,7 @@ mod lock;
 mod log;
 mod man;
 mod metadata;
+mod moment_flags;
 mod number_type;
 mod operands;
 mod pager;

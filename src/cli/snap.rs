@@ -18,6 +18,7 @@ use super::common_flags::{Global, LockFlag, ReadingFlags, StoringFlags};
 use super::exit::Exit;
 use super::json::{JsonPath, object};
 use super::metadata;
+use super::moment_flags::MomentFlags;
 use super::operands::without_ref;
 use super::screen::Screen;
 use super::units::{count, duration};
@@ -91,6 +92,8 @@ pub(crate) struct Args {
     lock: LockFlag,
     #[command(flatten)]
     reading: ReadingFlags,
+    #[command(flatten)]
+    moment: MomentFlags,
 }
 
 impl Args {
@@ -105,6 +108,7 @@ impl Args {
             .require(if self.strict { self.require } else { Grade::Unproven })
             .new_history(self.new)
             .reserve(self.storing.reserve)
+            .freeze(self.moment.freeze)
             .reading(self.reading.reading(self.lock.lock));
         let mut worst = Exit::Done;
         for file in &self.files {
@@ -193,13 +197,14 @@ fn summary(report: &Report, file: &Path, global: &Global, screen: &Screen) -> St
         }
         grade => format!("{grade}: {}", report.reason),
     };
+    let stopped = stopped(report);
     let Some(id) = &report.id else {
-        return format!("{file}  not stored, {time}, {grade}");
+        return format!("{file}  not stored, {time}{stopped}, {grade}");
     };
     let number = report.number;
     let id = &id.to_string()[..12];
     if !report.new {
-        return format!("{file}@{number}  {id}  unchanged since @{number}, {time}, {grade}");
+        return format!("{file}@{number}  {id}  unchanged since @{number}, {time}{stopped}, {grade}");
     }
     let sizes = screen.sizes;
     let pages = count(report.pages_changed, "page");
@@ -208,7 +213,14 @@ fn summary(report: &Report, file: &Path, global: &Global, screen: &Screen) -> St
     let metadata: String = metadata::words(&report.metadata).iter().map(|words| format!(", {words}")).collect();
     let how = if global.verbose { frames(report) } else { String::new() };
     let holds = holds(report);
-    format!("{file}@{number}  {id}  {pages}{changed} ({bytes}){metadata}, {stored} stored{how}, {time}, {grade}{holds}")
+    format!("{file}@{number}  {id}  {pages}{changed} ({bytes}){metadata}, {stored} stored{how}, {time}{stopped}, {grade}{holds}")
+}
+
+/// `, 2 processes stopped for 143 ms`.
+fn stopped(report: &Report) -> String {
+    let Some(frozen) = report.frozen.as_ref().filter(|frozen| !frozen.stopped.is_empty()) else { return String::new() };
+    let s = if frozen.stopped.len() == 1 { "" } else { "es" };
+    format!(", {} process{s} stopped for {} ms", frozen.stopped.len(), frozen.pause.as_millis())
 }
 
 /// How the pages are stored: shows whether compression helps.
@@ -271,6 +283,11 @@ fn json(report: &Report, below: bool) -> impl Serialize {
         frames: object! { raw: report.frames.raw, zstd: report.frames.zstd },
         grade: report.grade.to_string(),
         reason: &report.reason,
+        #[serde(flatten)] frozen: report.frozen.as_ref().map(|frozen| object! {
+            frozen_ms: frozen.pause.as_secs_f64() * 1e3,
+            frozen_pids: frozen.stopped.iter().map(|(pid, _)| *pid).collect::<Vec<_>>(),
+            not_frozen: &frozen.left,
+        }),
         below,
         repaired: report.repaired,
         damage: &report.damage,

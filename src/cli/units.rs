@@ -93,6 +93,12 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(number).map_err(|_| "use seconds, such as 10 or 0.5".into())
 }
 
+/// Parses milliseconds, from 1 to 600,000.
+pub(crate) fn milliseconds(text: &str) -> Result<Duration, String> {
+    let number = text.strip_suffix("ms").unwrap_or(text).parse().ok().filter(|ms| (1..=600_000).contains(ms));
+    number.map(Duration::from_millis).ok_or_else(|| "use milliseconds, 1 to 600000".into())
+}
+
 /// Parses `none`, `zstd` or `zstd:LEVEL`.
 pub(crate) fn compress(text: &str) -> Result<Compress, String> {
     match text {

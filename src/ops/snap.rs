@@ -16,6 +16,7 @@ use crate::error::{At, Cause, Error, Result};
 use crate::pack::{Changed, Compress, FrameCounts, Grade, Meta, SnapshotKind};
 use crate::page::{Digest, PAGE64};
 use crate::store::{ChangeMarker, History, Ref, SnapName, Store, WriteLock, check_tag, refuse_stored};
+use crate::sys::freeze::Frozen;
 use crate::sys::fs::{self, FsKind};
 use crate::sys::open;
 
@@ -41,6 +42,9 @@ options! {
         require: Grade = Grade::Unproven;
         /// Sets how much of the disk stays free.
         reserve: Reserve = Reserve::default();
+        /// Sets how long processes that write to the file may be stopped; by default none is.
+        #[doc(hidden)]
+        freeze: Option<Duration> = None, into;
         /// Sets how the target is read.
         reading: Reading = Reading::default();
     }
@@ -75,6 +79,9 @@ pub struct Report {
     pub grade: Grade,
     /// The reason for the grade.
     pub reason: String,
+    /// Who was stopped while it was read.
+    #[doc(hidden)]
+    pub frozen: Option<Frozen>,
     /// Damaged pages of earlier snapshots that were stored again.
     pub repaired: u64,
     /// Damage to earlier snapshots that was found and could not be repaired; see `verify`.
@@ -104,6 +111,7 @@ impl Report {
             frames: FrameCounts::default(),
             grade,
             reason: reason.into(),
+            frozen: None,
             repaired: 0,
             damage: Vec::new(),
             format: None,
@@ -161,6 +169,7 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
         reserve: options.reserve,
         exclusive: false,
         patience: options.reading.wait,
+        freeze: options.freeze,
     };
     let target = Target { file: &live, path: &path };
     let is_first = history.is_new()?;
@@ -172,6 +181,7 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
     refuse_unfinished(&history, &live)?;
     let mut report = Report {
         metadata: taken.parent.as_ref().map_or_else(Vec::new, |parent| taken.metadata_since(parent)),
+        frozen: taken.frozen.clone(),
         repaired: taken.repaired,
         damage: taken.damage.clone(),
         format: Format::look(&live, taken.len),

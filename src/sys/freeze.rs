@@ -9,15 +9,15 @@ use std::time::Duration;
 
 /// What came of it, when all go on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Frozen {
+pub struct Frozen {
     /// Those that were stopped: PID and name, which a process can choose itself.
-    pub(crate) stopped: Vec<(u32, String)>,
+    pub stopped: Vec<(u32, String)>,
     /// Writers that were left running: which, and why.
-    pub(crate) left: Vec<String>,
+    pub left: Vec<String>,
     /// From when the first was stopped until all went on.
-    pub(crate) pause: Duration,
+    pub pause: Duration,
     /// The time was up, or the watchdog was killed: they went on before they were to.
-    pub(crate) cut_short: bool,
+    pub cut_short: bool,
 }
 
 /// The writers of some files, stopped as long as it exists.

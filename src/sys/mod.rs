@@ -40,7 +40,7 @@ pub(crate) mod epoch; // distinguishes a process from those it was forked from
 pub mod ext; // extension traits of the standard library
 pub mod extents; // where the bytes of a file are on its device
 #[cfg(unix)]
-pub(crate) mod freeze; // stopping who writes to a file, for a short time
+pub mod freeze; // stopping who writes to a file, for a short time
 #[cfg(unix)]
 pub mod fs; // which file system, how much space is left
 pub mod id; // random names, host, user, wall clock

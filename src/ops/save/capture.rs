@@ -10,6 +10,7 @@ use crate::pack::{Changed, Compress, FrameCounts, Grade, Meta, PackSummary, Snap
 use crate::page::Digest;
 use crate::store::{DigestCacheUpdate, History, Image, SnapName, UpdateRuns, WriteLock, commit};
 use crate::sys::create::Pending;
+use crate::sys::freeze::Frozen;
 use crate::sys::id;
 use crate::sys::open::Stamp;
 
@@ -23,6 +24,8 @@ pub(crate) struct CaptureOptions<'a> {
     pub(crate) exclusive: bool,
     /// How long to try again for a reading during which the file is not written.
     pub(crate) patience: Duration,
+    /// How long the processes that write to it may be stopped, where they are to be.
+    pub(crate) freeze: Option<Duration>,
 }
 
 /// An image that was taken and not yet committed.
@@ -40,6 +43,8 @@ pub(crate) struct CapturedImage {
     pub(crate) grade: Grade,
     /// Why not more.
     pub(crate) reason: String,
+    /// Who was stopped meanwhile.
+    pub(crate) frozen: Option<Frozen>,
     /// Damaged pages of earlier snapshots that were stored again.
     pub(crate) repaired: u64,
     /// Damage to earlier snapshots that was seen and could not be repaired.

@@ -3,6 +3,7 @@
 pub(crate) mod capture;
 mod coded_window;
 pub(crate) mod compose;
+mod frozen;
 pub(crate) mod heal;
 pub(crate) mod moment;
 pub(crate) mod new_pack;

@@ -1,15 +1,16 @@
 //! The moment at which targets are captured: a watch over all of them begins before the first byte is read, and ends
 //! after the last.
 
+use std::fs::File;
 use std::time::Instant;
 
 use super::capture::{CaptureOptions, CapturedImage};
 use super::heal::{Healed, heal, suspects};
 use super::read_target::{FullReading, Parent, Reader};
-use crate::capture::{CaptureWatch, Patience, Watched, grade, settled};
+use crate::capture::{CaptureWatch, Patience, Watchable, Watched, grade, settled};
 use crate::error::{Error, Result};
 use crate::ops::input::Target;
-use crate::ops::{Progress, head};
+use crate::ops::{Progress, Quiet, head};
 use crate::pack::Grade;
 use crate::store::{FileId, History, SnapName, WriteLock};
 
@@ -88,6 +89,7 @@ impl Ready<'_> {
             changed: reading.changed,
             grade,
             reason,
+            frozen: reading.frozen,
             repaired: self.healed.pages,
             damage: self.damage,
             stamp: reading.stamp,
@@ -111,12 +113,13 @@ fn damaged_latest(history: &History, head: Option<SnapName>) -> Result<Vec<Strin
 }
 
 /// A reading of each member, with the grade and its reason.
-type Graded = Vec<(FullReading, (Grade, String))>;
+pub(super) type Graded = Vec<(FullReading, (Grade, String))>;
 
 /// The capture of all members.
-struct Moment<'a> {
+#[derive(Clone, Copy)]
+pub(super) struct Moment<'a> {
     members: &'a [Ready<'a>],
-    how: &'a CaptureOptions<'a>,
+    pub(super) how: &'a CaptureOptions<'a>,
     progress: &'a dyn Progress,
 }
 
@@ -124,6 +127,9 @@ impl Moment<'_> {
     /// Reads all; again while one of them is written meanwhile, as long as there is patience. The last full reading
     /// counts if no other begins.
     fn take(&self) -> Result<Graded> {
+        if let Some(bound) = self.how.freeze {
+            return self.take_frozen(bound);
+        }
         let until = Instant::now() + self.how.patience;
         let mut last = None;
         loop {
@@ -132,7 +138,7 @@ impl Moment<'_> {
             if let Some(taken) = last.take().filter(|_| !sees) {
                 return Ok(taken);
             }
-            let (taken, was_written) = self.read(watches)?;
+            let (taken, was_written) = self.read(watches, || {})?;
             if !was_written || Instant::now() >= until {
                 return Ok(taken);
             }
@@ -140,8 +146,27 @@ impl Moment<'_> {
         }
     }
 
-    fn watch(&self, until: Instant) -> Result<Vec<CaptureWatch<'_>>> {
+    /// Without progress messages: who reads them may be stopped.
+    pub(super) fn silent(self) -> Self {
+        Moment { progress: &Quiet, ..self }
+    }
+
+    pub(super) fn files(&self) -> Vec<&File> {
+        self.members.iter().map(|ready| ready.member.target.file).collect()
+    }
+
+    pub(super) fn watch(&self, until: Instant) -> Result<Vec<CaptureWatch<'_>>> {
         let reading = self.how.reading;
+        let patience = Patience { lock: reading.lock.then_some(reading.wait), until };
+        self.watchable(|files| CaptureWatch::begin(files, patience))
+    }
+
+    /// Watches the members, whose writers are stopped, as `reason` says.
+    pub(super) fn watch_stopped(&self, reason: &str) -> Vec<CaptureWatch<'_>> {
+        self.watchable(|files| CaptureWatch::begin_quiet(files, reason))
+    }
+
+    fn watchable<'s, R>(&'s self, watch: impl FnOnce(&[Watchable<'s, '_>]) -> R) -> R {
         let dirs = |ready: &Ready<'_>| {
             let path = ready.member.target.path;
             [path.parent().unwrap_or(path).to_path_buf(), ready.member.history.dir().to_path_buf()]
@@ -149,11 +174,15 @@ impl Moment<'_> {
         let dirs: Vec<_> = self.members.iter().map(dirs).collect();
         let targets = self.members.iter().map(|ready| ready.member.target);
         let files: Vec<_> = targets.zip(&dirs).map(|(target, dirs)| (target.file, target.path, dirs)).collect();
-        CaptureWatch::begin(&files, Patience { lock: reading.lock.then_some(reading.wait), until })
+        watch(&files)
     }
 
-    /// Reads each, and ends its watch. Also returns whether one was written meanwhile.
-    fn read(&self, watches: Option<Vec<CaptureWatch<'_>>>) -> Result<(Graded, bool)> {
+    /// Reads each, and ends its watch; then calls `ended`. Also returns whether one was written meanwhile.
+    pub(super) fn read(
+        &self,
+        watches: Option<Vec<CaptureWatch<'_>>>,
+        ended: impl FnOnce(),
+    ) -> Result<(Graded, bool)> {
         let mut readings = Vec::new();
         for ready in self.members {
             let Member { history, target, .. } = ready.member;
@@ -167,6 +196,7 @@ impl Moment<'_> {
                 watches.into_iter().zip(files).map(|(watch, file)| watch.end(file)).collect()
             }
         };
+        ended();
         let mut was_written = false;
         let mut taken = Vec::new();
         for ((ready, reading), watched) in self.members.iter().zip(readings).zip(watched) {

@@ -13,6 +13,7 @@ use crate::pack::{Changed, PackSummary, Source, fits_time};
 use crate::page::{Digest, ImageHasher, MAX_LEN, pages_of};
 use crate::store::{ChangeMarker, DigestCache, DigestCacheUpdate, History, Image, ImageBase, UpdateRuns};
 use crate::sys::create::Pending;
+use crate::sys::freeze::Frozen;
 use crate::sys::open::{self, Stamp};
 use crate::sys::xattr;
 
@@ -31,6 +32,8 @@ pub(super) struct FullReading {
     pub(super) draft: UpdateRuns,
     pub(super) pack: Option<(Pending, PackSummary)>,
     pub(super) cache: DigestCacheUpdate,
+    /// Who was stopped meanwhile.
+    pub(super) frozen: Option<Frozen>,
 }
 
 /// The target to read, and how.
@@ -97,6 +100,7 @@ impl Reader<'_> {
             draft: taking.draft,
             pack: taking.pack.finish()?,
             cache: taking.cache,
+            frozen: None,
         })
     }
 }
