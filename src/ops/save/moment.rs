@@ -177,7 +177,7 @@ impl Moment<'_> {
         watch(&files)
     }
 
-    /// Reads each, and ends its watch; then calls `ended`. Also returns whether one was written meanwhile.
+    /// Reads each, ends its watch and grades it; then calls `ended`. Also returns whether one was written meanwhile.
     pub(super) fn read(
         &self,
         watches: Option<Vec<CaptureWatch<'_>>>,
@@ -196,7 +196,6 @@ impl Moment<'_> {
                 watches.into_iter().zip(files).map(|(watch, file)| watch.end(file)).collect()
             }
         };
-        ended();
         let mut was_written = false;
         let mut taken = Vec::new();
         for ((ready, reading), watched) in self.members.iter().zip(readings).zip(watched) {
@@ -206,6 +205,7 @@ impl Moment<'_> {
             let grade = grade(file, path, self.how.reading.lock, watched, moved);
             taken.push((reading, grade));
         }
+        ended();
         Ok((taken, was_written))
     }
 }
