@@ -213,7 +213,9 @@ fn summary(report: &Report, file: &Path, global: &Global, screen: &Screen) -> St
     let metadata: String = metadata::words(&report.metadata).iter().map(|words| format!(", {words}")).collect();
     let how = if global.verbose { frames(report) } else { String::new() };
     let holds = holds(report);
-    format!("{file}@{number}  {id}  {pages}{changed} ({bytes}){metadata}, {stored} stored{how}, {time}{stopped}, {grade}{holds}")
+    format!(
+        "{file}@{number}  {id}  {pages}{changed} ({bytes}){metadata}, {stored} stored{how}, {time}{stopped}, {grade}{holds}"
+    )
 }
 
 /// `, 2 processes stopped for 143 ms`.

@@ -104,7 +104,9 @@ mod imp {
             for ((pid, name), answer) in std::mem::take(&mut self.frozen.stopped).into_iter().zip(answers) {
                 match answer {
                     Answer::Stopped => stopped.push((pid, name)),
-                    Answer::NotPermitted => self.frozen.left.push(format!("{name} ({pid}) may not be stopped by this user")),
+                    Answer::NotPermitted => {
+                        self.frozen.left.push(format!("{name} ({pid}) may not be stopped by this user"))
+                    }
                     Answer::Gone => {}
                 }
             }
@@ -162,7 +164,11 @@ mod imp {
         };
         let number = i32::try_from(pid).ok().and_then(Pid::from_raw);
         let Some(pidfd) = number.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()) else {
-            return if openers::is_writer(pid, files) { Candidate::Leave("cannot be stopped") } else { Candidate::Pass };
+            return if openers::is_writer(pid, files) {
+                Candidate::Leave("cannot be stopped")
+            } else {
+                Candidate::Pass
+            };
         };
         // Looked at again, now that its PID cannot become that of another one unnoticed.
         let writes = openers::is_writer(pid, files) && !is_stopped(pid);

@@ -16,7 +16,8 @@ pub fn command_of(pid: u32) -> Option<String> {
 
 #[cfg(target_os = "linux")]
 pub(super) use imp::{
-    Identity, Inspected, in_initial_namespace, is_stopped, living, pids, scan_fds, stat_fields, unless_gone, unseen_from_here,
+    Identity, Inspected, in_initial_namespace, is_stopped, living, pids, scan_fds, stat_fields, unless_gone,
+    unseen_from_here,
 };
 
 #[cfg(target_os = "linux")]
@@ -58,10 +59,11 @@ mod imp {
         pub(in crate::sys) fn is(&self, device: &str, ino: &str) -> bool {
             let number = |text| u32::from_str_radix(text, 16).ok();
             let Some((major, minor)) = device.split_once(':') else { return false };
-            let (Some(major), Some(minor), Ok(ino)) = (number(major), number(minor), ino.parse::<u64>()) else { return false };
-            let is = |file: &OneFile| {
-                (ino == file.ino || ino == file.own_ino) && file.devices.contains(&(major, minor))
+            let (Some(major), Some(minor), Ok(ino)) = (number(major), number(minor), ino.parse::<u64>()) else {
+                return false;
             };
+            let is =
+                |file: &OneFile| (ino == file.ino || ino == file.own_ino) && file.devices.contains(&(major, minor));
             self.0.iter().any(is)
         }
 

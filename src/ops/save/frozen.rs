@@ -41,12 +41,16 @@ impl Moment<'_> {
                 return Ok(taken);
             }
             if frozen.cut_short {
-                let why = format!("its writers were to be stopped for at most {} ms, too short to read it", bound.as_millis());
+                let why = format!(
+                    "its writers were to be stopped for at most {} ms, too short to read it",
+                    bound.as_millis()
+                );
                 return Ok(told(taken, &why));
             }
             if Instant::now() + pause > until {
                 let left = frozen.left.join(", ");
-                let why = if left.is_empty() { "it was written although its visible writers were stopped" } else { &left };
+                let why =
+                    if left.is_empty() { "it was written although its visible writers were stopped" } else { &left };
                 return Ok(told(taken, why));
             }
             std::thread::sleep(pause);

@@ -178,11 +178,7 @@ impl Moment<'_> {
     }
 
     /// Reads each, ends its watch and grades it; then calls `ended`. Also returns whether one was written meanwhile.
-    pub(super) fn read(
-        &self,
-        watches: Option<Vec<CaptureWatch<'_>>>,
-        ended: impl FnOnce(),
-    ) -> Result<(Graded, bool)> {
+    pub(super) fn read(&self, watches: Option<Vec<CaptureWatch<'_>>>, ended: impl FnOnce()) -> Result<(Graded, bool)> {
         let mut readings = Vec::new();
         for ready in self.members {
             let Member { history, target, .. } = ready.member;

@@ -75,7 +75,8 @@ mod imp {
         say(&[READY]);
         io::stdin().read_exact(&mut [0]).ok()?;
         let until = Instant::now() + bound;
-        let answers: Vec<Answer> = pidfds.iter().map(|pidfd| Answer::of(pidfd_send_signal(pidfd, Signal::STOP))).collect();
+        let answers: Vec<Answer> =
+            pidfds.iter().map(|pidfd| Answer::of(pidfd_send_signal(pidfd, Signal::STOP))).collect();
         say(&answers.iter().map(|answer| *answer as u8).collect::<Vec<_>>());
         // Nothing more is ever written to this pipe: it can be read at its end.
         let asked = can_be_read(io::stdin(), until);
