@@ -1,12 +1,14 @@
 //! `memsnap snap`.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::ValueHint;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use memsnap::capture::Companion;
 use memsnap::ops::snap::{Options, Report, snap};
+use memsnap::ops::Around;
 use memsnap::ops::stat::Format;
 use memsnap::ops::vec::ElementType;
 use memsnap::pack::{FrameCounts, Grade};
@@ -118,10 +120,13 @@ impl Args {
             );
             let words = (!screen.is_json()).then(|| MessageOnSignal::new(&words));
             let bar = screen.bar();
+            let commands = self.moment.around(Some(file));
+            let options = options.clone().around(commands.clone().map(|commands| commands as Arc<dyn Around>));
             let report = snap(file, &options, &bar)
                 .map_err(|e| without_ref(e, file, "snap"))
                 .with_context(|| format!("taking a snapshot of {}", escape::path(file)));
             drop((bar, words));
+            let failed = commands.and_then(|commands| commands.failed());
             let exit = match report {
                 Ok(report) => {
                     let rendered = self.render(&report, file, global, screen);
@@ -132,6 +137,10 @@ impl Args {
                 Err(e) => screen.fail(&e),
             };
             worst = worst.max(exit);
+            if let Some(failed) = failed {
+                screen.warn(&failed);
+                worst = worst.max(Exit::Trouble);
+            }
         }
         Ok(worst)
     }

@@ -68,6 +68,18 @@ pub trait Progress: Sync {
     fn end(&self) {}
 }
 
+/// What is done around the moment of capture.
+#[doc(hidden)]
+pub trait Around: std::fmt::Debug + Send + Sync {
+    /// Before the first byte is read, with all locks held; `histories` are their directories.
+    ///
+    /// # Errors
+    /// Then nothing is captured.
+    fn begin(&self, histories: &[&Path]) -> Result<()>;
+    /// After the last byte was read, or an error.
+    fn end(&self);
+}
+
 /// Reports no progress.
 #[derive(Clone, Copy, Debug)]
 pub struct Quiet;

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::change::metadata::MetadataChange;
@@ -10,7 +11,7 @@ use super::options::options;
 use super::save::capture::{CaptureOptions, CapturedImage};
 use super::save::moment::take;
 use super::stat::Format;
-use super::{Note, Progress, Reading, Reserve};
+use super::{Around, Note, Progress, Reading, Reserve};
 use crate::capture::Companion;
 use crate::error::{At, Cause, Error, Result};
 use crate::pack::{Changed, Compress, FrameCounts, Grade, Meta, SnapshotKind};
@@ -45,6 +46,9 @@ options! {
         /// Sets how long processes that write to the file may be stopped; by default none is.
         #[doc(hidden)]
         freeze: Option<Duration> = None, into;
+        /// Sets what is done before and after the moment of capture.
+        #[doc(hidden)]
+        around: Option<Arc<dyn Around>> = None, into;
         /// Sets how the target is read.
         reading: Reading = Reading::default();
     }
@@ -170,6 +174,7 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
         exclusive: false,
         patience: options.reading.wait,
         freeze: options.freeze,
+        around: options.around.as_deref(),
     };
     let target = Target { file: &live, path: &path };
     let is_first = history.is_new()?;

@@ -27,6 +27,7 @@ pub(crate) fn capture(work: &mut Work<'_>, progress: &dyn Progress) -> Result<Ca
         exclusive: work.lease.is_some(),
         patience: Duration::ZERO,
         freeze: None,
+        around: None,
     };
     let taken = take(work.history, work.writing, work.target, &how, progress);
     // With a lease the capture counts as proven: only if it is held to this moment.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::error::Result;
 use crate::ops::change::metadata::{Metadata, MetadataChange};
-use crate::ops::{Reading, Reserve};
+use crate::ops::{Around, Reading, Reserve};
 use crate::pack::{Changed, Compress, FrameCounts, Grade, Meta, PackSummary, SnapshotKind};
 use crate::page::Digest;
 use crate::store::{DigestCacheUpdate, History, Image, SnapName, UpdateRuns, WriteLock, commit};
@@ -26,6 +26,8 @@ pub(crate) struct CaptureOptions<'a> {
     pub(crate) patience: Duration,
     /// How long the processes that write to it may be stopped, where they are to be.
     pub(crate) freeze: Option<Duration>,
+    /// What is done before and after.
+    pub(crate) around: Option<&'a dyn Around>,
 }
 
 /// An image that was taken and not yet committed.

@@ -2,6 +2,7 @@
 //! after the last.
 
 use std::fs::File;
+use std::path::Path;
 use std::time::Instant;
 
 use super::capture::{CaptureOptions, CapturedImage};
@@ -10,7 +11,7 @@ use super::read_target::{FullReading, Parent, Reader};
 use crate::capture::{CaptureWatch, Patience, Watchable, Watched, grade, settled};
 use crate::error::{Error, Result};
 use crate::ops::input::Target;
-use crate::ops::{Progress, Quiet, head};
+use crate::ops::{Around, Progress, Quiet, head};
 use crate::pack::Grade;
 use crate::store::{FileId, History, SnapName, WriteLock};
 
@@ -41,9 +42,23 @@ pub(crate) fn take_all(
     progress: &dyn Progress,
 ) -> Result<Vec<CapturedImage>> {
     let ready = members.iter().map(|member| Ready::new(*member)).collect::<Result<Vec<_>>>()?;
-    let taken = Moment { members: &ready, how, progress }.take()?;
+    let dirs: Vec<_> = members.iter().map(|member| member.history.dir()).collect();
+    let taken = around(how.around, &dirs, || Moment { members: &ready, how, progress }.take())?;
     let finish = |(ready, (reading, grade))| Ready::finish(ready, reading, grade);
     Ok(ready.into_iter().zip(taken).map(finish).collect())
+}
+
+/// Runs `take` between the beginning and the end of `around`.
+fn around<T>(around: Option<&dyn Around>, dirs: &[&Path], take: impl FnOnce() -> Result<T>) -> Result<T> {
+    struct End<'a>(&'a dyn Around);
+    impl Drop for End<'_> {
+        fn drop(&mut self) {
+            self.0.end();
+        }
+    }
+    let _end = around.map(End);
+    around.map_or(Ok(()), |around| around.begin(dirs))?;
+    take()
 }
 
 /// A member that can be read.

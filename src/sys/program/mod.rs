@@ -1,6 +1,7 @@
 //! What a program may do to its process, and a library may not: note how it was started, end it when memory runs out,
 //! handle signals, run commands, use descriptors by their number. Only the feature `program` compiles it.
 
+pub mod around; // commands before and after something
 pub mod child; // a command run in our place
 pub mod descriptor; // descriptors by their number
 pub mod guard; // SIGBUS, so that files can be mapped that others may cut

@@ -144,6 +144,8 @@ mod imp {
     #[derive(Debug)]
     pub(in crate::sys) struct Watchdog {
         child: Child,
+        /// A duplicate, to give the order: the other may be closed by a signal.
+        order: Option<OwnedFd>,
         answers: ChildStdout,
         ended: bool,
     }
@@ -176,11 +178,12 @@ mod imp {
                 return Err(io::Error::other("no pipe to the watchdog"));
             };
             stop::lease_begins();
-            let mut dog = Watchdog { child, answers, ended: false };
             let orders = OwnedFd::from(orders);
+            let order = orders.try_clone().ok();
+            let mut dog = Watchdog { child, order, answers, ended: false };
             if ORDERS.compare_exchange(-1, orders.as_raw_fd(), SeqCst, SeqCst).is_err() {
+                (dog.order, dog.ended) = (None, true);
                 drop(orders);
-                dog.ended = true;
                 stop::lease_ended();
                 let _ = dog.child.wait();
                 return Err(io::Error::other("this program has stopped processes already"));
@@ -194,15 +197,9 @@ mod imp {
 
         /// Stops the processes; an answer for each.
         pub(in crate::sys) fn stop(&mut self, processes: usize) -> io::Result<Vec<Answer>> {
-            let orders = ORDERS.load(SeqCst);
-            if orders < 0 {
-                return Err(io::Error::other("a signal came"));
-            }
-            // SAFETY: one byte that exists is written; the descriptor is the static's, which only a signal that ends
-            // this process closes meanwhile.
-            if unsafe { libc::write(orders, b"s".as_ptr().cast(), 1) } != 1 {
-                return Err(io::Error::last_os_error());
-            }
+            let order = self.order.take().ok_or(io::ErrorKind::BrokenPipe)?;
+            rustix::io::write(&order, b"s")?;
+            drop(order);
             let answers = self.hear(processes)?;
             answers.into_iter().map(|byte| Answer::parse(byte).ok_or(io::ErrorKind::InvalidData.into())).collect()
         }
@@ -227,6 +224,7 @@ mod imp {
             if std::mem::replace(&mut self.ended, true) {
                 return Ended::Asked;
             }
+            self.order = None;
             let_go();
             let mut last = None;
             while let Ok(heard) = self.hear(1) {
