@@ -14,6 +14,7 @@ mod delta;
 mod diff;
 mod edit;
 mod escape;
+mod every;
 mod exit;
 mod fault;
 #[cfg(test)]

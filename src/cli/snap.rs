@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::ValueHint;
@@ -24,7 +25,7 @@ use super::moment_flags::MomentFlags;
 use super::operands::without_ref;
 use super::screen::Screen;
 use super::units::{count, duration};
-use super::{escape, help, hints, units};
+use super::{escape, every, help, hints, units};
 
 /// Take a snapshot of each FILE
 ///
@@ -96,11 +97,28 @@ pub(crate) struct Args {
     reading: ReadingFlags,
     #[command(flatten)]
     moment: MomentFlags,
+    /// Take a snapshot again and again, at each multiple of DURATION
+    ///
+    /// DURATION is a number of seconds, or a number with s, m, h or d. The
+    /// times are its multiples since 1970 in UTC: with 15m at :00, :15, :30
+    /// and :45. Times that pass during a capture, or while the system sleeps,
+    /// are skipped. Prints one line for each new snapshot on stdout, with -v
+    /// also for files that did not change. Errors are printed, and end nothing.
+    /// On SIGTERM and SIGINT, ends after the present capture, with 0; a second
+    /// signal ends it at once. Another process that runs snap --every for one
+    /// of the files is an error (75).
+    #[arg(long, value_name = "DURATION", value_parser = units::interval, verbatim_doc_comment)]
+    every: Option<Duration>,
 }
 
 impl Args {
-    /// Continues after a file that fails; the worst code is the verdict.
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
+        let Some(every) = self.every else { return self.run_once(global, screen) };
+        every::run(every, &self.files, global, screen, |screen| self.run_once(global, screen))
+    }
+
+    /// Continues after a file that fails; the worst code is the verdict.
+    fn run_once(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
         let options = Options::default()
             .store(global.store.clone())
             .message(&self.message)
@@ -154,11 +172,16 @@ impl Args {
         if let Some(Format::BrokenVec(what) | Format::NewerVec(what)) = &report.format {
             screen.warn(&format!("{} is a persistent vector that cannot be used: {what}", escape::path(file)));
         }
+        let summary = format!("{}{}", summary(report, file, global, screen), self.tagged(report));
         let printed = match &report.id {
+            _ if self.every.is_some() && !report.new && !self.is_below(report) && !global.verbose => Ok(()),
+            _ if self.every.is_some() && !global.quiet => screen.line(&summary).and_then(|()| screen.flush()),
             Some(id) => screen.line(&id.to_string()).and_then(|()| screen.flush()),
             None => Ok(()),
         };
-        screen.say(&format!("{}{}", summary(report, file, global, screen), self.tagged(report)));
+        if self.every.is_none() {
+            screen.say(&summary);
+        }
         if report.repaired > 0 {
             let pages = count(report.repaired, "damaged page");
             screen.warn(&format!("{pages} of earlier snapshots stored again from the file: check the disk"));

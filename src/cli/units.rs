@@ -93,6 +93,21 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(number).map_err(|_| "use seconds, such as 10 or 0.5".into())
 }
 
+/// Parses the time between two captures: seconds, or a number with `s`, `m`, `h` or `d`.
+pub(crate) fn interval(text: &str) -> Result<Duration, String> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let unit = match &text[digits..] {
+        "" | "s" => 1,
+        "m" | "min" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => 0,
+    };
+    let seconds = text[..digits].parse::<u32>().ok().map(|number| u64::from(number) * unit);
+    let seconds = seconds.filter(|seconds| (1..=366 * 86_400).contains(seconds));
+    seconds.map(Duration::from_secs).ok_or_else(|| "use 1 s or more, such as 30s, 15m, 1h or 1d".into())
+}
+
 /// Parses milliseconds, from 1 to 600,000.
 pub(crate) fn milliseconds(text: &str) -> Result<Duration, String> {
     let number = text.strip_suffix("ms").unwrap_or(text).parse().ok().filter(|ms| (1..=600_000).contains(ms));
@@ -304,6 +319,11 @@ mod tests {
         assert!(matches!(reserve("2G"), Ok(Reserve::Bytes(0x8000_0000))));
         assert!(reserve("100%").is_err() && reserve("-1%").is_err());
         assert_eq!((seconds("0.5"), seconds("10s")), (Ok(Duration::from_millis(500)), Ok(Duration::from_secs(10))));
+        let table = [("90", 90), ("30s", 30), ("15m", 900), ("15min", 900), ("1h", 3600), ("1d", 86_400)];
+        assert!(table.iter().all(|(text, secs)| interval(text) == Ok(Duration::from_secs(*secs))));
+        assert!(["", "0", "-1m", "1.5h", "m", "1w", "367d"].iter().all(|text| interval(text).is_err()));
+        assert_eq!((milliseconds("250"), milliseconds("5ms")), (Ok(Duration::from_millis(250)), Ok(Duration::from_millis(5))));
+        assert!(["0", "600001", "1s", ""].iter().all(|text| milliseconds(text).is_err()));
         assert!(seconds("-1").is_err() && seconds("inf").is_err() && seconds("NaN").is_err());
     }
 

@@ -29,6 +29,7 @@ mod compare;
 mod fixture;
 mod input;
 mod note;
+mod only_one;
 mod options;
 mod output;
 mod read;
@@ -43,6 +44,8 @@ pub use edit::delta as delta_of_edits;
 pub use edit::{Edit, Patch, edit};
 pub use input::operand::Operand;
 pub use note::Note;
+#[doc(hidden)]
+pub use only_one::OnlyOne;
 pub use options::{Reading, Reserve};
 pub use revert::{revert, revert_without_undo};
 pub use undo::undo;

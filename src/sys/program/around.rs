@@ -9,7 +9,7 @@ use std::os::fd::{IntoRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -28,6 +28,10 @@ const WRITABLE_WITHIN: Duration = Duration::from_secs(5);
 static SIGNALS: AtomicI32 = AtomicI32::new(-1);
 /// One came.
 static CAME: AtomicBool = AtomicBool::new(false);
+/// A handler that lets what was begun finish: it stays.
+static FINISHES: AtomicUsize = AtomicUsize::new(0);
+/// There is something to do.
+static ACTIVE: AtomicBool = AtomicBool::new(false);
 /// What it has to do.
 static DUE: Mutex<Option<Due>> = Mutex::new(None);
 /// The command that runs; 0: none.
@@ -156,16 +160,19 @@ impl Guard {
         let actions = ENDING.map(|number| (number, signal::action_of(number)));
         *locked(&DUE) = Some(Due { after, file, actions });
         for (number, before) in &actions {
-            if before.sa_sigaction != libc::SIG_IGN {
+            // The first signal that asks a program for the end lets it finish.
+            if before.sa_sigaction != libc::SIG_IGN && before.sa_sigaction != FINISHES.load(SeqCst) {
                 signal::act(*number, note as extern "C" fn(c_int) as libc::sighandler_t, libc::SA_RESTART);
             }
         }
+        ACTIVE.store(true, SeqCst);
         Ok(Guard { _restore: signal::Restore(actions) })
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
+        ACTIVE.store(false, SeqCst);
         // A signal that came ends this process, from another thread.
         while CAME.load(SeqCst) {
             std::thread::sleep(Duration::from_millis(10));
@@ -190,6 +197,20 @@ fn listen() -> io::Result<()> {
     Ok(())
 }
 
+/// Says that `handler` lets what was begun finish, and calls [`take`] when it is to end all the same.
+pub(super) fn finishes(handler: libc::sighandler_t) {
+    FINISHES.store(handler, SeqCst);
+}
+
+/// Takes over a signal that is to end this process, if a second command is due. Async-signal-safe.
+pub(super) fn take(number: c_int) -> bool {
+    let active = ACTIVE.load(SeqCst);
+    if active {
+        note(number);
+    }
+    active
+}
+
 /// Async-signal-safe.
 extern "C" fn note(number: c_int) {
     CAME.store(true, SeqCst);
@@ -209,7 +230,8 @@ fn end_by(number: c_int) {
     let due = locked(&DUE).take();
     let action = due.map_or_else(signal::default_action, |due| {
         due.after.run(due.file.as_deref());
-        due.actions.into_iter().find(|(of, _)| *of == number).map_or_else(signal::default_action, |(_, action)| action)
+        let is = |action: &libc::sigaction| action.sa_sigaction != FINISHES.load(SeqCst);
+        due.actions.into_iter().find(|(of, action)| *of == number && is(action)).map_or_else(signal::default_action, |(_, action)| action)
     });
     signal::set_action(number, &action);
     if let Some(signal) = signal {

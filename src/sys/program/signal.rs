@@ -124,7 +124,7 @@ pub(super) fn action_of(signal: c_int) -> libc::sigaction {
 pub(super) fn set_action(signal: c_int, action: &libc::sigaction) -> libc::sigaction {
     let mut before = default_action();
     // SAFETY: sigaction(2) reads a valid new action and writes the old one to a valid place. The handler is the
-    // default, a previous one, or one of `nothing`, `write_and_end`, `around::note`, `stop::stop` and `guard::on_sigbus`, which live
+    // default, a previous one, or one of `nothing`, `write_and_end`, `around::note`, `repeat::ask`, `stop::stop` and `guard::on_sigbus`, which live
     // forever and may run at any time on any thread.
     unsafe { libc::sigaction(signal, &raw const *action, &raw mut before) };
     before
