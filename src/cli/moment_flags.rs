@@ -78,7 +78,8 @@ impl Around for Commands {
         match histories.iter().find(|dir| !around::is_writable_soon(dir)) {
             None => Ok(()),
             Some(dir) => {
-                let what = format!("after --pre, nothing can be written to {}: its file system is frozen", dir.display());
+                let what =
+                    format!("after --pre, nothing can be written to {}: its file system is frozen", dir.display());
                 Err(memsnap::Error::refused(what, "keep the store on another file system, with --store DIR"))
             }
         }

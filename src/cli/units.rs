@@ -322,7 +322,10 @@ mod tests {
         let table = [("90", 90), ("30s", 30), ("15m", 900), ("15min", 900), ("1h", 3600), ("1d", 86_400)];
         assert!(table.iter().all(|(text, secs)| interval(text) == Ok(Duration::from_secs(*secs))));
         assert!(["", "0", "-1m", "1.5h", "m", "1w", "367d"].iter().all(|text| interval(text).is_err()));
-        assert_eq!((milliseconds("250"), milliseconds("5ms")), (Ok(Duration::from_millis(250)), Ok(Duration::from_millis(5))));
+        assert_eq!(
+            (milliseconds("250"), milliseconds("5ms")),
+            (Ok(Duration::from_millis(250)), Ok(Duration::from_millis(5)))
+        );
         assert!(["0", "600001", "1s", ""].iter().all(|text| milliseconds(text).is_err()));
         assert!(seconds("-1").is_err() && seconds("inf").is_err() && seconds("NaN").is_err());
     }

@@ -231,7 +231,10 @@ fn end_by(number: c_int) {
     let action = due.map_or_else(signal::default_action, |due| {
         due.after.run(due.file.as_deref());
         let is = |action: &libc::sigaction| action.sa_sigaction != FINISHES.load(SeqCst);
-        due.actions.into_iter().find(|(of, action)| *of == number && is(action)).map_or_else(signal::default_action, |(_, action)| action)
+        due.actions
+            .into_iter()
+            .find(|(of, action)| *of == number && is(action))
+            .map_or_else(signal::default_action, |(_, action)| action)
     });
     signal::set_action(number, &action);
     if let Some(signal) = signal {

@@ -103,7 +103,8 @@ mod tests {
     #[test]
     fn times_are_multiples() {
         let s = Duration::from_secs;
-        for (now, every, expected) in [(0, 900, 900), (899, 900, 900), (900, 900, 1800), (1_700_000_001, 86400, 1_700_006_400)]
+        for (now, every, expected) in
+            [(0, 900, 900), (899, 900, 900), (900, 900, 1800), (1_700_000_001, 86400, 1_700_006_400)]
         {
             assert_eq!(next(s(now), s(every)), s(expected), "{now} {every}");
         }
