@@ -8,7 +8,7 @@ use crate::ops::change::metadata::{Metadata, MetadataChange};
 use crate::ops::{Around, Reading, Reserve};
 use crate::pack::{Changed, Compress, FrameCounts, Grade, Meta, PackSummary, SnapshotKind};
 use crate::page::Digest;
-use crate::store::{DigestCacheUpdate, History, Image, SnapName, UpdateRuns, WriteLock, commit};
+use crate::store::{DigestCacheUpdate, History, Image, SnapName, UnnamedSnapshot, UpdateRuns, WriteLock, prepare};
 use crate::sys::create::Pending;
 use crate::sys::freeze::Frozen;
 use crate::sys::id;
@@ -100,6 +100,22 @@ impl CapturedImage {
         kind: SnapshotKind,
         message: &str,
     ) -> Result<(SnapName, Meta)> {
+        let (snapshot, cache) = self.prepare(history, writing, kind, message, Vec::new())?;
+        let (name, meta) = snapshot.commit(history, writing)?;
+        cache.finish(&name.id, &meta.image, meta.len);
+        Ok((name, meta))
+    }
+
+    /// Makes it a snapshot without a name yet; its digest cache is [finished](DigestCacheUpdate::finish) when it has
+    /// one. `companions`: the snapshots of its logs.
+    pub(crate) fn prepare(
+        self,
+        history: &History,
+        writing: &mut WriteLock,
+        kind: SnapshotKind,
+        message: &str,
+        companions: Vec<Digest>,
+    ) -> Result<(UnnamedSnapshot, DigestCacheUpdate)> {
         let stamp = self.stamp;
         let meta = Meta {
             len: self.len,
@@ -115,11 +131,11 @@ impl CapturedImage {
             attrs: self.attrs,
             reason: self.reason,
             message: message.into(),
+            companions,
             ..blank_meta(history, kind)
         };
-        let done = commit(history, writing, self.parent.as_ref(), meta, self.draft, self.pack)?;
-        self.cache.finish(&done.0.id, &done.1.image, done.1.len);
-        Ok(done)
+        let snapshot = prepare(history, writing, self.parent.as_ref(), meta, self.draft, self.pack)?;
+        Ok((snapshot, self.cache))
     }
 }
 
@@ -146,6 +162,6 @@ pub(crate) fn blank_meta(history: &History, kind: SnapshotKind) -> Meta {
         host: id::hostname(),
         version: env!("CARGO_PKG_VERSION").into(),
         attrs: Vec::new(),
-        members: Vec::new(),
+        companions: Vec::new(),
     }
 }
