@@ -126,6 +126,8 @@ pub enum Cause {
     ModesOfMount,
     /// The numbers of a history are used up.
     NoNumberLeft,
+    /// Files that are to be captured together would have different stores.
+    TwoStores,
     /// There is no set with this id.
     NoSet,
     /// A snapshot that a set names is gone.

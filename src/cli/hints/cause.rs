@@ -61,6 +61,7 @@ pub(crate) fn hint(cause: &Cause) -> String {
         OthersCanWrite(dir) => return format!("chmod go-w {}", shell(dir)),
         OthersHaveRights(dir) => return format!("chmod -R go= {}", shell(dir)),
         ModesOfMount => "use --store with a directory on another file system, or mount this one with umask=077",
+        TwoStores => "name one store for all with --store DIR",
         NoSet => "`memsnap log --sets` lists the sets",
         NoSnapshotOfSet => "`memsnap verify` shows all damage of the store",
         NoNumberLeft => "look at the history with `memsnap verify`: that file was not made by memsnap",

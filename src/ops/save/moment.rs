@@ -207,13 +207,14 @@ impl Moment<'_> {
                 watches.into_iter().zip(files).map(|(watch, file)| watch.end(file)).collect()
             }
         };
+        let together: Vec<_> = self.members.iter().map(|ready| ready.member.target.path).collect();
         let mut was_written = false;
         let mut taken = Vec::new();
         for ((ready, reading), watched) in self.members.iter().zip(readings).zip(watched) {
             let Target { file, path } = ready.member.target;
             let moved = !settled(file, path, &reading.stamp)?.same_state(&reading.stamp);
             was_written |= moved || matches!(watched, Watched::Written(_));
-            let grade = grade(file, path, self.how.reading.lock, watched, moved);
+            let grade = grade((file, path), &together, self.how.reading.lock, watched, moved);
             taken.push((reading, grade));
         }
         ended();
