@@ -24,10 +24,10 @@ use crate::pack::{Changed, Compress, FrameCounts, Grade, Meta};
 use crate::page::{Digest, PAGE64};
 use crate::store::{ChangeMarker, History, SnapName, WriteLock, check_tag};
 use crate::sys::freeze::Frozen;
-use keep::Kept;
-use member::{Members, with_logs};
 use crate::sys::fs::{self, FsKind};
 use crate::sys::open;
+use keep::Kept;
+use member::{Members, with_logs};
 
 /// Longest message.
 const MOST_MESSAGE: usize = 64 << 10;

@@ -314,9 +314,12 @@ impl SnapshotWriter<'_> {
         assert!(fits_time(meta.mtime_ns) && fits_time(meta.atime_ns));
         let mut out = FileKind::Snapshot.head(0).to_vec();
         put_fixed(&mut out, meta);
-        for n in
-            texts.iter().map(|t| t.len()).chain([meta.attrs.len(), attrs.len(), meta.companions.len(), self.packs.len()])
-        {
+        for n in texts.iter().map(|t| t.len()).chain([
+            meta.attrs.len(),
+            attrs.len(),
+            meta.companions.len(),
+            self.packs.len(),
+        ]) {
             out.extend_from_slice(&(n as u32).to_le_bytes());
         }
         self.over.put(&mut out);

@@ -245,11 +245,7 @@ impl Store {
     ///
     /// # Errors
     /// When the store cannot be written.
-    pub fn commit_set(
-        &self,
-        parts: Vec<NewPart<'_>>,
-        set: &Set,
-    ) -> Result<(Digest, Vec<(SnapName, Meta)>)> {
+    pub fn commit_set(&self, parts: Vec<NewPart<'_>>, set: &Set) -> Result<(Digest, Vec<(SnapName, Meta)>)> {
         debug_assert!(set.members.is_sorted() && set.members.len() <= MOST_MEMBERS);
         let bytes = set.encode();
         let id = Digest::of(&bytes);

@@ -55,8 +55,7 @@ pub(super) fn with_logs(paths: &[PathBuf], options: &Options) -> Result<Vec<Want
 fn is_log_of_other(path: &Path, paths: &[PathBuf]) -> bool {
     let is_database = |other: &&PathBuf| {
         let rest = path.as_os_str().len() > other.as_os_str().len();
-        rest && other.parent() == path.parent()
-            && Companion::all_beside(other).any(|log| log.path == path)
+        rest && other.parent() == path.parent() && Companion::all_beside(other).any(|log| log.path == path)
     };
     let name = path.to_string_lossy();
     ["-wal", "-journal", ".wal"].iter().any(|end| name.ends_with(end)) && paths.iter().any(|p| is_database(&p))

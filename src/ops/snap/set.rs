@@ -169,8 +169,7 @@ fn store_set(
 fn lower_all(members: &Members, taken: &mut [CapturedImage]) {
     for place in 0..taken.len() {
         let of_it = |i: &usize| members.list[*i].database == Some(place);
-        let logs: Vec<_> =
-            (0..taken.len()).filter(of_it).map(|i| (taken[i].grade, taken[i].reason.clone())).collect();
+        let logs: Vec<_> = (0..taken.len()).filter(of_it).map(|i| (taken[i].grade, taken[i].reason.clone())).collect();
         keep::lower(&mut taken[place], &logs);
     }
 }
