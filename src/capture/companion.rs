@@ -6,12 +6,13 @@
 //! half-written, or not exist yet. A log that cannot be read counts as hot.
 #![allow(clippy::big_endian_bytes, reason = "the headers of SQLite's logs are big-endian")]
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Cause, Error, HotLog, Log, Result};
+use crate::sys::ext::{MetadataExt, OsStrExt};
 use crate::sys::open;
 
 /// A kind of log.
@@ -67,9 +68,14 @@ pub struct Companion {
 }
 
 impl Companion {
-    /// Returns the hot log beside `file`, which need not exist.
+    /// Returns the first hot log beside `file`, which need not exist.
     pub fn hot_beside(file: &Path) -> Option<Companion> {
-        ALL.iter().find_map(|kind| {
+        Companion::all_beside(file).next()
+    }
+
+    /// Returns the hot logs beside `file`, which need not exist.
+    pub fn all_beside(file: &Path) -> impl Iterator<Item = Companion> {
+        ALL.iter().filter_map(move |kind| {
             let mut path = OsString::from(file);
             path.push(kind.suffix);
             let path = PathBuf::from(path);
@@ -79,6 +85,19 @@ impl Companion {
                 Err(fault) => Some(Companion { path, database: file.into(), kind, fault: Some(fault) }),
             }
         })
+    }
+
+    /// Whether it can be captured with its database: a regular file of the same owner.
+    pub fn belongs_to(&self, database: &fs::Metadata) -> bool {
+        let found = fs::symlink_metadata(&self.path);
+        self.fault.is_none() && found.is_ok_and(|log| log.is_file() && log.uid() == database.uid())
+    }
+
+    /// Whether a file of this name is the index of SQLite's write-ahead log, which holds nothing: SQLite makes it anew
+    /// when it opens the database.
+    pub fn is_index(path: &Path) -> bool {
+        let bytes = path.as_os_str().as_bytes();
+        bytes.strip_suffix(b"-shm").is_some_and(|database| Path::new(OsStr::from_bytes(database)).is_file())
     }
 
     /// Refuses to write content under the name `out` beside a hot log.
@@ -225,88 +244,5 @@ fn has_entries(file: File) -> io::Result<bool> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A write-ahead log of SQLite, with a frame for each given size after the commit.
-    fn wal(big_endian: bool, page: u32, version: u32, commits: &[u32]) -> Vec<u8> {
-        let mut sum = (0, 0);
-        let mut add = |bytes: &mut Vec<u8>, from: usize| {
-            sum = checksum(big_endian, sum, &bytes[from..]);
-            [sum.0.to_be_bytes(), sum.1.to_be_bytes()].concat()
-        };
-        let magic = 0x377f_0682 + u32::from(big_endian);
-        let mut out: Vec<u8> = [magic, version, page, 0, 11, 12].iter().flat_map(|n: &u32| n.to_be_bytes()).collect();
-        let first = add(&mut out, 0);
-        out.extend(first);
-        for (i, commit) in commits.iter().enumerate() {
-            let mut summed: Vec<u8> = [i as u32 + 1, *commit].iter().flat_map(|n| n.to_be_bytes()).collect();
-            let content: Vec<u8> = (0..page).map(|n| (n * 7 + i as u32) as u8).collect();
-            out.extend(&summed);
-            out.extend([11u32, 12].iter().flat_map(|n| n.to_be_bytes()));
-            summed.extend(&content);
-            let sums = add(&mut summed, 0);
-            out.extend(sums);
-            out.extend(content);
-        }
-        out
-    }
-
-    fn hot(suffix: &str, bytes: &[u8]) -> bool {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("f");
-        std::fs::write(dir.path().join(format!("f{suffix}")), bytes).unwrap();
-        let found = Companion::hot_beside(&file);
-        assert!(found.as_ref().is_none_or(|log| log.fault.is_none()), "{found:?}");
-        found.is_some()
-    }
-
-    #[test]
-    fn a_log_with_a_whole_transaction_is_hot() {
-        for big_endian in [false, true] {
-            let whole = wal(big_endian, 1024, 3_007_000, &[0, 0, 3]);
-            assert!(hot("-wal", &whole));
-            assert!(hot("-wal", &wal(big_endian, 65536, 3_007_000, &[1])));
-            assert!(hot("-wal", &wal(big_endian, 512, 3_007_001, &[])), "a future version");
-            assert!(!hot("-wal", &wal(big_endian, 1024, 3_007_000, &[])));
-            assert!(!hot("-wal", &wal(big_endian, 1024, 3_007_000, &[0, 0])), "no commit");
-            assert!(!hot("-wal", &whole[..whole.len() - 1]), "torn");
-            for at in [0, 9, 17, 25, 32, 37, 41, 49, 60, 32 + 1048 + 30, whole.len() - 1] {
-                let mut other = whole.clone();
-                other[at] ^= 0x40;
-                assert!(!hot("-wal", &other), "byte {at}");
-            }
-        }
-        assert!(!hot("-wal", &[0; 100_000]) && !hot("-wal", b"some other log"));
-    }
-
-    #[test]
-    fn a_journal_with_its_header_is_hot() {
-        let mut journal = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7].to_vec();
-        journal.resize(512, 0);
-        assert!(hot("-journal", &journal));
-        assert!(!hot("-journal", &journal[..511]), "no whole header");
-        journal[..28].fill(0);
-        assert!(!hot("-journal", &journal), "zeroed when the transaction ended");
-        assert!(!hot("-journal", &[b'x'; 600]));
-    }
-
-    #[test]
-    fn only_logs_are_companions() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("f");
-        let log = dir.path().join("f-wal");
-        crate::sys::make_fifo(&log);
-        std::fs::create_dir(dir.path().join("f-journal")).unwrap();
-        assert!(Companion::hot_beside(&file).is_none());
-        std::fs::remove_file(&log).unwrap();
-        crate::sys::ext::symlink("f-wal", &log).unwrap();
-        assert!(
-            Companion::hot_beside(&file).unwrap().what().contains("could not be inspected (it is a symbolic link)")
-        );
-        assert!(Companion::hot_beside(&dir.path().join("n".repeat(250))).is_none());
-        let Err(Error::Refused { cause, .. }) = Companion::refuse_beside(&file) else { panic!("it is refused") };
-        let log = HotLog { kind: Log::SqliteWal, path: dir.path().join("f-wal"), database: file };
-        assert_eq!(*cause, Cause::LogWithoutDatabase(log));
-    }
-}
+#[path = "companion_test.rs"]
+mod tests;

@@ -29,13 +29,19 @@ pub(crate) fn settled(file: &File, path: &Path, before: &Stamp) -> Result<Stamp>
     }
 }
 
-/// Returns how far the image of `file` is proven to be consistent, and the reason. `moved`: the stamp changed.
-pub(crate) fn grade(file: &File, path: &Path, locked: bool, watched: Watched, moved: bool) -> (Grade, String) {
-    if let Some(log) = Companion::hot_beside(path) {
+/// Returns how far the image of `file` is proven to be consistent, and the reason. `moved`: the stamp changed;
+/// `together`: the files captured at the same moment.
+pub(crate) fn grade(
+    (file, path): (&File, &Path),
+    together: &[&Path],
+    locked: bool,
+    watched: Watched,
+    moved: bool,
+) -> (Grade, String) {
+    if let Some(log) = Companion::all_beside(path).find(|log| !together.contains(&&*log.path)) {
         return (Grade::Unproven, log.reason());
     }
     let why = match watched {
-        Watched::Cloned => return (Grade::Proven, "read from a clone, which is of one moment".into()),
         // A lease does not exclude this: truncate(2) through an overlayfs mount does not break that of the file below.
         Watched::Excluded if moved => {
             return (Grade::Unproven, "its length or times changed while it was read".into());

@@ -1,5 +1,7 @@
 //! `memsnap snap`.
 
+mod set;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +11,7 @@ use clap::ValueHint;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use memsnap::capture::Companion;
 use memsnap::ops::Around;
-use memsnap::ops::snap::{Options, Report, snap};
+use memsnap::ops::snap::{Options, Report, SetReport, snap};
 use memsnap::ops::stat::Format;
 use memsnap::ops::vec::ElementType;
 use memsnap::pack::{FrameCounts, Grade};
@@ -17,7 +19,8 @@ use memsnap::program::signal::MessageOnSignal;
 use memsnap::store::check_tag;
 use serde::Serialize;
 
-use super::clone_flags::CloneFlags;
+use set::{SetFlags, Source};
+
 use super::common_flags::{Global, LockFlag, ReadingFlags, StoringFlags};
 use super::exit::Exit;
 use super::json::{JsonPath, object};
@@ -64,7 +67,7 @@ use super::{escape, every, help, hints, units};
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = help::SNAP_EXIT)]
 pub(crate) struct Args {
-    /// The files
+    /// The files; of a directory, a set of the regular files in it
     #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     files: Vec<PathBuf>,
     /// Store TEXT with the snapshot; log shows it
@@ -90,8 +93,14 @@ pub(crate) struct Args {
     /// Store nothing if the grade is below the required one
     #[arg(long)]
     strict: bool,
+    /// Of a database, leave out its logs
+    ///
+    /// Without it, FILE-wal and FILE-journal of SQLite and FILE.wal of DuckDB
+    /// are captured with FILE while they hold changes that FILE lacks.
+    #[arg(long, verbatim_doc_comment)]
+    alone: bool,
     #[command(flatten)]
-    clones: CloneFlags,
+    sets: SetFlags,
     #[command(flatten)]
     storing: StoringFlags,
     #[command(flatten)]
@@ -129,14 +138,22 @@ impl Args {
             .compress(self.storing.compress)
             .always(self.always)
             .require(if self.strict { self.require } else { Grade::Unproven })
+            .alone(self.alone)
             .new_history(self.new)
             .reserve(self.storing.reserve)
             .freeze(self.moment.freeze)
-            .clones(self.clones.clones())
-            .changed(self.clones.changed(self.files.len())?)
             .reading(self.reading.reading(self.lock.lock));
+        if self.sets.set {
+            let taken = self.set(&Source::Files(&self.files), &options, global, screen);
+            return Ok(taken.unwrap_or_else(|e| screen.fail(&e)));
+        }
         let mut worst = Exit::Done;
         for file in &self.files {
+            if file.is_dir() {
+                let taken = self.set(&Source::Directory(file), &options, global, screen);
+                worst = worst.max(taken.unwrap_or_else(|e| screen.fail(&e)));
+                continue;
+            }
             let words = format!(
                 "\nmemsnap: taking a snapshot of {}: interrupted: a snapshot is stored completely or not at all\n",
                 escape::path(file)
@@ -168,6 +185,24 @@ impl Args {
         Ok(worst)
     }
 
+    fn set(
+        &self,
+        source: &Source<'_>,
+        options: &Options,
+        global: &Global,
+        screen: &mut Screen,
+    ) -> anyhow::Result<Exit> {
+        let bar = screen.bar();
+        let report = self.sets.take(source, options, &bar)?;
+        drop(bar);
+        let line = |member: &Report, file: &Path, screen: &Screen| summary(member, file, global, screen);
+        set::render(&report, self.require, global, screen, &line)?;
+        if report.grade < self.require {
+            screen.warn(&below_set(&report));
+        }
+        Ok(set::verdict(&report, self.require))
+    }
+
     fn render(&self, report: &Report, file: &Path, global: &Global, screen: &mut Screen) -> anyhow::Result<()> {
         if screen.is_json() {
             screen.json(&json(report, self.is_below(report)))?;
@@ -186,10 +221,6 @@ impl Args {
         };
         if self.every.is_none() {
             screen.say(&summary);
-        }
-        if global.verbose && !report.read_reason.is_empty() {
-            let how = if report.bytes_read.is_some() { "was read in part" } else { "was read as a whole" };
-            screen.say(&format!("{} {how}: {}", escape::path(file), report.read_reason));
         }
         if report.repaired > 0 {
             let pages = count(report.repaired, "damaged page");
@@ -226,6 +257,12 @@ impl Args {
     }
 }
 
+fn below_set(report: &SetReport) -> String {
+    let outcome = if report.id.is_some() { "stored and marked" } else { "not stored" };
+    let remedy = "stop the writers, wait longer with --wait, or accept it with --require none";
+    format!("below the required grade, {outcome}: {remedy}")
+}
+
 /// `db.bin@3  1a2b3c4d5e6f  105 pages changed (420 KiB), 431 KiB stored, 0.12 s, proven`
 fn summary(report: &Report, file: &Path, global: &Global, screen: &Screen) -> String {
     let file = escape::path(if global.verbose { &report.path } else { file });
@@ -253,7 +290,7 @@ fn summary(report: &Report, file: &Path, global: &Global, screen: &Screen) -> St
     let (bytes, stored) = (sizes.show(report.bytes_changed), sizes.show(report.bytes_stored));
     let metadata: String = metadata::words(&report.metadata).iter().map(|words| format!(", {words}")).collect();
     let how = if global.verbose { frames(report) } else { String::new() };
-    let holds = holds(report);
+    let holds = with_logs(report) + &holds(report);
     format!(
         "{file}@{number}  {id}  {pages}{changed} ({bytes}){metadata}, {stored} stored{how}, {time}{stopped}, {grade}{holds}"
     )
@@ -264,6 +301,16 @@ fn stopped(report: &Report) -> String {
     let Some(frozen) = report.frozen.as_ref().filter(|frozen| !frozen.stopped.is_empty()) else { return String::new() };
     let s = if frozen.stopped.len() == 1 { "" } else { "es" };
     format!(", {} process{s} stopped for {} ms", frozen.stopped.len(), frozen.pause.as_millis())
+}
+
+/// The logs that were captured with it.
+fn with_logs(report: &Report) -> String {
+    let names = report
+        .companions
+        .iter()
+        .map(|log| escape::text(&log.path.file_name().unwrap_or_default().to_string_lossy()).to_string());
+    let names: Vec<_> = names.collect();
+    if names.is_empty() { String::new() } else { format!("; with {}", names.join(", ")) }
 }
 
 /// How the pages are stored: shows whether compression helps.
@@ -332,14 +379,26 @@ fn json(report: &Report, below: bool) -> impl Serialize {
             not_frozen: &frozen.left,
         }),
         below,
-        bytes_read: report.bytes_read,
-        read_reason: (!report.read_reason.is_empty()).then_some(&report.read_reason),
         repaired: report.repaired,
         damage: &report.damage,
         #[serde(flatten)] vector: vector(report).map(|(kind, len)| object! { elements: len, r#type: kind.describe() }),
+        #[serde(flatten)] companions: (!report.companions.is_empty()).then(|| object! { companions: companions(report) }),
         warnings: report.warnings.iter().map(hints::of_note).collect::<Vec<_>>(),
         seconds: report.elapsed.as_secs_f64(),
     }
+}
+
+/// The snapshots of its logs.
+fn companions(report: &Report) -> Vec<impl Serialize> {
+    let one = |log: &Report| {
+        object! {
+            #[serde(flatten)] path: JsonPath::of(&log.path),
+            id: log.id.as_ref().map(|id| id.to_string()),
+            number: log.number,
+            len: log.len,
+        }
+    };
+    report.companions.iter().map(one).collect()
 }
 
 fn tag(text: &str) -> Result<String, String> {

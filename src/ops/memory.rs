@@ -217,7 +217,7 @@ fn store(
         image: digest,
         reason: reason.into(),
         message: options.message.clone(),
-        members: Vec::new(),
+        companions: Vec::new(),
         time_ns: blank.time_ns,
         kind: blank.kind,
         path: blank.path,

@@ -1,28 +1,33 @@
 //! `snap`: captures a target and stores what changed.
 
+mod keep;
+mod member;
+mod set;
+
+#[doc(hidden)]
+pub use set::{SetReport, snap_directory, snap_set};
+
 use std::fs::File;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::change::metadata::MetadataChange;
-use super::input::{Target, renamed};
+use super::input::Target;
 use super::options::options;
 use super::save::capture::{CaptureOptions, CapturedImage};
-pub use super::save::clone::Clones;
-use super::save::keep_clone::ToKeep;
-use super::save::moment::take;
+use super::save::moment;
 use super::stat::Format;
 use super::{Around, Note, Progress, Reading, Reserve};
-use crate::capture::Companion;
-use crate::error::{At, Cause, Error, Result};
-use crate::pack::{Changed, Compress, FrameCounts, Grade, Meta, SnapshotKind};
+use crate::error::{At, Error, Result};
+use crate::pack::{Changed, Compress, FrameCounts, Grade, Meta};
 use crate::page::{Digest, PAGE64};
-use crate::store::{ChangeMarker, History, KeptClone, Ref, SnapName, Store, WriteLock, check_tag, refuse_stored};
+use crate::store::{ChangeMarker, History, SnapName, WriteLock, check_tag};
 use crate::sys::freeze::Frozen;
 use crate::sys::fs::{self, FsKind};
 use crate::sys::open;
+use keep::Kept;
+use member::{Members, with_logs};
 
 /// Longest message.
 const MOST_MESSAGE: usize = 64 << 10;
@@ -42,6 +47,8 @@ options! {
         always: bool = false;
         /// Sets whether a new history begins, also for a renamed file that has one under its old path.
         new_history: bool = false;
+        /// Sets whether the logs of a database are left out.
+        alone: bool = false;
         /// Sets the required grade: an image of a lower one is not stored. By default any is.
         require: Grade = Grade::Unproven;
         /// Sets how much of the disk stays free.
@@ -52,11 +59,6 @@ options! {
         /// Sets what is done before and after the moment of capture.
         #[doc(hidden)]
         around: Option<Arc<dyn Around>> = None, into;
-        /// Sets when a clone is read in the place of the target.
-        clones: Clones = Clones::Auto;
-        /// Sets the ranges of bytes outside which nothing changed since the last snapshot, as the caller asserts: only
-        /// these are read, and a sample of the others.
-        changed: Option<Vec<Range<u64>>> = None, into;
         /// Sets how the target is read.
         reading: Reading = Reading::default();
     }
@@ -87,12 +89,6 @@ pub struct Report {
     /// How the frames of those pages were coded.
     #[doc(hidden)]
     pub frames: FrameCounts,
-    /// Bytes that were read, in whole groups; `None` for all.
-    #[doc(hidden)]
-    pub bytes_read: Option<u64>,
-    /// Why, where a part was to be read.
-    #[doc(hidden)]
-    pub read_reason: String,
     /// Whether the image is consistent (point-in-time).
     pub grade: Grade,
     /// The reason for the grade.
@@ -107,6 +103,10 @@ pub struct Report {
     /// The kind of file, if this program knows it.
     #[doc(hidden)]
     pub format: Option<Format>,
+    /// The snapshots of the logs that belong to it, captured at the same moment.
+    pub companions: Vec<Report>,
+    /// A log that belongs to it was not captured.
+    pub(crate) is_incomplete: bool,
     /// Warnings.
     pub warnings: Vec<Note>,
     /// Time taken.
@@ -127,14 +127,14 @@ impl Report {
             metadata: Vec::new(),
             bytes_stored: 0,
             frames: FrameCounts::default(),
-            bytes_read: None,
-            read_reason: String::new(),
             grade,
             reason: reason.into(),
             frozen: None,
             repaired: 0,
             damage: Vec::new(),
             format: None,
+            companions: Vec::new(),
+            is_incomplete: false,
             warnings: Vec::new(),
             elapsed: Duration::ZERO,
         }
@@ -158,7 +158,7 @@ impl Report {
     }
 }
 
-/// Takes a snapshot of `file`.
+/// Takes a snapshot of `file`, and of the hot logs of a database with it.
 ///
 /// # Errors
 /// When it cannot be read or stored; [`Error::Changed`] when it shrinks or is replaced meanwhile; [`Error::Busy`]
@@ -167,22 +167,26 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
     let began = Instant::now();
     check(options)?;
     let path = open::resolve(file)?;
-    refuse_stored(&path)?;
-    let live = open::target_read(&path)?;
-    // Before anything is created: a new history has no record of an interrupted change.
-    if let Some(mark) = ChangeMarker::get(&live, &path, options.store.as_deref()).filter(|mark| !mark.is_busy()) {
-        return Err(mark.refusal(&path));
+    let Captured { mut members, taken } = capture(&[path], options, false, progress)?;
+    let mut reports = store_alone(&mut members, taken, options)?;
+    let mut report = reports.remove(0);
+    report.companions = reports;
+    if let Some(id) = report.id {
+        let member = &members.list[0];
+        report.warnings.extend(tag_all(&member.history, &member.writing, &options.tags, &id)?);
     }
-    let store = Store::find_or_create(options.store.as_deref(), &path)?;
-    let suspects = match store.history_to_write(&path)? {
-        Some(history) if !history.is_new()? => Vec::new(),
-        _ if options.new_history => Vec::new(),
-        _ => renamed::check(&store, &path, &live)?,
-    };
-    let history = store.make_history(&path)?;
-    let mut writing = history.write_lock(options.reading.wait)?;
-    history.admit(&live)?;
-    refuse_unfinished(&history, &live)?;
+    report.elapsed = began.elapsed();
+    Ok(report)
+}
+
+/// Members, and the image of each.
+struct Captured {
+    members: Members,
+    taken: Vec<CapturedImage>,
+}
+
+/// Captures `paths`, and the logs of those that are databases, at one moment. Begins again when a log comes or goes.
+fn capture(paths: &[PathBuf], options: &Options, may_be_new: bool, progress: &dyn Progress) -> Result<Captured> {
     let how = CaptureOptions {
         reading: &options.reading,
         compress: options.compress,
@@ -191,45 +195,54 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
         patience: options.reading.wait,
         freeze: options.freeze,
         around: options.around.as_deref(),
-        clones: options.clones,
-        changed: options.changed.as_deref(),
     };
-    let target = Target { file: &live, path: &path };
-    let is_first = history.is_new()?;
-    if is_first {
-        preflight(&history, target, options)?;
+    let mut tries = 5;
+    loop {
+        tries -= 1;
+        let members = Members::open(with_logs(paths, options)?, options, may_be_new)?;
+        let targets = members.list.iter().map(|member| moment::Member {
+            history: &member.history,
+            writing: &member.writing,
+            target: Target { file: &member.live, path: &member.path },
+        });
+        let taken = moment::take_all(&targets.collect::<Vec<_>>(), &how, progress);
+        let is_log = |path: &Path| members.list.iter().any(|m| m.database.is_some() && m.path == *path);
+        match taken {
+            Err(Error::Changed { path, .. }) if tries > 0 && is_log(&path) => {}
+            Ok(_) if tries > 0 && members.lacks_log(options) => {}
+            taken => {
+                let taken = taken?;
+                members.refuse_unfinished()?;
+                return Ok(Captured { members, taken });
+            }
+        }
     }
-    let mut taken = take(&history, &writing, target, &how, progress)?;
-    // Once more: a change from another store may have been interrupted while we waited for the lock.
-    refuse_unfinished(&history, &live)?;
-    let mut report = Report {
-        metadata: taken.parent.as_ref().map_or_else(Vec::new, |parent| taken.metadata_since(parent)),
-        frozen: taken.frozen.clone(),
-        repaired: taken.repaired,
-        damage: taken.damage.clone(),
-        bytes_read: taken.read.bytes,
-        read_reason: taken.read.why.clone(),
-        format: Format::look(&live, taken.len),
-        warnings: Companion::hot_beside(&path).map(companion_warning).into_iter().collect(),
-        ..Report::new(&path, taken.len, taken.changed, (taken.grade, &taken.reason))
-    };
-    if is_first {
-        report.warnings.extend(lock_warning(store.dir()));
-        report.warnings.extend(suspects.iter().map(|suspect| suspect.warning(&path, &history)));
+}
+
+/// Makes what was taken of one file and its logs snapshots: the logs come first. Returns their reports in the order of
+/// the members.
+fn store_alone(members: &mut Members, mut taken: Vec<CapturedImage>, options: &Options) -> Result<Vec<Report>> {
+    let logs: Vec<_> = taken[1..].iter().map(|log| (log.grade, log.reason.clone())).collect();
+    keep::lower(&mut taken[0], &logs);
+    let mut reports = reports(members, &taken);
+    if taken[0].grade < options.require {
+        return Ok(reports);
     }
-    let clone = ToKeep::of(&mut taken);
-    keep(taken, &history, &mut writing, options, &mut report)?;
-    match report.id {
-        Some(id) if options.clones == Clones::Keep => report.warnings.extend(clone.keep(&history, &writing, &id)),
-        // One of an earlier snapshot is of no use, and would hold on to what is overwritten.
-        _ if report.new => KeptClone::remove(&history, &writing),
-        _ => {}
+    let mut kept = Vec::new();
+    for (i, taken) in taken.into_iter().enumerate().rev() {
+        let logs: Vec<Digest> = if i == 0 { kept.iter().rev().map(Kept::id).collect() } else { Vec::new() };
+        kept.push(keep::keep(&mut members.list[i], taken, logs, options, &mut reports[i])?);
     }
-    if let Some(id) = report.id {
-        report.warnings.extend(tag_all(&history, &writing, &options.tags, &id)?);
+    for (i, kept) in (0..members.list.len()).rev().zip(kept) {
+        let member = &mut members.list[i];
+        kept.commit(&member.history, &mut member.writing, &mut reports[i])?;
     }
-    report.elapsed = began.elapsed();
-    Ok(report)
+    Ok(reports)
+}
+
+fn reports(members: &mut Members, taken: &[CapturedImage]) -> Vec<Report> {
+    let report = |(i, taken)| keep::report(members, i, taken);
+    taken.iter().enumerate().map(report).collect()
 }
 
 /// A warning that other machines may not see the store's locks, once for each target.
@@ -253,10 +266,6 @@ pub(crate) fn tag_all(history: &History, writing: &WriteLock, tags: &[String], i
 
 pub(crate) fn check(options: &Options) -> Result<()> {
     options.tags.iter().try_for_each(|tag| check_tag(tag))?;
-    if options.clones == Clones::Keep && options.changed.is_some() {
-        let what = "a clone is kept of what was read, and only what is said to have changed is to be read";
-        return Err(Error::refused(what, Cause::KeepOrClaim));
-    }
     if options.message.len() > MOST_MESSAGE {
         return Err(Error::refused("the message is longer than 64 KiB", "shorten it"));
     }
@@ -277,44 +286,6 @@ fn moved(history: &History, tag: &str, id: &Digest) -> Result<Option<Note>> {
     Ok(Some(Note::warning(format!("tag {tag} was moved to this snapshot from {from}"))))
 }
 
-/// Decides whether the capture becomes a snapshot, and commits it.
-fn keep(
-    taken: CapturedImage,
-    history: &History,
-    writing: &mut WriteLock,
-    options: &Options,
-    report: &mut Report,
-) -> Result<()> {
-    if let Some(parent) = taken.parent.as_ref().filter(|p| taken.is(p))
-        && taken.grade <= parent.meta().grade
-        && !parent.meta().kind.is_automatic()
-        && !options.always
-        // After a revert the file may equal an earlier snapshot: @latest must still be what was captured last.
-        && history.resolve(&Ref::Latest)? == parent.name
-    {
-        report.id = Some(parent.name.id);
-        report.number = parent.name.number;
-        // The same bytes keep the grade that they had; unless a hot log beside them makes them incomplete.
-        if report.warnings.is_empty() {
-            report.grade = parent.meta().grade;
-            report.reason = parent.meta().reason.clone();
-        }
-        if !options.message.is_empty() {
-            let what = "the message was not stored, because nothing changed";
-            report.warnings.push(Note::warning(what).of(Cause::Unchanged));
-        }
-        taken.unchanged();
-        return Ok(());
-    }
-    if report.grade < options.require {
-        return Ok(());
-    }
-    let old_map = taken.parent.as_ref().map(|p| p.meta().stored.map);
-    let frames = taken.frames();
-    let (name, meta) = taken.commit(history, writing, SnapshotKind::Asked, &options.message)?;
-    report.stored(history, name, &meta, old_map, frames)
-}
-
 /// Refuses a half-changed target.
 pub(crate) fn refuse_unfinished(history: &History, live: &File) -> Result<()> {
     if history.intent()?.is_some() {
@@ -324,10 +295,6 @@ pub(crate) fn refuse_unfinished(history: &History, live: &File) -> Result<()> {
         Some(mark) => Err(mark.refusal(history.target())),
         None => Ok(()),
     }
-}
-
-fn companion_warning(log: Companion) -> Note {
-    Note::warning(log.reason()).of(Cause::LogBesideSnapshot(log.hot()))
 }
 
 /// Fails at once, not after an hour, if the first snapshot of a target will not fit on the disk of the store.

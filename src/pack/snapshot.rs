@@ -16,8 +16,8 @@ const FIXED: usize = 304;
 const MOST_TEXT: usize = 64 << 10;
 /// Most bytes of all extended attributes; Linux allows 64 KiB a value.
 const MOST_ATTRS: usize = 4 << 20;
-/// Most members.
-const MOST_MEMBERS: usize = 4096;
+/// Most companions.
+const MOST_COMPANIONS: usize = 4096;
 
 /// How much changed since the parent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -84,8 +84,8 @@ pub struct Meta {
     pub version: String,
     /// Extended attributes, sorted by name.
     pub attrs: Vec<(Vec<u8>, Vec<u8>)>,
-    /// Image digests that were captured together with this one.
-    pub members: Vec<Digest>,
+    /// Snapshots of the logs that belong to it, captured at the same moment.
+    pub companions: Vec<Digest>,
 }
 
 /// A snapshot file that is open, and matches its id.
@@ -155,7 +155,7 @@ struct Sizes {
     texts: [u32; 5],
     attrs: u32,
     attrs_bytes: u32,
-    members: u32,
+    companions: u32,
     packs: u32,
     over: Section,
     update: Section,
@@ -164,11 +164,11 @@ struct Sizes {
 impl Sizes {
     fn variable(&self) -> Result<usize, Bad> {
         let texts = self.texts.iter().all(|n| *n as usize <= MOST_TEXT);
-        let fits = self.attrs_bytes as usize <= MOST_ATTRS && self.members as usize <= MOST_MEMBERS;
+        let fits = self.attrs_bytes as usize <= MOST_ATTRS && self.companions as usize <= MOST_COMPANIONS;
         if !(texts && fits && self.attrs as usize <= MOST_ATTRS / 8) {
             return Err(Bad::new("its parts are longer than a snapshot allows"));
         }
-        Ok(self.texts.iter().sum::<u32>() as usize + self.attrs_bytes as usize + self.members as usize * 32)
+        Ok(self.texts.iter().sum::<u32>() as usize + self.attrs_bytes as usize + self.companions as usize * 32)
     }
 }
 
@@ -190,7 +190,7 @@ fn take_fixed(f: &mut Fields<'_>) -> Result<(Meta, Sizes), Bad> {
     }
     sizes.attrs = f.u32()?;
     sizes.attrs_bytes = f.u32()?;
-    sizes.members = f.u32()?;
+    sizes.companions = f.u32()?;
     sizes.packs = f.u32()?;
     sizes.over = Section::take(f)?;
     sizes.update = Section::take(f)?;
@@ -220,7 +220,7 @@ fn take_fixed(f: &mut Fields<'_>) -> Result<(Meta, Sizes), Bad> {
         host: String::new(),
         version: String::new(),
         attrs: Vec::new(),
-        members: Vec::new(),
+        companions: Vec::new(),
     };
     Ok((meta, sizes))
 }
@@ -261,8 +261,8 @@ fn take_variable(f: &mut Fields<'_>, sizes: &Sizes, meta: &mut Meta) -> Result<(
         meta.attrs.push((name, attrs.bytes(value as usize)?.to_vec()));
     }
     attrs.end()?;
-    for _ in 0..sizes.members {
-        meta.members.push(f.digest()?);
+    for _ in 0..sizes.companions {
+        meta.companions.push(f.digest()?);
     }
     f.end()
 }
@@ -314,9 +314,12 @@ impl SnapshotWriter<'_> {
         assert!(fits_time(meta.mtime_ns) && fits_time(meta.atime_ns));
         let mut out = FileKind::Snapshot.head(0).to_vec();
         put_fixed(&mut out, meta);
-        for n in
-            texts.iter().map(|t| t.len()).chain([meta.attrs.len(), attrs.len(), meta.members.len(), self.packs.len()])
-        {
+        for n in texts.iter().map(|t| t.len()).chain([
+            meta.attrs.len(),
+            attrs.len(),
+            meta.companions.len(),
+            self.packs.len(),
+        ]) {
             out.extend_from_slice(&(n as u32).to_le_bytes());
         }
         self.over.put(&mut out);
@@ -325,7 +328,7 @@ impl SnapshotWriter<'_> {
         out.extend_from_slice(&high_of(meta.atime_ns).to_le_bytes());
         texts.iter().for_each(|t| out.extend_from_slice(t));
         out.extend_from_slice(&attrs);
-        meta.members.iter().chain(&self.packs).for_each(|d| out.extend_from_slice(&d.0));
+        meta.companions.iter().chain(&self.packs).for_each(|d| out.extend_from_slice(&d.0));
         out
     }
 }

@@ -15,7 +15,7 @@ fn any_meta() -> impl Strategy<Value = Meta> {
         0u64..1 << 40,
         prop::collection::vec(any::<[u8; 32]>(), 0..3),
     )
-        .prop_map(|(id, time_ns, message, attrs, len, members)| Meta {
+        .prop_map(|(id, time_ns, message, attrs, len, companions)| Meta {
             len,
             image: Digest(id),
             parent: Digest::of(&id),
@@ -35,7 +35,7 @@ fn any_meta() -> impl Strategy<Value = Meta> {
             host: "here".into(),
             version: "0.1.0".into(),
             attrs: attrs.into_iter().map(|(n, v)| (n.into_bytes(), v)).collect(),
-            members: members.into_iter().map(Digest).collect(),
+            companions: companions.into_iter().map(Digest).collect(),
         })
 }
 

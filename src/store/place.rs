@@ -46,6 +46,11 @@ impl Store {
         key_in(&self.above, target)
     }
 
+    /// Returns the key of a directory: empty for the one that holds the store.
+    pub(crate) fn directory_key(&self, directory: &Path) -> Vec<u8> {
+        if directory == self.above { Vec::new() } else { self.key(directory) }
+    }
+
     /// Returns the absolute path of the target with this key.
     #[doc(hidden)]
     pub fn target(&self, key: &[u8]) -> PathBuf {

@@ -241,18 +241,11 @@ impl Store {
         Err(Error::missing(what, Cause::NoSnapshotOfSet))
     }
 
-    /// Commits a set and the new snapshots of its members; `make` is given the names of these, in their order. After an
-    /// error none of them has appeared.
+    /// Commits a set and the new snapshots of its members. After an error none of them has appeared.
     ///
     /// # Errors
     /// When the store cannot be written.
-    pub fn commit_set(
-        &self,
-        parts: Vec<NewPart<'_>>,
-        make: impl FnOnce(&[SnapName]) -> Set,
-    ) -> Result<(Digest, Vec<(SnapName, Meta)>)> {
-        let names: Vec<_> = parts.iter().map(|(_, _, snapshot)| snapshot.name).collect();
-        let set = make(&names);
+    pub fn commit_set(&self, parts: Vec<NewPart<'_>>, set: &Set) -> Result<(Digest, Vec<(SnapName, Meta)>)> {
         debug_assert!(set.members.is_sorted() && set.members.len() <= MOST_MEMBERS);
         let bytes = set.encode();
         let id = Digest::of(&bytes);

@@ -170,7 +170,7 @@ fn snapshots_are_laid_out_as_the_document_says() {
             ("host size", meta.host.len() as u64),
             ("version size", meta.version.len() as u64),
             ("attrs", meta.attrs.len() as u64),
-            ("members", 0),
+            ("companions", 0),
         ];
         numbers.iter().for_each(|(field, value)| assert_eq!(file.number(field), *value, "{field}"));
         let digests = [

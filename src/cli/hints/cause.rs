@@ -37,9 +37,6 @@ pub(crate) fn hint(cause: &Cause) -> String {
             return format!("take one with `{}`, or name their store with --store DIR", command("snap", file));
         }
         NoHistoryThere => "name their store with --store DIR",
-        NoClone => "leave out --clone=always: then it is watched while it is read",
-        KeepOrClaim => "use --clone=keep, which finds what changed, or --changed",
-        NotClaimed => "leave out --changed, so that all of it is read",
         NoFile { store: Some(store) } => {
             return format!("check the path; `memsnap log --store {}` lists files with snapshots", shell(store));
         }
@@ -64,6 +61,7 @@ pub(crate) fn hint(cause: &Cause) -> String {
         OthersCanWrite(dir) => return format!("chmod go-w {}", shell(dir)),
         OthersHaveRights(dir) => return format!("chmod -R go= {}", shell(dir)),
         ModesOfMount => "use --store with a directory on another file system, or mount this one with umask=077",
+        TwoStores => "name one store for all with --store DIR",
         NoSet => "`memsnap log --sets` lists the sets",
         NoSnapshotOfSet => "`memsnap verify` shows all damage of the store",
         NoNumberLeft => "look at the history with `memsnap verify`: that file was not made by memsnap",

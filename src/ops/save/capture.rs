@@ -1,17 +1,14 @@
 //! The image of a target that was captured: what differs from its parent, a new pack, and the draft of a snapshot.
 //! Nothing appears in the store before [`CapturedImage::commit`].
 
-use std::ops::Range;
 use std::time::Duration;
 
-use super::clone::{Cloned, Clones};
-use super::read_target::Read;
 use crate::error::Result;
 use crate::ops::change::metadata::{Metadata, MetadataChange};
 use crate::ops::{Around, Reading, Reserve};
 use crate::pack::{Changed, Compress, FrameCounts, Grade, Meta, PackSummary, SnapshotKind};
 use crate::page::Digest;
-use crate::store::{DigestCacheUpdate, History, Image, SnapName, UpdateRuns, WriteLock, commit};
+use crate::store::{DigestCacheUpdate, History, Image, SnapName, UnnamedSnapshot, UpdateRuns, WriteLock, prepare};
 use crate::sys::create::Pending;
 use crate::sys::freeze::Frozen;
 use crate::sys::id;
@@ -31,22 +28,6 @@ pub(crate) struct CaptureOptions<'a> {
     pub(crate) freeze: Option<Duration>,
     /// What is done before and after.
     pub(crate) around: Option<&'a dyn Around>,
-    /// When a clone is read in the place of the target.
-    pub(crate) clones: Clones,
-    /// What the caller says is all that changed since the last snapshot, in bytes.
-    pub(crate) changed: Option<&'a [Range<u64>]>,
-}
-
-impl CaptureOptions<'_> {
-    /// Whether a clone is kept.
-    pub(super) fn keeps(&self) -> bool {
-        self.clones == Clones::Keep
-    }
-
-    /// After how long all of a target is read again, whatever is known of it.
-    pub(super) fn reread(&self) -> Duration {
-        Duration::from_secs(7 * 86_400)
-    }
 }
 
 /// An image that was taken and not yet committed.
@@ -75,12 +56,6 @@ pub(crate) struct CapturedImage {
     pub(super) draft: UpdateRuns,
     pub(super) pack: Option<(Pending, PackSummary)>,
     pub(super) cache: DigestCacheUpdate,
-    /// The clone that was read.
-    pub(crate) cloned: Option<Cloned>,
-    /// Why there is none, where one was wanted.
-    pub(crate) not_cloned: Option<String>,
-    /// How much of it was read.
-    pub(crate) read: Read,
 }
 
 impl CapturedImage {
@@ -125,6 +100,22 @@ impl CapturedImage {
         kind: SnapshotKind,
         message: &str,
     ) -> Result<(SnapName, Meta)> {
+        let (snapshot, cache) = self.prepare(history, writing, kind, message, Vec::new())?;
+        let (name, meta) = snapshot.commit(history, writing)?;
+        cache.finish(&name.id, &meta.image, meta.len);
+        Ok((name, meta))
+    }
+
+    /// Makes it a snapshot without a name yet; its digest cache is [finished](DigestCacheUpdate::finish) when it has
+    /// one. `companions`: the snapshots of its logs.
+    pub(crate) fn prepare(
+        self,
+        history: &History,
+        writing: &mut WriteLock,
+        kind: SnapshotKind,
+        message: &str,
+        companions: Vec<Digest>,
+    ) -> Result<(UnnamedSnapshot, DigestCacheUpdate)> {
         let stamp = self.stamp;
         let meta = Meta {
             len: self.len,
@@ -140,11 +131,11 @@ impl CapturedImage {
             attrs: self.attrs,
             reason: self.reason,
             message: message.into(),
+            companions,
             ..blank_meta(history, kind)
         };
-        let done = commit(history, writing, self.parent.as_ref(), meta, self.draft, self.pack)?;
-        self.cache.finish(&done.0.id, &done.1.image, done.1.len);
-        Ok(done)
+        let snapshot = prepare(history, writing, self.parent.as_ref(), meta, self.draft, self.pack)?;
+        Ok((snapshot, self.cache))
     }
 }
 
@@ -171,6 +162,6 @@ pub(crate) fn blank_meta(history: &History, kind: SnapshotKind) -> Meta {
         host: id::hostname(),
         version: env!("CARGO_PKG_VERSION").into(),
         attrs: Vec::new(),
-        members: Vec::new(),
+        companions: Vec::new(),
     }
 }

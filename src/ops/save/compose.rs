@@ -200,7 +200,7 @@ impl<'w, 'a: 'w> Composer<'w, 'a> {
             reason: format!("made by {verb}"),
             time_ns: id::now_ns(),
             message: String::new(),
-            members: Vec::new(),
+            companions: Vec::new(),
             ..self.from.meta().clone()
         };
         self.pages.commit(self.work.writing, meta).map(|(image, _)| image)

@@ -6,7 +6,6 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::capture::{CaptureOptions, CapturedImage};
-use super::cloned_moment::Attempt;
 use super::heal::{Healed, heal, suspects};
 use super::read_target::{FullReading, Parent, Reader};
 use crate::capture::{CaptureWatch, Patience, Watchable, Watched, grade, settled};
@@ -63,9 +62,9 @@ fn around<T>(around: Option<&dyn Around>, dirs: &[&Path], take: impl FnOnce() ->
 }
 
 /// A member that can be read.
-pub(super) struct Ready<'a> {
-    pub(super) member: Member<'a>,
-    pub(super) parent: Parent,
+struct Ready<'a> {
+    member: Member<'a>,
+    parent: Parent,
     healed: Healed,
     damage: Vec<String>,
 }
@@ -113,9 +112,6 @@ impl Ready<'_> {
             draft: reading.draft,
             pack: reading.pack,
             cache: reading.cache,
-            cloned: reading.cloned,
-            not_cloned: reading.not_cloned,
-            read: reading.read,
         }
     }
 }
@@ -137,9 +133,9 @@ pub(super) type Graded = Vec<(FullReading, (Grade, String))>;
 /// The capture of all members.
 #[derive(Clone, Copy)]
 pub(super) struct Moment<'a> {
-    pub(super) members: &'a [Ready<'a>],
+    members: &'a [Ready<'a>],
     pub(super) how: &'a CaptureOptions<'a>,
-    pub(super) progress: &'a dyn Progress,
+    progress: &'a dyn Progress,
 }
 
 impl Moment<'_> {
@@ -149,22 +145,6 @@ impl Moment<'_> {
         if let Some(bound) = self.how.freeze {
             return self.take_frozen(bound);
         }
-        let not_cloned = match self.one_clone()? {
-            Attempt::Done(taken) => return Ok(taken),
-            Attempt::Blind(watch) => return Ok(self.read(Some(vec![watch]), || {})?.0),
-            Attempt::Watch(why) => why,
-        };
-        let mut taken = self.watched()?;
-        if let ([(reading, (grade, reason))], Some(why)) = (&mut taken[..], not_cloned) {
-            if *grade < Grade::Proven {
-                *reason = format!("{reason}; it was not cloned: {why}");
-            }
-            reading.not_cloned = Some(why);
-        }
-        Ok(taken)
-    }
-
-    fn watched(&self) -> Result<Graded> {
         let until = Instant::now() + self.how.patience;
         let mut last = None;
         loop {
@@ -214,41 +194,30 @@ impl Moment<'_> {
 
     /// Reads each, ends its watch and grades it; then calls `ended`. Also returns whether one was written meanwhile.
     pub(super) fn read(&self, watches: Option<Vec<CaptureWatch<'_>>>, ended: impl FnOnce()) -> Result<(Graded, bool)> {
-        let made = match &watches {
-            Some(watches) => self.clones_of_all(watches)?,
-            None => None,
-        };
-        if let Some(made) = made {
-            let watched = self.end(watches);
-            let was_written = watched.iter().any(|watched| matches!(watched, Watched::Written(_)));
-            return Ok((self.read_clones(made, Some(watched), ended)?, was_written));
-        }
         let mut readings = Vec::new();
         for ready in self.members {
             let Member { history, target, .. } = ready.member;
-            let reader = Reader { history, target, cloned: None, how: self.how, progress: self.progress };
+            let reader = Reader { history, target, source: target.file, how: self.how, progress: self.progress };
             readings.push(reader.read(&ready.parent)?);
         }
-        let watched = self.end(watches);
+        let watched: Vec<Watched> = match watches {
+            None => self.members.iter().map(|_| Watched::Excluded).collect(),
+            Some(watches) => {
+                let files = self.members.iter().map(|ready| ready.member.target.file);
+                watches.into_iter().zip(files).map(|(watch, file)| watch.end(file)).collect()
+            }
+        };
+        let together: Vec<_> = self.members.iter().map(|ready| ready.member.target.path).collect();
         let mut was_written = false;
         let mut taken = Vec::new();
         for ((ready, reading), watched) in self.members.iter().zip(readings).zip(watched) {
             let Target { file, path } = ready.member.target;
             let moved = !settled(file, path, &reading.stamp)?.same_state(&reading.stamp);
             was_written |= moved || matches!(watched, Watched::Written(_));
-            let grade = reading.limit(grade(file, path, self.how.reading.lock, watched, moved));
+            let grade = grade((file, path), &together, self.how.reading.lock, watched, moved);
             taken.push((reading, grade));
         }
         ended();
         Ok((taken, was_written))
-    }
-
-    /// Ends the watches; without any, the caller keeps all others from writing.
-    fn end(&self, watches: Option<Vec<CaptureWatch<'_>>>) -> Vec<Watched> {
-        let files = self.members.iter().map(|ready| ready.member.target.file);
-        match watches {
-            None => files.map(|_| Watched::Excluded).collect(),
-            Some(watches) => watches.into_iter().zip(files).map(|(watch, file)| watch.end(file)).collect(),
-        }
     }
 }
