@@ -42,6 +42,7 @@ pub(crate) fn grade(
         return (Grade::Unproven, log.reason());
     }
     let why = match watched {
+        Watched::Cloned => return (Grade::Proven, "read from a clone, which is of one moment".into()),
         // A lease does not exclude this: truncate(2) through an overlayfs mount does not break that of the file below.
         Watched::Excluded if moved => {
             return (Grade::Unproven, "its length or times changed while it was read".into());

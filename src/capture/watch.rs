@@ -38,6 +38,8 @@ enum Means<'a> {
 pub(crate) enum Watched {
     /// No process could write.
     Excluded,
+    /// What is read is a clone.
+    Cloned,
     /// No write was seen; why none was excluded.
     Quiet(String),
     /// It was written, and may be quiet another time; why no write was excluded.
@@ -131,6 +133,21 @@ impl<'a> CaptureWatch<'a> {
                 *watch = CaptureWatch::none(std::mem::take(&mut watch.reason), why);
             }
         }
+    }
+
+    /// No watch; why.
+    pub(crate) fn blind(why: String) -> CaptureWatch<'a> {
+        CaptureWatch { means: Means::None, reason: why }
+    }
+
+    /// Whether a lease would be granted: no process has `file` open for writing.
+    pub(crate) fn is_free(file: &File) -> bool {
+        lease(file).is_ok()
+    }
+
+    /// Whether it is a lease.
+    pub(crate) fn is_lease(&self) -> bool {
+        matches!(self.means, Means::Lease(_))
     }
 
     /// Whether something may come of it.

@@ -7,6 +7,8 @@ mod apply;
 mod binary_output;
 mod cell_map;
 mod change;
+mod changed_list;
+mod clone_flags;
 mod common_flags;
 mod completions;
 mod confirm;

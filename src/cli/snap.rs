@@ -21,6 +21,7 @@ use serde::Serialize;
 
 use set::{SetFlags, Source};
 
+use super::clone_flags::CloneFlags;
 use super::common_flags::{Global, LockFlag, ReadingFlags, StoringFlags};
 use super::exit::Exit;
 use super::json::{JsonPath, object};
@@ -102,6 +103,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     sets: SetFlags,
     #[command(flatten)]
+    clones: CloneFlags,
+    #[command(flatten)]
     storing: StoringFlags,
     #[command(flatten)]
     lock: LockFlag,
@@ -142,6 +145,8 @@ impl Args {
             .new_history(self.new)
             .reserve(self.storing.reserve)
             .freeze(self.moment.freeze)
+            .clones(self.clones.clones())
+            .changed(self.clones.changed(self.files.len())?)
             .reading(self.reading.reading(self.lock.lock));
         if self.sets.set {
             let taken = self.set(&Source::Files(&self.files), &options, global, screen);
@@ -221,6 +226,10 @@ impl Args {
         };
         if self.every.is_none() {
             screen.say(&summary);
+        }
+        if global.verbose && !report.read_reason.is_empty() {
+            let how = if report.bytes_read.is_some() { "was read in part" } else { "was read as a whole" };
+            screen.say(&format!("{} {how}: {}", escape::path(file), report.read_reason));
         }
         if report.repaired > 0 {
             let pages = count(report.repaired, "damaged page");
@@ -379,6 +388,8 @@ fn json(report: &Report, below: bool) -> impl Serialize {
             not_frozen: &frozen.left,
         }),
         below,
+        bytes_read: report.bytes_read,
+        read_reason: (!report.read_reason.is_empty()).then_some(&report.read_reason),
         repaired: report.repaired,
         damage: &report.damage,
         #[serde(flatten)] vector: vector(report).map(|(kind, len)| object! { elements: len, r#type: kind.describe() }),

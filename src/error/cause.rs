@@ -74,6 +74,14 @@ pub enum Cause {
     /// A directory has the name of the output.
     IsDirectory(PathBuf),
 
+    // How a target is read.
+    /// A clone of the target was asked for, and none can be made.
+    NoClone,
+    /// A clone is to be kept, and only what is said to have changed is to be read.
+    KeepOrClaim,
+    /// What is said to have changed is not all that did.
+    NotClaimed,
+
     // What was looked for.
     /// There is no store at that path.
     NoStore,

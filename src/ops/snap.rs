@@ -8,6 +8,7 @@ mod set;
 pub use set::{SetReport, snap_directory, snap_set};
 
 use std::fs::File;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,10 +17,12 @@ use super::change::metadata::MetadataChange;
 use super::input::Target;
 use super::options::options;
 use super::save::capture::{CaptureOptions, CapturedImage};
+pub use super::save::clone::Clones;
+use super::save::keep_clone::ToKeep;
 use super::save::moment;
 use super::stat::Format;
 use super::{Around, Note, Progress, Reading, Reserve};
-use crate::error::{At, Error, Result};
+use crate::error::{At, Cause, Error, Result};
 use crate::pack::{Changed, Compress, FrameCounts, Grade, Meta};
 use crate::page::{Digest, PAGE64};
 use crate::store::{ChangeMarker, History, SnapName, WriteLock, check_tag};
@@ -59,6 +62,11 @@ options! {
         /// Sets what is done before and after the moment of capture.
         #[doc(hidden)]
         around: Option<Arc<dyn Around>> = None, into;
+        /// Sets when a clone is read in the place of the target.
+        clones: Clones = Clones::Auto;
+        /// Sets the ranges of bytes outside which nothing changed since the last snapshot, as the caller asserts: only
+        /// these are read, and a sample of the others.
+        changed: Option<Vec<Range<u64>>> = None, into;
         /// Sets how the target is read.
         reading: Reading = Reading::default();
     }
@@ -89,6 +97,12 @@ pub struct Report {
     /// How the frames of those pages were coded.
     #[doc(hidden)]
     pub frames: FrameCounts,
+    /// Bytes that were read, in whole groups; `None` for all.
+    #[doc(hidden)]
+    pub bytes_read: Option<u64>,
+    /// Why, where a part was to be read.
+    #[doc(hidden)]
+    pub read_reason: String,
     /// Whether the image is consistent (point-in-time).
     pub grade: Grade,
     /// The reason for the grade.
@@ -127,6 +141,8 @@ impl Report {
             metadata: Vec::new(),
             bytes_stored: 0,
             frames: FrameCounts::default(),
+            bytes_read: None,
+            read_reason: String::new(),
             grade,
             reason: reason.into(),
             frozen: None,
@@ -167,8 +183,10 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
     let began = Instant::now();
     check(options)?;
     let path = open::resolve(file)?;
-    let Captured { mut members, taken } = capture(&[path], options, false, progress)?;
+    let Captured { mut members, mut taken } = capture(&[path], options, false, progress)?;
+    let clones = clones(&mut taken, options);
     let mut reports = store_alone(&mut members, taken, options)?;
+    settle(clones, &members, &mut reports);
     let mut report = reports.remove(0);
     report.companions = reports;
     if let Some(id) = report.id {
@@ -177,6 +195,18 @@ pub fn snap(file: &Path, options: &Options, progress: &dyn Progress) -> Result<R
     }
     report.elapsed = began.elapsed();
     Ok(report)
+}
+
+/// The clones that were read, of which some may be kept.
+fn clones(taken: &mut [CapturedImage], options: &Options) -> Vec<ToKeep> {
+    taken.iter_mut().map(|taken| ToKeep::of(taken, options.clones)).collect()
+}
+
+/// Keeps clones, after what they are clones of was stored.
+fn settle(clones: Vec<ToKeep>, members: &Members, reports: &mut [Report]) {
+    for ((clone, member), report) in clones.into_iter().zip(&members.list).zip(reports) {
+        report.warnings.extend(clone.settle(&member.history, &member.writing, (report.id, report.new)));
+    }
 }
 
 /// Members, and the image of each.
@@ -195,6 +225,8 @@ fn capture(paths: &[PathBuf], options: &Options, may_be_new: bool, progress: &dy
         patience: options.reading.wait,
         freeze: options.freeze,
         around: options.around.as_deref(),
+        clones: options.clones,
+        changed: options.changed.as_deref(),
     };
     let mut tries = 5;
     loop {
@@ -266,6 +298,10 @@ pub(crate) fn tag_all(history: &History, writing: &WriteLock, tags: &[String], i
 
 pub(crate) fn check(options: &Options) -> Result<()> {
     options.tags.iter().try_for_each(|tag| check_tag(tag))?;
+    if options.clones == Clones::Keep && options.changed.is_some() {
+        let what = "a clone is kept of what was read, and only what is said to have changed is to be read";
+        return Err(Error::refused(what, Cause::KeepOrClaim));
+    }
     if options.message.len() > MOST_MESSAGE {
         return Err(Error::refused("the message is longer than 64 KiB", "shorten it"));
     }

@@ -12,7 +12,7 @@ use super::history::History;
 use crate::capture::{Base, KnownDigests, Leaf};
 use crate::error::{At, Error, Result};
 use crate::pack::{FileKind, ReadAt};
-use crate::page::{Digest, GROUP_PAGES, GROUP64, PAGE, PageNo, PageRange, Refold, groups_of};
+use crate::page::{Digest, GROUP_PAGES, GROUP64, ImageHasher, PAGE, PageNo, PageRange, Refold, groups_of};
 use crate::sys::ext::FileExt as _;
 use crate::sys::open::{OpenMode, Stamp};
 use crate::sys::{create, meta, no_follow, sparse};
@@ -159,6 +159,23 @@ impl DigestCache {
         }
         out.resize(groups as usize, Digest::ZERO);
         Ok(out)
+    }
+
+    /// Adds the digests of `groups` to `hasher`; those past the end of the image are zeros.
+    pub fn fold_into(&self, groups: std::ops::Range<u64>, hasher: &mut ImageHasher) -> Result<()> {
+        let (mut group, end) = (groups.start, groups.end.min(groups_of(self.len)));
+        while group < end {
+            // Not for each short gap: looking for the next data takes longer than reading digests.
+            if end - group > STRETCH {
+                group = self.group_from(group).at("looking for holes in", &self.path)?.min(end);
+            }
+            let some = (end - group).min(STRETCH);
+            for (digest, group) in self.groups(group, some)?.iter().zip(group..) {
+                hasher.push(group, digest);
+            }
+            group += some;
+        }
+        Ok(())
     }
 
     /// Folds the digests of all groups, replaced by those in `changed` (ascending), into the digest of an image of

@@ -37,6 +37,9 @@ pub(crate) fn hint(cause: &Cause) -> String {
             return format!("take one with `{}`, or name their store with --store DIR", command("snap", file));
         }
         NoHistoryThere => "name their store with --store DIR",
+        NoClone => "leave out --clone=always: then it is watched while it is read",
+        KeepOrClaim => "use --clone=keep, which finds what changed, or --changed",
+        NotClaimed => "leave out --changed, so that all of it is read",
         NoFile { store: Some(store) } => {
             return format!("check the path; `memsnap log --store {}` lists files with snapshots", shell(store));
         }

@@ -6,10 +6,11 @@ use std::time::Duration;
 use super::hold::Work;
 use crate::error::{Cause, Result};
 use crate::ops::save::capture::{CaptureOptions, CapturedImage};
+use crate::ops::save::clone::Clones;
 use crate::ops::save::moment::take;
 use crate::ops::{Note, Progress};
 use crate::pack::SnapshotKind;
-use crate::store::Image;
+use crate::store::{Image, KeptClone};
 
 /// The snapshot of what the target holds now: made if there is none.
 pub(crate) fn present(work: &mut Work<'_>, progress: &dyn Progress) -> Result<Image> {
@@ -28,6 +29,8 @@ pub(crate) fn capture(work: &mut Work<'_>, progress: &dyn Progress) -> Result<Ca
         patience: Duration::ZERO,
         freeze: None,
         around: None,
+        clones: Clones::Never,
+        changed: None,
     };
     let taken = take(work.history, work.writing, work.target, &how, progress);
     // With a lease the capture counts as proven: only if it is held to this moment.
@@ -48,5 +51,7 @@ pub(crate) fn keep(work: &mut Work<'_>, taken: CapturedImage) -> Result<Image> {
         return Ok(parent);
     }
     let (name, _) = taken.commit(work.history, work.writing, SnapshotKind::Undo, "")?;
+    // It is of an earlier snapshot now, and would hold on to what is overwritten.
+    KeptClone::remove(work.history, work.writing);
     work.history.image(name)
 }

@@ -1,8 +1,11 @@
 //! The image of a target that was captured: what differs from its parent, a new pack, and the draft of a snapshot.
 //! Nothing appears in the store before [`CapturedImage::commit`].
 
+use std::ops::Range;
 use std::time::Duration;
 
+use super::clone::{Cloned, Clones};
+use super::read_target::Read;
 use crate::error::Result;
 use crate::ops::change::metadata::{Metadata, MetadataChange};
 use crate::ops::{Around, Reading, Reserve};
@@ -28,6 +31,22 @@ pub(crate) struct CaptureOptions<'a> {
     pub(crate) freeze: Option<Duration>,
     /// What is done before and after.
     pub(crate) around: Option<&'a dyn Around>,
+    /// When a clone is read in the place of the target.
+    pub(crate) clones: Clones,
+    /// What the caller says is all that changed since the last snapshot, in bytes.
+    pub(crate) changed: Option<&'a [Range<u64>]>,
+}
+
+impl CaptureOptions<'_> {
+    /// Whether a clone is kept.
+    pub(super) fn keeps(&self) -> bool {
+        self.clones == Clones::Keep
+    }
+
+    /// After how long all of a target is read again, whatever is known of it.
+    pub(super) fn reread(&self) -> Duration {
+        Duration::from_secs(7 * 86_400)
+    }
 }
 
 /// An image that was taken and not yet committed.
@@ -56,6 +75,12 @@ pub(crate) struct CapturedImage {
     pub(super) draft: UpdateRuns,
     pub(super) pack: Option<(Pending, PackSummary)>,
     pub(super) cache: DigestCacheUpdate,
+    /// The clone that was read.
+    pub(crate) cloned: Option<Cloned>,
+    /// Why there is none, where one was wanted.
+    pub(crate) not_cloned: Option<String>,
+    /// How much of it was read.
+    pub(crate) read: Read,
 }
 
 impl CapturedImage {

@@ -6,6 +6,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::capture::{CaptureOptions, CapturedImage};
+use super::clone::Cloned;
+use super::cloned_moment::Attempt;
 use super::heal::{Healed, heal, suspects};
 use super::read_target::{FullReading, Parent, Reader};
 use crate::capture::{CaptureWatch, Patience, Watchable, Watched, grade, settled};
@@ -62,9 +64,9 @@ fn around<T>(around: Option<&dyn Around>, dirs: &[&Path], take: impl FnOnce() ->
 }
 
 /// A member that can be read.
-struct Ready<'a> {
-    member: Member<'a>,
-    parent: Parent,
+pub(super) struct Ready<'a> {
+    pub(super) member: Member<'a>,
+    pub(super) parent: Parent,
     healed: Healed,
     damage: Vec<String>,
 }
@@ -112,6 +114,9 @@ impl Ready<'_> {
             draft: reading.draft,
             pack: reading.pack,
             cache: reading.cache,
+            cloned: reading.cloned,
+            not_cloned: reading.not_cloned,
+            read: reading.read,
         }
     }
 }
@@ -133,9 +138,9 @@ pub(super) type Graded = Vec<(FullReading, (Grade, String))>;
 /// The capture of all members.
 #[derive(Clone, Copy)]
 pub(super) struct Moment<'a> {
-    members: &'a [Ready<'a>],
+    pub(super) members: &'a [Ready<'a>],
     pub(super) how: &'a CaptureOptions<'a>,
-    progress: &'a dyn Progress,
+    pub(super) progress: &'a dyn Progress,
 }
 
 impl Moment<'_> {
@@ -145,6 +150,22 @@ impl Moment<'_> {
         if let Some(bound) = self.how.freeze {
             return self.take_frozen(bound);
         }
+        let not_cloned = match self.one_clone()? {
+            Attempt::Done(taken) => return Ok(taken),
+            Attempt::Blind(watch) => return Ok(self.read(Some(vec![watch]), || {})?.0),
+            Attempt::Watch(why) => why,
+        };
+        let mut taken = self.watched()?;
+        if let ([(reading, (grade, reason))], Some(why)) = (&mut taken[..], not_cloned) {
+            if *grade < Grade::Proven {
+                *reason = format!("{reason}; it was not cloned: {why}");
+            }
+            reading.not_cloned = Some(why);
+        }
+        Ok(taken)
+    }
+
+    fn watched(&self) -> Result<Graded> {
         let until = Instant::now() + self.how.patience;
         let mut last = None;
         loop {
@@ -194,30 +215,53 @@ impl Moment<'_> {
 
     /// Reads each, ends its watch and grades it; then calls `ended`. Also returns whether one was written meanwhile.
     pub(super) fn read(&self, watches: Option<Vec<CaptureWatch<'_>>>, ended: impl FnOnce()) -> Result<(Graded, bool)> {
-        let mut readings = Vec::new();
-        for ready in self.members {
-            let Member { history, target, .. } = ready.member;
-            let reader = Reader { history, target, source: target.file, how: self.how, progress: self.progress };
-            readings.push(reader.read(&ready.parent)?);
-        }
-        let watched: Vec<Watched> = match watches {
-            None => self.members.iter().map(|_| Watched::Excluded).collect(),
-            Some(watches) => {
-                let files = self.members.iter().map(|ready| ready.member.target.file);
-                watches.into_iter().zip(files).map(|(watch, file)| watch.end(file)).collect()
-            }
+        let made = match &watches {
+            Some(watches) => self.clones_of_all(watches)?,
+            None => None,
         };
-        let together: Vec<_> = self.members.iter().map(|ready| ready.member.target.path).collect();
+        if let Some(made) = made {
+            let watched = self.end(watches);
+            let was_written = watched.iter().any(|watched| matches!(watched, Watched::Written(_)));
+            return Ok((self.read_clones(made, Some(watched), ended)?, was_written));
+        }
+        let mut readings = Vec::new();
+        for i in 0..self.members.len() {
+            readings.push(self.reader(i, None).read(&self.members[i].parent)?);
+        }
+        let watched = self.end(watches);
+        let together = self.paths();
         let mut was_written = false;
         let mut taken = Vec::new();
         for ((ready, reading), watched) in self.members.iter().zip(readings).zip(watched) {
             let Target { file, path } = ready.member.target;
             let moved = !settled(file, path, &reading.stamp)?.same_state(&reading.stamp);
             was_written |= moved || matches!(watched, Watched::Written(_));
-            let grade = grade((file, path), &together, self.how.reading.lock, watched, moved);
+            let grade = reading.limit(grade((file, path), &together, self.how.reading.lock, watched, moved));
             taken.push((reading, grade));
         }
         ended();
         Ok((taken, was_written))
+    }
+
+    /// What reads member `i`, or its clone.
+    pub(super) fn reader<'b>(&'b self, i: usize, cloned: Option<&'b Cloned>) -> Reader<'b> {
+        let Member { history, target, .. } = self.members[i].member;
+        // The others are its logs.
+        let changed = self.how.changed.filter(|_| i == 0);
+        Reader { history, target, cloned, changed, how: self.how, progress: self.progress }
+    }
+
+    /// The paths of all.
+    pub(super) fn paths(&self) -> Vec<&std::path::Path> {
+        self.members.iter().map(|ready| ready.member.target.path).collect()
+    }
+
+    /// Ends the watches; without any, the caller keeps all others from writing.
+    fn end(&self, watches: Option<Vec<CaptureWatch<'_>>>) -> Vec<Watched> {
+        let files = self.members.iter().map(|ready| ready.member.target.file);
+        match watches {
+            None => files.map(|_| Watched::Excluded).collect(),
+            Some(watches) => watches.into_iter().zip(files).map(|(watch, file)| watch.end(file)).collect(),
+        }
     }
 }

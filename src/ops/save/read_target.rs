@@ -1,16 +1,18 @@
 //! Reading a target once: the scan against its parent, and a new pack with the pages that differ.
 
-use std::fs::File;
+use std::ops::Range;
 
+use super::clone::Cloned;
 use super::coded_window::{CodedWindow, prepare};
 use super::new_pack::NewPack;
-use crate::capture::{Base, NoBase, ScannedWindow, scan};
+use super::part::{self, Part};
+use crate::capture::{Base, Leaf, NoBase, ScannedWindow, Scope, scan};
 use crate::error::{At, Cause, Error, Result};
 use crate::ops::Progress;
 use crate::ops::input::Target;
 use crate::ops::save::capture::CaptureOptions;
-use crate::pack::{Changed, PackSummary, Source, fits_time};
-use crate::page::{Digest, ImageHasher, MAX_LEN, pages_of};
+use crate::pack::{Changed, Grade, PackSummary, Source, fits_time};
+use crate::page::{Digest, GROUP_PAGES, GROUP64, ImageHasher, MAX_LEN, groups_of, pages_of};
 use crate::store::{ChangeMarker, DigestCache, DigestCacheUpdate, History, Image, ImageBase, UpdateRuns};
 use crate::sys::create::Pending;
 use crate::sys::freeze::Frozen;
@@ -34,6 +36,48 @@ pub(super) struct FullReading {
     pub(super) cache: DigestCacheUpdate,
     /// Who was stopped meanwhile.
     pub(super) frozen: Option<Frozen>,
+    /// The clone that was read.
+    pub(super) cloned: Option<Cloned>,
+    /// Why there is none, where one was wanted.
+    pub(super) not_cloned: Option<String>,
+    /// How much of it was read.
+    pub(super) read: Read,
+    /// The caller says what was not read.
+    pub(super) is_claimed: bool,
+}
+
+impl FullReading {
+    /// The grade of what was read, given that of the moment.
+    pub(super) fn limit(&self, (grade, reason): (Grade, String)) -> (Grade, String) {
+        match self.is_claimed && grade > Grade::Claimed {
+            true => (Grade::Claimed, self.read.why.clone()),
+            false => (grade, reason),
+        }
+    }
+}
+
+/// How much of a target was read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Read {
+    /// So many bytes, in whole groups; none for all of it.
+    pub(crate) bytes: Option<u64>,
+    /// Why; empty where nothing else was wanted.
+    pub(crate) why: String,
+}
+
+/// What there is of a target beside its content.
+#[derive(Clone, Debug)]
+pub(super) struct State {
+    pub(super) stamp: Stamp,
+    pub(super) attrs: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+/// The state of a target, where a snapshot can hold it.
+pub(super) fn state_of(target: Target<'_>) -> Result<State> {
+    let stamp = stamp_of(target)?;
+    let mut attrs = xattr::list(target.file).at("reading the attributes of", target.path)?;
+    attrs.retain(|(name, _)| !ChangeMarker::is_name(name));
+    Ok(State { stamp, attrs })
 }
 
 /// The target to read, and how.
@@ -41,8 +85,10 @@ pub(super) struct FullReading {
 pub(super) struct Reader<'a> {
     pub(super) history: &'a History,
     pub(super) target: Target<'a>,
-    /// Where its bytes are read.
-    pub(super) source: &'a File,
+    /// The clone that is read in its place.
+    pub(super) cloned: Option<&'a Cloned>,
+    /// What the caller says is all that changed.
+    pub(super) changed: Option<&'a [Range<u64>]>,
     pub(super) how: &'a CaptureOptions<'a>,
     pub(super) progress: &'a dyn Progress,
 }
@@ -50,47 +96,71 @@ pub(super) struct Reader<'a> {
 impl Reader<'_> {
     /// Reads it, compared with `parent`.
     pub(super) fn read(&self, parent: &Parent) -> Result<FullReading> {
+        // Only now: the previous holder of the lock may have changed the file.
+        let state = match self.cloned {
+            Some(cloned) => cloned.state.clone(),
+            None => state_of(self.target)?,
+        };
+        let (mut part, mut why) = (None, String::new());
         if let Some((image, Some(cache))) = parent {
-            match self.attempt(Some(image), cache, Some(cache)) {
+            match part::of(self, image, state.stamp.len) {
+                Ok(found) => part = Some(found),
+                Err(reason) => why = reason,
+            }
+            match self.attempt(&state, Some(image), cache, Some(cache), part) {
                 // The cache is damaged, and was removed: once more without it.
                 Err(e) if DigestCache::is_cause(self.history, &e) => {}
-                taken => return taken,
+                taken => return taken.map(|taken| taken.because(why)),
             }
         }
+        if self.changed.is_some() || self.how.keeps() {
+            let missing = if parent.is_some() { "there is no digest cache" } else { "there is no earlier snapshot" };
+            why = missing.into();
+        }
         if let Some((image, _)) = parent {
-            match self.attempt(Some(image), &ImageBase::new(image), None) {
+            match self.attempt(&state, Some(image), &ImageBase::new(image), None, None) {
                 // The index of a pack is damaged, so it is not known what its snapshots hold: all pages are stored
                 // again.
                 Err(Error::Damaged { .. }) => {}
-                taken => return taken,
+                taken => return taken.map(|taken| taken.because(why)),
             }
         }
-        self.attempt(None, &NoBase, None)
+        Ok(self.attempt(&state, None, &NoBase, None, None)?.because(why))
     }
 
-    fn attempt(&self, parent: Option<&Image>, base: &dyn Base, cache: Option<&DigestCache>) -> Result<FullReading> {
-        let Reader { history, target, source, how, progress } = *self;
-        // Only now: the previous holder of the lock may have changed the file.
-        let stamp = stamp_of(target)?;
-        let mut attrs = xattr::list(target.file).at("reading the attributes of", target.path)?;
-        attrs.retain(|(name, _)| !ChangeMarker::is_name(name));
+    fn attempt(
+        &self,
+        state: &State,
+        parent: Option<&Image>,
+        base: &dyn Base,
+        cache: Option<&DigestCache>,
+        part: Option<Part>,
+    ) -> Result<FullReading> {
+        let Reader { history, target, cloned, how, progress, .. } = *self;
+        let len = state.stamp.len;
         let mut taking = WindowCollector {
             history,
-            len: stamp.len,
+            target,
+            len,
             parent_pages: parent.map(Image::pages),
-            hasher: ImageHasher::new(stamp.len),
+            hasher: ImageHasher::new(len),
             draft: UpdateRuns::new(history),
             cache: DigestCacheUpdate::new(history, cache),
             pack: NewPack::new(history, how.reserve),
             changed: Changed::default(),
+            unread: cache.filter(|_| part.is_some()).map(|cache| (cache, 0)),
+            claimed: part.as_ref().and_then(|part| part.claimed.as_ref()),
         };
-        progress.begin("reading", stamp.len);
-        let prepare = |found: ScannedWindow| Ok(prepare(found, how.compress, stamp.len));
+        let scope = part.as_ref().map(|part| &part.scope);
+        progress.begin("reading", scope.map_or(len, Scope::bytes));
+        let prepare = |found: ScannedWindow| Ok(prepare(found, how.compress, len));
         let advance = |bytes: u64| progress.advance(bytes);
-        let read = (source, target.path, stamp.len);
-        let scanned = scan(read, None, base, how.reading.how(true), &advance, &prepare, |part| taking.take(part));
+        let read = (cloned.map_or(target.file, |cloned| cloned.file.file()), target.path, len);
+        let scanned = scan(read, scope, base, how.reading.how(true), &advance, &prepare, |part| taking.take(part));
         progress.end();
         scanned?;
+        taking.skip_to(groups_of(len))?;
+        let State { stamp, attrs } = state.clone();
         Ok(FullReading {
             parent: parent.cloned(),
             image: taking.hasher.finish(),
@@ -101,7 +171,21 @@ impl Reader<'_> {
             pack: taking.pack.finish()?,
             cache: taking.cache,
             frozen: None,
+            cloned: None,
+            is_claimed: part.as_ref().is_some_and(|part| part.claimed.is_some()),
+            read: part.map_or_else(Read::default, |part| Read { bytes: Some(part.scope.bytes()), why: part.why }),
+            not_cloned: None,
         })
+    }
+}
+
+impl FullReading {
+    /// Says why all of it was read, where that is so.
+    fn because(mut self, why: String) -> FullReading {
+        if self.read.bytes.is_none() {
+            self.read.why = why;
+        }
+        self
     }
 }
 
@@ -123,6 +207,7 @@ fn stamp_of(target: Target<'_>) -> Result<Stamp> {
 /// Collects the windows of an image, in page order.
 struct WindowCollector<'a> {
     history: &'a History,
+    target: Target<'a>,
     len: u64,
     /// Pages of the parent.
     parent_pages: Option<u64>,
@@ -131,10 +216,43 @@ struct WindowCollector<'a> {
     cache: DigestCacheUpdate,
     pack: NewPack<'a>,
     changed: Changed,
+    /// Where only a part is read: what holds the digests of the other groups, and the first group not folded yet.
+    unread: Option<(&'a DigestCache, u64)>,
+    /// The groups outside which nothing may differ.
+    claimed: Option<&'a Scope>,
 }
 
 impl WindowCollector<'_> {
+    /// Folds the groups before `group` that were not read.
+    fn skip_to(&mut self, group: u64) -> Result<()> {
+        match &mut self.unread {
+            Some((cache, next)) => cache.fold_into(std::mem::replace(next, group)..group, &mut self.hasher),
+            None => Ok(()),
+        }
+    }
+
+    fn must_be_claimed(&self, leaves: &[Leaf]) -> Result<()> {
+        let Some(claimed) = self.claimed else { return Ok(()) };
+        match leaves.iter().find(|leaf| !claimed.holds(leaf.group)) {
+            Some(leaf) => {
+                let (start, end) = (leaf.group * GROUP64, (leaf.group + 1) * GROUP64);
+                let what = format!(
+                    "bytes {start}..{end} of {} changed since the last snapshot, and are not in the ranges that are said \
+                     to have changed: nothing was stored",
+                    self.target.path.display()
+                );
+                Err(Error::refused(what, Cause::NotClaimed))
+            }
+            None => Ok(()),
+        }
+    }
+
     fn take(&mut self, part: CodedWindow) -> Result<()> {
+        self.must_be_claimed(&part.leaves)?;
+        self.skip_to(part.window.start / GROUP_PAGES)?;
+        if let Some((_, next)) = &mut self.unread {
+            *next = part.window.end / GROUP_PAGES;
+        }
         part.groups.iter().for_each(|(group, digest)| self.hasher.push(*group, digest));
         self.cache.put(&part.leaves);
         self.changed.pages += part.changed.pages;

@@ -84,6 +84,8 @@ pub(super) fn report(members: &mut Members, place: usize, taken: &CapturedImage)
         frozen: taken.frozen.clone(),
         repaired: taken.repaired,
         damage: taken.damage.clone(),
+        bytes_read: taken.read.bytes,
+        read_reason: taken.read.why.clone(),
         format: Format::look(&member.live, taken.len),
         warnings,
         is_incomplete,

@@ -88,6 +88,10 @@ fn snap_files(
 ) -> Result<SetReport> {
     let began = Instant::now();
     check(options)?;
+    if options.changed.is_some() {
+        let what = "what changed is said of one file, and a set has several";
+        return Err(Error::refused(what, "capture that file alone"));
+    }
     if paths.len() > MOST_MEMBERS {
         let what = format!("{} files are too many for one set, which has at most {MOST_MEMBERS}", paths.len());
         return Err(Error::refused(what, "choose some of them, or take several sets"));
@@ -141,6 +145,7 @@ fn store_set(
         report.members = reports;
         return Ok(report);
     }
+    let clones = super::clones(&mut taken, options);
     let kept = keep_all(members, taken, options, &mut reports)?;
     let set = set_of(members, &kept, directory, options);
     let before = before(&members.store, &set)?;
@@ -156,6 +161,7 @@ fn store_set(
             report.new = true;
         }
     }
+    super::settle(clones, members, &mut reports);
     for (member, of) in members.list.iter().zip(&mut reports) {
         if let Some(id) = of.id {
             of.warnings.extend(super::tag_all(&member.history, &member.writing, &options.tags, &id)?);
