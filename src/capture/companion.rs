@@ -100,12 +100,21 @@ impl Companion {
         bytes.strip_suffix(b"-shm").is_some_and(|database| Path::new(OsStr::from_bytes(database)).is_file())
     }
 
-    /// Refuses to write content under the name `out` beside a hot log.
+    /// The paths of all logs that a database at `file` may have.
+    pub fn paths_beside(file: &Path) -> impl Iterator<Item = PathBuf> {
+        ALL.iter().map(move |kind| {
+            let mut path = OsString::from(file);
+            path.push(kind.suffix);
+            PathBuf::from(path)
+        })
+    }
+
+    /// Refuses to write content under the name `out` beside a hot log that is not among `replaced`.
     ///
     /// # Errors
     /// [`Error::Refused`] when there is one.
-    pub fn refuse_beside(out: &Path) -> Result<()> {
-        let Some(log) = Companion::hot_beside(out) else { return Ok(()) };
+    pub fn refuse_beside(out: &Path, replaced: &[PathBuf]) -> Result<()> {
+        let Some(log) = Companion::all_beside(out).find(|log| !replaced.contains(&log.path)) else { return Ok(()) };
         let what = format!("{}: {} would replay it into the new file", log.what(), log.kind.database);
         let beside = if out.symlink_metadata().is_ok() { Cause::LogBesideOutput } else { Cause::LogWithoutDatabase };
         Err(Error::refused(what, beside(log.hot())))

@@ -75,7 +75,7 @@ fn only_logs_are_companions() {
     crate::sys::ext::symlink("f-wal", &log).unwrap();
     assert!(Companion::hot_beside(&file).unwrap().what().contains("could not be inspected (it is a symbolic link)"));
     assert!(Companion::hot_beside(&dir.path().join("n".repeat(250))).is_none());
-    let Err(Error::Refused { cause, .. }) = Companion::refuse_beside(&file) else { panic!("it is refused") };
+    let Err(Error::Refused { cause, .. }) = Companion::refuse_beside(&file, &[]) else { panic!("it is refused") };
     let log = HotLog { kind: Log::SqliteWal, path: dir.path().join("f-wal"), database: file };
     assert_eq!(*cause, Cause::LogWithoutDatabase(log));
 }

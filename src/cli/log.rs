@@ -17,7 +17,7 @@ use super::json::{JsonPath, object};
 use super::operands::without_ref;
 use super::screen::Screen;
 use super::units::{Bytes, age, ago, count};
-use super::{escape, help, metadata, table, units};
+use super::{escape, help, metadata, sets, table, units};
 
 /// List the snapshots of FILE, or of all files
 ///
@@ -41,9 +41,12 @@ use super::{escape, help, metadata, table, units};
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = help::LOG_EXIT)]
 pub(crate) struct Args {
-    /// The file; without it, all files of the store
-    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    /// The file, or a set; without it, all files of the store
+    #[arg(value_name = "FILE|set:ID", value_hint = ValueHint::FilePath)]
     file: Option<PathBuf>,
+    /// List the sets of the store
+    #[arg(long, conflicts_with_all = ["file", "range"])]
+    sets: bool,
     /// Show only snapshots that changed a byte of this range
     #[arg(short, long, value_name = "RANGE", value_parser = units::range)]
     range: Option<Bytes>,
@@ -54,6 +57,19 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
+        if self.sets {
+            return self.sets(global, screen);
+        }
+        let set = self.file.as_ref().and_then(|file| sets::find(file.as_os_str(), global.store.as_deref()).transpose());
+        if let Some(set) = set {
+            let set = set.context("reading a set")?;
+            if screen.is_json() {
+                screen.json(&sets::json(&set))?
+            } else {
+                sets::show(&set, screen)?
+            }
+            return Ok(Exit::Done);
+        }
         let options = Options::default().store(global.store.clone()).range(self.range);
         let file = self.file.as_deref();
         let found = log(file, &options).map_err(|e| match file {
@@ -88,6 +104,30 @@ impl Args {
             screen.say(if self.range.is_some() { "no snapshot changed this range" } else { "no snapshots" });
         }
         Ok(exit)
+    }
+}
+
+impl Args {
+    /// One line for each set; with -v, its members too.
+    fn sets(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
+        let (mut found, faults) = memsnap::ops::set::sets(global.store.as_deref()).context("listing the sets")?;
+        found.drain(..found.len().saturating_sub(self.newest.unwrap_or(usize::MAX)));
+        for set in &found {
+            match screen.is_json() {
+                true => screen.json(&sets::json(set))?,
+                false if global.verbose => sets::show(set, screen)?,
+                false => {
+                    let line = sets::line(set, screen);
+                    screen.line(&line)?;
+                }
+            }
+        }
+        if found.is_empty() {
+            screen.say("no sets");
+        }
+        faults.iter().for_each(|fault| screen.warn(&fault.to_string()));
+        let whole = faults.is_empty() && found.iter().all(|set| set.faults.is_empty());
+        Ok(if whole { Exit::Done } else { Exit::Damaged })
     }
 }
 

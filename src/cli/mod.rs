@@ -40,6 +40,7 @@ mod recover;
 mod restore;
 mod revert;
 mod screen;
+mod sets;
 mod snap;
 mod stat;
 mod table;

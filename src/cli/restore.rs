@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::ValueHint;
 use memsnap::ops::Operand;
 use memsnap::ops::restore::{self, Options, Report, restore};
+use memsnap::ops::set::SetEntry;
 use memsnap::page::PageRange;
 use memsnap::program::descriptor;
 
@@ -18,7 +19,7 @@ use super::json::{JsonNotes, JsonPath, JsonRange, object};
 use super::operands::{exists, reading};
 use super::screen::Screen;
 use super::units::duration;
-use super::{escape, fault, help, units};
+use super::{escape, fault, help, sets, units};
 
 /// Write a snapshot to another file
 ///
@@ -42,8 +43,8 @@ use super::{escape, fault, help, units};
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = help::RESTORE_EXIT)]
 pub(crate) struct Args {
-    /// The snapshot
-    #[arg(value_name = "FILE@REF", value_hint = ValueHint::FilePath)]
+    /// The snapshot, or a set, whose files go to the directory OUT
+    #[arg(value_name = "FILE@REF|set:ID", value_hint = ValueHint::FilePath)]
     what: OsString,
     /// The file to write; - is stdout
     #[arg(short, long, value_name = "OUT", value_hint = ValueHint::FilePath)]
@@ -74,6 +75,9 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
+        if let Some(set) = sets::find(&self.what, global.store.as_deref()).context("reading a set")? {
+            return self.set(&set, global, screen);
+        }
         let what = reading(&self.what, self.at.as_deref(), "latest", screen)?;
         let name = match &self.at {
             Some(at) => format!("{}@{}", escape::os(&self.what), escape::text(at)),
@@ -101,6 +105,24 @@ impl Args {
         let Some(report) = report else { return Ok(Exit::Done) };
         self.render(&report, &name, screen)?;
         Ok(if report.lost.is_empty() { Exit::Done } else { Exit::Damaged })
+    }
+
+    /// Writes the files of a set into a new directory, which gets its name when all are there.
+    fn set(&self, set: &SetEntry, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
+        let name = sets::name(set);
+        let doing = || format!("restoring {name}");
+        let options = Options::default().store(global.store.clone()).limit_rate(self.limit_rate);
+        if self.dry_run {
+            restore::rehearse_set(set, &self.output).with_context(doing)?;
+            screen.line(&format!("would write {name} to {}", escape::path(&self.output)))?;
+            return Ok(Exit::Done);
+        }
+        let bar = screen.bar();
+        let report = restore::restore_set(set, &self.output, &options, &bar);
+        drop(bar);
+        let report = report.with_context(doing)?;
+        self.render(&report, &name, screen)?;
+        Ok(Exit::Done)
     }
 
     /// Adds the hint that fits the damaged file.

@@ -4,9 +4,11 @@ use std::ffi::OsString;
 
 use anyhow::Context;
 use clap::ValueHint;
+use memsnap::ops::Operand;
 use memsnap::ops::verify::{Fault, Options, Report, verify};
 use memsnap::page::PageRange;
 use memsnap::program::signal::MessageOnSignal;
+use memsnap::store::Ref;
 use serde::Serialize;
 
 use super::common_flags::Global;
@@ -15,7 +17,7 @@ use super::json::{JsonNotes, JsonPath, JsonRange, object};
 use super::operands::reading;
 use super::screen::Screen;
 use super::units::{count, range_text};
-use super::{escape, help, hints};
+use super::{escape, help, hints, sets};
 
 /// Ranges and snapshots shown of a fault before the rest is only counted.
 const SHOWN: usize = 8;
@@ -41,8 +43,8 @@ const SHOWN: usize = 8;
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = help::VERIFY_EXIT)]
 pub(crate) struct Args {
-    /// A file, or one snapshot of it; by default, the whole store
-    #[arg(value_name = "FILE[@REF]", value_hint = ValueHint::FilePath)]
+    /// A file, one snapshot of it, or a set; by default, the whole store
+    #[arg(value_name = "FILE[@REF]|set:ID", value_hint = ValueHint::FilePath)]
     what: Option<OsString>,
     /// Name the snapshot by REF; do not split the name at @
     #[arg(long, value_name = "REF", requires = "what", allow_hyphen_values = true)]
@@ -57,10 +59,24 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
+        let set = self.what.as_ref().and_then(|what| sets::find(what, global.store.as_deref()).transpose());
+        if let Some(set) = set {
+            let set = set.context("reading a set")?;
+            let mut worst = Exit::Done;
+            for member in &set.members {
+                let what = Operand::new(&member.path, Ref::Prefix(member.id.to_string()));
+                worst = worst.max(self.verify(Some(what), global, screen)?);
+            }
+            return Ok(worst);
+        }
         let what = match &self.what {
             Some(what) => Some(reading(what, self.at.as_deref(), "latest", screen)?),
             None => None,
         };
+        self.verify(what, global, screen)
+    }
+
+    fn verify(&self, what: Option<Operand>, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
         let options = Options::default().store(global.store.clone()).quick(self.quick).repair(self.repair);
         let words = (!screen.is_json() && !self.repair)
             .then(|| MessageOnSignal::new("\nmemsnap: interrupted: nothing was changed\n"));

@@ -240,7 +240,7 @@ impl Method for InCopy {
         let (live, changes) = self.open(progress)?;
         let (apply, out, mut notes) = (&self.apply, &*self.out, Vec::new());
         let mode = open::stamp(&live.file, &live.path)?.mode & 0o7777;
-        let how = Named { force: apply.options.force, apart: &[&apply.target], mode };
+        let how = Named { force: apply.options.force, apart: &[&apply.target], logs: &[], mode };
         let written = into_file(out, &how, |copy| {
             let len = apply.delta.head.result.len;
             copy.set_len(len).at("lengthening", out)?;

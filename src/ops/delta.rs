@@ -65,7 +65,7 @@ pub fn make(a: &Operand, b: &Operand, out: Out<'_>, options: &Options, progress:
     let (scratch, mode) = (scratch_beside(&out), mode_of(&a)? & mode_of(&b)?);
     let targets = [&a, &b].map(|side| side.target().to_path_buf());
     let apart = targets.each_ref().map(PathBuf::as_path);
-    let how = Named { force: options.force, apart: &apart, mode };
+    let how = Named { force: options.force, apart: &apart, logs: &[], mode };
     into(out, &how, |out, path| make_into([a, b], out, path, &scratch, options, progress))
 }
 
@@ -150,7 +150,7 @@ pub fn invert(input: Input, out: Out<'_>, force: bool) -> Result<Stat> {
             Cause::NotReversible,
         ));
     }
-    into(out, &Named { force, apart: &[], mode }, |out, to| {
+    into(out, &Named { force, apart: &[], logs: &[], mode }, |out, to| {
         let bytes = pack::invert(&delta, out).at("writing", to)?;
         let head = DeltaHead { base: delta.head.result, result: delta.head.base, ..delta.head.clone() };
         let set = delta.direction_runs(true).map(|run| run.map(|run| run.pages));

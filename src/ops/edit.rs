@@ -188,7 +188,7 @@ pub fn delta(
         name: name_of(&side),
     };
     let scratch = scratch_beside(&out);
-    let how = Named { force: options.force, apart: &[&target], mode: mode_of(&side)? };
+    let how = Named { force: options.force, apart: &[&target], logs: &[], mode: mode_of(&side)? };
     into(out, &how, |out, path| write_delta(&pages, &head, options.level, (out, path, &scratch), progress))
 }
 

@@ -308,7 +308,7 @@ pub fn delta<S: Root>(
     };
     let scratch = scratch_beside(&out);
     // The owner of these bytes is no longer known: no other user may read them.
-    let how = Named { force: options.force, apart: &[], mode: 0o600 };
+    let how = Named { force: options.force, apart: &[], logs: &[], mode: 0o600 };
     into(out, &how, |out, path| write_delta(&pages, &head, options.level, (out, path, &scratch), progress))
 }
 

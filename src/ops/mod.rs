@@ -17,6 +17,7 @@ mod undo;
 pub mod verify;
 
 crate::internal! {
+    mod set;
     mod stat;
     mod vec;
     mod view;

@@ -1,5 +1,12 @@
 //! `restore`: writes an image to another file, or to a stream.
 
+mod logs;
+mod set;
+
+pub(crate) use logs::{StoredLog, stored_logs};
+#[doc(hidden)]
+pub use set::{rehearse_set, restore_set};
+
 use crate::sys::ext::FileExt;
 use std::fs::File;
 use std::io::Write;
@@ -11,7 +18,7 @@ use super::change::metadata;
 use super::input::operand::Operand;
 use super::options::options;
 pub use super::output::Out;
-use super::output::{Named, check_out, make_file};
+use super::output::{Named, check_out, make_file_after};
 use super::read::losses::Salvage;
 use super::read::{MOST_PAGES, PackSpan, gather, hash_groups, slots, touch};
 use super::{Note, Progress, find_history};
@@ -21,6 +28,7 @@ use crate::pack::{Cursor, Run, Source};
 use crate::page::{Digest, GROUP_PAGES, ImageHasher, PAGE, PAGE64, PageNo, PageRange, groups_of};
 use crate::store::{Image, PageReader, Ref};
 use crate::sys::{create, descriptor};
+use logs::WrittenLogs;
 
 /// Pages that go to a stream at once: so much is held in memory.
 const WINDOW: u64 = 4096;
@@ -71,14 +79,15 @@ pub fn restore(what: &Operand, out: Out<'_>, options: &Options, progress: &dyn P
     let history = find_history(options.store.as_deref(), &what.path)?;
     let name = history.resolve(what.at.as_ref().unwrap_or(&Ref::Latest))?;
     let image = history.image(name)?;
+    let logs = stored_logs(&history, &image)?;
     let mut reader = Reader::new(&image, options.limit_rate, progress);
     reader.salvage = options.skip_damaged.then(Mutex::default);
     progress.begin("restoring", image.len());
     let done = match out {
-        Out::Stream(stream) => reader.stream_to(stream, Path::new("-")).map(|written| (written, Vec::new())),
+        Out::Stream(stream) => reader.stream_to(stream, Path::new("-")).map(|written| (written, lacking(&logs))),
         Out::Path(path) => match descriptor::sink(path)? {
-            Some(mut sink) => reader.stream_to(&mut sink, path).map(|written| (written, Vec::new())),
-            None => to_path(&mut reader, path, history.target(), options.force),
+            Some(mut sink) => reader.stream_to(&mut sink, path).map(|written| (written, lacking(&logs))),
+            None => to_path(&mut reader, path, history.target(), &logs, options.force),
         },
     };
     progress.end();
@@ -95,9 +104,10 @@ pub fn restore(what: &Operand, out: Out<'_>, options: &Options, progress: &dyn P
 #[doc(hidden)]
 pub fn rehearse(what: &Operand, out: &Path, options: &Options) -> Result<()> {
     let history = find_history(options.store.as_deref(), &what.path)?;
-    history.resolve(what.at.as_ref().unwrap_or(&Ref::Latest))?;
+    let name = history.resolve(what.at.as_ref().unwrap_or(&Ref::Latest))?;
     if !descriptor::is_sink(out) {
-        check_out(out, &named(&history.target(), options.force))?;
+        let logs = stored_logs(&history, &history.image(name)?)?;
+        check_outs(out, history.target(), &logs, options.force)?;
     }
     Ok(())
 }
@@ -112,17 +122,51 @@ pub(crate) fn fill(image: &Image, file: &File, progress: &dyn Progress) -> Resul
     Ok(reader.groups.unwrap_or_default())
 }
 
-fn to_path(reader: &mut Reader<'_>, out: &Path, target: &Path, force: bool) -> Result<(u64, Vec<Note>)> {
-    let out = check_out(out, &named(&target, force))?;
-    make_file(&out, force, |file| {
+fn to_path(
+    reader: &mut Reader<'_>,
+    out: &Path,
+    target: &Path,
+    logs: &[StoredLog],
+    force: bool,
+) -> Result<(u64, Vec<Note>)> {
+    let (out, beside) = check_outs(out, target, logs, force)?;
+    let with_it = WrittenLogs::write(logs, &out, force, reader.progress)?;
+    let (of_logs, mut notes) = (with_it.bytes, with_it.notes.clone());
+    let mut published = Vec::new();
+    let write = |file: &File| {
         let written = reader.write_to(file, &out)?;
         Ok((written, metadata::give_all(file, reader.image, &out)?))
-    })
+    };
+    let publish_logs = || {
+        published = with_it.publish(force)?;
+        Ok(())
+    };
+    let made = make_file_after(&out, force, &beside, write, publish_logs);
+    if made.is_err() {
+        logs::withdraw(&published);
+    }
+    let (written, more) = made?;
+    notes.extend(more);
+    Ok((written + of_logs, notes))
 }
 
-/// Never in place of the target; the metadata is set by [`metadata::give_all`].
-fn named<'a>(target: &'a &'a Path, force: bool) -> Named<'a> {
-    Named { force, apart: std::slice::from_ref(target), mode: 0 }
+/// The paths at which the image and its logs may be made. Never in place of the target; the metadata is set by
+/// [`metadata::give_all`].
+fn check_outs(out: &Path, target: &Path, logs: &[StoredLog], force: bool) -> Result<(PathBuf, Vec<PathBuf>)> {
+    let path = create::resolve_output(out)?;
+    let beside: Vec<_> = logs.iter().map(|log| log.beside(&path)).collect();
+    let out = check_out(out, &Named { force, apart: &[target], logs: &beside, mode: 0 })?;
+    beside.iter().try_for_each(|path| logs::check(path, force))?;
+    Ok((out, beside))
+}
+
+/// What a stream lacks.
+fn lacking(logs: &[StoredLog]) -> Vec<Note> {
+    let lacks = |log: &StoredLog| {
+        let name = log.history.label();
+        Note::warning(format!("{name}, which holds changes that are not in the file, is not part of the stream"))
+    };
+    logs.iter().map(lacks).collect()
 }
 
 /// Reads the image from front to back.

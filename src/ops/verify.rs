@@ -6,6 +6,7 @@ mod losses;
 mod names;
 mod pages;
 mod report;
+mod sets;
 mod structure;
 
 use std::fs::File;
@@ -111,6 +112,7 @@ fn choose(what: Option<&Operand>, options: &Options, report: &mut Report) -> Res
     report.faults.extend(fault.map(|e| Fault::of(&e, store.dir())));
     let (histories, faults) = store.histories()?;
     report.faults.extend(faults.iter().map(|e| Fault::of(e, store.dir())));
+    sets::check(&store, report)?;
     Ok(Chosen { damaged: is_damaged.then_some(store), histories, only: None })
 }
 

@@ -145,7 +145,8 @@ impl Store {
         self.dir.join(DIR)
     }
 
-    fn set_path(&self, id: &Digest) -> PathBuf {
+    /// The path of a set.
+    pub(crate) fn set_path(&self, id: &Digest) -> PathBuf {
         self.sets_dir().join(file_name(id))
     }
 

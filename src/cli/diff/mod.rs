@@ -11,6 +11,7 @@ mod tally;
 
 use std::ffi::OsString;
 use std::ops::Range;
+use std::path::Path;
 
 use anyhow::Context;
 use clap::{ValueEnum, ValueHint};
@@ -18,18 +19,19 @@ use memsnap::Ref;
 use memsnap::ops::Operand;
 use memsnap::ops::diff::elements::diff_elements;
 use memsnap::ops::diff::{Compared, Options, Report, Side, diff};
+use memsnap::ops::set::{Member, SetEntry};
 use memsnap::program::signal::MessageOnSignal;
 use serde::Serialize;
 
 use super::common_flags::{Global, LockFlag, ReadingFlags};
 use super::exit::Exit;
-use super::json::object;
+use super::json::{JsonPath, object};
 use super::metadata;
 use super::number_type::{self, NumberType};
 use super::operands::two_sides;
 use super::screen::Screen;
 use super::units::{self, Bytes, count};
-use super::{escape, help};
+use super::{escape, help, sets};
 use common::Counted;
 pub(crate) use common::columns;
 use tally::Tally;
@@ -61,7 +63,7 @@ use tally::Tally;
 #[command(group = clap::ArgGroup::new("form")
     .args(["pages", "unit", "hex", "as_type", "map", "elements"]))]
 pub(crate) struct Args {
-    /// A file, a snapshot FILE@REF, or two of them FILE@A..B
+    /// A file, a snapshot FILE@REF, two of them FILE@A..B, or a set:ID
     #[arg(value_name = "A", value_hint = ValueHint::FilePath)]
     a: OsString,
     /// The other side; by default, the file as it is now
@@ -130,6 +132,17 @@ pub(crate) struct Args {
     reading: ReadingFlags,
 }
 
+/// A file that only one of two sets has.
+fn only_in(path: &Path, which: &str, screen: &mut Screen) -> anyhow::Result<Exit> {
+    match screen.is_json() {
+        true => screen.json(
+            &object! { schema: "memsnap.diff.only.1", #[serde(flatten)] path: JsonPath::of(path), side: which },
+        )?,
+        false => screen.line(&format!("{}: only in the {which}", escape::path(path)))?,
+    }
+    Ok(Exit::Differs)
+}
+
 /// The unit of ranges.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Unit {
@@ -148,22 +161,68 @@ impl Args {
             let hint = "write it to a file first; a file named - is ./-";
             return Err(memsnap::Error::refused("diff does not read standard input", hint).into());
         }
-        let (a, b) = two_sides(&self.a, self.b.as_ref(), &self.at, screen)?;
         let reading = self.reading.reading(self.lock.lock);
         let options = Options::default().store(global.store.clone()).reading(reading).range(self.range);
+        if let Some(set) = sets::find(&self.a, global.store.as_deref()).context("reading a set")? {
+            return self.sets(&set, &options, global, screen);
+        }
+        let (a, b) = two_sides(&self.a, self.b.as_ref(), &self.at, screen)?;
+        self.compare(&a, b.as_ref(), &options, global, screen)
+    }
+
+    /// Compares each member of a set with the file as it is now, or with the same member of another set.
+    fn sets(&self, a: &SetEntry, options: &Options, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
+        let b = match &self.b {
+            None => None,
+            Some(b) => match sets::find(b, global.store.as_deref()).context("reading a set")? {
+                Some(b) => Some(b),
+                None => {
+                    let hint = "name another set, or leave it out to compare with the files as they are now";
+                    return Err(memsnap::Error::refused("a set is compared with a set", hint).into());
+                }
+            },
+        };
+        let side = |member: &Member| Operand::new(&member.path, Ref::Prefix(member.id.to_string()));
+        let mut worst = Exit::Done;
+        for member in &a.members {
+            let other = match &b {
+                None if !member.path.exists() => None,
+                None => Some(Operand::new(&member.path, Ref::Now)),
+                Some(b) => b.members.iter().find(|other| other.path == member.path).map(side),
+            };
+            worst = worst.max(match other {
+                Some(other) => self.compare(&side(member), Some(&other), options, global, screen)?,
+                None => only_in(&member.path, "first", screen)?,
+            });
+        }
+        let only_b = b.iter().flat_map(|b| &b.members).filter(|member| a.members.iter().all(|o| o.path != member.path));
+        for member in only_b {
+            worst = worst.max(only_in(&member.path, "second", screen)?);
+        }
+        Ok(worst)
+    }
+
+    fn compare(
+        &self,
+        a: &Operand,
+        b: Option<&Operand>,
+        options: &Options,
+        global: &Global,
+        screen: &mut Screen,
+    ) -> anyhow::Result<Exit> {
         if self.elements {
-            return self.elements(&a, b.as_ref(), &options, screen);
+            return self.elements(a, b, options, screen);
         }
         let words = (!screen.is_json()).then(|| MessageOnSignal::new("\nmemsnap: interrupted: nothing was changed\n"));
         let bar = screen.bar();
-        let compared = diff(&a, b.as_ref(), &options, &bar);
+        let compared = diff(a, b, options, &bar);
         drop((bar, words));
         let compared = compared.with_context(|| self.doing())?;
         screen.page(self.no_pager);
         self.whole_numbers(&compared)?;
         let mut report = compared.report();
         let live = |side: &Operand| matches!(side.at, None | Some(Ref::Now));
-        if live(&a) && b.as_ref().is_some_and(live) {
+        if live(a) && b.is_some_and(live) {
             plain_names(&mut report);
         }
         let found = match self.show(&compared, &report, screen) {

@@ -21,7 +21,7 @@ use super::number_type::{self, NumberType};
 use super::operands::reading;
 use super::screen::Screen;
 use super::units::{self, Bytes};
-use super::{escape, help, input};
+use super::{escape, help, input, sets};
 use forms::{Form, RowWriter};
 pub(crate) use hex_row::character;
 use rows::RowSplitter;
@@ -112,6 +112,14 @@ enum Origin {
 impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
         self.check(screen)?;
+        if let Some(set) = sets::find(&self.file, global.store.as_deref()).context("reading a set")? {
+            if screen.is_json() {
+                screen.json(&sets::json(&set))?
+            } else {
+                sets::show(&set, screen)?
+            }
+            return Ok(Exit::Done);
+        }
         let doing = || format!("viewing {}", escape::os(&self.file));
         let origin = self.open(global, screen)?;
         let span = self.span(&origin).with_context(doing)?;

@@ -34,6 +34,8 @@ pub(crate) struct Named<'a> {
     pub(crate) force: bool,
     /// Files whose history this is about: they are never replaced, by whatever name.
     pub(crate) apart: &'a [&'a Path],
+    /// Logs beside it that are written with it.
+    pub(crate) logs: &'a [PathBuf],
     /// The permissions of what it is made from: as with cp(1), it has them too, but for those that the umask takes
     /// away.
     pub(crate) mode: u32,
@@ -89,20 +91,32 @@ pub(crate) fn check_out(out: &Path, how: &Named<'_>) -> Result<PathBuf> {
             return Err(exists(&out));
         }
     }
-    Companion::refuse_beside(&out)?;
+    Companion::refuse_beside(&out, how.logs)?;
     Ok(out)
 }
 
-fn exists(out: &Path) -> Error {
+pub(crate) fn exists(out: &Path) -> Error {
     Error::refused(format!("{} exists", out.display()), Cause::OutputExists)
 }
 
 /// Runs `f` on a new file, which then gets the name `path`, that [`check_out`] returned.
 pub(crate) fn make_file<T>(path: &Path, force: bool, f: impl FnOnce(&File) -> Result<T>) -> Result<T> {
+    make_file_after(path, force, &[], f, || Ok(()))
+}
+
+/// As [`make_file`], but runs `before` right before the file gets its name; `logs` are written with it.
+pub(crate) fn make_file_after<T>(
+    path: &Path,
+    force: bool,
+    logs: &[PathBuf],
+    f: impl FnOnce(&File) -> Result<T>,
+    before: impl FnOnce() -> Result<()>,
+) -> Result<T> {
     let (dir, name) = (no_follow::parent(path), path.file_name().unwrap_or_default());
     let pending = Pending::new(dir)?;
     let done = f(pending.file())?;
-    Companion::refuse_beside(path)?; // again: a long time may have passed
+    Companion::refuse_beside(path, logs)?; // again: a long time may have passed
+    before()?;
     if force {
         pending.replace(name)?;
     } else if pending.publish(name)? == Published::Existed {
