@@ -31,6 +31,10 @@ mod lock_table;
 mod log;
 mod losses;
 mod metadata;
+mod moment;
+#[allow(dead_code, reason = "shared")]
+#[path = "../util/mount.rs"]
+mod mount;
 mod names;
 mod newer;
 mod numbers;

@@ -8,10 +8,13 @@
 mod case;
 mod concurrent;
 mod dense;
+mod freeze;
 mod measure;
 #[allow(dead_code, reason = "shared")]
 #[path = "../util/mount.rs"]
 mod mount;
+#[path = "../util/pairs.rs"]
+mod pairs;
 mod quiet;
 mod replaced;
 mod serial;
