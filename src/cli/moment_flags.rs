@@ -7,8 +7,12 @@ use std::time::Duration;
 
 use clap::{Args, ValueHint};
 use memsnap::ops::Around;
+use memsnap::ops::snap::Options;
 use memsnap::program::around;
+use memsnap::sys::freeze::Frozen;
 
+use super::exit::Exit;
+use super::screen::Screen;
 use super::units;
 
 const HEADING: &str = "Programs that write to FILE";
@@ -22,7 +26,8 @@ pub(crate) struct MomentFlags {
     /// meanwhile, the processes that have it open or mapped for writing are
     /// stopped (SIGSTOP) for one more reading, and continued (SIGCONT) after
     /// at most MS milliseconds (default 5000), even if memsnap is killed. The
-    /// grade is observed, as it is not certain that all were found. The stop
+    /// grade is observed, as it is not certain that all were found. Where FILE
+    /// can be cloned (xfs, btrfs), nobody has to be stopped. The stop
     /// takes as long as reading FILE from memory, plus storing what changed
     /// since the latest snapshot: if that is much, run snap once before.
     /// Never stopped are memsnap, the processes that run it and process 1.
@@ -42,33 +47,37 @@ pub(crate) struct MomentFlags {
     /// As --pre. Once the command of --pre has begun it always runs: also if
     /// that fails, after errors, and before SIGINT, SIGTERM or SIGHUP end
     /// memsnap; not after SIGKILL. If it fails, the snapshot is stored, and the
-    /// exit code is 2.
+    /// exit code is 2. Both run once for each FILE or set, and again if a log
+    /// of a database comes meanwhile, as it is then captured too.
     #[arg(long, value_name = "CMD", help_heading = HEADING, value_hint = ValueHint::CommandString, verbatim_doc_comment)]
     post: Option<OsString>,
 }
 
 impl MomentFlags {
-    /// The commands to run around the moment; `file`: if there is only one.
-    pub(crate) fn around(&self, file: Option<&Path>) -> Option<Arc<Commands>> {
+    /// Runs `take`, which has the commands run around the moment of capture; `file`: if there is only one.
+    pub(crate) fn around(
+        &self,
+        file: Option<&Path>,
+        options: &Options,
+        screen: &mut Screen,
+        take: impl FnOnce(&Options, &mut Screen) -> Exit,
+    ) -> Exit {
         if self.pre.is_none() && self.post.is_none() {
-            return None;
+            return take(options, screen);
         }
         // Not resolved: as the user knows it, but from the root on.
         let file = file.map(|file| std::path::absolute(file).unwrap_or_else(|_| file.into()));
-        Some(Arc::new(Commands(around::Around::new(self.pre.clone(), self.post.clone(), file))))
+        let commands = Arc::new(Commands(around::Around::new(self.pre.clone(), self.post.clone(), file)));
+        let exit = take(&options.clone().around(commands.clone() as Arc<dyn Around>), screen);
+        let Some(how) = commands.0.failed() else { return exit };
+        screen.warn(&format!("running --post: {how}; what --pre did may still be in effect"));
+        exit.max(Exit::Trouble)
     }
 }
 
 /// The commands of `--pre` and `--post`.
 #[derive(Debug)]
-pub(crate) struct Commands(around::Around);
-
-impl Commands {
-    /// What to report if `--post` failed.
-    pub(crate) fn failed(&self) -> Option<String> {
-        self.0.failed().map(|how| format!("running --post: {how}; what --pre did may still be in effect"))
-    }
-}
+struct Commands(around::Around);
 
 impl Around for Commands {
     fn begin(&self, histories: &[&Path]) -> memsnap::Result<()> {
@@ -88,4 +97,11 @@ impl Around for Commands {
     fn end(&self) {
         self.0.end();
     }
+}
+
+/// `, 2 processes stopped for 143 ms`.
+pub(crate) fn stopped(frozen: Option<&Frozen>) -> String {
+    let Some(frozen) = frozen.filter(|frozen| !frozen.stopped.is_empty()) else { return String::new() };
+    let s = if frozen.stopped.len() == 1 { "" } else { "es" };
+    format!(", {} process{s} stopped for {} ms", frozen.stopped.len(), frozen.pause.as_millis())
 }

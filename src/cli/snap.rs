@@ -3,14 +3,11 @@
 mod set;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
 use clap::ValueHint;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use memsnap::capture::Companion;
-use memsnap::ops::Around;
 use memsnap::ops::snap::{Options, Report, SetReport, snap};
 use memsnap::ops::stat::Format;
 use memsnap::ops::vec::ElementType;
@@ -23,14 +20,15 @@ use set::{SetFlags, Source};
 
 use super::clone_flags::CloneFlags;
 use super::common_flags::{Global, LockFlag, ReadingFlags, StoringFlags};
+use super::every::{self, EveryFlag};
 use super::exit::Exit;
 use super::json::{JsonPath, object};
 use super::metadata;
-use super::moment_flags::MomentFlags;
+use super::moment_flags::{MomentFlags, stopped};
 use super::operands::without_ref;
 use super::screen::Screen;
 use super::units::{count, duration};
-use super::{escape, every, help, hints, units};
+use super::{escape, help, hints, units};
 
 /// Take a snapshot of each FILE
 ///
@@ -112,23 +110,13 @@ pub(crate) struct Args {
     reading: ReadingFlags,
     #[command(flatten)]
     moment: MomentFlags,
-    /// Take a snapshot again and again, at each multiple of DURATION
-    ///
-    /// DURATION is a number of seconds, or a number with s, m, h or d. The
-    /// times are its multiples since 1970 in UTC: with 15m at :00, :15, :30
-    /// and :45. Times that pass during a capture, or while the system sleeps,
-    /// are skipped. Prints one line for each new snapshot on stdout, with -v
-    /// also for files that did not change. Errors are printed, and end nothing.
-    /// On SIGTERM and SIGINT, ends after the present capture, with 0; a second
-    /// signal ends it at once. Another process that runs snap --every for one
-    /// of the files is an error (75).
-    #[arg(long, value_name = "DURATION", value_parser = units::interval, verbatim_doc_comment)]
-    every: Option<Duration>,
+    #[command(flatten)]
+    every: EveryFlag,
 }
 
 impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
-        let Some(every) = self.every else { return self.run_once(global, screen) };
+        let Some(every) = self.every.every else { return self.run_once(global, screen) };
         every::run(every, &self.files, global, screen, |screen| self.run_once(global, screen))
     }
 
@@ -149,45 +137,41 @@ impl Args {
             .changed(self.clones.changed(self.files.len())?)
             .reading(self.reading.reading(self.lock.lock));
         if self.sets.set {
-            let taken = self.set(&Source::Files(&self.files), &options, global, screen);
-            return Ok(taken.unwrap_or_else(|e| screen.fail(&e)));
+            return Ok(self.moment.around(None, &options, screen, |options, screen| {
+                let taken = self.set(&Source::Files(&self.files), options, global, screen);
+                taken.unwrap_or_else(|e| screen.fail(&e))
+            }));
         }
-        let mut worst = Exit::Done;
-        for file in &self.files {
-            if file.is_dir() {
-                let taken = self.set(&Source::Directory(file), &options, global, screen);
-                worst = worst.max(taken.unwrap_or_else(|e| screen.fail(&e)));
-                continue;
-            }
-            let words = format!(
-                "\nmemsnap: taking a snapshot of {}: interrupted: a snapshot is stored completely or not at all\n",
-                escape::path(file)
-            );
-            let words = (!screen.is_json()).then(|| MessageOnSignal::new(&words));
-            let bar = screen.bar();
-            let commands = self.moment.around(Some(file));
-            let options = options.clone().around(commands.clone().map(|commands| commands as Arc<dyn Around>));
-            let report = snap(file, &options, &bar)
-                .map_err(|e| without_ref(e, file, "snap"))
-                .with_context(|| format!("taking a snapshot of {}", escape::path(file)));
-            drop((bar, words));
-            let failed = commands.and_then(|commands| commands.failed());
-            let exit = match report {
-                Ok(report) => {
-                    let rendered = self.render(&report, file, global, screen);
-                    let exit = self.verdict(&report);
-                    // A report that cannot be written changes nothing of what is stored.
-                    rendered.map_or_else(|e| exit.max(screen.fail(&e)), |()| exit)
-                }
-                Err(e) => screen.fail(&e),
-            };
-            worst = worst.max(exit);
-            if let Some(failed) = failed {
-                screen.warn(&failed);
-                worst = worst.max(Exit::Trouble);
-            }
-        }
-        Ok(worst)
+        let one = |file: &Path, screen: &mut Screen| {
+            let is_directory = file.is_dir();
+            let named = Some(file).filter(|_| !is_directory);
+            self.moment.around(named, &options, screen, |options, screen| {
+                let taken = match is_directory {
+                    true => self.set(&Source::Directory(file), options, global, screen),
+                    false => self.one(file, options, global, screen),
+                };
+                taken.unwrap_or_else(|e| screen.fail(&e))
+            })
+        };
+        Ok(self.files.iter().fold(Exit::Done, |worst, file| worst.max(one(file, screen))))
+    }
+
+    fn one(&self, file: &Path, options: &Options, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
+        let words = format!(
+            "\nmemsnap: taking a snapshot of {}: interrupted: a snapshot is stored completely or not at all\n",
+            escape::path(file)
+        );
+        let words = (!screen.is_json()).then(|| MessageOnSignal::new(&words));
+        let bar = screen.bar();
+        let report = snap(file, options, &bar)
+            .map_err(|e| without_ref(e, file, "snap"))
+            .with_context(|| format!("taking a snapshot of {}", escape::path(file)));
+        drop((bar, words));
+        let report = report?;
+        let rendered = self.render(&report, file, global, screen);
+        let exit = self.verdict(&report);
+        // A report that cannot be written changes nothing of what is stored.
+        Ok(rendered.map_or_else(|e| exit.max(screen.fail(&e)), |()| exit))
     }
 
     fn set(
@@ -201,7 +185,10 @@ impl Args {
         let report = self.sets.take(source, options, &bar)?;
         drop(bar);
         let line = |member: &Report, file: &Path, screen: &Screen| summary(member, file, global, screen);
-        set::render(&report, self.require, global, screen, &line)?;
+        let is_told = report.new || report.grade < self.require || !self.every.is_on() || global.verbose;
+        if is_told || screen.is_json() {
+            set::render(&report, self.require, global, screen, &line)?;
+        }
         if report.grade < self.require {
             screen.warn(&below_set(&report));
         }
@@ -219,12 +206,12 @@ impl Args {
         }
         let summary = format!("{}{}", summary(report, file, global, screen), self.tagged(report));
         let printed = match &report.id {
-            _ if self.every.is_some() && !report.new && !self.is_below(report) && !global.verbose => Ok(()),
-            _ if self.every.is_some() && !global.quiet => screen.line(&summary).and_then(|()| screen.flush()),
+            _ if self.every.is_on() && !report.new && !self.is_below(report) && !global.verbose => Ok(()),
+            _ if self.every.is_on() && !global.quiet => screen.line(&summary).and_then(|()| screen.flush()),
             Some(id) => screen.line(&id.to_string()).and_then(|()| screen.flush()),
             None => Ok(()),
         };
-        if self.every.is_none() {
+        if !self.every.is_on() {
             screen.say(&summary);
         }
         if global.verbose && !report.read_reason.is_empty() {
@@ -284,7 +271,7 @@ fn summary(report: &Report, file: &Path, global: &Global, screen: &Screen) -> St
         }
         grade => format!("{grade}: {}", report.reason),
     };
-    let stopped = stopped(report);
+    let stopped = stopped(report.frozen.as_ref());
     let Some(id) = &report.id else {
         return format!("{file}  not stored, {time}{stopped}, {grade}");
     };
@@ -303,13 +290,6 @@ fn summary(report: &Report, file: &Path, global: &Global, screen: &Screen) -> St
     format!(
         "{file}@{number}  {id}  {pages}{changed} ({bytes}){metadata}, {stored} stored{how}, {time}{stopped}, {grade}{holds}"
     )
-}
-
-/// `, 2 processes stopped for 143 ms`.
-fn stopped(report: &Report) -> String {
-    let Some(frozen) = report.frozen.as_ref().filter(|frozen| !frozen.stopped.is_empty()) else { return String::new() };
-    let s = if frozen.stopped.len() == 1 { "" } else { "es" };
-    format!(", {} process{s} stopped for {} ms", frozen.stopped.len(), frozen.pause.as_millis())
 }
 
 /// The logs that were captured with it.

@@ -9,8 +9,8 @@ use crate::store::{Store, refuse_stored};
 use crate::sys::lock::{self, LockMode};
 use crate::sys::open;
 
-/// Held by the process that captures a file again and again; the lock is on the directory of the history, so that those
-/// who read and write the history meet others.
+/// Held by the process that captures a file, or a directory, again and again. The lock is on the directory of the
+/// history, or on the directory itself, which no other verb locks.
 #[derive(Debug)]
 pub struct OnlyOne {
     _dir: File,
@@ -23,10 +23,14 @@ impl OnlyOne {
     /// [`Error::Busy`] when another process holds it; when the file cannot be opened.
     pub fn new(file: &Path, store: Option<&Path>) -> Result<OnlyOne> {
         let path = open::resolve(file)?;
-        refuse_stored(&path)?;
-        open::target_read(&path)?;
-        let history = Store::find_or_create(store, &path)?.make_history(&path)?;
-        let dir = File::open(history.dir()).at("opening", history.dir())?;
+        let locked = if path.is_dir() {
+            path.clone()
+        } else {
+            refuse_stored(&path)?;
+            open::target_read(&path)?;
+            Store::find_or_create(store, &path)?.make_history(&path)?.dir().to_path_buf()
+        };
+        let dir = File::open(&locked).at("opening", &locked)?;
         match lock::flock_ours(&dir, &path, LockMode::Exclusive, Duration::ZERO) {
             Ok(()) => Ok(OnlyOne { _dir: dir }),
             Err(Error::Busy { holder, .. }) => {

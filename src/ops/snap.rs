@@ -241,7 +241,7 @@ fn capture(paths: &[PathBuf], options: &Options, may_be_new: bool, progress: &dy
         let is_log = |path: &Path| members.list.iter().any(|m| m.database.is_some() && m.path == *path);
         match taken {
             Err(Error::Changed { path, .. }) if tries > 0 && is_log(&path) => {}
-            Ok(_) if tries > 0 && members.lacks_log(options) => {}
+            Ok(taken) if tries > 0 && !taken.iter().all(CapturedImage::was_whole) && members.lacks_log(options) => {}
             taken => {
                 let taken = taken?;
                 members.refuse_unfinished()?;

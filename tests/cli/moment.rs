@@ -26,7 +26,8 @@ fn commands_run_around_the_reading() {
     let case = Case::with_pages(4);
     // What the first writes is captured, what the second writes is not. Both are asked for a line of stdin.
     let pre = "echo pre >>notes; printf PRE | dd of=f conv=notrunc 2>&1; read line || echo \"$MEMSNAP_FILE\"";
-    let post = "echo post >>notes; printf POST | dd of=f conv=notrunc status=none; ls .memsnap/*/*.snap | wc -l >>notes";
+    let post =
+        "echo post >>notes; printf POST | dd of=f conv=notrunc status=none; ls .memsnap/*/*.snap | wc -l >>notes";
     let ran = case.run(["snap", "--pre", pre, "--post", post, "f"]).exits(0);
     assert_eq!(ran.out.lines().count(), 1, "{}", ran.out);
     let file = case.path("f").display().to_string();
@@ -46,7 +47,9 @@ fn commands_run_around_the_reading() {
 fn the_second_command_runs_after_failures() {
     let case = Case::with_pages(4);
     let post = "echo post >>notes";
-    case.run(["snap", "--pre", "exit 7", "--post", post, "f"]).exits(2).says("running --pre: it ended with exit status 7");
+    case.run(["snap", "--pre", "exit 7", "--post", post, "f"])
+        .exits(2)
+        .says("running --pre: it ended with exit status 7");
     assert_eq!((notes(&case).as_str(), case.snapshots()), ("post\n", 0));
     // The file is gone when it is to be read.
     case.run(["snap", "--pre", "mv f away", "--post", post, "f"]).exits(2).says("removed");
@@ -64,7 +67,8 @@ fn the_second_command_runs_after_failures() {
 fn the_second_command_runs_before_a_signal_ends_memsnap() {
     let case = Case::with_pages(1024);
     let post = "echo post >>notes; sleep 0.1; echo end >>notes";
-    for (name, number, pre) in [("TERM", 15, "echo pre >>notes; sleep 60"), ("INT", 2, "echo pre >>notes"), ("HUP", 1, "echo pre >>notes")]
+    for (name, number, pre) in
+        [("TERM", 15, "echo pre >>notes; sleep 60"), ("INT", 2, "echo pre >>notes"), ("HUP", 1, "echo pre >>notes")]
     {
         case.write("notes", b"");
         let child = begin(&case, &["snap", "--always", "--limit-rate", "64k", "--pre", pre, "--post", post, "f"]);
@@ -128,7 +132,8 @@ fn snapshots_at_set_times() {
 fn a_signal_lets_the_present_capture_finish() {
     let case = Case::with_pages(64);
     let post = "echo post >>notes";
-    let args = ["snap", "-q", "--every", "1s", "--limit-rate", "128k", "--pre", "echo pre >>notes", "--post", post, "f"];
+    let args =
+        ["snap", "-q", "--every", "1s", "--limit-rate", "128k", "--pre", "echo pre >>notes", "--post", post, "f"];
     let child = begin(&case, &args);
     eventually(|| notes(&case) == "pre\n");
     signal("TERM", &child);

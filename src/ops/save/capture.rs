@@ -84,6 +84,13 @@ pub(crate) struct CapturedImage {
 }
 
 impl CapturedImage {
+    /// Whether no log of a database was hot at the moment itself: its writers were stopped. One that is hot now came
+    /// later.
+    pub(crate) fn was_whole(&self) -> bool {
+        let stopped = self.frozen.as_ref().is_some_and(|frozen| !frozen.stopped.is_empty());
+        stopped && self.grade > Grade::Unproven
+    }
+
     /// Mode, owner and attributes.
     pub(crate) fn metadata(&self) -> Metadata {
         Metadata::new(self.stamp.mode, (self.stamp.uid, self.stamp.gid), &self.attrs)

@@ -17,7 +17,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 impl Moment<'_> {
     /// Reads all, while their writers are stopped for `bound` at most if that is needed; again as long as there is
     /// patience.
-    pub(super) fn take_frozen(&self, bound: Duration) -> Result<Graded> {
+    pub(super) fn frozen(&self, bound: Duration) -> Result<Graded> {
         let until = Instant::now() + self.how.patience;
         let watches = self.watch(Instant::now())?;
         let writes = watches.iter().any(CaptureWatch::is_written);

@@ -147,15 +147,15 @@ impl Moment<'_> {
     /// Reads all; again while one of them is written meanwhile, as long as there is patience. The last full reading
     /// counts if no other begins.
     fn take(&self) -> Result<Graded> {
-        if let Some(bound) = self.how.freeze {
-            return self.take_frozen(bound);
-        }
         let not_cloned = match self.one_clone()? {
             Attempt::Done(taken) => return Ok(taken),
             Attempt::Blind(watch) => return Ok(self.read(Some(vec![watch]), || {})?.0),
             Attempt::Watch(why) => why,
         };
-        let mut taken = self.watched()?;
+        let mut taken = match self.how.freeze {
+            Some(bound) => self.frozen(bound)?,
+            None => self.watched()?,
+        };
         if let ([(reading, (grade, reason))], Some(why)) = (&mut taken[..], not_cloned) {
             if *grade < Grade::Proven {
                 *reason = format!("{reason}; it was not cloned: {why}");

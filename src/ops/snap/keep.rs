@@ -72,7 +72,7 @@ impl AfterCommit {
 
 /// The report of the member at `place`, before it is known what becomes of its image.
 pub(super) fn report(members: &mut Members, place: usize, taken: &CapturedImage) -> Report {
-    let has = |log: &Companion| members.list.iter().any(|other| other.path == log.path);
+    let has = |log: &Companion| taken.was_whole() || members.list.iter().any(|other| other.path == log.path);
     let warning = |log: Companion| Note::warning(log.reason()).of(Cause::LogBesideSnapshot(log.hot()));
     let path = members.list[place].path.clone();
     let mut warnings: Vec<Note> = Companion::all_beside(&path).find(|log| !has(log)).map(warning).into_iter().collect();
