@@ -29,6 +29,10 @@ pub(crate) enum Bug {
     SetBeforeParts,
     /// The right to write in a history is not waited for.
     NoLock,
+    /// A file that is seen to be quiet is not flushed before.
+    NoQuietFlush,
+    /// Nobody looks for dirty pages at the end of a quiet window.
+    NoQuietEnd,
 }
 
 /// Whether this bug is planted.

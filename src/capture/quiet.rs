@@ -10,11 +10,12 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::planted::{Bug, planted};
 use crate::sys::open::Stamp;
 use crate::sys::{cache, quiet};
 
-/// How long nothing may change before the file is read. 2 ms were enough in 9,855 windows on 12 mounts, none in 1 of
-/// 6,043.
+/// How long nothing may change before the file is read. What was being written when the window began arrives meanwhile,
+/// and shows; only a writer that is stalled for longer is late.
 pub const GRACE: Duration = Duration::from_millis(20);
 
 /// Why there was no quiet window.
@@ -73,7 +74,9 @@ impl<'a> QuietWindow<'a> {
     /// # Errors
     /// [`NotQuiet::Written`] when the file was written meanwhile.
     pub fn end(self) -> Result<i128, NotQuiet> {
-        self.must_be_clean()?;
+        if !planted(Bug::NoQuietEnd) {
+            self.must_be_clean()?;
+        }
         self.must_be_unmoved()?;
         Ok(self.state.ctime_ns)
     }
@@ -111,5 +114,8 @@ fn is_clean(file: &File) -> Result<bool, NotQuiet> {
 
 /// After an error what the file holds is not known, and the kernel reports it once only: no second try.
 fn flush(file: &File) -> Result<(), NotQuiet> {
+    if planted(Bug::NoQuietFlush) {
+        return Ok(());
+    }
     quiet::flush(file).map_err(|e| NotQuiet::Blind(format!("flushing it to the disk failed: {e}")))
 }

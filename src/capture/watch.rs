@@ -79,7 +79,9 @@ impl<'a> CaptureWatch<'a> {
                 files.iter().map(|(file, _, dirs)| CaptureWatch::try_begin(file, *dirs)).collect();
             CaptureWatch::open_all(&mut watches);
             let written = watches.iter().any(|watch| matches!(watch.means, Means::Written));
-            if !written || Instant::now() + pause > patience.until {
+            // Nothing will be seen of such a file another time; if its flush failed, there must not be another.
+            let hopeless = watches.iter().any(|watch| matches!(watch.means, Means::None));
+            if !written || hopeless || Instant::now() + pause > patience.until {
                 return Ok(watches);
             }
             drop(watches);

@@ -338,8 +338,9 @@ fn below(report: &Report) -> String {
             format!("{run}, or accept it with --require none")
         }
         (Grade::Unproven, None) => {
-            "stop the writers, wait longer with --wait, use --lock if all of them use flock, or accept it with --require none"
-                .into()
+            // Otherwise nothing shows whether it is written, however long it takes.
+            let wait = if report.reason.contains("written") { "wait longer with --wait, " } else { "" };
+            format!("stop the writers, {wait}use --lock if all of them use flock, or accept it with --require none")
         }
         (grade, _) => format!("stop the writers, or accept it with --require {grade}"),
     };

@@ -29,7 +29,7 @@ if find "$1" . -name 'tmp-*' | grep .; then exit 1; fi
 
 /// Runs a script in a name space of mounts of its own, which take `setup` to make at `m`. None where that is not possible:
 /// a missing program is a failure where all must run (`MEMSNAP_CI`), what the kernel lacks is not.
-fn mounted(programs: &[&str], setup: &str, script: &str) -> Option<(Case, Ran)> {
+pub(crate) fn mounted(programs: &[&str], setup: &str, script: &str) -> Option<(Case, Ran)> {
     if !is_root() || !has("unshare") {
         skip("only root may mount");
         return None;

@@ -25,6 +25,10 @@ mod help;
 mod hints;
 mod json;
 mod leases;
+#[cfg(feature = "dev")]
+#[allow(dead_code, reason = "shared")]
+#[path = "../util/lmdb.rs"]
+mod lmdb;
 mod lock;
 mod lock_signals;
 mod lock_table;
@@ -40,6 +44,10 @@ mod newer;
 mod numbers;
 mod output;
 mod owners;
+mod quiet;
+#[allow(dead_code, reason = "shared")]
+#[path = "../util/quiet.rs"]
+mod quiet_util;
 mod races;
 mod recover;
 mod restore;

@@ -25,6 +25,9 @@ mod mount;
 mod planted;
 mod points;
 mod power;
+#[allow(dead_code, reason = "shared")]
+#[path = "../util/quiet.rs"]
+mod quiet_util;
 mod random;
 #[cfg(feature = "dev")]
 mod replay;

@@ -6,8 +6,9 @@
 
 use std::fs::File;
 use std::path::PathBuf;
+use std::process::Stdio;
 
-use crate::case::{Case, PAGE, finish, has, noise, skip, start};
+use crate::case::{Case, PAGE, Ran, finish, has, noise, skip, start};
 use crate::directory::in_memory;
 #[cfg(feature = "dev")]
 use crate::disk::needs_fuse;
@@ -18,18 +19,21 @@ use crate::mount::{Fs, needs_mounts};
 use crate::points::Findings;
 #[cfg(feature = "dev")]
 use crate::power::shutdown_cuts;
+use crate::quiet_util::{LateStore, mapped, needs_late_stores, needs_quiet};
 #[cfg(feature = "dev")]
 use crate::replay::replayed;
 use crate::scene::scene;
 use crate::trace::{Subject, needs_strace};
-use crate::util::by_size;
 #[cfg(feature = "dev")]
 use crate::util::nightly;
+use crate::util::{by_size, eventually};
 
 /// What looks for a bug.
 enum Harness {
     /// Here.
     Here(fn(&Subject) -> Findings),
+    /// Here, of files that are open: root, and a file system where it shows whether they are quiet.
+    Quiet(fn(&Subject) -> Findings),
     /// Losses of power while this scene is played: only they show what was not brought to the disk.
     Power(&'static str),
 }
@@ -46,7 +50,20 @@ const ROWS: &[(&str, Harness)] = &[
     ("SyncAgain", Harness::Here(|subject| syncs_that_fail(subject, &scene("revert")))),
     ("NoReadBack", Harness::Here(a_disk_that_lies)),
     ("NoLock", Harness::Here(another_process_has_the_lock)),
+    ("NoQuietFlush", Harness::Quiet(what_is_dirty)),
+    ("NoQuietEnd", Harness::Quiet(a_store_that_is_late)),
 ];
+
+impl Harness {
+    /// The one that is run here, if it can be.
+    fn here(&self) -> Option<fn(&Subject) -> Findings> {
+        match self {
+            Harness::Here(harness) => Some(*harness),
+            Harness::Quiet(harness) => (needs_quiet(Case::new().dir()) && needs_late_stores()).then_some(*harness),
+            Harness::Power(_) => None,
+        }
+    }
+}
 
 /// The program with bugs in it, where it was built.
 fn planted() -> Option<PathBuf> {
@@ -70,7 +87,7 @@ fn every_bug_has_a_row() {
 fn every_bug_is_noticed() {
     let Some(program) = planted().filter(|_| needs_strace()) else { return };
     for (bug, harness) in ROWS {
-        let Harness::Here(harness) = harness else { continue };
+        let Some(harness) = harness.here() else { continue };
         let found = harness(&Subject::planted(program.clone(), bug));
         eprintln!("{bug}: {} of {} points", found.failures.len(), found.points);
         assert!(!found.failures.is_empty(), "{bug} is not noticed at {} points", found.points);
@@ -106,7 +123,7 @@ fn without_a_bug_nothing_is_noticed() {
     // kill.rs and disk_faults.rs try the same.
     let tried_elsewhere = |bug: &str| by_size(["NoIntent", "SnapBeforePack", "SyncAgain"].contains(&bug), false, false);
     for (bug, harness) in ROWS.iter().filter(|(bug, _)| !tried_elsewhere(bug)) {
-        if let Harness::Here(harness) = harness {
+        if let Some(harness) = harness.here() {
             let found = harness(&Subject::sound());
             assert!(found.points > 0, "{bug}");
             found.must_be_none();
@@ -119,7 +136,7 @@ fn without_a_bug_nothing_is_noticed() {
 fn a_planted_program_without_a_bug_is_sound() {
     let Some(program) = planted().filter(|_| needs_strace()) else { return };
     for (_, harness) in ROWS {
-        if let Harness::Here(harness) = harness {
+        if let Some(harness) = harness.here() {
             harness(&Subject::planted(program.clone(), "none")).must_be_none();
         }
     }
@@ -176,6 +193,49 @@ fn another_process_has_the_lock(subject: &Subject) -> Findings {
     }
     end(&case, &mut holder);
     found
+}
+
+/// A file that was stored to through a map, and is left alone, is quiet once it is flushed.
+fn what_is_dirty(subject: &Subject) -> Findings {
+    let (case, mut found) = (Case::with_pages(40), Findings::default());
+    let mut map = mapped(&case.path("f"));
+    for page in [0, 7, 39] {
+        map[page * PAGE] ^= 1;
+        let ran = finish(&mut subject.command(&case, "snap --wait 0 f"));
+        found.note(format!("page {page}"), graded(&ran, 0, "observed"));
+    }
+    found
+}
+
+/// A store that began before the file was read, and whose byte comes while it is read, moves no time then.
+fn a_store_that_is_late(subject: &Subject) -> Findings {
+    const PAGES: usize = 8192;
+    let (case, mut found) = (Case::with_pages(PAGES), Findings::default());
+    let mut map = mapped(&case.path("f"));
+    for page in [0, PAGES - 1] {
+        let store = LateStore::begin(&mut map, page * PAGE);
+        let mut command = subject.command(&case, "snap --always --wait 0 --io pread --limit-rate 16M f");
+        let mut child = start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
+        let counts = format!("/proc/{}/io", child.id());
+        // It reads nothing as long before it reads the file.
+        let has_begun = || {
+            let text = std::fs::read_to_string(&counts).unwrap();
+            let read = text.lines().find_map(|line| line.strip_prefix("rchar: "));
+            read.and_then(|bytes| bytes.parse::<usize>().ok()).is_some_and(|bytes| bytes > 1 << 20)
+        };
+        eventually(has_begun);
+        store.arrive(page as u8 + 5);
+        let running = child.try_wait().unwrap().is_none();
+        let ran = Ran::of(child.wait_with_output().unwrap(), "snap".into());
+        assert!(running, "it came too late: {ran:?}");
+        found.note(format!("page {page}"), graded(&ran, 3, "unproven"));
+    }
+    found
+}
+
+fn graded(ran: &Ran, code: i32, grade: &str) -> Result<(), String> {
+    let is_so = ran.code == Some(code) && ran.err.contains(&format!("{grade}: "));
+    if is_so { Ok(()) } else { Err(format!("not {grade}: {ran:?}")) }
 }
 
 /// flock(1) and the command under it, which has the lock as well.

@@ -16,6 +16,9 @@ mod mount;
 #[path = "../util/pairs.rs"]
 mod pairs;
 mod quiet;
+#[allow(dead_code, reason = "shared")]
+#[path = "../util/quiet.rs"]
+mod quiet_util;
 mod replaced;
 mod serial;
 mod soak;

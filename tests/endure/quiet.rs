@@ -3,8 +3,8 @@
 #![allow(unsafe_code, reason = "a writable map of the file is what is tested")]
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use memsnap::capture::{GRACE, NotQuiet, QuietWindow};
 use rustix::fs::{FallocateFlags, fallocate};
 
 use super::mount::{Fs, Mount, needs_btrfs, needs_mounts};
+use super::quiet_util::{LateStore, mapped, needs_late_stores};
 use super::util::{Dice, by_size};
 
 const PAGE: usize = 4096;
@@ -103,18 +104,112 @@ fn torture(dir: &Path, wanted: usize) -> (usize, usize) {
     (quiet, refused)
 }
 
+fn kinds() -> Vec<Fs> {
+    let mut kinds = vec![Fs::Ext4, Fs::Xfs];
+    kinds.extend(needs_btrfs().then_some(Fs::Btrfs));
+    kinds
+}
+
 #[test]
 fn what_is_read_twice_in_a_quiet_window_is_the_same() {
     if !needs_mounts() {
         return;
     }
-    let mut kinds = vec![Fs::Ext4, Fs::Xfs];
-    kinds.extend(needs_btrfs().then_some(Fs::Btrfs));
+    let kinds = kinds();
     let wanted = by_size(60, 501, 10_000) / kinds.len();
     for fs in kinds {
         let (mount, _image) = Mount::empty(fs, 64 << 20);
         let (quiet, refused) = torture(mount.at(), wanted);
         eprintln!("{fs:?}: {quiet} quiet windows, {refused} refused");
         assert!(quiet == wanted && refused > 0, "{fs:?}: {quiet} of {wanted}, {refused} refused");
+    }
+}
+
+/// Opens a window on a file that nothing writes to at the time.
+fn window<'a>(file: &'a File, dir: &Path) -> QuietWindow<'a> {
+    let window = QuietWindow::begin(file, &[dir.into()]).unwrap();
+    std::thread::sleep(GRACE);
+    window.open().unwrap();
+    window
+}
+
+/// One of each kind of writing to the file at this path, mapped, after a window began.
+const ONE_OF_EACH: [(&str, fn(&Path, &mut MmapMut)); 9] = [
+    ("a store to a page of the file", |_, map| map[7 * PAGE] ^= 1),
+    ("a store to a hole", |_, map| map[(PAGES - 1) * PAGE] ^= 1),
+    ("write(2)", |path, _| writable(path).write_all_at(b"x", 9).unwrap()),
+    ("write(2) of the same byte", |path, _| writable(path).write_all_at(&[1], 0).unwrap()),
+    ("a direct write", |path, map| {
+        let file = File::options().write(true).custom_flags(libc::O_DIRECT).open(path).unwrap();
+        let page = MmapMut::map_anon(PAGE).unwrap();
+        assert_ne!(map[3 * PAGE], 0);
+        file.write_all_at(&page, 3 * PAGE as u64).unwrap();
+    }),
+    ("a write that is on the disk", |path, _| {
+        let file = writable(path);
+        file.write_all_at(b"x", 9).unwrap();
+        file.sync_all().unwrap();
+    }),
+    ("a store that is on the disk", |_, map| {
+        map[7 * PAGE] ^= 1;
+        map.flush().unwrap();
+    }),
+    ("a hole that is punched", |path, _| {
+        let how = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        fallocate(writable(path), how, 5 * PAGE as u64, PAGE as u64).unwrap();
+    }),
+    ("a longer file", |path, _| writable(path).set_len((PAGES * PAGE) as u64 + 1).unwrap()),
+];
+
+fn writable(path: &Path) -> File {
+    File::options().write(true).open(path).unwrap()
+}
+
+/// A file whose last page is a hole.
+fn with_hole(dir: &Path) -> PathBuf {
+    let path = dir.join("written once");
+    std::fs::write(&path, vec![1; (PAGES - 1) * PAGE]).unwrap();
+    writable(&path).set_len((PAGES * PAGE) as u64).unwrap();
+    path
+}
+
+#[test]
+fn each_way_to_write_ends_a_window() {
+    if !needs_mounts() {
+        return;
+    }
+    for fs in kinds() {
+        let (mount, _image) = Mount::empty(fs, 64 << 20);
+        for (what, write) in ONE_OF_EACH {
+            let path = with_hole(mount.at());
+            let (file, mut map) = (File::open(&path).unwrap(), mapped(&path));
+            // What is stored before does not count: it is flushed.
+            map[PAGE] ^= 1;
+            window(&file, mount.at()).end().unwrap_or_else(|why| panic!("{fs:?}: {why:?}"));
+            let now = window(&file, mount.at());
+            write(&path, &mut map);
+            assert!(matches!(now.end(), Err(NotQuiet::Written)), "{fs:?}: {what}");
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+}
+
+/// The page was made writable, and ctime moved, before the window began: only that it is dirty at the end shows the store.
+#[test]
+fn a_store_that_was_late_ends_a_window() {
+    if !needs_mounts() || !needs_late_stores() {
+        return;
+    }
+    for fs in kinds() {
+        let (mount, _image) = Mount::empty(fs, 64 << 20);
+        let path = with_hole(mount.at());
+        let (file, mut map) = (File::open(&path).unwrap(), mapped(&path));
+        let ctime = || file.metadata().map(|meta| (meta.ctime(), meta.ctime_nsec())).unwrap();
+        let store = LateStore::begin(&mut map, 7 * PAGE);
+        let now = window(&file, mount.at());
+        let (first, began) = (read(&file), ctime());
+        store.arrive(9);
+        assert!(first != read(&file) && ctime() == began, "{fs:?}: the store is late, and moves no time");
+        assert!(matches!(now.end(), Err(NotQuiet::Written)), "{fs:?}");
     }
 }

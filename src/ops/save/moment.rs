@@ -175,7 +175,7 @@ impl Moment<'_> {
                 return Ok(taken);
             }
             let (taken, was_written) = self.read(watches, || {})?;
-            if !was_written || Instant::now() >= until {
+            if !was_written || !sees || Instant::now() >= until {
                 return Ok(taken);
             }
             last = Some(taken);
