@@ -10,6 +10,7 @@ mod read;
 mod scan;
 mod scope;
 mod shared;
+mod unchanged;
 mod watch;
 mod window;
 
@@ -20,5 +21,6 @@ pub use read::Io;
 pub use scan::{Base, KnownDigests, Leaf, NoBase, ScanOptions, ScannedWindow, scan};
 pub use scope::Scope;
 pub use shared::{NotCompared, differences};
+pub(crate) use unchanged::{is_unchanged, remember};
 pub(crate) use watch::{CaptureWatch, Patience, Watchable, Watched};
 pub(crate) use window::Rate;

@@ -99,7 +99,7 @@ impl State {
 }
 
 /// Whether all pages of the file in memory are on the disk.
-fn is_clean(file: &File) -> Result<bool, NotQuiet> {
+pub(super) fn is_clean(file: &File) -> Result<bool, NotQuiet> {
     let blind = |e: io::Error| {
         NotQuiet::Blind(match e.kind() {
             io::ErrorKind::PermissionDenied => {

@@ -88,12 +88,20 @@ pub(crate) struct ReadingFlags {
     #[arg(long, value_name = "SECS", default_value = "10", help_heading = READING, value_parser = units::seconds)]
     #[arg(allow_negative_numbers = true)]
     wait: Duration,
+    /// Read again a file that was read longer ago than DURATION [default: 7d, 1d if then observed]
+    #[arg(long, value_name = "DURATION", help_heading = READING, value_parser = units::period)]
+    #[arg(allow_negative_numbers = true)]
+    reread: Option<Duration>,
+    /// Read the file, even if nothing shows a change since it was read
+    #[arg(long, help_heading = READING, conflicts_with = "reread")]
+    rescan: bool,
 }
 
 impl ReadingFlags {
     /// The library's form of these flags; `lock` is `--lock`, which only reading verbs have.
     pub(crate) fn reading(&self, lock: bool) -> Reading {
-        Reading::default().io(self.io).limit_rate(self.limit_rate).lock(lock).wait(self.wait)
+        let reading = Reading::default().io(self.io).limit_rate(self.limit_rate).lock(lock).wait(self.wait);
+        reading.reread(self.reread).rescan(self.rescan)
     }
 }
 

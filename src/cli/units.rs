@@ -114,6 +114,19 @@ pub(crate) fn milliseconds(text: &str) -> Result<Duration, String> {
     number.map(Duration::from_millis).ok_or_else(|| "use milliseconds, 1 to 600000".into())
 }
 
+/// Parses a time with a unit, such as `90s`, `30min`, `12h` or `7d`; without a unit, seconds.
+pub(crate) fn period(text: &str) -> Result<Duration, String> {
+    const UNITS: [(&str, f64); 5] = [("min", 60.0), ("ms", 0.001), ("s", 1.0), ("h", 3600.0), ("d", 86_400.0)];
+    let unit = UNITS.iter().find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, *seconds)));
+    let (number, seconds) = unit.unwrap_or((text, 1.0));
+    let wrong = || "use a number and a unit, such as 30min, 12h or 7d".to_string();
+    let number: f64 = number.trim_end().parse().map_err(|_| wrong())?;
+    if number < 0.0 {
+        return Err("must not be negative".into());
+    }
+    Duration::try_from_secs_f64(number * seconds).map_err(|_| wrong())
+}
+
 /// Parses `none`, `zstd` or `zstd:LEVEL`.
 pub(crate) fn compress(text: &str) -> Result<Compress, String> {
     match text {

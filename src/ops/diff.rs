@@ -11,6 +11,7 @@ use super::change::metadata::{Metadata, MetadataChange};
 use super::compare::range::compare_within;
 use super::compare::{compare, compare_live};
 use super::input::image::OpenImage;
+use super::input::known::HowRead;
 use super::input::operand::Operand;
 use super::options::options;
 use super::{Progress, Reading};
@@ -51,6 +52,9 @@ pub struct Report {
     pub same: bool,
     /// Mode, owner and attributes that differ between two images of one file. Empty with [`Options::range`].
     pub metadata: Vec<MetadataChange>,
+    /// How much of the live file was read, if one was compared with a snapshot.
+    #[doc(hidden)]
+    pub how: Option<HowRead>,
 }
 
 /// One of two images compared.
@@ -82,18 +86,19 @@ pub fn diff(a: &Operand, b: Option<&Operand>, options: &Options, progress: &dyn 
         OpenImage::Stored(stored) => Some(stored.image.digest()),
         OpenImage::Live(_) => None,
     };
-    let mut images = [known(&a), known(&b)];
+    let (mut images, mut how) = ([known(&a), known(&b)], None);
     let set = match (options.range, &a, &b) {
         (Some(_), ..) => compare_within((&a, &b), &span, &options.reading, progress)?,
         (None, OpenImage::Stored(stored), OpenImage::Live(live))
         | (None, OpenImage::Live(live), OpenImage::Stored(stored)) => {
-            let (set, found) = compare_live(live, stored, &options.reading, progress, None)?;
-            images = images.map(|image| image.or(Some(found)));
-            set
+            let found = compare_live(live, stored, &options.reading, progress, None)?;
+            images = images.map(|image| image.or(Some(found.image)));
+            how = Some(found.how);
+            found.set
         }
         _ => compare(&a, &b, &options.reading, progress)?,
     };
-    Ok(Compared { a, b, images, set, span })
+    Ok(Compared { a, b, images, how, set, span })
 }
 
 /// Two images that were compared, still open: what differs can be read.
@@ -104,6 +109,7 @@ pub struct Compared {
     a: OpenImage,
     b: OpenImage,
     images: [Option<Digest>; 2],
+    how: Option<HowRead>,
     set: PageSet,
     /// What was compared.
     span: Range<u64>,
@@ -143,6 +149,7 @@ impl Compared {
             bytes_changed: bytes,
             same: self.set.is_empty() && self.ends_together(),
             metadata: self.metadata(),
+            how: self.how.clone(),
             a: side(&self.a, self.images[0]),
             b: side(&self.b, self.images[1]),
         }

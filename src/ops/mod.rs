@@ -43,6 +43,8 @@ pub use change::recover::{Resolution, recover};
 #[doc(hidden)]
 pub use edit::delta as delta_of_edits;
 pub use edit::{Edit, Patch, edit};
+#[doc(hidden)]
+pub use input::known::HowRead;
 pub use input::operand::Operand;
 pub use note::Note;
 #[doc(hidden)]

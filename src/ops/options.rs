@@ -64,6 +64,13 @@ options! {
         lock: bool = false;
         /// Sets how long to wait for locks; 10 seconds by default.
         wait: Duration = Duration::from_secs(10);
+        /// Sets after how long the target is read again although it is known not to have changed; by default 7 days,
+        /// and one day where the last reading saw a process that had it open for writing.
+        #[doc(hidden)]
+        reread: Option<Duration> = None, into;
+        /// Sets whether the target is read although it is known not to have changed.
+        #[doc(hidden)]
+        rescan: bool = false;
     }
 }
 

@@ -12,7 +12,7 @@ use super::change::recover::FinishFirst;
 use super::change::request::{Method, Planned};
 use super::change::unstored::Unstored;
 use super::change::{Options, Report, Request, Summary};
-use super::compare::compare_live;
+use super::compare::{LiveComparison, compare_live};
 use super::input::image::{LiveFile, StoredImage};
 use super::input::operand::Operand;
 use super::read::read_zero_extended;
@@ -133,7 +133,7 @@ pub(crate) fn look_at(
 ) -> Result<(Summary, PlanBasis)> {
     let live = LiveFile::open(history.target())?;
     let stored = StoredImage { name: format!("@{}", to.number), history: history.clone(), image: history.image(to)? };
-    let (set, image) = compare_live(&live, &stored, &options.reading, progress, None)?;
+    let LiveComparison { set, image, .. } = compare_live(&live, &stored, &options.reading, progress, None)?;
     let target = live.target();
     let (len, set) = match range {
         None => (stored.image.len(), set.runs_within(PageRange::of_len(stored.image.len())).collect()),

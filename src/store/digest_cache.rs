@@ -290,6 +290,14 @@ impl DigestCacheUpdate {
         DigestCacheUpdate { dir, old_len, out }
     }
 
+    /// Makes the cache, if it describes that image, describe snapshot `id` of the same image.
+    pub fn rename(history: &History, id: &Digest, image: &Digest, len: u64) {
+        let there = DigestCache::open(history).filter(|cache| (cache.image, cache.len) == (*image, len));
+        if let Some(cache) = there {
+            DigestCacheUpdate::new(history, Some(&cache)).finish(id, image, len);
+        }
+    }
+
     /// Writes groups, ascending.
     pub fn put(&mut self, leaves: &[Leaf]) {
         let done = match &mut self.out {

@@ -28,6 +28,13 @@ pub struct Counts {
     pub recently_evicted: u64,
 }
 
+impl Counts {
+    /// Bytes that are not on the disk yet.
+    pub(crate) fn unwritten(&self) -> u64 {
+        (self.dirty + self.writeback).saturating_mul(rustix::param::page_size() as u64)
+    }
+}
+
 /// Counts the cached pages of `off..off + len`; none where the system does not report it (Linux before 6.5, another
 /// user's file).
 pub fn count(file: &File, off: u64, len: u64) -> Option<Counts> {

@@ -72,6 +72,8 @@ pub mod quiet; // whether a file shows each write to it
 pub mod reflink; // whether a file system can share blocks
 pub(crate) mod region; // private memory with files laid in it
 pub(crate) mod sealed; // files that cannot change
+#[cfg(unix)]
+pub(crate) mod seen; // whether a file was out of sight
 pub mod sparse; // holes
 pub mod unseen; // processes that could not be inspected
 pub(crate) mod written; // which pages of private memory were written

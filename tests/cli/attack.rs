@@ -35,7 +35,7 @@ impl Victim {
         let dir = case.path("victim");
         fs::create_dir(&dir).unwrap();
         chmod(&dir, 0o755);
-        for name in ["file", "tmp-1-0123456789abcdef", "tag-gold", "lock", "digests", "inode", "intent"] {
+        for name in ["file", "tmp-1-0123456789abcdef", "tag-gold", "lock", "digests", "evidence", "inode", "intent"] {
             let path = dir.join(name);
             fs::write(&path, b"precious").unwrap();
             let old = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
@@ -211,6 +211,7 @@ impl Pattern {
             "names",
             "names/tag-gold",
             "digests",
+            "evidence",
             "inode",
             "target",
             "intent",

@@ -15,6 +15,7 @@ mod delta;
 mod diff;
 mod diff_views;
 mod edit;
+mod evidence;
 mod filesystems;
 mod flips;
 mod forge;

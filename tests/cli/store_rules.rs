@@ -199,7 +199,7 @@ fn planted_links_and_pipes_are_not_followed() {
     };
     let history = case.history();
     let mut files = vec![case.path(".memsnap/format"), history.join("names/tag-gold"), history.join("lock")];
-    files.extend([history.join("digests"), history.join("target")]);
+    files.extend([history.join("digests"), history.join("evidence"), history.join("target")]);
     for ending in [".snap", ".pack", ".map"] {
         files.extend(case.stored(ending));
     }

@@ -23,6 +23,7 @@ mod replaced;
 mod serial;
 mod soak;
 mod sparse;
+mod unchanged;
 #[allow(dead_code, reason = "shared")]
 #[path = "../util/mod.rs"]
 mod util;

@@ -2,7 +2,7 @@
 //! systems (`mount`); the library with plain options (`ground`).
 
 use std::fs::{Metadata, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
@@ -98,5 +98,47 @@ pub(crate) fn walk(dir: &Path, each: &mut dyn FnMut(&Path, &Metadata)) {
         if meta.is_dir() {
             walk(&path, each);
         }
+    }
+}
+
+/// The file `evidence` of a history, word by word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Evidence(Vec<String>);
+
+impl Evidence {
+    pub(crate) const SNAPSHOT: usize = 0;
+    pub(crate) const BOOT: usize = 1;
+    pub(crate) const MOUNT: usize = 2;
+    pub(crate) const INODE: usize = 4;
+    pub(crate) const CTIME: usize = 5;
+    pub(crate) const MEANS: usize = 6;
+    pub(crate) const READ: usize = 7;
+
+    /// What is there.
+    pub(crate) fn of(history: &Path) -> Evidence {
+        let text = std::fs::read_to_string(history.join("evidence")).unwrap();
+        let words: Vec<_> = text.trim_end().split(' ').map(str::to_owned).collect();
+        assert_eq!(words.len(), 9, "{text}");
+        Evidence(words[..8].into())
+    }
+
+    /// The same with another word.
+    pub(crate) fn with(&self, n: usize, word: &str) -> Evidence {
+        let mut other = self.clone();
+        other.0[n] = word.into();
+        other
+    }
+
+    /// The same of a file as it is now.
+    pub(crate) fn now(&self, file: &Path) -> Evidence {
+        let found = std::fs::metadata(file).unwrap();
+        self.with(Evidence::CTIME, &format!("{}{:09}", found.ctime(), found.ctime_nsec()))
+    }
+
+    /// Writes it, with the check that it has then.
+    pub(crate) fn put(&self, history: &Path) {
+        let words = self.0.join(" ");
+        let check = blake3::hash(format!("memsnap evidence 1\n{words}").as_bytes()).to_hex();
+        std::fs::write(history.join("evidence"), format!("{words} {check}\n")).unwrap();
     }
 }

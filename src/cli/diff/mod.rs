@@ -16,7 +16,7 @@ use std::path::Path;
 use anyhow::Context;
 use clap::{ValueEnum, ValueHint};
 use memsnap::Ref;
-use memsnap::ops::Operand;
+use memsnap::ops::{HowRead, Operand};
 use memsnap::ops::diff::elements::diff_elements;
 use memsnap::ops::diff::{Compared, Options, Report, Side, diff};
 use memsnap::ops::set::{Member, SetEntry};
@@ -238,6 +238,10 @@ impl Args {
                     screen.line(&format!("image of {}: {image}", side.name))?;
                 }
             }
+            if let Some(how) = &report.how {
+                let was = if matches!(how, HowRead::Nothing(_)) { "was not read" } else { "was read as a whole" };
+                screen.line(&format!("the file {was}: {}", how.why()))?;
+            }
         }
         Ok(if same { Exit::Done } else { Exit::Differs })
     }
@@ -366,6 +370,7 @@ fn json(report: &Report, found: &Counted, range: Option<Range<u64>>) -> impl Ser
         #[serde(flatten)] bytes: found.bytes.map(|bytes_changed| object! { bytes_changed }),
         #[serde(flatten)] changes: found.json.map(|changes| object! { changes }),
         same: found.same,
+        #[serde(flatten)] how: report.how.as_ref().map(|how| object! { read: how.word(), read_reason: how.why() }),
         #[serde(flatten)] metadata: (!metadata.is_empty()).then(|| object! { metadata }),
     }
 }

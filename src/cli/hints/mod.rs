@@ -178,7 +178,7 @@ fn is_stored(path: &Path) -> bool {
     let suffix = path.extension().is_some_and(|e| ["snap", "map", "pack"].iter().any(|s| e == *s));
     let name = path
         .file_name()
-        .is_some_and(|n| ["format", "target", "digests", "intent", "undo", ".gitignore"].iter().any(|s| n == *s));
+        .is_some_and(|n| ["format", "target", "digests", "evidence", "intent", "undo", ".gitignore"].iter().any(|s| n == *s));
     suffix || name || path.parent().is_some_and(|p| p.ends_with("names"))
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use memsnap::ops::HowRead;
 use memsnap::ops::stat::{Aspect, Cache, Cell, Content, Extents, Format, Layout, Report, SinceLatest, Unseen};
 use memsnap::sys::extents::Extent;
 use memsnap::sys::openers::{FileUse, Opener, Openers};
@@ -186,6 +187,7 @@ fn changes(found: Option<&SinceLatest>) -> impl Serialize {
         pages: found.map_or(0, |found| found.pages),
         ranges: found.map_or(0, |found| found.ranges),
         bytes: found.map_or(0, |found| found.bytes),
+        read: found.and_then(|found| found.how.as_ref()).map(HowRead::word),
     }
 }
 

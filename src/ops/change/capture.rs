@@ -47,7 +47,7 @@ pub(crate) fn capture(work: &mut Work<'_>, progress: &dyn Progress) -> Result<Ca
 /// The snapshot of what was taken: made if there is none.
 pub(crate) fn keep(work: &mut Work<'_>, taken: CapturedImage) -> Result<Image> {
     if let Some(parent) = taken.parent.clone().filter(|p| taken.is(p)) {
-        taken.unchanged();
+        taken.unchanged(work.history);
         return Ok(parent);
     }
     let (name, _) = taken.commit(work.history, work.writing, SnapshotKind::Undo, "")?;

@@ -142,7 +142,7 @@ impl<G: Goal> InPlace<G> {
         if let Some(name) = goal.already(work, &taken)? {
             let changes = Summary::none(work.target.path, &name, taken.len);
             if taken.parent.as_ref().is_some_and(|parent| taken.is(parent)) {
-                taken.unchanged();
+                taken.unchanged(work.history);
             }
             return Ok(Some(Report::of(changes)));
         }

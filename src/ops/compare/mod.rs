@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::capture::{Base, KnownDigests, ScannedWindow, scan};
 use crate::error::{At, Result};
 use crate::ops::input::Target;
+use crate::ops::input::known::{HowRead, known_image};
 use crate::ops::input::image::{LiveFile, OpenImage, StoredImage, refuse_unfinished_to_read};
 use crate::ops::{Progress, Reading};
 use crate::pack::ReadAt;
@@ -27,7 +28,7 @@ pub(crate) fn compare(a: &OpenImage, b: &OpenImage, reading: &Reading, progress:
             a.image.changed(&b.image, PageRange { start: 0, end: PageNo::MAX })
         }
         (OpenImage::Stored(stored), OpenImage::Live(live)) | (OpenImage::Live(live), OpenImage::Stored(stored)) => {
-            Ok(compare_live(live, stored, reading, progress, None)?.0)
+            Ok(compare_live(live, stored, reading, progress, None)?.set)
         }
         (OpenImage::Live(a), OpenImage::Live(b)) => {
             let (long, short) = if a.len >= b.len { (a, b) } else { (b, a) };
@@ -42,22 +43,45 @@ pub(crate) fn compare(a: &OpenImage, b: &OpenImage, reading: &Reading, progress:
     }
 }
 
-/// The pages in which a live file differs from a stored image, and the digest of the live image. `seen` gets the
-/// digests that these pages have in the live file; where it ends before the set does, they are zeros.
+/// What a live file is beside a stored image.
+pub(crate) struct LiveComparison {
+    /// The pages that differ.
+    pub(crate) set: PageSet,
+    /// The image digest of the file.
+    pub(crate) image: Digest,
+    /// How much of the file was read.
+    pub(crate) how: HowRead,
+}
+
+/// Compares a live file with a stored image. `seen` gets the digests that the pages that differ have in the live file;
+/// where it ends before the set does, they are zeros.
 pub(crate) fn compare_live(
     live: &LiveFile,
     stored: &StoredImage,
     reading: &Reading,
     progress: &dyn Progress,
     mut seen: Option<&mut PageDigests>,
-) -> Result<(PageSet, Digest)> {
-    if live.path == stored.history.target() {
+) -> Result<LiveComparison> {
+    let is_target = live.path == stored.history.target();
+    if is_target {
         refuse_unfinished_to_read(&stored.history)?;
     }
+    let why = match () {
+        () if !is_target => "it is another file".into(),
+        () if seen.is_some() => "the digests of its pages are wanted".into(),
+        () => match known_image(&stored.history, live.target(), reading)? {
+            Ok(known) if known.image.len() == live.len => {
+                let set = known.image.changed(&stored.image, PageRange { start: 0, end: PageNo::MAX })?;
+                return Ok(LiveComparison { set, image: known.image.digest(), how: HowRead::Nothing(known.why()) });
+            }
+            Ok(_) => "its length changed".into(),
+            Err(why) => why,
+        },
+    };
     let cache =
         DigestCache::open(&stored.history).filter(|t| (t.image, t.len) == (stored.image.digest(), stored.image.len()));
     let by_cache = cache.as_ref().map(|cache| read(live.whole(), cache, reading, progress, seen.as_deref_mut()));
-    let (mut set, digest) = match by_cache {
+    let (mut set, image) = match by_cache {
         // The cache is damaged, and was removed: once more without it.
         Some(Err(e)) if DigestCache::is_cause(&stored.history, &e) => None,
         done => done,
@@ -71,7 +95,7 @@ pub(crate) fn compare_live(
             set.insert_range(run.pages);
         }
     }
-    Ok((set, digest))
+    Ok(LiveComparison { set, image, how: HowRead::All(why) })
 }
 
 /// The pages in which a target differs from `image`, by reading all of it; and its image digest.

@@ -111,12 +111,12 @@ pub(crate) fn delta_images<'a>(
             Ok((set, DeltaImage::stored(&x.image), DeltaImage::stored(&y.image)))
         }
         (OpenImage::Stored(base), OpenImage::Live(live)) => {
-            let (set, digest) = compare_live(live, base, reading, progress, Some(&mut seen))?;
-            Ok((set, DeltaImage::stored(&base.image), DeltaImage::live(live, digest, seen)))
+            let found = compare_live(live, base, reading, progress, Some(&mut seen))?;
+            Ok((found.set, DeltaImage::stored(&base.image), DeltaImage::live(live, found.image, seen)))
         }
         (OpenImage::Live(live), OpenImage::Stored(result)) => {
-            let (set, digest) = compare_live(live, result, reading, progress, Some(&mut seen))?;
-            Ok((set, DeltaImage::live(live, digest, seen), DeltaImage::stored(&result.image)))
+            let found = compare_live(live, result, reading, progress, Some(&mut seen))?;
+            Ok((found.set, DeltaImage::live(live, found.image, seen), DeltaImage::stored(&result.image)))
         }
         (OpenImage::Live(x), OpenImage::Live(y)) => {
             let set = compare(a, b, reading, progress)?;

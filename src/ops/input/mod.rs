@@ -1,6 +1,7 @@
 //! What a verb works on: the file, snapshot or pair that the user named, found and opened.
 
 pub(crate) mod image;
+pub(crate) mod known;
 pub(crate) mod operand;
 pub(crate) mod renamed;
 

@@ -5,13 +5,14 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::clone::{Cloned, Clones};
+use super::evidence::Traces;
 use super::read_target::Read;
 use crate::error::Result;
 use crate::ops::change::metadata::{Metadata, MetadataChange};
 use crate::ops::{Around, Reading, Reserve};
 use crate::pack::{Changed, Compress, FrameCounts, Grade, Meta, PackSummary, SnapshotKind};
 use crate::page::Digest;
-use crate::store::{DigestCacheUpdate, History, Image, SnapName, UnnamedSnapshot, UpdateRuns, WriteLock, prepare};
+use crate::store::{History, Image, SnapName, UnnamedSnapshot, UpdateRuns, WriteLock, prepare};
 use crate::sys::create::Pending;
 use crate::sys::freeze::Frozen;
 use crate::sys::id;
@@ -49,6 +50,17 @@ impl CaptureOptions<'_> {
     }
 }
 
+impl CaptureOptions<'_> {
+    /// Why a target is read although it is known what it holds; none if it is not.
+    pub(super) fn must_read(&self) -> Option<&'static str> {
+        match self.clones {
+            _ if self.changed.is_some() => Some("what changed is said by the caller"),
+            Clones::Always | Clones::Keep => Some("a clone is wanted"),
+            _ => None,
+        }
+    }
+}
+
 /// An image that was taken and not yet committed.
 #[derive(Debug)]
 pub(crate) struct CapturedImage {
@@ -74,7 +86,7 @@ pub(crate) struct CapturedImage {
     pub(super) attrs: Vec<(Vec<u8>, Vec<u8>)>,
     pub(super) draft: UpdateRuns,
     pub(super) pack: Option<(Pending, PackSummary)>,
-    pub(super) cache: DigestCacheUpdate,
+    pub(super) traces: Traces,
     /// The clone that was read.
     pub(crate) cloned: Option<Cloned>,
     /// Why there is none, where one was wanted.
@@ -118,9 +130,9 @@ impl CapturedImage {
     }
 
     /// Drops it: it is the image of its parent.
-    pub(crate) fn unchanged(self) {
+    pub(crate) fn unchanged(self, history: &History) {
         if let Some(parent) = &self.parent {
-            self.cache.keep(&parent.name.id, &self.image, self.len);
+            self.traces.keep(history, parent);
         }
     }
 
@@ -132,14 +144,13 @@ impl CapturedImage {
         kind: SnapshotKind,
         message: &str,
     ) -> Result<(SnapName, Meta)> {
-        let (snapshot, cache) = self.prepare(history, writing, kind, message, Vec::new())?;
+        let (snapshot, traces) = self.prepare(history, writing, kind, message, Vec::new())?;
         let (name, meta) = snapshot.commit(history, writing)?;
-        cache.finish(&name.id, &meta.image, meta.len);
+        traces.finish(history, &name.id, &meta.image, meta.len);
         Ok((name, meta))
     }
 
-    /// Makes it a snapshot without a name yet; its digest cache is [finished](DigestCacheUpdate::finish) when it has
-    /// one. `companions`: the snapshots of its logs.
+    /// Makes it a snapshot without a name yet; its traces are [finished](Traces::finish) when it has one. `companions`: the snapshots of its logs.
     pub(crate) fn prepare(
         self,
         history: &History,
@@ -147,7 +158,7 @@ impl CapturedImage {
         kind: SnapshotKind,
         message: &str,
         companions: Vec<Digest>,
-    ) -> Result<(UnnamedSnapshot, DigestCacheUpdate)> {
+    ) -> Result<(UnnamedSnapshot, Traces)> {
         let stamp = self.stamp;
         let meta = Meta {
             len: self.len,
@@ -167,7 +178,7 @@ impl CapturedImage {
             ..blank_meta(history, kind)
         };
         let snapshot = prepare(history, writing, self.parent.as_ref(), meta, self.draft, self.pack)?;
-        Ok((snapshot, self.cache))
+        Ok((snapshot, self.traces))
     }
 }
 

@@ -37,6 +37,8 @@ const TRIES: usize = 4;
 pub(crate) struct Cloned {
     pub(super) file: Pending,
     pub(super) state: State,
+    /// Whether nothing changed around that moment: its content belongs to these times.
+    pub(super) is_still: bool,
     /// Why it cannot be kept, where that was asked for.
     pub(super) not_kept: Option<String>,
 }
@@ -94,9 +96,10 @@ pub(super) fn clone(
         let after = state_of(target)?;
         if is_one(&before, &after, len) {
             must_have_the_name(target, &after.stamp)?;
+            let is_still = before.stamp.same_state(&after.stamp);
             // Times that are not older than the content.
             let state = State { stamp: Stamp { len, ..after.stamp }, attrs: after.attrs };
-            return Ok(Ok(Cloned { file, state, not_kept }));
+            return Ok(Ok(Cloned { file, state, is_still, not_kept }));
         }
     }
     Ok(Err(NoClone::Failed("its metadata changed whenever it was cloned".into())))

@@ -1,6 +1,7 @@
 //! A moment of which clones are kept: the targets are cloned, and read afterwards.
 
 use super::clone::{Cloned, Clones, NoClone, clone};
+use super::evidence::{Began, Sound};
 use super::moment::{Graded, Member, Moment};
 use crate::capture::{CaptureWatch, Watched, grade, settled};
 use crate::error::Result;
@@ -70,13 +71,16 @@ impl<'a> Moment<'a> {
         watched: Option<Vec<Watched>>,
         ended: impl FnOnce(),
     ) -> Result<Graded> {
+        let began = Began::now();
         let watched = watched.unwrap_or_else(|| self.members.iter().map(|_| Watched::Cloned).collect());
+        let mut sound = Vec::new();
         let (together, mut grades) = (self.paths(), Vec::new());
         for ((ready, cloned), watched) in self.members.iter().zip(&made).zip(watched) {
             let target = ready.member.target;
             let one = watched == Watched::Cloned;
             let now = if one { cloned.state.stamp } else { settled(target.file, target.path, &cloned.state.stamp)? };
             let moved = !now.same_state(&cloned.state.stamp);
+            sound.push(Sound::of(&watched).filter(|_| if one { cloned.is_still } else { !moved }));
             grades.push(grade((target.file, target.path), &together, self.how.reading.lock, watched, moved));
         }
         ended();
@@ -84,6 +88,7 @@ impl<'a> Moment<'a> {
         for (i, (cloned, grade)) in made.into_iter().zip(grades).enumerate() {
             let mut reading = self.reader(i, Some(&cloned)).read(&self.members[i].parent)?;
             reading.cloned = Some(cloned);
+            self.witness(i, &mut reading, sound[i], began)?;
             let grade = reading.limit(grade);
             taken.push((reading, grade));
         }

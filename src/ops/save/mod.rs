@@ -5,6 +5,7 @@ pub(crate) mod clone;
 mod cloned_moment;
 mod coded_window;
 pub(crate) mod compose;
+pub(crate) mod evidence;
 mod frozen;
 pub(crate) mod heal;
 pub(crate) mod keep_clone;

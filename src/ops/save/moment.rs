@@ -8,14 +8,17 @@ use std::time::Instant;
 use super::capture::{CaptureOptions, CapturedImage};
 use super::clone::Cloned;
 use super::cloned_moment::Attempt;
+use super::evidence::{Began, Sound, Traces, evidence};
 use super::heal::{Healed, heal, suspects};
 use super::read_target::{FullReading, Parent, Reader};
 use crate::capture::{CaptureWatch, Patience, Watchable, Watched, grade, settled};
 use crate::error::{Error, Result};
 use crate::ops::input::Target;
+use crate::ops::input::known::{KnownImage, known_image};
 use crate::ops::{Around, Progress, Quiet, head};
 use crate::pack::Grade;
 use crate::store::{FileId, History, SnapName, WriteLock};
+use crate::sys::lock;
 
 /// A target to capture.
 #[derive(Clone, Copy)]
@@ -43,7 +46,7 @@ pub(crate) fn take_all(
     how: &CaptureOptions<'_>,
     progress: &dyn Progress,
 ) -> Result<Vec<CapturedImage>> {
-    let ready = members.iter().map(|member| Ready::new(*member)).collect::<Result<Vec<_>>>()?;
+    let ready = members.iter().map(|member| Ready::new(*member, how)).collect::<Result<Vec<_>>>()?;
     let dirs: Vec<_> = members.iter().map(|member| member.history.dir()).collect();
     let taken = around(how.around, &dirs, || Moment { members: &ready, how, progress }.take())?;
     let finish = |(ready, (reading, grade))| Ready::finish(ready, reading, grade);
@@ -66,6 +69,8 @@ fn around<T>(around: Option<&dyn Around>, dirs: &[&Path], take: impl FnOnce() ->
 /// A member that can be read.
 pub(super) struct Ready<'a> {
     pub(super) member: Member<'a>,
+    /// What it is known to hold; otherwise why it must be read.
+    known: std::result::Result<KnownImage, String>,
     pub(super) parent: Parent,
     healed: Healed,
     damage: Vec<String>,
@@ -73,9 +78,20 @@ pub(super) struct Ready<'a> {
 
 impl Ready<'_> {
     /// Heals what of its history is damaged, as far as the target holds it.
-    fn new(member: Member<'_>) -> Result<Ready<'_>> {
+    fn new<'a>(member: Member<'a>, how: &CaptureOptions<'_>) -> Result<Ready<'a>> {
         let Member { history, writing, target } = member;
-        let mut parent = head(history)?;
+        if how.reading.lock && !how.exclusive {
+            // Its holder may be about to write.
+            let _ = lock::flock(target.file, target.path, lock::LockMode::Shared, how.reading.wait)?;
+        }
+        let mut known = match how.must_read() {
+            Some(why) => Err(why.into()),
+            None => known_image(history, target, how.reading)?,
+        };
+        let mut parent = match &known {
+            Ok(known) => Some((known.image.clone(), None)),
+            Err(_) => head(history)?,
+        };
         let mut damage = damaged_latest(history, parent.as_ref().map(|(image, _)| image.name))?;
         let healed = match &parent {
             Some((image, _)) => heal(history, writing, &suspects(image)?, target.file)?,
@@ -83,14 +99,14 @@ impl Ready<'_> {
         };
         if healed.broken {
             // No snapshot may use a pack that is missing or has a damaged index: all pages are stored again.
-            parent = None;
+            (parent, known) = (None, Err("earlier snapshots of it are damaged".into()));
         }
         let lost: u64 = healed.lost.iter().map(|(_, pages)| pages.len()).sum();
         if lost > 0 {
             let also = if healed.unread { ", or that cannot be read" } else { "" };
             damage.push(format!("damaged pages of earlier snapshots that the file holds no more{also}: {lost}"));
         }
-        Ok(Ready { member, parent, healed, damage })
+        Ok(Ready { member, known, parent, healed, damage })
     }
 
     fn finish(mut self, reading: FullReading, (grade, reason): (Grade, String)) -> CapturedImage {
@@ -113,7 +129,7 @@ impl Ready<'_> {
             attrs: reading.attrs,
             draft: reading.draft,
             pack: reading.pack,
-            cache: reading.cache,
+            traces: Traces { cache: reading.cache, evidence: reading.evidence },
             cloned: reading.cloned,
             not_cloned: reading.not_cloned,
             read: reading.read,
@@ -145,8 +161,11 @@ pub(super) struct Moment<'a> {
 
 impl Moment<'_> {
     /// Reads all; again while one of them is written meanwhile, as long as there is patience. The last full reading
-    /// counts if no other begins.
+    /// counts if no other begins. Where it is known what all hold, nothing is read.
     fn take(&self) -> Result<Graded> {
+        if let Some(known) = self.all_known()? {
+            return Ok(known);
+        }
         let not_cloned = match self.one_clone()? {
             Attempt::Done(taken) => return Ok(taken),
             Attempt::Blind(watch) => return Ok(self.read(Some(vec![watch]), || {})?.0),
@@ -213,8 +232,54 @@ impl Moment<'_> {
         watch(&files)
     }
 
+    /// What each is known to hold, if that is known of all. Each held it when the first was looked at.
+    fn all_known(&self) -> Result<Option<Graded>> {
+        let (mut taken, together) = (Vec::new(), self.paths());
+        for (i, ready) in self.members.iter().enumerate() {
+            let Ok(known) = &ready.known else { return Ok(None) };
+            let Some(reading) = self.reader(i, None).unread(known)? else { return Ok(None) };
+            let Target { file, path } = ready.member.target;
+            settled(file, path, &reading.stamp)?;
+            taken.push((reading, known.grade(path, &together)));
+        }
+        Ok(Some(taken))
+    }
+
+    /// Reads member `i`, unless it still is known what it holds: all are at this moment what they are now.
+    fn read_one(&self, i: usize) -> Result<FullReading> {
+        let (ready, reader) = (&self.members[i], self.reader(i, None));
+        let why = match &ready.known {
+            Err(why) => why.clone(),
+            Ok(known) => match known.still(ready.member.history, ready.member.target)? {
+                Err(why) => why,
+                Ok(()) => match reader.unread(known)? {
+                    Some(reading) => return Ok(reading),
+                    None => "it is being written".into(),
+                },
+            },
+        };
+        Ok(reader.read(&ready.parent)?.because(why))
+    }
+
+    /// Leaves evidence of a sound reading of member `i` that began then.
+    pub(super) fn witness(
+        &self,
+        i: usize,
+        reading: &mut FullReading,
+        sound: Option<Sound>,
+        began: Began,
+    ) -> Result<()> {
+        if let Some(sound) = sound.filter(|_| reading.evidence.is_none() && !reading.is_claimed) {
+            let Member { history, target, .. } = self.members[i].member;
+            let is_whole = reading.read.bytes.is_none();
+            reading.evidence = evidence(history, target, &reading.stamp, sound, (began, is_whole))?;
+        }
+        Ok(())
+    }
+
     /// Reads each, ends its watch and grades it; then calls `ended`. Also returns whether one was written meanwhile.
     pub(super) fn read(&self, watches: Option<Vec<CaptureWatch<'_>>>, ended: impl FnOnce()) -> Result<(Graded, bool)> {
+        let (began, is_watched) = (Began::now(), watches.is_some());
         let made = match &watches {
             Some(watches) => self.clones_of_all(watches)?,
             None => None,
@@ -224,22 +289,27 @@ impl Moment<'_> {
             let was_written = watched.iter().any(|watched| matches!(watched, Watched::Written(_)));
             return Ok((self.read_clones(made, Some(watched), ended)?, was_written));
         }
-        let mut readings = Vec::new();
-        for i in 0..self.members.len() {
-            readings.push(self.reader(i, None).read(&self.members[i].parent)?);
-        }
+        let readings = (0..self.members.len()).map(|i| self.read_one(i)).collect::<Result<Vec<_>>>()?;
         let watched = self.end(watches);
         let together = self.paths();
         let mut was_written = false;
-        let mut taken = Vec::new();
+        let (mut taken, mut sound) = (Vec::new(), Vec::new());
         for ((ready, reading), watched) in self.members.iter().zip(readings).zip(watched) {
             let Target { file, path } = ready.member.target;
             let moved = !settled(file, path, &reading.stamp)?.same_state(&reading.stamp);
             was_written |= moved || matches!(watched, Watched::Written(_));
-            let grade = reading.limit(grade((file, path), &together, self.how.reading.lock, watched, moved));
+            sound.push(Sound::of(&watched).filter(|_| is_watched && !moved));
+            let mut grade = reading.limit(grade((file, path), &together, self.how.reading.lock, watched, moved));
+            if let (Ok(known), Some(_)) = (&ready.known, &reading.evidence) {
+                // It is no better than what the last reading rests on.
+                grade = known.grade(path, &together).min(grade);
+            }
             taken.push((reading, grade));
         }
         ended();
+        for (i, ((reading, _), sound)) in taken.iter_mut().zip(sound).enumerate() {
+            self.witness(i, reading, sound, began)?;
+        }
         Ok((taken, was_written))
     }
 

@@ -10,10 +10,11 @@ use crate::capture::{Base, Leaf, NoBase, ScannedWindow, Scope, scan};
 use crate::error::{At, Cause, Error, Result};
 use crate::ops::Progress;
 use crate::ops::input::Target;
+use crate::ops::input::known::KnownImage;
 use crate::ops::save::capture::CaptureOptions;
 use crate::pack::{Changed, Grade, PackSummary, Source, fits_time};
 use crate::page::{Digest, GROUP_PAGES, GROUP64, ImageHasher, MAX_LEN, groups_of, pages_of};
-use crate::store::{ChangeMarker, DigestCache, DigestCacheUpdate, History, Image, ImageBase, UpdateRuns};
+use crate::store::{ChangeMarker, DigestCache, DigestCacheUpdate, Evidence, History, Image, ImageBase, UpdateRuns};
 use crate::sys::create::Pending;
 use crate::sys::freeze::Frozen;
 use crate::sys::open::{self, Stamp};
@@ -33,7 +34,10 @@ pub(super) struct FullReading {
     pub(super) attrs: Vec<(Vec<u8>, Vec<u8>)>,
     pub(super) draft: UpdateRuns,
     pub(super) pack: Option<(Pending, PackSummary)>,
-    pub(super) cache: DigestCacheUpdate,
+    /// None where nothing was read.
+    pub(super) cache: Option<DigestCacheUpdate>,
+    /// What makes it known that the target holds this image.
+    pub(super) evidence: Option<Evidence>,
     /// Who was stopped meanwhile.
     pub(super) frozen: Option<Frozen>,
     /// The clone that was read.
@@ -128,6 +132,30 @@ impl Reader<'_> {
         Ok(self.attempt(&state, None, &NoBase, None, None)?.because(why))
     }
 
+    /// What a reading would find of a target that is known to hold `known`; none if it was written meanwhile.
+    pub(super) fn unread(&self, known: &KnownImage) -> Result<Option<FullReading>> {
+        let State { stamp, attrs } = state_of(self.target)?;
+        if stamp.ctime_ns != known.evidence.seen.ctime_ns || stamp.len != known.image.len() {
+            return Ok(None);
+        }
+        Ok(Some(FullReading {
+            parent: Some(known.image.clone()),
+            image: known.image.digest(),
+            changed: Changed::default(),
+            stamp,
+            attrs,
+            draft: UpdateRuns::new(self.history),
+            pack: None,
+            cache: None,
+            evidence: Some(known.evidence),
+            frozen: None,
+            cloned: None,
+            not_cloned: None,
+            read: Read { bytes: Some(0), why: known.why() },
+            is_claimed: false,
+        }))
+    }
+
     fn attempt(
         &self,
         state: &State,
@@ -169,7 +197,8 @@ impl Reader<'_> {
             attrs,
             draft: taking.draft,
             pack: taking.pack.finish()?,
-            cache: taking.cache,
+            cache: Some(taking.cache),
+            evidence: None,
             frozen: None,
             cloned: None,
             is_claimed: part.as_ref().is_some_and(|part| part.claimed.is_some()),
@@ -180,9 +209,9 @@ impl Reader<'_> {
 }
 
 impl FullReading {
-    /// Says why all of it was read, where that is so.
-    fn because(mut self, why: String) -> FullReading {
-        if self.read.bytes.is_none() {
+    /// Says why all of it was read, where that is so and nothing else was said.
+    pub(super) fn because(mut self, why: String) -> FullReading {
+        if self.read.bytes.is_none() && self.read.why.is_empty() {
             self.read.why = why;
         }
         self

@@ -6,10 +6,11 @@ use crate::capture::Companion;
 use crate::error::{Cause, Result};
 use crate::ops::Note;
 use crate::ops::save::capture::CapturedImage;
+use crate::ops::save::evidence::Traces;
 use crate::ops::stat::Format;
 use crate::pack::{FrameCounts, Grade, Meta, SnapshotKind};
 use crate::page::Digest;
-use crate::store::{DigestCacheUpdate, History, Image, Ref, SnapName, UnnamedSnapshot, WriteLock};
+use crate::store::{History, Image, Ref, SnapName, UnnamedSnapshot, WriteLock};
 
 /// What a captured image becomes.
 pub(super) enum Kept {
@@ -22,7 +23,7 @@ pub(super) enum Kept {
 /// A snapshot to be committed.
 pub(super) struct NewSnapshot {
     pub(super) snapshot: UnnamedSnapshot,
-    cache: DigestCacheUpdate,
+    traces: Traces,
     old_map: Option<Digest>,
     frames: FrameCounts,
 }
@@ -51,21 +52,21 @@ impl Kept {
 
 /// What follows the commit of a snapshot.
 pub(super) struct AfterCommit {
-    cache: DigestCacheUpdate,
+    traces: Traces,
     old_map: Option<Digest>,
     frames: FrameCounts,
 }
 
 impl NewSnapshot {
     pub(super) fn split(self) -> (AfterCommit, UnnamedSnapshot) {
-        let NewSnapshot { snapshot, cache, old_map, frames } = self;
-        (AfterCommit { cache, old_map, frames }, snapshot)
+        let NewSnapshot { snapshot, traces, old_map, frames } = self;
+        (AfterCommit { traces, old_map, frames }, snapshot)
     }
 }
 
 impl AfterCommit {
     pub(super) fn committed(self, history: &History, name: SnapName, meta: &Meta, report: &mut Report) -> Result<()> {
-        self.cache.finish(&name.id, &meta.image, meta.len);
+        self.traces.finish(history, &name.id, &meta.image, meta.len);
         report.stored(history, name, meta, self.old_map, self.frames)
     }
 }
@@ -113,14 +114,14 @@ pub(super) fn keep(
             let what = "the message was not stored, because nothing changed";
             report.warnings.push(Note::warning(what).of(Cause::Unchanged));
         }
-        taken.unchanged();
+        taken.unchanged(&member.history);
         return Ok(Kept::Same(parent.name));
     }
     let old_map = taken.parent.as_ref().map(|p| p.meta().stored.map);
     let frames = taken.frames();
     let (history, writing) = (&member.history, &mut member.writing);
-    let (snapshot, cache) = taken.prepare(history, writing, SnapshotKind::Asked, &options.message, logs)?;
-    Ok(Kept::New(Box::new(NewSnapshot { snapshot, cache, old_map, frames })))
+    let (snapshot, traces) = taken.prepare(history, writing, SnapshotKind::Asked, &options.message, logs)?;
+    Ok(Kept::New(Box::new(NewSnapshot { snapshot, traces, old_map, frames })))
 }
 
 /// The parent, where it is the snapshot of what was captured.

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::aspects::{Cell, Options};
 use crate::error::{Error, Result};
 use crate::ops::input::operand::Operand;
-use crate::ops::{Progress, diff, find_history};
+use crate::ops::{HowRead, Progress, diff, find_history};
 use crate::page::{Digest, PageRange, PageSet};
 use crate::store::Ref;
 
@@ -22,6 +22,8 @@ pub struct SinceLatest {
     pub ranges: u64,
     /// Bytes in those pages.
     pub bytes: u64,
+    /// How much of the file was read to find them.
+    pub how: Option<HowRead>,
     set: PageSet,
 }
 
@@ -70,6 +72,7 @@ pub(super) fn look(path: &Path, options: &Options, progress: &dyn Progress) -> R
         pages: found.pages_changed,
         ranges: found.ranges,
         bytes: found.bytes_changed,
+        how: found.how,
         set: compared.pages().clone(),
     }))
 }
