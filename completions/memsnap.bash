@@ -174,7 +174,7 @@ _memsnap() {
             return 0
             ;;
         memsnap__subcmd__apply)
-            opts="-o -n -y -q -v -h --output --dry-run --yes --live --force --compress --reserve --io --limit-rate --wait --store --json --quiet --verbose --color --progress --bytes --help"
+            opts="-o -n -y -q -v -h --output --dry-run --yes --live --force --compress --reserve --io --limit-rate --wait --reread --rescan --store --json --quiet --verbose --color --progress --bytes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -227,6 +227,10 @@ _memsnap() {
                     return 0
                     ;;
                 --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reread)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -370,7 +374,7 @@ _memsnap() {
             return 0
             ;;
         memsnap__subcmd__delta__subcmd__make)
-            opts="-o -q -v -h --at --reversible --level --output --force --lock --io --limit-rate --wait --store --json --quiet --verbose --color --progress --bytes --help"
+            opts="-o -q -v -h --at --reversible --level --output --force --lock --io --limit-rate --wait --reread --rescan --store --json --quiet --verbose --color --progress --bytes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -426,6 +430,10 @@ _memsnap() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --reread)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --store)
                     COMPREPLY=()
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
@@ -478,7 +486,7 @@ _memsnap() {
             return 0
             ;;
         memsnap__subcmd__diff)
-            opts="-U -q -v -h --at --range --stat --pages --unit --hex --context --as --nan-equal --map --limit --elements --no-pager --lock --io --limit-rate --wait --store --json --quiet --verbose --color --progress --bytes --help"
+            opts="-U -q -v -h --at --range --stat --pages --unit --hex --context --as --nan-equal --map --limit --elements --no-pager --lock --io --limit-rate --wait --reread --rescan --store --json --quiet --verbose --color --progress --bytes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -524,6 +532,10 @@ _memsnap() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --reread)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --store)
                     COMPREPLY=()
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
@@ -547,7 +559,7 @@ _memsnap() {
             return 0
             ;;
         memsnap__subcmd__edit)
-            opts="-o -n -y -q -v -h --at --hex --text --from --zero --grow --output --dry-run --yes --live --force --compress --reserve --io --limit-rate --wait --store --json --quiet --verbose --color --progress --bytes --help"
+            opts="-o -n -y -q -v -h --at --hex --text --from --zero --grow --output --dry-run --yes --live --force --compress --reserve --io --limit-rate --wait --reread --rescan --store --json --quiet --verbose --color --progress --bytes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -631,6 +643,10 @@ _memsnap() {
                     return 0
                     ;;
                 --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reread)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -796,7 +812,7 @@ _memsnap() {
             return 0
             ;;
         memsnap__subcmd__recover)
-            opts="-n -y -q -v -h --finish --rollback --abandon --dry-run --yes --live --force --compress --reserve --io --limit-rate --wait --store --json --quiet --verbose --color --progress --bytes --help"
+            opts="-n -y -q -v -h --finish --rollback --abandon --dry-run --yes --live --force --compress --reserve --io --limit-rate --wait --reread --rescan --store --json --quiet --verbose --color --progress --bytes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -819,6 +835,10 @@ _memsnap() {
                     return 0
                     ;;
                 --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reread)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -912,7 +932,7 @@ _memsnap() {
             return 0
             ;;
         memsnap__subcmd__revert)
-            opts="-r -n -y -q -v -h --at --range --no-undo --dry-run --yes --live --force --compress --reserve --io --limit-rate --wait --store --json --quiet --verbose --color --progress --bytes --help"
+            opts="-r -n -y -q -v -h --at --range --no-undo --dry-run --yes --live --force --compress --reserve --io --limit-rate --wait --reread --rescan --store --json --quiet --verbose --color --progress --bytes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -950,6 +970,10 @@ _memsnap() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --reread)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --store)
                     COMPREPLY=()
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
@@ -973,7 +997,7 @@ _memsnap() {
             return 0
             ;;
         memsnap__subcmd__snap)
-            opts="-m -t -q -v -h --message --tag --always --new --require --strict --compress --reserve --lock --io --limit-rate --wait --store --json --quiet --verbose --color --progress --bytes --help"
+            opts="-m -t -q -v -h --message --tag --always --new --require --strict --alone --set --include --exclude --compress --reserve --lock --io --limit-rate --wait --reread --rescan --freeze --pre --post --every --store --json --quiet --verbose --color --progress --bytes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -999,6 +1023,14 @@ _memsnap() {
                     COMPREPLY=($(compgen -W "none claimed observed proven" -- "${cur}"))
                     return 0
                     ;;
+                --include)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --exclude)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --compress)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1016,6 +1048,26 @@ _memsnap() {
                     return 0
                     ;;
                 --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reread)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --freeze)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pre)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --post)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --every)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1042,7 +1094,7 @@ _memsnap() {
             return 0
             ;;
         memsnap__subcmd__stat)
-            opts="-o -q -v -h --columns --map --locks --content --changes --watch --io --limit-rate --wait --store --json --quiet --verbose --color --progress --bytes --help"
+            opts="-o -q -v -h --columns --map --locks --content --changes --watch --io --limit-rate --wait --reread --rescan --store --json --quiet --verbose --color --progress --bytes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1072,6 +1124,10 @@ _memsnap() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --reread)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --store)
                     COMPREPLY=()
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
@@ -1095,7 +1151,7 @@ _memsnap() {
             return 0
             ;;
         memsnap__subcmd__undo)
-            opts="-n -y -q -v -h --dry-run --yes --live --force --compress --reserve --io --limit-rate --wait --store --json --quiet --verbose --color --progress --bytes --help"
+            opts="-n -y -q -v -h --dry-run --yes --live --force --compress --reserve --io --limit-rate --wait --reread --rescan --store --json --quiet --verbose --color --progress --bytes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1118,6 +1174,10 @@ _memsnap() {
                     return 0
                     ;;
                 --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reread)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -61,6 +61,8 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l require -d 'Exi
 claimed\t''
 observed\t''
 proven\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l include -d 'Of a DIR, take only files whose name matches PATTERN; may be repeated' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l exclude -d 'Of a DIR, leave out files whose name matches PATTERN; may be repeated' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l compress -d 'Compress stored pages: none, zstd or zstd:LEVEL (1 to 19)' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l reserve -d 'Leave SIZE of the store\'s disk free: bytes, or a percentage' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l io -d 'Read by mmap (map) or by pread; auto uses the faster one' -r -f -a "auto\t''
@@ -68,6 +70,11 @@ map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l limit-rate -d 'Read at most SIZE bytes a second' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l wait -d 'Wait up to SECS seconds for locks, and for a file that is being written to be quiet' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l reread -d 'Read again a file that was read longer ago than DURATION [default: 7d, 1d if then observed]' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l freeze -d 'Stop the processes that write to FILE while it is read, for MS at most' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l pre -d 'Run CMD right before FILE is read, such as one that flushes a program' -r -f -a "(__fish_complete_command)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l post -d 'Run CMD right after FILE was read, before the snapshot is stored' -r -f -a "(__fish_complete_command)"
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l every -d 'Take a snapshot again and again, at each multiple of DURATION' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
@@ -78,7 +85,10 @@ never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l always -d 'Take a snapshot even if nothing changed'
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l new -d 'Begin a new history for a FILE that was renamed'
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l strict -d 'Store nothing if the grade is below the required one'
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l alone -d 'Of a database, leave out its logs'
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l set -d 'Take the FILEs at one moment, as one set'
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l lock -d 'Hold a shared flock on the file while reading it'
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l rescan -d 'Read the file, even if nothing shows a change since it was read'
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l json -d 'Write results and errors as JSON, one object a line'
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -s v -l verbose -d 'Show more: full ids, exact times, reasons for grades'
@@ -110,6 +120,7 @@ map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l limit-rate -d 'Read at most SIZE bytes a second' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l wait -d 'Wait up to SECS seconds for locks, and for a file that is being written to be quiet' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l reread -d 'Read again a file that was read longer ago than DURATION [default: 7d, 1d if then observed]' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
@@ -125,6 +136,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l map -d 'Draw a 
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l elements -d 'Show which elements of persistent vectors differ, by their indexes'
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l no-pager -d 'Do not start a pager'
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l lock -d 'Hold a shared flock on the file while reading it'
+complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l rescan -d 'Read the file, even if nothing shows a change since it was read'
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -l json -d 'Write results and errors as JSON, one object a line'
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
 complete -c memsnap -n "__fish_memsnap_using_subcommand diff" -s v -l verbose -d 'Show more: full ids, exact times, reasons for grades'
@@ -159,6 +171,7 @@ map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l limit-rate -d 'Read at most SIZE bytes a second' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l wait -d 'Wait up to SECS seconds for locks, and for a file that is being written to be quiet' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l reread -d 'Read again a file that was read longer ago than DURATION [default: 7d, 1d if then observed]' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
@@ -170,6 +183,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l map -d 'Draw a 
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l locks -d 'Show only locks, also of directories; exit with 1 if none is held'
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l content -d 'Count zero pages and duplicate pages, and measure compression'
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l changes -d 'Count the pages that changed since the latest snapshot'
+complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l rescan -d 'Read the file, even if nothing shows a change since it was read'
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -l json -d 'Write results and errors as JSON, one object a line'
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
 complete -c memsnap -n "__fish_memsnap_using_subcommand stat" -s v -l verbose -d 'Show more: full ids, exact times, reasons for grades'
@@ -184,6 +198,7 @@ map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l limit-rate -d 'Read at most SIZE bytes a second' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l wait -d 'Wait up to SECS seconds for locks, and for a file that is being written to be quiet' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l reread -d 'Read again a file that was read longer ago than DURATION [default: 7d, 1d if then observed]' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
@@ -196,6 +211,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -s n -l dry-run 
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -s y -l yes -d 'Do not ask for confirmation'
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l live -d 'Write although other processes have the file open'
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l force -d 'Override the safety checks'
+complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l rescan -d 'Read the file, even if nothing shows a change since it was read'
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -l json -d 'Write results and errors as JSON, one object a line'
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
 complete -c memsnap -n "__fish_memsnap_using_subcommand revert" -s v -l verbose -d 'Show more: full ids, exact times, reasons for grades'
@@ -208,6 +224,7 @@ map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l limit-rate -d 'Read at most SIZE bytes a second' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l wait -d 'Wait up to SECS seconds for locks, and for a file that is being written to be quiet' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l reread -d 'Read again a file that was read longer ago than DURATION [default: 7d, 1d if then observed]' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
@@ -219,6 +236,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -s n -l dry-run -d
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -s y -l yes -d 'Do not ask for confirmation'
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l live -d 'Write although other processes have the file open'
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l force -d 'Override the safety checks'
+complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l rescan -d 'Read the file, even if nothing shows a change since it was read'
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -l json -d 'Write results and errors as JSON, one object a line'
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
 complete -c memsnap -n "__fish_memsnap_using_subcommand undo" -s v -l verbose -d 'Show more: full ids, exact times, reasons for grades'
@@ -237,6 +255,7 @@ map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l limit-rate -d 'Read at most SIZE bytes a second' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l wait -d 'Wait up to SECS seconds for locks, and for a file that is being written to be quiet' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l reread -d 'Read again a file that was read longer ago than DURATION [default: 7d, 1d if then observed]' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
@@ -249,6 +268,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -s n -l dry-run -d
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -s y -l yes -d 'Do not ask for confirmation'
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l live -d 'Write although other processes have the file open'
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l force -d 'Override the safety checks'
+complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l rescan -d 'Read the file, even if nothing shows a change since it was read'
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -l json -d 'Write results and errors as JSON, one object a line'
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
 complete -c memsnap -n "__fish_memsnap_using_subcommand edit" -s v -l verbose -d 'Show more: full ids, exact times, reasons for grades'
@@ -261,6 +281,7 @@ map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l limit-rate -d 'Read at most SIZE bytes a second' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l wait -d 'Wait up to SECS seconds for locks, and for a file that is being written to be quiet' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l reread -d 'Read again a file that was read longer ago than DURATION [default: 7d, 1d if then observed]' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
@@ -275,6 +296,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -s n -l dry-run
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -s y -l yes -d 'Do not ask for confirmation'
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l live -d 'Write although other processes have the file open'
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l force -d 'Override the safety checks'
+complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l rescan -d 'Read the file, even if nothing shows a change since it was read'
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -l json -d 'Write results and errors as JSON, one object a line'
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
 complete -c memsnap -n "__fish_memsnap_using_subcommand recover" -s v -l verbose -d 'Show more: full ids, exact times, reasons for grades'
@@ -322,6 +344,7 @@ map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l limit-rate -d 'Read at most SIZE bytes a second' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l wait -d 'Wait up to SECS seconds for locks, and for a file that is being written to be quiet' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l reread -d 'Read again a file that was read longer ago than DURATION [default: 7d, 1d if then observed]' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
@@ -332,6 +355,7 @@ never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l reversible -d 'Include the old pages, so that the delta can be reversed'
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l force -d 'Replace it if it exists; write to stdout even if it is a terminal'
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l lock -d 'Hold a shared flock on the file while reading it'
+complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l rescan -d 'Read the file, even if nothing shows a change since it was read'
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -l json -d 'Write results and errors as JSON, one object a line'
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
 complete -c memsnap -n "__fish_memsnap_using_subcommand delta; and __fish_seen_subcommand_from make" -s v -l verbose -d 'Show more: full ids, exact times, reasons for grades'
@@ -371,6 +395,7 @@ map\t''
 pread\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l limit-rate -d 'Read at most SIZE bytes a second' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l wait -d 'Wait up to SECS seconds for locks, and for a file that is being written to be quiet' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l reread -d 'Read again a file that was read longer ago than DURATION [default: 7d, 1d if then observed]' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l store -d 'Store snapshots in DIR or $MEMSNAP_STORE, not in .memsnap beside FILE' -r -f -a "(__fish_complete_directories)"
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l color -d 'Colour the output; auto: on a terminal' -r -f -a "auto\t''
 always\t''
@@ -382,6 +407,7 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -s n -l dry-run -
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -s y -l yes -d 'Do not ask for confirmation'
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l live -d 'Write although other processes have the file open'
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l force -d 'Override the safety checks'
+complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l rescan -d 'Read the file, even if nothing shows a change since it was read'
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -l json -d 'Write results and errors as JSON, one object a line'
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
 complete -c memsnap -n "__fish_memsnap_using_subcommand apply" -s v -l verbose -d 'Show more: full ids, exact times, reasons for grades'
