@@ -16,10 +16,10 @@ use std::path::Path;
 use anyhow::Context;
 use clap::{ValueEnum, ValueHint};
 use memsnap::Ref;
-use memsnap::ops::{HowRead, Operand};
 use memsnap::ops::diff::elements::diff_elements;
 use memsnap::ops::diff::{Compared, Options, Report, Side, diff};
 use memsnap::ops::set::{Member, SetEntry};
+use memsnap::ops::{HowRead, Operand};
 use memsnap::program::signal::MessageOnSignal;
 use serde::Serialize;
 

@@ -176,9 +176,9 @@ fn is_full(e: &io::Error) -> bool {
 /// Whether a file is one of a store, by its name; else it is a delta.
 fn is_stored(path: &Path) -> bool {
     let suffix = path.extension().is_some_and(|e| ["snap", "map", "pack"].iter().any(|s| e == *s));
-    let name = path
-        .file_name()
-        .is_some_and(|n| ["format", "target", "digests", "evidence", "intent", "undo", ".gitignore"].iter().any(|s| n == *s));
+    let name = path.file_name().is_some_and(|n| {
+        ["format", "target", "digests", "evidence", "intent", "undo", ".gitignore"].iter().any(|s| n == *s)
+    });
     suffix || name || path.parent().is_some_and(|p| p.ends_with("names"))
 }
 

@@ -10,8 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use crate::capture::{Base, KnownDigests, ScannedWindow, scan};
 use crate::error::{At, Result};
 use crate::ops::input::Target;
-use crate::ops::input::known::{HowRead, known_image};
 use crate::ops::input::image::{LiveFile, OpenImage, StoredImage, refuse_unfinished_to_read};
+use crate::ops::input::known::{HowRead, known_image};
 use crate::ops::{Progress, Reading};
 use crate::pack::ReadAt;
 use crate::page::{
