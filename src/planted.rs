@@ -33,6 +33,8 @@ pub(crate) enum Bug {
     NoQuietFlush,
     /// Nobody looks for dirty pages at the end of a quiet window.
     NoQuietEnd,
+    /// Extents of which it is not known where their bytes are count as shared where they look the same.
+    DoubtfulIsShared,
 }
 
 /// Whether this bug is planted.

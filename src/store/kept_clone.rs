@@ -118,6 +118,19 @@ impl KeptClone {
         kept
     }
 
+    /// Removes what a killed process left: a clone that its record does not speak of.
+    pub(super) fn sweep(history: &History, lock: &WriteLock) {
+        if KeptClone::is_wrong(history) {
+            KeptClone::remove(history, lock);
+        }
+    }
+
+    /// Whether there is a clone, or a record, that is of no use.
+    pub fn is_wrong(history: &History) -> bool {
+        let exists = |name: &&str| std::fs::symlink_metadata(history.dir().join(name)).is_ok();
+        [NAME, RECORD].iter().any(exists) && KeptClone::open(history).is_none()
+    }
+
     /// Removes the clone that `history` keeps, if there is one: it takes space as the target changes.
     pub fn remove(history: &History, _lock: &WriteLock) {
         for name in [RECORD, NAME] {

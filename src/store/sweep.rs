@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::file_names::{SnapName, part, stored_id};
 use super::history::History;
 use super::intent::Intent;
+use super::kept_clone::KeptClone;
 use super::write_lock::WriteLock;
 use crate::error::{At, Result};
 use crate::page::Digest;
@@ -65,6 +66,7 @@ impl History {
 
     /// Removes the leftover files.
     pub(crate) fn sweep(&self, lock: &WriteLock) -> Result<()> {
+        KeptClone::sweep(self, lock);
         self.name_parts(lock)?;
         for path in self.left_over(self.needed()?.as_ref())?.0 {
             no_follow::remove_file(&path).at("removing", &path)?;

@@ -35,7 +35,8 @@ impl Victim {
         let dir = case.path("victim");
         fs::create_dir(&dir).unwrap();
         chmod(&dir, 0o755);
-        for name in ["file", "tmp-1-0123456789abcdef", "tag-gold", "lock", "digests", "evidence", "inode", "intent"] {
+        let kept = ["digests", "evidence", "clone", "cloned", "inode", "intent"];
+        for name in ["file", "tmp-1-0123456789abcdef", "tag-gold", "lock"].into_iter().chain(kept) {
             let path = dir.join(name);
             fs::write(&path, b"precious").unwrap();
             let old = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
@@ -212,6 +213,8 @@ impl Pattern {
             "names/tag-gold",
             "digests",
             "evidence",
+            "clone",
+            "cloned",
             "inode",
             "target",
             "intent",

@@ -21,7 +21,7 @@ enum Role {
 
 fn role(path: &Path) -> Role {
     match path.file_name().and_then(|name| name.to_str()) {
-        Some("digests" | "evidence" | "lock" | "inode" | ".gitignore") => Role::Disposable,
+        Some("digests" | "evidence" | "clone" | "cloned" | "lock" | "inode" | ".gitignore") => Role::Disposable,
         _ => Role::Kept,
     }
 }

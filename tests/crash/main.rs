@@ -10,6 +10,7 @@ mod blocks;
 #[allow(dead_code, reason = "shared")]
 #[path = "../util/case.rs"]
 mod case;
+mod cloned;
 mod directory;
 #[cfg(feature = "dev")]
 mod disk;

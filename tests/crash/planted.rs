@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 use crate::case::{Case, PAGE, Ran, finish, has, noise, skip, start};
+use crate::cloned::bytes_in_the_inode;
 use crate::directory::in_memory;
 #[cfg(feature = "dev")]
 use crate::disk::needs_fuse;
@@ -52,6 +53,7 @@ const ROWS: &[(&str, Harness)] = &[
     ("NoLock", Harness::Here(another_process_has_the_lock)),
     ("NoQuietFlush", Harness::Quiet(what_is_dirty)),
     ("NoQuietEnd", Harness::Quiet(a_store_that_is_late)),
+    ("DoubtfulIsShared", Harness::Here(bytes_in_the_inode)),
 ];
 
 impl Harness {

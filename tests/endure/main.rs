@@ -6,6 +6,7 @@
 #[allow(dead_code, reason = "shared")]
 #[path = "../util/case.rs"]
 mod case;
+mod clones;
 mod concurrent;
 mod dense;
 mod freeze;

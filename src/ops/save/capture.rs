@@ -44,13 +44,6 @@ impl CaptureOptions<'_> {
         self.clones == Clones::Keep
     }
 
-    /// After how long all of a target is read again, whatever is known of it.
-    pub(super) fn reread(&self) -> Duration {
-        Duration::from_secs(7 * 86_400)
-    }
-}
-
-impl CaptureOptions<'_> {
     /// Why a target is read although it is known what it holds; none if it is not.
     pub(super) fn must_read(&self) -> Option<&'static str> {
         match self.clones {

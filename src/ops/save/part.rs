@@ -18,6 +18,9 @@ const LEAST: u64 = 64;
 /// Most of them: 64 GiB.
 const MOST: u64 = 1 << 20;
 
+/// After how long all of a target is read again, whatever its clones share.
+const REREAD: Duration = Duration::from_secs(7 * 86_400);
+
 /// The part of a target that is read.
 #[derive(Debug)]
 pub(super) struct Part {
@@ -93,8 +96,11 @@ fn shared(reader: &Reader<'_>, cloned: &Cloned, parent: &Image, len: u64) -> Res
     if !kept.is_of(&parent.name.id, &parent.digest(), parent.len()) {
         return Err("the kept clone is not of the parent snapshot".into());
     }
+    if reader.how.reading.rescan {
+        return Err("so it was asked for".into());
+    }
     let age = id::now_ns().checked_sub(kept.read_ns()).and_then(|age| u64::try_from(age).ok());
-    if age.is_none_or(|age| Duration::from_nanos(age) >= reader.how.reread()) {
+    if age.is_none_or(|age| Duration::from_nanos(age) >= reader.how.reading.reread.unwrap_or(REREAD)) {
         return Err("all of it is read from time to time".into());
     }
     let file = cloned.file.file();

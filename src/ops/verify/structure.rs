@@ -7,7 +7,7 @@ use crate::error::{Cause, Error, Result};
 use crate::ops::Note;
 use crate::pack::{Bad, Run};
 use crate::page::{Digest, PAGE64};
-use crate::store::{DigestCache, Image, Intent, SnapName};
+use crate::store::{DigestCache, Image, Intent, KeptClone, SnapName};
 
 /// The result of the check of the structure.
 pub(super) struct Structure {
@@ -87,6 +87,11 @@ impl Check<'_> {
         let cache = dir.join("digests");
         if std::fs::symlink_metadata(&cache).is_ok() && DigestCache::open(self.history).is_none() {
             let what = format!("the digest cache {} is incomplete, and will be written again", cache.display());
+            report.notes.push(Note::new(what));
+        }
+        if KeptClone::is_wrong(self.history) {
+            let what =
+                format!("the kept clone {} is not the one recorded, and is not used", dir.join("clone").display());
             report.notes.push(Note::new(what));
         }
         Ok(())
