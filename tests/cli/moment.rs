@@ -67,9 +67,11 @@ fn the_second_command_runs_after_failures() {
 fn the_second_command_runs_before_a_signal_ends_memsnap() {
     let case = Case::with_pages(1024);
     let post = "echo post >>notes; sleep 0.1; echo end >>notes";
-    for (name, number, pre) in
-        [("TERM", 15, "echo pre >>notes; exec sleep 60"), ("INT", 2, "echo pre >>notes"), ("HUP", 1, "echo pre >>notes")]
-    {
+    for (name, number, pre) in [
+        ("TERM", 15, "echo pre >>notes; exec sleep 60"),
+        ("INT", 2, "echo pre >>notes"),
+        ("HUP", 1, "echo pre >>notes"),
+    ] {
         case.write("notes", b"");
         let child = begin(&case, &["snap", "--always", "--limit-rate", "64k", "--pre", pre, "--post", post, "f"]);
         eventually(|| notes(&case) == "pre\n");

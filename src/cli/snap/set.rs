@@ -129,7 +129,7 @@ fn json(report: &SetReport, below: bool) -> impl Serialize {
         grade: report.grade.to_string(),
         reason: &report.reason,
         below,
-        members: report.members.iter().map(|member| super::json(member, false)).collect::<Vec<_>>(),
+        members: report.members.iter().map(|member| super::report::json(member, false)).collect::<Vec<_>>(),
         came: paths(&report.came),
         went: paths(&report.went),
         warnings: report.warnings.iter().map(hints::of_note).collect::<Vec<_>>(),

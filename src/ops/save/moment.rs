@@ -46,9 +46,13 @@ pub(crate) fn take_all(
     how: &CaptureOptions<'_>,
     progress: &dyn Progress,
 ) -> Result<Vec<CapturedImage>> {
-    let ready = members.iter().map(|member| Ready::new(*member, how)).collect::<Result<Vec<_>>>()?;
     let dirs: Vec<_> = members.iter().map(|member| member.history.dir()).collect();
-    let taken = around(how.around, &dirs, || Moment { members: &ready, how, progress }.take())?;
+    // What is known of a target is known from here on: the command before may write to it.
+    let (ready, taken) = around(how.around, &dirs, || {
+        let ready = members.iter().map(|member| Ready::new(*member, how)).collect::<Result<Vec<_>>>()?;
+        let taken = Moment { members: &ready, how, progress }.take()?;
+        Ok((ready, taken))
+    })?;
     let finish = |(ready, (reading, grade))| Ready::finish(ready, reading, grade);
     Ok(ready.into_iter().zip(taken).map(finish).collect())
 }
