@@ -738,7 +738,7 @@ _memsnap() {
             return 0
             ;;
         memsnap__subcmd__log)
-            opts="-r -n -q -v -h --range --newest --store --json --quiet --verbose --color --progress --bytes --help"
+            opts="-r -n -q -v -h --sets --range --newest --store --json --quiet --verbose --color --progress --bytes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -997,7 +997,7 @@ _memsnap() {
             return 0
             ;;
         memsnap__subcmd__snap)
-            opts="-m -t -q -v -h --message --tag --always --new --require --strict --alone --set --include --exclude --compress --reserve --lock --io --limit-rate --wait --reread --rescan --freeze --pre --post --every --store --json --quiet --verbose --color --progress --bytes --help"
+            opts="-m -t -q -v -h --message --tag --always --new --require --strict --alone --set --include --exclude --clone --changed --compress --reserve --lock --io --limit-rate --wait --reread --rescan --freeze --pre --post --every --store --json --quiet --verbose --color --progress --bytes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1029,6 +1029,25 @@ _memsnap() {
                     ;;
                 --exclude)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --clone)
+                    COMPREPLY=($(compgen -W "auto always never keep" -- "${cur}"))
+                    return 0
+                    ;;
+                --changed)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
                     return 0
                     ;;
                 --compress)

@@ -63,6 +63,11 @@ observed\t''
 proven\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l include -d 'Of a DIR, take only files whose name matches PATTERN; may be repeated' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l exclude -d 'Of a DIR, leave out files whose name matches PATTERN; may be repeated' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l clone -d 'Read a clone of FILE (a reflink; xfs, btrfs): one moment, and nobody waits' -r -f -a "auto\t''
+always\t''
+never\t''
+keep\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l changed -d 'Read only what LIST says has changed since the last snapshot' -r -F
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l compress -d 'Compress stored pages: none, zstd or zstd:LEVEL (1 to 19)' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l reserve -d 'Leave SIZE of the store\'s disk free: bytes, or a percentage' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l io -d 'Read by mmap (map) or by pread; auto uses the faster one' -r -f -a "auto\t''
@@ -103,6 +108,7 @@ never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand log" -l progress -d 'Show progress on stderr; auto: on a terminal; always: also elsewhere, one line a second' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c memsnap -n "__fish_memsnap_using_subcommand log" -l sets -d 'List the sets of the store'
 complete -c memsnap -n "__fish_memsnap_using_subcommand log" -l json -d 'Write results and errors as JSON, one object a line'
 complete -c memsnap -n "__fish_memsnap_using_subcommand log" -s q -l quiet -d 'Suppress progress messages: only results, warnings and errors'
 complete -c memsnap -n "__fish_memsnap_using_subcommand log" -s v -l verbose -d 'Show more: full ids, exact times, reasons for grades'
