@@ -10,7 +10,8 @@ mod checks;
 
 type Check = fn(&[u8]);
 
-const CHECKS: [(&str, Check); 12] = [
+const CHECKS: [(&str, Check); 13] = [
+    ("changed_list", checks::changed_list::check),
     ("delta", checks::delta::check),
     ("digest_cache", checks::digest_cache::check),
     ("file_ref", checks::file_ref::check),

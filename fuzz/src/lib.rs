@@ -18,5 +18,6 @@ pub mod snapshot;
 pub mod tags;
 pub mod vec_header;
 
+pub mod changed_list;
 pub mod range;
 pub mod words;

@@ -9,6 +9,7 @@ mod attack_store;
 mod attack_swap;
 #[path = "../util/case.rs"]
 mod case;
+mod changed;
 mod clock;
 mod companions;
 mod delta;
