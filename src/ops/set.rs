@@ -79,7 +79,7 @@ impl SetEntry {
         SetEntry {
             id,
             time_ns: set.time_ns,
-            directory: set.directory.as_deref().map(|key| store.target(key)),
+            directory: set.directory.as_deref().map(|key| store.directory(key)),
             message: set.message.clone(),
             host: set.host.clone(),
             members,

@@ -51,6 +51,11 @@ impl Store {
         if directory == self.above { Vec::new() } else { self.key(directory) }
     }
 
+    /// The path of the directory with this key.
+    pub(crate) fn directory(&self, key: &[u8]) -> PathBuf {
+        if key.is_empty() { self.above.clone() } else { self.target(key) }
+    }
+
     /// Returns the absolute path of the target with this key.
     #[doc(hidden)]
     pub fn target(&self, key: &[u8]) -> PathBuf {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::{Options, Out, Report, restore};
-use crate::error::{At, Cause, Error, Result};
+use crate::error::{At, Error, Result};
 use crate::ops::Progress;
 use crate::ops::input::operand::Operand;
 use crate::ops::set::{Member, SetEntry};
@@ -32,7 +32,6 @@ pub fn restore_set(set: &SetEntry, out: &Path, options: &Options, progress: &dyn
         notes: Vec::new(),
         elapsed: Duration::ZERO,
     };
-    let options = options.clone().store(options.store.clone());
     for member in &set.members {
         let file = room.path().join(member.key.strip_prefix(&base).unwrap_or(&member.key));
         let dir = no_follow::parent(&file);
@@ -60,7 +59,7 @@ pub fn restore_set(set: &SetEntry, out: &Path, options: &Options, progress: &dyn
 /// # Errors
 /// As [`restore_set`], but for what only reading and writing finds.
 pub fn rehearse_set(set: &SetEntry, out: &Path) -> Result<PathBuf> {
-    let out = create::resolve_output(out)?;
+    let out = if out.is_dir() { out.canonicalize().at("resolving", out)? } else { create::resolve_output(out)? };
     refuse_stored(&out)?;
     let is_free = match std::fs::read_dir(&out) {
         Ok(mut entries) => entries.next().is_none(),
@@ -68,7 +67,7 @@ pub fn rehearse_set(set: &SetEntry, out: &Path) -> Result<PathBuf> {
     };
     if !is_free {
         let what = format!("{} exists, and {} files need a new directory", out.display(), set.members.len());
-        return Err(Error::refused(what, Cause::Stated));
+        return Err(Error::refused(what, "name a directory that does not exist, or is empty"));
     }
     Ok(out)
 }
