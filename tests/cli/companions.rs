@@ -107,7 +107,7 @@ fn a_log_that_sqlite_plays_back_is_hot() {
         sqlite(&case, "f", mode, statements);
         let log = format!("f{suffix}");
         let ran =
-            case.exits("snap f", 3).says("unproven").says(remedy).says(&format!("{log} first, as the warning says"));
+            case.exits("snap --alone f", 3).says("unproven").says(remedy).says(&format!("{log} first, as the warning says"));
         assert_eq!(ran.err.matches("the database is both together").count(), 1, "{}", ran.err);
         let ran = case.exits("revert --yes f@1", 2);
         assert!(!ran.err.contains("remove") && !ran.err.contains("rm "), "{}", ran.err);
@@ -140,7 +140,7 @@ fn logs_of_duckdb_are_known() {
             case.ok("snap f").says("proven");
             case.touch(2, 2);
             case.write(&name, &log);
-            case.exits("snap f", 3).says(&name).says("f -c CHECKPOINT`");
+            case.exits("snap --alone f", 3).says(&name).says("f -c CHECKPOINT`");
             case.exits("revert --yes f@1", 2).says(&name);
             case.exits("restore f@1 -o f2", 0);
             std::fs::rename(case.path(&name), case.path(format!("new{suffix}"))).unwrap();

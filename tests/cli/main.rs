@@ -55,6 +55,7 @@ mod recover;
 mod restore;
 mod revert;
 mod salvage;
+mod sets;
 mod snap;
 mod stat;
 mod stat_peers;

@@ -9,6 +9,13 @@ pub(crate) fn pages(case: &Case) {
     case.write("f", &noise(1, 40 * PAGE));
 }
 
+/// Three files without a history.
+pub(crate) fn three(case: &Case) {
+    pages(case);
+    case.write("g", &noise(2, 3 * PAGE + 1));
+    case.write("h", &noise(3, 9 * PAGE));
+}
+
 /// Several separate runs of pages differ from the snapshot.
 pub(crate) fn changed(case: &Case) {
     pages(case);

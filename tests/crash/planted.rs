@@ -50,6 +50,7 @@ const ROWS: &[(&str, Harness)] = &[
     ("NoVecSync", Harness::Power("vec push")),
     ("SyncAgain", Harness::Here(|subject| syncs_that_fail(subject, &scene("revert")))),
     ("NoReadBack", Harness::Here(a_disk_that_lies)),
+    ("SetBeforeParts", Harness::Here(|subject| killed(subject, &scene("snap a set"), 1))),
     ("NoLock", Harness::Here(another_process_has_the_lock)),
     ("NoQuietFlush", Harness::Quiet(what_is_dirty)),
     ("NoQuietEnd", Harness::Quiet(a_store_that_is_late)),

@@ -2,7 +2,9 @@
 //! afterwards, wherever it was stopped.
 
 use crate::case::Case;
-use crate::grounds::{changed, damaged, grown, interrupted, moved, pages, reverted, vector, with_delta, with_output};
+use crate::grounds::{
+    changed, damaged, grown, interrupted, moved, pages, reverted, three, vector, with_delta, with_output,
+};
 use crate::leftovers::{is_mixture, temporary_files};
 
 /// A command that writes, and what it works on.
@@ -16,6 +18,8 @@ pub(crate) struct Scene {
     kind: Kind,
     /// Paths whose history is kept; at any moment one of them has it.
     histories: &'static [&'static str],
+    /// Files whose snapshots appear together, or not at all.
+    together: &'static [&'static str],
     /// What the same command does when it had been completed.
     again: Again,
 }
@@ -72,6 +76,7 @@ const NEW: Scene = Scene {
     watched: "f",
     kind: Kind::Target,
     histories: &["f"],
+    together: &[],
     again: Again::Same,
 };
 
@@ -108,6 +113,14 @@ fn of_snapshots() -> Vec<Scene> {
             kind: Kind::Output,
             histories: &["f", "g"],
             again: Again::Refused(2),
+            ..NEW
+        },
+        Scene {
+            name: "snap a set",
+            words: "snap --set f g h",
+            ground: three,
+            together: &["f", "g", "h"],
+            ..NEW
         },
     ]
 }
@@ -189,6 +202,7 @@ impl Scene {
             self.is_done(case, known)?;
         }
         self.is_old_or_new(case, known)?;
+        self.is_whole(case)?;
         if self.kind != Kind::Damaged {
             self.store_is_sound(case)?;
             self.keeps(case, known)?;
@@ -273,6 +287,16 @@ impl Scene {
         expect(case, self.recovery(), 0)?;
         let now = self.state(case)?;
         if now == known.before || now == known.after { Ok(()) } else { Err("recovered to neither".into()) }
+    }
+
+    /// Files that are captured together have as many snapshots.
+    fn is_whole(&self, case: &Case) -> Result<(), String> {
+        let count = |file: &&str| case.run(["log", "--json", file]).out.lines().count();
+        let counts: Vec<_> = self.together.iter().map(count).collect();
+        match counts.iter().all(|n| *n == counts[0]) {
+            true => Ok(()),
+            false => Err(format!("snapshots of {:?}: {counts:?}", self.together)),
+        }
     }
 
     fn store_is_sound(&self, case: &Case) -> Result<(), String> {
