@@ -106,8 +106,11 @@ fn a_log_that_sqlite_plays_back_is_hot() {
         case.ok("snap f");
         sqlite(&case, "f", mode, statements);
         let log = format!("f{suffix}");
-        let ran =
-            case.exits("snap --alone f", 3).says("unproven").says(remedy).says(&format!("{log} first, as the warning says"));
+        let ran = case
+            .exits("snap --alone f", 3)
+            .says("unproven")
+            .says(remedy)
+            .says(&format!("{log} first, as the warning says"));
         assert_eq!(ran.err.matches("the database is both together").count(), 1, "{}", ran.err);
         let ran = case.exits("revert --yes f@1", 2);
         assert!(!ran.err.contains("remove") && !ran.err.contains("rm "), "{}", ran.err);

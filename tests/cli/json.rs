@@ -84,6 +84,18 @@ fn changes(printed: &mut Printed) {
     }
 }
 
+/// Sets, a file of which comes or goes, and a database with its log.
+fn sets(printed: &mut Printed) {
+    let case = Case::with_pages(3);
+    case.write("g", b"goes");
+    printed.all(&case, &["snap . --require none"]);
+    std::fs::rename(case.path("g"), case.path("h")).unwrap();
+    case.write("f-journal", &super::companions::hot_journal());
+    printed.all(&case, &["snap . --require none", "snap f --require none --always", "log --sets", "diff set:latest"]);
+    std::fs::remove_file(case.path("h")).unwrap();
+    printed.all(&case, &["diff set:latest"]);
+}
+
 fn damaged(printed: &mut Printed) {
     let case = Case::with_pages(3);
     printed.all(&case, &["snap f --require none"]);
@@ -114,6 +126,7 @@ fn every_field_is_documented_and_every_documented_field_is_printed() {
     let mut printed = Printed::default();
     usual(&mut printed);
     changes(&mut printed);
+    sets(&mut printed);
     damaged(&mut printed);
     vectors(&mut printed);
     for (schema, fields) in documented() {

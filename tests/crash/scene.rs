@@ -115,13 +115,7 @@ fn of_snapshots() -> Vec<Scene> {
             again: Again::Refused(2),
             ..NEW
         },
-        Scene {
-            name: "snap a set",
-            words: "snap --set f g h",
-            ground: three,
-            together: &["f", "g", "h"],
-            ..NEW
-        },
+        Scene { name: "snap a set", words: "snap --set f g h", ground: three, together: &["f", "g", "h"], ..NEW },
     ]
 }
 

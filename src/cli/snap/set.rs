@@ -129,11 +129,27 @@ fn json(report: &SetReport, below: bool) -> impl Serialize {
         grade: report.grade.to_string(),
         reason: &report.reason,
         below,
-        members: report.members.iter().map(|member| super::report::json(member, false)).collect::<Vec<_>>(),
+        members: report.members.iter().map(member_json).collect::<Vec<_>>(),
         came: paths(&report.came),
         went: paths(&report.went),
         warnings: report.warnings.iter().map(hints::of_note).collect::<Vec<_>>(),
         seconds: report.elapsed.as_secs_f64(),
+    }
+}
+
+fn member_json(member: &Report) -> impl Serialize {
+    object! {
+        #[serde(flatten)] path: JsonPath::of(&member.path),
+        id: member.id.as_ref().map(|id| id.to_string()),
+        number: member.number,
+        new: member.new,
+        len: member.len,
+        pages_changed: member.pages_changed,
+        bytes_stored: member.bytes_stored,
+        grade: member.grade.to_string(),
+        reason: &member.reason,
+        damage: &member.damage,
+        warnings: member.warnings.iter().map(hints::of_note).collect::<Vec<_>>(),
     }
 }
 
