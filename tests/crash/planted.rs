@@ -227,7 +227,7 @@ fn a_store_that_is_late(subject: &Subject) -> Findings {
             read.and_then(|bytes| bytes.parse::<usize>().ok()).is_some_and(|bytes| bytes > 1 << 20)
         };
         eventually(has_begun);
-        store.arrive(page as u8 + 5);
+        store.arrive(5);
         let running = child.try_wait().unwrap().is_none();
         let ran = Ran::of(child.wait_with_output().unwrap(), "snap".into());
         assert!(running, "it came too late: {ran:?}");
