@@ -21,7 +21,8 @@ const LOOKS: u32 = 5;
 fn main() {
     let mut numbers = std::env::args().filter_map(|arg| arg.parse::<usize>().ok());
     let (mib, rounds) = (numbers.next().unwrap_or(1024), numbers.next().unwrap_or(25));
-    let parent = std::env::var_os("MEMSNAP_BENCH_DIR").map_or_else(|| env!("CARGO_TARGET_TMPDIR").into(), PathBuf::from);
+    let parent =
+        std::env::var_os("MEMSNAP_BENCH_DIR").map_or_else(|| env!("CARGO_TARGET_TMPDIR").into(), PathBuf::from);
     let dir = tempfile::tempdir_in(parent).expect("a directory");
     fill(&dir.path().join("f"), mib);
     // The first reads all and stores it; later ones compare.
