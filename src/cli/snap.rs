@@ -50,6 +50,11 @@ use super::{escape, help, hints, units};
 /// While the file is being written, it is tried again for up to --wait. Then
 /// the last reading is kept, as unproven.
 ///
+/// A database of SQLite or DuckDB is captured together with its log, if the log
+/// holds changes that FILE lacks: FILE@REF is both. --set captures several FILEs
+/// at one moment, and so does the name of a directory, with the regular files
+/// in it; set:ID is all of them.
+///
 /// Never writes to the file, changes its times or stops its writers. What they
 /// have written is flushed to the disk.
 ///
@@ -60,6 +65,7 @@ use super::{escape, help, hints, units};
 /// Examples:
 ///
 ///   memsnap snap -m 'before the upgrade' --tag before-upgrade db.bin
+///   memsnap snap --set index.bin data.bin && memsnap log set:latest
 ///   flock state.bin memsnap snap --lock state.bin
 ///   id=$(memsnap snap -q --require proven disk.img) && echo "$id"
 #[derive(clap::Args)]
