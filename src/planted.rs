@@ -35,6 +35,8 @@ pub(crate) enum Bug {
     NoQuietEnd,
     /// Extents of which it is not known where their bytes are count as shared where they look the same.
     DoubtfulIsShared,
+    /// The change of several targets is recorded after the first of them was written.
+    SetIntentLate,
 }
 
 /// Whether this bug is planted.

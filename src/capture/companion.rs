@@ -75,10 +75,19 @@ impl Companion {
 
     /// Returns the hot logs beside `file`, which need not exist.
     pub fn all_beside(file: &Path) -> impl Iterator<Item = Companion> {
+        Companion::others_beside(file, |_| false)
+    }
+
+    /// As [`Companion::all_beside`], without those at paths that `known` accepts: these are not opened, as we may hold a
+    /// lease on them.
+    pub fn others_beside(file: &Path, known: impl Fn(&Path) -> bool) -> impl Iterator<Item = Companion> {
         ALL.iter().filter_map(move |kind| {
             let mut path = OsString::from(file);
             path.push(kind.suffix);
             let path = PathBuf::from(path);
+            if known(&path) {
+                return None;
+            }
             match look(&path, kind) {
                 Ok(false) => None,
                 Ok(true) => Some(Companion { path, database: file.into(), kind, fault: None }),

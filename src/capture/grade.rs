@@ -38,7 +38,7 @@ pub(crate) fn grade(
     watched: Watched,
     moved: bool,
 ) -> (Grade, String) {
-    if let Some(log) = Companion::all_beside(path).find(|log| !together.contains(&&*log.path)) {
+    if let Some(log) = Companion::others_beside(path, |log| together.contains(&log)).next() {
         return (Grade::Unproven, log.reason());
     }
     let why = match watched {

@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::Args;
 
 use memsnap::ops::Progress;
-use memsnap::ops::change::{Options, Outcome, Replaced, Report, Request, Summary};
+use memsnap::ops::change::{Fate, Options, Outcome, Replaced, Report, Request, Summary};
 use memsnap::ops::delta;
 use memsnap::page::PAGE64;
 use memsnap::program::signal::MessageOnSignal;
@@ -18,7 +18,7 @@ use super::delta::Output;
 use super::exit::Exit;
 use super::json::{JsonNotes, JsonPath, JsonRange, object};
 use super::metadata;
-use super::plan::{first_line, plan_lines, task};
+use super::plan::{first_line, of_members, plan_lines, task};
 use super::screen::Screen;
 use super::units::{count, duration};
 use super::{hex, hints};
@@ -183,6 +183,10 @@ impl ChangeFlags {
                 let undo = global.command("undo", &action.file);
                 screen.say(&format!("previous content saved as @{number} {id}; `{undo}` reverts this"));
             }
+            if report.members.iter().any(|member| member.undo.is_some() || member.changes.fate == Fate::Made) {
+                let undo = global.command("undo", &action.file);
+                screen.say(&format!("previous content saved; `{undo}` reverts this"));
+            }
             if changes.no_undo {
                 screen.say("the previous content was not stored: this is final");
             }
@@ -206,6 +210,10 @@ fn last_words(is_final: bool, action: &Action, global: &Global) -> String {
 
 fn done_line(report: &Report, screen: &Screen, action: &Action) -> String {
     let changes = &report.changes;
+    if !changes.members.is_empty() {
+        let words = of_members(changes, screen).join(", ");
+        return format!("{}: {words}, now as {}, {}", action.name, changes.to, duration(report.elapsed));
+    }
     let done = match action.in_place {
         true => written(report, screen).join(", "),
         false => format!("{} written", screen.sizes.show(report.bytes_written)),
@@ -251,6 +259,7 @@ fn json(report: &Report, dry_run: bool, action: &Action) -> impl Serialize {
         #[serde(flatten)] edits: (!edits.is_empty()).then(|| object! { edits }),
         #[serde(flatten)] first: stores_first.map(|stores_first| object! { stores_first }),
         #[serde(flatten)] obstacle: changes.obstacle.as_ref().map(|why| object! { obstacle: hints::of_obstacle(why) }),
+        #[serde(flatten)] members: (!changes.members.is_empty()).then(|| object! { members: json_members(report) }),
         #[serde(flatten)] no_undo: changes.no_undo.then(|| object! { no_undo: true }),
         dry_run,
         done: report.done,
@@ -260,6 +269,32 @@ fn json(report: &Report, dry_run: bool, action: &Action) -> impl Serialize {
         #[serde(flatten)] notes: JsonNotes::of(&report.notes),
         seconds: report.elapsed.as_secs_f64(),
     }
+}
+
+/// What happens to each of several files.
+fn json_members(report: &Report) -> Vec<impl Serialize + use<>> {
+    let of = |(n, changes): (usize, &Summary)| {
+        let done = report.members.get(n);
+        let undo = done.and_then(|member| member.undo.as_ref());
+        object! {
+            #[serde(flatten)] path: JsonPath::of(&changes.path),
+            fate: match changes.fate {
+                Fate::Stays => "stays",
+                Fate::Made => "made",
+                Fate::Removed => "removed",
+            },
+            from: changes.from.clone(),
+            to: changes.to.clone(),
+            from_len: changes.from_len,
+            to_len: changes.to_len,
+            pages: changes.pages,
+            bytes: changes.bytes,
+            metadata: metadata::json(&changes.metadata),
+            undo_number: undo.map(|undo| undo.0),
+            undo_id: undo.map(|undo| undo.1.to_string()),
+        }
+    };
+    report.changes.members.iter().enumerate().map(of).collect()
 }
 
 /// The bytes are the first ones, in hexadecimal.

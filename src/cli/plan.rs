@@ -1,6 +1,6 @@
 //! How the plan of a change is shown, and asked about.
 
-use memsnap::ops::change::{Replaced, Summary};
+use memsnap::ops::change::{Fate, Replaced, Summary};
 
 use super::action::Action;
 use super::diff::columns;
@@ -16,6 +16,10 @@ const SHORT: usize = 8;
 /// What is done, as a gerund and as a question.
 pub(crate) fn task(changes: &Summary, action: &Action, screen: &Screen) -> (String, String) {
     let name = &action.name;
+    if !changes.members.is_empty() && !changes.is_empty() {
+        let words = of_members(changes, screen).join(", ");
+        return (format!("changing {name} ({words})"), format!("Change {name}: {words}?"));
+    }
     if changes.is_empty() && action.in_place {
         return match changes.no_undo {
             true => (format!("ending the change of {name}"), format!("End the change of {name}?")),
@@ -37,8 +41,54 @@ pub(crate) fn first_line(changes: &Summary, action: &Action, screen: &Screen) ->
     Some(format!("there is no snapshot yet: all of it is stored for undo (up to {})", screen.sizes.show(bytes)))
 }
 
+/// What is done to several files, in words: `3 pages (12 KiB) in 2 files`, `1 file made`.
+pub(crate) fn of_members(changes: &Summary, screen: &Screen) -> Vec<String> {
+    let of = |fate: Fate| changes.members.iter().filter(move |m| m.fate == fate && !m.is_empty()).count() as u64;
+    let stays = |m: &&Summary| m.fate == Fate::Stays;
+    let pages: u64 = changes.members.iter().filter(stays).map(|m| m.pages).sum();
+    let bytes: u64 = changes.members.iter().filter(stays).map(|m| m.bytes).sum();
+    let mut words = Vec::new();
+    if of(Fate::Stays) > 0 {
+        let (pages, files) = (count(pages, "page"), count(of(Fate::Stays), "file"));
+        words.push(format!("{pages} ({}) in {files}", screen.sizes.show(bytes)));
+    }
+    for (fate, done) in [(Fate::Made, "made"), (Fate::Removed, "removed")] {
+        if of(fate) > 0 {
+            words.push(format!("{} {done}", count(of(fate), "file")));
+        }
+    }
+    words
+}
+
+/// The lines that show a plan for several files.
+fn member_lines(changes: &Summary, action: &Action, screen: &Screen) -> Vec<String> {
+    let mut lines = vec![format!("{}: from {} to {}", action.name, changes.from, changes.to)];
+    for member in changes.members.iter().filter(|member| !member.is_empty()) {
+        let name = escape::path(&member.path);
+        match member.fate {
+            Fate::Made => lines.push(format!("{name}: made, {}, as {}", screen.sizes.show(member.to_len), member.to)),
+            Fate::Removed => lines.push(format!("{name}: removed, {}", screen.sizes.show(member.from_len))),
+            Fate::Stays => {
+                let action = Action { name, ..Action::new(action.schema, "", &member.path) };
+                lines.extend(plan_lines(member, &action, screen));
+            }
+        }
+        if member.fate != Fate::Stays {
+            lines.extend(obstacle_line(member));
+        }
+    }
+    lines
+}
+
+fn obstacle_line(changes: &Summary) -> Option<String> {
+    changes.obstacle.as_ref().map(|why| format!("  refused  {}", escape::text(&hints::of_obstacle(why))))
+}
+
 /// The lines that show a plan.
 pub(crate) fn plan_lines(changes: &Summary, action: &Action, screen: &Screen) -> Vec<String> {
+    if !changes.members.is_empty() {
+        return member_lines(changes, action, screen);
+    }
     let sizes = screen.sizes;
     let mut lines = vec![format!("{}: from {} to {}", action.name, changes.from, changes.to)];
     if let Some(stored) = first_line(changes, action, screen) {
@@ -66,7 +116,7 @@ pub(crate) fn plan_lines(changes: &Summary, action: &Action, screen: &Screen) ->
     if rest > 0 {
         lines.push(format!("  and      {} more", count(rest, "range")));
     }
-    lines.extend(changes.obstacle.iter().map(|why| format!("  refused  {}", escape::text(&hints::of_obstacle(why)))));
+    lines.extend(obstacle_line(changes));
     lines
 }
 

@@ -2,14 +2,15 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::ValueHint;
-use memsnap::ops::{Resolution, recover};
+use memsnap::ops::{Resolution, recover, recover_set};
 
 use super::action::Action;
 use super::change::ChangeFlags;
 use super::common_flags::Global;
 use super::exit::Exit;
-use super::help;
+use super::{help, sets};
 use super::operands::without_ref;
 use super::screen::Screen;
 
@@ -27,6 +28,9 @@ use super::screen::Screen;
 /// --abandon also accepts a copy of a half-changed file, or a file whose
 /// snapshots were removed, as it is.
 ///
+/// A change of several files is finished or rolled back for all of them,
+/// whichever is named; or withdrawn, if nothing of it was written.
+///
 /// Never overwrites a page that is neither old nor new unless you choose; and
 /// then the current content is saved as a snapshot first.
 ///
@@ -37,8 +41,8 @@ use super::screen::Screen;
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = help::RECOVER_EXIT)]
 pub(crate) struct Args {
-    /// The file
-    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    /// The file, or a set
+    #[arg(value_name = "FILE|set:ID", value_hint = ValueHint::FilePath)]
     file: PathBuf,
     /// Complete the change
     #[arg(long, group = "how")]
@@ -57,6 +61,10 @@ impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
         let action = Action::new("memsnap.recover.1", "recovering", &self.file);
         let action = Action { recovers: true, abandons: self.abandon, is_final: self.finish, ..action };
+        let set = sets::find(self.file.as_os_str(), global.store.as_deref()).context("reading a set")?;
+        if let Some(set) = set {
+            return self.change.run(global, screen, &action, |options| recover_set(&set, self.how(), options));
+        }
         self.change.run(global, screen, &action, |options| {
             recover(&self.file, self.how(), options).map_err(|e| without_ref(e, &self.file, "recover"))
         })

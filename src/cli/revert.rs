@@ -1,9 +1,12 @@
 //! `memsnap revert`.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::ValueHint;
-use memsnap::ops::{revert, revert_without_undo};
+use memsnap::ops::set::SetEntry;
+use memsnap::ops::{revert, revert_set, revert_without_undo};
 
 use super::action::Action;
 use super::change::ChangeFlags;
@@ -12,7 +15,7 @@ use super::exit::Exit;
 use super::operands::writing;
 use super::screen::Screen;
 use super::units::Bytes;
-use super::{help, units};
+use super::{help, sets, units};
 
 /// Revert FILE to a snapshot, in place
 ///
@@ -21,6 +24,12 @@ use super::{help, units};
 /// owner are restored too; set-uid and set-gid bits are not. Without REF, the
 /// latest snapshot is used. Before the change, the current content is saved
 /// as a snapshot, so that `memsnap undo` can revert the change.
+///
+/// A database is reverted with its logs: those that were captured with it
+/// come back, and a log that the snapshot does not have is removed (undo
+/// brings it back). set:ID reverts all files of a set, or those that are
+/// named: all of them or, whatever happens, none. Files that are gone are
+/// made again; files that the set does not have stay, and are listed.
 ///
 /// Never writes while other processes have the file open (see --live), and
 /// never leaves a half-changed file unnoticed: after a crash, `memsnap
@@ -31,12 +40,16 @@ use super::{help, units};
 ///   memsnap revert db.bin                    to the latest snapshot
 ///   memsnap revert -n db.bin@before-upgrade  what would be written?
 ///   memsnap revert --yes db.bin@3 --range 1M..2M
+///   memsnap revert set:latest a.idx b.idx    two files of the last set
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = help::CHANGE_EXIT)]
 pub(crate) struct Args {
-    /// The file, and the snapshot to revert it to
-    #[arg(value_name = "FILE[@REF]", value_hint = ValueHint::FilePath)]
+    /// The file, and the snapshot to revert it to; or a set
+    #[arg(value_name = "FILE[@REF]|set:ID", value_hint = ValueHint::FilePath)]
     what: OsString,
+    /// Of a set, only these files; by default, all of them
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    files: Vec<PathBuf>,
     /// The REF; do not split the name at @
     #[arg(long, value_name = "REF", allow_hyphen_values = true)]
     at: Option<String>,
@@ -56,6 +69,12 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
+        if let Some(set) = sets::find(&self.what, global.store.as_deref()).context("reading a set")? {
+            return self.set(&set, global, screen);
+        }
+        if !self.files.is_empty() {
+            return Err(memsnap::Error::refused("only files of a set can be named", "use set:ID FILE, or one FILE").into());
+        }
         let what = writing(&self.what, self.at.as_deref())?;
         let action = Action::new("memsnap.revert.1", "reverting", &what.path);
         let action = Action { is_final: self.no_undo, ..action };
@@ -63,5 +82,14 @@ impl Args {
             true => revert_without_undo(&what, options),
             false => revert(&what, self.range, options),
         })
+    }
+
+    fn set(&self, set: &SetEntry, global: &Global, screen: &mut Screen) -> anyhow::Result<Exit> {
+        if self.range.is_some() || self.no_undo || self.at.is_some() {
+            let hint = "name one file of it";
+            return Err(memsnap::Error::refused("a set is reverted as a whole, with undo", hint).into());
+        }
+        let action = Action::new("memsnap.revert.1", "reverting", sets::name(set).as_ref());
+        self.change.run(global, screen, &action, |options| revert_set(set, &self.files, options))
     }
 }

@@ -93,7 +93,7 @@ impl Origin {
     fn of_stored(side: StoredImage, progress: &dyn Progress) -> Result<Origin> {
         let image = &side.image;
         let len = length(image.len(), image.path())?;
-        let filled = Snapshot::filled(len, |file| fill(image, file, progress));
+        let filled = Snapshot::filled(len, |file| fill(image, file, Path::new("memory"), progress));
         let (snapshot, groups) = filled.at("making a snapshot in memory of", image.path())?;
         let (groups, image) = (groups?, ImageId { len: image.len(), digest: image.digest() });
         let name = side.history.label();

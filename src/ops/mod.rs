@@ -50,7 +50,13 @@ pub use note::Note;
 #[doc(hidden)]
 pub use only_one::OnlyOne;
 pub use options::{Reading, Reserve};
+#[doc(hidden)]
+pub use change::recover::recover_set;
+#[doc(hidden)]
+pub use revert::revert_set;
 pub use revert::{revert, revert_without_undo};
+#[doc(hidden)]
+pub use undo::undo_set;
 pub use undo::undo;
 
 use std::fs::File;

@@ -112,11 +112,11 @@ pub fn rehearse(what: &Operand, out: &Path, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Writes `image` into a new file of zeros, every page proven; returns the digests of its groups that are not zeros.
-pub(crate) fn fill(image: &Image, file: &File, progress: &dyn Progress) -> Result<Vec<(u64, Digest)>> {
+/// Writes `image` into a new file of zeros, `path` in errors, every page proven; returns the digests of its groups that are not zeros.
+pub(crate) fn fill(image: &Image, file: &File, path: &Path, progress: &dyn Progress) -> Result<Vec<(u64, Digest)>> {
     let mut reader = Reader { groups: Some(Vec::new()), ..Reader::new(image, None, progress) };
     progress.begin("restoring", image.len());
-    let written = reader.write_to(file, Path::new("memory"));
+    let written = reader.write_to(file, path);
     progress.end();
     written?;
     Ok(reader.groups.unwrap_or_default())

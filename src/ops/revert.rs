@@ -1,6 +1,10 @@
 //! `revert`: bring a target back to what a snapshot holds, in place, writing only what differs.
 
 mod range;
+mod set;
+mod with_logs;
+
+pub use set::revert_set;
 
 use std::io::ErrorKind;
 use std::ops::Range;
@@ -30,6 +34,11 @@ use crate::store::{History, Image, Intent, Ref, SnapName};
 /// [`Error::Missing`] when there is no such snapshot.
 pub fn revert(what: &Operand, range: Option<(u64, u64)>, options: &Options) -> Result<Request<'static>> {
     let (history, wanted) = find(what, options)?;
+    if range.is_none()
+        && let Some(several) = with_logs::revert(&history, wanted, &what.path, options)?
+    {
+        return Ok(several);
+    }
     let goal = Revert { history: history.clone(), wanted, range, seen: None };
     Ok(Request::new(InPlace::within(history, goal, options)))
 }
@@ -194,7 +203,7 @@ impl Method for WithoutUndo {
         };
         self.seen = Some((found, changes.from_len, changes.metadata.clone()));
         if !changes.is_empty() {
-            changes.obstacle = obstacle(&changes.path, &self.options);
+            changes.obstacle = obstacle(&changes.path, &self.options, &[]);
         }
         Ok(Planned { notes: self.first.notes.clone(), ..Planned::of(changes) })
     }

@@ -5,6 +5,7 @@ mod member;
 mod set;
 
 #[doc(hidden)]
+pub(crate) use set::files_in;
 pub use set::{SetReport, snap_directory, snap_set};
 
 use std::fs::File;

@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 
 use super::change::hold::Work;
 use super::change::in_place::{Goal, InPlace, expect};
+use super::change::several::{MemberGoal, Several};
 use super::change::{Options, Request, Summary};
 use super::revert::{PlanBasis, if_same, look_at};
 use super::save::capture::CapturedImage;
+use super::set::SetEntry;
 use super::{Progress, find_history};
 use crate::error::{Cause, Error, FileInStore, Result};
 use crate::page::Digest;
-use crate::store::{History, Image, Intent, Ref, SnapName};
+use crate::store::{History, Image, Intent, Ref, SnapName, Store};
 
 /// Reverts the last change of `file`.
 ///
@@ -19,11 +21,52 @@ use crate::store::{History, Image, Intent, Ref, SnapName};
 /// change left, unless [`Options::force`].
 pub fn undo(file: &Path, options: &Options) -> Result<Request<'static>> {
     let history = find_history(options.store.as_deref(), file)?;
+    if let Some(of_several) = undo_several(&history, file, options)? {
+        return Ok(of_several);
+    }
     let goal = Undo { history: history.clone(), file: file.into(), options: options.clone(), seen: None };
     if history.intent()?.is_none() {
         goal.last_change()?;
     }
     Ok(Request::new(InPlace::within(history, goal, options)))
+}
+
+/// Reverts the last change of the files of `set`, if all of it was one.
+///
+/// # Errors
+/// [`Error::Missing`] when there was none; as [`undo`].
+pub fn undo_set(set: &SetEntry, options: &Options) -> Result<Request<'static>> {
+    for member in &set.members {
+        let history = find_history(options.store.as_deref(), &member.path)?;
+        let changed = history.intent()?.is_none() && history.last_change()?.is_some_and(|last| last.set.is_some());
+        if changed && let Some(request) = undo_several(&history, format!("set:{:.12}", set.id).as_ref(), options)? {
+            return Ok(request);
+        }
+    }
+    let what = format!("no file of the set {:.12} has a last change that was one of several files", set.id);
+    Err(Error::missing(what, "name the file whose last change is to be undone"))
+}
+
+/// Reverts the last change of `history` for all its targets, if it had several.
+fn undo_several(history: &History, file: &Path, options: &Options) -> Result<Option<Request<'static>>> {
+    let last = if history.intent()?.is_some() { None } else { history.last_change()? };
+    let Some(set) = last.and_then(|last| last.set) else { return Ok(None) };
+    let gone = |what: String| Error::missing(what, Cause::NoSnapshot(FileInStore::new(file, options.store.as_deref())));
+    let change = history.set_changes().last(&set)?.ok_or_else(|| {
+        gone(format!("the record of the last change of {}, and of other files with it, is gone", history.target().display()))
+    })?;
+    let store = Store::open(history.dir().parent().unwrap_or(history.dir()))?;
+    let mut members = Vec::with_capacity(change.members.len());
+    for member in &change.members {
+        let path = store.target(&member.key);
+        let history = store.history_of_key(&member.key)?;
+        let history = history.ok_or_else(|| gone(format!("{} was changed with it, and its history is gone", path.display())))?;
+        let wanted = member.from.map(|(id, _)| history.resolve(&Ref::Prefix(id.to_string()))).transpose()?;
+        let base = Some(member.to.map(|(_, image)| image));
+        members.push(MemberGoal { history, wanted, base, always: member.from == member.to });
+    }
+    let several = Several::new("undo", file, format!("before the last {}", change.verb), members, options);
+    Ok(Some(Request::new(several)))
 }
 
 struct Undo {

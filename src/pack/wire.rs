@@ -171,6 +171,8 @@ pub enum FileKind {
     Intent = b'i',
     /// A set.
     Set = b'e',
+    /// The record of a change of several targets.
+    SetChange = b'c',
 }
 
 /// Bytes of the head of a file.

@@ -70,6 +70,11 @@ impl History {
         Ok(history)
     }
 
+    /// Makes it in `store`, if it is only named: see [`Store::history_to_be`].
+    pub(crate) fn begin(self, store: &Store) -> Result<History> {
+        if no_follow::metadata_if_any(&self.dir)?.is_some() { Ok(self) } else { store.make_history(&self.target) }
+    }
+
     /// Creates the directory of names if there is none.
     pub(super) fn make_names(&self) -> Result<PathBuf> {
         let names = self.dir.join("names");
@@ -102,7 +107,7 @@ impl History {
     }
 
     /// The bytes by which the store identifies the target.
-    pub(super) fn key(&self) -> &[u8] {
+    pub(crate) fn key(&self) -> &[u8] {
         &self.key
     }
 

@@ -26,6 +26,7 @@ mod pack_cache;
 mod place;
 mod refs;
 mod set;
+mod set_change;
 mod spool;
 mod sweep;
 mod tags;
@@ -48,6 +49,7 @@ pub use place::{STORE_NAME, Store};
 pub(crate) use refs::no_ref;
 pub use refs::{Ref, check_tag};
 pub use set::{MOST_MEMBERS, NewPart, Set, SetMember};
+pub use set_change::{SetChange, SetChangeMember, SetChanges};
 pub use spool::Spool;
 pub use write_lock::WriteLock;
 
@@ -164,6 +166,13 @@ impl Store {
             Ok(None) => Ok(None),
             _ => self.make_history(target).map(Some),
         }
+    }
+
+    /// As [`Store::make_history`], but where there is none it is only named; [`History::begin`] makes it.
+    pub(crate) fn history_to_be(&self, target: &Path) -> Result<History> {
+        refuse_stored(target)?;
+        let there = self.history(target)?;
+        there.map_or_else(|| Ok(History::at(self, self.key(target), owner::owner_at(target)?)), Ok)
     }
 
     /// As [`Store::history`], of the target with this key.

@@ -112,12 +112,26 @@ fn a_log_that_sqlite_plays_back_is_hot() {
             .says(remedy)
             .says(&format!("{log} first, as the warning says"));
         assert_eq!(ran.err.matches("the database is both together").count(), 1, "{}", ran.err);
-        let ran = case.exits("revert --yes f@1", 2);
+        case.ok("snap f").says(&format!("with {log}"));
+        let edit = "edit --yes f --at 0 --hex 00";
+        let ran = case.exits(edit, 2);
         assert!(!ran.err.contains("remove") && !ran.err.contains("rm "), "{}", ran.err);
-        let now = case.read("f");
-        case.exits("revert --yes f@1", 2).says(&log).says("corrupt").says(remedy).says("--force");
-        case.exits("revert -n f@1", 0).shows(&format!("{log} ")).shows("the change will be refused unless --force");
-        assert!(case.read("f") == now);
+        let now = (case.read("f"), case.read(&log));
+        case.exits(edit, 2).says(&log).says("corrupt").says(remedy).says("--force");
+        // A revert takes the log with it, and undo brings it back.
+        let plan = case.exits("revert -n f@1", 0).shows(&format!("{log}: removed"));
+        assert!(!plan.out.contains("refused"), "{}", plan.out);
+        assert!((case.read("f"), case.read(&log)) == now);
+        case.ok("revert --yes f@1").says("1 file removed").says("undo");
+        assert!(!case.path(&log).exists() && case.ok("restore f@1 -o -").bytes == case.read("f"));
+        assert_eq!(rows(&case, "f", "zeroblob(500)"), ("ok".into(), 500), "{mode}");
+        case.ok("undo --yes f").says("1 file made");
+        assert!((case.read("f"), case.read(&log)) == now);
+        case.ok(&format!("undo --yes {log}")).says("1 file removed");
+        assert!(!case.path(&log).exists());
+        // The snapshot with the log brings back both.
+        case.ok("revert --yes f").says("1 file made");
+        assert!((case.read("f"), case.read(&log)) == now);
         // As the hint says: opened and closed once by its program, it is a database that can be changed.
         if has("sqlite3") {
             let pragma = if suffix == "-wal" { "PRAGMA wal_checkpoint(TRUNCATE)" } else { "PRAGMA schema_version" };
@@ -144,7 +158,8 @@ fn logs_of_duckdb_are_known() {
             case.touch(2, 2);
             case.write(&name, &log);
             case.exits("snap --alone f", 3).says(&name).says("f -c CHECKPOINT`");
-            case.exits("revert --yes f@1", 2).says(&name);
+            case.ok("snap f").says(&format!("with {name}"));
+            case.exits("edit --yes f --at 0 --hex 00", 2).says(&name);
             case.exits("restore f@1 -o f2", 0);
             std::fs::rename(case.path(&name), case.path(format!("new{suffix}"))).unwrap();
             case.exits("restore f@1 -o new", 2).says("DuckDB would replay it into the new file");

@@ -55,6 +55,7 @@ mod recover;
 mod restore;
 mod revert;
 mod salvage;
+mod set_changes;
 mod sets;
 mod snap;
 mod stat;

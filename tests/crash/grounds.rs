@@ -68,6 +68,37 @@ fn killed_revert(case: &Case, nth: usize) {
     assert!(was_killed(&ran), "{ran:?}");
 }
 
+/// A log lies beside the file that the snapshot does not have.
+pub(crate) fn with_log(case: &Case) {
+    grown(case);
+    let mut journal = vec![0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
+    journal.extend(noise(5, 3 * PAGE));
+    case.write("f-journal", &journal);
+}
+
+pub(crate) fn reverted_with_log(case: &Case) {
+    with_log(case);
+    case.ok("revert --yes f@1");
+}
+
+/// A revert of both was killed between its writes to the file: the log is gone already.
+pub(crate) fn interrupted_with_log(case: &Case) {
+    static NTH: OnceLock<usize> = OnceLock::new();
+    let nth = NTH.get_or_init(|| {
+        let between = |n: &usize| {
+            let case = Case::new();
+            with_log(&case);
+            killed_revert(&case, *n);
+            let begun = case.read("f")[..PAGE * 7] == noise(1, PAGE * 7) && !case.path("f-journal").exists();
+            begun && case.run(["snap", "f"]).code == Some(2)
+        };
+        (1..60).find(between).expect("no kill fell between the writes")
+    });
+    with_log(case);
+    killed_revert(case, *nth);
+    case.exits("snap f", 2).says("interrupted");
+}
+
 /// A page of the pack has rotted; the file still has it.
 pub(crate) fn damaged(case: &Case) {
     changed(case);

@@ -55,6 +55,7 @@ const ROWS: &[(&str, Harness)] = &[
     ("NoQuietFlush", Harness::Quiet(what_is_dirty)),
     ("NoQuietEnd", Harness::Quiet(a_store_that_is_late)),
     ("DoubtfulIsShared", Harness::Here(bytes_in_the_inode)),
+    ("SetIntentLate", Harness::Here(|subject| killed(subject, &scene("revert with log"), 1))),
 ];
 
 impl Harness {

@@ -3,7 +3,8 @@
 
 use crate::case::Case;
 use crate::grounds::{
-    changed, damaged, grown, interrupted, moved, pages, reverted, three, vector, with_delta, with_output,
+    changed, damaged, grown, interrupted, interrupted_with_log, moved, pages, reverted, reverted_with_log, three, vector,
+    with_delta, with_log, with_output,
 };
 use crate::leftovers::{is_mixture, temporary_files};
 
@@ -15,6 +16,8 @@ pub(crate) struct Scene {
     ground: fn(&Case),
     /// The file that the command changes or makes.
     watched: &'static str,
+    /// Files that it changes, makes or removes with it: all or none.
+    beside: &'static [&'static str],
     kind: Kind,
     /// Paths whose history is kept; at any moment one of them has it.
     histories: &'static [&'static str],
@@ -56,7 +59,8 @@ pub(crate) struct Known {
     snapshots_after: usize,
 }
 
-type State = Option<Vec<u8>>;
+/// What the watched file holds, and those beside it; none where there is no file.
+type State = Vec<Option<Vec<u8>>>;
 
 /// On which side of the command the watched file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +78,7 @@ const NEW: Scene = Scene {
     words: "",
     ground: |_| (),
     watched: "f",
+    beside: &[],
     kind: Kind::Target,
     histories: &["f"],
     together: &[],
@@ -84,6 +89,7 @@ const NEW: Scene = Scene {
 pub(crate) fn scenes() -> Vec<Scene> {
     let mut scenes = of_snapshots();
     scenes.extend(of_changes());
+    scenes.extend(of_several());
     scenes.extend(of_outputs());
     scenes.extend(of_vectors());
     scenes
@@ -136,6 +142,22 @@ fn of_changes() -> Vec<Scene> {
     ]
 }
 
+fn of_several() -> Vec<Scene> {
+    let new = Scene { beside: &["f-journal"], ..NEW };
+    vec![
+        Scene { name: "revert with log", words: "revert --yes f@1", ground: with_log, ..new },
+        Scene {
+            name: "undo with log",
+            words: "undo --yes f",
+            ground: reverted_with_log,
+            again: Again::Further,
+            ..new
+        },
+        Scene { name: "recover with log", words: "recover --yes f", ground: interrupted_with_log, ..new },
+        Scene { name: "roll back with log", words: "recover --rollback --yes f", ground: interrupted_with_log, ..new },
+    ]
+}
+
 fn of_outputs() -> Vec<Scene> {
     let new = Scene { watched: "out", kind: Kind::Output, ..NEW };
     vec![
@@ -175,7 +197,11 @@ impl Scene {
         let case = Case::new();
         self.prepare(&case);
         let before = self.state(&case).unwrap();
-        let snapshots = if self.kind == Kind::Vector { 0 } else { case.snapshots() };
+        let snapshots = match self.kind {
+            Kind::Vector => 0,
+            _ if !self.beside.is_empty() => (1..).take_while(|n| self.restored(&case, *n).is_ok()).count(),
+            _ => case.snapshots(),
+        };
         let restore = |n: usize| self.restored(&case, n).unwrap();
         let kept = if self.kind == Kind::Damaged { Vec::new() } else { (1..=snapshots).map(restore).collect() };
         case.ok(self.words);
@@ -234,6 +260,7 @@ impl Scene {
     pub(crate) fn can_be_recovered(&self, case: &Case) -> bool {
         match self.kind {
             Kind::Vector => case.path(self.watched).exists(),
+            Kind::Target if !self.beside.is_empty() => has_unfinished_set(case),
             Kind::Target => case.path(".memsnap").is_dir() && case.stored("/intent").len() == 1,
             Kind::Output | Kind::Damaged => false,
         }
@@ -272,11 +299,17 @@ impl Scene {
         if self.kind != Kind::Target {
             return Err("it is neither old nor new".into());
         }
-        let (Some(held), Some(before), Some(after)) = (&now, &known.before, &known.after) else {
-            return Err("it is gone".into());
-        };
-        if !is_mixture(held, before, after) {
-            return Err("a page is that of neither".into());
+        for ((now, before), after) in now.iter().zip(&known.before).zip(&known.after) {
+            let (Some(held), Some(before), Some(after)) = (now, before, after) else {
+                // One that is made or removed is there or not, as a whole.
+                if self.beside.is_empty() || now != before && now != after {
+                    return Err("it is gone".into());
+                }
+                continue;
+            };
+            if !is_mixture(held, before, after) {
+                return Err("a page is that of neither".into());
+            }
         }
         expect(case, self.recovery(), 0)?;
         let now = self.state(case)?;
@@ -330,7 +363,8 @@ impl Scene {
     /// The next try succeeds.
     fn goes_on(&self, case: &Case, known: &Known) -> Result<(), String> {
         // What is not the same when it is done twice is not done over a change that was begun: that is ended first.
-        if self.kind == Kind::Target && self.again != Again::Same && self.can_be_recovered(case) {
+        let ends_first = self.again != Again::Same || !self.beside.is_empty();
+        if self.kind == Kind::Target && ends_first && self.can_be_recovered(case) {
             expect(case, self.recovery(), 0)?;
         }
         let done = self.state(case)? == known.after;
@@ -349,17 +383,27 @@ impl Scene {
         if done { Ok(()) } else { Err("the next try was refused, and the first had not been completed".into()) }
     }
 
-    /// What the watched file holds; of a vector, its elements. None when there is none.
+    /// What the watched files hold; of a vector, its elements.
     fn state(&self, case: &Case) -> Result<State, String> {
-        if !case.path(self.watched).exists() {
+        std::iter::once(&self.watched).chain(self.beside).map(|file| self.held_by(case, file)).collect()
+    }
+
+    fn held_by(&self, case: &Case, file: &str) -> Result<Option<Vec<u8>>, String> {
+        if !case.path(file).exists() {
             return Ok(None);
         }
         if self.kind != Kind::Vector {
-            return Ok(Some(case.read(self.watched)));
+            return Ok(Some(case.read(file)));
         }
-        let ran = case.run(["vec", "dump", self.watched]);
+        let ran = case.run(["vec", "dump", file]);
         if ran.code == Some(0) { Ok(Some(ran.bytes)) } else { Err(format!("{ran:?}")) }
     }
+}
+
+/// Whether a change of several files was begun and not ended.
+fn has_unfinished_set(case: &Case) -> bool {
+    let sets = std::fs::read_dir(case.path(".memsnap/sets"));
+    sets.is_ok_and(|sets| sets.flatten().any(|entry| entry.file_name().to_string_lossy().ends_with(".intent")))
 }
 
 fn expect(case: &Case, words: &str, code: i32) -> Result<(), String> {

@@ -79,6 +79,7 @@ pub(crate) fn interrupt(ground: &Ground, bytes: &[u8]) -> Intent {
         file: (stamp.dev, stamp.ino),
         time_ns: 1,
         verb: "revert".into(),
+        set: None,
     };
     let writing = history.write_lock(Duration::ZERO).unwrap();
     history.begin_change(&writing, &intent).unwrap();

@@ -242,6 +242,7 @@ fn intents_without_what_was_before() {
         file: (7, 8),
         time_ns: -9,
         verb: "revert".into(),
+        set: None,
     };
     assert!(intent.is_final());
     let path = history.dir().join("intent");

@@ -1,10 +1,13 @@
 //! Step 1: takes the lock of the history, the flock of the target, and a write lease, which proves that no other
 //! process has the target open. In this order a change that has to wait does not disturb a `snap` that is reading.
+//! Of several targets all locks are taken before the first flock, and all flocks before the first lease, each in the
+//! order of the names of the histories: then no two changes wait for each other.
 
 use crate::sys::ext::FileExt;
 use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::plan::{Obstacle, Options};
 use crate::capture::Companion;
@@ -12,9 +15,11 @@ use crate::error::{At, Cause, Error, Result};
 use crate::ops::Note;
 use crate::ops::input::Target;
 use crate::store::{ChangeMarker, History, Image, WriteLock};
+use crate::sys::create::Pending;
 use crate::sys::fs as sysfs;
 use crate::sys::lease::{Lease, LeaseAnswer};
 use crate::sys::lock::{self, Held};
+use crate::sys::no_follow;
 use crate::sys::open;
 use crate::sys::openers::{self, Opener};
 use crate::vec::is_vec;
@@ -25,8 +30,18 @@ pub(crate) struct Work<'a> {
     pub(crate) history: &'a History,
     /// The lock of the history.
     pub(crate) writing: &'a mut WriteLock,
-    /// The target itself.
+    /// The target itself; where there is none, a new file without a name.
     pub(crate) target: Target<'a>,
+    /// Where there is none, that file, which can become the target.
+    pub(crate) vacant: Option<Pending>,
+    /// There is none.
+    pub(crate) is_new: bool,
+    /// The new file has got the name of the target.
+    pub(crate) made: bool,
+    /// What it held may be changed or gone.
+    pub(crate) touched: bool,
+    /// The targets of the same change.
+    pub(crate) others: Arc<[PathBuf]>,
     /// How it is changed.
     pub(crate) options: &'a Options,
     /// What the user should know.
@@ -50,37 +65,99 @@ impl Work<'_> {
 
 /// Holds the target of `history` while `f` runs.
 pub(crate) fn hold<R>(history: &History, options: &Options, f: impl FnOnce(&mut Work<'_>) -> Result<R>) -> Result<R> {
-    let path = history.target().to_path_buf();
-    // First the history: opening a target for writing breaks the lease of a snap that is reading it.
-    let mut writing = history.write_lock(options.reading.wait).map_err(|e| of_read_only(e, &path))?;
-    let live = open::target_write(&path).map_err(|e| of_read_only(e, &path))?;
-    history.admit(&live)?;
-    let mut cautions = Vec::new();
-    let held = lock::flock(&live, &path, lock::LockMode::Exclusive, options.reading.wait)?;
+    hold_all(&[history], false, options, |works| f(&mut works[0]))
+}
+
+/// Holds the targets of all `histories`, which differ, while `f` runs; it gets them in the same order. `vacant`: a
+/// target may be missing.
+pub(crate) fn hold_all<R>(
+    histories: &[&History],
+    vacant: bool,
+    options: &Options,
+    f: impl FnOnce(&mut [Work<'_>]) -> Result<R>,
+) -> Result<R> {
+    let mut order: Vec<usize> = (0..histories.len()).collect();
+    order.sort_by_key(|i| histories[*i].dir());
+    // First the histories: opening a target for writing breaks the lease of a snap that is reading it.
+    let mut locks = in_order(&order, |i| {
+        let locked = histories[i].write_lock(options.reading.wait);
+        locked.map_err(|e| of_read_only(e, histories[i].target()))
+    })?;
+    let mut opened = in_order(&order, |i| open_target(histories[i], vacant))?;
+    let vacancies: Vec<_> = opened.iter_mut().map(|(_, vacant)| vacant.take()).collect();
+    let families = in_order(&order, |i| match vacancies[i] {
+        None => flocked(&opened[i].0, histories[i].target(), options),
+        Some(_) => Ok(Vec::new()),
+    })?;
+    let mut leases = in_order(&order, |i| {
+        let mut cautions = Vec::new();
+        let lease = match vacancies[i] {
+            None => alone(&opened[i].0, histories[i].target(), options, &families[i], &mut cautions)?,
+            Some(_) => None,
+        };
+        Ok((lease, cautions))
+    })?;
+    let parts = histories.iter().zip(&mut locks).zip(&opened).zip(vacancies).zip(leases.drain(..));
+    let mut works: Vec<_> = parts
+        .map(|((((history, writing), (file, _)), vacant), (lease, cautions))| Work {
+            history,
+            writing,
+            target: Target { file, path: history.target() },
+            is_new: vacant.is_some(),
+            vacant,
+            made: false,
+            touched: false,
+            others: [].into(),
+            options,
+            notes: Vec::new(),
+            cautions,
+            lease,
+            had_set_uid: false,
+            so_far: "nothing was changed".into(),
+        })
+        .collect();
+    f(&mut works)
+}
+
+/// What `make` makes of each index, in `order`; the result is in the order of the indexes.
+fn in_order<T>(order: &[usize], mut make: impl FnMut(usize) -> Result<T>) -> Result<Vec<T>> {
+    let mut made = order.iter().map(|i| Ok((*i, make(*i)?))).collect::<Result<Vec<_>>>()?;
+    made.sort_by_key(|(i, _)| *i);
+    Ok(made.into_iter().map(|(_, made)| made).collect())
+}
+
+/// Opens the target; or, where there is none and `vacant` allows it, a new file in its directory.
+fn open_target(history: &History, vacant: bool) -> Result<(File, Option<Pending>)> {
+    let path = history.target();
+    match open::target_write(path) {
+        Err(Error::Io { source, .. }) if vacant && source.kind() == ErrorKind::NotFound => {
+            history.admit_path()?;
+            let made = Pending::new(no_follow::parent(path)).map_err(|e| of_read_only(e, path))?;
+            Ok((made.file().try_clone().at("making a file for", path)?, Some(made)))
+        }
+        live => {
+            let live = live.map_err(|e| of_read_only(e, path))?;
+            history.admit(&live)?;
+            Ok((live, None))
+        }
+    }
+}
+
+/// Takes the flock of a target; the processes that hold it for us.
+fn flocked(live: &File, path: &Path, options: &Options) -> Result<Vec<u32>> {
+    if lock::flock(live, path, lock::LockMode::Exclusive, options.reading.wait)? == Held::ByUs {
+        return Ok(Vec::new());
+    }
     // `flock F memsnap revert F`: the processes that hold the lock for us have the file open, and wait for us.
-    let family = if held == Held::ByAncestor { openers::ancestors() } else { Vec::new() };
-    if held == Held::ByAncestor && may_be_mapped(&live).at("reading", &path)? {
+    let family = openers::ancestors();
+    if may_be_mapped(live).at("reading", path)? {
         return Err(Error::busy(
-            &path,
+            path,
             "a process that this one runs under has it locked",
             "run it outside of that lock: the program that holds it for a persistent vector has the file mapped",
         ));
     }
-    let lease = alone(&live, &path, options, &family, &mut cautions)?;
-    let target = Target { file: &live, path: &path };
-    let so_far = "nothing was changed".into();
-    let mut work = Work {
-        history,
-        writing: &mut writing,
-        target,
-        options,
-        notes: Vec::new(),
-        cautions,
-        lease,
-        had_set_uid: false,
-        so_far,
-    };
-    f(&mut work)
+    Ok(family)
 }
 
 /// `e`, where the target cannot be written either: then another store would not help.
@@ -140,9 +217,10 @@ fn alone<'a>(
     Err(Error::busy(path, holder, Cause::Open { processes: openers.list.len(), loop_devices, may_write }))
 }
 
-/// Why a change of `path` would be refused. Takes no lease: looks up which processes have the file open.
-pub(crate) fn obstacle(path: &Path, options: &Options) -> Option<Obstacle> {
-    if let Some(log) = Companion::hot_beside(path).filter(|_| !options.force) {
+/// Why a change of `path`, and of `others` with it, would be refused. Takes no lease: looks up which processes have the
+/// file open.
+pub(crate) fn obstacle(path: &Path, options: &Options, others: &[PathBuf]) -> Option<Obstacle> {
+    if let Some(log) = Companion::others_beside(path, |log| others.iter().any(|path| path == log)).next().filter(|_| !options.force) {
         return Some(Obstacle::Log(log.what()));
     }
     let file = open::any_name(path).ok().filter(|_| !options.live)?;
@@ -227,7 +305,9 @@ impl Work<'_> {
     /// An error when a log lies beside the target that its database would replay into the changed file. `half`: the
     /// target is half changed, and no database can open it.
     pub(crate) fn refuse_hot_log(&self, half: bool) -> Result<()> {
-        let Some(log) = Companion::hot_beside(self.target.path).filter(|_| !self.options.force) else { return Ok(()) };
+        let known = |log: &Path| self.others.iter().any(|path| path == log);
+        let mut logs = Companion::others_beside(self.target.path, known);
+        let Some(log) = logs.next().filter(|_| !self.options.force) else { return Ok(()) };
         let what = log.what();
         Err(match half {
             true => Error::refused(

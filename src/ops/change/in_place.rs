@@ -170,7 +170,7 @@ impl<G: Goal> Method for InPlace<G> {
         }
         let mut changes = self.goal.look(&self.options, progress)?;
         if !changes.is_empty() {
-            changes.obstacle = obstacle(&self.target, &self.options);
+            changes.obstacle = obstacle(&self.target, &self.options, &[]);
             changes.stores_first = if self.is_first()? { Some(data_of(&LiveFile::open(&self.target)?)?) } else { None };
         }
         Ok(Planned { notes: self.first.notes.clone(), ..Planned::of(changes) })

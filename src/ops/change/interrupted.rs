@@ -11,7 +11,7 @@ use super::metadata::Metadata;
 use super::plan::{Report, Summary};
 use super::prove::prove_one;
 use super::record::Step;
-use super::steps::carry_out;
+use super::steps::carry_out_one;
 use super::unstored::{named, only_forward};
 use crate::error::{At, Cause, Error, Result};
 use crate::ops::read::read_zero_extended;
@@ -38,7 +38,7 @@ pub(crate) struct Interrupted {
     to: Image,
     forward: bool,
     /// The pages to be written.
-    pages: PageSet,
+    pub(super) pages: PageSet,
     /// The target holds something that is in neither image.
     pub(crate) strange: bool,
     /// What will be written.
@@ -95,6 +95,11 @@ impl Interrupted {
         Ok(Interrupted { from, to, forward, pages, strange, changes, found })
     }
 
+    /// The image that it goes to, and the other one.
+    pub(super) fn ends(self) -> (Image, Image) {
+        if self.forward { (self.to, self.from) } else { (self.from, self.to) }
+    }
+
     /// Writes every page of the change.
     pub(crate) fn carry(self, work: &mut Work<'_>, intent: &Intent, progress: &dyn Progress) -> Result<Report> {
         let (from, to) = if self.forward { (&self.from, &self.to) } else { (&self.to, &self.from) };
@@ -109,8 +114,8 @@ impl Interrupted {
         }
         // A rollback is a change of its own: an interrupted one must continue as a rollback.
         let new = if self.forward { intent.clone() } else { intent.reversed(id::now_ns()) };
-        let step = Step { intent: &new, recorded: Some(intent), from: Some(from), to, pages: &self.pages };
-        let bytes = carry_out(work, &step, progress)?;
+        let step = Step { intent: &new, recorded: Some(intent), from: Some(from), to: Some(to), pages: &self.pages };
+        let bytes = carry_out_one(work, step, progress)?;
         Ok(Report { undo, notes, ..Report::done(self.changes, bytes) })
     }
 }

@@ -21,10 +21,11 @@
 //! | 10, 11 metadata, record of the last change | `finish`, `metadata`, `set_uid` |
 //! | the steps from 4 on, in order | `steps` |
 //! | a change without undo | `unstored` |
-//! | a change that was interrupted | `interrupted`, `recover` |
+//! | a change that was interrupted | `interrupted`, `recover`, `recover_several` |
+//! | a change of several targets | `several` |
 //!
 //! At any moment the target is X, or Y, or known to be between. A file imports only from those further down in the
-//! order `in_place`, `recover`, `interrupted`, `unstored`, `steps`, `finish`, `write`, `record`, `check`, `prove`,
+//! order `in_place`, `recover`, `recover_several`, `several`, `interrupted`, `unstored`, `steps`, `finish`, `write`, `record`, `check`, `prove`,
 //! `capture`, `hold`, `space`, `request`, `plan`, `metadata`, `set_uid`.
 
 mod capture;
@@ -38,12 +39,16 @@ mod plan;
 mod prove;
 mod record;
 pub(crate) mod recover;
+mod recover_several;
 pub(crate) mod request;
 mod set_uid;
+pub(crate) mod several;
 mod space;
 mod steps;
 pub(crate) mod unstored;
 mod write;
 
+#[doc(hidden)]
+pub use plan::Fate;
 pub use plan::{Obstacle, Options, Replaced, Report, Summary};
 pub use request::{Outcome, Plan, Request};

@@ -68,6 +68,24 @@ pub struct Summary {
     /// The verb of an interrupted change that is finished first: this is what remains of it, and not yet what was asked
     /// for.
     pub finishes: Option<String>,
+    /// Whether the file stays, is made or is removed.
+    #[doc(hidden)]
+    pub fate: Fate,
+    /// Where several files are changed, what happens to each: this is their sum.
+    #[doc(hidden)]
+    pub members: Vec<Summary>,
+}
+
+/// What becomes of the file itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[doc(hidden)]
+pub enum Fate {
+    /// It stays, whatever it holds.
+    Stays,
+    /// There is none, and one is made.
+    Made,
+    /// It is removed.
+    Removed,
 }
 
 /// What one edit replaces.
@@ -104,6 +122,33 @@ impl Summary {
             obstacle: None,
             edits: Vec::new(),
             finishes: None,
+            fate: Fate::Stays,
+            members: Vec::new(),
+        }
+    }
+
+    /// A file of `len` bytes is made, of which `pages` are written.
+    pub(crate) fn made(path: &Path, to: &str, len: u64, pages: &PageSet) -> Summary {
+        Summary { fate: Fate::Made, ..Summary::new(path, ("no file", 0), (to, len), pages) }
+    }
+
+    /// The file, of `len` bytes, is removed.
+    pub(crate) fn removed(path: &Path, len: u64) -> Summary {
+        Summary { fate: Fate::Removed, ..Summary::new(path, ("now", len), ("no file", 0), &PageSet::new()) }
+    }
+
+    /// Several files are changed; `path` is what was named, and `to` what all are brought to.
+    pub(crate) fn several(path: &Path, to: &str, members: Vec<Summary>) -> Summary {
+        let sum = |of: fn(&Summary) -> u64| members.iter().map(of).sum();
+        Summary {
+            from_len: sum(|m| m.from_len),
+            to_len: sum(|m| m.to_len),
+            pages: sum(|m| m.pages),
+            bytes: sum(|m| m.bytes),
+            ranges_total: sum(|m| m.ranges_total),
+            obstacle: members.iter().find_map(|m| m.obstacle.clone()),
+            members,
+            ..Summary::new(path, ("now", 0), (to, 0), &PageSet::new())
         }
     }
 
@@ -114,7 +159,8 @@ impl Summary {
 
     /// Whether nothing changes.
     pub fn is_empty(&self) -> bool {
-        self.pages == 0 && self.from_len == self.to_len && self.metadata.is_empty()
+        let same = self.pages == 0 && self.from_len == self.to_len && self.metadata.is_empty();
+        same && self.fate == Fate::Stays && self.members.iter().all(Summary::is_empty)
     }
 
     /// The error when it was not agreed to finish an interrupted change first.
@@ -152,6 +198,9 @@ pub struct Report {
     pub bytes_written: u64,
     /// How long it took.
     pub elapsed: Duration,
+    /// Where several files were changed, the report of each.
+    #[doc(hidden)]
+    pub members: Vec<Report>,
 }
 
 impl Report {
@@ -166,7 +215,15 @@ impl Report {
             notes: Vec::new(),
             bytes_written: 0,
             elapsed: Duration::ZERO,
+            members: Vec::new(),
         }
+    }
+
+    /// What was done to several files.
+    pub(crate) fn several(changes: Summary, members: Vec<Report>) -> Report {
+        let bytes_written = members.iter().map(|member| member.bytes_written).sum();
+        let (needed, done) = (members.iter().any(|m| m.needed), members.iter().any(|m| m.done));
+        Report { needed, done, bytes_written, members, ..Report::of(changes) }
     }
 
     /// All was done.

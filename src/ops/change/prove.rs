@@ -13,20 +13,25 @@ use crate::sys::pool;
 
 /// Reads, before anything is written, every page that will be: those of `to`, or the target would stay half changed;
 /// and those of `from` that they replace, or the change could not be undone. Damaged ones of `from` are stored again:
-/// the target still holds them.
+/// the target still holds them. `None`: there is no file, or is to be none.
 ///
 /// # Errors
 /// [`Error::Damaged`] when a page of either cannot be read.
 pub(crate) fn prove_both(
     work: &mut Work<'_>,
-    from: &Image,
-    to: &Image,
+    from: Option<&Image>,
+    to: Option<&Image>,
     pages: &PageSet,
     progress: &dyn Progress,
 ) -> Result<()> {
-    let back = to.changed(from, PageRange::of_len(from.len()))?;
+    let back = match (from, to) {
+        (Some(from), Some(to)) => to.changed(from, PageRange::of_len(from.len()))?,
+        (Some(from), None) => all_pages(from)?,
+        (None, _) => PageSet::new(),
+    };
     progress.begin("checking", (pages.len() + back.len()) * PAGE64);
-    let both = prove_pages_of(to, pages, progress).and_then(|bad| Ok((bad, prove_pages_of(from, &back, progress)?)));
+    let prove = |image: Option<&Image>, pages| image.map_or(Ok(Vec::new()), |i| prove_pages_of(i, pages, progress));
+    let both = prove(to, pages).and_then(|bad| Ok((bad, prove(from, &back)?)));
     progress.end();
     let (forward, back) = both?;
     if let Some((_, error)) = forward.into_iter().next() {
@@ -37,12 +42,25 @@ pub(crate) fn prove_both(
     match back.into_iter().next() {
         Some((_, error)) if healed.broken || !healed.lost.is_empty() => Err(error),
         Some(_) => {
-            let what = format!("{} damaged pages of @{} were stored again", healed.pages, from.name.number);
+            let number = from.map_or(0, |from| from.name.number);
+            let what = format!("{} damaged pages of @{number} were stored again", healed.pages);
             work.notes.push(Note::warning(format!("{what}: is the disk sound?")));
             Ok(())
         }
         None => Ok(()),
     }
+}
+
+/// The pages of `image` that are no holes.
+pub(crate) fn all_pages(image: &Image) -> Result<PageSet> {
+    let mut pages = PageSet::new();
+    for run in image.runs_in([PageRange::of_len(image.len())]) {
+        let run = run?;
+        if run.source != Source::Hole {
+            pages.insert_range(run.pages);
+        }
+    }
+    Ok(pages)
 }
 
 /// Reads every page of `pages` that `image` stores, before the target is changed.

@@ -7,10 +7,12 @@ use super::hold::{Work, hold};
 use super::interrupted::Interrupted;
 pub use super::interrupted::Resolution;
 use super::plan::{Options, Report, Summary};
+use super::recover_several::recover_several;
 use super::request::{Method, Planned, Request, Task};
 use super::unstored::{Unstored, named};
 use crate::error::{Error, Result};
 use crate::ops::input::Target;
+use crate::ops::set::SetEntry;
 use crate::ops::{Note, Progress, find_history, history_of, resolve};
 use crate::page::{Digest, PageSet};
 use crate::store::{ChangeMarker, History, Intent};
@@ -27,7 +29,25 @@ pub fn recover(file: &Path, how: Option<Resolution>, options: &Options) -> Resul
         return Ok(Request::new(Forget { target, options }));
     }
     let history = find_history(options.store.as_deref(), file)?;
+    if let Some(request) = recover_several(&history, how, &options)? {
+        return Ok(request);
+    }
     Ok(Request::new(Recover { history, options, recovery: Recovery { how, seen: None } }))
+}
+
+/// Recovers the files of `set`, as [`recover`] does for any of them.
+///
+/// # Errors
+/// As [`recover`]; [`Error::Missing`] when no change of several of them was interrupted.
+pub fn recover_set(set: &SetEntry, how: Option<Resolution>, options: &Options) -> Result<Request<'static>> {
+    for member in &set.members {
+        let history = find_history(options.store.as_deref(), &member.path)?;
+        if let Some(request) = recover_several(&history, how, options)? {
+            return Ok(request);
+        }
+    }
+    let what = format!("no change of several files of the set {:.12} was interrupted", set.id);
+    Err(Error::missing(what, "name the file whose change was interrupted"))
 }
 
 struct Recover {
@@ -125,7 +145,7 @@ impl Recovery {
 
     fn look(&self, work: &mut Work<'_>, progress: &dyn Progress) -> Result<(Todo, RecoveryBasis)> {
         let (path, abandon) = (work.target.path, self.how == Some(Resolution::Abandon));
-        let intent = match work.history.intent() {
+        let intent = match work.history.settled_intent(work.writing) {
             // What cannot be read can still be forgotten.
             Err(Error::Damaged { .. }) if abandon => None,
             Ok(None) => match work.marker() {
@@ -140,6 +160,9 @@ impl Recovery {
             intent => intent?,
         };
         let Some(intent) = intent.filter(|_| !abandon) else { return forget(work.target, true) };
+        if intent.set.is_some() {
+            return Err(ChangeMarker::own(work.history).refusal(path)); // it has begun meanwhile
+        }
         if intent.is_final() && self.how == Some(Resolution::Finish) {
             let unstored = Unstored::look(work, named(work.history, &intent.to)?, true, progress)?;
             let (changes, found) = (unstored.changes.clone(), unstored.found);
@@ -222,7 +245,8 @@ impl FinishFirst {
     ) -> Result<Option<Planned>> {
         self.recovery.seen = None;
         let Some(intent) = history.intent()? else { return Ok(None) };
-        if !fits(&intent) {
+        // One of several targets is ended for all of them, on request.
+        if intent.set.is_some() || !fits(&intent) {
             return Err(ChangeMarker::own(history).refusal_to_read(history.target()));
         }
         let mut draft = self.recovery.plan(history, options, progress)?;
@@ -245,7 +269,7 @@ impl FinishFirst {
         progress: &dyn Progress,
     ) -> Result<bool> {
         work.so_far = self.so_far.clone().unwrap_or(std::mem::take(&mut work.so_far));
-        let Some(intent) = work.history.intent()? else {
+        let Some(intent) = work.history.settled_intent(work.writing)? else {
             let planned = self.recovery.seen.take().is_some();
             return match work.marker() {
                 Some(marker) => Err(marker.refusal(work.target.path)),
@@ -253,7 +277,7 @@ impl FinishFirst {
             };
         };
         // The finished change would not be what the verb needs: nothing is written.
-        if !fits(&intent) {
+        if intent.set.is_some() || !fits(&intent) {
             return Err(ChangeMarker::own(work.history).refusal(work.target.path));
         }
         if self.recovery.commit(work, confirmed, progress)?.is_none() {

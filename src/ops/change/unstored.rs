@@ -7,7 +7,7 @@ use super::metadata::Metadata;
 use super::plan::{Report, Summary};
 use super::prove::prove_one;
 use super::record::Step;
-use super::steps::{carry_out, new_intent};
+use super::steps::{carry_out_one, new_intent};
 use crate::error::{Cause, Error, Result};
 use crate::ops::{Progress, compare};
 use crate::page::{Digest, PageSet};
@@ -56,8 +56,8 @@ impl Unstored {
         let none = (Digest::ZERO, Digest::ZERO);
         let intent = new_intent(work, verb, none, (self.to.name.id, self.to.digest()))?;
         let intent = recorded.filter(|r| r.to == intent.to && r.file == intent.file).cloned().unwrap_or(intent);
-        let step = Step { intent: &intent, recorded, from: None, to: &self.to, pages: &self.pages };
-        let bytes = carry_out(work, &step, progress)?;
+        let step = Step { intent: &intent, recorded, from: None, to: Some(&self.to), pages: &self.pages };
+        let bytes = carry_out_one(work, step, progress)?;
         Ok(Report::done(self.changes, bytes))
     }
 }

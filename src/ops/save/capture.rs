@@ -1,5 +1,5 @@
 //! The image of a target that was captured: what differs from its parent, a new pack, and the draft of a snapshot.
-//! Nothing appears in the store before [`CapturedImage::commit`].
+//! Nothing appears in the store before [`CapturedImage::prepare`].
 
 use std::ops::Range;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::ops::change::metadata::{Metadata, MetadataChange};
 use crate::ops::{Around, Reading, Reserve};
 use crate::pack::{Changed, Compress, FrameCounts, Grade, Meta, PackSummary, SnapshotKind};
 use crate::page::Digest;
-use crate::store::{History, Image, SnapName, UnnamedSnapshot, UpdateRuns, WriteLock, prepare};
+use crate::store::{History, Image, UnnamedSnapshot, UpdateRuns, WriteLock, prepare};
 use crate::sys::create::Pending;
 use crate::sys::freeze::Frozen;
 use crate::sys::id;
@@ -129,21 +129,8 @@ impl CapturedImage {
         }
     }
 
-    /// Makes it a snapshot.
-    pub(crate) fn commit(
-        self,
-        history: &History,
-        writing: &mut WriteLock,
-        kind: SnapshotKind,
-        message: &str,
-    ) -> Result<(SnapName, Meta)> {
-        let (snapshot, traces) = self.prepare(history, writing, kind, message, Vec::new())?;
-        let (name, meta) = snapshot.commit(history, writing)?;
-        traces.finish(history, &name.id, &meta.image, meta.len);
-        Ok((name, meta))
-    }
-
-    /// Makes it a snapshot without a name yet; its traces are [finished](Traces::finish) when it has one. `companions`: the snapshots of its logs.
+    /// Makes it a snapshot without a name yet; its traces are [finished](Traces::finish) when it has one. `companions`:
+    /// the snapshots of its logs.
     pub(crate) fn prepare(
         self,
         history: &History,

@@ -28,18 +28,6 @@ pub(crate) struct Member<'a> {
     pub(crate) target: Target<'a>,
 }
 
-/// Takes an image of `target`, compared with what `history` last knew of it.
-pub(crate) fn take(
-    history: &History,
-    writing: &WriteLock,
-    target: Target<'_>,
-    how: &CaptureOptions<'_>,
-    progress: &dyn Progress,
-) -> Result<CapturedImage> {
-    let mut taken = take_all(&[Member { history, writing, target }], how, progress)?;
-    Ok(taken.pop().expect("an image for each member"))
-}
-
 /// Takes an image of each member, all at one moment.
 pub(crate) fn take_all(
     members: &[Member<'_>],

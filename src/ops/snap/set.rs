@@ -103,7 +103,7 @@ fn snap_files(
 }
 
 /// The regular files in a directory that are chosen, sorted, and the number of directories in it other than a store.
-fn files_in(directory: &Path, choose: &dyn Fn(&OsStr) -> bool) -> Result<(Vec<PathBuf>, u64)> {
+pub(crate) fn files_in(directory: &Path, choose: &dyn Fn(&OsStr) -> bool) -> Result<(Vec<PathBuf>, u64)> {
     let (mut files, mut directories) = (Vec::new(), 0);
     for entry in std::fs::read_dir(directory).at("listing", directory)? {
         let entry = entry.at("listing", directory)?;

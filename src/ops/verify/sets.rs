@@ -9,6 +9,10 @@ use crate::store::Store;
 
 /// Adds the faults of the sets to the report.
 pub(super) fn check(store: &Store, report: &mut Report) -> Result<()> {
+    for (path, _, change) in store.set_changes().all()? {
+        report.files += 1;
+        report.faults.extend(change.err().map(|e| Fault::of(&e, &path)));
+    }
     let ids = store.set_ids()?;
     if ids.is_empty() {
         return Ok(());

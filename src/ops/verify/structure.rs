@@ -101,8 +101,8 @@ impl Check<'_> {
         report.files += 1;
         let path = self.history.dir().join(name);
         for id in [record.from, record.to] {
-            if record.is_final() && id.is_zero() {
-                continue; // it was not stored
+            if (record.is_final() || record.set.is_some()) && id.is_zero() {
+                continue; // it was not stored, or there was no file
             }
             if names.iter().all(|name| name.id != id) {
                 report.faults.push(Fault::new(&path, format!("it names snapshot {id}, which does not exist")));
