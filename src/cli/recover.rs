@@ -10,9 +10,9 @@ use super::action::Action;
 use super::change::ChangeFlags;
 use super::common_flags::Global;
 use super::exit::Exit;
-use super::{help, sets};
 use super::operands::without_ref;
 use super::screen::Screen;
+use super::{help, sets};
 
 /// Finish or roll back a change of FILE that was interrupted
 ///

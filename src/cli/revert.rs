@@ -73,7 +73,9 @@ impl Args {
             return self.set(&set, global, screen);
         }
         if !self.files.is_empty() {
-            return Err(memsnap::Error::refused("only files of a set can be named", "use set:ID FILE, or one FILE").into());
+            return Err(
+                memsnap::Error::refused("only files of a set can be named", "use set:ID FILE, or one FILE").into()
+            );
         }
         let what = writing(&self.what, self.at.as_deref())?;
         let action = Action::new("memsnap.revert.1", "reverting", &what.path);

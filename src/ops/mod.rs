@@ -39,6 +39,8 @@ mod save;
 pub use adopt::{Adopted, adopt};
 pub use apply::apply;
 pub use change::metadata::MetadataChange;
+#[doc(hidden)]
+pub use change::recover::recover_set;
 pub use change::recover::{Resolution, recover};
 #[doc(hidden)]
 pub use edit::delta as delta_of_edits;
@@ -51,13 +53,11 @@ pub use note::Note;
 pub use only_one::OnlyOne;
 pub use options::{Reading, Reserve};
 #[doc(hidden)]
-pub use change::recover::recover_set;
-#[doc(hidden)]
 pub use revert::revert_set;
 pub use revert::{revert, revert_without_undo};
+pub use undo::undo;
 #[doc(hidden)]
 pub use undo::undo_set;
-pub use undo::undo;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

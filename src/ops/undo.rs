@@ -53,14 +53,18 @@ fn undo_several(history: &History, file: &Path, options: &Options) -> Result<Opt
     let Some(set) = last.and_then(|last| last.set) else { return Ok(None) };
     let gone = |what: String| Error::missing(what, Cause::NoSnapshot(FileInStore::new(file, options.store.as_deref())));
     let change = history.set_changes().last(&set)?.ok_or_else(|| {
-        gone(format!("the record of the last change of {}, and of other files with it, is gone", history.target().display()))
+        gone(format!(
+            "the record of the last change of {}, and of other files with it, is gone",
+            history.target().display()
+        ))
     })?;
     let store = Store::open(history.dir().parent().unwrap_or(history.dir()))?;
     let mut members = Vec::with_capacity(change.members.len());
     for member in &change.members {
         let path = store.target(&member.key);
         let history = store.history_of_key(&member.key)?;
-        let history = history.ok_or_else(|| gone(format!("{} was changed with it, and its history is gone", path.display())))?;
+        let history =
+            history.ok_or_else(|| gone(format!("{} was changed with it, and its history is gone", path.display())))?;
         let wanted = member.from.map(|(id, _)| history.resolve(&Ref::Prefix(id.to_string()))).transpose()?;
         let base = Some(member.to.map(|(_, image)| image));
         members.push(MemberGoal { history, wanted, base, always: member.from == member.to });

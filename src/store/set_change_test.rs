@@ -71,7 +71,8 @@ fn a_record_is_unfinished_then_the_last_then_garbage() {
     let store = Store::open_or_create(&home.join("store")).unwrap();
     std::fs::create_dir(home.join("sub")).unwrap();
     let change = change();
-    let members: Vec<History> = change.members.iter().map(|m| store.make_history(&store.target(&m.key)).unwrap()).collect();
+    let members: Vec<History> =
+        change.members.iter().map(|m| store.make_history(&store.target(&m.key)).unwrap()).collect();
     let sets = members[0].set_changes();
     sets.begin(&change).unwrap();
     assert_eq!(sets.unfinished(&change.id).unwrap().as_ref(), Some(&change));
@@ -97,7 +98,14 @@ fn a_record_is_unfinished_then_the_last_then_garbage() {
     assert!(sets.finished(&change.id).is_some());
     for history in &members {
         let lock = history.write_lock(std::time::Duration::ZERO).unwrap();
-        let single = Intent { set: None, from: digest(1), from_image: digest(1), to: digest(2), to_image: digest(2), ..change.intent_of(history.key()).unwrap() };
+        let single = Intent {
+            set: None,
+            from: digest(1),
+            from_image: digest(1),
+            to: digest(2),
+            to_image: digest(2),
+            ..change.intent_of(history.key()).unwrap()
+        };
         history.begin_change(&lock, &single).unwrap();
         history.end_change(&lock, Some(&single)).unwrap();
     }

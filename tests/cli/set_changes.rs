@@ -107,8 +107,12 @@ fn an_interrupted_change_is_that_of_all() {
     let mut between = 0;
     for nth in 1.. {
         let (case, then, now) = changed();
-        let ran =
-            Subject::sound().inject(&case, "revert --yes set:latest", "pwrite64", &format!("signal=SIGKILL:when={nth}"));
+        let ran = Subject::sound().inject(
+            &case,
+            "revert --yes set:latest",
+            "pwrite64",
+            &format!("signal=SIGKILL:when={nth}"),
+        );
         if !was_killed(&ran) {
             break;
         }

@@ -3,8 +3,8 @@
 
 use crate::case::Case;
 use crate::grounds::{
-    changed, damaged, grown, interrupted, interrupted_with_log, moved, pages, reverted, reverted_with_log, three, vector,
-    with_delta, with_log, with_output,
+    changed, damaged, grown, interrupted, interrupted_with_log, moved, pages, reverted, reverted_with_log, three,
+    vector, with_delta, with_log, with_output,
 };
 use crate::leftovers::{is_mixture, temporary_files};
 
@@ -146,13 +146,7 @@ fn of_several() -> Vec<Scene> {
     let new = Scene { beside: &["f-journal"], ..NEW };
     vec![
         Scene { name: "revert with log", words: "revert --yes f@1", ground: with_log, ..new },
-        Scene {
-            name: "undo with log",
-            words: "undo --yes f",
-            ground: reverted_with_log,
-            again: Again::Further,
-            ..new
-        },
+        Scene { name: "undo with log", words: "undo --yes f", ground: reverted_with_log, again: Again::Further, ..new },
         Scene { name: "recover with log", words: "recover --yes f", ground: interrupted_with_log, ..new },
         Scene { name: "roll back with log", words: "recover --rollback --yes f", ground: interrupted_with_log, ..new },
     ]

@@ -47,7 +47,10 @@ pub(crate) fn capture_all(works: &mut [Work<'_>], progress: &dyn Progress) -> Re
     // With a lease the capture counts as proven: only if it is held to this moment.
     there.iter().try_for_each(|work| work.still_alone())?;
     let mut taken = taken?.into_iter();
-    Ok(works.iter_mut().map(|work| if work.is_new { None } else { taken.next().inspect(|taken| say(work, taken)) }).collect())
+    Ok(works
+        .iter_mut()
+        .map(|work| if work.is_new { None } else { taken.next().inspect(|taken| say(work, taken)) })
+        .collect())
 }
 
 /// What the user should know of a capture.

@@ -220,7 +220,9 @@ fn alone<'a>(
 /// Why a change of `path`, and of `others` with it, would be refused. Takes no lease: looks up which processes have the
 /// file open.
 pub(crate) fn obstacle(path: &Path, options: &Options, others: &[PathBuf]) -> Option<Obstacle> {
-    if let Some(log) = Companion::others_beside(path, |log| others.iter().any(|path| path == log)).next().filter(|_| !options.force) {
+    if let Some(log) =
+        Companion::others_beside(path, |log| others.iter().any(|path| path == log)).next().filter(|_| !options.force)
+    {
         return Some(Obstacle::Log(log.what()));
     }
     let file = open::any_name(path).ok().filter(|_| !options.live)?;

@@ -158,7 +158,10 @@ impl RecoverSeveral {
             Todo::Forget => {
                 forget(works, |intent| intent == set)?;
                 self.sets.withdraw(&self.set)?;
-                Ok((works.iter().map(|w| Report::done(Summary::none(w.target.path, "it is", 0), 0)).collect(), Vec::new()))
+                Ok((
+                    works.iter().map(|w| Report::done(Summary::none(w.target.path, "it is", 0), 0)).collect(),
+                    Vec::new(),
+                ))
             }
             Todo::Change(change, endings) => carry(works, &change, endings, self.how, progress),
         }
@@ -257,7 +260,8 @@ impl Ending {
         let (from, to) = (image(intent.from)?, image(intent.to)?);
         if from.is_some() && to.is_some() && !work.is_new {
             let change = Interrupted::look(work, &intent, how, progress)?;
-            let (pages, strange, changes, found) = (change.pages.clone(), change.strange, change.changes.clone(), change.found);
+            let (pages, strange, changes, found) =
+                (change.pages.clone(), change.strange, change.changes.clone(), change.found);
             let (goal, other) = change.ends();
             return Ok(Ending { goal: Some(goal), other: Some(other), pages, strange, changes, found });
         }

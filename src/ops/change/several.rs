@@ -59,7 +59,13 @@ enum Seen {
 }
 
 impl Several {
-    pub(crate) fn new(verb: &'static str, path: &Path, to: String, members: Vec<MemberGoal>, options: &Options) -> Several {
+    pub(crate) fn new(
+        verb: &'static str,
+        path: &Path,
+        to: String,
+        members: Vec<MemberGoal>,
+        options: &Options,
+    ) -> Several {
         let (path, options) = (path.into(), options.clone());
         Several { verb, path, to, members, options, notes: Vec::new(), seen: None }
     }
@@ -340,7 +346,9 @@ impl Method for Several {
         let store = Store::open(self.members[0].history.dir().parent().unwrap_or(&self.path))?;
         let begin = |member: &MemberGoal| member.history.clone().begin(&store);
         let histories = self.members.iter().map(begin).collect::<Result<Vec<_>>>()?;
-        hold_all(&histories.iter().collect::<Vec<_>>(), true, &self.options, |works| self.go(works, confirmed, progress))
+        hold_all(&histories.iter().collect::<Vec<_>>(), true, &self.options, |works| {
+            self.go(works, confirmed, progress)
+        })
     }
 
     fn explain(&self, e: Error) -> Error {

@@ -100,10 +100,7 @@ pub(crate) fn carry_out(
         return withdrawn.and_then(|()| Err(parts[lost].work.opened()));
     }
     let written = write_all(parts, set, progress);
-    if written.is_err()
-        && take_back(parts)
-        && put_all_back(parts, set, &before).is_ok()
-    {
+    if written.is_err() && take_back(parts) && put_all_back(parts, set, &before).is_ok() {
         give_way(parts);
         return written.map_err(|(_, e)| e);
     }
