@@ -33,6 +33,8 @@ pub(crate) enum Bug {
     NoQuietFlush,
     /// Nobody looks for dirty pages at the end of a quiet window.
     NoQuietEnd,
+    /// A file that has dirty pages counts as unchanged where its ctime is the same.
+    NoDirtyLook,
     /// Extents of which it is not known where their bytes are count as shared where they look the same.
     DoubtfulIsShared,
     /// The change of several targets is recorded after the first of them was written.

@@ -16,6 +16,7 @@ mod directory;
 mod disk;
 mod disk_faults;
 mod elsewhere;
+mod evidence;
 mod faults;
 mod grounds;
 mod kill;

@@ -14,6 +14,7 @@ use crate::directory::in_memory;
 #[cfg(feature = "dev")]
 use crate::disk::needs_fuse;
 use crate::disk_faults::{a_disk_that_lies, syncs_that_fail};
+use crate::evidence::a_second_store;
 use crate::kill::killed;
 #[cfg(feature = "dev")]
 use crate::mount::{Fs, needs_mounts};
@@ -54,6 +55,7 @@ const ROWS: &[(&str, Harness)] = &[
     ("NoLock", Harness::Here(another_process_has_the_lock)),
     ("NoQuietFlush", Harness::Quiet(what_is_dirty)),
     ("NoQuietEnd", Harness::Quiet(a_store_that_is_late)),
+    ("NoDirtyLook", Harness::Quiet(a_second_store)),
     ("DoubtfulIsShared", Harness::Here(bytes_in_the_inode)),
     ("SetIntentLate", Harness::Here(|subject| killed(subject, &scene("revert with log"), 1))),
 ];
