@@ -55,8 +55,8 @@ use super::{escape, help, hints, units};
 /// at one moment, and so does the name of a directory, with the regular files
 /// in it; set:ID is all of them.
 ///
-/// Never writes to the file, changes its times or stops its writers. What they
-/// have written is flushed to the disk.
+/// Never writes to the file or changes its times; stops its writers only with
+/// --freeze. What they have written is flushed to the disk.
 ///
 /// Compares pages by their bytes, never by the time of the file. A file that the
 /// system shows to be untouched since it was read is not read again for some

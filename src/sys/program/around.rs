@@ -17,7 +17,7 @@ use std::time::Duration;
 use libc::c_int;
 use rustix::process::{Pid, Signal, getpid, kill_process};
 
-use super::{signal, start, watchdog};
+use super::{orders, signal, start};
 
 /// The signals that end a process, after which the second command still runs.
 const ENDING: [c_int; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
@@ -221,7 +221,7 @@ extern "C" fn note(number: c_int) {
 
 /// Runs the second command, when the first has ended, and ends this process as the signal would have done.
 fn end_by(number: c_int) {
-    watchdog::let_go();
+    orders::let_go();
     let signal = Signal::from_named_raw(number);
     if let (Some(signal), Some(child)) = (signal, Pid::from_raw(RUNNING.load(SeqCst))) {
         // It may have ended.

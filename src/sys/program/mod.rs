@@ -7,6 +7,7 @@ pub mod descriptor; // descriptors by their number
 pub mod guard; // SIGBUS, so that files can be mapped that others may cut
 pub mod heap; // memory that runs out
 pub mod lockable; // what the verb `lock` locks
+mod orders; // the end of a pipe that keeps others stopped
 pub mod repeat; // doing something at set times
 pub mod signal; // signals that must not kill, end a wait, or are for others
 mod start; // how this process was started

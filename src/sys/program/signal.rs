@@ -85,7 +85,7 @@ impl MessageOnSignal {
 /// arrives when this returns.
 extern "C" fn write_and_end(signal: c_int) {
     // The reader of the message may be among those that are stopped.
-    super::watchdog::let_go();
+    super::orders::let_go();
     let message = MESSAGE.load(Ordering::Acquire);
     // SAFETY: null, or from `Box::into_raw` in `new`, and never freed nor written to since.
     if let Some(message) = unsafe { message.as_ref() } {

@@ -6,24 +6,24 @@
 //! ends of two pipes. It blocks all signals; SIGKILL is the only one that ends it early.
 
 pub(in crate::sys) use imp::{Answer, Ended, Watchdog};
-pub use imp::{let_go, run_if_asked};
+pub use imp::run_if_asked;
 
 #[cfg(target_os = "linux")]
-#[allow(unsafe_code, reason = "what is inherited is set between fork and exec; a signal handler closes a pipe")]
+#[allow(unsafe_code, reason = "what is inherited is set between fork and exec")]
 mod imp {
     use std::ffi::OsString;
     use std::io::{self, Read, Write};
-    use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+    use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
     use std::os::unix::process::CommandExt;
     use std::process::{Child, ChildStdout, Command, Stdio};
-    use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::SeqCst};
+    use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
     use std::time::{Duration, Instant};
 
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     use rustix::io::Errno;
     use rustix::process::{Signal, pidfd_send_signal, setsid};
 
-    use super::super::{descriptor, signal, stop};
+    use super::super::{descriptor, orders, signal, stop};
 
     /// The first argument of the watchdog.
     const WORD: &str = "--freeze-watchdog";
@@ -36,8 +36,6 @@ mod imp {
 
     /// Whether this program can be its own watchdog.
     static IS_THERE: AtomicBool = AtomicBool::new(false);
-    /// The end of a pipe that keeps processes stopped; -1: none.
-    static ORDERS: AtomicI32 = AtomicI32::new(-1);
 
     /// To be called first in `main`, with its arguments. Where they ask for the watchdog, is the watchdog, and returns
     /// true at the end: then `main` returns.
@@ -51,16 +49,6 @@ mod imp {
                 IS_THERE.store(true, SeqCst);
                 false
             }
-        }
-    }
-
-    /// Lets all go on, if some are stopped. Async-signal-safe.
-    pub fn let_go() {
-        let orders = ORDERS.swap(-1, SeqCst);
-        if orders >= 0 {
-            // SAFETY: close(2) is async-signal-safe; the descriptor came from `into_raw_fd`, and who takes it out of
-            // the static owns it.
-            drop(unsafe { OwnedFd::from_raw_fd(orders) });
         }
     }
 
@@ -181,14 +169,12 @@ mod imp {
             let orders = OwnedFd::from(orders);
             let order = orders.try_clone().ok();
             let mut dog = Watchdog { child, order, answers, ended: false };
-            if ORDERS.compare_exchange(-1, orders.as_raw_fd(), SeqCst, SeqCst).is_err() {
+            if !orders::keep(orders) {
                 (dog.order, dog.ended) = (None, true);
-                drop(orders);
                 stop::lease_ended();
                 let _ = dog.child.wait();
                 return Err(io::Error::other("this program has stopped processes already"));
             }
-            let _ = orders.into_raw_fd(); // the static has it now
             match dog.hear(1)?[..] {
                 [READY] => Ok(dog),
                 _ => Err(io::Error::other("it did not begin")),
@@ -225,7 +211,7 @@ mod imp {
                 return Ended::Asked;
             }
             self.order = None;
-            let_go();
+            orders::let_go();
             let mut last = None;
             while let Ok(heard) = self.hear(1) {
                 last = heard.first().copied();
@@ -263,7 +249,4 @@ mod imp {
     pub fn run_if_asked(_args: &[OsString]) -> bool {
         false
     }
-
-    /// No process is ever stopped.
-    pub fn let_go() {}
 }
