@@ -5,8 +5,8 @@
 //! It is this program, run again with a hidden argument, and holds nothing but descriptors of those processes and the
 //! ends of two pipes. It blocks all signals; SIGKILL is the only one that ends it early.
 
-pub(in crate::sys) use imp::{Answer, Ended, Watchdog};
 pub use imp::run_if_asked;
+pub(in crate::sys) use imp::{Answer, Ended, Watchdog};
 
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code, reason = "what is inherited is set between fork and exec")]
