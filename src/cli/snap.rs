@@ -38,8 +38,8 @@ use super::{escape, help, hints, units};
 ///
 /// The grade says whether the snapshot is consistent (point-in-time):
 ///
-///   proven     guaranteed by the kernel (a lease): no process could write
-///              while the file was read
+///   proven     guaranteed by the kernel: no process could write while the
+///              file was read (a lease), or a clone was read (xfs, btrfs)
 ///   observed   a process had the file open for writing, and no change was
 ///              seen while it was read (ext4, xfs, btrfs; Linux 6.13)
 ///   claimed    asserted by you (--lock: all writers use flock); on tmpfs,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::clone::{Cloned, Clones};
 use super::evidence::Traces;
-use super::read_target::Read;
+use super::state::Read;
 use crate::error::Result;
 use crate::ops::change::metadata::{Metadata, MetadataChange};
 use crate::ops::{Around, Reading, Reserve};

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 
-use super::read_target::{State, state_of};
+use super::state::{State, state_of};
 use crate::error::{At, Cause, Error, Result};
 use crate::ops::input::Target;
 use crate::store::History;

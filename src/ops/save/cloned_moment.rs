@@ -2,20 +2,10 @@
 
 use super::clone::{Cloned, Clones, NoClone, clone};
 use super::evidence::{Began, Sound};
-use super::moment::{Graded, Member, Moment};
+use super::moment::{Attempt, Graded, Member, Moment};
 use crate::capture::{CaptureWatch, Watched, grade, settled};
 use crate::error::Result;
 use crate::sys::lock::{self, LockMode};
-
-/// What became of the attempt to read clones.
-pub(super) enum Attempt<'a> {
-    /// They were read.
-    Done(Graded),
-    /// They are not wanted, or there are none: the targets themselves are read, and watched. Why there are none.
-    Watch(Option<String>),
-    /// The same, and nothing can be seen of the target.
-    Blind(CaptureWatch<'a>),
-}
 
 impl<'a> Moment<'a> {
     /// Reads a clone of the only target: one moment, whoever writes to it.

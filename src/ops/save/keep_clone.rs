@@ -2,7 +2,7 @@
 
 use super::capture::CapturedImage;
 use super::clone::{Cloned, Clones};
-use super::read_target::Read;
+use super::state::Read;
 use crate::ops::Note;
 use crate::page::Digest;
 use crate::store::{History, KeptClone, WriteLock};

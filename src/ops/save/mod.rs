@@ -13,3 +13,4 @@ pub(crate) mod moment;
 pub(crate) mod new_pack;
 mod part;
 mod read_target;
+mod state;

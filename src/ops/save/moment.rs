@@ -7,7 +7,6 @@ use std::time::Instant;
 
 use super::capture::{CaptureOptions, CapturedImage};
 use super::clone::Cloned;
-use super::cloned_moment::Attempt;
 use super::evidence::{Began, Sound, Traces, evidence};
 use super::heal::{Healed, heal, suspects};
 use super::read_target::{FullReading, Parent, Reader};
@@ -142,6 +141,16 @@ fn damaged_latest(history: &History, head: Option<SnapName>) -> Result<Vec<Strin
 
 /// A reading of each member, with the grade and its reason.
 pub(super) type Graded = Vec<(FullReading, (Grade, String))>;
+
+/// What became of the attempt to read clones.
+pub(super) enum Attempt<'a> {
+    /// They were read.
+    Done(Graded),
+    /// They are not wanted, or there are none: the targets themselves are read, and watched. Why there are none.
+    Watch(Option<String>),
+    /// The same, and nothing can be seen of the target.
+    Blind(CaptureWatch<'a>),
+}
 
 /// The capture of all members.
 #[derive(Clone, Copy)]

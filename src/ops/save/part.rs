@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
 
+use super::capture::CaptureOptions;
 use super::clone::Cloned;
-use super::read_target::Reader;
 use crate::capture::{Scope, differences};
 use crate::page::{GROUP_PAGES, GROUP64, groups_of};
-use crate::store::{Image, KeptClone};
+use crate::store::{History, Image, KeptClone};
 use crate::sys::ext::MetadataExt;
 use crate::sys::id;
 
@@ -32,13 +32,17 @@ pub(super) struct Part {
 }
 
 /// The part of a target of `len` bytes that has to be read, or why all of it.
-pub(super) fn of(reader: &Reader<'_>, parent: &Image, len: u64) -> Result<Part, String> {
-    if let Some(ranges) = reader.changed {
-        return Ok(claimed(ranges, parent.len(), len));
-    }
-    match reader.cloned.filter(|_| reader.how.keeps()) {
-        Some(cloned) => shared(reader, cloned, parent, len),
-        None => Err(String::new()),
+pub(super) fn of(
+    history: &History,
+    cloned: Option<&Cloned>,
+    (how, changed): (&CaptureOptions<'_>, Option<&[Range<u64>]>),
+    parent: &Image,
+    len: u64,
+) -> Result<Part, String> {
+    match (changed, cloned) {
+        (Some(ranges), _) => Ok(claimed(ranges, parent.len(), len)),
+        (None, Some(cloned)) if how.keeps() => shared(history, how, cloned, parent, len),
+        _ => Err(String::new()),
     }
 }
 
@@ -91,16 +95,22 @@ fn sample(gaps: &[Range<u64>], all: u64, wanted: u64) -> impl Iterator<Item = u6
 }
 
 /// What does not share its blocks with the kept clone.
-fn shared(reader: &Reader<'_>, cloned: &Cloned, parent: &Image, len: u64) -> Result<Part, String> {
-    let kept = KeptClone::open(reader.history).ok_or("no clone was kept")?;
+fn shared(
+    history: &History,
+    how: &CaptureOptions<'_>,
+    cloned: &Cloned,
+    parent: &Image,
+    len: u64,
+) -> Result<Part, String> {
+    let kept = KeptClone::open(history).ok_or("no clone was kept")?;
     if !kept.is_of(&parent.name.id, &parent.digest(), parent.len()) {
         return Err("the kept clone is not of the parent snapshot".into());
     }
-    if reader.how.reading.rescan {
+    if how.reading.rescan {
         return Err("so it was asked for".into());
     }
     let age = id::now_ns().checked_sub(kept.read_ns()).and_then(|age| u64::try_from(age).ok());
-    if age.is_none_or(|age| Duration::from_nanos(age) >= reader.how.reading.reread.unwrap_or(REREAD)) {
+    if age.is_none_or(|age| Duration::from_nanos(age) >= how.reading.reread.unwrap_or(REREAD)) {
         return Err("all of it is read from time to time".into());
     }
     let file = cloned.file.file();

@@ -6,19 +6,19 @@ use super::clone::Cloned;
 use super::coded_window::{CodedWindow, prepare};
 use super::new_pack::NewPack;
 use super::part::{self, Part};
+use super::state::{Read, State, state_of};
 use crate::capture::{Base, Leaf, NoBase, ScannedWindow, Scope, scan};
-use crate::error::{At, Cause, Error, Result};
+use crate::error::{Cause, Error, Result};
 use crate::ops::Progress;
 use crate::ops::input::Target;
 use crate::ops::input::known::KnownImage;
 use crate::ops::save::capture::CaptureOptions;
-use crate::pack::{Changed, Grade, PackSummary, Source, fits_time};
-use crate::page::{Digest, GROUP_PAGES, GROUP64, ImageHasher, MAX_LEN, groups_of, pages_of};
-use crate::store::{ChangeMarker, DigestCache, DigestCacheUpdate, Evidence, History, Image, ImageBase, UpdateRuns};
+use crate::pack::{Changed, Grade, PackSummary, Source};
+use crate::page::{Digest, GROUP_PAGES, GROUP64, ImageHasher, groups_of, pages_of};
+use crate::store::{DigestCache, DigestCacheUpdate, Evidence, History, Image, ImageBase, UpdateRuns};
 use crate::sys::create::Pending;
 use crate::sys::freeze::Frozen;
-use crate::sys::open::{self, Stamp};
-use crate::sys::xattr;
+use crate::sys::open::Stamp;
 
 /// What a target is compared with: the last image that is known of it, and its digest cache.
 pub(super) type Parent = Option<(Image, Option<DigestCache>)>;
@@ -60,30 +60,6 @@ impl FullReading {
     }
 }
 
-/// How much of a target was read.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Read {
-    /// So many bytes, in whole groups; none for all of it.
-    pub(crate) bytes: Option<u64>,
-    /// Why; empty where nothing else was wanted.
-    pub(crate) why: String,
-}
-
-/// What there is of a target beside its content.
-#[derive(Clone, Debug)]
-pub(super) struct State {
-    pub(super) stamp: Stamp,
-    pub(super) attrs: Vec<(Vec<u8>, Vec<u8>)>,
-}
-
-/// The state of a target, where a snapshot can hold it.
-pub(super) fn state_of(target: Target<'_>) -> Result<State> {
-    let stamp = stamp_of(target)?;
-    let mut attrs = xattr::list(target.file).at("reading the attributes of", target.path)?;
-    attrs.retain(|(name, _)| !ChangeMarker::is_name(name));
-    Ok(State { stamp, attrs })
-}
-
 /// The target to read, and how.
 #[derive(Clone, Copy)]
 pub(super) struct Reader<'a> {
@@ -107,7 +83,7 @@ impl Reader<'_> {
         };
         let (mut part, mut why) = (None, String::new());
         if let Some((image, Some(cache))) = parent {
-            match part::of(self, image, state.stamp.len) {
+            match part::of(self.history, self.cloned, (self.how, self.changed), image, state.stamp.len) {
                 Ok(found) => part = Some(found),
                 Err(reason) => why = reason,
             }
@@ -216,21 +192,6 @@ impl FullReading {
         }
         self
     }
-}
-
-/// The stamp of a target, where a snapshot can hold it.
-fn stamp_of(target: Target<'_>) -> Result<Stamp> {
-    let stamp = open::stamp(target.file, target.path)?;
-    if stamp.len > MAX_LEN {
-        let what =
-            format!("{} is {} bytes long, and no image may be longer than {MAX_LEN}", target.path.display(), stamp.len);
-        return Err(Error::refused(what, "cut it: the end of a file of that length can only be a hole"));
-    }
-    if !fits_time(stamp.mtime_ns) || !fits_time(stamp.atime_ns) {
-        let what = format!("the times of {} are beyond what a snapshot can hold", target.path.display());
-        return Err(Error::refused(what, Cause::OddTimes(target.path.into())));
-    }
-    Ok(stamp)
 }
 
 /// Collects the windows of an image, in page order.
