@@ -112,7 +112,7 @@ fn deltas() {
 
 fn flagged(path: &Path) {
     let mut bytes = fs::read(path).unwrap();
-    bytes[10] = 1;
+    bytes[10] = 0x80;
     let at = bytes.len() - 32;
     let check = blake3::hash(&bytes[..at]);
     bytes[at..].copy_from_slice(check.as_bytes());

@@ -54,7 +54,7 @@ impl KnownImage {
     /// How far it is proven that the target held it at one moment, and the reason: as far as that was when it was read.
     /// `together`: the files captured at the same moment.
     pub(crate) fn grade(&self, path: &Path, together: &[&Path]) -> (Grade, String) {
-        if let Some(log) = Companion::all_beside(path).find(|log| !together.contains(&&*log.path)) {
+        if let Some(log) = Companion::others_beside(path, |log| together.contains(&log)).next() {
             return (Grade::Unproven, log.reason());
         }
         let since = format!("it was read for @{}, nor since (change time, dirty pages)", self.image.name.number);
