@@ -5,6 +5,7 @@
 //! file, 25 ms, and five times cachestat(2). `-- 256 9` takes 256 MiB and 9 rounds instead of 1024 and 25.
 //! MEMSNAP_BENCH_DIR is where: ext4, XFS or btrfs.
 #![allow(clippy::print_stdout, reason = "it prints figures")]
+#![allow(missing_docs, reason = "no library")]
 
 use std::fs::File;
 use std::io::Write;

@@ -59,6 +59,11 @@ impl<'a> QuietWindow<'a> {
         Ok(window)
     }
 
+    /// What it is of.
+    pub fn file(&self) -> &'a File {
+        self.file
+    }
+
     /// Opens it, [`GRACE`] after it began: from now on the file can be read.
     ///
     /// # Errors

@@ -109,7 +109,7 @@ impl<'a> CaptureWatch<'a> {
     fn try_quiet(file: &'a File, dirs: &[PathBuf], reason: String) -> CaptureWatch<'a> {
         match QuietWindow::begin(file, dirs) {
             Ok(window) => CaptureWatch { means: Means::Quiet(window), reason },
-            Err(why) => CaptureWatch::none(reason, why),
+            Err(why) => CaptureWatch::none(named(file, reason), why),
         }
     }
 
@@ -127,7 +127,13 @@ impl<'a> CaptureWatch<'a> {
         if !watches.iter().any(|watch| matches!(watch.means, Means::Quiet(_))) {
             return;
         }
-        std::thread::sleep(GRACE);
+        let began = Instant::now();
+        for watch in &mut *watches {
+            if let Means::Quiet(window) = &watch.means {
+                watch.reason = named(window.file(), std::mem::take(&mut watch.reason));
+            }
+        }
+        std::thread::sleep(GRACE.saturating_sub(began.elapsed()));
         for watch in watches {
             if let Means::Quiet(window) = &watch.means
                 && let Err(why) = window.open()
@@ -183,7 +189,8 @@ impl<'a> CaptureWatch<'a> {
     }
 }
 
-/// A read lease, or why there is none.
+/// A read lease, or why there is none: an empty text if because processes have the file open for writing. To find them
+/// takes as long as there are processes, so it is best done in a pause.
 fn lease(file: &File) -> Result<Lease<'_>, String> {
     match sysfs::kind(file) {
         Ok(kind) if !kind.lease_blocks_opening() => return Err(format!("leases prove nothing on {}", kind.name())),
@@ -192,11 +199,16 @@ fn lease(file: &File) -> Result<Lease<'_>, String> {
     }
     match Lease::read(file) {
         Ok(LeaseAnswer::Granted(lease)) => Ok(lease),
-        Ok(LeaseAnswer::Refused) => Err(writers(file)),
+        Ok(LeaseAnswer::Refused) => Err(String::new()),
         Ok(LeaseAnswer::NotOwner) => Err("not the owner, nor root: who else has it open is not known".into()),
         Ok(LeaseAnswer::Unsupported) => Err("this system has no leases".into()),
         Err(e) => Err(format!("no lease: {e}")),
     }
+}
+
+/// A reason of [`lease`] in words.
+fn named(file: &File, reason: String) -> String {
+    if reason.is_empty() { writers(file) } else { reason }
 }
 
 /// Names the processes that have the file open or mapped for writing.
