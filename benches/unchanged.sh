@@ -12,7 +12,7 @@ head -c "${gib}G" /dev/urandom >noise
 truncate -s 1T sparse
 printf x | dd of=sparse bs=1 seek=512G conv=notrunc status=none
 sync noise sparse
-"$program" -q snap --compress none noise sparse
+"$program" -q snap --compress none noise sparse >/dev/null
 measure() { # WHAT
     for file in noise sparse; do
         for verb in snap diff; do
