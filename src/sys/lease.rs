@@ -14,8 +14,7 @@
 use std::fs::File;
 use std::io;
 use std::marker::PhantomData;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::openers::{self, Opener};
@@ -54,7 +53,6 @@ pub enum LeaseAnswer<'a> {
 #[derive(Debug)]
 pub struct Lease<'a> {
     shared: Arc<Shared>,
-    watcher: Option<JoinHandle<()>>,
     /// The lease belongs to the open file description: as long as the file is borrowed it stays open.
     _file: PhantomData<&'a File>,
 }
@@ -65,6 +63,9 @@ enum Kind {
     Write,
 }
 
+/// The leases that are held, and whether a thread checks them.
+static HELD: Mutex<(Vec<Arc<Shared>>, bool)> = Mutex::new((Vec::new(), false));
+
 /// Shared with the thread that checks. Only code that holds the mutex changes the lease.
 #[derive(Debug)]
 struct Shared {
@@ -72,7 +73,6 @@ struct Shared {
     file: File,
     kind: Kind,
     status: Mutex<Status>,
-    ended: Condvar,
 }
 
 #[derive(Debug)]
@@ -117,7 +117,7 @@ impl<'a> Lease<'a> {
 
     fn take(file: &'a File, kind: Kind) -> io::Result<LeaseAnswer<'a>> {
         let status = Status { phase: Phase::Held, wanted_by: Vec::new(), stopped: false, delays_stop: true };
-        let shared = Shared { file: file.try_clone()?, kind, status: Mutex::new(status), ended: Condvar::new() };
+        let shared = Shared { file: file.try_clone()?, kind, status: Mutex::new(status) };
         stop::lease_begins();
         match imp::take(file, kind) {
             Ok(None) => {}
@@ -126,10 +126,9 @@ impl<'a> Lease<'a> {
                 return refused.map(|answer| answer.unwrap_or(LeaseAnswer::Unsupported));
             }
         }
-        let mut lease = Lease { shared: Arc::new(shared), watcher: None, _file: PhantomData };
-        let shared = lease.shared.clone();
+        let lease = Lease { shared: Arc::new(shared), _file: PhantomData };
         // Dropping the lease gives it back if no thread can be started.
-        lease.watcher = Some(std::thread::Builder::new().name("lease".into()).spawn(move || shared.watch())?);
+        watch(lease.shared.clone())?;
         Ok(LeaseAnswer::Granted(lease))
     }
 
@@ -162,8 +161,6 @@ impl<'a> Lease<'a> {
             status.phase = Phase::Held;
             self.shared.check(&mut status);
         }
-        drop(status);
-        self.shared.ended.notify_all();
     }
 
     /// The processes that had the file right after it was broken: no table lists a process that waits.
@@ -172,11 +169,11 @@ impl<'a> Lease<'a> {
     }
 
     /// Gives it back; true when it was held until now.
-    pub fn release(mut self) -> bool {
+    pub fn release(self) -> bool {
         self.finish()
     }
 
-    fn finish(&mut self) -> bool {
+    fn finish(&self) -> bool {
         let mut status = self.shared.lock();
         let held = matches!(self.shared.check(&mut status), Phase::Held | Phase::Kept);
         if held {
@@ -185,10 +182,8 @@ impl<'a> Lease<'a> {
         }
         status.allow_stop();
         drop(status);
-        self.shared.ended.notify_all();
-        if let Some(watcher) = self.watcher.take() {
-            let _ = watcher.join();
-        }
+        // Its descriptor is closed with the lease.
+        held_leases().0.retain(|other| !Arc::ptr_eq(other, &self.shared));
         held
     }
 }
@@ -207,18 +202,40 @@ impl Status {
     }
 }
 
+fn held_leases() -> MutexGuard<'static, (Vec<Arc<Shared>>, bool)> {
+    HELD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One thread checks all leases, and ends when there are none.
+fn watch(lease: Arc<Shared>) -> io::Result<()> {
+    let mut held = held_leases();
+    held.0.push(lease);
+    if !held.1 {
+        std::thread::Builder::new().name("lease".into()).spawn(watch_all)?;
+        held.1 = true;
+    }
+    Ok(())
+}
+
+fn watch_all() {
+    loop {
+        let mut held = held_leases();
+        held.0.retain(|lease| lease.is_to_be_watched());
+        if held.0.is_empty() {
+            held.1 = false;
+            return;
+        }
+        drop(held);
+        std::thread::sleep(INTERVAL);
+    }
+}
+
 impl Shared {
     /// While the lease is kept, F_GETLEASE is not called: after the break time, that alone would make the kernel break
     /// the lease, even if no process is waiting any more.
-    fn watch(&self) {
+    fn is_to_be_watched(&self) -> bool {
         let mut status = self.lock();
-        loop {
-            let phase = if status.phase == Phase::Kept { Phase::Kept } else { self.check(&mut status) };
-            if matches!(phase, Phase::Broken | Phase::Released) {
-                return;
-            }
-            status = self.ended.wait_timeout(status, INTERVAL).unwrap_or_else(PoisonError::into_inner).0;
-        }
+        status.phase == Phase::Kept || !matches!(self.check(&mut status), Phase::Broken | Phase::Released)
     }
 
     fn lock(&self) -> MutexGuard<'_, Status> {

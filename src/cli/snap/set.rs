@@ -41,6 +41,7 @@ pub(super) enum Source<'a> {
 
 impl SetFlags {
     pub(super) fn take(&self, source: &Source<'_>, options: &Options, bar: &dyn Progress) -> anyhow::Result<SetReport> {
+        memsnap::program::limits::allow_most_files();
         match source {
             Source::Files(files) => Ok(snap_set(files, options, bar).context("taking a snapshot of a set")?),
             Source::Directory(directory) => {

@@ -6,6 +6,7 @@ pub mod child; // a command run in our place
 pub mod descriptor; // descriptors by their number
 pub mod guard; // SIGBUS, so that files can be mapped that others may cut
 pub mod heap; // memory that runs out
+pub mod limits; // how many files can be open
 pub mod lockable; // what the verb `lock` locks
 mod orders; // the end of a pipe that keeps others stopped
 pub mod repeat; // doing something at set times
