@@ -22,6 +22,7 @@ mod quiet;
 mod quiet_util;
 mod replaced;
 mod serial;
+mod sets;
 mod soak;
 mod sparse;
 mod unchanged;
