@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use super::case::{Case, PAGE, finish, has, is_root, no_forks, noise, skip, start};
 
 /// Undoes something at the end of a test, however it ends.
-struct Undo<'a>(&'a Case, Vec<String>);
+pub(crate) struct Undo<'a>(pub(crate) &'a Case, pub(crate) Vec<String>);
 
 impl Drop for Undo<'_> {
     fn drop(&mut self) {
