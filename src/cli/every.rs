@@ -20,12 +20,12 @@ pub(crate) struct EveryFlag {
     ///
     /// DURATION is a number of seconds, or a number with s, m, h or d. The
     /// times are its multiples since 1970 in UTC: with 15m at :00, :15, :30
-    /// and :45. Times that pass during a capture, or while the system sleeps,
-    /// are skipped. Prints one line for each new snapshot on stdout, with -v
-    /// also for files that did not change. Errors are printed, and end nothing.
-    /// On SIGTERM and SIGINT, ends after the present capture, with 0; a second
-    /// signal ends it at once. Another process that runs snap --every for one
-    /// of the files is an error (75).
+    /// and :45. Times that pass during a capture, or while the system
+    /// sleeps, are skipped. Prints one line for each new snapshot on stdout,
+    /// with -v also for files that did not change. Errors are printed, and
+    /// do not end it. On SIGTERM and SIGINT, ends after the present capture,
+    /// with 0; a second signal ends it at once. Another process that runs
+    /// snap --every for one of the files is an error (75).
     #[arg(long, value_name = "DURATION", value_parser = units::interval, verbatim_doc_comment)]
     #[arg(conflicts_with = "changed")]
     pub(crate) every: Option<Duration>,

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::super::Quiet;
 use super::super::fixture::{Fixture, flip};
 use super::*;
+use crate::error::Error;
 use crate::sys::ext::{MetadataExt, PermissionsExt};
 use crate::sys::xattr;
 

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::change::hold::Work;
 use super::change::in_place::{Goal, InPlace, expect};
+use super::change::look::{PlanBasis, if_same, look_at};
 use super::change::several::{MemberGoal, Several};
 use super::change::{Options, Request, Summary};
-use super::revert::{PlanBasis, if_same, look_at};
 use super::save::capture::CapturedImage;
 use super::set::SetEntry;
 use super::{Progress, find_history};

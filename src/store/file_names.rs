@@ -1,8 +1,10 @@
 //! The names of the files of a history, and what they say.
 
 use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
 use crate::page::Digest;
+use crate::sys::no_follow;
 
 /// The last number that a snapshot can have.
 pub(super) const MOST_NUMBER: u64 = 1_000_000_000_000_000;
@@ -43,6 +45,17 @@ pub(super) fn part(name: &OsStr) -> Option<(SnapName, Digest)> {
     let (snap, set) = name.to_str()?.strip_suffix(".part")?.split_once('.')?;
     let found = (SnapName::parse(format!("{snap}.snap").as_ref())?, set.parse().ok()?);
     (part_name(&found.0, &found.1).as_str() == name).then_some(found)
+}
+
+/// The path of the snapshot `name` in the history at `dir`: that of its `.part` where it has no other yet.
+pub(super) fn snapshot_path(dir: &Path, name: &SnapName) -> PathBuf {
+    let path = dir.join(name.file_name());
+    if no_follow::metadata_if_any(&path).is_ok_and(|found| found.is_some()) {
+        return path;
+    }
+    let names = no_follow::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    let part = names.into_iter().find(|file| part(file).is_some_and(|(found, _)| found == *name));
+    part.map_or(path, |part| dir.join(part))
 }
 
 /// Parses the file name of a pack or map: its id, and whether it is a pack.

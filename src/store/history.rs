@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Store;
-use super::file_names::{SnapName, part, recorded};
+use super::file_names::{SnapName, part, recorded, snapshot_path};
 use super::image::{Image, Snapshot};
 use super::pack_cache::PackCache;
 use crate::error::{At, Error, FileInStore, Result};
@@ -203,17 +203,6 @@ impl History {
     pub fn is_new(&self) -> Result<bool> {
         Ok(self.snapshots()?.is_empty())
     }
-}
-
-/// The path of the snapshot `name` in the history at `dir`: that of its `.part` where it has no other yet.
-pub(super) fn snapshot_path(dir: &Path, name: &SnapName) -> PathBuf {
-    let path = dir.join(name.file_name());
-    if no_follow::metadata_if_any(&path).is_ok_and(|found| found.is_some()) {
-        return path;
-    }
-    let names = no_follow::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.file_name());
-    let part = names.into_iter().find(|file| part(file).is_some_and(|(found, _)| found == *name));
-    part.map_or(path, |part| dir.join(part))
 }
 
 /// Checks that no other user can write to the history at `dir`, nor to its directory of names, and returns the owner.

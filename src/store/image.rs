@@ -5,8 +5,7 @@ use std::iter::Flatten;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::file_names::SnapName;
-use super::history::snapshot_path;
+use super::file_names::{SnapName, snapshot_path};
 use super::pack_cache::{PackCache, open_stored};
 use crate::error::{Error, Result};
 use crate::pack::{Bad, Cursor, Differences, MapFile, Meta, Overlay, Run, RunStream, RunsReader, SnapshotFile, Source};

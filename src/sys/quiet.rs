@@ -66,10 +66,12 @@ pub fn flush(file: &File) -> io::Result<()> {
 #[cfg(target_os = "linux")]
 mod imp {
     use super::{Blind, File, PathBuf, io};
+    use std::collections::BTreeMap;
     use std::ffi::OsString;
     use std::io::Write;
     use std::os::unix::ffi::OsStringExt;
     use std::os::unix::fs::MetadataExt;
+    use std::sync::{Mutex, PoisonError};
 
     use rustix::fs::{AtFlags, StatVfsMountFlags, StatxAttributes, StatxFlags, fstatvfs, statx};
 
@@ -109,7 +111,25 @@ mod imp {
         if meta.ctime_nsec() == 0 {
             return Err(Blind::Coarse);
         }
-        try_stamps(meta.dev(), dirs)
+        tried(meta.dev(), kind, dirs)
+    }
+
+    /// The answers of [`try_stamps`], by device and kind of file system.
+    static TRIED: Mutex<BTreeMap<(u64, String), Result<(), Blind>>> = Mutex::new(BTreeMap::new());
+
+    /// Tries the time stamps of a file system once: later it may be frozen, and to make a file would wait for its end.
+    fn tried(dev: u64, kind: String, dirs: &[PathBuf]) -> Result<(), Blind> {
+        let mut tried = TRIED.lock().unwrap_or_else(PoisonError::into_inner);
+        match tried.get(&(dev, kind.clone())) {
+            Some(answer) => answer.clone(),
+            None => {
+                let answer = try_stamps(dev, dirs);
+                if !matches!(answer, Err(Blind::Untried(_))) {
+                    tried.insert((dev, kind), answer.clone());
+                }
+                answer
+            }
+        }
     }
 
     /// `6.18.0-rc1` is (6, 18).

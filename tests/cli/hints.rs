@@ -218,10 +218,11 @@ fn directories_and_files() {
     for words in ["snap f/x", "log f/x", "view f/x", "vec create f/x --type u8", "--store f/x snap f"] {
         case.exits(words, 2).says("Not a directory").says("hint: check the path");
     }
-    for words in ["log d", "diff d", "verify d", "revert d", "restore d@1 -o x", "undo d", "recover d", "snap d"] {
+    for words in ["log d", "diff d", "verify d", "revert d", "restore d@1 -o x", "undo d", "recover d"] {
         let ran = case.exits(words, 2).says("is a directory");
         assert!(!ran.err.contains("make one"), "{}", ran.err);
     }
+    case.exits("snap d", 2).says("no regular file in").says("name a directory with files");
 }
 
 /// What a file has, wherever it and its store are.

@@ -285,13 +285,13 @@ fn an_unchanged_file_with_a_log() {
     case.ok("snap f");
     case.write("f-journal", &super::companions::hot_journal());
     for strict in ["", "--strict"] {
-        let ran = case.exits(&format!("snap {strict} f"), 3).says("unchanged since @1");
+        let ran = case.exits(&format!("snap --alone {strict} f"), 3).says("unchanged since @1");
         let ran = ran.says("below the required grade, no new snapshot, as the file did not change");
         assert!(!ran.err.contains("stored and marked"), "{ran:?}");
         assert_eq!(case.snapshots(), 1);
     }
     case.touch(1, 3);
-    case.exits("snap f", 3).says("below the required grade, stored and marked");
+    case.exits("snap --alone f", 3).says("below the required grade, stored and marked");
     assert_eq!(case.snapshots(), 2);
 }
 

@@ -34,6 +34,7 @@ mod finish;
 pub(crate) mod hold;
 pub(crate) mod in_place;
 mod interrupted;
+pub(crate) mod look;
 pub(crate) mod metadata;
 mod plan;
 mod prove;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::capture::{capture_all, keep_with};
 use super::hold::{Work, hold_all, obstacle};
+use super::look::{PlanBasis, look_at};
 use super::metadata;
 use super::plan::{Options, Report, Summary};
 use super::prove::{all_pages, prove_both};
@@ -16,7 +17,6 @@ use super::steps::{carry_out, new_intent};
 use crate::capture::Companion;
 use crate::error::{Cause, Error, FileInStore, Result};
 use crate::ops::input::image::LiveFile;
-use crate::ops::revert::{PlanBasis, look_at};
 use crate::ops::save::capture::CapturedImage;
 use crate::ops::{Note, Progress};
 use crate::page::{Digest, PageRange, PageSet};

@@ -3,9 +3,10 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::{Reader, metadata};
+use super::reader::Reader;
 use crate::capture::Companion;
 use crate::error::{At, Cause, Error, Result};
+use crate::ops::change::metadata;
 use crate::ops::output::exists;
 use crate::ops::{Note, Progress};
 use crate::store::{History, Image, Store};

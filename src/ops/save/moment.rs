@@ -13,11 +13,12 @@ use super::read_target::{FullReading, Parent, Reader};
 use crate::capture::{CaptureWatch, Patience, Watchable, Watched, grade, settled};
 use crate::error::{Error, Result};
 use crate::ops::input::Target;
+use crate::ops::input::known::dirs as known_dirs;
 use crate::ops::input::known::{KnownImage, known_image};
 use crate::ops::{Around, Progress, Quiet, head};
 use crate::pack::Grade;
 use crate::store::{FileId, History, SnapName, WriteLock};
-use crate::sys::lock;
+use crate::sys::{lock, quiet};
 
 /// A target to capture.
 #[derive(Clone, Copy)]
@@ -34,6 +35,10 @@ pub(crate) fn take_all(
     progress: &dyn Progress,
 ) -> Result<Vec<CapturedImage>> {
     let dirs: Vec<_> = members.iter().map(|member| member.history.dir()).collect();
+    if how.around.is_some() {
+        // The command before may freeze the file system of a target: what its time stamps show is tried before that.
+        members.iter().for_each(|m| drop(quiet::check(m.target.file, &known_dirs(m.history, m.target))));
+    }
     // What is known of a target is known from here on: the command before may write to it.
     let (ready, taken) = around(how.around, &dirs, || {
         let ready = members.iter().map(|member| Ready::new(*member, how)).collect::<Result<Vec<_>>>()?;

@@ -1,7 +1,7 @@
 //! What becomes of captured images: each is that of its parent, or a new snapshot that lacks only its name.
 
 use super::member::{Member, Members};
-use super::{Options, Report};
+use super::report::{Options, Report};
 use crate::capture::Companion;
 use crate::error::{Cause, Result};
 use crate::ops::Note;

@@ -3,7 +3,8 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use super::{Options, lock_warning, preflight};
+use super::checks::{lock_warning, preflight, refuse_unfinished};
+use super::report::Options;
 use crate::capture::Companion;
 use crate::error::{At, Error, Result};
 use crate::ops::Note;
@@ -96,7 +97,7 @@ impl Members {
 
     /// That none was left half changed meanwhile: a change from another store may have been interrupted.
     pub(super) fn refuse_unfinished(&self) -> Result<()> {
-        self.list.iter().try_for_each(|member| super::refuse_unfinished(&member.history, &member.live))
+        self.list.iter().try_for_each(|member| refuse_unfinished(&member.history, &member.live))
     }
 
     /// Whether a hot log appeared beside one of them that is not among them.
@@ -148,7 +149,7 @@ impl Opened {
     fn admitted(self, writing: WriteLock, store: &Store, options: &Options) -> Result<Member> {
         let Opened { path, live, history, suspects, database } = self;
         history.admit(&live)?;
-        super::refuse_unfinished(&history, &live)?;
+        refuse_unfinished(&history, &live)?;
         let mut notes = Vec::new();
         if history.is_new()? {
             preflight(&history, Target { file: &live, path: &path }, options)?;
