@@ -36,7 +36,9 @@ fn main() {
         open.push(snap(dir.path(), "observed"));
         drop(writer);
         flush.push(timed(|| file.sync_data().expect("a flush")));
-        look.push(timed(|| { let _ = cache::try_count(&file, 0, u64::MAX).expect("cachestat"); }));
+        look.push(timed(|| {
+            let _ = cache::try_count(&file, 0, u64::MAX).expect("cachestat");
+        }));
     }
     let [plain, open, flush, look] = [plain, open, flush, look].map(median);
     let limit = plain + FLUSHES * flush + MORE + LOOKS * look;

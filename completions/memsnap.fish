@@ -63,7 +63,7 @@ observed\t''
 proven\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l include -d 'Of a DIR, take only files whose name matches PATTERN; may be repeated' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l exclude -d 'Of a DIR, leave out files whose name matches PATTERN; may be repeated' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l clone -d 'Read a clone of FILE (a reflink; xfs, btrfs): one moment, and nobody waits' -r -f -a "auto\t''
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l clone -d 'Read a clone of FILE (xfs, btrfs): one moment, and nobody waits' -r -f -a "auto\t''
 always\t''
 never\t''
 keep\t''"

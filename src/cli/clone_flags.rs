@@ -28,7 +28,7 @@ enum WhenToClone {
 /// What of a FILE is read.
 #[derive(Args)]
 pub(crate) struct CloneFlags {
-    /// Read a clone of FILE (a reflink; xfs, btrfs): one moment, and nobody waits
+    /// Read a clone of FILE (xfs, btrfs): one moment, and nobody waits
     ///
     /// auto    where a process has FILE open for writing
     /// always  in any case; fails if FILE cannot be cloned

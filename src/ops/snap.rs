@@ -111,13 +111,13 @@ fn store_alone(members: &mut Members, mut taken: Vec<CapturedImage>, options: &O
     let logs: Vec<_> = taken[1..].iter().map(|log| (log.grade, log.reason.clone())).collect();
     keep::lower(&mut taken[0], &logs);
     let mut reports = reports(members, &taken);
-    if taken[0].grade < options.require {
-        return Ok(reports);
-    }
     let mut kept = Vec::new();
     for (i, taken) in taken.into_iter().enumerate().rev() {
         let logs: Vec<Digest> = if i == 0 { kept.iter().rev().map(Kept::id).collect() } else { Vec::new() };
-        kept.push(keep::keep(&mut members.list[i], taken, logs, options, &mut reports[i])?);
+        let Some(one) = keep::keep(&mut members.list[i], taken, logs, options, &mut reports[i])? else {
+            return Ok(reports);
+        };
+        kept.push(one);
     }
     for (i, kept) in (0..members.list.len()).rev().zip(kept) {
         let member = &mut members.list[i];

@@ -114,7 +114,7 @@ fn a_database_of_lmdb_that_is_open_and_idle() {
         drop(alone);
         for round in 1..4 {
             lmdb.put(&(0..200).map(|key| (key, 1000 * round + key)).collect::<Vec<_>>());
-            case.ok(&format!("snap {name}")).says(SEEN).says("mapped for writing by");
+            case.ok(&format!("snap {name}")).says(SEEN).says("for writing by");
             let copy = format!("{name}{round}");
             case.ok(&format!("restore {name}@{round} -o {copy}"));
             let alone = no_forks();

@@ -213,9 +213,10 @@ fn damaged_cache() {
     }
     cases.extend((0..good.len()).step_by(701).map(|len| good[..len].to_vec()));
     cases.push(Vec::new());
+    let mut last_number = sample.images.len() as u64;
     for (n, bad) in cases.iter().enumerate() {
         fs::write(&cache, bad).unwrap();
-        let last = Ref::Number(sample.images.len() as u64);
+        let last = Ref::Number(last_number);
         let (ranges, report) = sample.ground.diff(last.clone(), Ref::Now).unwrap();
         assert!(report.same && ranges.is_empty(), "case {n}: unchanged is said to be changed");
         let page = n % 40;
@@ -236,7 +237,7 @@ fn damaged_cache() {
             assert!(sample.ground.bytes() == bytes, "case {n}");
             sample.images.truncate(report.number as usize - 1);
             // As before for the next case.
-            renew(&mut sample, &bytes);
+            last_number = renew(&mut sample, &bytes);
         } else {
             bytes[page * PAGE..][..8].copy_from_slice(&old);
             sample.ground.patch((page * PAGE) as u64, &old);
@@ -244,14 +245,16 @@ fn damaged_cache() {
     }
 }
 
-/// Brings the list of images up to what the store has, the last of which is `bytes`.
-fn renew(sample: &mut Sample, bytes: &[u8]) {
-    sample.ground.snap().unwrap();
+/// Brings the list of images up to what the store has. Returns the number of the one that is `bytes`: a cache that was
+/// lost may have made others be stored again after it.
+fn renew(sample: &mut Sample, bytes: &[u8]) -> u64 {
+    let number = sample.ground.snap().unwrap().number;
     let names = sample.ground.history().snapshots().unwrap();
     for name in &names[sample.images.len()..] {
         sample.images.push(sample.ground.stored(name.number).unwrap());
     }
-    assert!(sample.images.last().unwrap() == bytes);
+    assert!(sample.images[number as usize - 1] == bytes);
+    number
 }
 
 /// A tag names its snapshot, or is said to be damaged; it never names another.

@@ -94,14 +94,14 @@ pub(super) fn report(members: &mut Members, place: usize, taken: &CapturedImage)
     }
 }
 
-/// Decides what `taken` becomes; `logs`: the snapshots of its logs.
+/// Decides what `taken` becomes; `logs`: the snapshots of its logs. None: nothing, as its grade is too low.
 pub(super) fn keep(
     member: &mut Member,
     taken: CapturedImage,
     logs: Vec<Digest>,
     options: &Options,
     report: &mut Report,
-) -> Result<Kept> {
+) -> Result<Option<Kept>> {
     if let Some(parent) = unchanged(member, &taken, &logs, options)? {
         report.id = Some(parent.name.id);
         report.number = parent.name.number;
@@ -115,13 +115,16 @@ pub(super) fn keep(
             report.warnings.push(Note::warning(what).of(Cause::Unchanged));
         }
         taken.unchanged(&member.history);
-        return Ok(Kept::Same(parent.name));
+        return Ok(Some(Kept::Same(parent.name)));
+    }
+    if report.grade < options.require {
+        return Ok(None);
     }
     let old_map = taken.parent.as_ref().map(|p| p.meta().stored.map);
     let frames = taken.frames();
     let (history, writing) = (&member.history, &mut member.writing);
     let (snapshot, traces) = taken.prepare(history, writing, SnapshotKind::Asked, &options.message, logs)?;
-    Ok(Kept::New(Box::new(NewSnapshot { snapshot, traces, old_map, frames })))
+    Ok(Some(Kept::New(Box::new(NewSnapshot { snapshot, traces, old_map, frames }))))
 }
 
 /// The parent, where it is the snapshot of what was captured.
