@@ -33,11 +33,11 @@ pub(crate) struct CloneFlags {
     /// auto    where a process has FILE open for writing
     /// always  in any case; fails if FILE cannot be cloned
     /// never   watch FILE while it is read
-    /// keep    keep the clone in the store until the next snapshot, which then
-    ///         reads only what no longer shares its blocks with it. What is
-    ///         overwritten in FILE is written to new blocks: that takes space,
-    ///         may fail on a full disk, and scatters FILE over the disk.
-    ///         Compressed files of btrfs are read as a whole.
+    /// keep    keep the clone in the store until the next snapshot, which
+    ///         then reads only what no longer shares its blocks with it.
+    ///         What is overwritten in FILE is written to new blocks: that
+    ///         takes space, may fail on a full disk, and scatters FILE over
+    ///         the disk. Compressed files of btrfs are read as a whole.
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, help_heading = HEADING, verbatim_doc_comment)]
     #[arg(conflicts_with = "freeze")]
     clone: WhenToClone,

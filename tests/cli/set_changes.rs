@@ -125,11 +125,11 @@ fn an_interrupted_change_is_that_of_all() {
         case.exits("snap a", 2).says("interrupted").says("memsnap recover");
         case.exits("revert --yes a@1", 2).says("interrupted");
         case.exits("undo --yes b", 2).says("interrupted");
-        case.ok("recover -n c");
+        case.ok("recover -n a");
         match between % 3 {
             0 => case.ok("recover --yes b"),
             1 => case.ok("recover --yes --finish set:latest"),
-            _ => case.ok("recover --yes --rollback c"),
+            _ => case.ok("recover --yes --rollback a"),
         };
         assert!(state(&case) == if between % 3 == 2 { now } else { then }, "{nth}");
         case.ok("recover --yes a").says("no change was interrupted");
