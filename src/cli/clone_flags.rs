@@ -43,12 +43,12 @@ pub(crate) struct CloneFlags {
     clone: WhenToClone,
     /// Read only what LIST says has changed since the last snapshot
     ///
-    /// LIST, or - for stdin, holds lines `offset,length` in bytes, the JSON of
-    /// `memsnap diff --json` or `qemu-img map --output=json`, or the XML of
-    /// thin_delta. Ranges may overlap, in any order. The grade is at most
-    /// claimed: you assert that nothing else changed. One in 100 of the other
-    /// groups of 64 KiB is read too, and at least 64: if one differs, nothing
-    /// is stored. All is read for a first snapshot.
+    /// LIST, or - for stdin, holds lines `offset,length` in bytes, the JSON
+    /// of `memsnap diff --json` or `qemu-img map --output=json`, or the XML
+    /// of thin_delta. Ranges may overlap, in any order. The grade is at most
+    /// claimed: you assert that nothing else changed. One in 100 of the
+    /// other groups of 64 KiB is read too, and at least 64: if one differs,
+    /// nothing is stored. All is read for a first snapshot.
     #[arg(long, value_name = "LIST", value_hint = ValueHint::FilePath, help_heading = HEADING, verbatim_doc_comment)]
     #[arg(conflicts_with = "every")]
     changed: Option<PathBuf>,
