@@ -22,14 +22,15 @@ const HEADING: &str = "Programs that write to FILE";
 pub(crate) struct MomentFlags {
     /// Stop the processes that write to FILE while it is read, for MS at most
     ///
-    /// First FILE is read without stopping any process. Only if it was written
-    /// meanwhile, the processes that have it open or mapped for writing are
-    /// stopped (SIGSTOP) for one more reading, and continued (SIGCONT) after
-    /// at most MS milliseconds (default 5000), even if memsnap is killed. The
-    /// grade is observed, as it is not certain that all were found. Where FILE
-    /// can be cloned (xfs, btrfs), nobody has to be stopped. The stop
-    /// takes as long as reading FILE from memory, plus storing what changed
-    /// since the latest snapshot: if that is much, run snap once before.
+    /// First FILE is read without stopping any process. Only if it was
+    /// written meanwhile, the processes that have it open or mapped for
+    /// writing are stopped (SIGSTOP) for one more reading, and continued
+    /// (SIGCONT) after at most MS milliseconds (default 5000), even if
+    /// memsnap is killed. The grade is observed, as it is not certain that
+    /// all were found. Where FILE can be cloned (xfs, btrfs), nobody has to
+    /// be stopped. The stop takes as long as reading FILE from memory, plus
+    /// storing what changed since the latest snapshot: if that is much, run
+    /// snap once before.
     /// Never stopped are memsnap, the processes that run it and process 1.
     #[arg(long, value_name = "MS", help_heading = HEADING, value_parser = units::milliseconds, verbatim_doc_comment)]
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "5000")]
@@ -46,8 +47,8 @@ pub(crate) struct MomentFlags {
     ///
     /// As --pre. Once the command of --pre has begun it always runs: also if
     /// that fails, after errors, and before SIGINT, SIGTERM or SIGHUP end
-    /// memsnap; not after SIGKILL. If it fails, the snapshot is stored, and the
-    /// exit code is 2. Both run once for each FILE or set, and again if a log
+    /// memsnap; not after SIGKILL. If it fails, the snapshot is stored, and
+    /// the exit code is 2. Both run once for each FILE or set, and again if a log
     /// of a database comes meanwhile, as it is then captured too.
     #[arg(long, value_name = "CMD", help_heading = HEADING, value_hint = ValueHint::CommandString, verbatim_doc_comment)]
     post: Option<OsString>,

@@ -154,6 +154,7 @@ impl Store {
     ///
     /// # Errors
     /// When they cannot be listed.
+    #[doc(hidden)]
     pub fn set_ids(&self) -> Result<Vec<Digest>> {
         let dir = self.sets_dir();
         let entries = match no_follow::read_dir(&dir) {
@@ -172,6 +173,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Damaged`] when its bytes do not match its name.
+    #[doc(hidden)]
     pub fn set(&self, id: &Digest) -> Result<Set> {
         let path = self.set_path(id);
         let bytes = create::read_small(&path, MOST)?;
@@ -185,6 +187,7 @@ impl Store {
     ///
     /// # Errors
     /// When they cannot be listed.
+    #[doc(hidden)]
     pub fn sets(&self) -> Result<(Vec<(Digest, Set)>, Vec<Error>)> {
         let (mut sets, mut faults) = (Vec::new(), Vec::new());
         for id in self.set_ids()? {
@@ -201,6 +204,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Missing`] when there is none, [`Error::Refused`] when there are several.
+    #[doc(hidden)]
     pub fn find_set(&self, prefix: &str) -> Result<(Digest, Set)> {
         let none = || {
             let what = format!("there is no set {prefix} in {}", self.dir.display());
@@ -224,6 +228,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Missing`] when no history has it.
+    #[doc(hidden)]
     pub fn member(&self, member: &SetMember) -> Result<(History, SnapName)> {
         let named = |history: &History| -> Result<Option<SnapName>> {
             Ok(history.snapshots()?.into_iter().find(|name| name.id == member.snapshot))
@@ -246,6 +251,7 @@ impl Store {
     ///
     /// # Errors
     /// When the store cannot be written.
+    #[doc(hidden)]
     pub fn commit_set(&self, parts: Vec<NewPart<'_>>, set: &Set) -> Result<(Digest, Vec<(SnapName, Meta)>)> {
         debug_assert!(set.members.is_sorted() && set.members.len() <= MOST_MEMBERS);
         let bytes = set.encode();

@@ -14,6 +14,7 @@ use crate::sys::{extents, quiet, reflink};
 /// When a clone of a target is read in its place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
+#[doc(hidden)]
 pub enum Clones {
     /// Where it can be made, and a process has the target open for writing.
     #[default]

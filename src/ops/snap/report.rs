@@ -32,6 +32,7 @@ options! {
         /// Sets whether a new history begins, also for a renamed file that has one under its old path.
         new_history: bool = false;
         /// Sets whether the logs of a database are left out.
+        #[doc(hidden)]
         alone: bool = false;
         /// Sets the required grade: an image of a lower one is not stored. By default any is.
         require: Grade = Grade::Unproven;
@@ -44,9 +45,11 @@ options! {
         #[doc(hidden)]
         around: Option<Arc<dyn Around>> = None, into;
         /// Sets when a clone is read in the place of the target.
+        #[doc(hidden)]
         clones: Clones = Clones::Auto;
         /// Sets the ranges of bytes outside which nothing changed since the last snapshot, as the caller asserts: only
         /// these are read, and a sample of the others.
+        #[doc(hidden)]
         changed: Option<Vec<Range<u64>>> = None, into;
         /// Sets how the target is read.
         reading: Reading = Reading::default();

@@ -19,6 +19,7 @@ use crate::sys::{id, open};
 /// The result of [`snap_set`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
+#[doc(hidden)]
 pub struct SetReport {
     /// The directory whose files were captured; `None` for files that were named.
     pub directory: Option<PathBuf>,
@@ -47,6 +48,7 @@ pub struct SetReport {
 ///
 /// # Errors
 /// As [`snap_set`]; when it has no file that is chosen.
+#[doc(hidden)]
 pub fn snap_directory(
     directory: &Path,
     choose: &dyn Fn(&OsStr) -> bool,
@@ -73,6 +75,7 @@ pub fn snap_directory(
 ///
 /// # Errors
 /// As [`super::snap`]; [`Error::Refused`] when their stores are not one, or they are too many. Then nothing is stored.
+#[doc(hidden)]
 pub fn snap_set(files: &[PathBuf], options: &Options, progress: &dyn Progress) -> Result<SetReport> {
     let mut paths = files.iter().map(|file| open::resolve(file)).collect::<Result<Vec<_>>>()?;
     paths.sort();
