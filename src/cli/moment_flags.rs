@@ -48,8 +48,8 @@ pub(crate) struct MomentFlags {
     /// As --pre. Once the command of --pre has begun it always runs: also if
     /// that fails, after errors, and before SIGINT, SIGTERM or SIGHUP end
     /// memsnap; not after SIGKILL. If it fails, the snapshot is stored, and
-    /// the exit code is 2. Both run once for each FILE or set, and again if a log
-    /// of a database comes meanwhile, as it is then captured too.
+    /// the exit code is 2. Both run once for each FILE or set, and again if
+    /// a log of a database comes meanwhile, as it is then captured too.
     #[arg(long, value_name = "CMD", help_heading = HEADING, value_hint = ValueHint::CommandString, verbatim_doc_comment)]
     post: Option<OsString>,
 }
