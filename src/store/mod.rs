@@ -48,7 +48,7 @@ pub use pack_cache::{PackCache, PageReader};
 pub use place::{STORE_NAME, Store};
 pub(crate) use refs::no_ref;
 pub use refs::{Ref, check_tag};
-pub use set::{MOST_MEMBERS, NewPart, Set, SetMember};
+pub use set::{MOST_MEMBERS, NewPart, Set, SetMember, Sets};
 pub use set_change::{SetChange, SetChangeMember, SetChanges};
 pub use spool::Spool;
 pub use write_lock::WriteLock;

@@ -137,6 +137,9 @@ fn parse(name: &OsStr) -> Option<Digest> {
     (file_name(&id).as_str() == name).then_some(id)
 }
 
+/// Sets with their ids.
+pub type Sets = Vec<(Digest, Set)>;
+
 /// A new snapshot of a member of a new set, with the history and its lock.
 pub type NewPart<'a> = (&'a History, &'a mut WriteLock, UnnamedSnapshot);
 
@@ -188,7 +191,7 @@ impl Store {
     /// # Errors
     /// When they cannot be listed.
     #[doc(hidden)]
-    pub fn sets(&self) -> Result<(Vec<(Digest, Set)>, Vec<Error>)> {
+    pub fn sets(&self) -> Result<(Sets, Vec<Error>)> {
         let (mut sets, mut faults) = (Vec::new(), Vec::new());
         for id in self.set_ids()? {
             match self.set(&id) {

@@ -135,7 +135,7 @@ impl Check<'_> {
                 Err(e @ (Error::Damaged { .. } | Error::Version { .. } | Error::Io { .. })) => e,
                 Err(e) => return Err(e),
             };
-            let fault = Fault::of(&e, &self.history.snapshot_path(&name));
+            let fault = Fault::of(&e, &self.history.snapshot_path(name));
             let place = *places.entry(fault.path.clone()).or_insert(report.faults.len());
             if place == report.faults.len() {
                 report.faults.push(fault);
