@@ -133,8 +133,11 @@ fn thin_delta(list: &str) -> Result<Vec<Range<u64>>, String> {
     if open.is_empty() && block.is_some() { Ok(found) } else { Err("it is cut short".into()) }
 }
 
+/// The name of an element, and its attributes.
+type Element<'a> = (&'a str, Vec<(&'a str, &'a str)>);
+
 /// The name and the attributes of a tag: `different begin="1" length="2"`.
-fn element(tag: &str) -> Result<(&str, Vec<(&str, &str)>), String> {
+fn element(tag: &str) -> Result<Element<'_>, String> {
     let wrong = || format!("<{}> is not understood", short(tag));
     let (name, mut rest) = tag.trim_end().split_once(char::is_whitespace).unwrap_or((tag.trim_end(), ""));
     let mut values = Vec::new();
