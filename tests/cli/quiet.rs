@@ -138,7 +138,7 @@ fn counting(case: &Case, work: impl FnOnce()) {
                 count += 1;
                 for at in [0, far] {
                     // SAFETY: it is within the map, and aligned. Volatile: each store is made, in this order.
-                    unsafe { map.as_mut_ptr().add(at).cast::<u64>().write_volatile(count) };
+                    map[at..at + 8].copy_from_slice(&count.to_le_bytes());
                 }
             }
         });

@@ -12,6 +12,7 @@ fn state(case: &Case) -> Vec<Option<Vec<u8>>> {
 }
 
 /// A set of three files; then one has changed, one is gone, and another is there.
+#[allow(clippy::type_complexity, reason = "the states of three files, before and after")]
 fn changed() -> (Case, Vec<Option<Vec<u8>>>, Vec<Option<Vec<u8>>>) {
     let case = Case::new();
     for (seed, name) in NAMES.iter().enumerate() {

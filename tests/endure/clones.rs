@@ -188,7 +188,7 @@ fn extents_miss_no_page() {
 const COUNTERS: [usize; 2] = [1, 61];
 
 fn counters(image: &[u8]) -> (u64, u64) {
-    let [a, b] = COUNTERS.map(|page| u64::from_ne_bytes(image[page * PAGE..page * PAGE + 8].try_into().unwrap()));
+    let [a, b] = COUNTERS.map(|page| u64::from_le_bytes(image[page * PAGE..page * PAGE + 8].try_into().unwrap()));
     (a, b)
 }
 
@@ -201,6 +201,7 @@ fn is_of_one_moment(image: &[u8]) -> bool {
 /// Counts up two counters in the file, one after the other, as fast as it can.
 fn count(map: &MmapMut, stop: &AtomicBool) {
     // SAFETY: the places are aligned, within the map, and used as this type alone.
+    #[allow(clippy::multiple_unsafe_ops_per_block, reason = "one place in the map")]
     let [a, b] = COUNTERS.map(|page| unsafe { &*map.as_ptr().add(page * PAGE).cast::<AtomicU64>() });
     while !stop.load(Relaxed) {
         a.fetch_add(1, SeqCst);

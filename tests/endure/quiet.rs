@@ -134,6 +134,7 @@ fn window<'a>(file: &'a File, dir: &Path) -> QuietWindow<'a> {
 }
 
 /// One of each kind of writing to the file at this path, mapped, after a window began.
+#[allow(clippy::type_complexity, reason = "a table")]
 const ONE_OF_EACH: [(&str, fn(&Path, &mut MmapMut)); 9] = [
     ("a store to a page of the file", |_, map| map[7 * PAGE] ^= 1),
     ("a store to a hole", |_, map| map[(PAGES - 1) * PAGE] ^= 1),

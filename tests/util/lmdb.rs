@@ -100,5 +100,5 @@ fn value(of: &mut u64) -> MDB_val {
 
 #[track_caller]
 fn done(code: i32) {
-    assert_eq!(code, MDB_SUCCESS as i32);
+    assert_eq!(code, MDB_SUCCESS);
 }

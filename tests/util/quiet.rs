@@ -1,4 +1,5 @@
 //! Files that are quiet, or are not: whether that shows here, and a store that has begun and whose bytes are late.
+#![allow(clippy::multiple_unsafe_ops_per_block, reason = "a call and its arguments")]
 #![allow(unsafe_code, reason = "maps, and a store of one process to another, are what is tested")]
 
 use std::fs::File;
