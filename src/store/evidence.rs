@@ -76,7 +76,7 @@ impl History {
         Evidence::parse(std::str::from_utf8(&bytes).ok()?)
     }
 
-    /// Records it; whoever does holds the lock. If that fails, the target is read next time.
+    /// Records it, under the write lock. If that fails, the target is read next time.
     pub(crate) fn put_evidence(&self, evidence: &Evidence) {
         if let Ok(pending) = self.pending()
             && pending.file().write_all(evidence.line().as_bytes()).is_ok()

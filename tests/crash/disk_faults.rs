@@ -4,7 +4,8 @@ use crate::case::{Ran, finish};
 use crate::directory::{Kept, in_memory};
 use crate::faults::survived;
 use crate::points::{Calls, Findings};
-use crate::scene::{Scene, scene, scenes};
+use crate::scene::Scene;
+use crate::scenes::{scene, scenes};
 use crate::trace::{Subject, needs_strace};
 use crate::util::by_size;
 

@@ -10,7 +10,8 @@ use std::time::Instant;
 use crate::case::{Case, Ran, finish};
 use crate::directory::{Kept, in_memory};
 use crate::points::{Calls, Findings, Point, few};
-use crate::scene::{Known, Scene, scene, scenes};
+use crate::scene::{Known, Scene};
+use crate::scenes::{scene, scenes};
 use crate::trace::{Subject, needs_strace};
 use crate::util::by_size;
 

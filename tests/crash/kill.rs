@@ -6,7 +6,8 @@ use std::time::Instant;
 use crate::case::Case;
 use crate::directory::{Kept, in_memory};
 use crate::points::{Calls, Findings, sample};
-use crate::scene::{Held, Known, Scene, scene, scenes};
+use crate::scene::{Held, Known, Scene};
+use crate::scenes::{scene, scenes};
 use crate::trace::{MUTATING, Subject, needs_strace, was_killed};
 use crate::util::{by_size, nightly};
 

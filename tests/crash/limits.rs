@@ -7,7 +7,8 @@ use crate::case::{Case, PAGE, Ran, finish, has, is_root, noise, program, skip};
 use crate::directory::{Kept, in_memory};
 use crate::faults::is_clean;
 use crate::points::Findings;
-use crate::scene::{Scene, scene, scenes};
+use crate::scene::Scene;
+use crate::scenes::{scene, scenes};
 use crate::trace::Subject;
 use crate::util::{by_size, is_tried, nightly};
 

@@ -35,6 +35,7 @@ mod random;
 mod replay;
 mod reserved;
 mod scene;
+mod scenes;
 mod stage;
 mod tour;
 #[allow(dead_code, reason = "shared")]
@@ -46,7 +47,7 @@ mod util;
 
 #[test]
 fn every_scene_can_be_played() {
-    for scene in scene::scenes() {
+    for scene in scenes::scenes() {
         let known = scene.know();
         let case = case::Case::new();
         scene.prepare(&case);

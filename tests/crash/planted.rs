@@ -24,7 +24,7 @@ use crate::power::shutdown_cuts;
 use crate::quiet_util::{LateStore, mapped, needs_late_stores, needs_quiet};
 #[cfg(feature = "dev")]
 use crate::replay::replayed;
-use crate::scene::scene;
+use crate::scenes::scene;
 use crate::trace::{Subject, needs_strace};
 #[cfg(feature = "dev")]
 use crate::util::nightly;

@@ -2,10 +2,6 @@
 //! afterwards, wherever it was stopped.
 
 use crate::case::Case;
-use crate::grounds::{
-    changed, damaged, grown, interrupted, interrupted_with_log, moved, pages, reverted, reverted_with_log, three,
-    vector, with_delta, with_log, with_output,
-};
 use crate::leftovers::{is_mixture, temporary_files};
 
 /// A command that writes, and what it works on.
@@ -13,23 +9,23 @@ pub(crate) struct Scene {
     pub(crate) name: &'static str,
     /// The command that is stopped.
     pub(crate) words: &'static str,
-    ground: fn(&Case),
+    pub(crate) ground: fn(&Case),
     /// The file that the command changes or makes.
-    watched: &'static str,
+    pub(crate) watched: &'static str,
     /// Files that it changes, makes or removes with it: all or none.
-    beside: &'static [&'static str],
-    kind: Kind,
+    pub(crate) beside: &'static [&'static str],
+    pub(crate) kind: Kind,
     /// Paths whose history is kept; at any moment one of them has it.
-    histories: &'static [&'static str],
+    pub(crate) histories: &'static [&'static str],
     /// Files whose snapshots appear together, or not at all.
-    together: &'static [&'static str],
+    pub(crate) together: &'static [&'static str],
     /// What the same command does when it had been completed.
-    again: Again,
+    pub(crate) again: Again,
 }
 
 /// What the watched file holds, and what lies between its two states.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     /// Pages, changed in place: `recover` brings a mixture to one of the two.
     Target,
     /// Made or replaced at once: never anything between.
@@ -41,7 +37,7 @@ enum Kind {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Again {
+pub(crate) enum Again {
     /// The same state.
     Same,
     /// Goes on from there: it succeeds, and leaves something else.
@@ -71,113 +67,6 @@ pub(crate) enum Held {
     New,
     /// Neither, or unknown.
     Neither,
-}
-
-const NEW: Scene = Scene {
-    name: "",
-    words: "",
-    ground: |_| (),
-    watched: "f",
-    beside: &[],
-    kind: Kind::Target,
-    histories: &["f"],
-    together: &[],
-    again: Again::Same,
-};
-
-/// Every verb that writes.
-pub(crate) fn scenes() -> Vec<Scene> {
-    let mut scenes = of_snapshots();
-    scenes.extend(of_changes());
-    scenes.extend(of_several());
-    scenes.extend(of_outputs());
-    scenes.extend(of_vectors());
-    scenes
-}
-
-/// The one of that name.
-pub(crate) fn scene(name: &str) -> Scene {
-    scenes().into_iter().find(|scene| scene.name == name).unwrap_or_else(|| panic!("no scene {name}"))
-}
-
-fn of_snapshots() -> Vec<Scene> {
-    vec![
-        Scene { name: "snap first", words: "snap f", ground: pages, ..NEW },
-        Scene {
-            name: "snap later",
-            words: "snap -m why --tag gold f",
-            ground: changed,
-            again: Again::Refused(2),
-            ..NEW
-        },
-        Scene { name: "repair", words: "verify --repair f", ground: damaged, kind: Kind::Damaged, ..NEW },
-        Scene {
-            name: "adopt",
-            words: "adopt f g",
-            ground: moved,
-            watched: "g",
-            kind: Kind::Output,
-            histories: &["f", "g"],
-            again: Again::Refused(2),
-            ..NEW
-        },
-        Scene { name: "snap a set", words: "snap --set f g h", ground: three, together: &["f", "g", "h"], ..NEW },
-    ]
-}
-
-fn of_changes() -> Vec<Scene> {
-    vec![
-        Scene { name: "revert", words: "revert --yes f@1", ground: grown, ..NEW },
-        Scene { name: "revert without undo", words: "revert --yes --no-undo f@1", ground: grown, ..NEW },
-        Scene { name: "undo", words: "undo --yes f", ground: reverted, again: Again::Further, ..NEW },
-        Scene { name: "apply", words: "apply --yes f d", ground: with_delta, again: Again::Refused(5), ..NEW },
-        Scene {
-            name: "edit",
-            words: "edit --yes f --at page:3 --text new --at 100000 --zero 9000 --at 500000 --hex ff --grow",
-            ground: changed,
-            ..NEW
-        },
-        Scene { name: "recover", words: "recover --yes f", ground: interrupted, ..NEW },
-        Scene { name: "roll back", words: "recover --rollback --yes f", ground: interrupted, ..NEW },
-    ]
-}
-
-fn of_several() -> Vec<Scene> {
-    let new = Scene { beside: &["f-journal"], ..NEW };
-    vec![
-        Scene { name: "revert with log", words: "revert --yes f@1", ground: with_log, ..new },
-        Scene { name: "undo with log", words: "undo --yes f", ground: reverted_with_log, again: Again::Further, ..new },
-        Scene { name: "recover with log", words: "recover --yes f", ground: interrupted_with_log, ..new },
-        Scene { name: "roll back with log", words: "recover --rollback --yes f", ground: interrupted_with_log, ..new },
-    ]
-}
-
-fn of_outputs() -> Vec<Scene> {
-    let new = Scene { watched: "out", kind: Kind::Output, ..NEW };
-    vec![
-        Scene { name: "restore", words: "restore f@1 -o out", ground: changed, again: Again::Refused(2), ..new },
-        Scene { name: "restore over", words: "restore f@1 --force --yes -o out", ground: with_output, ..new },
-        Scene {
-            name: "delta make",
-            words: "delta make f@1 f -o out",
-            ground: changed,
-            again: Again::Refused(2),
-            ..new
-        },
-        Scene { name: "apply to", words: "apply f d -o out", ground: with_delta, again: Again::Refused(2), ..new },
-    ]
-}
-
-fn of_vectors() -> Vec<Scene> {
-    let new = Scene { watched: "v", kind: Kind::Vector, histories: &[], again: Again::Further, ..NEW };
-    vec![
-        Scene { name: "vec create", words: "vec create v --type u64", again: Again::Refused(2), ..new },
-        Scene { name: "vec push", words: "vec push v 1 2 3", ground: vector, ..new },
-        Scene { name: "vec set", words: "vec set v 510 9 8 7 6", ground: vector, again: Again::Same, ..new },
-        Scene { name: "vec truncate", words: "vec truncate v 600", ground: vector, again: Again::Same, ..new },
-        Scene { name: "vec pop front", words: "vec pop v --front -n 300", ground: vector, ..new },
-        Scene { name: "vec import", words: "vec import v more", ground: vector, ..new },
-    ]
 }
 
 impl Scene {

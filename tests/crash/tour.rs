@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use crate::points::Findings;
-use crate::scene::{Scene, scenes};
+use crate::scene::Scene;
+use crate::scenes::scenes;
 use crate::util::nightly;
 
 /// All scenes, or those of these names when not everything is run. `MEMSNAP_SCENE` picks one.

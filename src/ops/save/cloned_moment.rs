@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::sys::lock::{self, LockMode};
 
 impl<'a> Moment<'a> {
-    /// Reads a clone of the only target: one moment, whoever writes to it.
+    /// Reads a clone of the only target: a point-in-time image, even while processes write to it.
     pub(super) fn one_clone(&self) -> Result<Attempt<'a>> {
         let (clones, [ready]) = (self.how.clones, self.members) else { return Ok(Attempt::Watch(None)) };
         let Member { history, target, .. } = ready.member;
