@@ -105,6 +105,7 @@ scenes! {
     snap_later: "snap later",
     repair: "repair",
     adopt: "adopt",
+    snap_a_set: "snap a set",
     revert: "revert",
     revert_without_undo: "revert without undo",
     undo: "undo",

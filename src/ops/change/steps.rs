@@ -140,8 +140,8 @@ fn begin(parts: &mut [Part<'_, '_>], set: Option<&SetStep<'_>>, progress: &dyn P
         begun = begun.and_then(|()| prepare(part, progress));
     }
     begun = begun.and_then(|()| {
-        record(parts, set).inspect_err(|_| {
-            if let Some(set) = set {
+        record(parts, set).inspect_err(|e| {
+            if let Some(set) = set.filter(|_| !may_be_of_flush(e)) {
                 withdraw_some(parts, set);
             }
         })
@@ -150,6 +150,13 @@ fn begin(parts: &mut [Part<'_, '_>], set: Option<&SetStep<'_>>, progress: &dyn P
         spaces.iter().zip(&*parts).for_each(|(space, part)| space.release(part.work.lease.as_ref()));
     }
     begun
+}
+
+/// Whether a flush may have failed. Then nothing is flushed again: what is recorded stays, and recovery withdraws it.
+fn may_be_of_flush(e: &Error) -> bool {
+    use std::io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    let known = [PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull];
+    matches!(e, Error::Io { source, .. } if !known.contains(&source.kind()))
 }
 
 /// Writes a file that is to be made, which has no name yet: all of it is on the disk and proven before any target
@@ -231,7 +238,8 @@ fn write_one(Part { work, step }: &mut Part<'_, '_>, progress: &dyn Progress) ->
         return Err(Error::busy(path, "a file has appeared there", "run it again to change that file"));
     }
     work.made = true;
-    create::sync_dir(no_follow::parent(path))?;
+    // After a flush that failed it is not taken back, as that needs another.
+    create::sync_dir(no_follow::parent(path)).inspect_err(|_| work.touched = true)?;
     Ok(step.pages.runs().map(|run| run.end_offset().min(to.len()) - run.offset()).sum())
 }
 
