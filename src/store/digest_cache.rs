@@ -13,37 +13,35 @@ use crate::capture::{Base, KnownDigests, Leaf};
 use crate::error::{At, Error, Result};
 use crate::pack::{FileKind, ReadAt};
 use crate::page::{Digest, GROUP_PAGES, GROUP64, ImageHasher, PAGE, PageNo, PageRange, Refold, groups_of};
-use crate::sys::ext::FileExt as _;
-use crate::sys::open::{OpenMode, Stamp};
 use crate::sys::{create, meta, no_follow, sparse};
 
-const NAME: &str = "digests";
+pub(super) const NAME: &str = "digests";
 /// Bytes of the head and its check, at the start of the first page.
-const HEAD: usize = 16 + 32 + 32 + 8 + 32;
+pub(super) const HEAD: usize = 16 + 32 + 32 + 8 + 32;
 /// Groups in a stretch, 64 MiB of the target. The file stores the group digests of a stretch side by side.
-const STRETCH: u64 = 1024;
+pub(super) const STRETCH: u64 = 1024;
 /// Bytes of the group digests of a stretch.
-const DIGESTS: usize = STRETCH as usize * 32;
+pub(super) const DIGESTS: usize = STRETCH as usize * 32;
 /// Bytes of a leaf: 16 page digests and their check.
 const LEAF: usize = 16 * 32 + 32;
 /// Bytes of a stretch: the group digests, then the leaves.
-const STRETCH_BYTES: u64 = DIGESTS as u64 + STRETCH * LEAF as u64;
+pub(super) const STRETCH_BYTES: u64 = DIGESTS as u64 + STRETCH * LEAF as u64;
 
-fn stretch_at(group: u64) -> u64 {
+pub(super) fn stretch_at(group: u64) -> u64 {
     PAGE as u64 + group / STRETCH * STRETCH_BYTES
 }
 
-fn leaf_at(group: u64) -> u64 {
+pub(super) fn leaf_at(group: u64) -> u64 {
     stretch_at(group) + DIGESTS as u64 + group % STRETCH * LEAF as u64
 }
 
 /// Length of the cache of an image of `len` bytes.
-fn end_of(len: u64) -> u64 {
+pub(super) fn end_of(len: u64) -> u64 {
     groups_of(len).checked_sub(1).map_or(PAGE as u64, |last| leaf_at(last) + LEAF as u64)
 }
 
 /// The head: which snapshot the cache describes.
-fn encode_head(id: &Digest, image: &Digest, len: u64) -> [u8; HEAD] {
+pub(super) fn encode_head(id: &Digest, image: &Digest, len: u64) -> [u8; HEAD] {
     let mut out = [0; HEAD];
     out[..16].copy_from_slice(&FileKind::DigestCache.head(0));
     out[16..48].copy_from_slice(&id.0);
@@ -54,7 +52,7 @@ fn encode_head(id: &Digest, image: &Digest, len: u64) -> [u8; HEAD] {
     out
 }
 
-fn encode_leaf(leaf: &Leaf) -> [u8; LEAF] {
+pub(super) fn encode_leaf(leaf: &Leaf) -> [u8; LEAF] {
     let mut out = [0; LEAF];
     if leaf.digest.is_zero() {
         return out;
@@ -76,8 +74,8 @@ fn leaf_check(group: u64, digest: &Digest, pages: &[u8]) -> Digest {
 /// A digest cache that was checked. While it is open, a shared flock keeps others from changing it.
 #[derive(Debug)]
 pub struct DigestCache {
-    file: File,
-    path: PathBuf,
+    pub(super) file: File,
+    pub(super) path: PathBuf,
     /// The id of the snapshot that it describes.
     pub snapshot: Digest,
     /// The image digest of that snapshot.
@@ -111,7 +109,7 @@ impl DigestCache {
 
     /// Folds the digests of the first `known` groups, replaced by those in `changed` (ascending), into the digest of an
     /// image of `len` bytes.
-    fn fold(&self, len: u64, known: u64, changed: &[(u64, Digest)]) -> io::Result<Digest> {
+    pub(super) fn fold(&self, len: u64, known: u64, changed: &[(u64, Digest)]) -> io::Result<Digest> {
         let mut fold = Refold::new(len, changed);
         let size = self.file.size()?;
         let mut page = vec![0; DIGESTS];
@@ -230,153 +228,6 @@ impl Base for DigestCache {
         out.iter_mut().zip(pages.chunks_exact(32)).for_each(|(d, bytes)| *d = Digest::from_slice(bytes));
         Ok(out)
     }
-}
-
-/// An update of the digest cache, or a new cache, written while a target is scanned. It cannot fail the verb: after an
-/// error the cache is removed, and the next scan works without it.
-#[derive(Debug)]
-pub struct DigestCacheUpdate {
-    dir: PathBuf,
-    old_len: u64,
-    out: Option<Out>,
-}
-
-#[derive(Debug)]
-enum Out {
-    InPlace(InPlace),
-    New(create::Pending),
-}
-
-/// The existing cache, to be changed in place.
-#[derive(Debug)]
-struct InPlace {
-    file: File,
-    /// The descriptor that holds the flock.
-    lock: File,
-    head_is_zeroed: bool,
-}
-
-impl InPlace {
-    fn open(cache: &DigestCache) -> Option<InPlace> {
-        let file = no_follow::open(&cache.path, OpenMode::Both).ok()?;
-        let lock = cache.file.try_clone().ok()?;
-        // It must be the file that was checked.
-        let (found, checked) = (Stamp::from(&file.metadata().ok()?), Stamp::from(&lock.metadata().ok()?));
-        if !found.same_file(&checked) || meta::links(&file).ok()? > 1 {
-            return None;
-        }
-        Some(InPlace { file, lock, head_is_zeroed: false })
-    }
-
-    /// Zeroes the head before the first change. Fails while another process reads the cache.
-    fn begin(&mut self) -> io::Result<()> {
-        if !self.head_is_zeroed {
-            self.lock.try_lock().map_err(io::Error::from)?;
-            self.file.write_all_at(&[0; HEAD], 0)?;
-            self.head_is_zeroed = true;
-        }
-        Ok(())
-    }
-}
-
-impl DigestCacheUpdate {
-    /// Begins to change `cache`, which describes the image with which the scan compares, or a new cache.
-    pub fn new(history: &History, cache: Option<&DigestCache>) -> DigestCacheUpdate {
-        let dir = history.dir().to_path_buf();
-        let (old_len, out) = match cache {
-            Some(cache) => (cache.len, InPlace::open(cache).map(Out::InPlace)),
-            None => (0, history.pending().ok().map(Out::New)),
-        };
-        DigestCacheUpdate { dir, old_len, out }
-    }
-
-    /// Makes the cache, if it describes that image, describe snapshot `id` of the same image.
-    pub fn rename(history: &History, id: &Digest, image: &Digest, len: u64) {
-        let there = DigestCache::open(history).filter(|cache| (cache.image, cache.len) == (*image, len));
-        if let Some(cache) = there {
-            DigestCacheUpdate::new(history, Some(&cache)).finish(id, image, len);
-        }
-    }
-
-    /// Writes groups, ascending.
-    pub fn put(&mut self, leaves: &[Leaf]) {
-        let done = match &mut self.out {
-            None => return,
-            Some(_) if leaves.is_empty() => return,
-            Some(Out::InPlace(cache)) => cache.begin().and_then(|()| write_leaves(&cache.file, leaves)),
-            Some(Out::New(pending)) => write_leaves(pending.file(), leaves),
-        };
-        if done.is_err() {
-            self.remove();
-        }
-    }
-
-    /// Completes the cache, which describes snapshot `id` from now on.
-    pub fn finish(mut self, id: &Digest, image: &Digest, len: u64) {
-        let groups = groups_of(len);
-        let end = end_of(len);
-        let close = |file: &File| {
-            // Digests past the end must not reappear when the image grows again.
-            if groups < groups_of(self.old_len) {
-                file.set_len(end)?;
-                let tail = (groups % STRETCH) as usize;
-                if tail > 0 {
-                    let zeros = [0; DIGESTS];
-                    file.write_all_at(&zeros[tail * 32..], stretch_at(groups) + tail as u64 * 32)?;
-                }
-            }
-            file.set_len(end)?;
-            file.write_all_at(&encode_head(id, image, len), 0)
-        };
-        let done = match self.out.take() {
-            None => return,
-            Some(Out::InPlace(mut cache)) => cache.begin().and_then(|()| close(&cache.file)),
-            Some(Out::New(pending)) => {
-                close(pending.file()).and_then(|()| pending.replace_unsynced(NAME.as_ref()).map_err(io::Error::other))
-            }
-        };
-        if done.is_err() {
-            self.remove();
-        }
-    }
-
-    /// Folds all groups of `cache`, which this update has changed, into the digest of an image of `len` bytes. `None`
-    /// after an error.
-    pub fn fold(&mut self, cache: &DigestCache, len: u64) -> Option<Digest> {
-        let Some(Out::InPlace(changed)) = &mut self.out else { return None };
-        changed.begin().ok()?;
-        // Make the file long enough for its last stretch to be read whole.
-        let end = stretch_at(groups_of(len).max(1) - 1) + STRETCH_BYTES;
-        if changed.file.size().ok()? < end {
-            changed.file.set_len(end).ok()?;
-        }
-        cache.fold(len, groups_of(len), &[]).ok()
-    }
-
-    /// Completes a new cache of an unchanged target; an existing cache stays as it is.
-    pub fn keep(self, id: &Digest, image: &Digest, len: u64) {
-        if matches!(self.out, Some(Out::New(_))) {
-            self.finish(id, image, len);
-        }
-    }
-
-    fn remove(&mut self) {
-        self.out = None;
-        let _ = no_follow::remove_file(&self.dir.join(NAME));
-    }
-}
-
-/// Writes group digests and leaves; those of adjacent groups in one call.
-fn write_leaves(file: &File, leaves: &[Leaf]) -> io::Result<()> {
-    let follow = |a: &Leaf, b: &Leaf| a.group + 1 == b.group && a.group / STRETCH == b.group / STRETCH;
-    for run in leaves.chunk_by(follow) {
-        let first = run[0].group;
-        let digests: Vec<u8> = run.iter().flat_map(|l| l.digest.0).collect();
-        file.write_all_at(&digests, stretch_at(first) + first % STRETCH * 32)?;
-        let bytes: Vec<u8> = run.iter().flat_map(encode_leaf).collect();
-        file.write_all_at(&bytes, leaf_at(first))?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! A truncated cache.
 
+use super::super::DigestCacheUpdate;
 use super::*;
 use crate::page::ImageHasher;
 use crate::store::Store;

@@ -117,6 +117,30 @@ fn a_writer_through_a_map_is_caught_though_mtime_stays() {
     assert!(case.ok("restore f@2 -o -").bytes[..] == map[..]);
 }
 
+/// A reading that does not count leaves nothing behind: the next one compares with the snapshot all the same.
+#[test]
+fn a_second_reading_finds_what_the_first_found() {
+    let case = Case::with_pages(1024);
+    case.ok("snap f");
+    let open = writer(&case);
+    case.patch("f", 2 * PAGE as u64, &noise(5, PAGE));
+    // It is written while it is read for the first time, for about a second.
+    let mut child =
+        start(case.memsnap(["snap", "--limit-rate", "4M", "f"]).stdout(Stdio::null()).stderr(Stdio::piped()));
+    std::thread::sleep(std::time::Duration::from_millis(600));
+    case.patch("f", 1000 * PAGE as u64, &noise(6, PAGE));
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(child.wait().unwrap().success(), "{said}");
+    assert!(said.contains("2 pages changed") && said.contains("observed"), "{said}");
+    case.ok("verify").shows("all good");
+    assert!(case.ok("restore f@2 -o -").bytes == case.read("f"));
+    drop(open);
+    case.ok("diff f");
+    case.ok("snap f --rescan");
+    case.ok("verify").shows("all good");
+}
+
 #[test]
 fn under_its_lock_it_is_claimed() {
     let case = Case::in_memory();

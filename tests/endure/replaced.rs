@@ -63,7 +63,7 @@ fn who_waited_for_the_old_lock_takes_the_new_one() {
         eventually(|| is_at_lock(&waiter, &lock));
         fate(&lock);
         // Another has the new lock while the old one becomes free.
-        let mut holder = spawn(&case, "snap --always --require none --limit-rate 1 f");
+        let mut holder = spawn(&case, "snap --rescan --always --require none --limit-rate 1 f");
         eventually(|| is_at_lock(&holder, &lock) && File::open(&lock).unwrap().try_lock().is_err());
         drop(old);
         eventually(|| is_at_lock(&waiter, &lock));
@@ -94,7 +94,7 @@ fn who_lost_the_lock_commits_nothing() {
     for fate in FATES {
         let (case, lock) = prepared();
         // It reads for seconds, and holds the lock.
-        let reader = spawn(&case, "snap --always --require none --limit-rate 2M f");
+        let reader = spawn(&case, "snap --rescan --always --require none --limit-rate 2M f");
         eventually(|| lock.metadata().is_ok_and(|m| m.len() > 0) && is_at_lock(&reader, &lock));
         signal("STOP", &reader);
         fate(&lock);

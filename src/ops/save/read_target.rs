@@ -149,7 +149,7 @@ impl Reader<'_> {
             parent_pages: parent.map(Image::pages),
             hasher: ImageHasher::new(len),
             draft: UpdateRuns::new(history),
-            cache: DigestCacheUpdate::new(history, cache),
+            cache: DigestCacheUpdate::deferred(history, cache),
             pack: NewPack::new(history, how.reserve),
             changed: Changed::default(),
             unread: cache.filter(|_| part.is_some()).map(|cache| (cache, 0)),
