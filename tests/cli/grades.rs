@@ -124,9 +124,9 @@ fn a_second_reading_finds_what_the_first_found() {
     case.ok("snap f");
     let open = writer(&case);
     case.patch("f", 2 * PAGE as u64, &noise(5, PAGE));
-    // It is written while it is read for the first time, for about a second.
+    // It is written while it is read for the first time, for some seconds.
     let mut child =
-        start(case.memsnap(["snap", "--limit-rate", "4M", "f"]).stdout(Stdio::null()).stderr(Stdio::piped()));
+        start(case.memsnap(["snap", "--limit-rate", "2M", "f"]).stdout(Stdio::null()).stderr(Stdio::piped()));
     std::thread::sleep(std::time::Duration::from_millis(600));
     case.patch("f", 1000 * PAGE as u64, &noise(6, PAGE));
     let mut said = String::new();
