@@ -62,7 +62,7 @@ pub struct Report {
 /// there and proven.
 ///
 /// # Errors
-/// [`Error::Refused`] when `out` exists and `force` is not set, or is the target itself; [`Error::Damaged`] when the
+/// [`Error::Refused`](crate::Error::Refused) when `out` exists and `force` is not set, or is the target itself; [`Error::Damaged`](crate::Error::Damaged) when the
 /// image cannot be read completely; with [`Options::skip_damaged`], if not even its list of pages can.
 pub fn restore(what: &Operand, out: Out<'_>, options: &Options, progress: &dyn Progress) -> Result<Report> {
     let began = Instant::now();

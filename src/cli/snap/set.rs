@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use glob::Pattern;
 use memsnap::ops::Progress;
 use memsnap::ops::snap::{Options, Report, SetReport, snap_directory, snap_set};
 use memsnap::pack::Grade;
@@ -27,10 +27,10 @@ pub(super) struct SetFlags {
     pub(super) set: bool,
     /// Of a DIR, take only files whose name matches PATTERN; may be repeated
     #[arg(long, value_name = "PATTERN", value_parser = pattern)]
-    include: Vec<String>,
+    include: Vec<Pattern>,
     /// Of a DIR, leave out files whose name matches PATTERN; may be repeated
     #[arg(long, value_name = "PATTERN", value_parser = pattern)]
-    exclude: Vec<String>,
+    exclude: Vec<Pattern>,
 }
 
 /// What is captured as a set.
@@ -45,8 +45,13 @@ impl SetFlags {
         match source {
             Source::Files(files) => Ok(snap_set(files, options, bar).context("taking a snapshot of a set")?),
             Source::Directory(directory) => {
-                let (include, exclude) = (globs(&self.include)?, globs(&self.exclude)?);
-                let choose = |name: &OsStr| (include.is_empty() || include.is_match(name)) && !exclude.is_match(name);
+                let matches = |patterns: &[Pattern], name: &OsStr| {
+                    let name = name.to_string_lossy();
+                    patterns.iter().any(|pattern| pattern.matches(&name))
+                };
+                let choose = |name: &OsStr| {
+                    (self.include.is_empty() || matches(&self.include, name)) && !matches(&self.exclude, name)
+                };
                 let taken = snap_directory(directory, &choose, options, bar);
                 taken.with_context(|| format!("taking a snapshot of the files in {}", escape::path(directory)))
             }
@@ -54,16 +59,8 @@ impl SetFlags {
     }
 }
 
-fn pattern(text: &str) -> Result<String, String> {
-    GlobBuilder::new(text).build().map(|_| text.into()).map_err(|e| e.kind().to_string())
-}
-
-fn globs(patterns: &[String]) -> anyhow::Result<GlobSet> {
-    let mut set = GlobSetBuilder::new();
-    for pattern in patterns {
-        set.add(GlobBuilder::new(pattern).build()?);
-    }
-    Ok(set.build()?)
+fn pattern(text: &str) -> Result<Pattern, String> {
+    Pattern::new(text).map_err(|e| format!("{} at character {}", e.msg, e.pos + 1))
 }
 
 /// Prints the set on stdout, and what there is to say of its members on stderr.

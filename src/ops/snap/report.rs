@@ -17,7 +17,7 @@ use crate::store::{History, SnapName};
 use crate::sys::freeze::Frozen;
 
 options! {
-    /// Options of [`snap`].
+    /// Options of [`snap`](super::snap()).
     Options {
         /// Sets the store; by default it is the one beside the file.
         store: Option<PathBuf> = None, into;
@@ -56,7 +56,7 @@ options! {
     }
 }
 
-/// The result of [`snap`].
+/// The result of [`snap`](super::snap()).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Report {
