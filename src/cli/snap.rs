@@ -71,7 +71,7 @@ use super::{escape, help, hints, units};
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = help::SNAP_EXIT)]
 pub(crate) struct Args {
-    /// The files; of a directory, a set of the regular files in it
+    /// The files; a directory stands for the set of its regular files
     #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     files: Vec<PathBuf>,
     /// Store TEXT with the snapshot; log shows it
@@ -97,7 +97,7 @@ pub(crate) struct Args {
     /// Store nothing if the grade is below the required one
     #[arg(long)]
     strict: bool,
-    /// Of a database, leave out its logs
+    /// Leave out the logs of a database
     ///
     /// Without it, FILE-wal and FILE-journal of SQLite and FILE.wal of DuckDB
     /// are captured with FILE while they hold changes that FILE lacks.
