@@ -61,8 +61,8 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l require -d 'Exi
 claimed\t''
 observed\t''
 proven\t''"
-complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l include -d 'Of a DIR, take only files whose name matches PATTERN; may be repeated' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l exclude -d 'Of a DIR, leave out files whose name matches PATTERN; may be repeated' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l include -d 'From a DIR, take only files whose name matches PATTERN; may be repeated' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l exclude -d 'From a DIR, leave out files whose name matches PATTERN; may be repeated' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l clone -d 'Read a clone of FILE (xfs, btrfs): one moment, and nobody waits' -r -f -a "auto\t''
 always\t''
 never\t''
@@ -90,7 +90,7 @@ never\t''"
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l always -d 'Take a snapshot even if nothing changed'
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l new -d 'Begin a new history for a FILE that was renamed'
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l strict -d 'Store nothing if the grade is below the required one'
-complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l alone -d 'Of a database, leave out its logs'
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l alone -d 'Leave out the logs of a database'
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l set -d 'Take the FILEs at one moment, as one set'
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l lock -d 'Hold a shared flock on the file while reading it'
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l rescan -d 'Read the file, even if nothing shows a change since it was read'
