@@ -29,6 +29,7 @@ mod place;
 mod refs;
 mod set;
 mod set_change;
+mod set_files;
 mod spool;
 mod sweep;
 mod tags;

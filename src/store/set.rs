@@ -11,6 +11,7 @@ use super::commit::UnnamedSnapshot;
 use super::file_names::{SnapName, part};
 use super::history::History;
 use super::place::Store;
+use super::set_files;
 use super::write_lock::WriteLock;
 use crate::error::{At, Cause, Error, Result};
 use crate::pack::{Bad, Fields, FileKind, Meta};
@@ -260,7 +261,7 @@ impl Store {
         let bytes = set.encode();
         let id = Digest::of(&bytes);
         create::make_dir_for(&self.sets_dir(), Some(self.owner))?;
-        let put = || create::write_small_for(&self.sets_dir(), self.owner, OsStr::new(&file_name(&id)), &bytes);
+        let put = || set_files::put(&self.sets_dir(), self.owner, OsStr::new(&file_name(&id)), &bytes);
         if planted(Bug::SetBeforeParts) {
             put()?;
         }

@@ -13,6 +13,7 @@ use super::Store;
 use super::history::History;
 use super::intent::{Intent, is_rollback, reversed};
 use super::set::DIR;
+use super::set_files;
 use crate::error::{At, Result};
 use crate::pack::{Bad, Fields, FileKind};
 use crate::page::Digest;
@@ -209,7 +210,7 @@ impl SetChanges {
         }
         create::check_private(&self.dir)?;
         let name = OsString::from(format!("{}.{UNFINISHED}", change.id));
-        create::write_small_for(&self.dir, self.owner, &name, &change.encode())
+        set_files::put(&self.dir, self.owner, &name, &change.encode())
     }
 
     /// The commit: from now on the change has ended for all members, and is the last of each.
@@ -219,6 +220,7 @@ impl SetChanges {
             Err(_) if planted(Bug::SetIntentLate) => {}
             renamed => renamed.at("renaming", &from)?,
         }
+        set_files::sweep(&self.dir);
         create::sync_dir(&self.dir)
     }
 
@@ -229,6 +231,7 @@ impl SetChanges {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}
             removed => removed.at("removing", &path)?,
         }
+        set_files::sweep(&self.dir);
         create::sync_dir(&self.dir)
     }
 

@@ -108,7 +108,11 @@ mod imp {
     }
 
     pub(super) fn remove(file: &File, name: &[u8]) -> io::Result<()> {
-        if_any(fremovexattr(file, name)).map(drop)
+        match fremovexattr(file, name) {
+            // It is there all the same.
+            Err(e @ (Errno::OPNOTSUPP | Errno::NOSYS)) if matches!(get(file, name), Ok(Some(_))) => Err(e.into()),
+            removed => if_any(removed).map(drop),
+        }
     }
 
     /// None where the attribute, or attributes at all, are missing.

@@ -135,8 +135,8 @@ fn a_signal_lets_the_present_capture_finish() {
     let case = Case::with_pages(64);
     let post = "echo post >>notes";
     let args =
-        ["snap", "-q", "--every", "1s", "--limit-rate", "128k", "--pre", "echo pre >>notes", "--post", post, "f"];
-    let child = begin(&case, &args);
+        |rate| ["snap", "-q", "--every", "1s", "--limit-rate", rate, "--pre", "echo pre >>notes", "--post", post, "f"];
+    let child = begin(&case, &args("128k"));
     eventually(|| notes(&case) == "pre\n");
     signal("TERM", &child);
     end(child).exits(0);
@@ -144,7 +144,7 @@ fn a_signal_lets_the_present_capture_finish() {
     // A second one does not, but the second command runs.
     case.write("notes", b"");
     case.touch(1, 9);
-    let child = begin(&case, &args);
+    let child = begin(&case, &args("8k"));
     eventually(|| notes(&case) == "pre\n");
     signal("TERM", &child);
     signal("TERM", &child);

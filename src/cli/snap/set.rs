@@ -25,10 +25,10 @@ pub(super) struct SetFlags {
     /// All of them are in one store. set:ID names the set for other verbs.
     #[arg(long)]
     pub(super) set: bool,
-    /// From a DIR, take only files whose name matches PATTERN; may be repeated
+    /// From a DIR, take only files that match PATTERN; may be repeated
     #[arg(long, value_name = "PATTERN", value_parser = pattern)]
     include: Vec<Pattern>,
-    /// From a DIR, leave out files whose name matches PATTERN; may be repeated
+    /// From a DIR, leave out files that match PATTERN; may be repeated
     #[arg(long, value_name = "PATTERN", value_parser = pattern)]
     exclude: Vec<Pattern>,
 }

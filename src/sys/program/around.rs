@@ -8,7 +8,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::{IntoRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,7 +34,7 @@ static FINISHES: AtomicUsize = AtomicUsize::new(0);
 static ACTIVE: AtomicBool = AtomicBool::new(false);
 /// What it has to do.
 static DUE: Mutex<Option<Due>> = Mutex::new(None);
-/// The command that runs; 0: none.
+/// The first command, while it runs, which a signal ends; 0: none. The second always runs to its end.
 static RUNNING: AtomicI32 = AtomicI32::new(0);
 
 /// The two commands, for `sh -c`.
@@ -92,7 +92,13 @@ impl Around {
             state.due = true;
             return Ok(());
         };
-        run(line, self.file.as_deref(), || state.due = true)
+        let began = |child: &Child| {
+            RUNNING.store(child.id().cast_signed(), SeqCst);
+            state.due = true;
+        };
+        let ended = run(line, self.file.as_deref(), began);
+        RUNNING.store(0, SeqCst);
+        ended
     }
 
     /// Runs the second command, once; ends this process if a signal came meanwhile.
@@ -113,13 +119,13 @@ impl After {
         if std::mem::take(&mut state.due)
             && let Some(line) = &self.command
         {
-            state.failed = run(line, file, || {}).err();
+            state.failed = run(line, file, |_| {}).err();
         }
     }
 }
 
 /// Runs a command to its end, with nothing on stdin, and its stdout on stderr. `begun` is called when it runs.
-fn run(line: &OsStr, file: Option<&Path>, begun: impl FnOnce()) -> Result<(), String> {
+fn run(line: &OsStr, file: Option<&Path>, begun: impl FnOnce(&Child)) -> Result<(), String> {
     signal::default_sigchld();
     let mut command = Command::new("/bin/sh");
     command.arg("-c").arg(line).stdin(Stdio::null()).stdout(io::stderr());
@@ -134,11 +140,8 @@ fn run(line: &OsStr, file: Option<&Path>, begun: impl FnOnce()) -> Result<(), St
     // SAFETY: between fork and exec only async-signal-safe calls are made; nothing is allocated, no lock is taken.
     unsafe { command.pre_exec(prepare) };
     let mut child = command.spawn().map_err(|e| format!("sh cannot be run: {e}"))?;
-    RUNNING.store(child.id().cast_signed(), SeqCst);
-    begun();
-    let status = child.wait();
-    RUNNING.store(0, SeqCst);
-    match status {
+    begun(&child);
+    match child.wait() {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(described(status)),
         Err(e) => Err(format!("its end is not known: {e}")),
