@@ -61,8 +61,8 @@ complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l require -d 'Exi
 claimed\t''
 observed\t''
 proven\t''"
-complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l include -d 'From a DIR, take only files whose name matches PATTERN; may be repeated' -r
-complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l exclude -d 'From a DIR, leave out files whose name matches PATTERN; may be repeated' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l include -d 'From a DIR, take only files that match PATTERN; may be repeated' -r
+complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l exclude -d 'From a DIR, leave out files that match PATTERN; may be repeated' -r
 complete -c memsnap -n "__fish_memsnap_using_subcommand snap" -l clone -d 'Read a clone of FILE (xfs, btrfs): one moment, and nobody waits' -r -f -a "auto\t''
 always\t''
 never\t''
